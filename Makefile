@@ -1,0 +1,34 @@
+# Everything needs only python3 (3.11 or newer) with venv; the first target that runs sets up .venv.
+PYTHON ?= python3
+PIP_FLAGS ?=
+BIN := .venv/bin
+JOBS ?= 2
+export D2L_DATA ?= $(wildcard ../shared/data)
+
+.PHONY: run test test-all venv lint bench
+
+run: venv ## prove every model, then train LeNet for a moment
+	$(BIN)/parity check --all --html runs/parity.html
+	$(BIN)/d2l-jax train lenet --epochs 3 --out runs/lenet-$$(date +%Y%m%d-%H%M%S)
+
+test: venv ## the tests (README)
+	$(BIN)/python -m pytest -q
+
+test-all: venv ## with the checks that take minutes
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+	$(BIN)/parity check --all --full
+
+bench: venv ## jitted JAX against PyTorch; writes runs/bench.json and runs/bench.png
+	$(BIN)/parity bench lenet resnet18 mlp --json runs/bench.json --picture runs/bench.png
+
+lint: venv ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+venv: .venv/.done
+
+.venv/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,42 @@
+"""The order in which examples are visited: one rule for JAX, for PyTorch and for a resumed run."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from d2l_jax.errors import InputError
+
+
+class BatchOrder(NamedTuple):
+    """Row numbers of one epoch; together a permutation of `0 .. n - 1`.
+
+    Attributes:
+      full: int32 (n // batch_size, batch_size), one row per full batch.
+      rest: int32 (n % batch_size,), the last and smaller batch; empty where none is left over.
+    """
+
+    full: np.ndarray
+    rest: np.ndarray
+
+
+def batch_order(n: int, batch_size: int, *, seed: int, epoch: int, shuffle: bool = True) -> BatchOrder:
+    """The batches of one epoch, a pure function of its arguments.
+
+    Args:
+      n: number of examples.
+      batch_size: from 1 to n.
+      seed: the run's seed, 0 or more.
+      epoch: number of the epoch, 0 or more; each has an order of its own.
+      shuffle: False keeps the order of the data, as for evaluation.
+
+    Raises:
+      InputError: `batch_size` is below 1 or above n, or `seed` or `epoch` is negative.
+    """
+    if not 1 <= batch_size <= n:
+        raise InputError(f"batch size {batch_size} does not fit {n} examples; give one from 1 to {n}")
+    if seed < 0 or epoch < 0:
+        raise InputError(f"seed {seed} and epoch {epoch} must both be 0 or more")
+    order = np.random.default_rng([seed, epoch]).permutation(n) if shuffle else np.arange(n)
+    order = order.astype(np.int32)
+    cut = n - n % batch_size
+    return BatchOrder(order[:cut].reshape(-1, batch_size), order[cut:])

@@ -1,0 +1,17 @@
+"""The one error that a user's own input can cause."""
+
+
+class InputError(ValueError):
+    """What was wrong, where, and what would be right, in one line.
+
+    The commands print it without a traceback and exit with status 2.
+    """
+
+
+def one_of(kind: str, name: str, known: list[str]) -> InputError:
+    """The error for an unknown `name`, with the nearest `known` names first."""
+    import difflib
+
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return InputError(f"unknown {kind} {name!r}; {hint}")

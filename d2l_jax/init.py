@@ -1,0 +1,37 @@
+"""Initialisers: the ones that are in force in the book's models."""
+
+import math
+from typing import TypeVar
+
+import jax
+from flax import nnx
+from jax.nn.initializers import Initializer, variance_scaling, xavier_uniform
+
+Module = TypeVar("Module", bound=nnx.Module)
+
+torch_weight: Initializer = variance_scaling(1 / 3, "fan_in", "uniform")
+"""U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default weight of Linear and Conv (He et al. 2015, a = sqrt 5)."""
+
+
+def torch_bias(fan_in: int) -> Initializer:
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default bias, which needs the weight's fan-in."""
+    bound = 1 / math.sqrt(fan_in)
+
+    def init(key, shape, dtype=float, out_sharding=None):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def init_weights(model: Module, init: Initializer, *, rngs: nnx.Rngs) -> Module:
+    """Starts the weight of every dense and convolutional layer of `model` anew; biases stay."""
+    for _, layer in nnx.iter_modules(model):
+        if isinstance(layer, nnx.Linear | nnx.Conv):
+            kernel = layer.kernel[...]
+            layer.kernel[...] = init(rngs.params(), kernel.shape, kernel.dtype)
+    return model
+
+
+def init_cnn(model: Module, *, rngs: nnx.Rngs) -> Module:
+    """Xavier-uniform weights (Glorot and Bengio 2010; book, section 7.6); biases stay."""
+    return init_weights(model, xavier_uniform(), rngs=rngs)

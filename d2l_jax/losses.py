@@ -1,0 +1,49 @@
+"""Losses as pure functions of (outputs, targets), with PyTorch's reductions; each returns a scalar."""
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+Scalar = Float[Array, ""]
+
+
+def mse(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Scalar:
+    """Mean squared error, without the factor 1/2 (`torch.nn.MSELoss`; book, section 3.5)."""
+    return jnp.mean((y_hat - _like(y, y_hat)) ** 2)
+
+
+def half_mse(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Scalar:
+    """Mean of the halved squared errors (book, section 3.4)."""
+    return mse(y_hat, y) / 2
+
+
+def sum_squared_error(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Scalar:
+    """Sum of squared errors (book, section 7.2)."""
+    return jnp.sum((y_hat - _like(y, y_hat)) ** 2)
+
+
+def cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"]) -> Scalar:
+    """Mean softmax cross-entropy over all leading axes (book, section 4.3)."""
+    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y))
+
+
+def cross_entropy_of_probabilities(p: Float[Array, "batch classes"], y: Int[Array, " batch"]) -> Scalar:
+    """Mean of -log p[label], for models that return probabilities (book, section 4.4)."""
+    return -jnp.mean(jnp.log(jnp.take_along_axis(p, y[:, None], axis=1)))
+
+
+def l2_penalty(params: dict[str, Array], lambd: float, names: tuple[str, ...]) -> Scalar:
+    """lambd / 2 times the sum of squares of the parameters called `names` (book, section 3.7)."""
+    return lambd * sum(jnp.sum(params[name] ** 2) for name in names) / 2
+
+
+def accuracy(scores: Float[Array, "*batch classes"], y: Int[Array, "*batch"]) -> Scalar:
+    """The share of examples whose largest score is at the label (book, section 4.3)."""
+    return jnp.mean(jnp.argmax(scores, axis=-1) == y)
+
+
+def _like(y: Array, y_hat: Array) -> Array:
+    """(n,) minus (n, 1) would broadcast to (n, n): refuse it."""
+    if y.shape != y_hat.shape:
+        raise ValueError(f"targets of shape {y.shape} do not match outputs of shape {y_hat.shape}")
+    return y

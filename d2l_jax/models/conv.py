@@ -1,0 +1,60 @@
+"""Cross-correlation, channels and pooling as formulas (book, sections 7.2, 7.4 and 7.5).
+
+Images here have no batch; channels, where there are any, come first, as in the book.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from d2l_jax import nn
+
+Image = Float[Array, "height width"]
+Image1 = Float[Array, "height1 width1"]
+
+
+def windows(X: Image, size: tuple[int, int]) -> Float[Array, "window height1 width1"]:
+    """For each element of a window of `size`: the image that it meets while the window moves over `X`."""
+    h, w = size
+    rows, columns = X.shape[0] - h + 1, X.shape[1] - w + 1
+    return jnp.stack([X[i : i + rows, j : j + columns] for i in range(h) for j in range(w)])
+
+
+def corr2d(X: Image, K: Float[Array, "kh kw"]) -> Image1:
+    """Cross-correlation without padding (section 7.2)."""
+    return jnp.tensordot(K.reshape(-1), windows(X, K.shape), 1)
+
+
+def corr2d_multi_in(X: Float[Array, "channels height width"], K: Float[Array, "channels kh kw"]) -> Image1:
+    """The sum of the channels' cross-correlations (section 7.4)."""
+    return jax.vmap(corr2d)(X, K).sum(0)
+
+
+def corr2d_multi_in_out(
+    X: Float[Array, "channels height width"], K: Float[Array, "out channels kh kw"]
+) -> Float[Array, "out height1 width1"]:
+    """One output channel per kernel (section 7.4)."""
+    return jax.vmap(corr2d_multi_in, (None, 0))(X, K)
+
+
+def pool2d(X: Image, size: tuple[int, int], mode: str = "max") -> Image1:
+    """The maximum or the mean ("avg") of each window, which moves by one (section 7.5)."""
+    reduce = {"max": jnp.max, "avg": jnp.mean}[mode]
+    return reduce(windows(X, size), axis=0)
+
+
+class Conv2D(nnx.Module):
+    """A convolutional layer from scratch; weight from U(0, 1), bias 0 (section 7.2)."""
+
+    def __init__(self, kernel_size: tuple[int, int], *, rngs: nnx.Rngs):
+        self.weight = nnx.Param(jax.random.uniform(rngs.params(), kernel_size))
+        self.bias = nnx.Param(jnp.zeros(1))
+
+    def __call__(self, X: Image) -> Image1:
+        return corr2d(X, self.weight[...]) + self.bias[...]
+
+
+def edge_detector(kernel_size: tuple[int, int] = (1, 2), *, rngs: nnx.Rngs) -> nn.Conv2d:
+    """The layer that learns the kernel [1, -1] from an image and its edges (section 7.2)."""
+    return nn.Conv2d(1, 1, kernel_size, bias=False, rngs=rngs)

@@ -1,0 +1,38 @@
+"""Linear regression, from scratch and with a layer (book, sections 3.4, 3.5, 3.7, 5.7)."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from d2l_jax import nn
+
+
+class LinearRegressionScratch(nnx.Module):
+    """X w + b, with w drawn from N(0, sigma) and b = 0 (section 3.4)."""
+
+    def __init__(self, num_inputs: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
+        self.w = nnx.Param(sigma * jax.random.normal(rngs.params(), (num_inputs, 1)))
+        self.b = nnx.Param(jnp.zeros(1))
+
+    def __call__(self, X: Float[Array, "batch num_inputs"]) -> Float[Array, "batch 1"]:
+        return X @ self.w[...] + self.b[...]
+
+
+class WeightDecayScratch(LinearRegressionScratch):
+    """Linear regression whose loss has an L2 penalty on w, `losses.l2_penalty` (section 3.7)."""
+
+
+class LinearRegression(nnx.Module):
+    """One dense layer with one output (sections 3.5 and 5.7)."""
+
+    def __init__(self, in_features: int = 2, *, rngs: nnx.Rngs):
+        # The book's N(0, 0.01) never reaches its lazy layer: PyTorch's default is what it trains from.
+        self.net = nn.Linear(in_features, 1, rngs=rngs)
+
+    def __call__(self, X: Float[Array, "batch in_features"]) -> Float[Array, "batch 1"]:
+        return self.net(X)
+
+
+class WeightDecay(LinearRegression):
+    """Linear regression whose optimiser decays the weight and not the bias (section 3.7)."""

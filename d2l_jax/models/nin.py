@@ -1,0 +1,43 @@
+"""Network in network (Lin et al. 2013; book, section 8.3)."""
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from d2l_jax import nn
+from d2l_jax.init import init_cnn
+
+
+def nin_block(
+    out_channels: int, kernel_size: int, stride: int, padding: int, in_channels: int, *, rngs: nnx.Rngs
+) -> nn.Sequential:
+    """A convolution, then two 1x1 convolutions: a small dense network at every pixel."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, rngs=rngs),
+        nnx.relu,
+        nn.Conv2d(out_channels, out_channels, 1, rngs=rngs),
+        nnx.relu,
+        nn.Conv2d(out_channels, out_channels, 1, rngs=rngs),
+        nnx.relu,
+    )
+
+
+class NiN(nnx.Module):
+    """Four blocks and a global average pool; the scores have passed a ReLU, as in the book."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
+        self.net = nn.Sequential(
+            nin_block(96, 11, 4, 0, in_channels, rngs=rngs),
+            nn.MaxPool2d(3, stride=2),
+            nin_block(256, 5, 1, 2, 96, rngs=rngs),
+            nn.MaxPool2d(3, stride=2),
+            nin_block(384, 3, 1, 1, 256, rngs=rngs),
+            nn.MaxPool2d(3, stride=2),
+            nnx.Dropout(0.5, rngs=rngs),
+            nin_block(num_classes, 3, 1, 1, 384, rngs=rngs),
+            nn.AdaptiveAvgPool2d(1),
+            nn.flatten,
+        )
+        init_cnn(self, rngs=rngs)
+
+    def __call__(self, X: Float[Array, "batch height width channels"]) -> Float[Array, "batch classes"]:
+        return self.net(X)

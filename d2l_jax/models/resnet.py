@@ -1,0 +1,115 @@
+"""ResNet (He et al. 2016) and the ResNeXt block (Xie et al. 2017; book, section 8.6)."""
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from d2l_jax import nn
+from d2l_jax.init import init_cnn
+
+Maps = Float[Array, "batch height width channels"]
+
+
+class Residual(nnx.Module):
+    """Two 3x3 convolutions and a shortcut: the input itself, or a 1x1 convolution of it."""
+
+    def __init__(
+        self,
+        num_channels: int,
+        use_1x1conv: bool = False,
+        strides: int = 1,
+        in_channels: int = 3,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.conv1 = nn.Conv2d(in_channels, num_channels, 3, strides, padding=1, rngs=rngs)
+        self.conv2 = nn.Conv2d(num_channels, num_channels, 3, padding=1, rngs=rngs)
+        self.conv3 = nn.Conv2d(in_channels, num_channels, 1, strides, rngs=rngs) if use_1x1conv else None
+        self.bn1 = nn.BatchNorm(num_channels)
+        self.bn2 = nn.BatchNorm(num_channels)
+
+    def __call__(self, X: Maps) -> Float[Array, "batch height1 width1 channels1"]:
+        Y = nnx.relu(self.bn1(self.conv1(X)))
+        Y = self.bn2(self.conv2(Y))
+        return nnx.relu(Y + (self.conv3(X) if self.conv3 else X))
+
+
+class ResNeXtBlock(nnx.Module):
+    """1x1, grouped 3x3 and 1x1 convolution, and a shortcut.
+
+    The book's `groups` is the number of channels in a group, not the number of groups.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        groups: int,
+        bot_mul: float,
+        use_1x1conv: bool = False,
+        strides: int = 1,
+        in_channels: int = 32,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        width = round(num_channels * bot_mul)
+        self.conv1 = nn.Conv2d(in_channels, width, 1, rngs=rngs)
+        self.conv2 = nn.Conv2d(width, width, 3, strides, padding=1, groups=width // groups, rngs=rngs)
+        self.conv3 = nn.Conv2d(width, num_channels, 1, rngs=rngs)
+        self.bn1 = nn.BatchNorm(width)
+        self.bn2 = nn.BatchNorm(width)
+        self.bn3 = nn.BatchNorm(num_channels)
+        self.conv4 = nn.Conv2d(in_channels, num_channels, 1, strides, rngs=rngs) if use_1x1conv else None
+        self.bn4 = nn.BatchNorm(num_channels) if use_1x1conv else None
+
+    def __call__(self, X: Maps) -> Float[Array, "batch height1 width1 channels1"]:
+        Y = nnx.relu(self.bn1(self.conv1(X)))
+        Y = nnx.relu(self.bn2(self.conv2(Y)))
+        Y = self.bn3(self.conv3(Y))
+        return nnx.relu(Y + (self.bn4(self.conv4(X)) if self.conv4 else X))
+
+
+class ResNet(nnx.Module):
+    """A stem, a stage per (num_residuals, num_channels) of `arch`, and one dense layer.
+
+    Every stage but the first halves height and width.
+    """
+
+    def __init__(
+        self,
+        arch: tuple[tuple[int, int], ...],
+        num_classes: int = 10,
+        in_channels: int = 1,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        stem = nn.Sequential(
+            nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, rngs=rngs),
+            nn.BatchNorm(64),
+            nnx.relu,
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        stages, channels = {}, 64
+        for i, (num_residuals, num_channels) in enumerate(arch):
+            stages[f"b{i + 2}"] = stage(num_residuals, num_channels, channels, first=i == 0, rngs=rngs)
+            channels = num_channels
+        last = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.flatten, nn.Linear(channels, num_classes, rngs=rngs))
+        self.net = nn.Sequential(stem, **stages, last=last)
+        init_cnn(self, rngs=rngs)
+
+    def __call__(self, X: Maps) -> Float[Array, "batch classes"]:
+        return self.net(X)
+
+
+def stage(
+    num_residuals: int, num_channels: int, in_channels: int, first: bool, *, rngs: nnx.Rngs
+) -> nn.Sequential:
+    """`num_residuals` residuals; unless it is the `first` stage, it starts with stride 2."""
+    head = Residual(num_channels, not first, 1 if first else 2, in_channels, rngs=rngs)
+    rest = (Residual(num_channels, in_channels=num_channels, rngs=rngs) for _ in range(num_residuals - 1))
+    return nn.Sequential(head, *rest)
+
+
+class ResNet18(ResNet):
+    """ResNet with four stages of two residuals."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
+        super().__init__(((2, 64), (2, 128), (2, 256), (2, 512)), num_classes, in_channels, rngs=rngs)

@@ -1,0 +1,66 @@
+"""Flax's affine layers, started as PyTorch starts them."""
+
+from flax import nnx
+
+from d2l_jax.init import torch_bias, torch_weight
+from d2l_jax.nn.conv import conv_general_dilated
+
+Size = int | tuple[int, int]
+
+
+def pair(size: Size) -> tuple[int, int]:
+    """`3` -> `(3, 3)`; a pair (height, width) stays."""
+    return (size, size) if isinstance(size, int) else size
+
+
+class Linear(nnx.Linear):
+    """`nnx.Linear` with PyTorch's initialisation: weight and bias U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+
+    Shapes: (batch, in_features) -> (batch, out_features); kernel (in_features, out_features).
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rngs: nnx.Rngs):
+        super().__init__(
+            in_features,
+            out_features,
+            use_bias=bias,
+            kernel_init=torch_weight,
+            bias_init=torch_bias(in_features),
+            rngs=rngs,
+        )
+
+
+class Conv2d(nnx.Conv):
+    """`nnx.Conv` over images with PyTorch's arguments and initialisation, as in `Linear`.
+
+    Shapes: (batch, height, width, in_channels) -> (batch, height', width', out_channels); kernel
+    (kernel height, kernel width, in_channels / groups, out_channels). `padding` counts the zeros on
+    each side: "SAME" would pad unevenly where the stride is above 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        height, width = pair(kernel_size)
+        super().__init__(
+            in_channels,
+            out_channels,
+            (height, width),
+            strides=pair(stride),
+            padding=tuple((p, p) for p in pair(padding)),
+            feature_group_count=groups,
+            use_bias=bias,
+            kernel_init=torch_weight,
+            bias_init=torch_bias(in_channels // groups * height * width),
+            conv_general_dilated=conv_general_dilated,
+            rngs=rngs,
+        )

@@ -1,0 +1,84 @@
+"""Convolution whose gradients stay fast on CPU inside a scan."""
+
+from functools import partial
+from typing import Any
+
+import jax
+from jax import lax
+from jaxtyping import Array, Float
+
+Images = Float[Array, "batch height width channels"]
+Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
+Pairs = tuple[tuple[int, int], tuple[int, int]]
+
+
+def conv_general_dilated(
+    lhs: Images, rhs: Kernel, window_strides: Any, padding: Any, *, feature_group_count: int = 1, **options: Any
+) -> Images:
+    """`lax.conv_general_dilated` in the form that `nnx.Conv` calls, channels last.
+
+    XLA:CPU takes its fast path only for (batch, height, width, channels) with a (height, width, in, out)
+    kernel. Outside of loops it brings the gradients into that form; in the body of a scan it does not,
+    and LeNet's step took four times as long. So they are written in that form here; elsewhere than on CPU,
+    and for groups and dilation, this is `lax`.
+    """
+    plain = partial(lax.conv_general_dilated, window_strides=window_strides, padding=padding,
+                    feature_group_count=feature_group_count, **options)  # fmt: skip
+    dilations = (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
+    if feature_group_count > 1 or any(d != 1 for d in dilations) or not _explicit(padding):
+        return plain(lhs, rhs)
+    strides, pads = tuple(window_strides), tuple(map(tuple, padding))
+    return lax.platform_dependent(
+        lhs, rhs, cpu=lambda x, w: _conv(x, w, strides, pads, options.get("precision")), default=plain
+    )
+
+
+def _explicit(padding: Any) -> bool:
+    return not isinstance(padding, str) and len(padding) == 2
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _conv(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Images:
+    return _correlate(x, w, window_strides=strides, padding=padding, precision=precision)
+
+
+def _forward(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> tuple:
+    return _conv(x, w, strides, padding, precision), (x, w)
+
+
+def _backward(strides: tuple[int, int], padding: Pairs, precision: Any, inputs: tuple, g: Images) -> tuple:
+    """The input's gradient is g correlated with the flipped kernel, the kernel's the input with g."""
+    x, w = inputs
+    low = [k - 1 - p[0] for k, p in zip(w.shape, padding)]
+    dx = _correlate(
+        g,
+        lax.optimization_barrier(w[::-1, ::-1].transpose(0, 1, 3, 2)),
+        lhs_dilation=strides,
+        padding=_pads(_dilated(g, strides), low, w.shape[:2], x.shape[1:3]),
+        precision=precision,
+    )
+    low = [p[0] for p in padding]
+    dw = _correlate(
+        lax.optimization_barrier(x.transpose(3, 1, 2, 0)),
+        lax.optimization_barrier(g.transpose(1, 2, 0, 3)),
+        rhs_dilation=strides,
+        padding=_pads(x.shape[1:3], low, _dilated(g, strides), w.shape[:2]),
+        precision=precision,
+    )
+    return dx, dw.transpose(1, 2, 0, 3)
+
+
+_conv.defvjp(_forward, _backward)
+
+
+def _correlate(x: Images, w: Kernel, window_strides: tuple[int, int] = (1, 1), **options: Any) -> Images:
+    return lax.conv_general_dilated(x, w, window_strides, dimension_numbers=("NHWC", "HWIO", "NHWC"), **options)
+
+
+def _dilated(g: Images, strides: tuple[int, int]) -> list[int]:
+    return [(n - 1) * s + 1 for n, s in zip(g.shape[1:3], strides)]
+
+
+def _pads(size: Any, low: list[int], kernel: Any, out: Any) -> list[tuple[int, int]]:
+    """With `low` before, as much padding after (below 0: cropping) as makes the result `out` long."""
+    return [(b, o + k - 1 - n - b) for n, b, k, o in zip(size, low, kernel, out)]

@@ -1,0 +1,75 @@
+"""Pooling over (batch, height, width, channels) with PyTorch's windows and tie rule."""
+
+import functools
+import itertools
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from d2l_jax.nn.affine import Size, pair
+
+Images = Float[Array, "batch height width channels"]
+
+
+class MaxPool2d(nnx.Module):
+    """The largest value of each window; the output size is rounded down.
+
+    Written as a fold over the window's positions instead of `nnx.max_pool`: the gradient goes to the
+    first maximum, as in PyTorch, and on CPU it is an order of magnitude faster.
+    """
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0):
+        self.kernel_size = pair(kernel_size)
+        self.stride = self.kernel_size if stride is None else pair(stride)
+        self.padding = pair(padding)
+
+    def __call__(self, x: Images) -> Images:
+        (ph, pw), (sh, sw) = self.padding, self.stride
+        if ph or pw:
+            x = jnp.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)), constant_values=-jnp.inf)
+        rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], self.kernel_size, self.stride))
+        window = itertools.product(*map(range, self.kernel_size))
+        return functools.reduce(
+            _larger,
+            (x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw] for i, j in window),
+        )
+
+
+def _larger(first: Array, second: Array) -> Array:
+    return jnp.where((second > first) | jnp.isnan(second), second, first)
+
+
+class AvgPool2d(nnx.Module):
+    """The mean of each window, padding counted; the output size is rounded down."""
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0):
+        self.kernel_size = pair(kernel_size)
+        self.stride = self.kernel_size if stride is None else pair(stride)
+        self.padding = pair(padding)
+
+    def __call__(self, x: Images) -> Images:
+        if self.stride != self.kernel_size or self.padding != (0, 0):
+            return nnx.avg_pool(x, self.kernel_size, self.stride, tuple((p, p) for p in self.padding))
+        (kh, kw), (batch, height, width, channels) = self.kernel_size, x.shape
+        x = x[:, : height // kh * kh, : width // kw * kw]
+        return x.reshape(batch, height // kh, kh, width // kw, kw, channels).mean((2, 4))
+
+
+class AdaptiveAvgPool2d(nnx.Module):
+    """The mean of `output_size` windows that cover the image; they overlap where the sizes do not divide."""
+
+    def __init__(self, output_size: Size = 1):
+        self.output_size = pair(output_size)
+
+    def __call__(self, x: Images) -> Images:
+        for axis, size in zip((1, 2), self.output_size):
+            x = _pool_axis(x, axis, size)
+        return x
+
+
+def _pool_axis(x: Array, axis: int, size: int) -> Array:
+    n = x.shape[axis]
+    bounds = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
+    windows = [x.take(jnp.arange(*b), axis).mean(axis, keepdims=True) for b in bounds]
+    return windows[0] if size == 1 else jnp.concatenate(windows, axis)

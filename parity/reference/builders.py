@@ -1,0 +1,138 @@
+"""The builder's guide: containers, shared layers, control flow, custom layers (book, chapter 6)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Inputs = Float[Tensor, "batch inputs"]
+Outputs = Float[Tensor, "batch outputs"]
+
+
+def sequential_mlp(num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10) -> nn.Sequential:
+    """One hidden layer as a plain chain (sections 6.1 and 6.2)."""
+    return nn.Sequential(
+        nn.Linear(num_inputs, num_hiddens), nn.ReLU(), nn.Linear(num_hiddens, num_outputs)
+    )
+
+
+class CustomMLP(nn.Module):
+    """One hidden layer as a module of one's own (section 6.1)."""
+
+    def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10):
+        super().__init__()
+        self.hidden = nn.Linear(num_inputs, num_hiddens)
+        self.out = nn.Linear(num_hiddens, num_outputs)
+
+    def forward(self, X: Inputs) -> Outputs:
+        return self.out(torch.relu(self.hidden(X)))
+
+
+class MySequential(nn.Module):
+    """A container of one's own: its children are called "0", "1", ... (section 6.1)."""
+
+    def __init__(self, *modules: nn.Module):
+        super().__init__()
+        for i, module in enumerate(modules):
+            self.add_module(str(i), module)
+
+    def forward(self, X: Inputs) -> Outputs:
+        for module in self.children():
+            X = module(X)
+        return X
+
+
+def my_sequential_mlp(num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10) -> MySequential:
+    """One hidden layer in `MySequential` (section 6.1)."""
+    return MySequential(nn.Linear(num_inputs, num_hiddens), nn.ReLU(), nn.Linear(num_hiddens, num_outputs))
+
+
+class FixedHiddenMLP(nn.Module):
+    """A constant weight, a layer used twice, and a loop that depends on the data (section 6.1)."""
+
+    def __init__(self, num_inputs: int = 20):
+        super().__init__()
+        self.register_buffer("rand_weight", torch.rand(num_inputs, num_inputs))
+        self.linear = nn.Linear(num_inputs, num_inputs)
+
+    def forward(self, X: Inputs) -> Float[Tensor, ""]:
+        X = self.linear(X)
+        X = torch.relu(X @ self.rand_weight + 1)
+        X = self.linear(X)
+        while X.abs().sum() > 1:
+            X = X / 2
+        return X.sum()
+
+
+class NestMLP(nn.Module):
+    """A chain inside a module (section 6.1)."""
+
+    def __init__(self, num_inputs: int = 20):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(num_inputs, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
+        self.linear = nn.Linear(32, 16)
+
+    def forward(self, X: Inputs) -> Outputs:
+        return self.linear(self.net(X))
+
+
+def chimera(num_inputs: int = 20) -> nn.Sequential:
+    """Modules of both kinds in a chain; the output is one number (section 6.1)."""
+    return nn.Sequential(NestMLP(num_inputs), nn.Linear(16, 20), FixedHiddenMLP())
+
+
+def tied_mlp(num_inputs: int = 4, num_hiddens: int = 8, num_outputs: int = 1) -> nn.Sequential:
+    """One and the same layer at 2 and 4: its two gradients add up (section 6.2)."""
+    shared = nn.Linear(num_hiddens, num_hiddens)
+    return nn.Sequential(
+        nn.Linear(num_inputs, num_hiddens),
+        nn.ReLU(),
+        shared,
+        nn.ReLU(),
+        shared,
+        nn.ReLU(),
+        nn.Linear(num_hiddens, num_outputs),
+    )
+
+
+class CenteredLayer(nn.Module):
+    """Subtracts the mean of all elements (section 6.5)."""
+
+    def forward(self, X: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return X - X.mean()
+
+
+def centered_linear(num_inputs: int = 8, num_outputs: int = 128) -> nn.Sequential:
+    """A dense layer and a `CenteredLayer` (section 6.5)."""
+    return nn.Sequential(nn.Linear(num_inputs, num_outputs), CenteredLayer())
+
+
+class MyLinear(nn.Module):
+    """A dense layer of one's own with a ReLU, everything from N(0, 1) (section 6.5).
+
+    The book computes with detached data, so its parameters get no gradient; neither do these.
+    """
+
+    def __init__(self, in_units: int, units: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(in_units, units))
+        self.bias = nn.Parameter(torch.randn(units))
+
+    def forward(self, X: Inputs) -> Outputs:
+        return torch.relu(X @ self.weight.detach() + self.bias.detach())
+
+
+def my_linear_mlp(num_inputs: int = 64, num_hiddens: int = 8, num_outputs: int = 1) -> nn.Sequential:
+    """Two `MyLinear` layers (section 6.5)."""
+    return nn.Sequential(MyLinear(num_inputs, num_hiddens), MyLinear(num_hiddens, num_outputs))
+
+
+class SavedMLP(nn.Module):
+    """The MLP that is saved and loaded (section 6.6)."""
+
+    def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10):
+        super().__init__()
+        self.hidden = nn.Linear(num_inputs, num_hiddens)
+        self.output = nn.Linear(num_hiddens, num_outputs)
+
+    def forward(self, X: Inputs) -> Outputs:
+        return self.output(torch.relu(self.hidden(X)))

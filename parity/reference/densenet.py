@@ -1,0 +1,84 @@
+"""DenseNet (Huang et al. 2017; book, section 8.7)."""
+
+from collections import OrderedDict
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Maps = Float[Tensor, "batch channels height width"]
+
+
+def conv_block(num_channels: int, in_channels: int) -> nn.Sequential:
+    """Batch normalisation, ReLU and a 3x3 convolution."""
+    return nn.Sequential(
+        nn.BatchNorm2d(in_channels),
+        nn.ReLU(),
+        nn.Conv2d(in_channels, num_channels, 3, padding=1),
+    )
+
+
+class DenseBlock(nn.Module):
+    """Each convolution sees the block's input and all outputs before it; all are joined in the end."""
+
+    def __init__(self, num_convs: int, num_channels: int, in_channels: int = 3):
+        super().__init__()
+        self.net = nn.Sequential(
+            *(conv_block(num_channels, in_channels + i * num_channels) for i in range(num_convs))
+        )
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch channels1 height width"]:
+        for block in self.net:
+            X = torch.cat((X, block(X)), dim=1)
+        return X
+
+
+def transition_block(num_channels: int, in_channels: int = 23) -> nn.Sequential:
+    """A 1x1 convolution to `num_channels`, and a pool that halves height and width."""
+    return nn.Sequential(
+        nn.BatchNorm2d(in_channels),
+        nn.ReLU(),
+        nn.Conv2d(in_channels, num_channels, 1),
+        nn.AvgPool2d(2, stride=2),
+    )
+
+
+class DenseNet(nn.Module):
+    """Dense blocks of `arch` convolutions, with transitions that halve the channels between them.
+
+    PyTorch's default initialisation: the book's Xavier call meets lazy layers and does nothing.
+    """
+
+    def __init__(
+        self,
+        num_channels: int = 64,
+        growth_rate: int = 32,
+        arch: tuple[int, ...] = (4, 4, 4, 4),
+        num_classes: int = 10,
+        in_channels: int = 1,
+    ):
+        super().__init__()
+        stem = nn.Sequential(
+            nn.Conv2d(in_channels, num_channels, 7, stride=2, padding=3),
+            nn.BatchNorm2d(num_channels),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        blocks = OrderedDict({"0": stem})
+        for i, num_convs in enumerate(arch, 1):
+            blocks[f"dense_blk{i}"] = DenseBlock(num_convs, growth_rate, num_channels)
+            num_channels += num_convs * growth_rate
+            if i < len(arch):
+                blocks[f"tran_blk{i}"] = transition_block(num_channels // 2, num_channels)
+                num_channels //= 2
+        last = nn.Sequential(
+            nn.BatchNorm2d(num_channels),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d((1, 1)),
+            nn.Flatten(),
+            nn.Linear(num_channels, num_classes),
+        )
+        self.net = nn.Sequential(blocks | {"last": last})
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:
+        return self.net(X)

@@ -1,0 +1,80 @@
+"""GoogLeNet (Szegedy et al. 2015; book, section 8.4)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parity.reference.init import init_cnn
+
+
+class Inception(nn.Module):
+    """Four branches side by side, joined along the channels.
+
+    `c1` ... `c4` are the branches' output channels; a pair gives those of its 1x1 reduction first.
+    """
+
+    def __init__(self, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int, in_channels: int = 192):
+        super().__init__()
+        self.b1_1 = nn.Conv2d(in_channels, c1, 1)
+        self.b2_1 = nn.Conv2d(in_channels, c2[0], 1)
+        self.b2_2 = nn.Conv2d(c2[0], c2[1], 3, padding=1)
+        self.b3_1 = nn.Conv2d(in_channels, c3[0], 1)
+        self.b3_2 = nn.Conv2d(c3[0], c3[1], 5, padding=2)
+        self.b4_1 = nn.MaxPool2d(3, stride=1, padding=1)
+        self.b4_2 = nn.Conv2d(in_channels, c4, 1)
+
+    def forward(
+        self, X: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch out_channels height width"]:
+        b1 = torch.relu(self.b1_1(X))
+        b2 = torch.relu(self.b2_2(torch.relu(self.b2_1(X))))
+        b3 = torch.relu(self.b3_2(torch.relu(self.b3_1(X))))
+        b4 = torch.relu(self.b4_2(self.b4_1(X)))
+        return torch.cat((b1, b2, b3, b4), dim=1)
+
+
+class GoogleNet(nn.Module):
+    """Five stages, nine inception blocks among them, and one dense layer."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+        super().__init__()
+
+        def inception(in_channels, c1, c2, c3, c4):
+            return Inception(c1, c2, c3, c4, in_channels)
+
+        b1 = nn.Sequential(
+            nn.Conv2d(in_channels, 64, 7, stride=2, padding=3),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        b2 = nn.Sequential(
+            nn.Conv2d(64, 64, 1),
+            nn.ReLU(),
+            nn.Conv2d(64, 192, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        b3 = nn.Sequential(
+            inception(192, 64, (96, 128), (16, 32), 32),
+            inception(256, 128, (128, 192), (32, 96), 64),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        b4 = nn.Sequential(
+            inception(480, 192, (96, 208), (16, 48), 64),
+            inception(512, 160, (112, 224), (24, 64), 64),
+            inception(512, 128, (128, 256), (24, 64), 64),
+            inception(512, 112, (144, 288), (32, 64), 64),
+            inception(528, 256, (160, 320), (32, 128), 128),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        b5 = nn.Sequential(
+            inception(832, 256, (160, 320), (32, 128), 128),
+            inception(832, 384, (192, 384), (48, 128), 128),
+            nn.AdaptiveAvgPool2d((1, 1)),
+            nn.Flatten(),
+        )
+        self.net = nn.Sequential(b1, b2, b3, b4, b5, nn.Linear(1024, num_classes))
+        init_cnn(self)
+
+    def forward(self, X: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        return self.net(X)

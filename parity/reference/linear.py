@@ -1,0 +1,37 @@
+"""Linear regression, from scratch and with a layer (book, sections 3.4, 3.5, 3.7, 5.7)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LinearRegressionScratch(nn.Module):
+    """X w + b, with w drawn from N(0, sigma) and b = 0 (section 3.4)."""
+
+    def __init__(self, num_inputs: int, sigma: float = 0.01):
+        super().__init__()
+        self.w = nn.Parameter(sigma * torch.randn(num_inputs, 1))
+        self.b = nn.Parameter(torch.zeros(1))
+
+    def forward(self, X: Float[Tensor, "batch num_inputs"]) -> Float[Tensor, "batch 1"]:
+        return X @ self.w + self.b
+
+
+class WeightDecayScratch(LinearRegressionScratch):
+    """Linear regression whose loss has an L2 penalty on w, `losses.l2_penalty` (section 3.7)."""
+
+
+class LinearRegression(nn.Module):
+    """One dense layer with one output (sections 3.5 and 5.7)."""
+
+    def __init__(self, in_features: int = 2):
+        super().__init__()
+        # The book's N(0, 0.01) never reaches its lazy layer: PyTorch's default is what it trains from.
+        self.net = nn.Linear(in_features, 1)
+
+    def forward(self, X: Float[Tensor, "batch in_features"]) -> Float[Tensor, "batch 1"]:
+        return self.net(X)
+
+
+class WeightDecay(LinearRegression):
+    """Linear regression whose optimiser decays the weight and not the bias (section 3.7)."""

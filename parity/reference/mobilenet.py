@@ -1,0 +1,126 @@
+"""MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Maps = Float[Tensor, "batch channels height width"]
+
+V1_BLOCKS = (
+    *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
+    *((512, 1),) * 5,
+    *((1024, 2), (1024, 1)),
+)
+"""(channels, stride) of each block of V1: table 1 of the paper, whose last block keeps the size."""
+
+V2_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+"""(expansion, channels, blocks, stride of the first block) of each stage of V2: table 2 of the paper."""
+
+
+def separable_block(in_channels: int, num_channels: int, stride: int) -> nn.Sequential:
+    """A 3x3 convolution within each channel, then a 1x1 convolution across them."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, stride, 1, groups=in_channels, bias=False),
+        nn.BatchNorm2d(in_channels),
+        nn.ReLU(),
+        nn.Conv2d(in_channels, num_channels, 1, bias=False),
+        nn.BatchNorm2d(num_channels),
+        nn.ReLU(),
+    )
+
+
+class MobileNetV1(nn.Module):
+    """A convolution, 13 separable blocks and one dense layer; `width_mult` scales all channels."""
+
+    def __init__(self, num_classes: int = 10, width_mult: float = 1.0, in_channels: int = 1):
+        super().__init__()
+        channels = int(32 * width_mult)
+        stem = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+        )
+        blocks = []
+        for width, stride in V1_BLOCKS:
+            blocks.append(separable_block(channels, int(width * width_mult), stride))
+            channels = int(width * width_mult)
+        head = nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, num_classes)
+        self.net = nn.Sequential(stem, *blocks, *head)
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:
+        return self.net(X)
+
+
+def conv_bn_relu6(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """A convolution that keeps the size (but for the stride), batch normalisation and min(max(x, 0), 6)."""
+    padding = (kernel_size - 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU6(),
+    )
+
+
+class InvertedResidual(nn.Module):
+    """Expands the channels, convolves within each, and projects them back without an activation."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int):
+        super().__init__()
+        hidden = in_channels * expansion
+        expand = [conv_bn_relu6(in_channels, hidden, 1)] if expansion != 1 else []
+        self.conv = nn.Sequential(
+            *expand,
+            conv_bn_relu6(hidden, hidden, 3, stride, groups=hidden),
+            nn.Conv2d(hidden, out_channels, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.has_shortcut = stride == 1 and in_channels == out_channels
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch channels1 height1 width1"]:
+        return X + self.conv(X) if self.has_shortcut else self.conv(X)
+
+
+class MobileNetV2(nn.Module):
+    """Inverted residuals between two convolutions, and one dense layer; names and start as torchvision's."""
+
+    def __init__(
+        self, num_classes: int = 1000, width_mult: float = 1.0, dropout: float = 0.2, in_channels: int = 3
+    ):
+        super().__init__()
+        channels = divisible(32 * width_mult)
+        layers = [conv_bn_relu6(in_channels, channels, 3, 2)]
+        for expansion, width, num_blocks, stride in V2_STAGES:
+            width = divisible(width * width_mult)
+            for i in range(num_blocks):
+                layers.append(InvertedResidual(channels, width, 1 if i else stride, expansion))
+                channels = width
+        last = divisible(1280 * max(1.0, width_mult))
+        self.features = nn.Sequential(*layers, conv_bn_relu6(channels, last, 1))
+        self.pool = nn.AdaptiveAvgPool2d((1, 1))
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
+        self._init_weights()
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:
+        return self.classifier(self.pool(self.features(X)).flatten(1))
+
+    def _init_weights(self) -> None:
+        for layer in self.features.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+        nn.init.normal_(self.classifier[1].weight, 0, 0.01)
+        nn.init.zeros_(self.classifier[1].bias)
+
+
+def divisible(channels: float, divisor: int = 8) -> int:
+    """The nearest multiple of `divisor`, or the next one where that loses more than a tenth."""
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest if nearest >= 0.9 * channels else nearest + divisor

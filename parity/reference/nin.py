@@ -1,0 +1,43 @@
+"""Network in network (Lin et al. 2013; book, section 8.3)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parity.reference.init import init_cnn
+
+
+def nin_block(
+    out_channels: int, kernel_size: int, stride: int, padding: int, in_channels: int
+) -> nn.Sequential:
+    """A convolution, then two 1x1 convolutions: a small dense network at every pixel."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding),
+        nn.ReLU(),
+        nn.Conv2d(out_channels, out_channels, 1),
+        nn.ReLU(),
+        nn.Conv2d(out_channels, out_channels, 1),
+        nn.ReLU(),
+    )
+
+
+class NiN(nn.Module):
+    """Four blocks and a global average pool; the scores have passed a ReLU, as in the book."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+        super().__init__()
+        self.net = nn.Sequential(
+            nin_block(96, 11, 4, 0, in_channels),
+            nn.MaxPool2d(3, stride=2),
+            nin_block(256, 5, 1, 2, 96),
+            nn.MaxPool2d(3, stride=2),
+            nin_block(384, 3, 1, 1, 256),
+            nn.MaxPool2d(3, stride=2),
+            nn.Dropout(0.5),
+            nin_block(num_classes, 3, 1, 1, 384),
+            nn.AdaptiveAvgPool2d((1, 1)),
+            nn.Flatten(),
+        )
+        init_cnn(self)
+
+    def forward(self, X: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        return self.net(X)

@@ -1,0 +1,52 @@
+"""AnyNet and RegNetX (Radosavovic et al. 2020; book, section 8.8)."""
+
+from collections import OrderedDict
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parity.reference.resnet import ResNeXtBlock
+
+
+def any_stage(depth: int, num_channels: int, groups: int, bot_mul: float, in_channels: int) -> nn.Sequential:
+    """`depth` ResNeXt blocks; the first one halves height and width."""
+    head = ResNeXtBlock(num_channels, groups, bot_mul, True, 2, in_channels)
+    rest = (ResNeXtBlock(num_channels, groups, bot_mul, in_channels=num_channels) for _ in range(depth - 1))
+    return nn.Sequential(head, *rest)
+
+
+class AnyNet(nn.Module):
+    """A stem, a stage per (depth, num_channels, groups, bot_mul) of `arch`, and a head.
+
+    PyTorch's default initialisation: the book's Xavier call meets lazy layers and does nothing.
+    """
+
+    def __init__(
+        self,
+        arch: tuple[tuple[int, int, int, float], ...],
+        stem_channels: int,
+        num_classes: int = 10,
+        in_channels: int = 1,
+    ):
+        super().__init__()
+        stem = nn.Sequential(
+            nn.Conv2d(in_channels, stem_channels, 3, stride=2, padding=1),
+            nn.BatchNorm2d(stem_channels),
+            nn.ReLU(),
+        )
+        stages, channels = OrderedDict({"0": stem}), stem_channels
+        for i, (depth, num_channels, groups, bot_mul) in enumerate(arch, 1):
+            stages[f"stage{i}"] = any_stage(depth, num_channels, groups, bot_mul, channels)
+            channels = num_channels
+        head = nn.Sequential(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, num_classes))
+        self.net = nn.Sequential(stages | {"head": head})
+
+    def forward(self, X: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        return self.net(X)
+
+
+class RegNetX32(AnyNet):
+    """Two stages of 32 and 80 channels, in groups of 16."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+        super().__init__(((4, 32, 16, 1), (6, 80, 16, 1)), 32, num_classes, in_channels)

@@ -1,0 +1,101 @@
+"""ResNet (He et al. 2016) and the ResNeXt block (Xie et al. 2017; book, section 8.6)."""
+
+from collections import OrderedDict
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parity.reference.init import init_cnn
+
+Maps = Float[Tensor, "batch channels height width"]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions and a shortcut: the input itself, or a 1x1 convolution of it."""
+
+    def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1, in_channels: int = 3):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, num_channels, 3, strides, padding=1)
+        self.conv2 = nn.Conv2d(num_channels, num_channels, 3, padding=1)
+        self.conv3 = nn.Conv2d(in_channels, num_channels, 1, strides) if use_1x1conv else None
+        self.bn1 = nn.BatchNorm2d(num_channels)
+        self.bn2 = nn.BatchNorm2d(num_channels)
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch channels1 height1 width1"]:
+        Y = torch.relu(self.bn1(self.conv1(X)))
+        Y = self.bn2(self.conv2(Y))
+        return torch.relu(Y + (self.conv3(X) if self.conv3 else X))
+
+
+class ResNeXtBlock(nn.Module):
+    """1x1, grouped 3x3 and 1x1 convolution, and a shortcut.
+
+    The book's `groups` is the number of channels in a group, not the number of groups.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        groups: int,
+        bot_mul: float,
+        use_1x1conv: bool = False,
+        strides: int = 1,
+        in_channels: int = 32,
+    ):
+        super().__init__()
+        width = round(num_channels * bot_mul)
+        self.conv1 = nn.Conv2d(in_channels, width, 1)
+        self.conv2 = nn.Conv2d(width, width, 3, strides, padding=1, groups=width // groups)
+        self.conv3 = nn.Conv2d(width, num_channels, 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.bn3 = nn.BatchNorm2d(num_channels)
+        self.conv4 = nn.Conv2d(in_channels, num_channels, 1, strides) if use_1x1conv else None
+        self.bn4 = nn.BatchNorm2d(num_channels) if use_1x1conv else None
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch channels1 height1 width1"]:
+        Y = torch.relu(self.bn1(self.conv1(X)))
+        Y = torch.relu(self.bn2(self.conv2(Y)))
+        Y = self.bn3(self.conv3(Y))
+        return torch.relu(Y + (self.bn4(self.conv4(X)) if self.conv4 else X))
+
+
+class ResNet(nn.Module):
+    """A stem, a stage per (num_residuals, num_channels) of `arch`, and one dense layer.
+
+    Every stage but the first halves height and width.
+    """
+
+    def __init__(self, arch: tuple[tuple[int, int], ...], num_classes: int = 10, in_channels: int = 1):
+        super().__init__()
+        stem = nn.Sequential(
+            nn.Conv2d(in_channels, 64, 7, stride=2, padding=3),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        stages, channels = OrderedDict({"0": stem}), 64
+        for i, (num_residuals, num_channels) in enumerate(arch):
+            stages[f"b{i + 2}"] = stage(num_residuals, num_channels, channels, first=i == 0)
+            channels = num_channels
+        last = nn.Sequential(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, num_classes))
+        self.net = nn.Sequential(stages | {"last": last})
+        init_cnn(self)
+
+    def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:
+        return self.net(X)
+
+
+def stage(num_residuals: int, num_channels: int, in_channels: int, first: bool) -> nn.Sequential:
+    """`num_residuals` residuals; unless it is the `first` stage, it starts with stride 2."""
+    head = Residual(num_channels, not first, 1 if first else 2, in_channels)
+    rest = (Residual(num_channels, in_channels=num_channels) for _ in range(num_residuals - 1))
+    return nn.Sequential(head, *rest)
+
+
+class ResNet18(ResNet):
+    """ResNet with four stages of two residuals."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+        super().__init__(((2, 64), (2, 128), (2, 256), (2, 512)), num_classes, in_channels)

@@ -1,0 +1,27 @@
+"""Sizes of feature maps: what stands before a flatten must be known when the dense layer is made."""
+
+from collections.abc import Iterable
+
+from torch import nn
+
+
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """`3` -> `(3, 3)`; a pair (height, width) stays."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def out_size(n: int, kernel_size: int, stride: int = 1, padding: int = 0) -> int:
+    """Size along one axis behind a convolution or pool: floor((n - k + 2p + s) / s)."""
+    return (n - kernel_size + 2 * padding + stride) // stride
+
+
+def map_size(layers: Iterable[nn.Module], size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the maps behind `layers`, for images of `size`."""
+    for layer in layers:
+        match layer:
+            case nn.Sequential():
+                size = map_size(layer, size)
+            case nn.Conv2d() | nn.MaxPool2d() | nn.AvgPool2d():
+                window = layer.kernel_size, layer.stride, layer.padding
+                size = tuple(map(out_size, size, *map(pair, window)))
+    return size

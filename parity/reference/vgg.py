@@ -1,0 +1,49 @@
+"""VGG (Simonyan and Zisserman 2014; book, section 8.2)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parity.reference.init import init_cnn
+from parity.reference.sizes import map_size
+
+
+def vgg_block(num_convs: int, out_channels: int, in_channels: int) -> nn.Sequential:
+    """`num_convs` 3x3 convolutions, then a pool that halves height and width."""
+    layers = []
+    for _ in range(num_convs):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU()]
+        in_channels = out_channels
+    return nn.Sequential(*layers, nn.MaxPool2d(2, stride=2))
+
+
+class VGG(nn.Module):
+    """A block per (num_convs, out_channels) of `arch`, then three dense layers."""
+
+    def __init__(
+        self,
+        arch: tuple[tuple[int, int], ...],
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: tuple[int, int] = (224, 224),
+    ):
+        super().__init__()
+        blocks = []
+        for num_convs, out_channels in arch:
+            blocks.append(vgg_block(num_convs, out_channels, in_channels))
+            in_channels = out_channels
+        height, width = map_size(blocks, image_size)
+        self.net = nn.Sequential(
+            *blocks,
+            nn.Flatten(),
+            nn.Linear(in_channels * height * width, 4096),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(4096, num_classes),
+        )
+        init_cnn(self)
+
+    def forward(self, X: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        return self.net(X)

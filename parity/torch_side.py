@@ -1,0 +1,45 @@
+"""A Case in PyTorch: its twin, its loss and its optimiser, each found by the name it has in the Case."""
+
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from d2l_jax.case import Case
+from parity import reference
+from parity.reference import losses
+
+
+def torch_model(case: Case, probe: bool = False) -> nn.Module:
+    """The twin with the book's arguments, freshly initialised; `probe`: with those of the parity check."""
+    args = case.args | case.probe if probe else case.args
+    return _namesake(case.model, reference)(**args)
+
+
+def torch_loss(case: Case) -> Callable[[Tensor, Tensor, nn.Module], Tensor]:
+    """(outputs, targets, model) -> the loss with the Case's penalty; labels are int64."""
+    loss = _namesake(case.loss, losses)
+    if case.penalty is None:
+        return lambda outputs, targets, model: loss(outputs, targets)
+    penalty = _namesake(case.penalty, losses)
+    return lambda outputs, targets, model: loss(outputs, targets) + penalty(dict(model.named_parameters()))
+
+
+def torch_optimizer(case: Case, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of `torch.optim`; `groups` become parameter groups, the first that fits a name wins."""
+    make = _namesake(case.optimizer, torch.optim)
+    groups = make.keywords.pop("groups", None) or {}
+    sorted_in: dict[str, list[nn.Parameter]] = {ending: [] for ending in (*groups, "")}
+    for name, parameter in model.named_parameters():
+        sorted_in[next(ending for ending in sorted_in if name.endswith(ending))].append(parameter)
+    return make([{"params": p, **groups.get(ending, {})} for ending, p in sorted_in.items() if p])
+
+
+def _namesake(function: Callable, module: ModuleType) -> Any:
+    """What is called like `function` in `module`, with the same arguments bound to it."""
+    if isinstance(function, partial):
+        return partial(_namesake(function.func, module), *function.args, **function.keywords)
+    return getattr(module, function.__name__)

@@ -2,9 +2,9 @@
 
 from d2l_jax import errors
 from d2l_jax.case import Case
-from d2l_jax.cases_builders import BUILDERS
-from d2l_jax.cases_cnn import CNN, MOBILE
-from d2l_jax.cases_linear import LINEAR, MLP, NOTES
+from d2l_jax.cases.builders import BUILDERS
+from d2l_jax.cases.cnn import CNN, MOBILE
+from d2l_jax.cases.linear import LINEAR, MLP, NOTES
 
 CASES: tuple[Case, ...] = LINEAR + MLP + BUILDERS + CNN + NOTES + MOBILE
 

@@ -1,5 +1,6 @@
 """Training as pure functions of one state, and an epoch as one scan over data on the device."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,8 +38,9 @@ class TrainState(NamedTuple):
     def create(cls, model: nnx.Module, tx: optax.GradientTransformation) -> "TrainState":
         """The state at step 0. Its arrays are copies: a step may donate them, `model` stays whole."""
         _, params, buffers = functional(model)
-        params, buffers = jax.tree.map(jnp.copy, (params, buffers))
-        return cls(params, buffers, tx.init(params), jnp.zeros((), jnp.int32))
+        # An optimiser may start two slots with one array, which cannot be donated twice.
+        params, buffers, opt_state = jax.tree.map(jnp.copy, (params, buffers, tx.init(params)))
+        return cls(params, buffers, opt_state, jnp.zeros((), jnp.int32))
 
     def update(self, tx: optax.GradientTransformation, grads: Tree, buffers: Tree) -> "TrainState":
         """The state after one update of the optimiser."""
@@ -48,10 +50,7 @@ class TrainState(NamedTuple):
 
 
 def make_objective(model: nnx.Module, loss: Loss, penalty: Penalty | None = None) -> Callable:
-    """(params, buffers, inputs, targets) -> (loss, (outputs, buffers)) in training mode, to be differentiated.
-
-    `penalty(params)` joins the loss.
-    """
+    """(params, buffers, inputs, targets) -> (loss + penalty(params), (outputs, buffers)) in training mode."""
     apply = functional(train_view(model)).apply
 
     def objective(params: Tree, buffers: Tree, inputs: Array, targets: Array) -> tuple[Array, tuple[Array, Tree]]:
@@ -138,12 +137,12 @@ class Record(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What a callback of `fit` is given: after each piece of an epoch, and (with `record`) at its end."""
+    """What a callback is given: after each piece of an epoch, and (with `record`) at its end."""
 
     epoch: int
     done: int
     batches: int
-    state: TrainState
+    state: TrainState | None  # None in the PyTorch twin's training
     record: Record | None
 
 
@@ -180,54 +179,68 @@ def fit(
     train, test = jax.device_put((train, test))
     for epoch in epochs:
         full, rest = order(epoch)
-        sums, batches = _Sums(), len(full) + (len(rest) > 0)
+        sums, batches = Sums(), len(full) + (len(rest) > 0)
         for rows in _split(full, rest, pieces):
             state, metrics = epoch_scan(state, train, jnp.asarray(rows))
-            _check_finite(metrics, f"epoch {epoch}, step", int(state.step) - len(rows))
-            sums = sums.add(metrics, rows)
+            check_finite(metrics["loss"], f"epoch {epoch}, step", int(state.step) - len(rows))
+            sums = sums.add(metrics["loss"], metrics["correct"], rows)
             _tell(callbacks, Event(epoch, sums.batches, batches, state, None))
-        held_out = _Sums()
-        for rows in _split(*_in_order(len(test[1])), 1):
+        held_out = Sums()
+        for rows in _split(*in_order(test[0], full.shape[1] if len(full) else len(rest)), 1):
             metrics = evaluation(state.params, state.buffers, test, jnp.asarray(rows))
-            _check_finite(metrics, f"evaluation after epoch {epoch}, batch", held_out.batches)
-            held_out = held_out.add(metrics, rows)
+            check_finite(metrics["loss"], f"evaluation after epoch {epoch}, batch", held_out.batches)
+            held_out = held_out.add(metrics["loss"], metrics["correct"], rows)
         records.append(Record(epoch, *sums.means(), *held_out.means()))
         _tell(callbacks, Event(epoch, batches, batches, state, records[-1]))
     return state, records
 
 
-class _Sums(NamedTuple):
+class Sums(NamedTuple):
+    """What the figures of a `Record` are made from."""
+
     loss: float = 0.0
     correct: int = 0
     examples: int = 0
     batches: int = 0
 
-    def add(self, metrics: Metrics, rows: np.ndarray) -> "_Sums":
+    def add(self, losses: Any, correct: Any, rows: np.ndarray) -> "Sums":
+        """With the mean losses and the right labels of some batches; `rows` (batches, size)."""
         batches, size = rows.shape
-        loss = float(np.asarray(metrics["loss"], np.float64).sum()) * size
-        correct = int(metrics["correct"].sum())
-        return _Sums(self.loss + loss, self.correct + correct, self.examples + rows.size, self.batches + batches)
+        loss = float(np.asarray(losses, np.float64).sum()) * size
+        right = int(np.asarray(correct).sum())
+        return Sums(self.loss + loss, self.correct + right, self.examples + rows.size, self.batches + batches)
 
     def means(self) -> tuple[float, float]:
+        """(mean loss, share of right labels) over all examples."""
         return self.loss / self.examples, self.correct / self.examples
 
 
 def _split(full: np.ndarray, rest: np.ndarray, pieces: int) -> list[np.ndarray]:
-    """Equal pieces, so that one compilation serves them all; then the smaller last batch."""
+    """Equal pieces, so that one compilation serves them all; then what is left over."""
     count = max((k for k in range(1, pieces + 1) if len(full) % k == 0), default=1)
-    return [*(np.split(full, count) if len(full) else []), *([rest[None]] if len(rest) else [])]
+    if 3 * count < pieces < len(full):  # 937 batches have no divisor up to 12: 12 pieces of 78, and one batch
+        count = pieces
+    cut = len(full) // count * count
+    parts = [*(np.split(full[:cut], count) if cut else []), full[cut:], rest[None]]
+    return [part for part in parts if part.size]
 
 
-def _in_order(n: int, batch_size: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    rows, full = np.arange(n, dtype=np.int32), n // batch_size * batch_size
-    return rows[:full].reshape(-1, batch_size), rows[full:]
+def in_order(inputs: Any, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of an evaluation as (full batches, the rest), about a million numbers to a batch.
+
+    1000 examples at most, `batch_size` at least: what fits into memory in training fits here too.
+    """
+    n, size = len(inputs), max(batch_size, min(1000, 2**20 // max(1, math.prod(inputs.shape[1:]))))
+    rows, full = np.arange(n, dtype=np.int32), n // size * size
+    return rows[:full].reshape(-1, size), rows[full:]
 
 
-def _check_finite(metrics: Metrics, where: str, before: int) -> None:
-    bad = np.flatnonzero(~np.isfinite(np.asarray(metrics["loss"])))
-    if len(bad):
-        value = float(metrics["loss"][bad[0]])
-        raise TrainingDiverged(f"training diverged: the loss is {value} at {where} {before + bad[0] + 1}; lower --lr")
+def check_finite(losses: Any, where: str, before: int) -> None:
+    """Raises `TrainingDiverged` for the first of `losses` that is not finite; `before` came before them."""
+    losses = np.asarray(losses)
+    if len(bad := np.flatnonzero(~np.isfinite(losses))):
+        at = f"{where} {before + bad[0] + 1}"
+        raise TrainingDiverged(f"training diverged: the loss is {losses[bad[0]]} at {at}; lower --lr")
 
 
 def _tell(callbacks: tuple[Callable[[Event], None], ...], event: Event) -> None:

@@ -14,19 +14,20 @@ from d2l_jax.errors import InputError
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 
 
-def environment(device: str) -> dict[str, str | int]:
-    """Versions and settings as they are in force, for reports."""
-    return {
-        "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
-        "device": device,
-        "jax_device": jax_device(device).device_kind,
-        "jax_matmul_precision": "highest",
-        "torch_tf32": str(torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32).lower(),
-        "torch_threads": torch.get_num_threads(),
-        "cpus": os.cpu_count() or 1,
-        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-    }
+def environment(device: str, threads: int = 1) -> dict[str, str | int]:
+    """Versions and settings as they are in force during a check or a benchmark, for reports."""
+    with pinned(threads=threads):
+        return {
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+            "device": device,
+            "jax_device": jax_device(device).device_kind,
+            "jax_matmul_precision": "highest",
+            "torch_tf32": str(torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32).lower(),
+            "torch_threads": torch.get_num_threads(),
+            "cpus": os.cpu_count() or 1,
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        }
 
 
 def jax_device(device: str) -> jax.Device:
@@ -45,12 +46,21 @@ def torch_device(device: str) -> str:
 
 
 @contextmanager
-def pinned_precision(tf32: bool = False) -> Iterator[None]:
-    """PyTorch without TF32 (unless asked) and with deterministic kernels; the old settings come back after."""
+def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) -> Iterator[None]:
+    """PyTorch's precision, threads and choice of kernels; afterwards as before.
+
+    One thread for checks: the float64 kernels of grouped convolutions lose a factor of 30 to two that contend.
+    """
     cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cublas.allow_tf32, cudnn.deterministic
-    cudnn.allow_tf32, cublas.allow_tf32, cudnn.deterministic = tf32, tf32, True
+    before = cudnn.allow_tf32, cublas.allow_tf32, cudnn.deterministic, torch.get_num_threads()
+    _pin(tf32, tf32, deterministic, threads)
     try:
         yield
     finally:
-        cudnn.allow_tf32, cublas.allow_tf32, cudnn.deterministic = before
+        _pin(*before)
+
+
+def _pin(cudnn_tf32: bool, cublas_tf32: bool, deterministic: bool, threads: int) -> None:
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = cudnn_tf32, cublas_tf32
+    torch.backends.cudnn.deterministic = deterministic
+    torch.set_num_threads(threads)

@@ -1,8 +1,6 @@
 """PyTorch's weight files: .safetensors, and .pt read weights-only."""
 
-import os
 import pickle
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from d2l_jax.errors import InputError
+from d2l_jax.write import replacing
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 
@@ -46,26 +45,16 @@ def _load_pt(path: Path) -> Any:
 
 
 def write_state_dict(tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
-    """Writes .safetensors or .pt under a temporary name, then renames it: never half a file."""
+    """Writes .safetensors or .pt, whole or not at all. Raises InputError where it cannot be written."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path}: unknown kind of weight file; {', '.join(SUFFIXES)} are right")
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
-    try:
-        _save(tensors, temporary, path.suffix)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"cannot write {path}: {error}") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(path) as part:
+        _save(tensors, part)
 
 
-def _save(tensors: Mapping[str, np.ndarray], path: str, suffix: str) -> None:
-    if suffix == ".safetensors":
+def _save(tensors: Mapping[str, np.ndarray], path: Path) -> None:
+    if path.suffix == ".safetensors":
         save_file({key: np.ascontiguousarray(array).reshape(array.shape) for key, array in tensors.items()}, path)
         return
     import torch

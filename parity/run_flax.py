@@ -1,5 +1,6 @@
 """One run of the Flax side: a flat dict {phase/name: numpy array} in PyTorch's names and layout."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,17 +23,17 @@ Record = dict[str, np.ndarray]
 def run_flax(twin: Twin, dtype: str, device: jax.Device, kept: tuple[int, ...]) -> Record:
     """Evaluates, then trains on the twin's steps; parameters and optimiser are recorded after the `kept` ones."""
     with jax.enable_x64(True), jax.default_device(device), jax.default_matmul_precision("highest"):
-        return _run(twin, dtype, kept)
+        return _run(twin, dtype, device, kept)
 
 
-def _run(twin: Twin, dtype: str, kept: tuple[int, ...]) -> Record:
+def _run(twin: Twin, dtype: str, device: jax.Device, kept: tuple[int, ...]) -> Record:
     model = load_state_dict(nnx.clone(twin.flax), twin.weights, dtype=dtype)
     tensors = leaves(model)
     trained = [leaf for leaf in tensors if leaf.trained]
     buffers = [leaf for leaf in tensors if not leaf.trained]
     state, record = TrainState.create(train_view(model), twin.optimizer), {}
-    record["evaluation/output"] = evaluate(twin, model, dtype)
-    step = jax.jit(lambda *args: train_step(twin, *args), compiler_options=quick_compilation())
+    record["evaluation/output"] = evaluate(twin, model, dtype, device)
+    step = compiled(lambda *args: train_step(twin, *args), dtype, device)
     for number, given in enumerate(twin.steps[: max(kept)], 1):
         state, (loss, output, (grads, input_grad)) = step(state, *_arrays(given, dtype))
         if number == 1:
@@ -58,15 +59,17 @@ def train_step(
     return state.update(twin.optimizer, grads[0], buffers), (loss, output, grads)
 
 
-def evaluate(twin: Twin, model: nnx.Module, dtype: str) -> np.ndarray:
+def evaluate(twin: Twin, model: nnx.Module, dtype: str, device: jax.Device) -> np.ndarray:
     apply, params, buffers = functional(eval_view(model))
     inputs, _, _ = _arrays(twin.steps[0], dtype)
-    output, _ = jax.jit(apply, compiler_options=quick_compilation())(params, buffers, inputs)
+    output, _ = compiled(apply, dtype, device)(params, buffers, inputs)
     return images_first(output, twin.images_out)
 
 
-def quick_compilation() -> dict[str, Any]:
-    return {}
+def compiled(function: Callable, dtype: str, device: jax.Device) -> Callable:
+    """Jitted as users jit it; in float64 on CPU, where speed does not matter, compiled with less optimisation."""
+    quick = dtype == "float64" and device.platform == "cpu"
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1} if quick else None)
 
 
 def _arrays(step: Step, dtype: str) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:

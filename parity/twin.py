@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -62,38 +63,55 @@ class Twin:
 
 
 def twin_of(case: Case, *, full: bool = False, seed: int = 0) -> Twin:
-    """The two models of a case, small and odd-sized, or with the book's sizes where `full`."""
+    """The two models of a case, small and odd-sized, or with the book's sizes and a batch of 3 where `full`."""
     random = np.random.default_rng(seed)
+    if case.probe_lr is not None:
+        case = replace(case, optimizer=partial(case.optimizer, lr=case.probe_lr))
     args = case.args if full else case.args | case.probe
-    shape = (3, *case.inputs[1:]) if full else case.probe_inputs or case.inputs
-    flax = case.model(**args, rngs=nnx.Rngs(seed))
+    shape = (3, *case.inputs[1:]) if full and case.data else case.probe_inputs or case.inputs
+    flax = abstract(lambda: case.model(**args, rngs=nnx.Rngs(seed)))
+    inputs = [_float32(0.4 + random.normal(size=shape)) for _ in range(STEPS)]
+    return pair(case, flax, torch_model(case, probe=not full), inputs, random)
+
+
+def pair(
+    case: Case, flax: nnx.Module, torch_side: torch.nn.Module, inputs: list[np.ndarray], random: np.random.Generator
+) -> Twin:
+    """Any two models that `case` says how to train, with the same random weights and targets."""
+    check_structure(case.name, flax, torch_side)
     weights = random_weights(leaves(flax), random)
     load_state_dict(flax, weights)
     return Twin(
         name=case.name,
         flax=flax,
-        torch=torch_model(case, probe=not full),
+        torch=torch_side,
         weights=weights,
-        steps=_steps(case, flax, shape, random),
+        steps=_steps(case, flax, inputs, random),
         objective=make_objective(flax, case.loss, case.penalty),
         optimizer=case.optimizer(),
         torch_loss=torch_loss(case),
         torch_optimizer=lambda model: torch_optimizer(case, model),
-        images_in=len(shape) == 4,
+        images_in=inputs[0].ndim == 4,
         images_out=case.outputs == "images",
     )
 
 
-def _steps(case: Case, flax: nnx.Module, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Step, ...]:
+def abstract(build: Callable[[], nnx.Module]) -> nnx.Module:
+    """The model with shapes in place of arrays, which saves the time of initialising it; its random keys are real."""
+    model = nnx.eval_shape(build)
+    for _, node in nnx.iter_graph(model):
+        if isinstance(node, nnx.RngKey):
+            node.set_value(jax.random.key(0))
+        elif isinstance(node, nnx.RngCount):
+            node.set_value(jax.numpy.zeros((), jax.numpy.uint32))
+    return model
+
+
+def _steps(case: Case, flax: nnx.Module, inputs: list[np.ndarray], random: np.random.Generator) -> tuple[Step, ...]:
     apply, params, buffers = functional(train_view(flax))
-    inputs = np.zeros(shape, np.float32)
-    outputs, _ = jax.eval_shape(apply, params, buffers, inputs)
-    draws = requested(apply, params, buffers, inputs)
-    steps = []
-    for _ in range(STEPS):
-        targets = _targets(case.outputs, outputs.shape, random)
-        steps.append(Step(_float32(0.4 + random.normal(size=shape)), targets, uniforms(draws, random)))
-    return tuple(steps)
+    outputs, _ = jax.eval_shape(apply, params, buffers, inputs[0])
+    draws = requested(apply, params, buffers, inputs[0])
+    return tuple(Step(x, _targets(case.outputs, outputs.shape, random), uniforms(draws, random)) for x in inputs)
 
 
 def _targets(outputs: str, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
@@ -119,7 +137,7 @@ def _random_tensor(leaf: Leaf, random: np.random.Generator) -> np.ndarray:
         return _float32(random.uniform(0.5, 2.0, leaf.shape))
     if name == "gamma" or (name == "weight" and len(leaf.shape) == 1):
         return _float32(random.uniform(0.5, 1.5, leaf.shape))
-    scale = math.sqrt(2 / fan_in_of(leaf)) if len(leaf.shape) > 1 and name not in ("beta", "moving_mean") else 0.3
+    scale = 1 / math.sqrt(fan_in_of(leaf)) if len(leaf.shape) > 1 and name not in ("beta", "moving_mean") else 0.3
     return _float32(scale * random.normal(size=leaf.shape))
 
 
@@ -135,13 +153,13 @@ def _float32(array: Any) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def check_structure(twin: Twin) -> None:
+def check_structure(name: str, flax: nnx.Module, torch_side: torch.nn.Module) -> None:
     """Raises InputError, with every difference, unless both models hold tensors of the same names and shapes."""
-    ours = {leaf.key: leaf.shape for leaf in leaves(twin.flax)}
-    theirs = {key: tuple(value.shape) for key, value in twin.torch.state_dict().items()}
+    ours = {leaf.key: leaf.shape for leaf in leaves(flax)}
+    theirs = {key: tuple(value.shape) for key, value in torch_side.state_dict().items()}
     problems = [f"{key} {ours[key]} is only in Flax" for key in ours if key not in theirs]
     problems += [f"{key} {theirs[key]} is only in PyTorch" for key in theirs if key not in ours]
-    shared = [key for key in ours if key in theirs]
-    problems += [f"{key} is {ours[key]} in Flax, {theirs[key]} in PyTorch" for key in shared if ours[key] != theirs[key]]
+    differing = [key for key in ours.keys() & theirs.keys() if ours[key] != theirs[key]]
+    problems += [f"{key} is {ours[key]} in Flax, {theirs[key]} in PyTorch" for key in differing]
     if problems:
-        raise InputError(f"{twin.name}: the models do not correspond: {'; '.join(problems)}")
+        raise InputError(f"{name}: the models do not correspond: {'; '.join(problems)}")

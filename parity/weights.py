@@ -44,9 +44,7 @@ RULES: dict[type, dict[str, tuple[str, Axes]]] = {
         "mean": ("running_mean", as_is),
         "var": ("running_var", as_is),
     },
-    BatchNormScratch: {
-        name: (name, channels_first) for name in ("gamma", "beta", "moving_mean", "moving_var")
-    },
+    BatchNormScratch: {name: (name, channels_first) for name in ("gamma", "beta", "moving_mean", "moving_var")},
 }
 
 
@@ -145,9 +143,8 @@ def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: An
         where = f" from {source}" if isinstance(source, str | Path) else ""
         raise InputError(f"the state_dict{where} does not fit {type(model).__name__}: {'; '.join(problems)}")
     for leaf in tensors:
-        old = leaf.variable[...]
-        floating = jnp.issubdtype(old.dtype, jnp.floating)
-        target = dtype if dtype is not None and floating else old.dtype
+        own = leaf.variable.dtype
+        target = dtype if dtype is not None and jnp.issubdtype(own, jnp.floating) else own
         leaf.variable.set_value(jnp.asarray(leaf.to_flax(arrays[leaf.key]), target))
     return model
 
@@ -167,9 +164,9 @@ def _conflicts(tensors: list[Leaf], arrays: dict[str, np.ndarray]) -> Iterator[s
     first: dict[tuple, str] = {}
     for leaf in tensors:
         other = first.setdefault(leaf.path, leaf.key)
-        if other != leaf.key and {other, leaf.key} <= arrays.keys():
-            if not np.array_equal(arrays[other], arrays[leaf.key]):
-                yield f"{other} and {leaf.key} are one tensor in the model, but differ"
+        given = {other, leaf.key} <= arrays.keys()
+        if given and not np.array_equal(arrays[other], arrays[leaf.key]):
+            yield f"{other} and {leaf.key} are one tensor in the model, but differ"
 
 
 def to_numpy(value: Any) -> np.ndarray:

@@ -51,9 +51,7 @@ def test_plain_and_gzipped(tmp_path: Path, served: tuple[Path, str]):
 
 
 @pytest.mark.parametrize("name, content", [("a.csv", b"other"), ("a.gz", b"no gzip"), ("a.gz", b"")])
-def test_wrong_content_is_refused_and_not_kept(
-    tmp_path: Path, served: tuple[Path, str], name: str, content: bytes
-):
+def test_wrong_content_is_refused_and_not_kept(tmp_path: Path, served: tuple[Path, str], name: str, content: bytes):
     folder, url = served
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match="could not download .*wrong hash"):
@@ -91,9 +89,7 @@ def test_cache_that_cannot_be_written(tmp_path: Path, served: tuple[Path, str]):
         fetch("a.csv", [url], sha256(b"content"), tmp_path / "taken")
 
 
-def test_load_downloads_and_then_finds(
-    alone: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
-):
+def test_load_downloads_and_then_finds(alone: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch):
     folder, url = served
     arrays = toy_images(folder)
     hashes = tuple(sha256(gzip.decompress((folder / name).read_bytes())) for name in FILES)
@@ -107,9 +103,7 @@ def test_load_downloads_and_then_finds(
     assert load("mnist").source == f"idx files in {alone / 'cache/d2l_jax/mnist'}"
 
 
-def test_load_refuses_a_wrong_download(
-    alone: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
-):
+def test_load_refuses_a_wrong_download(alone: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch):
     folder, url = served
     toy_images(folder)
     monkeypatch.setitem(IMAGE_SETS, "mnist", IMAGE_SETS["mnist"]._replace(mirrors=(url,)))

@@ -34,8 +34,16 @@ IMAGE_SETS = {
     "fashion_mnist": ImageSet(
         folders=("fashion-mnist", "fashion_mnist", "FashionMNIST", "fashionmnist"),
         classes=(
-            "t-shirt", "trouser", "pullover", "dress", "coat",
-            "sandal", "shirt", "sneaker", "bag", "ankle boot",
+            "t-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
         ),  # fmt: skip
         mirrors=(
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

@@ -112,9 +112,7 @@ def _read(name: str | None, kind: str, place: Place) -> Dataset | None:
         raise InputError(f"cannot look into {place.folder}: {error.strerror or error}") from error
 
 
-def _first(
-    source: Path | str | None, read: Callable[[Place], Dataset | None]
-) -> tuple[Dataset | None, list[str]]:
+def _first(source: Path | str | None, read: Callable[[Place], Dataset | None]) -> tuple[Dataset | None, list[str]]:
     """The data of the first place that has it, and the places looked at, with what was wrong there."""
     looked = []
     for place in places(source):

@@ -28,9 +28,7 @@ VERSION = "3.0.1"
 Progress = Callable[[int, int], None]
 
 
-def prepare(
-    source: Path | str, target: Path | str, name: str | None = None, progress: Progress | None = None
-) -> Path:
+def prepare(source: Path | str, target: Path | str, name: str | None = None, progress: Progress | None = None) -> Path:
     """Writes `target/NAME/3.0.1`, which `tfds.data_source(NAME, data_dir=target)` and `load` read.
 
     The examples keep their order. The folder appears whole or not at all.

@@ -47,9 +47,7 @@ def synthetic_regression(
     return Dataset(name, (X[train], y[train]), (X[test], y[test]), f"drawn with seed {seed}")
 
 
-def weight_decay_data(
-    num_train: int = 20, num_val: int = 100, num_inputs: int = 200, seed: int = 0
-) -> Dataset:
+def weight_decay_data(num_train: int = 20, num_val: int = 100, num_inputs: int = 200, seed: int = 0) -> Dataset:
     """Few examples of many inputs, weights 0.01 and bias 0.05: made to be overfitted (section 3.7)."""
     w = np.full(num_inputs, 0.01, np.float32)
     return synthetic_regression(w, 0.05, 0.01, num_train, num_val, seed, name="weight_decay")

@@ -20,10 +20,10 @@ class BatchNormScratch(nnx.Module):
 
     def __init__(self, num_features: int, num_dims: int):
         shape = (*(1,) * (num_dims - 1), num_features)
-        self.gamma = nnx.Param(jnp.ones(shape))
-        self.beta = nnx.Param(jnp.zeros(shape))
-        self.moving_mean = nnx.BatchStat(jnp.zeros(shape))
-        self.moving_var = nnx.BatchStat(jnp.ones(shape))
+        self.gamma = nnx.Param(jnp.ones(shape, jnp.float32))
+        self.beta = nnx.Param(jnp.zeros(shape, jnp.float32))
+        self.moving_mean = nnx.BatchStat(jnp.zeros(shape, jnp.float32))
+        self.moving_var = nnx.BatchStat(jnp.ones(shape, jnp.float32))
         self.use_running_average = False
 
     def __call__(self, X: Float[Array, "batch *size features"]) -> Float[Array, "batch *size features"]:

@@ -26,9 +26,7 @@ def sequential_mlp(
 class CustomMLP(nnx.Module):
     """One hidden layer as a module of one's own (section 6.1)."""
 
-    def __init__(
-        self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs
-    ):
+    def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs):
         self.hidden = nn.Linear(num_inputs, num_hiddens, rngs=rngs)
         self.out = nn.Linear(num_hiddens, num_outputs, rngs=rngs)
 
@@ -65,7 +63,7 @@ class FixedHiddenMLP(nnx.Module):
     """A constant weight, a layer used twice, and a loop that depends on the data (section 6.1)."""
 
     def __init__(self, num_inputs: int = 20, *, rngs: nnx.Rngs):
-        self.rand_weight = nn.Buffer(jax.random.uniform(rngs.params(), (num_inputs, num_inputs)))
+        self.rand_weight = nn.Buffer(jax.random.uniform(rngs.params(), (num_inputs, num_inputs), jnp.float32))
         self.linear = nn.Linear(num_inputs, num_inputs, rngs=rngs)
 
     def __call__(self, X: Inputs) -> Float[Array, ""]:
@@ -89,9 +87,7 @@ class NestMLP(nnx.Module):
     """A chain inside a module (section 6.1)."""
 
     def __init__(self, num_inputs: int = 20, *, rngs: nnx.Rngs):
-        self.net = nn.Sequential(
-            nn.Linear(num_inputs, 64, rngs=rngs), nnx.relu, nn.Linear(64, 32, rngs=rngs), nnx.relu
-        )
+        self.net = nn.Sequential(nn.Linear(num_inputs, 64, rngs=rngs), nnx.relu, nn.Linear(64, 32, rngs=rngs), nnx.relu)
         self.linear = nn.Linear(32, 16, rngs=rngs)
 
     def __call__(self, X: Inputs) -> Outputs:
@@ -100,14 +96,10 @@ class NestMLP(nnx.Module):
 
 def chimera(num_inputs: int = 20, *, rngs: nnx.Rngs) -> nn.Sequential:
     """Modules of both kinds in a chain; the output is one number (section 6.1)."""
-    return nn.Sequential(
-        NestMLP(num_inputs, rngs=rngs), nn.Linear(16, 20, rngs=rngs), FixedHiddenMLP(rngs=rngs)
-    )
+    return nn.Sequential(NestMLP(num_inputs, rngs=rngs), nn.Linear(16, 20, rngs=rngs), FixedHiddenMLP(rngs=rngs))
 
 
-def tied_mlp(
-    num_inputs: int = 4, num_hiddens: int = 8, num_outputs: int = 1, *, rngs: nnx.Rngs
-) -> nn.Sequential:
+def tied_mlp(num_inputs: int = 4, num_hiddens: int = 8, num_outputs: int = 1, *, rngs: nnx.Rngs) -> nn.Sequential:
     """One and the same layer at 2 and 4: its two gradients add up (section 6.2)."""
     shared = nn.Linear(num_hiddens, num_hiddens, rngs=rngs)
     return nn.Sequential(
@@ -140,29 +132,23 @@ class MyLinear(nnx.Module):
     """
 
     def __init__(self, in_units: int, units: int, *, rngs: nnx.Rngs):
-        self.weight = nnx.Param(jax.random.normal(rngs.params(), (in_units, units)))
-        self.bias = nnx.Param(jax.random.normal(rngs.params(), (units,)))
+        self.weight = nnx.Param(jax.random.normal(rngs.params(), (in_units, units), jnp.float32))
+        self.bias = nnx.Param(jax.random.normal(rngs.params(), (units,), jnp.float32))
 
     def __call__(self, X: Inputs) -> Outputs:
         weight, bias = lax.stop_gradient((self.weight[...], self.bias[...]))
         return nnx.relu(X @ weight + bias)
 
 
-def my_linear_mlp(
-    num_inputs: int = 64, num_hiddens: int = 8, num_outputs: int = 1, *, rngs: nnx.Rngs
-) -> nn.Sequential:
+def my_linear_mlp(num_inputs: int = 64, num_hiddens: int = 8, num_outputs: int = 1, *, rngs: nnx.Rngs) -> nn.Sequential:
     """Two `MyLinear` layers (section 6.5)."""
-    return nn.Sequential(
-        MyLinear(num_inputs, num_hiddens, rngs=rngs), MyLinear(num_hiddens, num_outputs, rngs=rngs)
-    )
+    return nn.Sequential(MyLinear(num_inputs, num_hiddens, rngs=rngs), MyLinear(num_hiddens, num_outputs, rngs=rngs))
 
 
 class SavedMLP(nnx.Module):
     """The MLP that is saved and loaded (section 6.6)."""
 
-    def __init__(
-        self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs
-    ):
+    def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs):
         self.hidden = nn.Linear(num_inputs, num_hiddens, rngs=rngs)
         self.output = nn.Linear(num_hiddens, num_outputs, rngs=rngs)
 

@@ -48,8 +48,8 @@ class Conv2D(nnx.Module):
     """A convolutional layer from scratch; weight from U(0, 1), bias 0 (section 7.2)."""
 
     def __init__(self, kernel_size: tuple[int, int], *, rngs: nnx.Rngs):
-        self.weight = nnx.Param(jax.random.uniform(rngs.params(), kernel_size))
-        self.bias = nnx.Param(jnp.zeros(1))
+        self.weight = nnx.Param(jax.random.uniform(rngs.params(), kernel_size, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(1, jnp.float32))
 
     def __call__(self, X: Image) -> Image1:
         return corr2d(X, self.weight[...]) + self.bias[...]

@@ -12,8 +12,8 @@ class LinearRegressionScratch(nnx.Module):
     """X w + b, with w drawn from N(0, sigma) and b = 0 (section 3.4)."""
 
     def __init__(self, num_inputs: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
-        self.w = nnx.Param(sigma * jax.random.normal(rngs.params(), (num_inputs, 1)))
-        self.b = nnx.Param(jnp.zeros(1))
+        self.w = nnx.Param(sigma * jax.random.normal(rngs.params(), (num_inputs, 1), jnp.float32))
+        self.b = nnx.Param(jnp.zeros(1, jnp.float32))
 
     def __call__(self, X: Float[Array, "batch num_inputs"]) -> Float[Array, "batch 1"]:
         return X @ self.w[...] + self.b[...]

@@ -13,7 +13,7 @@ Scores = Float[Array, "batch classes"]
 
 def normal(rngs: nnx.Rngs, sigma: float, *shape: int) -> nnx.Param:
     """A parameter drawn from N(0, sigma)."""
-    return nnx.Param(sigma * jax.random.normal(rngs.params(), shape))
+    return nnx.Param(sigma * jax.random.normal(rngs.params(), shape, jnp.float32))
 
 
 def relu(X: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -34,9 +34,9 @@ class MLPScratch(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.W1 = normal(rngs, sigma, num_inputs, num_hiddens)
-        self.b1 = nnx.Param(jnp.zeros(num_hiddens))
+        self.b1 = nnx.Param(jnp.zeros(num_hiddens, jnp.float32))
         self.W2 = normal(rngs, sigma, num_hiddens, num_outputs)
-        self.b2 = nnx.Param(jnp.zeros(num_outputs))
+        self.b2 = nnx.Param(jnp.zeros(num_outputs, jnp.float32))
 
     def __call__(self, X: Inputs) -> Scores:
         H = relu(nn.flatten(X) @ self.W1[...] + self.b1[...])
@@ -46,9 +46,7 @@ class MLPScratch(nnx.Module):
 class MLP(nnx.Module):
     """One hidden layer (section 5.2)."""
 
-    def __init__(
-        self, num_outputs: int = 10, num_hiddens: int = 256, in_features: int = 784, *, rngs: nnx.Rngs
-    ):
+    def __init__(self, num_outputs: int = 10, num_hiddens: int = 256, in_features: int = 784, *, rngs: nnx.Rngs):
         self.net = nn.Sequential(
             nn.flatten,
             nn.Linear(in_features, num_hiddens, rngs=rngs),
@@ -147,11 +145,11 @@ class TwoHiddenMLPScratch(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.W1 = normal(rngs, sigma, num_inputs, num_hiddens_1)
-        self.b1 = nnx.Param(jnp.zeros(num_hiddens_1))
+        self.b1 = nnx.Param(jnp.zeros(num_hiddens_1, jnp.float32))
         self.W2 = normal(rngs, sigma, num_hiddens_1, num_hiddens_2)
-        self.b2 = nnx.Param(jnp.zeros(num_hiddens_2))
+        self.b2 = nnx.Param(jnp.zeros(num_hiddens_2, jnp.float32))
         self.W3 = normal(rngs, sigma, num_hiddens_2, num_outputs)
-        self.b3 = nnx.Param(jnp.zeros(num_outputs))
+        self.b3 = nnx.Param(jnp.zeros(num_outputs, jnp.float32))
 
     def __call__(self, X: Inputs) -> Scores:
         H1 = relu(nn.flatten(X) @ self.W1[...] + self.b1[...])

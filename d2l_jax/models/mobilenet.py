@@ -1,6 +1,7 @@
 """MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018)."""
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.nn.initializers import variance_scaling
 from jaxtyping import Array, Float
@@ -44,9 +45,7 @@ def separable_block(in_channels: int, num_channels: int, stride: int, *, rngs: n
 class MobileNetV1(nnx.Module):
     """A convolution, 13 separable blocks and one dense layer; `width_mult` scales all channels."""
 
-    def __init__(
-        self, num_classes: int = 10, width_mult: float = 1.0, in_channels: int = 1, *, rngs: nnx.Rngs
-    ):
+    def __init__(self, num_classes: int = 10, width_mult: float = 1.0, in_channels: int = 1, *, rngs: nnx.Rngs):
         channels = int(32 * width_mult)
         stem = nn.Sequential(
             nn.Conv2d(in_channels, channels, 3, stride=2, padding=1, bias=False, rngs=rngs),
@@ -116,12 +115,10 @@ class MobileNetV2(nnx.Module):
         last = divisible(1280 * max(1.0, width_mult))
         self.features = nn.Sequential(*layers, conv_bn_relu6(channels, last, 1, rngs=rngs))
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(
-            nnx.Dropout(dropout, rngs=rngs), nn.Linear(last, num_classes, rngs=rngs)
-        )
+        self.classifier = nn.Sequential(nnx.Dropout(dropout, rngs=rngs), nn.Linear(last, num_classes, rngs=rngs))
         init_weights(self.features, variance_scaling(2.0, "fan_out", "normal"), rngs=rngs)
         init_weights(self.classifier, jax.nn.initializers.normal(0.01), rngs=rngs)
-        self.classifier[1].bias[...] *= 0
+        self.classifier[1].bias[...] = jnp.zeros(num_classes, jnp.float32)
 
     def __call__(self, X: Maps) -> Float[Array, "batch classes"]:
         return self.classifier(nn.flatten(self.pool(self.features(X))))

@@ -12,10 +12,7 @@ def any_stage(
 ) -> nn.Sequential:
     """`depth` ResNeXt blocks; the first one halves height and width."""
     head = ResNeXtBlock(num_channels, groups, bot_mul, True, 2, in_channels, rngs=rngs)
-    rest = (
-        ResNeXtBlock(num_channels, groups, bot_mul, in_channels=num_channels, rngs=rngs)
-        for _ in range(depth - 1)
-    )
+    rest = (ResNeXtBlock(num_channels, groups, bot_mul, in_channels=num_channels, rngs=rngs) for _ in range(depth - 1))
     return nn.Sequential(head, *rest)
 
 
@@ -54,4 +51,4 @@ class RegNetX32(AnyNet):
     """Two stages of 32 and 80 channels, in groups of 16."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
-        super().__init__(((4, 32, 16, 1), (6, 80, 16, 1)), 32, num_classes, in_channels, rngs=rngs)
+        super().__init__(((4, 32, 16, 1.0), (6, 80, 16, 1.0)), 32, num_classes, in_channels, rngs=rngs)

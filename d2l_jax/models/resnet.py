@@ -99,9 +99,7 @@ class ResNet(nnx.Module):
         return self.net(X)
 
 
-def stage(
-    num_residuals: int, num_channels: int, in_channels: int, first: bool, *, rngs: nnx.Rngs
-) -> nn.Sequential:
+def stage(num_residuals: int, num_channels: int, in_channels: int, first: bool, *, rngs: nnx.Rngs) -> nn.Sequential:
     """`num_residuals` residuals; unless it is the `first` stage, it starts with stride 2."""
     head = Residual(num_channels, not first, 1 if first else 2, in_channels, rngs=rngs)
     rest = (Residual(num_channels, in_channels=num_channels, rngs=rngs) for _ in range(num_residuals - 1))

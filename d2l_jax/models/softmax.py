@@ -17,11 +17,9 @@ def softmax(X: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
 class SoftmaxRegressionScratch(nnx.Module):
     """softmax(X W + b): probabilities, not scores (section 4.4)."""
 
-    def __init__(
-        self, num_inputs: int = 784, num_outputs: int = 10, sigma: float = 0.01, *, rngs: nnx.Rngs
-    ):
-        self.W = nnx.Param(sigma * jax.random.normal(rngs.params(), (num_inputs, num_outputs)))
-        self.b = nnx.Param(jnp.zeros(num_outputs))
+    def __init__(self, num_inputs: int = 784, num_outputs: int = 10, sigma: float = 0.01, *, rngs: nnx.Rngs):
+        self.W = nnx.Param(sigma * jax.random.normal(rngs.params(), (num_inputs, num_outputs), jnp.float32))
+        self.b = nnx.Param(jnp.zeros(num_outputs, jnp.float32))
 
     def __call__(self, X: Float[Array, "batch *features"]) -> Float[Array, "batch classes"]:
         return softmax(nn.flatten(X) @ self.W[...] + self.b[...])

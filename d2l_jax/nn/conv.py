@@ -1,9 +1,10 @@
-"""Convolution whose gradients stay fast on CPU inside a scan."""
+"""Convolution whose gradients are fast on CPU too."""
 
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -18,23 +19,43 @@ def conv_general_dilated(
     """`lax.conv_general_dilated` in the form that `nnx.Conv` calls, channels last.
 
     XLA:CPU takes its fast path only for (batch, height, width, channels) with a (height, width, in, out)
-    kernel. Outside of loops it brings the gradients into that form; in the body of a scan it does not,
-    and LeNet's step took four times as long. So they are written in that form here; elsewhere than on CPU,
-    and for groups and dilation, this is `lax`.
+    kernel and one group. Outside of loops it brings the gradients into that form; in the body of a scan it
+    does not, and LeNet's step took four times as long. So they are written in that form here, groups are
+    convolved one by one, and a depthwise convolution is the sum over its window (16 to 40 times faster).
+    Elsewhere than on CPU, and for dilation, this is `lax`.
     """
-    plain = partial(lax.conv_general_dilated, window_strides=window_strides, padding=padding,
-                    feature_group_count=feature_group_count, **options)  # fmt: skip
-    dilations = (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
-    if feature_group_count > 1 or any(d != 1 for d in dilations) or not _explicit(padding):
-        return plain(lhs, rhs)
-    strides, pads = tuple(window_strides), tuple(map(tuple, padding))
-    return lax.platform_dependent(
-        lhs, rhs, cpu=lambda x, w: _conv(x, w, strides, pads, options.get("precision")), default=plain
+    plain = partial(
+        lax.conv_general_dilated,
+        window_strides=window_strides,
+        padding=padding,
+        feature_group_count=feature_group_count,
+        **options,
     )
+    dilations = (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
+    if any(d != 1 for d in dilations) or isinstance(padding, str):
+        return plain(lhs, rhs)
+    static = (tuple(window_strides), tuple(map(tuple, padding)), options.get("precision"))
+    depthwise = rhs.shape[2] == 1 and feature_group_count == rhs.shape[3] > 1
+    cpu = _depthwise if depthwise else partial(_grouped, groups=feature_group_count)
+    return lax.platform_dependent(lhs, rhs, cpu=lambda x, w: cpu(x, w, *static), default=plain)
 
 
-def _explicit(padding: Any) -> bool:
-    return not isinstance(padding, str) and len(padding) == 2
+def _grouped(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any, groups: int) -> Images:
+    inputs, kernels = jnp.split(x, groups, -1), jnp.split(w, groups, -1)
+    outputs = [_conv(x, w, strides, padding, precision) for x, w in zip(inputs, kernels, strict=True)]
+    return outputs[0] if groups == 1 else jnp.concatenate(outputs, -1)
+
+
+def _depthwise(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Images:
+    """One channel in, one out: the sum of the window's shifted views, each times its weight per channel."""
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    (kh, kw), (sh, sw) = w.shape[:2], strides
+    rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], (kh, kw), strides))
+    return sum(
+        x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw] * w[i, j, 0]
+        for i in range(kh)
+        for j in range(kw)
+    )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))

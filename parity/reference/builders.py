@@ -10,9 +10,7 @@ Outputs = Float[Tensor, "batch outputs"]
 
 def sequential_mlp(num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10) -> nn.Sequential:
     """One hidden layer as a plain chain (sections 6.1 and 6.2)."""
-    return nn.Sequential(
-        nn.Linear(num_inputs, num_hiddens), nn.ReLU(), nn.Linear(num_hiddens, num_outputs)
-    )
+    return nn.Sequential(nn.Linear(num_inputs, num_hiddens), nn.ReLU(), nn.Linear(num_hiddens, num_outputs))
 
 
 class CustomMLP(nn.Module):

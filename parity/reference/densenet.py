@@ -23,9 +23,7 @@ class DenseBlock(nn.Module):
 
     def __init__(self, num_convs: int, num_channels: int, in_channels: int = 3):
         super().__init__()
-        self.net = nn.Sequential(
-            *(conv_block(num_channels, in_channels + i * num_channels) for i in range(num_convs))
-        )
+        self.net = nn.Sequential(*(conv_block(num_channels, in_channels + i * num_channels) for i in range(num_convs)))
 
     def forward(self, X: Maps) -> Float[Tensor, "batch channels1 height width"]:
         for block in self.net:

@@ -21,9 +21,7 @@ def relu(X: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 class MLPScratch(nn.Module):
     """One hidden layer; weights from N(0, sigma), shaped (inputs, outputs) (section 5.2)."""
 
-    def __init__(
-        self, num_inputs: int = 784, num_outputs: int = 10, num_hiddens: int = 256, sigma: float = 0.01
-    ):
+    def __init__(self, num_inputs: int = 784, num_outputs: int = 10, num_hiddens: int = 256, sigma: float = 0.01):
         super().__init__()
         self.W1 = normal(sigma, num_inputs, num_hiddens)
         self.b1 = nn.Parameter(torch.zeros(num_hiddens))

@@ -92,9 +92,7 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """Inverted residuals between two convolutions, and one dense layer; names and start as torchvision's."""
 
-    def __init__(
-        self, num_classes: int = 1000, width_mult: float = 1.0, dropout: float = 0.2, in_channels: int = 3
-    ):
+    def __init__(self, num_classes: int = 1000, width_mult: float = 1.0, dropout: float = 0.2, in_channels: int = 3):
         super().__init__()
         channels = divisible(32 * width_mult)
         layers = [conv_bn_relu6(in_channels, channels, 3, 2)]

@@ -6,9 +6,7 @@ from torch import Tensor, nn
 from parity.reference.init import init_cnn
 
 
-def nin_block(
-    out_channels: int, kernel_size: int, stride: int, padding: int, in_channels: int
-) -> nn.Sequential:
+def nin_block(out_channels: int, kernel_size: int, stride: int, padding: int, in_channels: int) -> nn.Sequential:
     """A convolution, then two 1x1 convolutions: a small dense network at every pixel."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding),

@@ -49,4 +49,4 @@ class RegNetX32(AnyNet):
     """Two stages of 32 and 80 channels, in groups of 16."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1):
-        super().__init__(((4, 32, 16, 1), (6, 80, 16, 1)), 32, num_classes, in_channels)
+        super().__init__(((4, 32, 16, 1.0), (6, 80, 16, 1.0)), 32, num_classes, in_channels)

@@ -12,13 +12,11 @@ Classifier96 = partial(
     Classifier,
     inputs=(128, 96, 96, 1),
     probe=SMALL,
-    probe_inputs=(5, 33, 65, 3),
+    probe_inputs=(5, 32, 65, 3),
     optimizer=partial(optim.SGD, lr=0.01),
     resize=(96, 96),
 )
-Classifier224 = partial(
-    Classifier, inputs=(128, 224, 224, 1), optimizer=partial(optim.SGD, lr=0.01), resize=(224, 224)
-)
+Classifier224 = partial(Classifier, inputs=(128, 224, 224, 1), optimizer=partial(optim.SGD, lr=0.01), resize=(224, 224))
 Block = partial(Case, outputs="images", loss=losses.mse)
 
 CNN: tuple[Case, ...] = (
@@ -136,7 +134,7 @@ CNN: tuple[Case, ...] = (
         (4, 6, 6, 3),
         args={"num_channels": 6, "use_1x1conv": True, "strides": 2},
         probe={"num_channels": 7},
-        probe_inputs=(5, 9, 11, 3),
+        probe_inputs=(5, 8, 11, 3),
     ),
     Classifier96("resnet18", "8.6", "ResNet18", models.ResNet18),
     Block(
@@ -145,7 +143,7 @@ CNN: tuple[Case, ...] = (
         "ResNeXtBlock",
         models.ResNeXtBlock,
         (4, 96, 96, 32),
-        args={"num_channels": 32, "groups": 16, "bot_mul": 1},
+        args={"num_channels": 32, "groups": 16, "bot_mul": 1.0},
         probe={"num_channels": 15, "groups": 3, "bot_mul": 0.6, "in_channels": 15},
         probe_inputs=(5, 7, 9, 15),
     ),
@@ -188,19 +186,21 @@ CNN: tuple[Case, ...] = (
 MOBILE: tuple[Case, ...] = (
     Classifier96(
         "mobilenet",
-        "V1",
+        "A",
         "MobileNetV1",
         models.MobileNetV1,
         probe=SMALL | {"width_mult": 0.25},
+        probe_lr=1e-5,
         optimizer=partial(optim.SGD, lr=0.05, momentum=0.9),
     ),
     Classifier96(
         "mobilenet-v2",
-        "V2",
+        "A",
         "MobileNetV2",
         models.MobileNetV2,
         args={"num_classes": 10, "in_channels": 1},
         probe=SMALL | {"width_mult": 0.5},
+        probe_lr=1e-5,
         optimizer=partial(optim.SGD, lr=0.05, momentum=0.9),
     ),
 )

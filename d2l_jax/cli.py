@@ -1,0 +1,176 @@
+"""The command `d2l-jax`: list and show the models, train them, compare runs, prepare data."""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional, arg
+
+from d2l_jax.errors import InputError
+from d2l_jax.runs.settings import Options
+
+DESCRIPTION = "The models of Dive into Deep Learning in JAX."
+
+app = tyro.extras.SubcommandApp()
+data_app = tyro.extras.SubcommandApp()
+app.command(data_app, name="data", help="Data sets: data prepare makes a tensorflow-datasets folder.")
+
+JsonFile = Annotated[str | None, arg(name="json", metavar="FILE", help_behavior_hint="(default: none)")]
+
+
+@app.command(name="list")
+def list_models(json_file: JsonFile = None) -> None:
+    """Every model: section, name, parameters, data set.
+
+    Args:
+        json_file: Write the table as JSON into this file; - is the standard output.
+    """
+    from d2l_jax.listing import overview, overview_table
+
+    rows = overview()
+    if json_file is None:
+        _print(overview_table(rows))
+    else:
+        _write({"cases": rows}, json_file)
+
+
+@app.command
+def show(name: Annotated[Positional[str], arg(metavar="NAME")]) -> None:
+    """One model: the shapes of its parameters and buffers, and how it is trained.
+
+    Args:
+        name: The model, as `d2l-jax list` calls it.
+    """
+    from d2l_jax.catalog import get
+    from d2l_jax.listing import details_table
+
+    _print(details_table(get(name)))
+
+
+@app.command
+def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None) -> None:
+    """Train a model; metrics, pictures and checkpoints go into one folder.
+
+    d2l-jax train lenet\n
+    d2l-jax train mlp --data digits --epochs 3 --lr 0.5\n
+    d2l-jax train mlp --data ~/fashion-mnist --out runs/mlp-1\n
+    d2l-jax train mlp --data ~/fashion-mnist --out runs/mlp-1 --epochs 20 --resume\n
+    d2l-jax train mlp --framework torch --out runs/mlp-torch
+
+    Args:
+        options: What to train, and how.
+        json_file: Write a copy of metrics.json into this file; - is the standard output, and the rest goes to stderr.
+    """
+    from d2l_jax.runs.choice import choose_data, fitted
+    from d2l_jax.runs.folds import cross_validate, unanswered
+    from d2l_jax.runs.progress import Terminal
+    from d2l_jax.runs.run import Job
+    from d2l_jax.runs.run import train as run
+    from d2l_jax.runs.settings import configured
+
+    case = configured(options)
+    data = choose_data(case, options.data, options.download)
+    case = fitted(case, data)
+    out = options.out or Path("runs") / case.name
+    job = Job(case, data, out, options.seed, options.framework, options.resume)
+    with Terminal(to_stderr=json_file == "-") as terminal:
+        result = (cross_validate if unanswered(data) else run)(job, terminal)
+    if json_file is not None:
+        _write(result.metrics, json_file)
+
+
+@app.command
+def compare(
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN ...")],
+    out: Annotated[Path, arg(metavar="FILE")] = Path("compare.png"),
+) -> None:
+    """Draw the curves of several runs into one picture; those of PyTorch are dashed.
+
+    Example: d2l-jax compare runs/mlp runs/mlp-torch --out mlp.png
+
+    Args:
+        runs: The runs' folders.
+        out: The picture.
+    """
+    from d2l_jax.runs.plot import compare_curves
+
+    if not runs:
+        raise InputError("compare needs the folder of a run")
+    compare_curves(runs, out)
+    print(f"written   {out}")
+
+
+@data_app.command
+def prepare(
+    source: Annotated[Positional[Path], arg(metavar="SOURCE")],
+    target: Annotated[Positional[Path], arg(metavar="TARGET")],
+    name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None,
+) -> None:
+    """Make a tensorflow-datasets folder from idx files, without TensorFlow.
+
+    Example: d2l-jax data prepare ~/mnist ~/tensorflow_datasets --name mnist
+
+    Args:
+        source: A folder of idx files.
+        target: The data_dir of tensorflow-datasets.
+        name: The data set's name; else what the files or the folder tell.
+    """
+    from rich.progress import Progress
+
+    from d2l_jax.data import prepare as prepare_data
+
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("examples", total=None)
+        path = prepare_data(source, target, name, lambda done, total: bar.update(task, completed=done, total=total))
+    print(f"written   {path}")
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    # A file or a pipe has no width: nothing may be cut off there.
+    Console(highlight=False, width=None if console.is_terminal else 200).print(table)
+
+
+def _write(content: Any, json_file: str) -> None:
+    from d2l_jax.write import write_json
+
+    if json_file == "-":
+        print(json.dumps(content, indent=1))
+    else:
+        write_json(Path(json_file), content)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Ends with status 2 and one line where the user's input, or the machine, is at fault."""
+    try:
+        yield
+    except InputError as error:
+        sys.exit(_told(error, 2))
+    except BrokenPipeError:  # `d2l-jax list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(_told(error, 2))
+    except KeyboardInterrupt:
+        sys.exit(_told("interrupted; what was saved is whole, go on with --resume", 130))
+
+
+def _told(message: Any, status: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs one command; status 2 if the call was wrong."""
+    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
+    with _explained():
+        app.cli(prog="d2l-jax", description=DESCRIPTION, args=args)

@@ -1,0 +1,78 @@
+"""What there is to train: a table of all cases, and the details of one. No weight is allocated."""
+
+from typing import Any
+
+import jax
+from flax import nnx
+from rich.table import Table
+
+from d2l_jax.case import Case
+from d2l_jax.catalog import CASES
+from d2l_jax.functional import Functional, Tree, functional
+from d2l_jax.runs.settings import name_of
+
+
+def shapes(case: Case) -> Functional:
+    """The model with shapes in the place of arrays."""
+    return functional(nnx.eval_shape(case.build))
+
+
+def overview() -> list[dict[str, Any]]:
+    """Every case in the order of the book."""
+    return [_row(case) for case in CASES]
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "section": case.section,
+        "title": case.title,
+        "parameters": count(shapes(case).params),
+        "data": case.data or None,
+        "batch_size": case.batch_size,
+        "epochs": case.epochs if case.data else None,
+    }
+
+
+def count(params: Tree) -> int:
+    """How many numbers the arrays hold."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def overview_table(rows: list[dict[str, Any]]) -> Table:
+    """The rows for the terminal."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("section", "name", "parameters", "data set"):
+        table.add_column(heading, justify="right" if heading == "parameters" else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(row["section"], row["name"], f"{row['parameters']:,}", row["data"] or "-")
+    return table
+
+
+def details_table(case: Case) -> Table:
+    """Every parameter and buffer with its shape, then the settings of its training."""
+    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
+    table.add_row(case.name, f"{case.title}, section {case.section}", f"{case.model.__module__}.{case.model.__name__}")
+    pure = shapes(case)
+    for kind, tree in (("parameter", pure.params), ("buffer", pure.buffers)):
+        for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            table.add_row(kind, name, f"{leaf.dtype} {'x'.join(map(str, leaf.shape)) or 'scalar'}")
+    table.add_row("total", f"{count(pure.params):,} parameters", "")
+    for name, value in training(case).items():
+        table.add_row("training", name, value)
+    return table
+
+
+def training(case: Case) -> dict[str, str]:
+    """The book's settings in words; empty for a building block."""
+    if not case.data:
+        return {}
+    options = ", ".join(f"{name} {value}" for name, value in getattr(case.optimizer, "keywords", {}).items())
+    return {
+        "data": case.data + (f", resized to {case.resize[0]}x{case.resize[1]}" if case.resize else ""),
+        "batch": "x".join(map(str, case.inputs)),
+        "optimizer": f"{name_of(case.optimizer)} ({options})",
+        "loss": name_of(case.loss) + (f" + {name_of(case.penalty)}" if case.penalty else ""),
+        "epochs": str(case.epochs),
+    }

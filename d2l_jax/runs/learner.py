@@ -1,0 +1,88 @@
+"""A Case in training: what a run asks of either framework, and JAX's answer."""
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from d2l_jax import checkpoint
+from d2l_jax.case import Case
+from d2l_jax.data import BatchOrder, Dataset
+from d2l_jax.functional import eval_view, functional
+from d2l_jax.train import Event, Loop, TrainState, fit, make_eval_step, make_train_step, to_float
+
+Callback = Callable[[Event], None]
+Order = Callable[[int], BatchOrder]
+
+
+class Learner(Protocol):
+    """A model that is being trained.
+
+    parameters: how many numbers are trained
+    device:     where
+    precision:  dtype of the parameters
+    versions:   {library: version}
+    """
+
+    parameters: int
+    device: str
+    precision: str
+    versions: dict[str, str]
+
+    def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
+        """Trains the given epochs; `d2l_jax.train.fit` tells what the callbacks hear."""
+        ...
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """The outputs in evaluation mode."""
+        ...
+
+    def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
+        """Saves what a run continues from, beside the `keep` epochs that are there; returns the path."""
+        ...
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        """Goes back to the last good checkpoint, and returns the `meta` that was saved with it."""
+        ...
+
+
+class JaxLearner:
+    """The Flax model of a Case; see `Learner`."""
+
+    def __init__(self, case: Case, seed: int):
+        model, tx = case.build(seed), case.optimizer()
+        self.loop = Loop(make_train_step(model, tx, case.loss, case.penalty), make_eval_step(model, case.loss))
+        self.state = TrainState.create(model, tx)
+        self.apply = jax.jit(functional(eval_view(model)).apply)
+        self.parameters = sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
+        self.precision = str(jax.tree.leaves(self.state.params)[0].dtype)
+        device = jax.devices()[0]
+        self.device = f"cpu ({os.cpu_count()} cores)" if device.platform == "cpu" else device.device_kind
+        self.versions = {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
+
+    def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
+        train, test = jax.tree.map(jnp.asarray, (data.train, data.test))
+        hear = (self._hear, *callbacks)
+        fit(self.loop, self.state, train, test, order=order, epochs=epochs, pieces=12, callbacks=hear)
+
+    def _hear(self, event: Event) -> None:
+        if event.state is not None:
+            self.state = event.state
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        outputs, _ = self.apply(self.state.params, self.state.buffers, to_float(jnp.asarray(inputs), self.state.params))
+        return np.asarray(outputs)
+
+    def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
+        checkpoint.save(folder, epoch, self.state, meta, keep)
+        return folder / str(epoch)
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        found = checkpoint.restore_last(folder, self.state, settings)
+        self.state = found.state
+        return found.meta

@@ -1,0 +1,146 @@
+"""Pictures of training runs: curves, predictions, and two runs side by side."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from d2l_jax.data import Dataset
+from d2l_jax.errors import InputError
+from d2l_jax.write import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TRAIN, TEST, WRONG, RIGHT = "#1f5fa8", "#d9722b", "#c0262d", "#222222"
+FRAMEWORKS = {"jax": "JAX", "torch": "PyTorch"}
+COLUMNS, ROWS = 6, 3
+Sample = tuple[np.ndarray, np.ndarray]  # true values, and what was predicted
+
+
+@contextmanager
+def picture(path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
+    """An empty figure, written to `path` as PNG when the block ends; no window, no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    yield figure
+    with replacing(path) as part:
+        figure.savefig(part, format="png")
+
+
+def draw_curves(metrics: dict[str, Any], sample: Sample, path: Path) -> None:
+    """The loss, and beside it the accuracy; for a regression, the predictions of the sample."""
+    with picture(path, (9.6, 3.8)) as figure:
+        left, right = figure.subplots(1, 2)
+        figure.suptitle(title(metrics))
+        _curve_panel(left, [(metrics, "")], "loss")
+        if "test_accuracy" in metrics["final"]:
+            _curve_panel(right, [(metrics, "")], "accuracy")
+        else:
+            _scatter(right, sample)
+
+
+def draw_scatter(metrics: dict[str, Any], sample: Sample, path: Path) -> None:
+    """Predictions over true values."""
+    with picture(path, (4.8, 4.8)) as figure:
+        figure.suptitle(title(metrics))
+        _scatter(figure.subplots(), sample)
+
+
+def draw_images(metrics: dict[str, Any], data: Dataset, outputs: np.ndarray, path: Path) -> None:
+    """The first test images, each titled true label over predicted label; mistakes are red."""
+    guesses = outputs.argmax(-1)[: COLUMNS * ROWS]
+    images, labels = (array[: len(guesses)] for array in data.test)
+    mistakes = int((guesses != labels).sum())
+    with picture(path, (1.45 * COLUMNS, 1.8 * ROWS + 0.5)) as figure:
+        figure.suptitle(f"{title(metrics)}: true label over predicted label, {mistakes} of {len(labels)} wrong")
+        grid = figure.subplots(ROWS, COLUMNS).ravel()
+        for axis in grid:
+            axis.set_axis_off()
+        for axis, image, label, guess in zip(grid, images, labels, guesses):
+            axis.imshow(image.squeeze(), cmap="gray")
+            names = "\n".join(data.classes[i] if i < len(data.classes) else str(i) for i in (label, guess))
+            axis.set_title(names, fontsize=9, color=RIGHT if label == guess else WRONG, linespacing=1.1)
+
+
+def compare_curves(folders: Sequence[Path], path: Path) -> None:
+    """The loss and accuracy curves of several runs in one picture; those of PyTorch are dashed.
+
+    Raises InputError where a folder holds no run.
+    """
+    runs = [_metrics_of(folder) for folder in folders]
+    names = _names(runs, folders)
+    accuracy = all("test_accuracy" in run["final"] for run in runs)
+    with picture(path, (9.6, 4.0) if accuracy else (6.0, 4.0)) as figure:
+        axes = np.atleast_1d(figure.subplots(1, 1 + accuracy))
+        for axis, kind in zip(axes, ("loss", "accuracy")):
+            _curve_panel(axis, list(zip(runs, names)), kind)
+
+
+def _curve_panel(axis: "Axes", runs: list[tuple[dict[str, Any], str]], kind: str) -> None:
+    """Training and test curve of each run over the epochs; a dashed one shows on top of a solid one."""
+    from matplotlib.ticker import MaxNLocator
+
+    for metrics, name in runs:
+        dashed = metrics["framework"] == "torch" and len(runs) > 1
+        look: dict[str, Any] = {"linewidth": 2.0}
+        if dashed:
+            look = {"linestyle": (0, (4, 3)), "linewidth": 1.4, "zorder": 3}
+        elif len(runs) > 1:
+            look = {"linewidth": 3.5, "alpha": 0.45}
+        epochs = [record["epoch"] for record in metrics["records"]]
+        for split, color in (("train", TRAIN), ("test", TEST)):
+            values = [record[f"{split}_{kind}"] for record in metrics["records"]]
+            label = f"{name} {split}".strip()
+            axis.plot(epochs, values, color=color, label=label, marker="o" if len(epochs) == 1 else None, **look)
+    values = np.concatenate([line.get_ydata() for line in axis.lines])
+    if kind == "loss" and values.min() > 0 and values.max() > 50 * values.min():
+        axis.set_yscale("log")
+    axis.set(xlabel="epoch", ylabel=kind)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _tidy(axis)
+    axis.legend(frameon=False)
+
+
+def _scatter(axis: "Axes", sample: Sample) -> None:
+    """Predictions over true values, with the ideal line y = x."""
+    y, y_hat = map(np.ravel, sample)
+    ends = [min(y.min(), y_hat.min()), max(y.max(), y_hat.max())]
+    axis.plot(ends, ends, "-", color=TEST, linewidth=1.2, label="ideal: y = x")
+    axis.plot(y, y_hat, "o", color=TRAIN, markersize=4, alpha=0.6, label=f"{len(y)} test examples")
+    axis.set(xlabel="true value", ylabel="predicted value")
+    _tidy(axis)
+    axis.legend(frameon=False)
+
+
+def _tidy(axis: "Axes") -> None:
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def title(metrics: dict[str, Any]) -> str:
+    """The model, its data and the framework."""
+    return f"{metrics['model']} on {metrics['data']['name']} ({FRAMEWORKS[metrics['framework']]})"
+
+
+def _names(runs: list[dict[str, Any]], folders: Sequence[Path]) -> list[str]:
+    """What tells the runs apart: the framework, or the model, or the folder."""
+    for names in ([FRAMEWORKS[run["framework"]] for run in runs], [run["model"] for run in runs]):
+        if len(set(names)) == len(names):
+            return names
+    return [folder.name for folder in folders]
+
+
+def _metrics_of(folder: Path) -> dict[str, Any]:
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text())
+        return metrics if metrics["records"] else {}["records"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} holds no training run: its metrics.json is missing or garbled") from error

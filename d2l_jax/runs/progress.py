@@ -1,0 +1,65 @@
+"""A training run on a terminal: lines, and a bar within and across the epochs."""
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from d2l_jax.runs.run import Listener
+from d2l_jax.train import Event
+
+
+class Terminal(Listener):
+    """Prints the lines, and shows a bar where the output is a terminal."""
+
+    def __init__(self, to_stderr: bool = False):
+        self.console = Console(file=sys.stderr if to_stderr else sys.stdout, highlight=False, markup=False)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("batches"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        shown = self.console.is_terminal
+        self.bar = Progress(*columns, console=self.console, transient=True, disable=not shown)
+        self.epochs = 0
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> "Terminal":
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def line(self, text: str) -> None:
+        """Prints it above the bar."""
+        self.console.print(text, soft_wrap=True)
+
+    def begin(self, epochs: int) -> None:
+        """A new bar in the place of the last."""
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        self.epochs, self.task = epochs, self.bar.add_task("compiling", total=None)
+
+    def event(self, event: Event) -> None:
+        """Moves the bar."""
+        if self.task is None:
+            return
+        done = (event.epoch - 1) * event.batches + event.done
+        at = f"epoch {event.epoch}/{self.epochs}"
+        self.bar.update(self.task, description=at, completed=done, total=self.epochs * event.batches)

@@ -1,0 +1,194 @@
+"""One training run of a Case: data, training, and a folder of results with `checkpoints` to resume from."""
+
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from d2l_jax.case import Case
+from d2l_jax.checkpoint import FOLDER, epochs_in
+from d2l_jax.data import BatchOrder, Dataset, batch_order
+from d2l_jax.errors import InputError
+from d2l_jax.runs.learner import JaxLearner, Learner
+from d2l_jax.runs.results import METRICS, Figures, Result, best, described, figures, write_results
+from d2l_jax.runs.settings import name_of, settings
+from d2l_jax.train import Event, TrainingDiverged
+from d2l_jax.write import explained, write_json
+
+KEPT = 2  # last checkpoints that stay, beside the best
+SAMPLE = 100  # test examples in the pictures
+
+
+class Job(NamedTuple):
+    """A run whose parts fit together.
+
+    case:      with the settings of this run
+    data:      what `case` is trained and tested on
+    out:       folder for the results
+    seed:      of the weights, batches and dropout
+    framework: "jax", or "torch" for the twin
+    resume:    continue from the last good checkpoint in `out`
+    """
+
+    case: Case
+    data: Dataset
+    out: Path
+    seed: int = 0
+    framework: str = "jax"
+    resume: bool = False
+
+    def order(self, epoch: int) -> BatchOrder:
+        """The batches of an epoch, the same in either framework and in a resumed run."""
+        return batch_order(len(self.data.train[0]), self.case.batch_size, seed=self.seed, epoch=epoch)
+
+
+class Listener:
+    """What a run tells while it is under way; this one keeps silent."""
+
+    def line(self, text: str) -> None:
+        """A line for the user."""
+
+    def begin(self, epochs: int) -> None:
+        """Training starts; it ends after epoch number `epochs`."""
+
+    def event(self, event: Event) -> None:
+        """A piece of an epoch is done."""
+
+
+SILENT = Listener()
+
+
+def train(job: Job, listener: Listener = SILENT) -> Result:
+    """Runs the job and leaves its files in its folder.
+
+    Raises InputError where the folder cannot be written, holds a run that is not to be resumed, or one
+    that cannot be; and TrainingDiverged at a loss that is not finite. The checkpoints stay as they are.
+    """
+    refuse_overwriting(job.out, job.resume)
+    run = _Run(job, listener)
+    first = run.begin()
+    try:
+        run.learner.fit(job.data, job.order, range(first, job.case.epochs + 1), (run.hear, listener.event))
+    except TrainingDiverged as error:
+        saved = f"the last good checkpoint is {run.saved}" if run.saved else "no checkpoint was saved before"
+        raise TrainingDiverged(f"{error} ({saved})") from error
+    return run.end()
+
+
+def refuse_overwriting(out: Path, resume: bool) -> None:
+    """Raises InputError if `out` holds a run that is not to be resumed, or none that could be."""
+    if holds_run(out) and not resume:
+        raise InputError(f"{out} holds a run already; continue it with --resume, or give another --out")
+    if resume and not holds_run(out):
+        raise InputError(f"{out} holds no checkpoint to resume from; start without --resume")
+
+
+def holds_run(out: Path) -> bool:
+    """Whether a run left anything in `out`."""
+    return (out / METRICS).exists() or bool(epochs_in(out / FOLDER)) or any(out.glob("fold-*"))
+
+
+def learner_of(framework: str) -> Callable[[Case, int], Learner]:
+    """(case, seed) -> the learner of "jax" or "torch"; InputError where PyTorch is not installed."""
+    if framework == "jax":
+        return JaxLearner
+    try:
+        from parity.training import TorchLearner
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError("--framework torch needs PyTorch: pip install 'd2l-jax[parity]'") from error
+    return TorchLearner
+
+
+class _Run:
+    """A job under way: its learner, its records so far, and its last checkpoint."""
+
+    def __init__(self, job: Job, listener: Listener):
+        self.job, self.listener = job, listener
+        self.learner = learner_of(job.framework)(job.case, job.seed)
+        self.settings = settings(job.case, job.data, job.seed, job.framework)
+        self.versions = {"python": platform.python_version(), **self.learner.versions}
+        self.records: list[Figures] = []
+        self.seconds: list[float] = []
+        self.saved: Path | None = None
+
+    def begin(self) -> int:
+        """Tells what will run, takes up what is to be resumed, and returns the number of the first epoch."""
+        job, epochs = self.job, self.job.case.epochs
+        if job.resume:
+            meta = self.learner.resume(job.out / FOLDER, self.settings)
+            self.records, self.seconds = meta["records"], meta["seconds"]
+            self.saved = job.out / FOLDER / str(len(self.records))
+        if len(self.records) > epochs:
+            raise InputError(f"{job.out} has {len(self.records)} epochs already, more than --epochs {epochs}")
+        with explained(job.out):
+            job.out.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=job.out).close()
+        self._introduce()
+        self.listener.begin(epochs)
+        self.since = time.perf_counter()
+        return len(self.records) + 1
+
+    def _introduce(self) -> None:
+        data, learner = self.job.data, self.learner
+        sizes = f"{len(data.train[0]):,} examples to train on, {len(data.test[0]):,} to test on"
+        self.listener.line(f"data      {data.name}: {data.source}; {sizes}")
+        self.listener.line(f"device    {learner.device}, {learner.precision}")
+        self.listener.line("versions  " + ", ".join(f"{name} {number}" for name, number in self.versions.items()))
+        self.listener.line(f"model     {_description(self.job)}, {learner.parameters:,} parameters")
+        if self.records:
+            self.listener.line(f"resumed   from {self.saved}")
+
+    def hear(self, event: Event) -> None:
+        """At the end of an epoch: a record, a checkpoint, the metrics so far, and a line."""
+        if event.record is None:
+            return
+        job = self.job
+        self.records.append(figures(event.record, job.case))
+        self.seconds.append(round(time.perf_counter() - self.since, 3))
+        meta = {"settings": self.settings, "records": self.records, "seconds": self.seconds}
+        keep = [*range(event.epoch - KEPT + 1, event.epoch), best(self.records)["epoch"]]
+        self.saved = self.learner.save(job.out / FOLDER, event.epoch, meta, keep)
+        write_json(job.out / METRICS, self.metrics())
+        number = f"{event.epoch:{len(str(job.case.epochs))}}/{job.case.epochs}"
+        self.listener.line(f"epoch {number}  {described(self.records[-1])}  {self.seconds[-1]:.1f} s")
+        self.since = time.perf_counter()
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of `metrics.json` after the epochs so far."""
+        case, data, learner = self.job.case, self.job.data, self.learner
+        sizes = {"train": len(data.train[0]), "test": len(data.test[0])}
+        return {
+            "model": case.name,
+            "section": case.section,
+            "framework": self.job.framework,
+            "epochs": case.epochs,
+            "settings": self.settings,
+            "data": {"name": data.name, "source": data.source, **sizes},
+            "parameters": learner.parameters,
+            "device": learner.device,
+            "precision": learner.precision,
+            "versions": self.versions,
+            "best": best(self.records),
+            "final": self.records[-1],
+            "seconds": {"total": round(sum(self.seconds), 3), "epochs": self.seconds},
+            "records": self.records,
+        }
+
+    def end(self) -> Result:
+        """Draws the pictures, and tells which files there are."""
+        X, y = self.job.data.test
+        result = Result(self.metrics(), (y[:SAMPLE], self.learner.predict(X[:SAMPLE])))
+        paths = write_results(result, self.job.data, self.job.out)
+        self.listener.line("written   " + ", ".join(map(str, [*paths, self.saved])))
+        return result
+
+
+def _description(job: Job) -> str:
+    case = job.case
+    options = [f"{name} {value}" for name, value in getattr(case.optimizer, "keywords", {}).items()]
+    optimizer = " ".join([name_of(case.optimizer), ", ".join(options)])
+    return f"{case.name} (section {case.section}), batches of {case.batch_size}, {optimizer}, seed {job.seed}"

@@ -1,0 +1,106 @@
+"""What a training run is told, and the Case and the settings that follow from it."""
+
+import json
+import math
+import zlib
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from d2l_jax.case import Case
+from d2l_jax.catalog import get
+from d2l_jax.data import Dataset
+from d2l_jax.errors import InputError
+
+Own = arg(help_behavior_hint="(default: the book's)")
+
+
+@dataclass(frozen=True)
+class Options:
+    """A training run as it is asked for; None takes the book's setting."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME")]
+    """The model, as `d2l-jax list` calls it."""
+    data: Annotated[str | None, Own, arg(metavar="NAME|DIR")] = None
+    """A data set by name, or the folder that holds it."""
+    epochs: Annotated[int | None, Own, arg(metavar="N")] = None
+    """Epochs in all, those of a resumed run included."""
+    batch_size: Annotated[int | None, Own, arg(metavar="N")] = None
+    """Examples in a batch."""
+    lr: Annotated[float | None, Own, arg(metavar="X")] = None
+    """Learning rate."""
+    seed: Annotated[int, arg(metavar="N")] = 0
+    """Of the initial weights, the batches and dropout; the data stays the same."""
+    out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/NAME)")] = None
+    """Folder for the results."""
+    resume: FlagCreatePairsOff[bool] = False
+    """Go on from the last good checkpoint in that folder, under the same settings."""
+    framework: Literal["jax", "torch"] = "jax"
+    """torch trains the PyTorch twin, from the same weights on the same batches."""
+    download: FlagCreatePairsOff[bool] = False
+    """Fetch the data set if it is found nowhere."""
+
+
+def configured(options: Options) -> Case:
+    """The Case of that name, with the options in the place of its own settings; InputError if one is wrong."""
+    case = get(options.name)
+    if not case.data:
+        raise InputError(f"{case.name} is a building block and has no data to train on")
+    if options.epochs is not None:
+        case = replace(case, epochs=_at_least("epochs", options.epochs, 1))
+    if options.batch_size is not None:
+        size = _at_least("batch-size", options.batch_size, 1)
+        case = replace(case, inputs=(size, *case.inputs[1:]))
+    if options.lr is not None:
+        if not (math.isfinite(options.lr) and options.lr > 0):
+            raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
+        case = replace(case, optimizer=partial(case.optimizer, lr=options.lr))
+    _at_least("seed", options.seed, 0)
+    return case
+
+
+def _at_least(option: str, value: int, least: int) -> int:
+    if value < least:
+        raise InputError(f"--{option} {value} is too small; give {least} or more")
+    return value
+
+
+def settings(case: Case, data: Dataset, seed: int, framework: str) -> dict[str, Any]:
+    """Everything that the figures of an epoch depend on, as JSON holds it."""
+    known = {
+        "model": case.name,
+        "args": case.args,
+        "framework": framework,
+        "seed": seed,
+        "batch_size": case.batch_size,
+        "loss": case.loss,
+        "penalty": case.penalty,
+        "optimizer": name_of(case.optimizer),
+        **getattr(case.optimizer, "keywords", {}),
+        "data": data.name,
+        "data_crc32": data_crc32(data),
+        "resize": case.resize,
+    }
+    return json.loads(json.dumps(known, default=_plain))
+
+
+def name_of(function: Any) -> str:
+    """The name of a function, whether or not arguments are bound to it."""
+    return getattr(function, "func", function).__name__
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, partial):
+        return [value.func.__name__, *value.args, value.keywords]
+    return getattr(value, "__name__", str(value))
+
+
+def data_crc32(data: Dataset) -> int:
+    """A checksum of all examples."""
+    value = 0
+    for array in (*data.train, *data.test):
+        value = zlib.crc32(array.tobytes(), value)
+    return value

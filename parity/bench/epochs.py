@@ -1,0 +1,246 @@
+"""A whole epoch: JAX's one jitted scan over data on the device, and PyTorch as people write it."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from rich.table import Table
+from torch.utils.data import DataLoader, Dataset
+
+from d2l_jax.case import Case
+from d2l_jax.data import Dataset as Data
+from d2l_jax.data import batch_order, load
+from d2l_jax.errors import InputError
+from d2l_jax.train import TrainState, make_epoch, make_train_step
+from parity.bench.programs import loaded, same_conditions
+from parity.bench.timing import Stats, Usage, no_collection, undisturbed
+from parity.torch_side import torch_loss, torch_optimizer
+
+TOLERANCE = 1e-3  # of the mean loss of the first epoch, relative; the batches are the same
+LOADERS = {"torch_loader": 0, "torch_loader_2_workers": 2}
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Seconds of one epoch of training, without evaluation; every epoch is timed whole.
+
+    stats:  "jax", "torch_memory" (tensors in memory), "torch_loader" and "torch_loader_2_workers" (a
+            DataLoader over items that `ToTensor` makes from PIL images)
+    others: CPUs that other processes used meanwhile, per program
+    gap:    between the mean losses of the first epoch of jax and torch_memory, relative
+    """
+
+    name: str
+    batch: int
+    examples: int
+    source: str
+    stats: dict[str, Stats] = field(default_factory=dict)
+    others: dict[str, float | None] = field(default_factory=dict)
+    compile_s: float = 0.0
+    transfer_s: float = 0.0
+    gap: float = math.nan
+
+    @property
+    def status(self) -> str:
+        if not self.gap <= TOLERANCE:
+            return "disagree"
+        return "ok" if all(undisturbed(others) for others in self.others.values()) else "disturbed"
+
+    def ratio(self, program: str) -> float | None:
+        """PyTorch's time over JAX's; None if the losses disagree or others used the machine during either."""
+        quiet = all(undisturbed(self.others[name]) for name in ("jax", program))
+        if not quiet or not self.gap <= TOLERANCE:
+            return None
+        return self.stats[program].median / self.stats["jax"].median
+
+
+def epoch_comparison(
+    case: Case,
+    data: Data | None = None,
+    *,
+    batch_size: int | None = None,
+    epochs: int = 3,
+    loader_epochs: int = 1,
+    progress: Callable[[str, str], None] = lambda name, stage: None,
+) -> EpochResult:
+    """Trains a classifier of images on `data`, on the CPU: four times from the same weights.
+
+    data: by default the case's own, as `d2l_jax.data.load` finds it
+    batch_size: instead of the book's
+    epochs: timed ones of jax and torch_memory, after one that warms up; the loaders have `loader_epochs`
+    and no warm-up, since in an epoch of seconds it would change nothing.
+    """
+    data = data or load(case.data, resize=case.resize)
+    X, y = data.train
+    if X.ndim != 4 or case.outputs != "scores" or X.shape[1:] != case.inputs[1:]:
+        wanted = f"labelled images of shape {case.inputs[1:]} are right"
+        raise InputError(f"{case.name} cannot be trained on {data.name}: {wanted}")
+    size = case.batch_size if batch_size is None else batch_size
+    batch_order(len(X), size, seed=0, epoch=0)
+    stats, others = {}, {}
+
+    def measure(name: str, epoch: Callable[[int], Any], numbers: range) -> None:
+        progress(case.name, name)
+        stats[name], others[name] = _times(epoch, numbers)
+
+    with same_conditions():
+        jax_epoch, compile_s, transfer_s = _jax_epoch(case, X, y, size)
+        ours, theirs = jax_epoch(0), (memory := _memory_epoch(case, X, y, size))(0)
+        measure("jax", jax_epoch, range(1, epochs + 1))
+        measure("torch_memory", memory, range(1, epochs + 1))
+        for name, workers in LOADERS.items():
+            measure(name, _loader_epoch(case, X, y, size, workers), range(loader_epochs))
+    gap = abs(ours - theirs) / abs(theirs)
+    return EpochResult(case.name, size, len(X), data.source, stats, others, compile_s, transfer_s, gap)
+
+
+def _times(epoch: Callable[[int], Any], numbers: range) -> tuple[Stats, float | None]:
+    seconds, before = [], Usage.now()
+    with no_collection():
+        for number in numbers:
+            start = time.perf_counter()
+            epoch(number)
+            seconds.append(time.perf_counter() - start)
+    return Stats.of(seconds), Usage.now().others_since(before)
+
+
+def _jax_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> tuple[Callable[[int], float], float, float]:
+    """(number -> mean loss, seconds to compile, seconds to bring the bytes to the device)."""
+    model, tx = case.build(), case.optimizer()
+    start = time.perf_counter()
+    data = jax.block_until_ready(jax.device_put((X, y)))
+    transfer_s = time.perf_counter() - start
+    state = TrainState.create(model, tx)
+    scan: Any = make_epoch(make_train_step(model, tx, case.loss, case.penalty))
+    start = time.perf_counter()
+    compiled = {rows.shape: scan.lower(state, data, rows).compile() for rows in _rows(len(X), size, 0)}
+    compile_s = time.perf_counter() - start
+
+    def epoch(number: int) -> float:
+        nonlocal state
+        total = 0.0
+        for rows in _rows(len(X), size, number):
+            state, metrics = compiled[rows.shape](state, data, jnp.asarray(rows))
+            total += float(metrics["loss"].sum()) * rows.shape[1]
+        jax.block_until_ready(state)
+        return total / len(X)
+
+    return epoch, compile_s, transfer_s
+
+
+def _rows(n: int, size: int, epoch: int) -> list[np.ndarray]:
+    """The full batches, then the smaller last one, each (batches, size)."""
+    full, rest = batch_order(n, size, seed=0, epoch=epoch)
+    return [full, rest[None]] if len(rest) else [full]
+
+
+def _torch_step(case: Case) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    model, loss = loaded(case, case.build()).train(), torch_loss(case)
+    optimizer = torch_optimizer(case, model)
+
+    def step(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        optimizer.zero_grad()
+        value = loss(model(X), y, model)
+        value.backward()
+        optimizer.step()
+        return value.detach() * len(y)
+
+    return step
+
+
+def _memory_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> Callable[[int], float]:
+    """Float tensors, made beforehand; every batch is a lookup of rows, in JAX's order."""
+    inputs = torch.tensor(X).permute(0, 3, 1, 2).contiguous().float() / 255
+    targets = torch.tensor(y).long()
+    step = _torch_step(case)
+
+    def epoch(number: int) -> float:
+        batches = [torch.from_numpy(row).long() for rows in _rows(len(X), size, number) for row in rows]
+        return float(sum(step(inputs[rows], targets[rows]) for rows in batches)) / len(X)
+
+    return epoch
+
+
+class Items(Dataset):
+    """Image by image as `torchvision.datasets.FashionMNIST` gives them with `transform=ToTensor()`."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray):
+        from torchvision.transforms import ToTensor
+
+        self.data, self.targets, self.transform = torch.tensor(X).squeeze(-1), torch.tensor(y), ToTensor()
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        from PIL import Image
+
+        image, target = self.data[index], int(self.targets[index])
+        return self.transform(Image.fromarray(image.numpy())), target
+
+
+def _loader_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int, workers: int) -> Callable[[int], float]:
+    """A timeout turns a worker that hangs into an error."""
+    loader = DataLoader(Items(X, y), size, shuffle=True, num_workers=workers, timeout=60 if workers else 0)
+    step = _torch_step(case)
+
+    def epoch(number: int) -> float:
+        with warnings.catch_warnings():  # JAX warns of the fork; the workers never call it
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return float(sum(step(*batch) for batch in loader)) / len(X)
+
+    return epoch
+
+
+def epoch_json(result: EpochResult) -> dict[str, Any]:
+    """One entry of the document's "epochs"; times in seconds."""
+    others = ("torch_memory", *LOADERS)
+    return {
+        "name": result.name,
+        "batch": result.batch,
+        "examples": result.examples,
+        "data": result.source,
+        "status": result.status,
+        "compile_s": result.compile_s,
+        "transfer_s": result.transfer_s,
+        "loss_gap": result.gap if math.isfinite(result.gap) else None,
+        **{name: _stats_json(stats, result.others[name]) for name, stats in result.stats.items()},
+        **{f"ratio_{name}": result.ratio(name) for name in others},
+    }
+
+
+def _stats_json(stats: Stats, others: float | None) -> dict[str, Any]:
+    return {
+        "epoch_s": stats.median,
+        "min_s": stats.minimum,
+        "epochs": stats.number,
+        "cpus_used_by_others": others,
+    }
+
+
+def epoch_table(results: Sequence[EpochResult]) -> Table:
+    """Seconds per epoch, with the ratio to JAX in brackets."""
+    caption = "whole epochs, training only; (ratio): PyTorch's time over JAX's, - where others used the machine"
+    table = Table(title="One epoch, s", caption=caption)
+    headings = "model", "batch", "JAX, one scan", "PyTorch, in memory", "DataLoader", "DataLoader, 2 workers"
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "model" else "right")
+    table.add_column("remark")
+    for result in results:
+        cells = [f"{result.stats['jax'].median:.3g}"]
+        cells += [_cell(result, name) for name in ("torch_memory", *LOADERS)]
+        remark = "" if result.status == "ok" else result.status
+        table.add_row(result.name, str(result.batch), *cells, remark)
+    return table
+
+
+def _cell(result: EpochResult, name: str) -> str:
+    ratio = result.ratio(name)
+    return f"{result.stats[name].median:.3g} ({'-' if ratio is None else f'{ratio:.1f}'})"

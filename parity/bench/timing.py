@@ -1,0 +1,196 @@
+"""Times of programs that take turns, on a machine that others may be using."""
+
+import gc
+import os
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+LEAST = 5  # timed calls per block, hence per program
+BLOCK_S = 0.1
+LEAD_IN_S = 0.05
+QUIET = 0.05  # the share of our CPUs that other processes may keep busy
+
+
+class Stats(NamedTuple):
+    """Seconds: median, minimum and interquartile range of `number` calls."""
+
+    median: float
+    minimum: float
+    iqr: float
+    number: int
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Stats":
+        """Those of a list of times; the range of a single one is 0."""
+        low, high = 0.0, 0.0
+        if len(seconds) > 1:
+            low, _, high = statistics.quantiles(seconds, n=4, method="inclusive")
+        return cls(statistics.median(seconds), min(seconds), high - low, len(seconds))
+
+
+class Usage(NamedTuple):
+    """A clock, the CPU seconds of this process and its ended children, and everyone's (None: unknown)."""
+
+    wall: float
+    own: float
+    everyone: float | None
+
+    @classmethod
+    def now(cls) -> "Usage":
+        """As it stands."""
+        return cls(time.perf_counter(), sum(os.times()[:4]), _busy_seconds())
+
+    def others_since(self, before: "Usage") -> float | None:
+        """CPUs that other processes have kept busy on average since `before`."""
+        if self.everyone is None or before.everyone is None:
+            return None
+        foreign = (self.everyone - before.everyone) - (self.own - before.own)
+        return max(0.0, foreign / (self.wall - before.wall))
+
+
+def _busy_seconds() -> float | None:
+    """Of the CPUs this process may use: all but idle and iowait, stolen time included."""
+    try:
+        ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+        with open("/proc/stat") as file:
+            lines = [line.split() for line in file]
+    except (OSError, AttributeError):
+        return None
+    ticks = [[int(n) for n in fields[1:9]] for fields in lines if fields and fields[0] in ours]
+    return sum(sum(t) - t[3] - t[4] for t in ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def cpus() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def undisturbed(others: float | None) -> bool:
+    """Whether other processes left us our CPUs, as far as can be known."""
+    return others is None or others <= QUIET * cpus()
+
+
+class Round(NamedTuple):
+    """Every program's times in one turn, and how many CPUs others used meanwhile."""
+
+    times: dict[str, list[float]]
+    others: float | None
+
+    @property
+    def quiet(self) -> bool:
+        return undisturbed(self.others)
+
+
+class Measurement(NamedTuple):
+    """The programs' statistics over the rounds that count.
+
+    others: CPUs that other processes used in those rounds, on average; None where it cannot be known
+    rounds, left_out: how many rounds count, and how many do not because others were busy
+    """
+
+    stats: dict[str, Stats]
+    others: float | None
+    rounds: int
+    left_out: int
+
+    @property
+    def disturbed(self) -> bool:
+        return not undisturbed(self.others)
+
+
+def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, seconds: float) -> Measurement:
+    """Times every program at least `repeats` times, or fewer (never under 5) once `seconds` have gone.
+
+    A round gives each program one block: untimed calls for 0.05 s, in which the other framework's threads
+    go to sleep, then timed ones (at least 5, and for at least 0.1 s). The order rotates. Rounds in which
+    other processes used more than 5 % of our CPUs are left out, unless all were so: chosen by what
+    disturbed them, never by their times.
+    """
+    start, rounds, names = time.perf_counter(), [], list(programs)
+    while True:
+        begun = time.perf_counter()
+        first = len(rounds) % len(names)
+        rounds.append(_round({name: programs[name] for name in names[first:] + names[:first]}))
+        now = time.perf_counter()
+        done = sum(len(r.times[names[0]]) for r in rounds if r.quiet) >= repeats
+        if done or now + (now - begun) > start + seconds:
+            return summarize(rounds)
+
+
+def _round(programs: dict[str, Callable[[], object]]) -> Round:
+    with no_collection():
+        before = Usage.now()
+        times = {name: _block(program) for name, program in programs.items()}
+        return Round(times, Usage.now().others_since(before))
+
+
+def _block(program: Callable[[], object]) -> list[float]:
+    start = time.perf_counter()
+    while True:
+        program()
+        if time.perf_counter() > start + LEAD_IN_S:
+            break
+    times, start = [], time.perf_counter()
+    while len(times) < LEAST or time.perf_counter() < start + BLOCK_S:
+        times.append(seconds_of(program))
+    return times
+
+
+def summarize(rounds: Sequence[Round]) -> Measurement:
+    """Statistics of the quiet rounds, or of all where none was quiet."""
+    counted = [r for r in rounds if r.quiet] or list(rounds)
+    known = [r.others for r in counted if r.others is not None]
+    return Measurement(
+        {name: Stats.of([t for r in counted for t in r.times[name]]) for name in counted[0].times},
+        sum(known) / len(known) if known else None,
+        len(counted),
+        len(rounds) - len(counted),
+    )
+
+
+def seconds_of(program: Callable[[], object]) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    program()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Python's garbage collector runs before, and not within."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class TooSlow(BaseException):
+    """Not an Exception: torch.compile would take it for a failure of its own and wrap it."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raises `TooSlow` after so many seconds; only in the main thread of a Unix process, else no limit."""
+
+    def stop(*_: Any) -> None:
+        raise TooSlow
+
+    try:
+        before = signal.signal(signal.SIGALRM, stop)
+    except (ValueError, AttributeError):
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

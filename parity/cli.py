@@ -1,0 +1,184 @@
+"""The command `parity`: check, bench and convert. The only place here that prints and reads arguments."""
+
+import json as jsonlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from d2l_jax.case import Case
+from d2l_jax.catalog import CASES, get
+from d2l_jax.errors import InputError
+from d2l_jax.write import replacing
+
+Names = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Device = Literal["cpu", "gpu"]
+STDOUT = Path("-")
+app = tyro.extras.SubcommandApp()
+
+
+@app.command
+def check(
+    names: Names = (),
+    /,
+    all: Flag = False,
+    full: Flag = False,
+    device: Device = "cpu",
+    jobs: int = 1,
+    json: File = None,
+    markdown: File = None,
+    html: File = None,
+) -> int:
+    """Compare Flax models with their PyTorch twins, from the same weights, tensor by tensor.
+
+    In float64 first (same mathematics?), then in float32 (as precise as PyTorch?): outputs, loss,
+    gradients, buffers, and parameters and optimiser after 1 and 5 steps.
+
+    Try `parity check lenet resnet18`, or `parity check --all --json runs/parity.json`.
+    Exit status: 0 all passed, 1 something failed, 2 the call was wrong.
+
+    Args:
+        names: Cases to check; `d2l-jax list` shows them.
+        all: Check every case.
+        full: The book's sizes instead of small ones; minutes and gigabytes for the large models.
+        device: Where both frameworks run.
+        jobs: Processes that check side by side.
+        json: Write the whole result here; - is standard output.
+        markdown: Write the table here, as it stands in the README.
+        html: Write the table and every failure to this page.
+    """
+    from parity.check import check_cases
+    from parity.environment import environment
+    from parity.report import html as page
+    from parity.report import markdown as markdown_table
+    from parity.report import show, to_json
+
+    cases, settings = _chosen(names, all, CASES), environment(device)
+    console = Console(stderr=STDOUT in (json, markdown, html))
+    results = list(_progress(check_cases(cases, device=device, full=full, jobs=jobs), len(cases), console))
+    show(console, results, settings)
+    _write(json, lambda: to_json(results, settings))
+    _write(markdown, lambda: markdown_table(results))
+    _write(html, lambda: page(results, settings))
+    return int(any(result.status != "pass" for result in results))
+
+
+@app.command
+def bench(
+    names: Names = (),
+    /,
+    all: Flag = False,
+    epoch: Flag = False,
+    batch_size: int | None = None,
+    repeats: int = 30,
+    seconds: float = 60.0,
+    compile: bool = True,
+    device: Device = "cpu",
+    json: File = None,
+    picture: File = None,
+) -> int:
+    """Time jitted JAX, PyTorch and torch.compile; a ratio above 1 says that JAX is faster.
+
+    Losses are compared first: there is no ratio where they disagree, or where other programs used the machine.
+    Try `parity bench lenet resnet18 mlp --json runs/bench.json`, or `parity bench --epoch softmax-scratch lenet`.
+
+    Args:
+        names: Cases to time; `d2l-jax list` shows them.
+        all: Time every case that has data.
+        epoch: Whole epochs on real data, against a DataLoader and against tensors in memory, instead of steps.
+        batch_size: Instead of the book's, on both sides.
+        repeats: Timed steps of each program, unless the time is up.
+        seconds: Time for the steps of one case.
+        compile: torch.compile too.
+        device: Where both frameworks run.
+        json: Write the figures here; - is standard output.
+        picture: Draw the ratios here.
+    """
+    from parity import bench as b
+    from parity.environment import environment
+
+    cases = _chosen(names, all, [case for case in CASES if case.data])
+    settings, console = environment(device, threads=b.cpu_threads()), Console(stderr=json == STDOUT)
+    with console.status("starting") as status:
+        options: dict[str, Any] = {"progress": lambda name, stage: status.update(f"{name}: {stage}")}
+        if epoch:
+            results = [b.epoch_comparison(case, batch_size=batch_size, **options) for case in cases]
+            document, table = (
+                {"environment": settings, "epochs": list(map(b.epoch_json, results))},
+                b.epoch_table(results),
+            )
+        else:
+            options |= {"repeats": repeats, "seconds": seconds, "compile": compile, "device": device}
+            results = b.bench_cases(cases, batch_size=batch_size, **options)
+            document, table = b.to_json(results, settings), b.bench_table(results)
+    console.print(" ".join(f"{key}={value}" for key, value in settings.items()), style="dim", soft_wrap=True)
+    console.print(table)
+    _write(json, lambda: jsonlib.dumps(document, indent=1))
+    if picture:
+        b.bench_picture(results, picture)
+    return int(any(result.status in ("error", "disagree") for result in results))
+
+
+@app.command
+def convert(
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")],
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")],
+    /,
+    model: Annotated[str, tyro.conf.arg(metavar="NAME")],
+) -> int:
+    """Turn a PyTorch checkpoint into a Flax checkpoint, or the other way round.
+
+    A .pt or .safetensors file is PyTorch's, a folder is Flax's (Orbax).
+    Try `parity convert lenet.pt runs/lenet-flax --model lenet`, and back again
+    `parity convert runs/lenet-flax lenet.safetensors --model lenet`.
+
+    Args:
+        source: A weight file, a checkpoint, or a run's folder.
+        target: A weight file, or a new folder.
+        model: The case whose weights these are; `d2l-jax list` shows them.
+    """
+    from parity.convert import convert as run
+
+    run(source, target, model)
+    print(f"written   {target}")
+    return 0
+
+
+def _chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence[Case]:
+    if all == bool(names):
+        raise InputError("name some cases, or give --all")
+    return every if all else [get(name) for name in names]
+
+
+def _progress(results: Iterator, total: int, console: Console) -> Iterator:
+    """The results one by one, under a bar."""
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("checking", total=total)
+        for result in results:
+            bar.update(task, advance=1, description=f"{result.name}: {result.status}")
+            yield result
+
+
+def _write(path: Path | None, text: Callable[[], str]) -> None:
+    """To standard output for -, else whole or not at all."""
+    if path == STDOUT:
+        print(text())
+    elif path:
+        with replacing(path) as part:
+            part.write_text(text(), encoding="utf-8")
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs one command; bad input is one line and exit status 2."""
+    try:
+        sys.exit(app.cli(prog="parity", description="Proof that Flax and PyTorch models are the same.", args=args))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,247 @@
+"""The benchmark's figures, checks and reports. No test looks at how long anything takes."""
+
+import io
+import json
+import math
+import time
+from dataclasses import replace
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from d2l_jax import optim
+from d2l_jax.catalog import get
+from d2l_jax.data import Dataset
+from d2l_jax.errors import InputError
+from parity.bench import programs as bench_programs
+from parity.bench.epochs import EpochResult, epoch_comparison, epoch_json, epoch_table
+from parity.bench.programs import Program, random_batch, torch_batch
+from parity.bench.report import bench_picture, bench_table
+from parity.bench.steps import BenchResult, agree, bench_cases, loss_gaps, to_json
+from parity.bench.timing import Measurement, Round, Stats, TooSlow, Usage, summarize, take_turns, time_limit
+
+MLP = get("mlp")
+PROGRAM = Program(lambda: None, (0.5, 0.1, 0.1), (2.0, 1.5, 1.0), 0.4)
+
+
+def measured(times, others=0.0):
+    return Measurement({name: Stats.of([t] * 5) for name, t in times.items()}, others, 1, 0)
+
+
+def result(others=0.0, gap=0.0):
+    times = {"jax": 0.002, "torch_eager": 0.003, "torch_compile": 0.001}
+    gaps = {"jax": (0.0, gap, 0.0), "torch_compile": (0.0, 0.0, 0.0)}
+    return BenchResult("x", (2, 3), dict.fromkeys(times, PROGRAM), {}, gaps, "", measured(times, others))
+
+
+def bench(case, **options):
+    return bench_cases([case], **{"batch_size": 4, "repeats": 5, "seconds": 0.1, "compile": False} | options)[0]
+
+
+def shown(*tables):
+    console = Console(width=250, record=True, file=io.StringIO())
+    for table in tables:
+        console.print(table)
+    return console.export_text()
+
+
+def test_statistics_of_a_known_list():
+    assert Stats.of([5.0, 1.0, 2.0, 4.0, 3.0]) == Stats(3.0, 1.0, 2.0, 5)
+    assert Stats.of([2.0]) == Stats(2.0, 2.0, 0.0, 1)
+
+
+def test_rounds_in_which_others_were_busy_are_left_out():
+    quiet, busy = Round({"a": [1.0] * 5}, 0.0), Round({"a": [9.0] * 5}, 1.5)
+    assert summarize([busy, quiet, busy]) == Measurement({"a": Stats(1.0, 1.0, 0.0, 5)}, 0.0, 1, 2)
+    only = summarize([busy, busy])
+    assert only.disturbed and only.stats["a"].number == 10 and only.left_out == 0
+    assert not summarize([Round({"a": [1.0]}, None)]).disturbed
+
+
+def test_others_are_what_everyone_used_less_what_we_used():
+    assert Usage(3.0, 1.5, 12.0).others_since(Usage(1.0, 0.5, 8.0)) == 1.5
+    assert Usage(3.0, 1.5, None).others_since(Usage(1.0, 0.5, 8.0)) is None
+
+
+def test_every_program_gets_its_repeats_and_never_fewer_than_five():
+    calls = {"a": 0, "b": 0}
+    programs = {name: lambda name=name: calls.update({name: calls[name] + 1}) for name in calls}
+    found = take_turns(programs, repeats=5, seconds=0.0)
+    assert set(found.stats) == {"a", "b"}
+    assert all(5 <= found.stats[name].number < calls[name] for name in calls)  # the lead-in is not counted
+
+
+def test_a_ratio_is_pytorchs_time_over_jaxs():
+    assert result().status == "ok"
+    assert result().ratio_eager == pytest.approx(1.5) and result().ratio_compile == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("doubt", "status"), [({"gap": 0.1}, "disagree"), ({"others": 99.0}, "disturbed")])
+def test_a_doubtful_result_has_no_ratio(doubt, status):
+    spoilt = result(**doubt)
+    assert spoilt.status == status and spoilt.ratio_eager is None and spoilt.ratio_compile is None
+
+
+def test_losses_agree_only_within_the_tolerance_of_their_step():
+    assert agree(loss_gaps({"torch_eager": (2.0, 2.0), "jax": (2.0, 2.001)}))
+    assert not agree(loss_gaps({"torch_eager": (2.0, 2.0), "jax": (2.001, 2.0)}))
+    assert not agree(loss_gaps({"torch_eager": (math.inf,), "jax": (math.inf,)}))
+    assert not agree({})
+
+
+def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
+    stages = []
+    found = bench(MLP, progress=lambda name, stage: stages.append((name, stage)))
+    assert found.inputs == (4, 28, 28, 1) and found.status in ("ok", "disturbed"), found.error
+    assert stages == [("mlp", "JAX compiles"), ("mlp", "timing")]
+    document = json.loads(json.dumps(to_json([found], {"device": "cpu"}), allow_nan=False))
+    assert document["environment"]["torch_threads"] == document["environment"]["jax_threads"] >= 1
+    (entry,) = document["cases"]
+    assert {"name", "batch", "jax", "torch_eager", "torch_compile", "ratio_eager", "ratio_compile"} <= set(entry)
+    assert entry["batch"] == 4 and entry["jax"]["compile_s"] > 0 and entry["jax"]["repeats"] >= 5
+    assert entry["torch_eager"]["step_s"] >= entry["torch_eager"]["min_s"] > 0
+    assert entry["torch_compile"] == {"compile_s": None, "step_s": None, "reason": "not asked for"}
+    assert entry["ratio_compile"] is None
+
+
+@pytest.mark.parametrize("name", ["dropout-mlp", "edge-detector", "weight-decay", "my-linear"])
+def test_dropout_image_targets_decay_and_untrained_weights_agree_too(name):
+    found = bench(get(name))
+    assert found.status in ("ok", "disturbed"), (found.error, found.gaps)
+    assert found.compared.startswith("evaluation" if name == "dropout-mlp" else "losses")
+
+
+@pytest.mark.parametrize("name", ["mlp", "dropout-mlp"])
+def test_one_wrong_weight_matrix_is_found_and_nothing_is_timed(name, monkeypatch):
+    right = bench_programs.state_dict
+
+    def planted(model):
+        weights = dict(right(model))
+        last = [key for key in weights if key.endswith("weight")][-1]
+        return weights | {last: weights[last] * np.float32(1.01)}
+
+    monkeypatch.setattr(bench_programs, "state_dict", planted)
+    found = bench(get(name))
+    assert found.status == "disagree" and found.measured is None and found.ratio_eager is None
+    assert to_json([found], {})["cases"][0]["jax"]["step_s"] is None
+    assert "disagree" in shown(bench_table([found]))
+
+
+def test_a_wrong_learning_rate_is_found_by_the_later_losses(monkeypatch):
+    right = bench_programs.torch_optimizer
+    wrong = replace(MLP, optimizer=partial(optim.SGD, lr=0.2))
+    monkeypatch.setattr(bench_programs, "torch_optimizer", lambda case, model: right(wrong, model))
+    found = bench(MLP)
+    assert found.status == "disagree" and found.gaps["jax"][0] < 1e-5
+
+
+def test_a_failure_of_torch_compile_is_reported_and_the_rest_is_timed(monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no C++ compiler\nat all")
+
+    monkeypatch.setattr(bench_programs, "start_compiler", fails)
+    found = bench(MLP, compile=True)
+    entry = to_json([found], {})["cases"][0]
+    assert entry["torch_compile"]["reason"] == "RuntimeError: no C++ compiler" and entry["ratio_compile"] is None
+    assert found.stats("torch_eager") and "no C++ compiler" in shown(bench_table([found]))
+
+
+def test_a_torch_compile_that_takes_too_long_is_reported(monkeypatch):
+    monkeypatch.setattr(bench_programs, "start_compiler", lambda: None)
+    monkeypatch.setattr(torch, "compile", lambda _: lambda *batch: time.sleep(20))
+    found = bench(MLP, compile=True, compile_limit=0.2)
+    assert found.missing == {"torch_compile": "was not ready after 0.2 s"} and found.stats("jax")
+
+
+def test_a_time_limit_ends_with_its_block():
+    with pytest.raises(TooSlow), time_limit(0.01):
+        time.sleep(5)
+    with time_limit(0.05):
+        pass
+    time.sleep(0.1)
+
+
+def test_a_case_that_fails_does_not_stop_the_others():
+    broken = replace(MLP, name="broken", args={"num_outputs": -1})
+    first, second = bench_cases([broken, MLP], batch_size=2, repeats=5, seconds=0.0, compile=False)
+    assert first.status == "error" and first.error and second.status in ("ok", "disturbed")
+    assert to_json([first], {})["cases"][0]["jax"]["reason"] == first.error
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"batch_size": -3}, {"repeats": 4}, {"device": "gpu"}])
+def test_a_wrong_argument_is_an_input_error(wrong):
+    if wrong.get("device") == "gpu" and (torch.cuda.is_available() or jax.default_backend() == "gpu"):
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError):
+        bench(MLP, **wrong)
+
+
+def test_both_sides_get_the_same_numbers():
+    case = get("edge-detector")
+    batch = random_batch(case, case.build(), 3)
+    inputs, targets = torch_batch(case, batch, "cpu")
+    np.testing.assert_array_equal(inputs.permute(0, 2, 3, 1), batch.inputs)
+    np.testing.assert_array_equal(targets.permute(0, 2, 3, 1), batch.targets)
+    assert batch.inputs.dtype == batch.targets.dtype == np.float32
+
+
+def test_settings_come_back_after_a_run():
+    def settings():
+        cached = jax.config.values["jax_enable_compilation_cache"]
+        return torch.get_num_threads(), torch.backends.cudnn.deterministic, cached
+
+    before = settings()
+    bench(MLP)
+    assert settings() == before
+
+
+def test_the_picture_has_a_bar_per_ratio(tmp_path):
+    bench_picture([result(), result(others=99.0)], tmp_path / "bench.png")
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError):
+        bench_picture([result(gap=1.0)], tmp_path / "none.png")
+
+
+@pytest.fixture
+def toy():
+    random = np.random.default_rng(0)
+    X, y = random.integers(0, 256, (70, 28, 28, 1), np.uint8), random.integers(0, 10, 70, np.int32)
+    return Dataset("toy", (X, y), (X, y), "drawn")
+
+
+def test_an_epoch_is_the_same_in_jax_and_in_pytorch(toy):
+    found = epoch_comparison(MLP, toy, batch_size=32, epochs=1)
+    assert found.gap < 1e-5 and found.examples == 70
+    entry = json.loads(json.dumps(epoch_json(found), allow_nan=False))
+    assert {"jax", "torch_memory", "torch_loader", "torch_loader_2_workers"} <= set(entry)
+    assert entry["jax"]["epoch_s"] > 0 and entry["torch_loader"]["epochs"] == 1
+    assert "mlp" in shown(epoch_table([found]))
+
+
+def test_an_epoch_needs_labelled_images_of_the_right_shape(toy):
+    for name in ("lenet5", "linear-regression"):
+        with pytest.raises(InputError, match="cannot be trained"):
+            epoch_comparison(get(name), toy)
+    with pytest.raises(InputError, match="batch size"):
+        epoch_comparison(MLP, toy, batch_size=71)
+
+
+def test_an_epoch_has_a_ratio_where_losses_agree_and_the_machine_was_quiet():
+    stats = {name: Stats.of([time]) for name, time in (("jax", 2.0), ("torch_memory", 3.0), ("torch_loader", 9.0))}
+    others: dict[str, float | None] = {"jax": 0.0, "torch_memory": None, "torch_loader": 99.0}
+    found = EpochResult("x", 2, 4, "drawn", stats, others, gap=0.0)
+    assert found.ratio("torch_memory") == 1.5
+    assert found.ratio("torch_loader") is None and found.status == "disturbed"
+    doubtful = replace(found, gap=0.1)
+    assert doubtful.status == "disagree" and doubtful.ratio("torch_memory") is None
+
+
+@pytest.mark.slow
+def test_torch_compile_is_timed_too():
+    found = bench(MLP, compile=True)
+    assert not found.missing and found.stats("torch_compile") and agree(found.gaps)
+    assert found.programs["torch_compile"].compile_s == found.programs["torch_compile"].first_calls_s[0]

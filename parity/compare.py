@@ -24,7 +24,7 @@ class Policy:
     noise_factor: float = 16.0
     ceiling: float = 1e-9
     ratio: float = 3.0
-    sums: float = 4.0
+    sums: float = 8.0
 
 
 POLICY = Policy()

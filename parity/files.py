@@ -23,7 +23,7 @@ def read_state_dict(path: str | Path) -> Mapping[str, Any]:
     if path.suffix == ".safetensors":
         return _reading(path, load_file, (SafetensorError, ValueError))
     if path.suffix in SUFFIXES:
-        return _reading(path, _load_pt, (RuntimeError, pickle.UnpicklingError, EOFError, ValueError))
+        return _reading(path, _load_pt, (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError))
     raise InputError(f"{path}: unknown kind of weight file; {', '.join(SUFFIXES)} are right")
 
 

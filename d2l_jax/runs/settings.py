@@ -30,6 +30,8 @@ class Options:
     """Epochs in all, those of a resumed run included."""
     batch_size: Annotated[int | None, Own, arg(metavar="N")] = None
     """Examples in a batch."""
+    image_size: Annotated[int | None, Own, arg(metavar="N")] = None
+    """Pixels on a side; the images are resized, and the model is made for them."""
     lr: Annotated[float | None, Own, arg(metavar="X")] = None
     """Learning rate."""
     seed: Annotated[int, arg(metavar="N")] = 0
@@ -54,12 +56,22 @@ def configured(options: Options) -> Case:
     if options.batch_size is not None:
         size = _at_least("batch-size", options.batch_size, 1)
         case = replace(case, inputs=(size, *case.inputs[1:]))
+    if options.image_size is not None:
+        case = _of_image_size(case, _at_least("image-size", options.image_size, 1))
     if options.lr is not None:
         if not (math.isfinite(options.lr) and options.lr > 0):
             raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
         case = replace(case, optimizer=partial(case.optimizer, lr=options.lr))
     _at_least("seed", options.seed, 0)
     return case
+
+
+def _of_image_size(case: Case, size: int) -> Case:
+    if len(case.inputs) != 4:
+        raise InputError(f"{case.name} takes no images; leave --image-size out")
+    batch, _, _, channels = case.inputs
+    sized = {"image_size": (size, size)} if "image_size" in case.probe else {}
+    return replace(case, inputs=(batch, size, size, channels), resize=(size, size), args=case.args | sized)
 
 
 def _at_least(option: str, value: int, least: int) -> int:

@@ -279,7 +279,7 @@ def test_dropout_layer(monkeypatch):
     monkeypatch.setattr(torch, "rand", lambda shape: torch.tensor(draws))
     for p in (0.0, 0.3, 1.0):
         expected = X * (draws > p) / (1 - p) if p < 1 else 0 * X
-        np.testing.assert_allclose(models.dropout_layer(jnp.asarray(X), p, None), expected, rtol=1e-15)
+        np.testing.assert_allclose(models.dropout_layer(jnp.asarray(X), p, jax.random.key(0)), expected, rtol=1e-15)
         np.testing.assert_allclose(reference.dropout_layer(torch.tensor(X), p), expected, rtol=1e-15)
 
 

@@ -9,13 +9,14 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
 
 def conv_general_dilated(
     lhs: Images, rhs: Kernel, window_strides: Any, padding: Any, *, feature_group_count: int = 1, **options: Any
-) -> Images:
+) -> Maps:
     """`lax.conv_general_dilated` in the form that `nnx.Conv` calls, channels last.
 
     XLA:CPU takes its fast path only for (batch, height, width, channels) with a (height, width, in, out)
@@ -40,13 +41,13 @@ def conv_general_dilated(
     return lax.platform_dependent(lhs, rhs, cpu=lambda x, w: cpu(x, w, *static), default=plain)
 
 
-def _grouped(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any, groups: int) -> Images:
+def _grouped(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any, groups: int) -> Maps:
     inputs, kernels = jnp.split(x, groups, -1), jnp.split(w, groups, -1)
     outputs = [_conv(x, w, strides, padding, precision) for x, w in zip(inputs, kernels, strict=True)]
     return outputs[0] if groups == 1 else jnp.concatenate(outputs, -1)
 
 
-def _depthwise(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Images:
+def _depthwise(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Maps:
     """One channel in, one out: the sum of the window's shifted views, each times its weight per channel."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     (kh, kw), (sh, sw) = w.shape[:2], strides
@@ -59,7 +60,7 @@ def _depthwise(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, p
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _conv(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Images:
+def _conv(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Maps:
     return _correlate(x, w, window_strides=strides, padding=padding, precision=precision)
 
 
@@ -67,7 +68,7 @@ def _forward(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, pre
     return _conv(x, w, strides, padding, precision), (x, w)
 
 
-def _backward(strides: tuple[int, int], padding: Pairs, precision: Any, inputs: tuple, g: Images) -> tuple:
+def _backward(strides: tuple[int, int], padding: Pairs, precision: Any, inputs: tuple, g: Maps) -> tuple:
     """The input's gradient is g correlated with the flipped kernel, the kernel's the input with g."""
     x, w = inputs
     low = [k - 1 - p[0] for k, p in zip(w.shape, padding)]
@@ -92,11 +93,11 @@ def _backward(strides: tuple[int, int], padding: Pairs, precision: Any, inputs: 
 _conv.defvjp(_forward, _backward)
 
 
-def _correlate(x: Images, w: Kernel, window_strides: tuple[int, int] = (1, 1), **options: Any) -> Images:
+def _correlate(x: Array, w: Array, window_strides: tuple[int, int] = (1, 1), **options: Any) -> Array:
     return lax.conv_general_dilated(x, w, window_strides, dimension_numbers=("NHWC", "HWIO", "NHWC"), **options)
 
 
-def _dilated(g: Images, strides: tuple[int, int]) -> list[int]:
+def _dilated(g: Maps, strides: tuple[int, int]) -> list[int]:
     return [(n - 1) * s + 1 for n, s in zip(g.shape[1:3], strides)]
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from d2l_jax.nn.affine import Size, pair
 
 Images = Float[Array, "batch height width channels"]
+Pooled = Float[Array, "batch out_height out_width channels"]
 
 
 class MaxPool2d(nnx.Module):
@@ -24,7 +25,7 @@ class MaxPool2d(nnx.Module):
         self.stride = self.kernel_size if stride is None else pair(stride)
         self.padding = pair(padding)
 
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Pooled:
         (ph, pw), (sh, sw) = self.padding, self.stride
         if ph or pw:
             x = jnp.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)), constant_values=-jnp.inf)
@@ -48,7 +49,7 @@ class AvgPool2d(nnx.Module):
         self.stride = self.kernel_size if stride is None else pair(stride)
         self.padding = pair(padding)
 
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Pooled:
         if self.stride != self.kernel_size or self.padding != (0, 0):
             return nnx.avg_pool(x, self.kernel_size, self.stride, tuple((p, p) for p in self.padding))
         (kh, kw), (batch, height, width, channels) = self.kernel_size, x.shape
@@ -62,7 +63,7 @@ class AdaptiveAvgPool2d(nnx.Module):
     def __init__(self, output_size: Size = 1):
         self.output_size = pair(output_size)
 
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Images) -> Pooled:
         for axis, size in zip((1, 2), self.output_size):
             x = _pool_axis(x, axis, size)
         return x

@@ -1,0 +1,24 @@
+"""Every example runs as it stands, and says what it promises."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PROMISES = {
+    "train_lenet.py": "Record(epoch=2",
+    "check_my_model.py": "fail\nevaluation output gap",
+    "load_pytorch_weights.py": "same after the way back: True",
+}
+
+
+def test_every_example_is_run():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == PROMISES.keys()
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_an_example_runs(name):
+    result = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True)
+    assert PROMISES[name] in result.stdout, result.stderr

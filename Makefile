@@ -8,7 +8,7 @@ export D2L_DATA ?= $(wildcard ../shared/data)
 .PHONY: run test test-all venv lint bench
 
 run: venv ## prove every model, then train LeNet for a moment
-	$(BIN)/parity check --all --html runs/parity.html
+	$(BIN)/parity check --all --jobs $(JOBS) --html runs/parity.html --json runs/parity.json
 	$(BIN)/d2l-jax train lenet --epochs 3 --out runs/lenet-$$(date +%Y%m%d-%H%M%S)
 
 test: venv ## the tests (README)
@@ -16,7 +16,6 @@ test: venv ## the tests (README)
 
 test-all: venv ## with the checks that take minutes
 	$(BIN)/python -m pytest -q -m "slow or not slow"
-	$(BIN)/parity check --all --full
 
 bench: venv ## jitted JAX against PyTorch; writes runs/bench.json and runs/bench.png
 	$(BIN)/parity bench lenet resnet18 mlp --json runs/bench.json --picture runs/bench.png

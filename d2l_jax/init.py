@@ -17,7 +17,7 @@ def torch_bias(fan_in: int) -> Initializer:
     """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default bias, which needs the weight's fan-in."""
     bound = 1 / math.sqrt(fan_in)
 
-    def init(key, shape, dtype=float, out_sharding=None):
+    def init(key, shape, dtype=None, out_sharding=None):
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     return init

@@ -34,12 +34,7 @@ def cross_entropy_of_probabilities(p: Float[Array, "batch classes"], y: Int[Arra
 
 def l2_penalty(params: dict[str, Array], lambd: float, names: tuple[str, ...]) -> Scalar:
     """lambd / 2 times the sum of squares of the parameters called `names` (book, section 3.7)."""
-    return lambd * sum(jnp.sum(params[name] ** 2) for name in names) / 2
-
-
-def accuracy(scores: Float[Array, "*batch classes"], y: Int[Array, "*batch"]) -> Scalar:
-    """The share of examples whose largest score is at the label (book, section 4.3)."""
-    return jnp.mean(jnp.argmax(scores, axis=-1) == y)
+    return jnp.asarray(lambd * sum(jnp.sum(params[name] ** 2) for name in names) / 2)
 
 
 def _like(y: Array, y_hat: Array) -> Array:

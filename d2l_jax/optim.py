@@ -6,7 +6,6 @@ of PyTorch's parameter groups. `SGD(0.1, weight_decay=3.0, groups={"bias": {"wei
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -70,10 +69,10 @@ def scale_by_adam(betas: tuple[float, float], eps: float) -> optax.GradientTrans
         zeros = jax.tree.map(jnp.zeros_like, params)
         return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), zeros, zeros)
 
-    def update(grads: optax.Updates, state: optax.ScaleByAdamState, params: optax.Params | None = None):
+    def update(updates: optax.Updates, state: Any, params: optax.Params | None = None):
         count = state.count + 1
-        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, grads)
-        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, grads)
+        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
+        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, updates)
 
         def direction(m: jax.Array, v: jax.Array) -> jax.Array:
             correction1, correction2 = (_one_minus_power(b, count, m.dtype) for b in betas)
@@ -98,13 +97,13 @@ def add_decayed_weights(weight_decay: float, groups: Groups | None) -> optax.Gra
 
         return jax.tree_util.tree_map_with_path(decay, updates, params), state
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def scale_by_rate(lr: Rate, groups: Groups | None) -> optax.GradientTransformation:
     """Multiplies by -lr; each group may have its own constant rate."""
 
-    def init(params: optax.Params) -> optax.ScaleByScheduleState | optax.EmptyState:
+    def init(params: optax.Params) -> optax.OptState:
         return optax.scale_by_schedule(lr).init(params) if callable(lr) else optax.EmptyState()
 
     def update(updates: optax.Updates, state: Any, params: optax.Params | None = None):
@@ -125,6 +124,3 @@ def _option(path: tuple, option: str, default: Any, groups: Groups | None) -> An
         if name.endswith(ending):
             return options.get(option, default)
     return default
-
-
-Optimizer = Callable[..., optax.GradientTransformation]

@@ -46,7 +46,7 @@ class TrainState(NamedTuple):
         """The state after one update of the optimiser."""
         updates, opt_state = tx.update(grads, self.opt_state, self.params)
         params = optax.apply_updates(self.params, updates)
-        return TrainState(params, buffers, opt_state, self.step + 1)
+        return self._replace(params=params, buffers=buffers, opt_state=opt_state, step=self.step + 1)
 
 
 def make_objective(model: nnx.Module, loss: Loss, penalty: Penalty | None = None) -> Callable:

@@ -62,6 +62,7 @@ def check(
     optimizer: Callable = PLAIN_SGD,
     outputs: Literal["scores", "values", "images"] = "values",
     device: str = "cpu",
+    tf32: bool = False,
     policy: Policy = POLICY,
     tiers: tuple[str, ...] = ("float64", "float32"),
 ) -> Result:
@@ -72,27 +73,30 @@ def check(
     loss:      a function of `d2l_jax.losses`; the targets are random
     optimizer: a `partial` of a factory of `d2l_jax.optim`
     outputs:   what the models return: class "scores", "values", or "images" (channels last)
+    tf32:      let a GPU round float32 products to TF32 on both sides
 
     Raises InputError where the two cannot correspond.
     """
     if isinstance(model, str):
-        return check_case(get(model), device=device, policy=policy)
+        return check_case(get(model), device=device, tf32=tf32, policy=policy)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
     name = type(model).__name__
     case = Case(name, "", name, type(model), inputs.shape, outputs=outputs, loss=loss, optimizer=optimizer)
     twin = pair(case, nnx.clone(model), torch_model, [np.asarray(inputs)] * STEPS, np.random.default_rng(0))
-    return check_twin(twin, device=device, policy=policy, tiers=tiers)
+    return check_twin(twin, device=device, tf32=tf32, policy=policy, tiers=tiers)
 
 
-def check_cases(cases: Sequence[Case], *, device: str = "cpu", full: bool = False, jobs: int = 1) -> Iterator[Result]:
+def check_cases(
+    cases: Sequence[Case], *, device: str = "cpu", tf32: bool = False, full: bool = False, jobs: int = 1
+) -> Iterator[Result]:
     """The results in the order of `cases`, each as soon as it is there; `jobs` processes work side by side.
 
     Compiling takes most of the time and keeps one core busy, so that two processes on two cores halve it.
     """
     if jobs < 1:
         raise InputError(f"--jobs {jobs} is too few; 1 or more is right")
-    run = partial(check_case, device=device, full=full)
+    run = partial(check_case, device=device, tf32=tf32, full=full)
     if jobs == 1 or len(cases) == 1:
         yield from map(run, cases)
         return
@@ -100,7 +104,9 @@ def check_cases(cases: Sequence[Case], *, device: str = "cpu", full: bool = Fals
         yield from pool.map(run, cases)
 
 
-def check_case(case: Case, *, device: str = "cpu", full: bool = False, policy: Policy = POLICY) -> Result:
+def check_case(
+    case: Case, *, device: str = "cpu", tf32: bool = False, full: bool = False, policy: Policy = POLICY
+) -> Result:
     """Checks one case of the catalogue; `full`: with the book's sizes and a batch of 3.
 
     Models that cannot correspond or cannot run are the result's `error`, not an exception.
@@ -108,7 +114,8 @@ def check_case(case: Case, *, device: str = "cpu", full: bool = False, policy: P
     start = time.perf_counter()
     try:
         twin = twin_of(case, full=full)
-        found = check_twin(twin, section=case.section, device=device, policy=policy, probes=1 if full else PROBES)
+        probes = 1 if full else PROBES
+        found = check_twin(twin, section=case.section, device=device, tf32=tf32, policy=policy, probes=probes)
     except InputError as error:
         found = Result(case.name, case.section, 0, error=str(error))
     except Exception as error:  # a model that cannot run is one case's result, not the end of all
@@ -121,6 +128,7 @@ def check_twin(
     *,
     section: str = "",
     device: str = "cpu",
+    tf32: bool = False,
     policy: Policy = POLICY,
     probes: int = PROBES,
     tiers: tuple[str, ...] = ("float64", "float32"),
@@ -128,17 +136,17 @@ def check_twin(
     """Runs both sides in float64, to see whether they agree, and in each lower precision, to see how well."""
     jax_side, torch_side = jax_device(device), torch_device(device)
     rows = {}
-    with pinned():
+    with pinned(tf32=tf32):
         oracle = run_torch(twin, "float64", torch_side, KEPT)
         for tier in tiers:
-            flax = run_flax(twin, tier, jax_side, KEPT)
+            flax = run_flax(twin, tier, jax_side, KEPT, tf32)
             disturbed = partial(_disturbed, twin, tier, torch_side)
             if tier == "float64":
                 noise = noise_of(oracle, disturbed(range(probes)))
                 rows[tier] = compare_semantics(oracle, flax, noise, twin.longest_sum, policy)
             else:
                 rows[tier] = _precision(oracle, flax, twin, tier, disturbed, policy)
-    params = sum(parameter.numel() for parameter in twin.torch.parameters())
+    params = sum(parameter.numel() for parameter in twin.torch_model.parameters())
     return Result(twin.name, section, params, rows)
 
 

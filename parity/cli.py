@@ -30,6 +30,7 @@ def check(
     all: Flag = False,
     full: Flag = False,
     device: Device = "cpu",
+    tf32: Flag = False,
     jobs: int = 1,
     json: File = None,
     markdown: File = None,
@@ -48,6 +49,7 @@ def check(
         all: Check every case.
         full: The book's sizes instead of small ones; minutes and gigabytes for the large models.
         device: Where both frameworks run.
+        tf32: Let a GPU round float32 products to TF32, on both sides.
         jobs: Processes that check side by side.
         json: Write the whole result here; - is standard output.
         markdown: Write the table here, as it stands in the README.
@@ -59,9 +61,9 @@ def check(
     from parity.report import markdown as markdown_table
     from parity.report import show, to_json
 
-    cases, settings = _chosen(names, all, CASES), environment(device)
+    cases, settings = _chosen(names, all, CASES), environment(device, tf32=tf32)
     console = Console(stderr=STDOUT in (json, markdown, html))
-    results = list(_progress(check_cases(cases, device=device, full=full, jobs=jobs), len(cases), console))
+    results = list(_progress(check_cases(cases, device=device, tf32=tf32, full=full, jobs=jobs), len(cases), console))
     show(console, results, settings)
     _write(json, lambda: to_json(results, settings))
     _write(markdown, lambda: markdown_table(results))
@@ -103,26 +105,28 @@ def bench(
     from parity import bench as b
     from parity.environment import environment
 
+    if epoch and picture:
+        raise InputError("--picture draws the ratios of steps; it is wrong with --epoch")
     cases = _chosen(names, all, [case for case in CASES if case.data])
     settings, console = environment(device, threads=b.cpu_threads()), Console(stderr=json == STDOUT)
     with console.status("starting") as status:
         options: dict[str, Any] = {"progress": lambda name, stage: status.update(f"{name}: {stage}")}
         if epoch:
-            results = [b.epoch_comparison(case, batch_size=batch_size, **options) for case in cases]
+            steps, epochs = [], [b.epoch_comparison(case, batch_size=batch_size, **options) for case in cases]
             document, table = (
-                {"environment": settings, "epochs": list(map(b.epoch_json, results))},
-                b.epoch_table(results),
+                {"environment": settings, "epochs": list(map(b.epoch_json, epochs))},
+                b.epoch_table(epochs),
             )
         else:
             options |= {"repeats": repeats, "seconds": seconds, "compile": compile, "device": device}
-            results = b.bench_cases(cases, batch_size=batch_size, **options)
-            document, table = b.to_json(results, settings), b.bench_table(results)
+            steps, epochs = b.bench_cases(cases, batch_size=batch_size, **options), []
+            document, table = b.to_json(steps, settings), b.bench_table(steps)
     console.print(" ".join(f"{key}={value}" for key, value in settings.items()), style="dim", soft_wrap=True)
     console.print(table)
     _write(json, lambda: jsonlib.dumps(document, indent=1))
     if picture:
-        b.bench_picture(results, picture)
-    return int(any(result.status in ("error", "disagree") for result in results))
+        b.bench_picture(steps, picture)
+    return int(any(result.status in ("error", "disagree") for result in [*steps, *epochs]))
 
 
 @app.command

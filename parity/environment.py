@@ -5,24 +5,26 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import TypeAlias
 
 import jax
 import torch
 
 from d2l_jax.errors import InputError
 
+Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]  # jaxlib has no stub of it
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 
 
-def environment(device: str, threads: int = 1) -> dict[str, str | int]:
+def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, str | int]:
     """Versions and settings as they are in force during a check or a benchmark, for reports."""
-    with pinned(threads=threads):
+    with pinned(threads=threads, tf32=tf32):
         return {
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
             "device": device,
             "jax_device": jax_device(device).device_kind,
-            "jax_matmul_precision": "highest",
+            "jax_matmul_precision": jax_precision(tf32),
             "torch_tf32": str(torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32).lower(),
             "torch_threads": torch.get_num_threads(),
             "cpus": os.cpu_count() or 1,
@@ -30,7 +32,12 @@ def environment(device: str, threads: int = 1) -> dict[str, str | int]:
         }
 
 
-def jax_device(device: str) -> jax.Device:
+def jax_precision(tf32: bool) -> str:
+    """JAX's name for products in full float32, or rounded to TF32 where the device can."""
+    return "tensorfloat32" if tf32 else "highest"
+
+
+def jax_device(device: str) -> Device:
     """The first device of the kind. Raises InputError if JAX has none."""
     try:
         return jax.devices(device)[0]
@@ -52,7 +59,7 @@ def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) 
     One thread for checks: the float64 kernels of grouped convolutions lose a factor of 30 to two that contend.
     """
     cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cublas.allow_tf32, cudnn.deterministic, torch.get_num_threads()
+    before = cudnn.allow_tf32, bool(cublas.allow_tf32), cudnn.deterministic, torch.get_num_threads()
     _pin(tf32, tf32, deterministic, threads)
     try:
         yield

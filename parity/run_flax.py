@@ -10,6 +10,7 @@ from flax import nnx
 
 from d2l_jax.functional import Tree, eval_view, functional, train_view
 from d2l_jax.train import TrainState
+from parity.environment import Device, jax_precision
 from parity.randomness import imposed_on_jax
 from parity.twin import Step, Twin
 from parity.weights import Leaf, export, leaves, load_state_dict
@@ -20,14 +21,14 @@ SLOTS = {"trace": "momentum_buffer", "mu": "exp_avg", "nu": "exp_avg_sq", "count
 Record = dict[str, np.ndarray]
 
 
-def run_flax(twin: Twin, dtype: str, device: jax.Device, kept: tuple[int, ...]) -> Record:
+def run_flax(twin: Twin, dtype: str, device: Device, kept: tuple[int, ...], tf32: bool = False) -> Record:
     """Evaluates, then trains on the twin's steps; parameters and optimiser are recorded after the `kept` ones."""
-    with jax.enable_x64(True), jax.default_device(device), jax.default_matmul_precision("highest"):
+    with jax.enable_x64(True), jax.default_device(device), jax.default_matmul_precision(jax_precision(tf32)):
         return _run(twin, dtype, device, kept)
 
 
-def _run(twin: Twin, dtype: str, device: jax.Device, kept: tuple[int, ...]) -> Record:
-    model = load_state_dict(nnx.clone(twin.flax), twin.weights, dtype=dtype)
+def _run(twin: Twin, dtype: str, device: Device, kept: tuple[int, ...]) -> Record:
+    model = load_state_dict(nnx.clone(twin.model), twin.weights, dtype=dtype)
     tensors = leaves(model)
     trained = [leaf for leaf in tensors if leaf.trained]
     buffers = [leaf for leaf in tensors if not leaf.trained]
@@ -59,14 +60,14 @@ def train_step(
     return state.update(twin.optimizer, grads[0], buffers), (loss, output, grads)
 
 
-def evaluate(twin: Twin, model: nnx.Module, dtype: str, device: jax.Device) -> np.ndarray:
+def evaluate(twin: Twin, model: nnx.Module, dtype: str, device: Device) -> np.ndarray:
     apply, params, buffers = functional(eval_view(model))
     inputs, _, _ = _arrays(twin.steps[0], dtype)
     output, _ = compiled(apply, dtype, device)(params, buffers, inputs)
     return images_first(output, twin.images_out)
 
 
-def compiled(function: Callable, dtype: str, device: jax.Device) -> Callable:
+def compiled(function: Callable, dtype: str, device: Device) -> Callable:
     """Jitted as users jit it; in float64 on CPU, where speed does not matter, compiled with less optimisation."""
     quick = dtype == "float64" and device.platform == "cpu"
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1} if quick else None)

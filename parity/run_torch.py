@@ -24,7 +24,7 @@ def run_torch(
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(disturb(array.astype(dtype)), device=device)
 
-    model = copy.deepcopy(twin.torch).to(device, getattr(torch, dtype))
+    model = copy.deepcopy(twin.torch_model).to(device, getattr(torch, dtype))
     floating = {key: np.issubdtype(array.dtype, np.floating) for key, array in twin.weights.items()}
     model.load_state_dict({k: tensor(a) if floating[k] else torch.as_tensor(a) for k, a in twin.weights.items()})
     record = {"evaluation/output": _evaluate(model, images_first(tensor(twin.steps[0].inputs), twin.images_in))}

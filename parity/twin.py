@@ -44,8 +44,8 @@ class Twin:
     """
 
     name: str
-    flax: nnx.Module
-    torch: torch.nn.Module
+    model: nnx.Module
+    torch_model: torch.nn.Module
     weights: dict[str, np.ndarray]
     steps: tuple[Step, ...]
     objective: Callable
@@ -58,7 +58,7 @@ class Twin:
     @property
     def longest_sum(self) -> int:
         """About the number of terms of the longest sum: a layer's inputs, or a gradient's batch positions."""
-        fan_in = max((fan_in_of(leaf) for leaf in leaves(self.flax)), default=1)
+        fan_in = max((fan_in_of(leaf) for leaf in leaves(self.model)), default=1)
         return max(fan_in, math.prod(self.steps[0].inputs.shape[:-1]))
 
 
@@ -83,8 +83,8 @@ def pair(
     load_state_dict(flax, weights)
     return Twin(
         name=case.name,
-        flax=flax,
-        torch=torch_side,
+        model=flax,
+        torch_model=torch_side,
         weights=weights,
         steps=_steps(case, flax, inputs, random),
         objective=make_objective(flax, case.loss, case.penalty),

@@ -42,6 +42,12 @@ def test_a_check_passes_and_writes_its_files(tmp_path, capsys):
     assert (tmp_path / "html").read_text().count("</html>") == 1
 
 
+def test_tf32_is_off_unless_asked(capsys):
+    assert run("check", "my-linear", "--tf32", "--json", "-") == 0
+    settings = json.loads(capsys.readouterr().out)["environment"]
+    assert settings["torch_tf32"] == "true" and settings["jax_matmul_precision"] == "tensorfloat32"
+
+
 def test_json_to_standard_output_is_only_json(capsys):
     assert run("check", "linear-regression", "--json", "-") == 0
     assert json.loads(capsys.readouterr().out)["cases"][0]["status"] == "pass"

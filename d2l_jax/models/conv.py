@@ -14,7 +14,7 @@ Image = Float[Array, "height width"]
 Image1 = Float[Array, "height1 width1"]
 
 
-def windows(X: Image, size: tuple[int, int]) -> Float[Array, "window height1 width1"]:
+def windows(X: Image, size: tuple[int, ...]) -> Float[Array, "window height1 width1"]:
     """For each element of a window of `size`: the image that it meets while the window moves over `X`."""
     h, w = size
     rows, columns = X.shape[0] - h + 1, X.shape[1] - w + 1

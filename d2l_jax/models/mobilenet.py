@@ -106,14 +106,14 @@ class MobileNetV2(nnx.Module):
         rngs: nnx.Rngs,
     ):
         channels = divisible(32 * width_mult)
-        layers = [conv_bn_relu6(in_channels, channels, 3, 2, rngs=rngs)]
+        stem, blocks = conv_bn_relu6(in_channels, channels, 3, 2, rngs=rngs), []
         for expansion, width, num_blocks, stride in V2_STAGES:
             width = divisible(width * width_mult)
             for i in range(num_blocks):
-                layers.append(InvertedResidual(channels, width, 1 if i else stride, expansion, rngs=rngs))
+                blocks.append(InvertedResidual(channels, width, 1 if i else stride, expansion, rngs=rngs))
                 channels = width
         last = divisible(1280 * max(1.0, width_mult))
-        self.features = nn.Sequential(*layers, conv_bn_relu6(channels, last, 1, rngs=rngs))
+        self.features = nn.Sequential(stem, *blocks, conv_bn_relu6(channels, last, 1, rngs=rngs))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nnx.Dropout(dropout, rngs=rngs), nn.Linear(last, num_classes, rngs=rngs))
         init_weights(self.features, variance_scaling(2.0, "fan_out", "normal"), rngs=rngs)

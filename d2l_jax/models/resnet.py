@@ -64,7 +64,7 @@ class ResNeXtBlock(nnx.Module):
         Y = nnx.relu(self.bn1(self.conv1(X)))
         Y = nnx.relu(self.bn2(self.conv2(Y)))
         Y = self.bn3(self.conv3(Y))
-        return nnx.relu(Y + (self.bn4(self.conv4(X)) if self.conv4 else X))
+        return nnx.relu(Y + (self.bn4(self.conv4(X)) if self.conv4 and self.bn4 else X))
 
 
 class ResNet(nnx.Module):

@@ -1,6 +1,7 @@
 """Convolution whose gradients are fast on CPU too."""
 
-from functools import partial
+import operator
+from functools import partial, reduce
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float
 Images = Float[Array, "batch height width channels"]
 Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
-Pairs = tuple[tuple[int, int], tuple[int, int]]
+Pairs = tuple[tuple[int, int], ...]
 
 
 def conv_general_dilated(
@@ -35,7 +36,7 @@ def conv_general_dilated(
     dilations = (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
     if any(d != 1 for d in dilations) or isinstance(padding, str):
         return plain(lhs, rhs)
-    static = (tuple(window_strides), tuple(map(tuple, padding)), options.get("precision"))
+    static = (tuple(window_strides), tuple((before, after) for before, after in padding), options.get("precision"))
     depthwise = rhs.shape[2] == 1 and feature_group_count == rhs.shape[3] > 1
     cpu = _depthwise if depthwise else partial(_grouped, groups=feature_group_count)
     return lax.platform_dependent(lhs, rhs, cpu=lambda x, w: cpu(x, w, *static), default=plain)
@@ -52,15 +53,15 @@ def _depthwise(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, p
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     (kh, kw), (sh, sw) = w.shape[:2], strides
     rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], (kh, kw), strides))
-    return sum(
+    products = (
         x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw] * w[i, j, 0]
         for i in range(kh)
         for j in range(kw)
     )
+    return reduce(operator.add, products)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _conv(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Maps:
+def _convolve(x: Images, w: Kernel, strides: tuple[int, int], padding: Pairs, precision: Any) -> Maps:
     return _correlate(x, w, window_strides=strides, padding=padding, precision=precision)
 
 
@@ -90,6 +91,7 @@ def _backward(strides: tuple[int, int], padding: Pairs, precision: Any, inputs: 
     return dx, dw.transpose(1, 2, 0, 3)
 
 
+_conv = jax.custom_vjp(_convolve, nondiff_argnums=(2, 3, 4))
 _conv.defvjp(_forward, _backward)
 
 

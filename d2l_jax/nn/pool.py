@@ -51,7 +51,8 @@ class AvgPool2d(nnx.Module):
 
     def __call__(self, x: Images) -> Pooled:
         if self.stride != self.kernel_size or self.padding != (0, 0):
-            return nnx.avg_pool(x, self.kernel_size, self.stride, tuple((p, p) for p in self.padding))
+            padding = tuple((p, p) for p in self.padding)  # documented by Flax, which annotates nothing
+            return nnx.avg_pool(x, self.kernel_size, self.stride, padding)  # pyright: ignore[reportArgumentType]
         (kh, kw), (batch, height, width, channels) = self.kernel_size, x.shape
         x = x[:, : height // kh * kh, : width // kw * kw]
         return x.reshape(batch, height // kh, kh, width // kw, kw, channels).mean((2, 4))

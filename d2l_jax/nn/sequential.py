@@ -1,6 +1,7 @@
 """A chain of layers with PyTorch's child names."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -28,7 +29,7 @@ class Sequential(nnx.Module):
     def __iter__(self) -> Iterator[Callable]:
         return (getattr(self, name) for name in self.names)
 
-    def __getitem__(self, index: int) -> Callable:
+    def __getitem__(self, index: int) -> Any:
         return getattr(self, self.names[index])
 
     def __len__(self) -> int:

@@ -17,6 +17,9 @@ class BatchNormScratch(nn.Module):
     is `self.training` here; the book asks whether gradients are on.
     """
 
+    moving_mean: Tensor
+    moving_var: Tensor
+
     def __init__(self, num_features: int, num_dims: int):
         super().__init__()
         shape = (1, num_features, *(1,) * (num_dims - 2))

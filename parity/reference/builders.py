@@ -47,6 +47,8 @@ def my_sequential_mlp(num_inputs: int = 20, num_hiddens: int = 256, num_outputs:
 class FixedHiddenMLP(nn.Module):
     """A constant weight, a layer used twice, and a loop that depends on the data (section 6.1)."""
 
+    rand_weight: Tensor
+
     def __init__(self, num_inputs: int = 20):
         super().__init__()
         self.register_buffer("rand_weight", torch.rand(num_inputs, num_inputs))

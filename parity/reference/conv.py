@@ -11,7 +11,7 @@ Image = Float[Tensor, "height width"]
 Image1 = Float[Tensor, "height1 width1"]
 
 
-def windows(X: Image, size: tuple[int, int]) -> Float[Tensor, "height1 width1 kh kw"]:
+def windows(X: Image, size: tuple[int, ...]) -> Float[Tensor, "height1 width1 kh kw"]:
     """The windows of `size` at every position of `X`."""
     return X.unfold(0, size[0], 1).unfold(1, size[1], 1)
 
@@ -23,7 +23,7 @@ def corr2d(X: Image, K: Float[Tensor, "kh kw"]) -> Image1:
 
 def corr2d_multi_in(X: Float[Tensor, "channels height width"], K: Float[Tensor, "channels kh kw"]) -> Image1:
     """The sum of the channels' cross-correlations (section 7.4)."""
-    return sum(corr2d(x, k) for x, k in zip(X, K, strict=True))
+    return torch.stack([corr2d(x, k) for x, k in zip(X, K, strict=True)]).sum(0)
 
 
 def corr2d_multi_in_out(

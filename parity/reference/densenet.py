@@ -1,7 +1,5 @@
 """DenseNet (Huang et al. 2017; book, section 8.7)."""
 
-from collections import OrderedDict
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -62,12 +60,12 @@ class DenseNet(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(3, stride=2, padding=1),
         )
-        blocks = OrderedDict({"0": stem})
+        self.net = nn.Sequential(stem)
         for i, num_convs in enumerate(arch, 1):
-            blocks[f"dense_blk{i}"] = DenseBlock(num_convs, growth_rate, num_channels)
+            self.net.add_module(f"dense_blk{i}", DenseBlock(num_convs, growth_rate, num_channels))
             num_channels += num_convs * growth_rate
             if i < len(arch):
-                blocks[f"tran_blk{i}"] = transition_block(num_channels // 2, num_channels)
+                self.net.add_module(f"tran_blk{i}", transition_block(num_channels // 2, num_channels))
                 num_channels //= 2
         last = nn.Sequential(
             nn.BatchNorm2d(num_channels),
@@ -76,7 +74,7 @@ class DenseNet(nn.Module):
             nn.Flatten(),
             nn.Linear(num_channels, num_classes),
         )
-        self.net = nn.Sequential(blocks | {"last": last})
+        self.net.add_module("last", last)
 
     def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:
         return self.net(X)

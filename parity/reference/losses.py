@@ -35,9 +35,4 @@ def cross_entropy_of_probabilities(p: Float[Tensor, "batch classes"], y: Int[Ten
 
 def l2_penalty(params: dict[str, Tensor], lambd: float, names: tuple[str, ...]) -> Scalar:
     """lambd / 2 times the sum of squares of the parameters called `names` (book, section 3.7)."""
-    return lambd * sum((params[name] ** 2).sum() for name in names) / 2
-
-
-def accuracy(scores: Float[Tensor, "*batch classes"], y: Int[Tensor, "*batch"]) -> Scalar:
-    """The share of examples whose largest score is at the label (book, section 4.3)."""
-    return (scores.argmax(-1) == y).to(scores.dtype).mean()
+    return torch.as_tensor(lambd * sum((params[name] ** 2).sum() for name in names) / 2)

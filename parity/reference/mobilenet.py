@@ -95,14 +95,14 @@ class MobileNetV2(nn.Module):
     def __init__(self, num_classes: int = 1000, width_mult: float = 1.0, dropout: float = 0.2, in_channels: int = 3):
         super().__init__()
         channels = divisible(32 * width_mult)
-        layers = [conv_bn_relu6(in_channels, channels, 3, 2)]
+        stem, blocks = conv_bn_relu6(in_channels, channels, 3, 2), []
         for expansion, width, num_blocks, stride in V2_STAGES:
             width = divisible(width * width_mult)
             for i in range(num_blocks):
-                layers.append(InvertedResidual(channels, width, 1 if i else stride, expansion))
+                blocks.append(InvertedResidual(channels, width, 1 if i else stride, expansion))
                 channels = width
         last = divisible(1280 * max(1.0, width_mult))
-        self.features = nn.Sequential(*layers, conv_bn_relu6(channels, last, 1))
+        self.features = nn.Sequential(stem, *blocks, conv_bn_relu6(channels, last, 1))
         self.pool = nn.AdaptiveAvgPool2d((1, 1))
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
         self._init_weights()
@@ -111,11 +111,12 @@ class MobileNetV2(nn.Module):
         return self.classifier(self.pool(self.features(X)).flatten(1))
 
     def _init_weights(self) -> None:
-        for layer in self.features.modules():
+        for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out")
-        nn.init.normal_(self.classifier[1].weight, 0, 0.01)
-        nn.init.zeros_(self.classifier[1].bias)
+            elif isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, 0, 0.01)
+                nn.init.zeros_(layer.bias)
 
 
 def divisible(channels: float, divisor: int = 8) -> int:

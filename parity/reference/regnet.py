@@ -1,7 +1,5 @@
 """AnyNet and RegNetX (Radosavovic et al. 2020; book, section 8.8)."""
 
-from collections import OrderedDict
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -34,12 +32,12 @@ class AnyNet(nn.Module):
             nn.BatchNorm2d(stem_channels),
             nn.ReLU(),
         )
-        stages, channels = OrderedDict({"0": stem}), stem_channels
+        self.net, channels = nn.Sequential(stem), stem_channels
         for i, (depth, num_channels, groups, bot_mul) in enumerate(arch, 1):
-            stages[f"stage{i}"] = any_stage(depth, num_channels, groups, bot_mul, channels)
+            self.net.add_module(f"stage{i}", any_stage(depth, num_channels, groups, bot_mul, channels))
             channels = num_channels
         head = nn.Sequential(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, num_classes))
-        self.net = nn.Sequential(stages | {"head": head})
+        self.net.add_module("head", head)
 
     def forward(self, X: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         return self.net(X)

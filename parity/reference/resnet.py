@@ -1,7 +1,5 @@
 """ResNet (He et al. 2016) and the ResNeXt block (Xie et al. 2017; book, section 8.6)."""
 
-from collections import OrderedDict
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,7 +56,7 @@ class ResNeXtBlock(nn.Module):
         Y = torch.relu(self.bn1(self.conv1(X)))
         Y = torch.relu(self.bn2(self.conv2(Y)))
         Y = self.bn3(self.conv3(Y))
-        return torch.relu(Y + (self.bn4(self.conv4(X)) if self.conv4 else X))
+        return torch.relu(Y + (self.bn4(self.conv4(X)) if self.conv4 and self.bn4 else X))
 
 
 class ResNet(nn.Module):
@@ -75,12 +73,12 @@ class ResNet(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(3, stride=2, padding=1),
         )
-        stages, channels = OrderedDict({"0": stem}), 64
+        self.net, channels = nn.Sequential(stem), 64
         for i, (num_residuals, num_channels) in enumerate(arch):
-            stages[f"b{i + 2}"] = stage(num_residuals, num_channels, channels, first=i == 0)
+            self.net.add_module(f"b{i + 2}", stage(num_residuals, num_channels, channels, first=i == 0))
             channels = num_channels
         last = nn.Sequential(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, num_classes))
-        self.net = nn.Sequential(stages | {"last": last})
+        self.net.add_module("last", last)
         init_cnn(self)
 
     def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:

@@ -1,11 +1,12 @@
 """Sizes of feature maps: what stands before a flatten must be known when the dense layer is made."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 
 
-def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+def pair(size: Any) -> tuple[int, int]:
     """`3` -> `(3, 3)`; a pair (height, width) stays."""
     return (size, size) if isinstance(size, int) else size
 
@@ -22,6 +23,7 @@ def map_size(layers: Iterable[nn.Module], size: tuple[int, int]) -> tuple[int, i
             case nn.Sequential():
                 size = map_size(layer, size)
             case nn.Conv2d() | nn.MaxPool2d() | nn.AvgPool2d():
-                window = layer.kernel_size, layer.stride, layer.padding
-                size = tuple(map(out_size, size, *map(pair, window)))
+                window = map(pair, (layer.kernel_size, layer.stride, layer.padding))
+                height, width = map(out_size, size, *window)
+                size = height, width
     return size

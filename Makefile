@@ -9,7 +9,7 @@ export D2L_DATA ?= $(wildcard ../shared/data)
 
 run: venv ## prove every model, then train LeNet for a moment
 	$(BIN)/parity check --all --jobs $(JOBS) --html runs/parity.html --json runs/parity.json
-	$(BIN)/d2l-jax train lenet --epochs 3 --out runs/lenet-$$(date +%Y%m%d-%H%M%S)
+	$(BIN)/d2l-jax train lenet --epochs 8 --out runs/lenet-$$(date +%Y%m%d-%H%M%S)
 
 test: venv ## the tests (README)
 	$(BIN)/python -m pytest -q

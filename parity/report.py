@@ -21,8 +21,8 @@ def table(results: list[Result]) -> Table:
     out = Table(title="Flax against PyTorch, from identical random weights", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     out.add_column("", no_wrap=True)
     out.add_column("case", no_wrap=True)
-    for header in ("parameters", "tensors", *(f"{tier}: gap, limit" for tier in TIERS)):
-        out.add_column(header, justify="right", no_wrap=header == "parameters")
+    for header in ("parameters", "tensors", *(f"{tier}\ngap limit" for tier in TIERS)):
+        out.add_column(header, justify="right", no_wrap=True)
     out.add_column("verdict", no_wrap=True)
     for r in results:
         compared = str(sum(map(len, r.rows.values())))

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from rich import box
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
@@ -228,10 +229,11 @@ def _stats_json(stats: Stats, others: float | None) -> dict[str, Any]:
 def epoch_table(results: Sequence[EpochResult]) -> Table:
     """Seconds per epoch, with the ratio to JAX in brackets."""
     caption = "whole epochs, training only; (ratio): PyTorch's time over JAX's, - where others used the machine"
-    table = Table(title="One epoch, s", caption=caption)
-    headings = "model", "batch", "JAX, one scan", "PyTorch, in memory", "DataLoader", "DataLoader, 2 workers"
+    table = Table(title="One epoch, s", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("model", no_wrap=True)
+    headings = "batch", "JAX,\none scan", "PyTorch,\nin memory", "\nDataLoader", "DataLoader,\n2 workers"
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "model" else "right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("remark")
     for result in results:
         cells = [f"{result.stats['jax'].median:.3g}"]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.table import Table
 
 from d2l_jax.errors import InputError
@@ -14,10 +15,12 @@ TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 50, 100)
 
 def bench_table(results: Sequence[BenchResult]) -> Table:
     """Milliseconds as median ± half the interquartile range; what went wrong stands in the last column."""
-    table = Table(title="One training step, ms", caption=f"ratio: PyTorch's time over JAX's. {METHOD}.")
-    table.add_column("model")
-    for heading in ("batch", "JAX", "PyTorch", "torch.compile", "ratio", "ratio compiled", "compiling, s"):
-        table.add_column(heading, justify="right")
+    caption = f"ratio: PyTorch's time over JAX's. {METHOD}."
+    table = Table(title="One training step, ms", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("model", no_wrap=True)
+    headings = ("batch", "JAX", "PyTorch", "torch.\ncompile", "ratio", "ratio\ncompile", "compiling, s\nJAX, torch")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("remark")
     for result in results:
         times = [_cell(result.stats(name)) for name in ("jax", "torch_eager", "torch_compile")]
@@ -28,7 +31,11 @@ def bench_table(results: Sequence[BenchResult]) -> Table:
 
 
 def _cell(stats: Stats | None) -> str:
-    return f"{stats.median * 1e3:.3g} ± {stats.iqr * 500:.2g}" if stats else "-"
+    return f"{_short(stats.median * 1e3)} ± {_short(stats.iqr * 500)}" if stats else "-"
+
+
+def _short(milliseconds: float) -> str:
+    return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
 def _compile_cell(result: BenchResult) -> str:

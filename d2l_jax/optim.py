@@ -1,6 +1,6 @@
 """`torch.optim` as Optax: the same names, options and conventions.
 
-Every factory takes `groups`: {end of a parameter's name: options that differ for it}, the counterpart
+Every factory takes `groups`: {end of a parameter's PyTorch name: options that differ for it}, the counterpart
 of PyTorch's parameter groups. `SGD(0.1, weight_decay=3.0, groups={"bias": {"weight_decay": 0.0}})`.
 `lr` is a number or an Optax schedule of the update count.
 """
@@ -119,7 +119,8 @@ def scale_by_rate(lr: Rate, groups: Groups | None) -> optax.GradientTransformati
 
 
 def _option(path: tuple, option: str, default: Any, groups: Groups | None) -> Any:
-    name = ".".join(str(key.key) for key in path)
+    *modules, last = (str(key.key) for key in path)
+    name = ".".join([*modules, "weight" if last in ("kernel", "scale", "embedding") else last])
     for ending, options in (groups or {}).items():
         if name.endswith(ending):
             return options.get(option, default)

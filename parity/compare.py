@@ -17,6 +17,7 @@ class Policy:
     noise_factor: the float64 gap may be this many times the measured noise
     ceiling:      a float64 threshold above this is not granted: the case is ill-conditioned
     ratio:        Flax's float32 error may be this many times PyTorch's ...
+    blunt:        a float32 limit above this can tell little, and is counted in the summary
     sums:         ... and this many times the rounding of the longest sum: PyTorch adds some of its float32
                   sums in double precision (batch norm), XLA none
     """
@@ -24,10 +25,12 @@ class Policy:
     noise_factor: float = 16.0
     ceiling: float = 1e-9
     ratio: float = 3.0
+    blunt: float = 1e-2
     sums: float = 8.0
 
 
 POLICY = Policy()
+BLUNT = "PyTorch's own rounding hides all but gross errors here: "
 
 
 @dataclass(frozen=True)
@@ -104,18 +107,17 @@ def compare_precision(
         if math.isinf(reference[key]):
             return _row(key, error, 0.0, f"PyTorch's own {dtype} result is not finite", "fail")
         because = f"{policy.ratio:g} x PyTorch's {reference[key]:.1e} + {policy.sums:g} x sqrt({longest_sum}) ulp{note}"
-        return _row(key, error, policy.ratio * reference[key] + floor, because)
+        limit = policy.ratio * reference[key] + floor
+        return _row(key, error, limit, f"{BLUNT}{because}" if limit > policy.blunt else because)
 
     return [*_structure(oracle, flax, dtype), *map(judge, _comparable(oracle, flax))]
 
 
 def _structure(oracle: Record, other: Record, dtype: str) -> Iterator[Row]:
     """A failing row for everything that keeps two tensors from being compared at all."""
-    for key in oracle.keys() - other.keys():
-        yield _failure(key, "missing in Flax")
-    for key in other.keys() - oracle.keys():
-        yield _failure(key, "only in Flax")
-    for key in oracle.keys() & other.keys():
+    yield from (_failure(key, "missing in Flax") for key in oracle if key not in other)
+    yield from (_failure(key, "only in Flax") for key in other if key not in oracle)
+    for key in (key for key in oracle if key in other):
         a, b = oracle[key], other[key]
         if a.shape != b.shape:
             yield _failure(key, f"shape {b.shape} in Flax, {a.shape} in PyTorch")

@@ -18,6 +18,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 
 def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, str | int]:
     """Versions and settings as they are in force during a check or a benchmark, for reports."""
+    torch_device(device)
     with pinned(threads=threads, tf32=tf32):
         return {
             "python": platform.python_version(),

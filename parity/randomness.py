@@ -47,7 +47,9 @@ def imposed_on_jax(draws: tuple[jax.Array, ...]) -> Iterator[None]:
     remaining = iter(draws)
 
     def answer(shape: Shape) -> jax.Array:
-        draw = next(remaining)
+        draw = next(remaining, None)
+        if draw is None:
+            raise InputError(f"Flax draws more random numbers in training than when it was first traced: {shape}")
         return draw.transpose(0, 2, 3, 1) if len(shape) == 4 else draw
 
     with _answering(answer):
@@ -87,9 +89,17 @@ class ImposedOnTorch(TorchFunctionMode):
             return self._next(tuple(shape), torch.get_default_dtype(), kwargs.get("device"))
         return func(*args, **kwargs)
 
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        left = next(self.remaining, None)
+        if kind is None and left is not None:
+            raise InputError(f"Flax draws random numbers of shape {left.shape} where PyTorch draws none")
+
     def _dropout(self, x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
         if not training or p == 0:
             return x
+        if p == 1:
+            return x * 0
         keep = self._next(tuple(x.shape), x.dtype, x.device) < 1 - p
         return x * (keep.to(x.dtype) / (1 - p))
 

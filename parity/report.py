@@ -5,12 +5,11 @@ import json
 import math
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from parity.check import Result
-from parity.compare import Row
+from parity.compare import BLUNT, Row
 
 TIERS = ("float64", "float32")
 STYLE = {"pass": "green", "fail": "red", "error": "red"}
@@ -18,7 +17,8 @@ STYLE = {"pass": "green", "fail": "red", "error": "red"}
 
 def table(results: list[Result]) -> Table:
     """One line per case: what was compared, and in each tier the tensor closest to its limit."""
-    out = Table(title="Flax against PyTorch, from identical random weights", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    title = "Flax against PyTorch, from identical random weights"
+    out = Table(title=title, box=None, padding=(0, 1, 0, 0), header_style="bold underline")
     out.add_column("", no_wrap=True)
     out.add_column("case", no_wrap=True)
     for header in ("parameters", "tensors", *(f"{tier}\ngap limit" for tier in TIERS)):
@@ -37,7 +37,7 @@ def _margin(row: Row | None) -> str:
 
 
 def markdown(results: list[Result]) -> str:
-    """The table of the README: per case the largest float64 gap, and Flax's worst float32 error against its limit."""
+    """The table of the README: per case and tier the tensor that is closest to its limit."""
     lines = [
         "| | case | parameters | tensors | float64: gap (limit) | float32: error (limit) | |",
         "|--|--|--:|--:|--:|--:|--|",
@@ -92,6 +92,9 @@ def summary(results: list[Result]) -> str:
         return text
     row, result = max(rows, key=lambda pair: pair[0].gap)
     compared = sum(len(r.rows[tier]) for r in results for tier in r.rows)
+    blunt = sum(row.because.startswith(BLUNT) for r in results for row in r.rows.get("float32", []))
+    if blunt:
+        text += f" (in float32, {blunt} tensors are so ill-conditioned that only gross errors would show)"
     return (
         f"{text}; {compared} tensors compared; the largest float64 gap is {row.gap:.1e}"
         f" ({result.name}, {row.phase}/{row.name}; threshold {row.threshold:.1e}: {row.because})"

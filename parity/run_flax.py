@@ -33,7 +33,8 @@ def _run(twin: Twin, dtype: str, device: Device, kept: tuple[int, ...]) -> Recor
     trained = [leaf for leaf in tensors if leaf.trained]
     buffers = [leaf for leaf in tensors if not leaf.trained]
     state, record = TrainState.create(train_view(model), twin.optimizer), {}
-    record["evaluation/output"] = evaluate(twin, model, dtype, device)
+    record["evaluation/output"], after = evaluate(twin, model, dtype, device)
+    record |= _named("evaluation", buffers, after)
     step = compiled(lambda *args: train_step(twin, *args), dtype, device)
     for number, given in enumerate(twin.steps[: max(kept)], 1):
         state, (loss, output, (grads, input_grad)) = step(state, *_arrays(given, dtype))
@@ -60,11 +61,12 @@ def train_step(
     return state.update(twin.optimizer, grads[0], buffers), (loss, output, grads)
 
 
-def evaluate(twin: Twin, model: nnx.Module, dtype: str, device: Device) -> np.ndarray:
+def evaluate(twin: Twin, model: nnx.Module, dtype: str, device: Device) -> tuple[np.ndarray, Tree]:
+    """The output in evaluation mode, and the buffers, which it must leave alone."""
     apply, params, buffers = functional(eval_view(model))
     inputs, _, _ = _arrays(twin.steps[0], dtype)
-    output, _ = compiled(apply, dtype, device)(params, buffers, inputs)
-    return images_first(output, twin.images_out)
+    output, buffers = compiled(apply, dtype, device)(params, buffers, inputs)
+    return images_first(output, twin.images_out), buffers
 
 
 def compiled(function: Callable, dtype: str, device: Device) -> Callable:

@@ -28,6 +28,7 @@ def run_torch(
     floating = {key: np.issubdtype(array.dtype, np.floating) for key, array in twin.weights.items()}
     model.load_state_dict({k: tensor(a) if floating[k] else torch.as_tensor(a) for k, a in twin.weights.items()})
     record = {"evaluation/output": _evaluate(model, images_first(tensor(twin.steps[0].inputs), twin.images_in))}
+    record |= {f"evaluation/{name}": to_numpy(buffer) for name, buffer in buffers(model)}
     optimizer = twin.torch_optimizer(model.train())
     for number, step in enumerate(twin.steps[: max(kept)], 1):
         inputs = images_first(tensor(step.inputs), twin.images_in).detach().requires_grad_()

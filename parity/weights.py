@@ -139,25 +139,40 @@ def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: An
     given = read_state_dict(source) if isinstance(source, str | Path) else source
     arrays = {key: to_numpy(value) for key, value in given.items()}
     tensors = leaves(model)
-    if problems := [*_mismatches(tensors, arrays), *_conflicts(tensors, arrays)]:
+    if problems := [*_mismatches(tensors, arrays, dtype), *_conflicts(tensors, arrays)]:
         where = f" from {source}" if isinstance(source, str | Path) else ""
         raise InputError(f"the state_dict{where} does not fit {type(model).__name__}: {'; '.join(problems)}")
     for leaf in tensors:
-        own = leaf.variable.dtype
-        target = dtype if dtype is not None and jnp.issubdtype(own, jnp.floating) else own
+        target = dtype if dtype is not None and _floating(leaf) else leaf.variable.dtype
         leaf.variable.set_value(jnp.asarray(leaf.to_flax(arrays[leaf.key]), target))
     return model
 
 
-def _mismatches(tensors: list[Leaf], arrays: dict[str, np.ndarray]) -> Iterator[str]:
+def _floating(leaf: Leaf) -> bool:
+    return bool(jnp.issubdtype(leaf.variable.dtype, jnp.floating))
+
+
+def _fits(array: np.ndarray, dtype: Any) -> bool:
+    """Whether counters stay what they are in `dtype`, and other numbers finite."""
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    return bool(
+        np.all(cast == array if np.issubdtype(cast.dtype, np.integer) else np.isfinite(cast.astype(np.float64)))
+    )
+
+
+def _mismatches(tensors: list[Leaf], arrays: dict[str, np.ndarray], dtype: Any) -> Iterator[str]:
     expected = {leaf.key: leaf.shape for leaf in tensors}
     yield from (f"missing {key} {shape}" for key, shape in expected.items() if key not in arrays)
     yield from (f"unexpected {key} {a.shape}" for key, a in arrays.items() if key not in expected)
-    for key in expected.keys() & arrays.keys():
-        if arrays[key].shape != expected[key]:
-            yield f"{key} has shape {arrays[key].shape} where {expected[key]} is right"
-        elif not np.all(np.isfinite(arrays[key].astype(np.float64))):
-            yield f"{key} has values that are not finite"
+    for leaf in (leaf for leaf in tensors if leaf.key in arrays):
+        array = arrays[leaf.key]
+        if array.shape != leaf.shape:
+            yield f"{leaf.key} has shape {array.shape} where {leaf.shape} is right"
+        elif not np.all(np.isfinite(array.astype(np.float64))):
+            yield f"{leaf.key} has values that are not finite"
+        elif not _fits(array, dtype or leaf.variable.dtype if _floating(leaf) else leaf.variable.dtype):
+            yield f"{leaf.key} has values that {leaf.variable.dtype} cannot hold"
 
 
 def _conflicts(tensors: list[Leaf], arrays: dict[str, np.ndarray]) -> Iterator[str]:

@@ -191,3 +191,25 @@ class Leaks(nn.Linear):
 
 def test_a_float32_leak_fails_in_float64():
     assert "evaluation/output" in failures(check(plant("square", Leaks)))
+
+
+class MovesInEvaluation(nn.BatchNorm):
+    def __call__(self, x):
+        self.mean[...] += 0 if not self.use_running_average else 1e-6
+        y = super().__call__(x)
+        return y
+
+
+def test_statistics_that_move_in_evaluation_fail():
+    assert "evaluation/bn.running_mean" in failures(check(plant("bn", MovesInEvaluation)))
+
+
+class DrawsTwice(nnx.Dropout):
+    def __call__(self, x):
+        super().__call__(x)
+        return super().__call__(x)
+
+
+def test_a_draw_that_pytorch_does_not_make_is_an_error():
+    with pytest.raises(parity.weights.InputError, match="where PyTorch draws none"):
+        check(plant("drop", DrawsTwice))

@@ -86,3 +86,11 @@ def test_a_schedule_is_followed():
         updates, state = tx.update({"w": jnp.ones(())}, state, params)
         seen.append(float(updates["w"]))
     np.testing.assert_allclose(seen, [-0.1, -0.05, -0.05])
+
+
+def test_groups_know_pytorchs_names():
+    tx = optim.SGD(0.1, weight_decay=1.0, groups={"weight": {"weight_decay": 0.0}})
+    params = {"fc": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}}
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = tx.update(zeros, tx.init(params), params)
+    assert not updates["fc"]["kernel"].any() and updates["fc"]["bias"].all()

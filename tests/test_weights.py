@@ -176,3 +176,21 @@ def test_random_keys_are_no_weights():
     model = get("dropout-mlp").build()
     assert not any("rngs" in key for key in parity.state_dict(model))
     assert jax.tree.leaves(nnx.state(model, nnx.RngState))
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\x80\x05h\x05.", b""])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_garbage_is_one_clear_line(tmp_path, suffix, content):
+    (tmp_path / f"w{suffix}").write_bytes(content)
+    with pytest.raises(InputError, match="is corrupt or holds more than weights"):
+        parity.load_state_dict(lenet(), tmp_path / f"w{suffix}")
+
+
+def test_values_that_do_not_fit_are_refused():
+    weights = weights_of(get("bn-lenet").build())
+    weights["net.1.num_batches_tracked"] = np.asarray(2**40 + 3)
+    weights["net.0.weight"] = np.full(weights["net.0.weight"].shape, 1e300)
+    with pytest.raises(
+        InputError, match=r"net.0.weight has values that float32 cannot hold.*tracked has values that int32"
+    ):
+        parity.load_state_dict(get("bn-lenet").build(), weights)

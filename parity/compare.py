@@ -60,10 +60,10 @@ def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[str, float]:
 
 
 def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray], float]) -> dict[str, float]:
-    worst = dict.fromkeys(oracle, 0.0)
+    worst, scales = dict.fromkeys(oracle, 0.0), scales_of(oracle)
     for other in others:
         for key, array in oracle.items():
-            distance = size(other[key].astype(np.float64) - array) / scale_of(oracle, key)[0]
+            distance = size(other[key].astype(np.float64) - array) / scales[key][0]
             worst[key] = max(worst[key], distance if math.isfinite(distance) else math.inf)
     return worst
 
@@ -72,10 +72,10 @@ def compare_semantics(
     oracle: Record, flax: Record, noise: Mapping[str, float], longest_sum: int, policy: Policy = POLICY
 ) -> list[Row]:
     """float64 against float64: is it the same mathematics? The largest difference counts."""
-    floor = math.sqrt(longest_sum) * UNIT["float64"]
+    floor, scales = math.sqrt(longest_sum) * UNIT["float64"], scales_of(oracle)
 
     def judge(key: str) -> Row:
-        scale, note = scale_of(oracle, key)
+        scale, note = scales[key]
         gap = _largest(flax[key] - oracle[key]) / scale
         threshold = policy.noise_factor * max(noise[key], floor)
         origin = f"noise {noise[key]:.1e}" if noise[key] > floor else f"sqrt({longest_sum}) ulp"
@@ -99,10 +99,10 @@ def compare_precision(
 
     reference: PyTorch's own error, see `errors_of`
     """
-    floor = policy.sums * math.sqrt(longest_sum) * UNIT[dtype]
+    floor, scales = policy.sums * math.sqrt(longest_sum) * UNIT[dtype], scales_of(oracle)
 
     def judge(key: str) -> Row:
-        scale, note = scale_of(oracle, key)
+        scale, note = scales[key]
         error = _rms(flax[key].astype(np.float64) - oracle[key]) / scale
         if math.isinf(reference[key]):
             return _row(key, error, 0.0, f"PyTorch's own {dtype} result is not finite", "fail")
@@ -138,14 +138,20 @@ def _comparable(oracle: Record, other: Record) -> Iterator[str]:
             yield key
 
 
-def scale_of(oracle: Record, key: str) -> tuple[float, str]:
-    """The tensor's root mean square, and a note where another scale is right.
+def scales_of(oracle: Record) -> dict[str, tuple[float, str]]:
+    """Each tensor's root mean square, and a note where another scale is right.
 
     What is zero in exact arithmetic (the gradient of a bias before batch normalisation) is rounding error
     alone: it is measured against the other tensors of the same layer.
     """
-    own = _rms(oracle[key])
-    layer = max(_rms(oracle[other]) for other in oracle if _layer(other) == _layer(key))
+    own = {key: _rms(array) if array.size and _sound(array) else 0.0 for key, array in oracle.items()}
+    layers: dict[str, float] = {}
+    for key, size in own.items():
+        layers[_layer(key)] = max(size, layers.get(_layer(key), 0.0))
+    return {key: _scale(size, layers[_layer(key)]) for key, size in own.items()}
+
+
+def _scale(own: float, layer: float) -> tuple[float, str]:
     if layer == 0:
         return 1.0, "; exactly zero"
     if own <= 1e-13 * layer:

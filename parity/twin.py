@@ -131,7 +131,7 @@ def random_weights(tensors: list[Leaf], random: np.random.Generator) -> dict[str
 
 def _random_tensor(leaf: Leaf, random: np.random.Generator) -> np.ndarray:
     name = leaf.key.rpartition(".")[2]
-    if np.issubdtype(leaf.variable.dtype, np.integer):
+    if np.issubdtype(leaf.dtype, np.integer):
         return np.asarray(random.integers(1, 9, leaf.shape), np.int64)
     if "var" in name:
         return _float32(random.uniform(0.5, 2.0, leaf.shape))

@@ -14,7 +14,8 @@ from d2l_jax.errors import InputError
 from d2l_jax.models.batch_norm import BatchNormScratch
 from parity.files import read_state_dict
 
-Axes = Callable[[int], tuple[int, ...]]
+Shape = tuple[int, ...]
+Axes = Callable[[int], Shape]
 StateDict = Mapping[str, Any]
 
 
@@ -50,52 +51,75 @@ RULES: dict[type, dict[str, tuple[str, Axes]]] = {
 
 @dataclass(frozen=True)
 class Leaf:
-    """One tensor on both sides.
+    """One tensor on both sides, and how the one becomes the other.
 
-    key:      its name in PyTorch's state_dict
-    path:     where it stands in Flax's plain dicts; the same for the several keys of a shared tensor
-    trained:  a parameter, or else a buffer
-    axes:     Flax's axes in PyTorch's order
-    variable: Flax's variable itself
+    Flax's array is reshaped to `split`, turned round along `flip`, its axes are ordered as `axes` says, and the
+    result reshaped to `shape`: plain data, so that a map can be saved.
+
+    key:     its name in PyTorch's state_dict
+    path:    where it stands in Flax's plain dicts; the same for the several keys of a shared tensor
+    trained: a parameter, or else a buffer
+    dtype:   Flax's
+    stored:  its shape in Flax
+    shape:   its shape in PyTorch, or that of its rows
+    rows:    (first, end) of PyTorch's first axis, where several of Flax's tensors make one of PyTorch's
+    merged:  keys of further tensors of PyTorch, where Flax keeps the sum of all alone
     """
 
     key: str
     path: tuple[str | int, ...]
     trained: bool
+    dtype: Any
+    stored: Shape
+    split: Shape
     axes: tuple[int, ...]
-    variable: nnx.Variable
+    shape: Shape
+    flip: tuple[int, ...] = ()
+    rows: tuple[int, int] | None = None
+    merged: tuple[str, ...] = ()
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """In PyTorch's layout."""
-        return tuple(self.variable.shape[axis] for axis in self.axes)
+    def name(self) -> str:
+        """In reports."""
+        return " + ".join((self.key, *self.merged))
 
     def to_torch(self, array: Any) -> np.ndarray:
-        array = np.asarray(array).transpose(self.axes)
+        array = np.flip(np.asarray(array).reshape(self.split), self.flip).transpose(self.axes).reshape(self.shape)
         return array.astype(np.int64) if array.dtype == np.int32 else array
 
     def to_flax(self, array: np.ndarray) -> np.ndarray:
-        return array.transpose(np.argsort(self.axes))
+        array = array.reshape([self.split[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
+        return np.flip(array, self.flip).reshape(self.stored)
+
+
+def leaf(key: str, path: tuple, trained: bool, variable: Any, axes: tuple[int, ...]) -> Leaf:
+    """A tensor whose axes alone are in another order."""
+    shape = tuple(variable.shape[axis] for axis in axes)
+    return Leaf(key, path, trained, variable.dtype, variable.shape, variable.shape, axes, shape)
 
 
 def leaves(model: nnx.Module) -> list[Leaf]:
     """Every tensor of `model` that PyTorch's twin has too, in PyTorch's order; random keys are left out."""
-    paths = {id(variable): path for path, variable in nnx.iter_graph(model) if isinstance(variable, nnx.Variable)}
-    return list(_walk(model, "", paths))
+    return list(_walk(model, "", {id(variable): path for path, variable in variables(model).items()}))
+
+
+def variables(model: nnx.Module) -> dict[tuple, nnx.Variable]:
+    """Every variable of the model where it first stands."""
+    return {path: node for path, node in nnx.iter_graph(model) if isinstance(node, nnx.Variable)}
 
 
 def _walk(module: nnx.Module, prefix: str, paths: dict[int, tuple]) -> Iterator[Leaf]:
     rules = next((RULES[t] for t in type(module).__mro__ if t in RULES), {})
-    variables, modules = {}, {}
+    own, modules = {}, {}
     for name, value in _attributes(module):
         if isinstance(value, nnx.Variable) and not isinstance(value, nnx.RngState):
-            variables[name] = value
+            own[name] = value
         elif isinstance(value, nnx.Module) and not isinstance(value, nnx.RngStream | nnx.Rngs):
             modules[name] = value
-    for name, variable in variables.items():
+    for name, variable in own.items():
         torch_name, axes = rules.get(name, (name, as_is))
         trained = isinstance(variable, nnx.Param)
-        yield Leaf(prefix + torch_name, paths[id(variable)], trained, axes(len(variable.shape)), variable)
+        yield leaf(prefix + torch_name, paths[id(variable)], trained, variable, axes(len(variable.shape)))
     for name, child in modules.items():
         # nnx.Sequential's own list is no name of PyTorch's.
         own_list = isinstance(module, nnx.Sequential) and name == "layers"
@@ -108,9 +132,46 @@ def _attributes(module: nnx.Module) -> Iterator[tuple[str, Any]]:
     return iter(vars(module).items())
 
 
-def export(tensors: list[Leaf], tree: dict) -> dict[str, np.ndarray]:
+def export(tensors: list[Leaf], tree: Any) -> dict[str, np.ndarray]:
     """The arrays of a plain dict under PyTorch's names and in its layout."""
-    return {leaf.key: leaf.to_torch(_at(tree, leaf.path)) for leaf in tensors}
+    pieces: dict[str, list[tuple[int, np.ndarray]]] = {}
+    for leaf in tensors:
+        piece = (leaf.rows or (0, 0))[0], leaf.to_torch(_at(tree, leaf.path))
+        pieces.setdefault(leaf.name, []).append(piece)
+    return {name: _joined(parts) for name, parts in pieces.items()}
+
+
+def _joined(parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    if len(parts) == 1:
+        return parts[0][1]
+    return np.concatenate([array for _, array in sorted(parts, key=lambda part: part[0])])
+
+
+def place(tensors: list[Leaf], arrays: StateDict, tree: dict, dtype: Any = None) -> dict:
+    """A copy of a plain dict of Flax's, with PyTorch's arrays in the places of `tensors`; floats as `dtype`."""
+    flat = dict(flatten(tree))
+    for leaf in tensors:
+        array = sum(np.asarray(arrays[key]) for key in (leaf.key, *leaf.merged))
+        array = leaf.to_flax(array[slice(*leaf.rows)] if leaf.rows else array)
+        flat[leaf.path] = jnp.asarray(array, dtype if dtype is not None and _floating(leaf) else leaf.dtype)
+    return unflatten(flat)
+
+
+def flatten(tree: dict, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """(path, value) of everything that is not a dict."""
+    for key, value in tree.items():
+        yield from flatten(value, (*path, key)) if isinstance(value, dict) else [((*path, key), value)]
+
+
+def unflatten(flat: Mapping[tuple, Any]) -> dict:
+    """The exact inverse of `flatten`."""
+    tree: dict = {}
+    for (*folders, last), value in flat.items():
+        node = tree
+        for key in folders:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return tree
 
 
 def _at(tree: Any, path: tuple) -> Any:
@@ -124,7 +185,8 @@ def state_dict(model: nnx.Module) -> dict[str, np.ndarray]:
 
     Shared tensors stand under each of their keys, as in PyTorch; counters are int64.
     """
-    return {leaf.key: leaf.to_torch(leaf.variable[...]) for leaf in leaves(model)}
+    found = variables(model)
+    return {leaf.key: leaf.to_torch(found[leaf.path][...]) for leaf in leaves(model)}
 
 
 def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: Any = None) -> nnx.Module:
@@ -142,14 +204,15 @@ def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: An
     if problems := [*_mismatches(tensors, arrays, dtype), *_conflicts(tensors, arrays)]:
         where = f" from {source}" if isinstance(source, str | Path) else ""
         raise InputError(f"the state_dict{where} does not fit {type(model).__name__}: {'; '.join(problems)}")
+    found = variables(model)
     for leaf in tensors:
-        target = dtype if dtype is not None and _floating(leaf) else leaf.variable.dtype
-        leaf.variable.set_value(jnp.asarray(leaf.to_flax(arrays[leaf.key]), target))
+        target = dtype if dtype is not None and _floating(leaf) else leaf.dtype
+        found[leaf.path].set_value(jnp.asarray(leaf.to_flax(arrays[leaf.key]), target))
     return model
 
 
 def _floating(leaf: Leaf) -> bool:
-    return bool(jnp.issubdtype(leaf.variable.dtype, jnp.floating))
+    return bool(jnp.issubdtype(leaf.dtype, jnp.floating))
 
 
 def _fits(array: np.ndarray, dtype: Any) -> bool:
@@ -171,8 +234,8 @@ def _mismatches(tensors: list[Leaf], arrays: dict[str, np.ndarray], dtype: Any) 
             yield f"{leaf.key} has shape {array.shape} where {leaf.shape} is right"
         elif not np.all(np.isfinite(array.astype(np.float64))):
             yield f"{leaf.key} has values that are not finite"
-        elif not _fits(array, dtype or leaf.variable.dtype if _floating(leaf) else leaf.variable.dtype):
-            yield f"{leaf.key} has values that {leaf.variable.dtype} cannot hold"
+        elif not _fits(array, dtype or leaf.dtype if _floating(leaf) else leaf.dtype):
+            yield f"{leaf.key} has values that {leaf.dtype} cannot hold"
 
 
 def _conflicts(tensors: list[Leaf], arrays: dict[str, np.ndarray]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
 from parity.reference import losses as torch_losses
 from parity.reference.sizes import out_size as torch_out_size
-from parity.weights import leaves
+from parity.weights import leaves, variables
 
 FACTS = Path(__file__).parent / "facts"
 SPEC = json.loads((FACTS / "state_dicts.json").read_text())
@@ -187,8 +187,8 @@ def started(name: str, key: str) -> list[np.ndarray]:
     args = case.args | case.probe
 
     def draw(seed):
-        tensors = leaves(case.model(**args, rngs=nnx.Rngs(seed)))
-        return next(leaf.variable[...] for leaf in tensors if leaf.key == key)
+        model = case.model(**args, rngs=nnx.Rngs(seed))
+        return variables(model)[next(leaf.path for leaf in leaves(model) if leaf.key == key)][...]
 
     torch.manual_seed(0)
     theirs = getattr(reference, case.model.__name__)(**args).state_dict()[key]

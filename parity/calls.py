@@ -1,0 +1,115 @@
+"""Every call of every submodule, in either framework, without changing a model: where the check looks inside.
+
+`around(path, module, call, args, kwargs)` stands in for a call of a Flax submodule and returns its output;
+`call(*args, **kwargs)` is the call itself. Calls within a scan, a map or a jit of the model's own are not seen:
+what flows there belongs to another trace.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from flax import linen, nnx
+from jax.core import get_opaque_trace_state
+
+Path = tuple[str | int, ...]
+Around = Callable[[Path, Any, Callable, tuple, dict], Any]
+
+
+@dataclass
+class TorchCall:
+    """One call of a submodule of PyTorch's.
+
+    name, number: its dotted name (its first one, where it is shared), and which of its calls this is, from 0
+    parent:       the call that it happened in, or None
+    """
+
+    name: str
+    number: int
+    module: torch.nn.Module
+    args: tuple
+    kwargs: dict[str, Any]
+    parent: "TorchCall | None"
+    output: Any = None
+    children: list["TorchCall"] = field(default_factory=list)
+
+
+@contextmanager
+def torch_calls(model: torch.nn.Module) -> Iterator[list[TorchCall]]:
+    """Within it, every call of `model` and its submodules is added to the list, in the order of their starts."""
+    calls: list[TorchCall] = []
+    stack: list[TorchCall] = []
+    counts: dict[str, int] = {}
+
+    def enter(name: str, module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
+        parent = stack[-1] if stack else None
+        call = TorchCall(name, counts.get(name, 0), module, args, kwargs, parent)
+        counts[name] = call.number + 1
+        if parent:
+            parent.children.append(call)
+        stack.append(call)
+        calls.append(call)
+
+    def leave(module: torch.nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
+        stack.pop().output = output
+
+    handles = []
+    for name, module in model.named_modules():
+        handles.append(module.register_forward_pre_hook(partial(enter, name), with_kwargs=True))
+        handles.append(module.register_forward_hook(leave, with_kwargs=True))
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
+    """Within it, `around` stands in for every call of `root` and its submodules."""
+    paths = {id(node): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Module)}
+    types = {type(node) for _, node in nnx.iter_graph(root) if isinstance(node, nnx.Module) and callable(node)}
+    here, active = get_opaque_trace_state(convention="nnx"), []
+
+    def wrap(stock: Callable) -> Callable:
+        def __call__(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
+            seen = id(self) in paths and get_opaque_trace_state(convention="nnx") == here
+            if not seen or (active and active[-1] is self):  # the latter: a call of the parent class's
+                return stock(self, *args, **kwargs)
+            active.append(self)
+            try:
+                return around(paths[id(self)], self, partial(stock, self), args, kwargs)
+            finally:
+                active.pop()
+
+        return __call__
+
+    own = {cls: vars(cls).get("__call__") for cls in types}
+    stock = {cls: cls.__call__ for cls in types}  # all of them first: a class may inherit from another
+    for cls in types:
+        cls.__call__ = wrap(stock[cls])
+    try:
+        yield
+    finally:
+        for cls, method in own.items():
+            if method is None:
+                del cls.__call__
+            else:
+                cls.__call__ = method
+
+
+@contextmanager
+def linen_calls(around: Around) -> Iterator[None]:
+    """Within it, `around` stands in for every call of every Linen module."""
+    here = get_opaque_trace_state(convention="nnx")
+
+    def intercept(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        if context.method_name != "__call__" or get_opaque_trace_state(convention="nnx") != here:
+            return call(*args, **kwargs)
+        return around(context.module.path, context.module, call, args, kwargs)
+
+    with linen.intercept_methods(intercept):
+        yield

@@ -1,9 +1,31 @@
 """The losses of `d2l_jax.losses`, under the same names, in PyTorch."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.functional import binary_cross_entropy as binary_cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from torch.nn.functional import cosine_embedding_loss as cosine_embedding_loss
+from torch.nn.functional import ctc_loss as ctc_loss
+from torch.nn.functional import gaussian_nll_loss as gaussian_nll_loss
+from torch.nn.functional import hinge_embedding_loss as hinge_embedding_loss
+from torch.nn.functional import huber_loss as huber_loss
+from torch.nn.functional import kl_div as kl_div
+from torch.nn.functional import l1_loss as l1_loss
+from torch.nn.functional import margin_ranking_loss as margin_ranking_loss
+from torch.nn.functional import mse_loss as mse_loss
+from torch.nn.functional import multi_margin_loss as multi_margin_loss
+from torch.nn.functional import multilabel_margin_loss as multilabel_margin_loss
+from torch.nn.functional import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from torch.nn.functional import pairwise_distance as pairwise_distance
+from torch.nn.functional import poisson_nll_loss as poisson_nll_loss
+from torch.nn.functional import smooth_l1_loss as smooth_l1_loss
+from torch.nn.functional import soft_margin_loss as soft_margin_loss
+from torch.nn.functional import triplet_margin_loss as triplet_margin_loss
+from torch.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 
 Scalar = Float[Tensor, ""]
 
@@ -36,3 +58,19 @@ def cross_entropy_of_probabilities(p: Float[Tensor, "batch classes"], y: Int[Ten
 def l2_penalty(params: dict[str, Tensor], lambd: float, names: tuple[str, ...]) -> Scalar:
     """lambd / 2 times the sum of squares of the parameters called `names` (book, section 3.7)."""
     return torch.as_tensor(lambd * sum((params[name] ** 2).sum() for name in names) / 2)
+
+
+def nll_loss(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+    """PyTorch's, with the classes last."""
+    return F.nll_loss(_classes_second(input), target, **options)
+
+
+def cross_entropy_loss(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+    """PyTorch's `cross_entropy`, with the classes last in the logits and in targets that are probabilities."""
+    if target.is_floating_point():
+        target = _classes_second(target)
+    return F.cross_entropy(_classes_second(input), target, **options)
+
+
+def _classes_second(x: Tensor) -> Tensor:
+    return x.movedim(-1, 1) if x.ndim > 1 else x

@@ -1,4 +1,4 @@
-"""Losses as pure functions of (outputs, targets), with PyTorch's reductions; each returns a scalar."""
+"""The losses of the book's models: pure functions of (outputs, targets) that return a scalar."""
 
 import jax.numpy as jnp
 import optax

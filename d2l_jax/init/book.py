@@ -1,11 +1,13 @@
-"""Initialisers: the ones that are in force in the book's models."""
+"""The initialisers that are in force in the book's models, and how a model is started anew."""
 
 import math
 from typing import TypeVar
 
 import jax
 from flax import nnx
-from jax.nn.initializers import Initializer, variance_scaling, xavier_uniform
+from jax.nn.initializers import Initializer, variance_scaling
+
+from d2l_jax.init.scaled import xavier_uniform
 
 Module = TypeVar("Module", bound=nnx.Module)
 

@@ -1,0 +1,36 @@
+"""Initialisers that look at the kernel as one matrix."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.nn import initializers
+from jax.nn.initializers import Initializer
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """The kernel as a matrix (out, window * in) has orthogonal rows of length `gain`, or columns if there are more rows
+    than columns; uniform over all of these (Saxe et al. 2014; signs after Mezzadri 2007).
+
+    Raises, when called: ValueError for a shape of less than 2 axes.
+    """
+    return initializers.orthogonal(scale=gain, column_axis=-1)
+
+
+def sparse(sparsity: float, std: float = 0.01) -> Initializer:
+    """N(0, std**2), but of the outputs of every input the share `sparsity`, rounded up, is 0 (Martens 2010).
+
+    The shape is (in, out). Raises: ValueError unless 0 <= sparsity <= 1 and, when called, the shape has 2 axes.
+    """
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity must lie between 0 and 1, got {sparsity}")
+
+    def init(key, shape, dtype=None, out_sharding=None):
+        if len(shape) != 2:
+            raise ValueError(f"sparse wants a shape (in, out), got {tuple(shape)}")
+        draw, choose = jax.random.split(key)
+        ranks = jnp.broadcast_to(jnp.arange(shape[1]), shape)
+        ranks = jax.random.permutation(choose, ranks, axis=1, independent=True)
+        return jnp.where(ranks < math.ceil(sparsity * shape[1]), 0, std * jax.random.normal(draw, shape, dtype))
+
+    return init

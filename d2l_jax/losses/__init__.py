@@ -1,0 +1,34 @@
+"""Losses as pure functions: those of the book's models, which return a scalar, and PyTorch's 21.
+
+The latter have the names, options and conventions of `torch.nn.functional`; options are keywords. Classes are the last
+axis, and shapes that would broadcast without being asked to are refused.
+"""
+
+from d2l_jax.losses.book import cross_entropy as cross_entropy
+from d2l_jax.losses.book import cross_entropy_of_probabilities as cross_entropy_of_probabilities
+from d2l_jax.losses.book import half_mse as half_mse
+from d2l_jax.losses.book import l2_penalty as l2_penalty
+from d2l_jax.losses.book import mse as mse
+from d2l_jax.losses.book import sum_squared_error as sum_squared_error
+from d2l_jax.losses.classes import cross_entropy_loss as cross_entropy_loss
+from d2l_jax.losses.classes import multi_margin_loss as multi_margin_loss
+from d2l_jax.losses.classes import nll_loss as nll_loss
+from d2l_jax.losses.ctc import ctc_loss as ctc_loss
+from d2l_jax.losses.embedding import cosine_embedding_loss as cosine_embedding_loss
+from d2l_jax.losses.embedding import hinge_embedding_loss as hinge_embedding_loss
+from d2l_jax.losses.embedding import margin_ranking_loss as margin_ranking_loss
+from d2l_jax.losses.embedding import pairwise_distance as pairwise_distance
+from d2l_jax.losses.embedding import triplet_margin_loss as triplet_margin_loss
+from d2l_jax.losses.embedding import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from d2l_jax.losses.labels import binary_cross_entropy as binary_cross_entropy
+from d2l_jax.losses.labels import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from d2l_jax.losses.labels import multilabel_margin_loss as multilabel_margin_loss
+from d2l_jax.losses.labels import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from d2l_jax.losses.labels import soft_margin_loss as soft_margin_loss
+from d2l_jax.losses.likelihood import gaussian_nll_loss as gaussian_nll_loss
+from d2l_jax.losses.likelihood import kl_div as kl_div
+from d2l_jax.losses.likelihood import poisson_nll_loss as poisson_nll_loss
+from d2l_jax.losses.regression import huber_loss as huber_loss
+from d2l_jax.losses.regression import l1_loss as l1_loss
+from d2l_jax.losses.regression import mse_loss as mse_loss
+from d2l_jax.losses.regression import smooth_l1_loss as smooth_l1_loss

@@ -1,0 +1,114 @@
+"""Losses for labels that are on or off, each on its own: binary cross-entropy and its kin."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Num
+
+from d2l_jax.losses.reduction import fits, reduce, refuse, same_shape
+
+Loss = Float[Array, "..."]
+Values = Float[Array, "*shape"]
+Broadcast = Float[Array, "..."]
+
+# PyTorch holds it in single precision, also where the loss is in double.
+LEAST_VARIANCE = float(np.float32(1e-12))
+
+
+def binary_cross_entropy(
+    input: Values, target: Values, *, weight: Broadcast | None = None, reduction: str = "mean"
+) -> Loss:
+    """-(target log input + (1 - target) log(1 - input)) of probabilities; logarithms below -100 count as -100.
+
+    The slope in `input` is PyTorch's, (input - target) / max(input (1 - input), 1e-12): finite at 0 and 1.
+    That in `target` has clamped logarithms too, where PyTorch's is infinite. `weight` is broadcast to the input.
+    Raises: ValueError if the shapes do not match or, outside of `jax.jit`, for an input outside of [0, 1];
+    InputError for an unknown reduction.
+    """
+    same_shape(input=input, target=target)
+    fits("weight", weight, input.shape)
+    refuse((input < 0) | (input > 1), "input must be probabilities, between 0 and 1")
+    loss = _clamped_cross_entropy(input, target)
+    return reduce(loss if weight is None else loss * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Values,
+    target: Values,
+    *,
+    weight: Broadcast | None = None,
+    pos_weight: Broadcast | None = None,
+    reduction: str = "mean",
+) -> Loss:
+    """Binary cross-entropy of sigmoid(input) without overflow; `pos_weight` multiplies the term of target 1.
+
+    Both weights are broadcast to the input. Raises: ValueError if the shapes do not match, InputError for an unknown
+    reduction.
+    """
+    same_shape(input=input, target=target)
+    fits("weight", weight, input.shape)
+    fits("pos_weight", pos_weight, input.shape)
+    if pos_weight is None:
+        loss = optax.sigmoid_binary_cross_entropy(input, target)
+    else:
+        loss = -pos_weight * target * jax.nn.log_sigmoid(input) - (1 - target) * jax.nn.log_sigmoid(-input)
+    return reduce(loss if weight is None else loss * weight, reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Float[Array, "*batch classes"],
+    target: Float[Array, "*batch classes"],
+    *,
+    weight: Broadcast | None = None,
+    reduction: str = "mean",
+) -> Loss:
+    """Mean over the classes (last axis) of binary cross-entropy with logits; `weight` is broadcast to the input.
+
+    Raises: ValueError if the shapes do not match, InputError for an unknown reduction.
+    """
+    loss = binary_cross_entropy_with_logits(input, target, weight=weight, reduction="none")
+    return reduce(jnp.mean(loss, axis=-1), reduction)
+
+
+def soft_margin_loss(input: Values, target: Num[Array, "*shape"], *, reduction: str = "mean") -> Loss:
+    """log(1 + exp(-target * input)) for targets of 1 and -1; finite where PyTorch's exponential overflows.
+
+    Raises: ValueError if the shapes differ, InputError for an unknown reduction.
+    """
+    same_shape(input=input, target=target)
+    return reduce(jax.nn.softplus(-target * input), reduction)
+
+
+def multilabel_margin_loss(
+    input: Float[Array, "*batch classes"], target: Int[Array, "*batch classes"], *, reduction: str = "mean"
+) -> Loss:
+    """Hinge between every target class t and every other class i, max(0, 1 - input[t] + input[i]), over the number
+    of classes; slope 0 at the kink.
+
+    target: the classes of an example come first, -1 ends them; what follows is not read.
+    Raises: ValueError if the shapes differ or, outside of `jax.jit`, if a target is neither a class nor -1;
+    InputError for an unknown reduction.
+    """
+    same_shape(input=input, target=target)
+    classes = input.shape[-1]
+    refuse((target < -1) | (target >= classes), f"targets must be -1 or lie between 0 and {classes - 1}")
+    listed = jnp.cumprod(target >= 0, axis=-1).astype(bool)
+    labels = jnp.where(listed, target, 0)
+    is_target = jnp.any(listed[..., None] & (labels[..., None] == jnp.arange(classes)), axis=-2)
+    excess = jax.nn.relu(1 - jnp.take_along_axis(input, labels, axis=-1)[..., None] + input[..., None, :])
+    pairs = listed[..., None] & ~is_target[..., None, :]
+    return reduce(jnp.sum(jnp.where(pairs, excess, 0), axis=(-2, -1)) / classes, reduction)
+
+
+@jax.custom_jvp
+def _clamped_cross_entropy(p: Values, target: Values) -> Values:
+    return (target - 1) * jnp.maximum(jnp.log1p(-p), -100) - target * jnp.maximum(jnp.log(p), -100)
+
+
+@_clamped_cross_entropy.defjvp
+def _clamped_cross_entropy_jvp(primals: tuple, tangents: tuple) -> tuple[Values, Values]:
+    (p, target), (p_dot, target_dot) = primals, tangents
+    by_p = (p - target) / jnp.maximum(p * (1 - p), LEAST_VARIANCE)
+    by_target = jnp.maximum(jnp.log1p(-p), -100) - jnp.maximum(jnp.log(p), -100)
+    return _clamped_cross_entropy(p, target), by_p * p_dot + by_target * target_dot

@@ -1,0 +1,70 @@
+"""`torch.optim` as Optax: the same names, options, defaults and conventions.
+
+Algorithms: every factory takes `groups`, {end of a parameter's PyTorch name: options that differ for it}, the
+counterpart of PyTorch's parameter groups; the first ending that fits a name wins.
+`SGD(0.1, weight_decay=3.0, groups={"bias": {"weight_decay": 0.0}})`.
+`lr` is a number or a schedule: an Optax one, or one of PyTorch's and of the book's below.
+Their states are named tuples whose fields are PyTorch's slots (`exp_avg`, `momentum_buffer`, ...) and its `step`.
+
+Clipping comes first in a chain: `optax.chain(clip_gradients(1.0), SGD(0.1))`.
+"""
+
+from d2l_jax.optim.adadelta import Adadelta, AdadeltaState, scale_by_adadelta
+from d2l_jax.optim.adagrad import Adagrad, AdagradState, scale_by_adagrad
+from d2l_jax.optim.adam import Adam, AdamState, AdamW, AMSGradState, scale_by_adam
+from d2l_jax.optim.book_schedules import CosineScheduler, FactorScheduler, SquareRootScheduler, by_epoch, one_late
+from d2l_jax.optim.clip import clip_grad_norm, clip_grad_value, clip_gradients
+from d2l_jax.optim.gradient import add_decayed_weights
+from d2l_jax.optim.groups import Groups
+from d2l_jax.optim.one_cycle import OneCycleLR
+from d2l_jax.optim.rate import Rate, scale_by_rate
+from d2l_jax.optim.rmsprop import CenteredState, RMSprop, RMSpropState, scale_by_rmsprop
+from d2l_jax.optim.schedules import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiStepLR,
+    StepLR,
+)
+from d2l_jax.optim.sgd import SGD, MomentumState, scale_by_momentum
+
+__all__ = [
+    "Adadelta",
+    "AdadeltaState",
+    "Adagrad",
+    "AdagradState",
+    "Adam",
+    "AdamState",
+    "AdamW",
+    "add_decayed_weights",
+    "AMSGradState",
+    "CenteredState",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "clip_gradients",
+    "CosineAnnealingLR",
+    "CosineScheduler",
+    "by_epoch",
+    "ExponentialLR",
+    "FactorScheduler",
+    "Groups",
+    "LambdaLR",
+    "LinearLR",
+    "MomentumState",
+    "MultiStepLR",
+    "one_late",
+    "OneCycleLR",
+    "Rate",
+    "RMSprop",
+    "RMSpropState",
+    "scale_by_adadelta",
+    "scale_by_adagrad",
+    "scale_by_adam",
+    "scale_by_momentum",
+    "scale_by_rate",
+    "scale_by_rmsprop",
+    "SGD",
+    "SquareRootScheduler",
+    "StepLR",
+]

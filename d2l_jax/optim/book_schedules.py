@@ -1,0 +1,71 @@
+"""The schedulers that the book writes itself (section 12.11), and how its training loop applies them."""
+
+from typing import Literal
+
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+
+from d2l_jax.errors import InputError
+from d2l_jax.optim.schedules import Rates, cosine, power, share
+
+
+def SquareRootScheduler(lr: float = 0.1) -> optax.Schedule:
+    """lr / sqrt(count + 1)."""
+    return lambda count: lr / jnp.sqrt(jnp.asarray(count, float) + 1)
+
+
+def FactorScheduler(factor: float = 1.0, stop_factor_lr: float = 1e-7, base_lr: float = 0.1) -> optax.Schedule:
+    """base_lr * factor**(count + 1), and not below stop_factor_lr: the first call multiplies already.
+
+    Raises InputError for a factor outside [0, 1].
+    """
+    if not 0 <= factor <= 1:
+        raise InputError(f"factor is {factor!r} where a number in [0, 1] is right")
+    return lambda count: jnp.maximum(stop_factor_lr, base_lr * power(factor, jnp.asarray(count) + 1))
+
+
+def CosineScheduler(
+    max_update: int,
+    base_lr: float = 0.01,
+    final_lr: float = 0.0,
+    warmup_steps: int = 0,
+    warmup_begin_lr: float = 0.0,
+    warmup_mode: Literal["linear", "constant"] = "linear",
+) -> optax.Schedule:
+    """Warm-up for `warmup_steps` counts, then half a cosine from base_lr to final_lr at `max_update`, then constant.
+
+    warmup_mode: "linear", from warmup_begin_lr to base_lr, or "constant", at warmup_begin_lr
+
+    Raises InputError for another mode, or a max_update that is not above warmup_steps.
+    """
+    if warmup_mode not in ("linear", "constant"):
+        raise InputError(f"warmup_mode is {warmup_mode!r} where 'linear' or 'constant' is right")
+    if not 0 <= warmup_steps < max_update:
+        raise InputError(f"warmup_steps is {warmup_steps} where 0 to max_update - 1 = {max_update - 1} is right")
+
+    def schedule(count: ArrayLike) -> Rates:
+        step = jnp.minimum(jnp.asarray(count), max_update)
+        rise = share(step, max(warmup_steps, 1)) if warmup_mode == "linear" else 0.0
+        warm = warmup_begin_lr + (base_lr - warmup_begin_lr) * rise
+        rate = final_lr + (base_lr - final_lr) * cosine(share(max_update - step, max_update - warmup_steps))
+        return jnp.where(step < warmup_steps, warm, rate)
+
+    return schedule
+
+
+def by_epoch(updates: int, schedule: optax.Schedule) -> optax.Schedule:
+    """`schedule` of the count of epochs, where an epoch has that many updates. Raises InputError for less than one."""
+    if updates < 1:
+        raise InputError(f"an epoch of {updates} updates where at least 1 is right")
+    return lambda count: schedule(jnp.asarray(count) // updates)
+
+
+def one_late(lr: float, schedule: optax.Schedule) -> optax.Schedule:
+    """`lr` at count 0, then `schedule(count - 1)`: the book's loop sets epoch e's value after epoch e."""
+
+    def late(count: ArrayLike) -> Rates:
+        count = jnp.asarray(count)
+        return jnp.where(count == 0, lr, schedule(jnp.maximum(count - 1, 0)))
+
+    return late

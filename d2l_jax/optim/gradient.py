@@ -1,0 +1,49 @@
+"""What every algorithm does to the gradient before anything else."""
+
+from typing import Any
+
+import jax
+import optax
+from jaxtyping import Array, Float
+
+from d2l_jax.optim.groups import Groups, Options, transformation
+
+
+def add_decayed_weights(weight_decay: float, groups: Groups | None = None) -> optax.GradientTransformation:
+    """Adds `weight_decay` times the parameter; each group may have its own.
+
+    Raises InputError for a negative one, and where a group fits no parameter.
+    """
+    return decayed(Options(groups, weight_decay=weight_decay))
+
+
+def decayed(options: Options) -> optax.GradientTransformation:
+    """Adds the option `weight_decay` times the parameter."""
+    if not options.any("weight_decay"):
+        return optax.identity()
+
+    def update(updates: optax.Updates, state: Any, params: optax.Params | None = None):
+        if params is None:
+            raise ValueError("weight decay needs the parameters: call update(grads, state, params)")
+
+        def decay(path: tuple, u: Float[Array, "*shape"], p: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+            rate = options.of(path)["weight_decay"]
+            return u + rate * p if rate else u
+
+        return jax.tree_util.tree_map_with_path(decay, updates, params), state
+
+    return transformation(options, update)
+
+
+def maximized(options: Options) -> optax.GradientTransformation:
+    """Turns the gradient round where the option `maximize` is on."""
+    if not options.any("maximize"):
+        return optax.identity()
+
+    def update(updates: optax.Updates, state: Any, params: optax.Params | None = None):
+        def turn(path: tuple, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+            return -u if options.of(path)["maximize"] else u
+
+        return jax.tree_util.tree_map_with_path(turn, updates), state
+
+    return transformation(options, update)

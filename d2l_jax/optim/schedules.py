@@ -1,0 +1,107 @@
+"""`torch.optim.lr_scheduler` as Optax schedules: pure functions of a count.
+
+Where PyTorch takes the optimiser, these take its `lr`; `scheduler.step()` is the count's next value. The count is of
+updates; for PyTorch's habit of one `scheduler.step()` an epoch: `by_epoch(batches, StepLR(...))`.
+A schedule takes an int32 array of any shape (or an int), traced or not, and returns the rates in the default
+float dtype. Closed forms: PyTorch's recursions agree with them to rounding.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from d2l_jax.errors import InputError
+
+Rates = Float[Array, "*shape"]
+
+
+def LambdaLR(lr: float, lr_lambda: Callable[[ArrayLike], ArrayLike]) -> optax.Schedule:
+    """lr * lr_lambda(count); `lr_lambda` is traced: jnp.where, not if."""
+    _check(lr=lr)
+    return lambda count: lr * jnp.asarray(lr_lambda(count), float)
+
+
+def StepLR(lr: float, step_size: int, gamma: float = 0.1) -> optax.Schedule:
+    """Multiplies the rate by gamma at every `step_size`-th count. Raises InputError for a step_size below 1."""
+    _check(lr=lr, gamma=gamma)
+    _check_positive(step_size=step_size)
+    return lambda count: lr * power(gamma, jnp.asarray(count) // step_size)
+
+
+def MultiStepLR(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> optax.Schedule:
+    """Multiplies the rate by gamma at each milestone (the book's multi-factor scheduler, 12.11)."""
+    _check(lr=lr, gamma=gamma)
+    reached = np.sort(np.asarray(list(milestones), np.int32))
+    rates = np.asarray([lr * gamma**k for k in range(len(reached) + 1)])
+    return lambda count: jnp.asarray(rates, float)[jnp.searchsorted(reached, jnp.asarray(count), side="right")]
+
+
+def ExponentialLR(lr: float, gamma: float) -> optax.Schedule:
+    """lr * gamma**count."""
+    _check(lr=lr, gamma=gamma)
+    return lambda count: lr * power(gamma, jnp.asarray(count))
+
+
+def LinearLR(lr: float, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5) -> optax.Schedule:
+    """From lr * start_factor to lr * end_factor in `total_iters` counts, then constant.
+
+    Raises InputError as PyTorch does: start_factor in (0, 1], end_factor in [0, 1].
+    """
+    _check(lr=lr)
+    _check_positive(total_iters=total_iters)
+    if not (0 < start_factor <= 1 and 0 <= end_factor <= 1):
+        raise InputError(f"factors {start_factor} to {end_factor} where numbers in (0, 1] and in [0, 1] are right")
+
+    def schedule(count: ArrayLike) -> Rates:
+        done = share(jnp.minimum(jnp.asarray(count), total_iters), total_iters)
+        return lr * (start_factor + (end_factor - start_factor) * done)
+
+    return schedule
+
+
+def CosineAnnealingLR(lr: float, T_max: int, eta_min: float = 0.0) -> optax.Schedule:
+    """From lr to eta_min in T_max counts, and back in as many (Loshchilov and Hutter 2017, without restarts).
+
+    Raises InputError for a T_max below 1.
+    """
+    _check(lr=lr, eta_min=eta_min)
+    _check_positive(T_max=T_max)
+
+    def schedule(count: ArrayLike) -> Rates:
+        return eta_min + (lr - eta_min) * cosine(share(T_max - jnp.asarray(count) % (2 * T_max), T_max))
+
+    return schedule
+
+
+def share(count: Int[Array, "*shape"], whole: int) -> Float[Array, "*shape"]:
+    """count / whole in the default float dtype: JAX's quotient of int32 is float32 even where that is float64."""
+    return jnp.asarray(count, float) / whole
+
+
+def cosine(left: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """(1 + cos(pi (1 - left))) / 2: 1 where all is `left` and 0 at the end, where 1 + cos would cancel."""
+    return jnp.sin(math.pi / 2 * left) ** 2
+
+
+def power(base: float, exponent: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """base**exponent for base >= 0, whose rounding to float32 would grow with the exponent."""
+    if base == 0:
+        return jnp.where(exponent == 0, 1.0, 0.0)
+    return jnp.exp(exponent * math.log(base))
+
+
+def _check(**numbers: float) -> None:
+    for name, number in numbers.items():
+        if not number >= 0:
+            raise InputError(f"{name} is {number!r} where a number >= 0 is right")
+
+
+def _check_positive(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1 or count != int(count):
+            raise InputError(f"{name} is {count!r} where a positive whole number is right")

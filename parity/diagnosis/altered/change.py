@@ -1,0 +1,64 @@
+"""How a module is altered: always a deep copy, with other attributes, other weights or another forward."""
+
+import copy
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+# One convention altered: a stable name, a line for people, the altered copy.
+Altered = tuple[str, str, nn.Module]
+Alteration = Callable[[nn.Module], Iterator[Altered]]
+
+
+def changed(module: nn.Module, **attributes: Any) -> nn.Module:
+    """A copy with other attributes."""
+    twin = copy.deepcopy(module)
+    for name, value in attributes.items():
+        setattr(twin, name, value)
+    return twin
+
+
+def forwarding(module: nn.Module, function: Callable[..., Any]) -> nn.Module:
+    """A copy whose forward is `function(module, *args)`; names of parameters and buffers stay."""
+    twin = copy.deepcopy(module)
+    twin.forward = types.MethodType(function, twin)
+    return twin
+
+
+def through(module: nn.Module, before: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
+    """A copy that first applies `before` to its input."""
+    inner = _forward(module)
+    return forwarding(module, lambda m, x, *more: inner(m, before(x), *more))
+
+
+def followed(module: nn.Module, after: Callable[[Any], Any]) -> nn.Module:
+    """A copy that applies `after` to its output."""
+    inner = _forward(module)
+    return forwarding(module, lambda m, *args, **kwargs: after(inner(m, *args, **kwargs)))
+
+
+def reweighted(module: nn.Module, **weights: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
+    """A copy that computes with functions of its parameters; gradients still reach the parameters."""
+
+    inner = _forward(module)
+
+    def forward(m: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        plain = copy.copy(m)
+        plain.forward = types.MethodType(inner, plain)
+        new = {name: function(m.get_parameter(name)) for name, function in weights.items()}
+        return torch.func.functional_call(plain, new, args, kwargs)
+
+    return forwarding(module, forward)
+
+
+def _forward(module: nn.Module) -> Callable[..., Any]:
+    """The forward as it is, altered before or not, as a function of the module."""
+    return getattr(module.__dict__.get("forward"), "__func__", type(module).forward)
+
+
+def sized(module: nn.Module, axes: int, value: Any) -> tuple[int, ...]:
+    """3 -> (3, 3) for a module over two spatial axes."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes

@@ -1,0 +1,87 @@
+"""What a diagnosis returns, and the one rule by which a hypothesis explains a difference."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Pieces = Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why Flax differs from PyTorch.
+
+    name:     short stable id in kebab case; two causes at once are joined by "+"
+    text:     one line for people
+    residual: what remains unexplained: max |flax - explained| / rms(oracle)
+    """
+
+    name: str
+    text: str
+    residual: float
+
+
+def choose(
+    oracle: Pieces, flax: Pieces, candidates: Iterable[tuple[str, str, Callable[[], Pieces] | Pieces]], noise: float
+) -> Cause | None:
+    """The candidate that explains with the smallest residual; among those within the noise, the first.
+
+    oracle, flax: what was computed, as one or more arrays
+    candidates:   (name, text, the arrays under this hypothesis), the simplest first
+    """
+    unexplained, floor = distance(oracle, flax, oracle), max(10 * noise, 1e-11)
+    best = None
+    for name, text, explained in candidates:
+        residual = distance(explained() if callable(explained) else explained, flax, oracle)
+        if not explains(residual, unexplained, noise):
+            continue
+        if residual <= floor:
+            return Cause(name, text, residual)
+        if best is None or residual < best.residual:
+            best = Cause(name, text, residual)
+    return best
+
+
+def agree(oracle: Pieces, flax: Pieces, noise: float) -> bool:
+    """Is there nothing to explain?"""
+    return distance(oracle, flax, oracle) <= 100 * noise
+
+
+def explains(residual: float, unexplained: float, noise: float) -> bool:
+    """The residual is near the noise and far below the gap without the hypothesis."""
+    return residual <= max(1e3 * noise, 1e-9) and residual <= 1e-3 * unexplained
+
+
+def distance(explained: Pieces, flax: Pieces, oracle: Pieces) -> float:
+    """The largest difference of any piece, relative to the piece's scale; infinite where shapes differ."""
+    if len(explained) != len(flax):
+        return math.inf
+    scales = [rms(piece) for piece in oracle]
+    return max((_gap(*three) for three in zip(explained, flax, _settled(scales, flax))), default=0.0)
+
+
+def _settled(scales: list[float], flax: Pieces) -> list[float]:
+    """A piece that is zero in exact arithmetic is measured against the largest of the others."""
+    largest = max(scales, default=0.0) or max(map(rms, flax), default=0.0) or 1.0
+    return [scale if scale > 1e-13 * largest else largest for scale in scales]
+
+
+def _gap(explained: np.ndarray, flax: np.ndarray, scale: float) -> float:
+    if explained.shape != flax.shape:
+        return math.inf
+    if not flax.size:
+        return 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(explained - flax)
+    same = (explained == flax) | (np.isnan(explained) & np.isnan(flax))
+    difference = np.where(same, 0.0, difference)
+    return float(np.max(difference)) / scale if np.all(np.isfinite(difference)) else math.inf
+
+
+def rms(array: np.ndarray) -> float:
+    """The root mean square of the finite values."""
+    finite = array[np.isfinite(array)]
+    largest = float(np.max(np.abs(finite), initial=0.0))
+    return largest * float(np.sqrt(np.mean(np.square(finite / largest)))) if largest else 0.0

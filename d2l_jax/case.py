@@ -23,8 +23,6 @@ class Case:
     inputs:     shape of one batch, images channels last
     probe:      arguments that differ in the parity check (odd sizes, fewer channels)
     probe_inputs: shape of the check's batch; all dimensions different, and odd unless a stride needs an even one
-    probe_lr:   learning rate of the check, where five steps at `optimizer`'s would amplify rounding a
-                millionfold and prove nothing
     outputs:    "scores", "values" (regression), or "images" (batch, height, width, channels)
     loss:       a function of `d2l_jax.losses`; the twin's has the same name
     penalty:    a function of the parameters that is added to the loss, likewise
@@ -42,7 +40,6 @@ class Case:
     args: dict[str, Any] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
     probe_inputs: tuple[int, ...] | None = None
-    probe_lr: float | None = None
     outputs: str = "scores"
     loss: Callable = losses.cross_entropy
     penalty: Callable | None = None

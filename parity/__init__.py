@@ -1,6 +1,37 @@
 """Proof that a Flax model and a PyTorch model are the same."""
 
-from parity.check import Result as Result
-from parity.check import check as check
-from parity.weights import load_state_dict as load_state_dict
-from parity.weights import state_dict as state_dict
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parity.match import save_map as save_map
+    from parity.own_pair import check as check
+    from parity.repro import save_repro as save_repro
+    from parity.result import Result as Result
+    from parity.weights import load_state_dict as load_state_dict
+    from parity.weights import state_dict as state_dict
+
+PLACES = {
+    "check": "own_pair",
+    "Result": "result",
+    "save_map": "match",
+    "save_repro": "repro",
+    "load_state_dict": "weights",
+    "state_dict": "weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads PyTorch and JAX at the first use of either."""
+    if name not in PLACES:
+        raise AttributeError(f"module 'parity' has no attribute {name!r}")
+    if find_spec("torch") is None:
+        raise ImportError("parity compares with PyTorch, which is not installed: pip install 'd2l-jax[parity]'")
+    value = getattr(import_module(f"parity.{PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(PLACES)

@@ -5,15 +5,21 @@
 what flows there belongs to another trace.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from flax import linen, nnx
-from jax.core import get_opaque_trace_state
+from jax.extend.core import get_opaque_trace_state
+
+from parity.layout import named_leaves
+
+if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
+    import torch
 
 Path = tuple[str | int, ...]
 Around = Callable[[Path, Any, Callable, tuple, dict], Any]
@@ -24,7 +30,10 @@ class TorchCall:
     """One call of a submodule of PyTorch's.
 
     name, number: its dotted name (its first one, where it is shared), and which of its calls this is, from 0
+    args, kwargs, output: copies, since a model may change them in place later
     parent:       the call that it happened in, or None
+    cotangents:   of the output's tensors, once there has been a backward pass
+    span:         how many random numbers had been drawn at its start and at its end
     """
 
     name: str
@@ -32,21 +41,29 @@ class TorchCall:
     module: torch.nn.Module
     args: tuple
     kwargs: dict[str, Any]
-    parent: "TorchCall | None"
+    parent: TorchCall | None
     output: Any = None
-    children: list["TorchCall"] = field(default_factory=list)
+    children: list[TorchCall] = field(default_factory=list)
+    cotangents: dict[str, torch.Tensor] = field(default_factory=dict)
+    span: tuple[int, int] = (0, 0)
 
 
 @contextmanager
-def torch_calls(model: torch.nn.Module) -> Iterator[list[TorchCall]]:
-    """Within it, every call of `model` and its submodules is added to the list, in the order of their starts."""
+def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) -> Iterator[list[TorchCall]]:
+    """Within it, every call of `model` and its submodules is added to the list, in the order of their starts.
+
+    drawn: how many random numbers have been drawn so far
+    """
+    import torch
+
     calls: list[TorchCall] = []
     stack: list[TorchCall] = []
     counts: dict[str, int] = {}
 
     def enter(name: str, module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
         parent = stack[-1] if stack else None
-        call = TorchCall(name, counts.get(name, 0), module, args, kwargs, parent)
+        call = TorchCall(name, counts.get(name, 0), module, _copied(args), _copied(kwargs), parent)
+        call.span = (drawn(), 0)
         counts[name] = call.number + 1
         if parent:
             parent.children.append(call)
@@ -54,7 +71,11 @@ def torch_calls(model: torch.nn.Module) -> Iterator[list[TorchCall]]:
         calls.append(call)
 
     def leave(module: torch.nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
-        stack.pop().output = output
+        call = stack.pop()
+        call.output, call.span = _copied(output), (call.span[0], drawn())
+        for where, tensor in named_leaves(output, "output"):
+            if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
+                tensor.register_hook(partial(call.cotangents.__setitem__, where))
 
     handles = []
     for name, module in model.named_modules():
@@ -65,6 +86,13 @@ def torch_calls(model: torch.nn.Module) -> Iterator[list[TorchCall]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _copied(tree: Any) -> Any:
+    import torch
+    from torch.utils._pytree import tree_map
+
+    return tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, tree)
 
 
 @contextmanager

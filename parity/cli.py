@@ -4,7 +4,7 @@ import json as jsonlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -14,6 +14,9 @@ from d2l_jax.case import Case
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
+
+if TYPE_CHECKING:
+    from parity.result import Result
 
 Names = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -35,6 +38,8 @@ def check(
     json: File = None,
     markdown: File = None,
     html: File = None,
+    junit: File = None,
+    repro: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
 ) -> int:
     """Compare Flax models with their PyTorch twins, from the same weights, tensor by tensor.
 
@@ -53,21 +58,26 @@ def check(
         jobs: Processes that check side by side.
         json: Write the whole result here; - is standard output.
         markdown: Write the table here, as it stands in the README.
-        html: Write the table and every failure to this page.
+        html: Write one page with every phase, the tensors closest to their limits, and pictures.
+        junit: Write the verdicts as JUnit's XML, for CI servers.
+        repro: For each failing case, write a folder with its tensors and a script that needs numpy alone.
     """
-    from parity.check import check_cases
     from parity.environment import environment
+    from parity.proof import check_cases
     from parity.report import html as page
+    from parity.report import junit as junit_xml
     from parity.report import markdown as markdown_table
     from parity.report import show, to_json
 
     cases, settings = _chosen(names, all, CASES), environment(device, tf32=tf32)
-    console = Console(stderr=STDOUT in (json, markdown, html))
+    console = Console(stderr=STDOUT in (json, markdown, html, junit))
     results = list(_progress(check_cases(cases, device=device, tf32=tf32, full=full, jobs=jobs), len(cases), console))
     show(console, results, settings)
     _write(json, lambda: to_json(results, settings))
     _write(markdown, lambda: markdown_table(results))
     _write(html, lambda: page(results, settings))
+    _write(junit, lambda: junit_xml(results))
+    _write_repros(repro, results, console)
     return int(any(result.status != "pass" for result in results))
 
 
@@ -154,6 +164,106 @@ def convert(
     return 0
 
 
+@app.command
+def record(
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")],
+    /,
+    side: Literal["torch", "flax"],
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
+    given: File = None,
+    full: Flag = False,
+    steps: int = 5,
+    probes: int = 4,
+    device: Device = "cpu",
+    tf32: Flag = False,
+) -> int:
+    """Write one side's whole run to a file, for `parity compare` in another environment or on another machine.
+
+    Try `parity record lenet --side torch --out torch.npz`, then, where PyTorch may be missing,
+    `parity record lenet --side flax --given torch.npz --out flax.npz`.
+
+    Args:
+        name: A case; `d2l-jax list` shows them.
+        side: Which framework runs.
+        out: The file to write.
+        given: PyTorch's recording, whose states and batches are taken.
+        full: The book's sizes instead of small ones.
+        steps: Training steps; of --given, its own.
+        probes: Runs of PyTorch that measure noise; more, where a float32 row fails.
+        device: Where the framework runs.
+        tf32: Let a GPU round float32 products to TF32.
+    """
+    from parity.offline import load, save
+    from parity.offline.recording import record_case
+
+    case, start = get(name), load(given) if given else None
+    found = record_case(case, side, start, full=full, steps=steps, probes=probes, device=device, tf32=tf32)
+    save(found, out)
+    print(f"written   {out}")
+    return 0
+
+
+@app.command
+def compare(
+    left: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LEFT")],
+    right: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RIGHT")],
+    /,
+    json: File = None,
+    html: File = None,
+) -> int:
+    """Compare two recordings of `parity record`, one of them PyTorch's.
+
+    `python -m parity.offline LEFT RIGHT` does so where nothing but numpy is installed.
+    Exit status: 0 they agree, 1 they differ, 2 the call was wrong.
+
+    Args:
+        left: A recording.
+        right: A recording from the same states and batches.
+        json: Write the whole result here; - is standard output.
+        html: Write one page with every phase here.
+    """
+    from parity.offline import compare_recordings, load
+    from parity.report import html as page
+    from parity.report import show, to_json
+
+    result = compare_recordings(load(left), load(right))
+    show(Console(stderr=STDOUT in (json, html)), [result], result.settings)
+    _write(json, lambda: to_json([result], result.settings))
+    _write(html, lambda: page([result], result.settings))
+    return int(result.status != "pass")
+
+
+@app.command
+def selftest(
+    jobs: int = 1,
+    json: File = None,
+    markdown: File = None,
+) -> int:
+    """Plant the bugs that people make in correct models: does the check catch, place and name them?
+
+    Beside it the rules by which other tools compare models, on the same numbers, and what each says of correct models.
+    Exit status: 0 all bugs are caught, 95 % placed, 80 % named and no correct model is accused; 1 not so;
+    2 the call was wrong.
+
+    Args:
+        jobs: Processes that work side by side.
+        json: Write one record for each bug and each correct model here; - is standard output.
+        markdown: Write the table here.
+    """
+    from parity.environment import environment
+    from parity.selftest import report
+    from parity.selftest.run import selftest as run
+
+    console = Console(stderr=STDOUT in (json, markdown))
+    score = run(jobs, lambda results, total: _progress(iter(results), total, console))
+    console.print(report.table(score))
+    for line in report.shortcomings(score):
+        console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
+    _write(json, lambda: report.to_json(score, environment("cpu")))
+    _write(markdown, lambda: report.markdown(score))
+    return int(not score.good)
+
+
 def _chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence[Case]:
     if all == bool(names):
         raise InputError("name some cases, or give --all")
@@ -177,6 +287,15 @@ def _write(path: Path | None, text: Callable[[], str]) -> None:
     elif path:
         with replacing(path) as part:
             part.write_text(text(), encoding="utf-8")
+
+
+def _write_repros(folder: Path | None, results: Sequence["Result"], console: Console) -> None:
+    """A folder for each failing case that has left arrays; those that could not be compared have none."""
+    from parity.repro import save_repro
+
+    for result in results if folder else ():
+        if folder and result.evidence and (written := save_repro(result, folder)):
+            console.print(f"written   {written}/repro.py", highlight=False, soft_wrap=True)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Record = Mapping[str, np.ndarray]
-UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
+UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-9}
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Policy:
 
 
 POLICY = Policy()
+NOTHING: Mapping[str, float] = {}
+NO_SPREAD: Record = {}
 BLUNT = "PyTorch's own rounding hides all but gross errors here: "
 
 
@@ -49,9 +51,26 @@ class Row:
         return self.status == "pass"
 
 
-def noise_of(oracle: Record, disturbed: Iterable[Record]) -> dict[str, float]:
-    """How far each tensor moves at most, relative to its scale, when weights and inputs move by one ulp."""
-    return _worst(oracle, disturbed, _largest)
+def noise_of(
+    oracle: Record, disturbed: Iterable[Record], spread: dict[str, np.ndarray] | None = None
+) -> dict[str, float]:
+    """How far each tensor moves at most, relative to its scale, when weights and inputs move by one ulp.
+
+    spread: is given the updates' noise element by element
+    """
+
+    def watched() -> Iterator[Record]:
+        for record in disturbed:
+            for key in (key for key in oracle if spread is not None and _is_update(key)):
+                moved = np.abs(record[key].astype(np.float64) - oracle[key])
+                spread[key] = np.maximum(spread.get(key, 0.0), moved)  # type: ignore[index, union-attr]
+            yield record
+
+    return _worst(oracle, watched(), _largest)
+
+
+def _is_update(key: str) -> bool:
+    return key.partition("/")[0].endswith("update")
 
 
 def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[str, float]:
@@ -69,22 +88,63 @@ def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray]
 
 
 def compare_semantics(
-    oracle: Record, flax: Record, noise: Mapping[str, float], longest_sum: int, policy: Policy = POLICY
+    oracle: Record,
+    flax: Record,
+    noise: Mapping[str, float],
+    longest_sum: int,
+    policy: Policy = POLICY,
+    subtracted: Mapping[str, float] = NOTHING,
+    spread: Record = NO_SPREAD,
 ) -> list[Row]:
-    """float64 against float64: is it the same mathematics? The largest difference counts."""
-    floor, scales = math.sqrt(longest_sum) * UNIT["float64"], scales_of(oracle)
+    """float64 against float64: is it the same mathematics? The largest difference counts.
+
+    noise:      see `noise_of`
+    subtracted: of what is a difference, the largest of the numbers that were subtracted: their last digit is all
+                that it can be known to
+    spread:     the updates' noise by element: an optimiser that divides by the gradient's size makes noise of
+                what is zero but for rounding
+    """
+    unit, scales = UNIT["float64"], scales_of(oracle)
 
     def judge(key: str) -> Row:
         scale, note = scales[key]
         gap = _largest(flax[key] - oracle[key]) / scale
-        threshold = policy.noise_factor * max(noise[key], floor)
-        origin = f"noise {noise[key]:.1e}" if noise[key] > floor else f"sqrt({longest_sum}) ulp"
+        origins = {f"noise {noise[key]:.1e}": noise[key], f"sqrt({longest_sum}) ulp": math.sqrt(longest_sum) * unit}
+        origins["ulp of the parameter"] = unit * subtracted.get(key, 0.0) / scale
+        origin = max(origins, key=origins.__getitem__)
+        threshold = policy.noise_factor * origins[origin]
         because = f"{policy.noise_factor:g} x {origin}{note}"
-        if threshold > policy.ceiling:
-            return _row(key, gap, policy.ceiling, f"ill-conditioned: {because} is above the ceiling", "fail")
-        return _row(key, gap, threshold, because)
+        if policy.noise_factor * noise[key] > policy.ceiling and key in spread:
+            return _where_determined(key, oracle, flax, noise, scale, spread[key], policy)
+        if policy.noise_factor * noise[key] > policy.ceiling:
+            return row(key, gap, policy.ceiling, f"ill-conditioned: {because} is above the ceiling", "fail")
+        return row(key, gap, threshold, because)
 
     return [*_structure(oracle, flax, "float64"), *map(judge, _comparable(oracle, flax))]
+
+
+def _where_determined(
+    key: str, oracle: Record, flax: Record, noise: Mapping[str, float], scale: float, spread: np.ndarray, policy: Policy
+) -> Row:
+    """An update where its gradient is above its own rounding; elsewhere its sign is chance, on both sides."""
+    gradient = key.replace("update/", "gradients/", 1)
+    floor = 1e3 * max(noise[gradient], UNIT["float64"]) * scales_of({gradient: oracle[gradient]} | _siblings(gradient, oracle))[gradient][0]
+    clear = np.abs(oracle[gradient]) > floor
+    left_out = f"{np.mean(~clear):.0%} left out, their gradient is analytically zero"
+    if not clear.any():
+        return row(key, 0.0, 0.0, "undetermined: the gradient is analytically zero")
+    gap = _largest((flax[key] - oracle[key])[clear]) / scale
+    found = float(np.max(spread[clear])) / scale
+    threshold, because = policy.noise_factor * found, f"{policy.noise_factor:g} x noise {found:.1e}; {left_out}"
+    if threshold > policy.ceiling:
+        return row(key, gap, policy.ceiling, f"ill-conditioned: {because} is above the ceiling", "fail")
+    floor = policy.noise_factor * max(found, UNIT["float64"] * _largest(oracle[key]) / scale)
+    return row(key, gap, max(threshold, floor), because)
+
+
+def _siblings(key: str, oracle: Record) -> Record:
+    """The other tensors of the same layer."""
+    return {other: array for other, array in oracle.items() if _layer(other) == _layer(key)}
 
 
 def compare_precision(
@@ -94,21 +154,26 @@ def compare_precision(
     longest_sum: int,
     dtype: str = "float32",
     policy: Policy = POLICY,
+    subtracted: Mapping[str, float] = NOTHING,
 ) -> list[Row]:
     """Is Flax as close to the float64 oracle as PyTorch is? The root mean square error counts.
 
     reference: PyTorch's own error, see `errors_of`
     """
-    floor, scales = policy.sums * math.sqrt(longest_sum) * UNIT[dtype], scales_of(oracle)
+    # Products of bfloat16 are summed in float32.
+    floor = policy.sums * max(UNIT[dtype], math.sqrt(longest_sum) * UNIT["float32"])
+    blunt, scales = max(policy.blunt, 50 * UNIT[dtype]), scales_of(oracle)
 
     def judge(key: str) -> Row:
         scale, note = scales[key]
         error = _rms(flax[key].astype(np.float64) - oracle[key]) / scale
         if math.isinf(reference[key]):
-            return _row(key, error, 0.0, f"PyTorch's own {dtype} result is not finite", "fail")
+            return row(key, error, 0.0, f"PyTorch's own {dtype} result is not finite", "fail")
+        if np.issubdtype(oracle[key].dtype, np.integer):
+            return row(key, error, policy.ratio * reference[key], f"{policy.ratio:g} x PyTorch's {reference[key]:.1e}")
         because = f"{policy.ratio:g} x PyTorch's {reference[key]:.1e} + {policy.sums:g} x sqrt({longest_sum}) ulp{note}"
-        limit = policy.ratio * reference[key] + floor
-        return _row(key, error, limit, f"{BLUNT}{because}" if limit > policy.blunt else because)
+        limit = policy.ratio * reference[key] + floor + UNIT[dtype] * subtracted.get(key, 0.0) / scale
+        return row(key, error, limit, f"{BLUNT}{because}" if limit > blunt else because)
 
     return [*_structure(oracle, flax, dtype), *map(judge, _comparable(oracle, flax))]
 
@@ -163,13 +228,13 @@ def _layer(key: str) -> str:
     return key.rpartition(".")[0] or key.partition("/")[0]
 
 
-def _row(key: str, gap: float, threshold: float, because: str, status: str = "") -> Row:
+def row(key: str, gap: float, threshold: float, because: str, status: str = "") -> Row:
     phase, _, name = key.partition("/")
     return Row(phase, name, gap, threshold, because, status or ("pass" if gap <= threshold else "fail"))
 
 
 def _failure(key: str, because: str) -> Row:
-    return _row(key, math.inf, 0.0, because, "fail")
+    return row(key, math.inf, 0.0, because, "fail")
 
 
 def _rms(array: np.ndarray) -> float:

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import TypeAlias
 
 import jax
-import torch
 
 from d2l_jax.errors import InputError
 
@@ -18,6 +17,8 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 
 def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, str | int]:
     """Versions and settings as they are in force during a check or a benchmark, for reports."""
+    import torch
+
     torch_device(device)
     with pinned(threads=threads, tf32=tf32):
         return {
@@ -48,6 +49,8 @@ def jax_device(device: str) -> Device:
 
 def torch_device(device: str) -> str:
     """PyTorch's name of it. Raises InputError if PyTorch has none."""
+    import torch
+
     if device == "gpu" and not torch.cuda.is_available():
         raise InputError("PyTorch has no GPU here; --device cpu is right")
     return "cuda" if device == "gpu" else device
@@ -59,6 +62,8 @@ def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) 
 
     One thread for checks: the float64 kernels of grouped convolutions lose a factor of 30 to two that contend.
     """
+    import torch
+
     cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.allow_tf32, bool(cublas.allow_tf32), cudnn.deterministic, torch.get_num_threads()
     _pin(tf32, tf32, deterministic, threads)
@@ -69,6 +74,8 @@ def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) 
 
 
 def _pin(cudnn_tf32: bool, cublas_tf32: bool, deterministic: bool, threads: int) -> None:
+    import torch
+
     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = cudnn_tf32, cublas_tf32
     torch.backends.cudnn.deterministic = deterministic
     torch.set_num_threads(threads)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
 
@@ -49,8 +50,16 @@ class FlaxModel(Protocol):
         """(outputs, buffers) of one call; `around` stands in for every call of a submodule."""
         ...
 
+    def in_precision(self, dtype: str) -> "FlaxModel":
+        """The model whose layers compute in `dtype` where they are made for float32, as PyTorch's `to` does."""
+        ...
+
     def tensors(self, inputs: tuple) -> Iterator[Tensor]:
         """Every variable but random keys, in the model's own order."""
+        ...
+
+    def modules(self, inputs: tuple) -> list[Path]:
+        """The path of every submodule, the model's own () first."""
         ...
 
     def part(self, module: Any, path: Path, params: Tree, buffers: Tree, *, train: bool) -> "Part":
@@ -81,6 +90,14 @@ class NNXModel:
         self.params, self.buffers = nnx.to_pure_dict(params), nnx.to_pure_dict(buffers)
         self._graphs = {train: nnx.graphdef(view) for train, view in self._views.items()}
 
+    def in_precision(self, dtype: str) -> "NNXModel":
+        model = nnx.clone(self._views[True])
+        for _, node in nnx.iter_graph(model):
+            for name in ("dtype", "param_dtype"):  # the latter is that of a recurrent cell's first state
+                if isinstance(node, nnx.Module) and getattr(node, name, None) == jnp.float32:
+                    setattr(node, name, jnp.dtype(dtype))
+        return NNXModel(model)
+
     def apply(
         self, params: Tree, buffers: Tree, args: tuple, *, train: bool, around: Around | None = None
     ) -> tuple[Any, Tree]:
@@ -97,9 +114,14 @@ class NNXModel:
                 kind = type(modules[owner])
                 yield Tensor(path, isinstance(node, nnx.Param), node.shape, node.dtype, owner, kind)
 
+    def modules(self, inputs: tuple) -> list[Path]:
+        found = (path for path, node in nnx.iter_graph(self._views[True]) if isinstance(node, nnx.Module))
+        return sorted(found, key=len)
+
     def part(self, module: nnx.Module, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
         whole = nnx.merge(self._graphs[train], params, buffers)
         child = next(node for where, node in nnx.iter_graph(whole) if where == path)
+        _forget_initializers(child)
         graph, own_params, own_buffers = nnx.split(child, nnx.Param, ...)
 
         def apply(params: Tree, buffers: Tree, args: tuple, kwargs: dict) -> tuple[Any, Tree]:
@@ -110,8 +132,16 @@ class NNXModel:
         return Part(graph, apply, nnx.to_pure_dict(own_params), nnx.to_pure_dict(own_buffers))
 
 
+def _forget_initializers(module: nnx.Module) -> None:
+    """They would tell layers apart that compute the same."""
+    for _, node in nnx.iter_graph(module):
+        for name in list(vars(node)) if isinstance(node, nnx.Module) else []:
+            if name.endswith("_init"):
+                setattr(node, name, None)
+
+
 class LinenModel:
-    """A Linen module with its variables."""
+    """A Linen module with its variables; its layers take the precision of what they are given."""
 
     def __init__(self, module: linen.Module, variables: Tree):
         self.name, self.module = type(module).__name__, module
@@ -125,7 +155,14 @@ class LinenModel:
         with linen_calls(around) if around else nullcontext():
             return _apply(self.module, params, buffers, args, mode(type(self.module).__call__, train), train)
 
-    def tensors(self, inputs: tuple) -> Iterator[Tensor]:
+    def in_precision(self, dtype: str) -> "LinenModel":
+        return self
+
+    def modules(self, inputs: tuple) -> list[Path]:
+        return sorted(self._kinds(inputs), key=len)
+
+    def _kinds(self, inputs: tuple) -> dict[Path, type]:
+        """The class of every submodule that is called."""
         kinds: dict[Path, type] = {}
 
         def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
@@ -133,6 +170,10 @@ class LinenModel:
             return call(*args, **kwargs)
 
         jax.eval_shape(lambda *args: self.apply(self.params, self.buffers, args, train=True, around=around), *inputs)
+        return kinds
+
+    def tensors(self, inputs: tuple) -> Iterator[Tensor]:
+        kinds = self._kinds(inputs)
         places = [(path, path, value, True) for path, value in flatten(self.params)]
         places += [(path, path[1:], value, False) for path, value in flatten(self.buffers)]
         for path, place, value, trained in places:

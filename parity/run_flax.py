@@ -1,72 +1,201 @@
-"""One run of the Flax side: a flat dict {phase/name: numpy array} in PyTorch's names and layout."""
+"""Flax's side: a run over the twin's batches, in PyTorch's names and layout, as `run_torch` gives it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
+import optax
 
-from d2l_jax.functional import Tree, eval_view, functional, train_view
-from d2l_jax.train import TrainState
+from parity.attention import exact_attention
 from parity.environment import Device, jax_precision
+from parity.layout import Axes, named_leaves, transposed
+from parity.names import Record, input_names, phase
 from parity.randomness import imposed_on_jax
-from parity.twin import Step, Twin
-from parity.weights import Leaf, export, leaves, load_state_dict
+from parity.twin import Batch, State, Twin
+from parity.weights import Leaf, export, flatten, place
 
-# Optax's name of an optimiser's slot -> PyTorch's.
-SLOTS = {"trace": "momentum_buffer", "mu": "exp_avg", "nu": "exp_avg_sq", "count": "step"}
+# Optax's name of an optimiser's slot -> PyTorch's; which of several, the other side's slots decide.
+SLOTS = {
+    "trace": ("momentum_buffer",),
+    "mu": ("exp_avg", "grad_avg"),
+    "nu": ("exp_avg_sq", "square_avg"),
+    "nu_max": ("max_exp_avg_sq",),
+    "sum_of_squares": ("sum",),
+    "e_g": ("square_avg",),
+    "e_x": ("acc_delta",),
+    "count": ("step",),
+}
+# States of Optax that count updates for themselves: PyTorch has its schedulers outside the optimiser.
+UNSEEN = ("ScaleByScheduleState", "InjectStatefulHyperparamsState")
 
-Record = dict[str, np.ndarray]
 
-
-def run_flax(twin: Twin, dtype: str, device: Device, kept: tuple[int, ...], tf32: bool = False) -> Record:
-    """Evaluates, then trains on the twin's steps; parameters and optimiser are recorded after the `kept` ones."""
+@contextmanager
+def precision(device: Device, tf32: bool = False) -> Iterator[None]:
+    """Arrays may be float64, on that device; float32 products are what they say, unless TF32 is asked for."""
     with jax.enable_x64(True), jax.default_device(device), jax.default_matmul_precision(jax_precision(tf32)):
-        return _run(twin, dtype, device, kept)
+        with exact_attention():
+            yield
 
 
-def _run(twin: Twin, dtype: str, device: Device, kept: tuple[int, ...]) -> Record:
-    model = load_state_dict(nnx.clone(twin.model), twin.weights, dtype=dtype)
-    tensors = leaves(model)
-    trained = [leaf for leaf in tensors if leaf.trained]
-    buffers = [leaf for leaf in tensors if not leaf.trained]
-    state, record = TrainState.create(train_view(model), twin.optimizer), {}
-    record["evaluation/output"], after = evaluate(twin, model, dtype, device)
-    record |= _named("evaluation", buffers, after)
-    step = compiled(lambda *args: train_step(twin, *args), dtype, device)
-    for number, given in enumerate(twin.steps[: max(kept)], 1):
-        state, (loss, output, (grads, input_grad)) = step(state, *_arrays(given, dtype))
-        if number == 1:
-            record["forward/output"] = images_first(output, twin.images_out)
-            record["forward/loss"] = np.asarray(loss)
-            record["gradients/input"] = images_first(input_grad, twin.images_in)
-            record |= _named("gradients", trained, grads)
-            record |= _named("buffers", buffers, state.buffers)
-        if number in kept:
-            record |= _named(f"step {number}", trained, state.params)
-            record |= _named(f"step {number}", buffers, state.buffers)
-            record |= optimizer_state(f"step {number}", trained, state.opt_state)
-    return record
+class FlaxRun:
+    """Flax's model and its optimiser, in one precision; its functions are compiled once."""
+
+    def __init__(self, twin: Twin, dtype: str, device: Device, tf32: bool = False):
+        self.twin, self.dtype, self.device, self.tf32 = twin, dtype, device, tf32
+        self.flax = twin.flax.in_precision(dtype)
+        self.trained = [leaf for leaf in twin.leaves if leaf.trained]
+        self.kept = [leaf for leaf in twin.leaves if not leaf.trained]
+        with precision(device, tf32):
+            self._step = compiled(self._train, dtype, device)
+            self._evaluate = compiled(self._apply, dtype, device)
+
+    def teacher_forced(self, states: Sequence[State]) -> Record:
+        """Evaluates, then takes the twin's steps, each from the state that PyTorch has been in."""
+        slots = {slot for state in states for given in state.slots.values() for slot in given}
+        with precision(self.device, self.tf32):
+            params, buffers = self.load(states[0])
+            record, opt_state = self._evaluated(params, buffers), self._init(params)
+            for number, batch in enumerate(self.twin.batches, 1):
+                params, buffers = self.load(states[number - 1])
+                opt_state = self._with_slots(opt_state, states[number - 1], slots)
+                taken, after = self._taken(number, batch, params, buffers, opt_state)
+                record |= taken | self._slots(phase(number, "optimizer"), after[2], slots)
+                opt_state = after[2]
+        return record
+
+    def free(self) -> Record:
+        """All steps in a row: parameters and buffers after each, `1/conv.weight`."""
+        record: Record = {}
+        with precision(self.device, self.tf32):
+            params, buffers = self.load(self.twin.start)
+            opt_state = self._init(params)
+            for number, batch in enumerate(self.twin.batches, 1):
+                *_, (params, buffers, opt_state) = self._step(params, buffers, opt_state, *self.arrays(batch))
+                record |= {f"{number}/{key}": a for key, a in self._tensors(params, buffers).items()}
+        return record
+
+    def load(self, state: State) -> tuple[Any, Any]:
+        """(params, buffers) of that state."""
+        params = place(self.trained, state.tensors, self.flax.params, self.dtype)
+        return params, place(self.kept, state.tensors, self.flax.buffers, self.dtype)
+
+    def arrays(self, batch: Batch) -> tuple[Any, Any, Any]:
+        """(inputs, targets, draws) in this precision; integers stay."""
+        floating = {True: self.dtype, False: None}
+        cast = lambda a: jnp.asarray(a, floating[np.issubdtype(a.dtype, np.floating)])  # noqa: E731
+        exact = "float32" if self.dtype == "bfloat16" else self.dtype  # a rounded number may cross a dropout's rate
+        draws = tuple(jnp.asarray(draw, exact) for draw in batch.draws)
+        return *jax.tree.map(cast, (batch.inputs, batch.targets)), draws
+
+    def _init(self, params: Any) -> optax.OptState:
+        return self.twin.learning.optimizer.init(params)
+
+    def _apply(self, params: Any, buffers: Any, inputs: tuple) -> tuple[Any, Any]:
+        return self.flax.apply(params, buffers, inputs, train=False)
+
+    def _evaluated(self, params: Any, buffers: Any) -> Record:
+        output, buffers = self._evaluate(params, buffers, self.arrays(self.twin.batches[0])[0])
+        record = self._outputs("evaluation", output)
+        return record | {f"evaluation/{name}": a for name, a in export(self.kept, buffers).items()}
+
+    def _train(
+        self, params: Any, buffers: Any, opt_state: Any, inputs: tuple, targets: Any, draws: tuple
+    ) -> tuple[Any, Any, Any, Any, tuple[Any, Any, Any]]:
+        """The update that a jitted training step takes, with everything in between shown."""
+        learning, numbers = self.twin.learning, [i for i, x in enumerate(inputs) if jnp.issubdtype(x.dtype, jnp.floating)]
+
+        def objective(params: Any, floating: list[jax.Array]) -> tuple[jax.Array, tuple[Any, Any]]:
+            given = list(inputs)
+            for number, x in zip(numbers, floating, strict=True):
+                given[number] = x
+            with imposed_on_jax(draws):
+                outputs, changed = self.flax.apply(params, buffers, tuple(given), train=True)
+            return learning.flax_loss(outputs, targets, params), (outputs, changed)
+
+        gradient = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
+        (loss, (outputs, changed)), (grads, input_grads) = gradient(params, [inputs[i] for i in numbers])
+        updates, opt_state = learning.optimizer.update(grads, opt_state, params)
+        return loss, outputs, grads, input_grads, (optax.apply_updates(params, updates), changed, opt_state)
+
+    def _taken(self, number: int, batch: Batch, params: Any, buffers: Any, opt_state: Any) -> tuple[Record, Any]:
+        given = self.arrays(batch)
+        loss, outputs, grads, input_grads, after = self._step(params, buffers, opt_state, *given)
+        record = self._outputs(phase(number, "forward"), outputs)
+        record[f"{phase(number, 'forward')}/loss"] = np.asarray(loss)
+        record |= _named(phase(number, "gradients"), self.trained, grads)
+        floating = [i for i, x in enumerate(batch.inputs) if np.issubdtype(x.dtype, np.floating)]
+        for i, grad in zip(floating, input_grads, strict=True):
+            name = input_names(len(batch.inputs))[i]
+            record[f"{phase(number, 'gradients')}/{name}"] = _in_order(grad, self.twin.input_axes[i])
+        record |= _named(phase(number, "buffers"), self.kept, after[1])
+        before = export(self.trained, params)
+        updates = {name: a - before[name] for name, a in export(self.trained, after[0]).items()}
+        record |= {f"{phase(number, 'update')}/{name}": array for name, array in updates.items()}
+        return record, after
+
+    def _outputs(self, where: str, outputs: Any) -> Record:
+        found = list(named_leaves(outputs, "output"))
+        axes = self.twin.output_axes if len(found) == len(self.twin.output_axes) else [()] * len(found)
+        return {f"{where}/{name}": _in_order(a, order) for (name, a), order in zip(found, axes, strict=True)}
+
+    def _tensors(self, params: Any, buffers: Any) -> Record:
+        return export(self.trained, params) | export(self.kept, buffers)
+
+    def _slots(self, where: str, opt_state: Any, slots: set[str]) -> Record:
+        """Every slot of every transformation in the chain, under PyTorch's names: `exp_avg:net.0.weight`."""
+        record: Record = {}
+        for part in _parts(opt_state):
+            for field, value in part._asdict().items():
+                name = _slot(field, slots)
+                if isinstance(value, dict):
+                    kept = self._with_slot(value)
+                    record |= {f"{where}/{name}:{key}": a for key, a in export(kept, value).items()}
+                elif name in slots:
+                    record |= {f"{where}/{name}:{leaf.name}": np.asarray(value) for leaf in self.trained}
+        return record
+
+    def _with_slots(self, opt_state: Any, state: State, slots: set[str]) -> Any:
+        """The optimiser's state with PyTorch's slots in it; counters go on by themselves."""
+
+        def placed(part: Any) -> Any:
+            if not hasattr(part, "_fields") or type(part).__name__ in UNSEEN:
+                return part
+            return part._replace(**{f: self._slot_tree(v, _slot(f, slots), state) for f, v in part._asdict().items()})
+
+        return jax.tree.map(placed, opt_state, is_leaf=_is_part)
+
+    def _slot_tree(self, tree: Any, slot: str, state: State) -> Any:
+        given = {name: slots[slot] for name, slots in state.slots.items() if slot in slots}
+        if not isinstance(tree, dict) or not given:
+            return tree
+        return place([leaf for leaf in self._with_slot(tree) if leaf.key in given], given, tree, self.dtype)
+
+    def _with_slot(self, tree: dict) -> list[Leaf]:
+        """Not all parameters have every slot: momentum may be one group's alone."""
+        found = dict(flatten(tree))
+        return [leaf for leaf in self.trained if found.get(leaf.path) is not None]
 
 
-def train_step(
-    twin: Twin, state: TrainState, inputs: jax.Array, targets: jax.Array, draws: tuple[jax.Array, ...]
-) -> tuple[TrainState, Any]:
-    """The gradient and the update that `d2l_jax.make_train_step` takes, with everything in between shown."""
-    gradient = jax.value_and_grad(twin.objective, argnums=(0, 2), has_aux=True)
-    with imposed_on_jax(draws):
-        (loss, (output, buffers)), grads = gradient(state.params, state.buffers, inputs, targets)
-    return state.update(twin.optimizer, grads[0], buffers), (loss, output, grads)
+def _slot(field: str, slots: set[str]) -> str:
+    names = SLOTS.get(field, (field,))
+    return next((name for name in names if name in slots), names[0])
 
 
-def evaluate(twin: Twin, model: nnx.Module, dtype: str, device: Device) -> tuple[np.ndarray, Tree]:
-    """The output in evaluation mode, and the buffers, which it must leave alone."""
-    apply, params, buffers = functional(eval_view(model))
-    inputs, _, _ = _arrays(twin.steps[0], dtype)
-    output, buffers = compiled(apply, dtype, device)(params, buffers, inputs)
-    return images_first(output, twin.images_out), buffers
+def _parts(opt_state: Any) -> list[Any]:
+    parts = jax.tree.leaves(opt_state, is_leaf=_is_part)
+    return [part for part in parts if hasattr(part, "_asdict") and type(part).__name__ not in UNSEEN]
+
+
+def _is_part(node: Any) -> bool:
+    """A transformation's own state; those that wrap others are looked into."""
+    return hasattr(node, "_fields") and not any(_holds_parts(value) for value in node)
+
+
+def _holds_parts(value: Any) -> bool:
+    return isinstance(value, tuple) and (hasattr(value, "_fields") or any(hasattr(v, "_fields") for v in value))
 
 
 def compiled(function: Callable, dtype: str, device: Device) -> Callable:
@@ -75,29 +204,9 @@ def compiled(function: Callable, dtype: str, device: Device) -> Callable:
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1} if quick else None)
 
 
-def _arrays(step: Step, dtype: str) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
-    targets = step.targets if np.issubdtype(step.targets.dtype, np.integer) else step.targets.astype(dtype)
-    draws = tuple(jnp.asarray(draw, dtype) for draw in step.draws)
-    return jnp.asarray(step.inputs, dtype), jnp.asarray(targets), draws
+def _named(where: str, tensors: list[Leaf], tree: Any) -> Record:
+    return {f"{where}/{name}": array for name, array in export(tensors, tree).items()}
 
 
-def _named(phase: str, tensors: list[Leaf], tree: Tree) -> Record:
-    return {f"{phase}/{name}": array for name, array in export(tensors, tree).items()}
-
-
-def images_first(array: jax.Array, images: bool) -> np.ndarray:
-    """(batch, height, width, channels) -> (batch, channels, height, width)."""
-    return np.asarray(array.transpose(0, 3, 1, 2) if images else array)
-
-
-def optimizer_state(phase: str, trained: list[Leaf], opt_state: Any) -> Record:
-    """Every slot of every transformation in the chain, under PyTorch's names: `exp_avg:net.0.weight`."""
-    record: Record = {}
-    for part in jax.tree.leaves(opt_state, is_leaf=lambda node: hasattr(node, "_fields")):
-        for slot, value in getattr(part, "_asdict", dict)().items():
-            if isinstance(value, dict):
-                named = export(trained, value)
-            else:
-                named = {leaf.key: np.asarray(value) for leaf in trained}
-            record |= {f"{phase}/{SLOTS.get(slot, slot)}:{key}": array for key, array in named.items()}
-    return record
+def _in_order(array: jax.Array, axes: Axes) -> np.ndarray:
+    return np.asarray(transposed(array, axes) if array.ndim == len(axes) else array)

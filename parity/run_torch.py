@@ -1,72 +1,206 @@
-"""One run of the PyTorch side: the same flat dict as `run_flax` gives."""
+"""PyTorch's side: a run over the twin's batches, as a flat dict {phase/name: numpy array}."""
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from parity.randomness import ImposedOnTorch
-from parity.twin import Step, Twin
+from d2l_jax.errors import InputError
+from parity.layout import Axes, named_leaves, transposed
+from parity.names import Record as Record
+from parity.names import input_names as input_names
+from parity.names import phase as phase
+from parity.randomness_torch import ImposedOnTorch
+from parity.twin import Batch, State, Twin
 
-Record = dict[str, np.ndarray]
+Disturb = Callable[[np.ndarray], np.ndarray]
 
 
 def run_torch(
     twin: Twin,
     dtype: str,
     device: str,
-    kept: tuple[int, ...],
-    disturb: Callable[[np.ndarray], np.ndarray] = lambda array: array,
-) -> Record:
-    """Evaluates, then trains on the twin's steps; `disturb` is applied to every weight and input first."""
+    states: Sequence[State] | None = None,
+    disturb: Disturb = np.asarray,
+) -> tuple[Record, list[State]]:
+    """Evaluates, then takes the twin's steps, each from its state; without states, from its own one, rounded.
 
-    def tensor(array: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(disturb(array.astype(dtype)), device=device)
+    disturb: applied to every weight and input first
+    Returns the record and the states that the steps have started from, the last one being the end.
+    """
+    run = TorchRun(twin, dtype, device, disturb)
+    given, record = list(states or [twin.start]), {}
+    run.load(given[0])
+    record |= run.evaluate(twin.batches[0])
+    for number, batch in enumerate(twin.batches, 1):
+        run.load(given[number - 1])
+        record |= run.step(batch, number)
+        if states is None:
+            given.append(rounded(run.state()))
+    return record, given
 
-    model = copy.deepcopy(twin.torch_model).to(device, getattr(torch, dtype))
-    floating = {key: np.issubdtype(array.dtype, np.floating) for key, array in twin.weights.items()}
-    model.load_state_dict({k: tensor(a) if floating[k] else torch.as_tensor(a) for k, a in twin.weights.items()})
-    record = {"evaluation/output": _evaluate(model, images_first(tensor(twin.steps[0].inputs), twin.images_in))}
-    record |= {f"evaluation/{name}": to_numpy(buffer) for name, buffer in buffers(model)}
-    optimizer = twin.torch_optimizer(model.train())
-    for number, step in enumerate(twin.steps[: max(kept)], 1):
-        inputs = images_first(tensor(step.inputs), twin.images_in).detach().requires_grad_()
-        output, loss = _differentiate(twin, model, optimizer, inputs, step)
-        if number == 1:
-            record["forward/output"], record["forward/loss"] = to_numpy(output), to_numpy(loss)
-            record["gradients/input"] = gradient(inputs)
-            record |= {f"gradients/{name}": gradient(p) for name, p in parameters(model)}
-            record |= {f"buffers/{name}": to_numpy(buffer) for name, buffer in buffers(model)}
-        optimizer.step()
-        if number in kept:
-            record |= {f"step {number}/{name}": to_numpy(t) for name, t in parameters(model) + buffers(model)}
-            record |= optimizer_state(f"step {number}", model, optimizer)
+
+def free_run_torch(twin: Twin, dtype: str, device: str, disturb: Disturb = np.asarray) -> Record:
+    """All steps in a row: parameters and buffers after each, `1/conv.weight`."""
+    run, record = TorchRun(twin, dtype, device, disturb), {}
+    run.load(twin.start)
+    for number, batch in enumerate(twin.batches, 1):
+        run.step(batch, number)
+        record |= {f"{number}/{key}": array for key, array in run.tensors().items()}
     return record
 
 
-def _evaluate(model: torch.nn.Module, inputs: torch.Tensor) -> np.ndarray:
-    with torch.no_grad():
-        return to_numpy(model.eval()(inputs))
+class TorchRun:
+    """A copy of PyTorch's model and its optimiser, in one precision."""
+
+    def __init__(self, twin: Twin, dtype: str, device: str, disturb: Disturb = np.asarray):
+        self.twin, self.dtype, self.device, self.disturb = twin, dtype, device, disturb
+        self.model = twin.torch_copy(dtype, device)
+        learning = twin.learning
+        self.optimizer = learning.torch_optimizer(self.model)
+        self.scheduler = learning.torch_scheduler(self.optimizer) if learning.torch_scheduler else None
+        self.merged = merged(twin)
+
+    def load(self, state: State, below: str = "") -> None:
+        """Puts weights, buffers and the optimiser's slots in place; `below`: those of one submodule alone."""
+        given = {key: array for key, array in state.tensors.items() if key.startswith(below)}
+        floating = {key: np.issubdtype(array.dtype, np.floating) for key, array in given.items()}
+        tensors = {k: self.tensor(a) if floating[k] else torch.as_tensor(a) for k, a in given.items()}
+        self.model.load_state_dict(tensors, strict=not below)
+        for name, parameter in self.model.named_parameters():
+            if slots := state.slots.get(name):
+                self.optimizer.state[parameter] = {slot: self._slot(slot, a) for slot, a in slots.items()}
+
+    def _slot(self, name: str, array: np.ndarray) -> torch.Tensor:
+        if name == "step":
+            return torch.tensor(array)
+        return to_torch(array.astype(self.dtype)).to(self.device)
+
+    def state(self) -> State:
+        """The reverse of `load`."""
+        tensors = {key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()}
+        slots = {
+            name: {slot: to_numpy(torch.as_tensor(v)) for slot, v in self.optimizer.state[p].items() if v is not None}
+            for name, p in self.model.named_parameters()
+            if self.optimizer.state[p]
+        }
+        return State(tensors, slots)
+
+    def tensors(self) -> Record:
+        """Parameters and buffers under the names of the twin's map."""
+        return self.compared({key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()})
+
+    def compared(self, arrays: Record, mean: bool = False) -> Record:
+        """Of arrays by key, what Flax has too; the sum of those that it keeps as one (of gradients, the mean)."""
+        return {
+            name: sum(arrays[key] for key in keys) / (len(keys) if mean else 1) if len(keys) > 1 else arrays[keys[0]]
+            for name, keys in self.merged.items()
+            if all(key in arrays for key in keys)
+        }
+
+    def tensor(self, array: np.ndarray) -> torch.Tensor:
+        return to_torch(self.disturb(array.astype(self.dtype))).to(self.device)
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """In PyTorch's layout; floating-point ones disturbed, and ready to receive a gradient."""
+        return tuple(self._input(x, axes) for x, axes in zip(batch.inputs, self.twin.input_axes, strict=True))
+
+    def _input(self, array: np.ndarray, axes: Axes) -> torch.Tensor:
+        array = np.array(transposed(array, axes), order="C")
+        if np.issubdtype(array.dtype, np.floating):
+            return self.tensor(array).requires_grad_()
+        return torch.tensor(array, device=self.device)
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch) -> Record:
+        """The outputs in evaluation mode, and the buffers, which it must leave alone."""
+        self.model.eval()
+        inputs = self.inputs(batch)
+        before = [x.clone() for x in inputs]
+        output = dict(named_leaves(self.model(*inputs), "output"))
+        if not all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True)):
+            raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
+        record = {f"evaluation/{name}": to_numpy(tensor) for name, tensor in output.items()}
+        return record | {f"evaluation/{name}": array for name, array in self.buffers().items()}
+
+    def buffers(self) -> Record:
+        trained = {name for name, _ in parameters(self.model)}
+        return {name: array for name, array in self.tensors().items() if name.split(" + ")[0] not in trained}
+
+    def step(self, batch: Batch, number: int) -> Record:
+        """One update, with everything in between."""
+        before = {name: to_numpy(p) for name, p in parameters(self.model)}
+        inputs, outputs, loss = self.differentiate(batch)
+        record = {f"{phase(number, 'forward')}/{name}": to_numpy(t) for name, t in named_leaves(outputs, "output")}
+        record[f"{phase(number, 'forward')}/loss"] = to_numpy(loss)
+        gradients = {name: gradient(p) for name, p in parameters(self.model)}
+        found = self.compared(gradients, mean=True)
+        record |= {f"{phase(number, 'gradients')}/{name}": array for name, array in found.items()}
+        for name, x in zip(input_names(len(inputs)), inputs, strict=True):
+            if x.requires_grad:
+                record[f"{phase(number, 'gradients')}/{name}"] = gradient(x)
+        self.twin.learning.prepare(self.model)
+        self.optimizer.step()
+        if self.scheduler:
+            self.scheduler.step()
+        record |= {f"{phase(number, 'buffers')}/{name}": array for name, array in self.buffers().items()}
+        updates = {name: to_numpy(p) - before[name] for name, p in parameters(self.model)}
+        record |= {f"{phase(number, 'update')}/{name}": array for name, array in self.compared(updates).items()}
+        return record | self._slots(phase(number, "optimizer"))
+
+    def differentiate(self, batch: Batch) -> tuple[tuple[torch.Tensor, ...], Any, torch.Tensor]:
+        """Inputs, outputs and loss in training mode; the gradients are in their places."""
+        self.model.train()
+        self.optimizer.zero_grad()
+        inputs = self.inputs(batch)
+        with ImposedOnTorch(self.twin.torch_draws(batch)):
+            outputs = self.model(*(x * 1 if x.requires_grad else x for x in inputs))
+        loss = self.twin.learning.torch_loss(outputs, self.targets(batch), self.model)
+        loss.backward()
+        return inputs, outputs, loss
+
+    def targets(self, batch: Batch) -> Any:
+        if isinstance(batch.targets, np.ndarray):
+            return self._target(batch.targets, self.twin.output_axes[0])
+        return [self._target(y, axes) for y, axes in zip(batch.targets, self.twin.output_axes, strict=True)]
+
+    def _target(self, array: np.ndarray, axes: Axes) -> torch.Tensor:
+        if not np.issubdtype(array.dtype, np.floating):
+            return torch.tensor(array, device=self.device)
+        array = np.array(transposed(array, axes), order="C") if array.ndim == len(axes) else array
+        return to_torch(array.astype(self.dtype)).to(self.device)
+
+    def _slots(self, where: str) -> Record:
+        """`momentum_buffer:conv.weight`, for every slot of every parameter that the optimiser has touched."""
+        slots: dict[str, Record] = {}
+        for name, parameter in parameters(self.model):
+            for slot, value in self.optimizer.state[parameter].items():
+                if value is not None:
+                    slots.setdefault(slot, {})[name] = to_numpy(torch.as_tensor(value))
+        return {
+            f"{where}/{slot}:{name}": array
+            for slot, arrays in slots.items()
+            for name, array in self.compared(arrays, mean=slot == "step").items()
+        }
 
 
-def _differentiate(
-    twin: Twin, model: torch.nn.Module, optimizer: torch.optim.Optimizer, inputs: torch.Tensor, step: Step
-) -> tuple[torch.Tensor, torch.Tensor]:
-    targets = torch.as_tensor(step.targets, device=inputs.device)
-    if targets.is_floating_point():
-        targets = images_first(targets.to(inputs.dtype), twin.images_out)
-    optimizer.zero_grad()
-    with ImposedOnTorch(step.draws):
-        output = model(inputs)
-    loss = twin.torch_loss(output, targets, model)
-    loss.backward()
-    return output, loss
+def merged(twin: Twin) -> dict[str, tuple[str, ...]]:
+    """{name in reports: the tensors of PyTorch that it stands for}."""
+    return {leaf.name: (leaf.key, *leaf.merged) for leaf in twin.leaves}
 
 
-def images_first(tensor: torch.Tensor, images: bool) -> torch.Tensor:
-    """(batch, height, width, channels) -> (batch, channels, height, width), contiguous."""
-    return tensor.permute(0, 3, 1, 2).contiguous() if images else tensor
+def rounded(state: State) -> State:
+    """To values that float32 holds exactly, so that both precisions can start from them."""
+    slots = {name: {k: _rounded(a) for k, a in slots.items()} for name, slots in state.slots.items()}
+    return State({key: _rounded(a) for key, a in state.tensors.items()}, slots)
+
+
+def _rounded(array: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    array = array.astype(np.float32)
+    return np.where(np.abs(array) < 1e-37, np.float32(0), array)  # XLA flushes smaller ones to 0
 
 
 def parameters(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
@@ -74,24 +208,21 @@ def parameters(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
     return list(model.named_parameters(remove_duplicate=False))
 
 
-def buffers(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
-    return list(model.named_buffers(remove_duplicate=False))
-
-
 def gradient(tensor: torch.Tensor) -> np.ndarray:
     """Zeros where PyTorch keeps None: JAX knows no such difference."""
     return to_numpy(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
 
 
-def optimizer_state(phase: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Record:
-    """`exp_avg:net.0.weight`, for every slot of every parameter that the optimiser has touched."""
-    return {
-        f"{phase}/{slot}:{name}": to_numpy(torch.as_tensor(value))
-        for name, parameter in parameters(model)
-        for slot, value in optimizer.state[parameter].items()
-        if value is not None
-    }
-
-
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy().copy()
+    """A copy; numpy knows bfloat16 by JAX's type for it."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.float().numpy().astype("bfloat16")
+    return tensor.numpy().copy()
+
+
+def to_torch(array: np.ndarray) -> torch.Tensor:
+    """The reverse."""
+    if array.dtype.name == "bfloat16":
+        return torch.as_tensor(array.astype(np.float32)).bfloat16()
+    return torch.as_tensor(array)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from d2l_jax.case import Case
+from d2l_jax.errors import InputError
 from parity import reference
 from parity.reference import losses
 
@@ -16,21 +17,21 @@ from parity.reference import losses
 def torch_model(case: Case, probe: bool = False) -> nn.Module:
     """The twin with the book's arguments, freshly initialised; `probe`: with those of the parity check."""
     args = case.args | case.probe if probe else case.args
-    return _namesake(case.model, reference)(**args)
+    return namesake(case.model, reference)(**args)
 
 
 def torch_loss(case: Case) -> Callable[[Tensor, Tensor, nn.Module], Tensor]:
     """(outputs, targets, model) -> the loss with the Case's penalty; labels are int64."""
-    loss = _namesake(case.loss, losses)
+    loss = namesake(case.loss, losses)
     if case.penalty is None:
         return lambda outputs, targets, model: loss(outputs, targets)
-    penalty = _namesake(case.penalty, losses)
+    penalty = namesake(case.penalty, losses)
     return lambda outputs, targets, model: loss(outputs, targets) + penalty(dict(model.named_parameters()))
 
 
 def torch_optimizer(case: Case, model: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of `torch.optim`; `groups` become parameter groups, the first that fits a name wins."""
-    make = _namesake(case.optimizer, torch.optim)
+    make = namesake(case.optimizer, torch.optim)
     groups = make.keywords.pop("groups", None) or {}
     sorted_in: dict[str, list[nn.Parameter]] = {ending: [] for ending in (*groups, "")}
     for name, parameter in model.named_parameters():
@@ -38,8 +39,14 @@ def torch_optimizer(case: Case, model: nn.Module) -> torch.optim.Optimizer:
     return make([{"params": p, **groups.get(ending, {})} for ending, p in sorted_in.items() if p])
 
 
-def _namesake(function: Callable, module: ModuleType) -> Any:
-    """What is called like `function` in `module`, with the same arguments bound to it."""
+def namesake(function: Callable, module: ModuleType) -> Any:
+    """What is called like `function` in `module`, with the same arguments bound to it.
+
+    Raises InputError where nothing is.
+    """
     if isinstance(function, partial):
-        return partial(_namesake(function.func, module), *function.args, **function.keywords)
-    return getattr(module, function.__name__)
+        return partial(namesake(function.func, module), *function.args, **function.keywords)
+    name = getattr(function, "__name__", str(function))
+    if not hasattr(module, name):
+        raise InputError(f"{name} has no namesake in {module.__name__}; a pair, (Flax's, PyTorch's), is right then")
+    return getattr(module, name)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from parity.check import Result
+from parity.result import Result
 from parity.compare import compare_precision, compare_semantics, errors_of, noise_of
 
 T = np.random.default_rng(0).normal(size=(5, 7))

@@ -190,7 +190,6 @@ MOBILE: tuple[Case, ...] = (
         "MobileNetV1",
         models.MobileNetV1,
         probe=SMALL | {"width_mult": 0.25},
-        probe_lr=1e-5,
         optimizer=partial(optim.SGD, lr=0.05, momentum=0.9),
     ),
     Classifier96(
@@ -200,7 +199,6 @@ MOBILE: tuple[Case, ...] = (
         models.MobileNetV2,
         args={"num_classes": 10, "in_channels": 1},
         probe=SMALL | {"width_mult": 0.5},
-        probe_lr=1e-5,
         optimizer=partial(optim.SGD, lr=0.05, momentum=0.9),
     ),
 )

@@ -59,7 +59,7 @@ def _observing_biased(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
         axes = [axis for axis in range(x.ndim) if axis != 1]
         with torch.no_grad():
             gained = m.momentum * (x.var(axes, unbiased=True) - x.var(axes, unbiased=False))
-            before.sub_(gained.to(before.dtype))
+            m.running_var = before - gained.to(before.dtype)  # in place, the backward pass would refuse
     return y
 
 

@@ -1,0 +1,58 @@
+"""Axis orders: PyTorch has the channels of an image behind the batch, Flax has them last."""
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+Axes = tuple[int, ...]
+
+
+def channels_first(rank: int) -> Axes:
+    """(batch, *size, channels) -> (batch, channels, *size)."""
+    return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else tuple(range(rank))
+
+
+def inverse(axes: Axes) -> Axes:
+    return tuple(int(axis) for axis in np.argsort(axes))
+
+
+def fitting(flax: Shape, torch: Shape) -> Iterator[Axes]:
+    """Every order of Flax's axes that gives PyTorch's shape, the likelier first: images, then no change."""
+    if sorted(flax) != sorted(torch):
+        return
+    rank = len(flax)
+    likely = [channels_first(rank), tuple(range(rank))] if rank > 3 else [tuple(range(rank)), channels_first(rank)]
+    for axes in dict.fromkeys([*likely, *permutations(range(rank))] if rank < 6 else likely):
+        if tuple(flax[axis] for axis in axes) == tuple(torch):
+            yield axes
+
+
+def between(flax: Shape, torch: Shape) -> Axes:
+    """The likeliest of them; no change where none fits, so that the comparison shows both shapes."""
+    return next(fitting(flax, torch), tuple(range(len(flax))))
+
+
+def transposed(array: Any, axes: Axes) -> Any:
+    """A numpy or JAX array with its axes in that order."""
+    return array if axes == tuple(range(len(axes))) else array.transpose(axes)
+
+
+def named_leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every array of nested tuples, lists, dicts and records of results: ("output.0", array)."""
+    if tree is None:
+        return
+    if hasattr(tree, "shape"):
+        yield name, tree
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from named_leaves(value, f"{name}.{key}")
+    elif isinstance(tree, tuple | list):
+        fields = getattr(tree, "_fields", range(len(tree)))
+        for key, value in zip(fields, tree, strict=True):
+            yield from named_leaves(value, f"{name}.{key}")
+    elif hasattr(tree, "__dataclass_fields__"):
+        for key in tree.__dataclass_fields__:
+            yield from named_leaves(getattr(tree, key), f"{name}.{key}")

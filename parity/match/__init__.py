@@ -1,0 +1,10 @@
+"""The weight map between any PyTorch module and a Flax model that was never written to match it.
+
+Found by values: PyTorch runs once with random weights, and Flax runs on the same inputs; a layer of Flax's is the
+partner of the layer of PyTorch's that saw the same input. What PyTorch's layer gave is then handed on, so that a
+layer that computes something else does not hide those behind it.
+"""
+
+from parity.match.maps import load_map as load_map
+from parity.match.maps import save_map as save_map
+from parity.match.search import match as match

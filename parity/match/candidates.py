@@ -1,0 +1,71 @@
+"""Layers of PyTorch's that might be the partner of one of Flax's."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Shaped
+
+from parity.calls import Path
+from parity.match.arrangement import Arrangement, arrangement
+from parity.match.fitting import Fit
+from parity.match.torch_layers import Layer, Seen
+from parity.weights import Leaf
+
+Array = Shaped[np.ndarray, "..."]
+
+
+@dataclass
+class Candidate:
+    """found: the arrangement of the inputs, where they are the same."""
+
+    fit: Fit
+    call: Seen | None
+    found: Arrangement | None
+
+    @property
+    def gap(self) -> float:
+        return self.found.gap if self.found else np.inf
+
+
+def nearest(fits: Fit, x: Array) -> Candidate:
+    best = Candidate(fits, None, None)
+    for seen in fits.layer.calls:
+        found = arrangement(x, seen.inputs[0]) if seen.inputs else None
+        if found and found.gap < best.gap:
+            best = Candidate(fits, seen, found)
+    return best
+
+
+def available(layer: Layer, taken: dict[Layer, Path]) -> bool:
+    """An attention is matched whole, or its projections are, or the one that makes three of them."""
+    if layer in taken or layer.whole in taken:
+        return False
+    others = [other for other in taken if other.whole and other.whole in (layer, layer.whole)]
+    return not any(_overlap(mine, theirs) for mine in _places(layer) for other in others for theirs in _places(other))
+
+
+def _places(layer: Layer) -> list[tuple[str, tuple[int, int] | None]]:
+    return [(key, layer.rows.get(name)) for name, key in layer.tensors.items()]
+
+
+def _overlap(left: tuple[str, tuple[int, int] | None], right: tuple[str, tuple[int, int] | None]) -> bool:
+    return left[0] == right[0] and (left[1] is None or right[1] is None or left[1] == right[1])
+
+
+def same_call(layer: Layer, x: Array, number: int) -> tuple[Arrangement | None, Seen | None]:
+    """The call of a shared layer that saw this input, or else the one with this number."""
+    for seen in layer.calls:
+        if seen.inputs and (found := arrangement(x, seen.inputs[0])):
+            return found, seen
+    if number >= len(layer.calls) or not layer.calls[number].inputs:
+        return None, None
+    return arrangement(x, layer.calls[number].inputs[0], loose=True), layer.calls[number]
+
+
+def split(leaf: Leaf, found: Arrangement | None) -> Leaf:
+    """A dense kernel whose rows are in the order of a flatten that differs from PyTorch's."""
+    if not (found and found.split and len(leaf.shape) == 2 and leaf.axes == (1, 0)):
+        return leaf
+    # found.split is Flax's; PyTorch's columns run through it in the order found.order.
+    axes = (len(found.split), *found.order)
+    return replace(leaf, split=(*found.split, leaf.split[-1]), axes=axes)

@@ -1,0 +1,76 @@
+"""One tensor of PyTorch's and one variable of Flax's: every way in which the one may be the other, the usual first."""
+
+import itertools
+import math
+from typing import Any
+
+import torch
+
+from parity.match.flax_layers import Own
+from parity.weights import Leaf, output_first
+
+Shape = tuple[int, ...]
+TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)
+ORDERED = (torch.nn.Embedding, torch.nn.EmbeddingBag, torch.nn.LayerNorm)  # the same axes, if square too
+AFFINE = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
+
+def ways(key: str, shape: Shape, own: Own, module: Any, flax_module: Any = None, **options: Any) -> list[Leaf]:
+    """Leaves for PyTorch's tensor `key` of this shape (or these rows of it) and the variable `own`.
+
+    module:      PyTorch's, which says what the axes mean
+    flax_module: Flax's, if it is known
+    """
+
+    def leaf(split: Shape, axes: Shape, flip: Shape = ()) -> Leaf:
+        return Leaf(key, own.path, own.trained, own.dtype, own.shape, split, axes, shape, flip, **options)
+
+    if own.local[-1] == "kernel" and len(shape) > 1:
+        if isinstance(module, TRANSPOSED):
+            return [leaf(*order) for order in _transposed(shape, own.shape, flax_module)]
+        if isinstance(module, AFFINE):
+            return [leaf(*order) for order in _affine(shape, own.shape)]
+    found = [leaf(*order) for order in _orders(shape, own.shape)]
+    return found[:1] if isinstance(module, ORDERED) else found
+
+
+def _transposed(shape: Shape, stored: Shape, flax_module: Any) -> list[tuple]:
+    """Flax turns the kernel round itself where `transpose_kernel` is set, and exchanges its channels."""
+    rank = len(stored)
+    if len(shape) != rank:
+        return []
+    flipped = (stored, (rank - 2, rank - 1, *range(rank - 2)), tuple(range(rank - 2)))
+    stock = (stored, output_first(rank), ())
+    orders = [stock] if getattr(flax_module, "transpose_kernel", False) else [flipped]
+    return [order for order in orders if tuple(stored[axis] for axis in order[1]) == shape]
+
+
+def _affine(shape: Shape, stored: Shape) -> list[tuple]:
+    """(*window, in, out), or a dense kernel with any number of input and output axes."""
+    if len(shape) == len(stored) and _taken(stored, output_first(len(stored))) == shape:
+        return [(stored, output_first(len(stored)))]
+    outputs, inputs = shape[0], math.prod(shape[1:])
+    if math.prod(shape[2:]) > 1:
+        return []  # a window cannot be a dense layer
+    for cut in range(len(stored) + 1):
+        if math.prod(stored[:cut]) == inputs and math.prod(stored[cut:]) == outputs:
+            return [(stored, (*range(cut, len(stored)), *range(cut)))]
+    return []
+
+
+def _orders(shape: Shape, stored: Shape) -> list[tuple]:
+    """The same numbers, axes of size 1 aside: in the same order, channels first, or in any."""
+    if math.prod(shape) != math.prod(stored):
+        return []
+    split = tuple(n for n in stored if n != 1)
+    target = tuple(n for n in shape if n != 1)
+    rank = len(split)
+    if len(target) <= 1 or rank <= 1:  # a bias with an axis for the heads
+        return [(split, tuple(range(rank)))] if len(target) <= 1 else []
+    usual = [tuple(range(rank)), output_first(rank), (rank - 1, *range(rank - 1))]
+    every = [*usual, *itertools.permutations(range(rank))] if rank <= 5 else usual
+    return [(split, axes) for axes in dict.fromkeys(every) if _taken(split, axes) == target]
+
+
+def _taken(shape: Shape, axes: Shape) -> Shape:
+    return tuple(shape[axis] for axis in axes)

@@ -1,0 +1,176 @@
+"""Tensors that no call paired: layers that were not called, weights that a model uses without a layer, shared ones."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from d2l_jax.errors import InputError
+from parity.match.fitting import alike, counter, fit
+from parity.match.flax_layers import FlaxLayer, Own, Variables
+from parity.match.kernels import ways
+from parity.match.torch_layers import Layer, Recorded
+from parity.weights import Leaf
+
+Path = tuple[str | int, ...]
+
+
+class Books:
+    """Which rows of PyTorch's tensors and which of Flax's variables have a counterpart."""
+
+    def __init__(self, recorded: Recorded, variables: Variables, leaves: list[Leaf]):
+        self.recorded, self.variables, self.leaves = recorded, variables, []
+        self.rows = {key: np.zeros(array.shape[:1] or 1, bool) for key, array in recorded.arrays.items()}
+        for leaf in leaves:
+            self.add(leaf)
+
+    def add(self, leaf: Leaf) -> None:
+        self.leaves.append(leaf)
+        for key in (leaf.key, *leaf.merged):
+            self.rows[key][slice(*leaf.rows) if leaf.rows else slice(None)] = True
+
+    def unpaired(self) -> list[str]:
+        """Of which no row has a counterpart, counters aside; a shared tensor has one if any of its keys has."""
+        return [
+            key
+            for key, rows in self.rows.items()
+            if not any(self.rows[alias].any() for alias in self.recorded.aliases[key]) and not self.optional(key)
+        ]
+
+    def optional(self, key: str) -> bool:
+        return counter(self.recorded.arrays[key])
+
+    def own(self) -> list[Own]:
+        done = {leaf.path for leaf in self.leaves}
+        return [own for path, own in self.variables.all.items() if path not in done]
+
+    def problems(self) -> Iterator[str]:
+        for key, rows in self.rows.items():
+            if self.optional(key) or rows.all():
+                continue
+            shape = self.recorded.arrays[key].shape
+            some = f" rows {', '.join(map(str, _runs(~rows)))}" if rows.any() else ""
+            yield f"only in PyTorch: {key} {shape}{some}"
+        for own in self.own():
+            yield f"only in Flax: {'.'.join(map(str, own.path))} {own.shape}"
+
+
+def _runs(rows: np.ndarray) -> list[str]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(int)))
+    return [f"{first} to {end - 1}" for first, end in zip(edges[::2], edges[1::2])]
+
+
+def completed(
+    recorded: Recorded, variables: Variables, leaves: list[Leaf], layers: dict[Path, FlaxLayer], variant: int = 0
+) -> Books:
+    """The books with what is left paired by kind, shape, name and order; `variant`: another of the possible ways."""
+    books = Books(recorded, variables, _renamed_twins(recorded, leaves))
+    variant = _whole_layers(books, layers, variant)
+    _single_tensors(books, layers, variant)
+    for leaf in list(books.leaves):  # the further names of shared tensors
+        for key in recorded.aliases[leaf.key]:
+            rows = books.rows[key][slice(*leaf.rows) if leaf.rows else slice(None)]
+            if not rows.any():
+                merged = tuple(_alias(recorded, other, key) for other in leaf.merged)
+                books.add(_renamed(leaf, key, merged))
+    return books
+
+
+def _renamed_twins(recorded: Recorded, leaves: list[Leaf]) -> list[Leaf]:
+    """Two variables for one shared tensor get one of its names each, as long as there are any."""
+    taken: dict[tuple, Path] = {}
+    found = []
+    for leaf in leaves:
+        names = [key for key in recorded.aliases[leaf.key] if taken.get((key, leaf.rows), leaf.path) == leaf.path]
+        if names and leaf.key not in names:
+            leaf = _renamed(leaf, names[0], tuple(_alias(recorded, other, names[0]) for other in leaf.merged))
+        taken[leaf.key, leaf.rows] = leaf.path
+        found.append(leaf)
+    return found
+
+
+def _alias(recorded: Recorded, other: str, key: str) -> str:
+    return max(recorded.aliases[other], key=lambda name: alike(name, key))
+
+
+def _renamed(leaf: Leaf, key: str, merged: tuple[str, ...]) -> Leaf:
+    return replace(leaf, key=key, merged=merged)
+
+
+def _whole_layers(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> int:
+    """Layers that were not called, such as auxiliary heads, or that found no partner; what is left of `variant`."""
+    free = set(books.unpaired())
+    alone = [layer for layer in books.recorded.layers if layer.whole is None]
+    for flax in _groups(books, layers):
+        fits = [fit(layer, books.recorded.arrays, flax) for layer in alone if set(layer.tensors.values()) & free]
+        fits = [found for found in fits if found and not found.missing]
+        fits = [f for f in fits if all(key in free or books.optional(key) for key in f.layer.tensors.values())]
+        if not fits:
+            continue
+        # A tie goes to the first.
+        best = max(fits, key=lambda found: alike(found.layer.name, ".".join(map(str, flax.path))))
+        variant, taken = divmod(variant, len(best.alternatives))
+        for leaf in best.alternatives[taken]:
+            books.add(leaf)
+        free -= set(best.layer.tensors.values())
+    return variant
+
+
+def _groups(books: Books, layers: dict[Path, FlaxLayer]) -> Iterator[FlaxLayer]:
+    left = books.own()
+    by_owner: dict[tuple, list[Own]] = {}
+    for own in left:
+        by_owner.setdefault((own.path[:-1], own.trained or None), []).append(own)
+    merged: dict[Path, list[Own]] = {}
+    for (path, trained), owns in by_owner.items():
+        place = path if trained or path[:1] != ("batch_stats",) else path[1:]
+        merged.setdefault(place, []).extend(owns)
+    for path, owns in merged.items():
+        called = layers.get(path)
+        kind = called.kind if called else books.variables.owners.get(owns[0].path, object)
+        if called is None or not called.whole:
+            yield FlaxLayer(path, kind, called.module if called else None, tuple(owns), False)
+
+
+def _single_tensors(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> None:
+    """By shape; among several, the likeliest name and then the order; `variant` counts through the others."""
+    modules = {key: layer for layer in books.recorded.layers if layer.whole is None for key in layer.tensors.values()}
+    for own in books.own():
+        flax = layers.get(own.path[:-1])
+        found = [
+            (key, leaf) for key in books.unpaired() for leaf in _ways(key, modules.get(key), own, flax, books.recorded)
+        ]
+        if not found:
+            continue
+        names = {key: _name_score(key, own) for key, _ in found}
+        found.sort(key=lambda item: -names[item[0]])
+        variant, taken = divmod(variant, len(found))
+        books.add(found[taken][1])
+
+
+def _ways(key: str, layer: Layer | None, own: Own, flax: FlaxLayer | None, recorded: Recorded) -> list[Leaf]:
+    module: Any = layer.module if layer else None
+    if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention):
+        return []
+    shape = recorded.arrays[key].shape
+    return list(itertools.islice(ways(key, shape, own, module, flax.module if flax else None), 4))
+
+
+def _name_score(key: str, own: Own) -> float:
+    """The last names count most."""
+    return 2 * alike(key.split(".")[-1], own.path[-1]) + alike(key, ".".join(map(str, own.path)))
+
+
+def check(books: Books, recorded: Recorded, error: Exception | None, notes: list[str]) -> list[Leaf]:
+    """The leaves in PyTorch's order. Raises InputError if anything has no counterpart, and lists all of it."""
+    problems = list(books.problems())
+    if problems:
+        listed = "; ".join([*problems, *notes])
+        raise InputError(f"the two models do not hold the same tensors: {listed}")
+    if error is not None:
+        raise InputError(f"Flax's model does not run on these inputs: {error}") from error
+    order = {key: number for number, key in enumerate(recorded.arrays)}
+    return sorted(books.leaves, key=lambda leaf: (order[leaf.key], leaf.rows or (0, 0)))

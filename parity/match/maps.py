@@ -1,0 +1,71 @@
+"""Weight maps as files."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from d2l_jax.errors import InputError
+from d2l_jax.write import write_json
+from parity.weights import Leaf
+
+FORMAT = "parity weight map 1"
+FIELDS = {field.name for field in dataclasses.fields(Leaf)}
+
+
+def save_map(leaves: list[Leaf], path: str | Path) -> None:
+    """Writes the map as JSON. Raises InputError where `path` cannot be written."""
+    entries = [dataclasses.asdict(leaf) | {"dtype": jnp.dtype(leaf.dtype).name} for leaf in leaves]
+    write_json(Path(path), {"format": FORMAT, "leaves": entries})
+
+
+def load_map(path: str | Path) -> list[Leaf]:
+    """The exact inverse of `save_map`. Raises InputError if the file cannot be read or is no such map."""
+    try:
+        content = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:  # no JSON, or no text at all
+        raise InputError(f"{path} is no weight map: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("leaves"), list):
+        raise InputError(f"{path} is no weight map: it should hold the format {FORMAT!r} and a list of leaves")
+    return [_leaf(path, number, entry) for number, entry in enumerate(content["leaves"])]
+
+
+def _leaf(path: str | Path, number: int, entry: Any) -> Leaf:
+    try:
+        if set(entry) != FIELDS:
+            raise ValueError(f"its fields should be {', '.join(sorted(FIELDS))}")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
+        }
+        values["dtype"] = jnp.dtype(values["dtype"])
+        leaf = Leaf(**values)
+        _check(leaf)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is no weight map: leaf {number}: {error}") from error
+    return leaf
+
+
+def _check(leaf: Leaf) -> None:
+    """Raises ValueError where the fields contradict each other."""
+    if not isinstance(leaf.key, str) or not isinstance(leaf.path, tuple) or not isinstance(leaf.trained, bool):
+        raise ValueError("key, path and trained should be a text, a list and true or false")
+    for name in ("stored", "split", "shape", "axes", "flip"):
+        if not all(type(n) is int and n >= 0 for n in getattr(leaf, name)):
+            raise ValueError(f"{name} should be a list of sizes")
+    if not _size(leaf.stored) == _size(leaf.split) == _size(leaf.shape):
+        raise ValueError(f"{leaf.stored}, {leaf.split} and {leaf.shape} should hold as many numbers")
+    if sorted(leaf.axes) != list(range(len(leaf.split))) or any(axis >= len(leaf.split) for axis in leaf.flip):
+        raise ValueError(f"axes {leaf.axes} and flip {leaf.flip} should be axes of {leaf.split}")
+    if leaf.rows and not (len(leaf.rows) == 2 and leaf.shape and leaf.rows[1] - leaf.rows[0] == leaf.shape[0]):
+        raise ValueError(f"rows {leaf.rows} should be as many as the shape {leaf.shape} has")
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    product = 1
+    for n in shape:
+        product *= n
+    return product

@@ -1,0 +1,244 @@
+"""One run of Flax's model in which each layer finds its partner."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from parity.calls import Path
+from parity.flax_model import FlaxModel
+from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
+from parity.match.candidates import Candidate, available, nearest, same_call, split
+from parity.match.fitting import Fit, alike, fit
+from parity.match.flax_layers import FlaxLayer, Variables
+from parity.match.handing import backward, corrected, handed, known, main_input
+from parity.match.recurrent import kind_of
+from parity.match.torch_layers import Layer, Recorded, arrays_of
+from parity.weights import Leaf, flatten, place, unflatten
+
+STEALS = 30  # runs that are given up for it
+
+
+class Stolen(Exception):
+    """A layer's true partner was given to another layer for want of a better one."""
+
+
+@dataclass(frozen=True)
+class Partner:
+    layer: Layer
+    leaves: list[Leaf]
+    guessed: bool
+
+
+@dataclass
+class Pass:
+    """`prefix` says which candidate to take where several saw the same input; later ones take the first.
+
+    choices:  (taken, how many there were) of each such place
+    guesses:  how many choices came before each layer whose input no layer of PyTorch's saw
+    """
+
+    model: FlaxModel
+    recorded: Recorded
+    variables: Variables
+    start: tuple[dict, dict]
+    prefix: tuple[int, ...]
+    excluded: set[tuple[Path, Layer]]
+    loaded: list[Leaf]
+    fits: dict[tuple[Path, Layer], Fit | None]
+    choices: list[tuple[int, int]] = field(default_factory=list)
+    guesses: list[int] = field(default_factory=list)
+    partners: dict[Path, Partner] = field(default_factory=dict)
+    layers: dict[Path, FlaxLayer] = field(default_factory=dict)
+    output: Any = None
+    error: Exception | None = None
+    _busy: bool = False
+    _met: int = 0
+    _counts: dict[Path, int] = field(default_factory=dict)
+
+    def run(self, inputs: tuple) -> "Pass":
+        """Raises Stolen if it should be run again, with another entry in `excluded`."""
+        self.params, self.buffers = self._trees(self.loaded)
+        given = tuple(jnp.asarray(x, jnp.float64) if np.issubdtype(x.dtype, np.floating) else x for x in inputs)
+        try:
+            self.output = self.model.apply(self.params, self.buffers, given, train=False, around=self._around)[0]
+        except Stolen:
+            raise
+        except Exception as error:  # the caller decides whether missing partners explain it
+            self.error = error
+        return self
+
+    def _trees(self, leaves: list[Leaf]) -> tuple[dict, dict]:
+        params, buffers = self.start
+        trained = [leaf for leaf in leaves if leaf.trained]
+        others = [leaf for leaf in leaves if not leaf.trained]
+        arrays = self.recorded.arrays
+        return place(trained, arrays, params, jnp.float64), place(others, arrays, buffers, jnp.float64)
+
+    def _around(self, path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+        if self._busy:
+            return call(*args, **kwargs)
+        if path == ():
+            self.variables.enter(module)
+        flax = self.variables.layer(path, module)
+        if not flax.own:
+            return self._hidden(path, module, call, args, kwargs)
+        self._met += 1
+        x = main_input(flax, args, kwargs)
+        if flax.holds and not flax.whole or x is None:
+            self.layers[path] = flax
+            return call(*args, **kwargs)
+        number = self._counts[path] = self._counts.get(path, -1) + 1
+        if path in self.partners:
+            partner = self.partners[path]
+            found, seen = same_call(partner.layer, x, number)
+        else:
+            chosen = self._choose(flax, x, kwargs)
+            if chosen is None and flax.whole and flax.holds:
+                return call(*args, **kwargs)  # its parts may have partners
+            self.layers[path] = flax
+            if chosen is None:
+                return call(*args, **kwargs)
+            candidate, guessed = chosen
+            leaves, output = self._settled(candidate, flax, args, kwargs)
+            partner = self.partners[path] = Partner(candidate.fit.layer, leaves, guessed)
+            if output is not None:
+                return output
+            found, seen = candidate.found, candidate.call
+        if seen is None or not known(partner.layer, flax):
+            return self._computed(flax, partner.leaves, args, kwargs)
+        return handed(partner.layer, seen, found, flax, x, kwargs)
+
+    def _hidden(self, path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+        """A module whose layers might be called within a scan, where nothing is seen: then it is one layer."""
+        before = self._met
+        output = call(*args, **kwargs)
+        if self._met > before or not any(kind_of(layer.module) for layer in self.recorded.layers):
+            return output
+        flax = self.variables.layer(path, module, deep=True)
+        x = main_input(flax, args, kwargs) if flax.own else None
+        if x is None:
+            return output
+        self._met += 1
+        if path in self.partners:
+            return self._computed(flax, self.partners[path].leaves, args, kwargs)
+        chosen = self._choose(flax, x, kwargs)
+        self.layers[path] = flax
+        if chosen is None:
+            return output
+        candidate, guessed = chosen
+        leaves, computed = self._settled(candidate, flax, args, kwargs)
+        self.partners[path] = Partner(candidate.fit.layer, leaves, guessed)
+        return output if computed is None else computed
+
+    def _choose(self, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> tuple[Candidate, bool] | None:
+        """The candidate, and whether it was guessed."""
+        fits = [found for layer in self.recorded.layers if (found := self._fit(layer, flax))]
+        taken = {partner.layer: path for path, partner in self.partners.items()}
+        candidates = [nearest(found, x) for found in fits]
+        open_ones = [c for c in candidates if available(c.fit.layer, taken)]
+        limit = max(2 * min((c.gap for c in open_ones), default=np.inf), EXACT)
+        same = [c for c in open_ones if c.gap <= min(limit, NEAR)]
+        complete = [c for c in same if not c.fit.missing]
+        if same:
+            return self._among(complete or same, flax, kwargs), False
+        shared = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in taken]
+        for candidate in shared:
+            path = taken[candidate.fit.layer]
+            if self.partners[path].guessed and len(self.excluded) < STEALS:
+                self.excluded.add((path, candidate.fit.layer))
+                raise Stolen
+        if shared:
+            return shared[0], False
+        free = [c for c in open_ones if not c.fit.missing]
+        if not free:
+            return None
+        self.guesses.append(len(self.choices))
+        return self._guess(free, x, backward(flax, kwargs)), True
+
+    def _fit(self, layer: Layer, flax: FlaxLayer) -> Fit | None:
+        if (flax.path, layer) in self.excluded:
+            return None
+        if (flax.path, layer) not in self.fits:
+            self.fits[flax.path, layer] = fit(layer, self.recorded.arrays, flax)
+        found = self.fits[flax.path, layer]
+        return found
+
+    def _among(self, same: list[Candidate], flax: FlaxLayer, kwargs: dict) -> Candidate:
+        """Of those that saw the same input: the prefix's, or the likeliest by kind, name and order."""
+        if len(same) == 1:
+            return same[0]
+        last = str(flax.path[-1]) if flax.path else ""
+        kind = flax.kind.__name__
+
+        def likely(candidate: Candidate) -> tuple:
+            layer = candidate.fit.layer
+            other = type(layer.module).__name__.rstrip("123d")
+            return (layer.backward != backward(flax, kwargs), other != kind, alike(last, layer.name.split(".")[-1]) < 1)
+
+        same = sorted(same, key=likely)
+        place = len(self.choices)
+        taken = self.prefix[place] if place < len(self.prefix) else 0
+        taken = min(taken, len(same) - 1)
+        self.choices.append((taken, len(same)))
+        return same[taken]
+
+    def _guess(self, free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
+        """No layer saw this input: the one with the most alike, or else the next in order."""
+        free = sorted(free, key=lambda c: c.fit.layer.backward != from_end)
+        if len(free) > 1:
+            alikeness = [
+                max((correlation(x, s.inputs[0]) for s in c.fit.layer.calls if s.inputs), default=0.0) for c in free
+            ]
+            best = int(np.argmax(alikeness))
+            if alikeness[best] > 0.5:
+                free = [free[best]]
+        chosen = free[0]
+        calls = [seen for seen in chosen.fit.layer.calls if seen.inputs]
+        found = [arrangement(x, seen.inputs[0], loose=True) for seen in calls[:1]]
+        return Candidate(chosen.fit, calls[0] if calls else None, found[0] if found else None)
+
+    def _settled(self, candidate: Candidate, flax: FlaxLayer, args: tuple, kwargs: dict) -> tuple[list[Leaf], Any]:
+        """The right one of the alternatives, and the output if it had to be computed to know."""
+        layer, found, alternatives = candidate.fit.layer, candidate.found, candidate.fit.alternatives
+        leaves = [split(leaf, found) for leaf in alternatives[0]]
+        if candidate.call is None or (len(alternatives) == 1 and known(layer, flax)):
+            return leaves, None
+        wanted = arrays_of(candidate.call.output)
+        first = None
+        for leaves in alternatives:
+            leaves = [split(leaf, found) for leaf in leaves]
+            output = self._computed(flax, leaves, args, kwargs)
+            got = arrays_of(output)
+            if got and wanted and (fits := arrangement(got[0], wanted[0])) and fits.gap < NEAR:
+                return leaves, output
+            first = first or (leaves, output)
+        assert first
+        return first[0], corrected(first[1], wanted, found)
+
+    def _computed(self, flax: FlaxLayer, leaves: list[Leaf], args: tuple, kwargs: dict) -> Any:
+        """What Flax's layer gives with PyTorch's weights."""
+        params, buffers = self._trees(leaves)
+        self._busy = True
+        try:
+            part = self.model.part(flax.module, flax.path, params, buffers, train=False)
+            return part.apply(part.params, part.buffers, args, kwargs)[0]
+        finally:
+            self._busy = False
+
+
+def in_float64(tree: dict) -> dict:
+    """With arrays in place of shapes, floats in float64."""
+
+    def value(leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return leaf
+        floating = jnp.issubdtype(leaf.dtype, jnp.inexact)
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            leaf = np.ones(leaf.shape, leaf.dtype)
+        return jnp.asarray(np.asarray(leaf, np.float64)) if floating else jnp.asarray(leaf)  # nothing to compile
+
+    return unflatten({path: value(leaf) for path, leaf in flatten(tree)})

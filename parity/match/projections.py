@@ -1,0 +1,84 @@
+"""PyTorch's attention as the dense layers that it is made of, with what flowed through each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass
+class Projection:
+    """names, rows: of its weight and bias in the attention; module: a dense layer of these sizes"""
+
+    name: str
+    names: dict[str, str]
+    module: torch.nn.Linear
+    inputs: list[np.ndarray]
+    rows: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@contextmanager
+def contexts(model: torch.nn.Module) -> Iterator[dict[int, list[np.ndarray]]]:
+    """{id of an attention: what its output projection is given at each call}, filled within."""
+    owners = {
+        id(module.out_proj.weight): id(module)
+        for module in model.modules()
+        if isinstance(module, torch.nn.MultiheadAttention)
+    }
+    found: dict[int, list[np.ndarray]] = {owner: [] for owner in owners.values()}
+    stock = torch.nn.functional.linear
+
+    def linear(x: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
+        if id(weight) in owners:
+            found[owners[id(weight)]].append(x.detach().clone().numpy())
+        return stock(x, weight, bias)
+
+    torch.nn.functional.linear = linear
+    try:
+        yield found
+    finally:
+        torch.nn.functional.linear = stock
+
+
+def projections(
+    module: torch.nn.MultiheadAttention, inputs: list[list[np.ndarray]], attended: list[np.ndarray]
+) -> list[Projection]:
+    """Query, key, value, all three at once where they are one matrix, and output.
+
+    inputs:   query, key and value of each call
+    attended: what the output projection was given, in rows that count the sequence first
+    """
+    width, whole = module.embed_dim, module.in_proj_weight is not None
+    found = []
+    for number, name in enumerate(("query", "key", "value")):
+        size = (width, (module.kdim, module.vdim)[number - 1]) if number else (width, width)
+        rows = (number * width, (number + 1) * width)
+        found.append(
+            Projection(
+                name,
+                {"weight": "in_proj_weight" if whole else f"{name[0]}_proj_weight", "bias": "in_proj_bias"},
+                _dense(size[1], size[0]),
+                [given[number] for given in inputs if len(given) > number],
+                {"weight": rows, "bias": rows} if whole else {"bias": rows},
+            )
+        )
+    if whole:
+        names = {"weight": "in_proj_weight", "bias": "in_proj_bias"}
+        found.append(Projection("in_proj", names, _dense(width, 3 * width), found[0].inputs))
+    names = {"weight": "out_proj.weight", "bias": "out_proj.bias"}
+    outputs = [_sequence_first(x, given[0], module.batch_first) for x, given in zip(attended, inputs)]
+    return [*found, Projection("out", names, _dense(width, width), outputs)]
+
+
+def _dense(inputs: int, outputs: int) -> torch.nn.Linear:
+    return torch.nn.Linear(inputs, outputs, device="meta")
+
+
+def _sequence_first(x: np.ndarray, query: np.ndarray, batch_first: bool) -> np.ndarray:
+    if query.ndim < 3:
+        return x.reshape(*query.shape[:-1], -1)
+    batch, length = query.shape[:2] if batch_first else query.shape[1::-1]
+    return x.reshape(length, batch, -1)

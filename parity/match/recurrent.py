@@ -1,0 +1,98 @@
+"""Recurrent layers: PyTorch's stack of them taken apart, and the variables of Flax's cells.
+
+PyTorch keeps the gates of a layer (LSTM: i, f, g, o; GRU: r, z, n) as rows of one matrix, and a bias for the input
+and one for the hidden state; Flax's cells keep one bias where the two are only added, and some have a dense layer
+for each gate.
+"""
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+GATES = {"LSTM": "ifgo", "GRU": "rzn", "RNN": ""}
+NAME = re.compile(r"(?:dense_)?([ih])([ifgorzn]?)_?")
+
+
+def by_depth(module: torch.nn.RNNBase, calls: list[tuple]) -> Iterator[tuple[str, bool, list[tuple]]]:
+    """(suffix of the names of its tensors, backward, [(input, (output, final states))]) of every direction.
+
+    Sequences are batch first there, whatever `module` says; packed ones are left out.
+    """
+    directions = 2 if module.bidirectional else 1
+    given = [_given(module, *call[:2]) for call in calls]
+    given = [call for call in given if call is not None]
+    for depth in range(module.num_layers):
+        outputs = []
+        for backward in range(directions):
+            suffix = f"_l{depth}{'_reverse' if backward else ''}"
+            row = depth * directions + backward
+            states = [tuple(state[row : row + 1] for state in hidden) for _, hidden in given]
+            runs = [
+                (x, _single(module, suffix, bool(backward), x, hidden))
+                for (x, _), hidden in zip(given, states, strict=True)
+            ]
+            outputs.append([output for _, (output, *_) in runs])
+            yield suffix, bool(backward), runs
+        joined = [torch.cat(both, -1) for both in zip(*outputs, strict=True)]
+        given = [(x, hidden) for x, (_, hidden) in zip(joined, given, strict=True)]
+
+
+def _given(module: torch.nn.RNNBase, args: tuple, kwargs: dict) -> tuple | None:
+    x, hidden = (*args, *kwargs.values(), None)[:2]
+    if not isinstance(x, torch.Tensor) or x.ndim != 3:
+        return None
+    x = x if module.batch_first else x.transpose(0, 1)
+    return x, () if hidden is None else tuple(hidden) if isinstance(hidden, tuple) else (hidden,)
+
+
+def _single(module: torch.nn.RNNBase, suffix: str, backward: bool, x: torch.Tensor, hidden: tuple) -> tuple:
+    """The output of one direction of one layer, in the order of `x`, and its final states."""
+    options = {"nonlinearity": module.nonlinearity} if isinstance(module, torch.nn.RNN) else {}
+    if getattr(module, "proj_size", 0):
+        options["proj_size"] = module.proj_size
+    kind = next(kind for kind in (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN) if isinstance(module, kind))
+    single = kind(x.shape[-1], module.hidden_size, bias=module.bias, batch_first=True, **options).double()
+    with torch.no_grad():
+        for name, parameter in single.named_parameters():
+            parameter.copy_(getattr(module, name.removesuffix("_l0") + suffix))
+        states = hidden[0] if len(hidden) == 1 else hidden or None
+        output, last = single(x.flip(1) if backward else x, states)
+    return output.flip(1) if backward else output, *(last if isinstance(last, tuple) else (last,))
+
+
+def kind_of(module: torch.nn.Module) -> str | None:
+    """LSTM, GRU or RNN, for layers and cells alike."""
+    kinds = {
+        "LSTM": (torch.nn.LSTM, torch.nn.LSTMCell),
+        "GRU": (torch.nn.GRU, torch.nn.GRUCell),
+        "RNN": (torch.nn.RNN, torch.nn.RNNCell),
+    }
+    return next((name for name, types in kinds.items() if isinstance(module, types)), None)
+
+
+def sources(
+    kind: str, hidden: int, names: list[tuple[str, str]]
+) -> list[tuple[tuple[str, ...], tuple[int, int] | None]] | None:
+    """For each variable (part of the cell, kernel or bias): names of PyTorch's tensors, whose sum it is, and rows.
+
+    None if `names` are not those of a cell of this kind.
+    """
+    parsed = [(NAME.fullmatch(part), variable) for part, variable in names]
+    if any(found is None or variable not in ("kernel", "bias") for found, variable in parsed):
+        return None
+    split = [(found[1], found[2], variable) for found, variable in parsed if found]
+    if any(gate not in GATES[kind] for _, gate, _ in split) or not {"i", "h"} <= {side for side, _, _ in split}:
+        return None
+    return [_source(kind, hidden, *item, split) for item in split]
+
+
+def _source(kind: str, hidden: int, side: str, gate: str, variable: str, split: list[tuple]) -> tuple:
+    row = GATES[kind].index(gate) if gate else 0
+    rows = (row * hidden, (row + 1) * hidden) if gate else None
+    if variable == "kernel":
+        return (f"weight_{side}h",), rows
+    alone = ("h" if side == "i" else "i", gate, "bias") not in split
+    # The GRU's candidate keeps its hidden bias apart, within the reset gate: no single bias can stand for both.
+    merged = alone and not (kind == "GRU" and gate in ("", "n"))
+    return (("bias_ih", "bias_hh") if merged else (f"bias_{side}h",)), rows

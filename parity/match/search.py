@@ -1,0 +1,110 @@
+"""The search for the map: run, and where the run shows that a choice was wrong, choose otherwise and run again."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from flax import nnx
+from jaxtyping import Shaped
+
+from parity.flax_model import FlaxModel
+from parity.match.arrangement import NEAR, arrangement
+from parity.match.flax_layers import Variables
+from parity.match.leftovers import Books, check, completed
+from parity.match.passing import Pass, Stolen, in_float64
+from parity.match.torch_layers import Recorded, arrays_of, record
+from parity.weights import Leaf
+
+RUNS = 60  # Flax's layers are not computed in them, only what is between
+VARIANTS = 24
+
+
+def match(
+    flax: FlaxModel,
+    torch_model: torch.nn.Module,
+    inputs: tuple[Shaped[np.ndarray, "..."], ...],
+    torch_inputs: tuple[torch.Tensor, ...],
+) -> list[Leaf]:
+    """One Leaf for each variable of Flax's that has a counterpart in PyTorch's state_dict, in PyTorch's order.
+
+    inputs, torch_inputs: the same values, images channels last and channels first
+
+    Neither model is changed; both run in float64 and evaluation mode. A layer with a mistake in it is matched too.
+    Raises InputError if a parameter or persistent buffer of PyTorch's or a variable of Flax's has no counterpart,
+    integer counters of PyTorch's aside, and lists all of them; or if a model does not run on these inputs.
+    """
+    recorded = record(torch_model, tuple(torch_inputs))
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        return _search(flax, recorded, tuple(np.asarray(x) for x in inputs))
+
+
+def _search(model: FlaxModel, recorded: Recorded, inputs: tuple) -> list[Leaf]:
+    variables = Variables(model, inputs)
+    start = in_float64(model.params), in_float64(model.buffers)
+    excluded, fits = set(), {}
+    prefix: tuple[int, ...] | None = ()
+    loaded: list[Leaf] = []
+    best: tuple[tuple, Pass, Books] | None = None
+    variant = 0
+    for _ in range(RUNS):
+        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits)
+        try:
+            run.run(inputs)
+        except Stolen:
+            continue
+        books = _books(run, recorded, variables, variant)
+        score = (run.error is not None, len(run.guesses), not _agrees(run.output, recorded.output))
+        if best is None or score < best[0]:
+            best = score, run, books
+        if not any(score):
+            break
+        if set(books.leaves) != set(loaded):  # weights that are used outside of layers count from now on
+            loaded = books.leaves
+            continue
+        if not run.guesses and run.error is None and variant < VARIANTS and _open(run, books):
+            variant += 1
+            loaded = _books(run, recorded, variables, variant).leaves
+            continue
+        prefix = _next(run.choices[: run.guesses[0]] if run.guesses else run.choices)
+        if prefix is None:
+            break
+    assert best, "a run without an end"
+    _, run, books = best
+    return check(books, recorded, run.error, _notes(run))
+
+
+def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int) -> Books:
+    leaves = {(leaf.key, leaf.rows, leaf.path): leaf for partner in run.partners.values() for leaf in partner.leaves}
+    return completed(recorded, variables, list(leaves.values()), run.layers, variant)
+
+
+def _open(run: Pass, books: Books) -> bool:
+    """Whether tensors were paired that no call decided about."""
+    return len({leaf.path for partner in run.partners.values() for leaf in partner.leaves}) < len(
+        {leaf.path for leaf in books.leaves}
+    )
+
+
+def _next(choices: list[tuple[int, int]]) -> tuple[int, ...] | None:
+    """The last choice that has another candidate takes it; those behind it start anew."""
+    for place in range(len(choices) - 1, -1, -1):
+        taken, count = choices[place]
+        if taken + 1 < count:
+            return (*(taken for taken, _ in choices[:place]), taken + 1)
+    return None
+
+
+def _agrees(flax: Any, torch_output: Any) -> bool:
+    ours, theirs = arrays_of(flax), arrays_of(torch_output)
+    if not ours or len(ours) != len(theirs):
+        return False
+    found = [arrangement(left, right) for left, right in zip(ours, theirs, strict=True)]
+    return all(item is not None and item.gap < NEAR for item in found)
+
+
+def _notes(run: Pass) -> list[str]:
+    cells = [getattr(layer.module, "cell", layer.module) for layer in run.layers.values()]
+    if any(isinstance(cell, nnx.GRUCell) for cell in cells):
+        return ["nnx.GRUCell has no bias of the hidden state within the reset gate (google/flax#5594)"]
+    return []

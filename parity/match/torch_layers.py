@@ -1,0 +1,228 @@
+"""PyTorch's layers: their tensors, with random values, and what flowed through them in one run."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Num
+
+from d2l_jax.errors import InputError
+from parity.calls import TorchCall, torch_calls
+from parity.match.projections import contexts, projections
+from parity.match.recurrent import by_depth
+
+Array = Num[np.ndarray, "..."]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One call in numpy: its array arguments, and its output with arrays in place of tensors."""
+
+    inputs: list[Array]
+    output: Any
+
+
+@dataclass(eq=False)
+class Layer:
+    """A module of PyTorch's that owns tensors, or one direction of one depth of a recurrent one.
+
+    tensors:  {local name: key in the state_dict}
+    rows:     {local name: rows of that tensor}, where not all of it belongs here
+    whole:    the attention that this is one projection of
+    backward: reads the sequence from its end
+    """
+
+    name: str
+    module: torch.nn.Module
+    tensors: dict[str, str]
+    calls: list[Seen] = field(default_factory=list)
+    backward: bool = False
+    rows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    whole: "Layer | None" = None
+
+    def shapes(self, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:
+        """By local name."""
+        found = {name: arrays[key].shape for name, key in self.tensors.items()}
+        return found | {name: (end - first, *found[name][1:]) for name, (first, end) in self.rows.items()}
+
+
+@dataclass
+class Recorded:
+    """layers: in the order of their first calls, those that were not called last
+    arrays:  the state_dict
+    aliases: {key: all keys of the same tensor}
+    output:  of the model, in numpy
+    """
+
+    layers: list[Layer]
+    arrays: dict[str, Array]
+    aliases: dict[str, tuple[str, ...]]
+    output: Any
+
+
+def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int = 0) -> Recorded:
+    """Runs a copy of `model` in float64 and evaluation mode, with random weights and statistics."""
+    try:
+        run = copy.deepcopy(model).cpu().double().eval()
+    except Exception as error:
+        raise InputError(f"PyTorch's model cannot be copied: {error}") from error
+    randomize(run, np.random.default_rng(seed))
+    given = [x.detach().cpu().double() if x.is_floating_point() else x.cpu() for x in inputs]
+    with torch.no_grad(), slow_attention(), contexts(run) as attended, torch_calls(run) as calls, kept(run, calls):
+        try:
+            output = run(*given)
+        except Exception as error:
+            raise InputError(f"PyTorch's model does not run on these inputs: {error}") from error
+    state = run.state_dict(keep_vars=True)
+    by_tensor: dict[int, list[str]] = {}
+    for key, tensor in state.items():
+        by_tensor.setdefault(id(tensor), []).append(key)
+    aliases = {key: tuple(by_tensor[id(tensor)]) for key, tensor in state.items()}
+    arrays = {key: tensor.detach().numpy() for key, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    layers = _layers(run, calls, aliases)
+    layers += [part for layer in layers for part in _projections(layer, arrays, attended)]
+    return Recorded(layers, arrays, aliases, to_numpy(output))
+
+
+def to_numpy(value: Any) -> Any:
+    """A tree with arrays in place of tensors."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().numpy()
+    if isinstance(value, dict):
+        return {key: to_numpy(v) for key, v in value.items()}
+    return [to_numpy(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def arrays_of(tree: Any) -> list[Array]:
+    """The arrays of a tree, in order."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, tuple | list):
+        return [array for item in tree for array in arrays_of(item)]
+    return [np.asarray(tree)] if hasattr(tree, "shape") and hasattr(tree, "dtype") else []
+
+
+@contextmanager
+def slow_attention() -> Iterator[None]:
+    """The fast path of transformers does not call its submodules."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def kept(model: torch.nn.Module, calls: list[TorchCall]) -> Iterator[None]:
+    """What `calls` holds is copied, so that operations in place do not change it later."""
+    stack: list[TorchCall] = []
+
+    def enter(module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
+        call = calls[-1]
+        call.args, call.kwargs = _copied(args), _copied(kwargs)
+        stack.append(call)
+
+    def leave(module: torch.nn.Module, args: tuple, output: Any) -> None:
+        stack.pop().output = _copied(output)
+
+    handles = [m.register_forward_pre_hook(enter, with_kwargs=True) for m in model.modules()]
+    handles += [m.register_forward_hook(leave) for m in model.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _copied(v) for key, v in value.items()}
+    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
+        return value
+    return tuple(map(_copied, value)) if isinstance(value, tuple | list) else value
+
+
+def randomize(model: torch.nn.Module, random: np.random.Generator) -> None:
+    """Weights that keep a signal's size; biases, scales and statistics away from 0 and 1."""
+    done: set[int] = set()
+    with torch.no_grad():
+        for module in model.modules():
+            statistics = [(n, b) for n, b in module.named_buffers(recurse=False) if n.startswith("running_")]
+            for name, tensor in [*module.named_parameters(recurse=False), *statistics]:
+                if id(tensor) not in done and tensor.is_floating_point():
+                    tensor.copy_(torch.from_numpy(_values(name, tuple(tensor.shape), random)))
+                    done.add(id(tensor))
+
+
+def _values(name: str, shape: tuple[int, ...], random: np.random.Generator) -> Array:
+    if len(shape) > 1:
+        return random.normal(size=shape) * np.sqrt(2 * shape[0] / max(np.prod(shape), 1))
+    if "bias" in name or "mean" in name:
+        return np.asarray(0.3 * random.normal(size=shape))
+    return np.asarray(random.uniform(0.5, 1.5, size=shape))
+
+
+def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, tuple[str, ...]]) -> list[Layer]:
+    by_module: dict[int, list[TorchCall]] = {}
+    for call in calls:
+        by_module.setdefault(id(call.module), []).append(call)
+    order = {module: number for number, module in enumerate(by_module)}
+    named = sorted(model.named_modules(), key=lambda item: order.get(id(item[1]), len(order)))
+    found: dict[tuple, Layer] = {}
+    inside = [module.out_proj for module in model.modules() if isinstance(module, torch.nn.MultiheadAttention)]
+    for name, module in named:
+        tensors = {} if any(module is part for part in inside) else _tensors(name, module)
+        seen = [(call.args, call.kwargs, call.output) for call in by_module.get(id(module), ())]
+        for part in _parts(name, module, tensors, seen):
+            # Modules of one kind that share all of their tensors are one layer.
+            same = (type(module), *(aliases[key][0] for key in part.tensors.values()))
+            found.setdefault(same, part)
+            if found[same] is not part:
+                found[same].calls += part.calls
+    return [layer for layer in found.values() if layer.tensors]
+
+
+def _tensors(name: str, module: torch.nn.Module) -> dict[str, str]:
+    whole = isinstance(module, torch.nn.MultiheadAttention)
+    own = [n for n, _ in module.named_parameters(recurse=whole)]
+    own += [n for n, b in module.named_buffers(recurse=False) if n not in module._non_persistent_buffers_set]
+    return {n: f"{name}.{n}" if name else n for n in own}
+
+
+def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: list[tuple]) -> Iterator[Layer]:
+    if not isinstance(module, torch.nn.RNNBase):
+        seen = [Seen(arrays_of(to_numpy([args, kwargs])), to_numpy(output)) for args, kwargs, output in calls]
+        yield Layer(name, module, tensors, seen)
+        return
+    for suffix, backward, runs in by_depth(module, calls):
+        own = {n.removesuffix(suffix): key for n, key in tensors.items() if n.endswith(suffix)}
+        seen = [Seen([to_numpy(x)], to_numpy(output)) for x, output in runs]
+        yield Layer(f"{name}{suffix}", module, own, seen, backward)
+
+
+def _projections(layer: Layer, arrays: dict[str, Array], attended: dict[int, list]) -> Iterator[Layer]:
+    """The dense layers within PyTorch's attention, for Flax models that have them one by one."""
+    if not isinstance(layer.module, torch.nn.MultiheadAttention):
+        return
+    for part in projections(layer.module, [call.inputs for call in layer.calls], attended.get(id(layer.module), [])):
+        tensors = {local: layer.tensors[name] for local, name in part.names.items() if name in layer.tensors}
+        rows = {local: part.rows[local] for local in tensors if local in part.rows}
+        found = Layer(f"{layer.name}.{part.name}", part.module, tensors, rows=rows, whole=layer)
+        weight, bias = (_rows(found, local, arrays) for local in ("weight", "bias"))
+        for x in part.inputs:
+            y = x @ weight.T
+            found.calls.append(Seen([x], y if bias is None else y + bias))
+        yield found
+
+
+def _rows(layer: Layer, local: str, arrays: dict[str, Array]) -> Any:
+    if local not in layer.tensors:
+        return None
+    return arrays[layer.tensors[local]][slice(*layer.rows.get(local, (None,)))]

@@ -1,0 +1,176 @@
+"""One side's run of a twin as a Recording.
+
+PyTorch's side of a case needs JAX, too, on the CPU: the Case is written in Flax. Flax's side, given PyTorch's file,
+needs no PyTorch.
+"""
+
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import optax
+from flax import nnx
+
+from d2l_jax.case import Case
+from d2l_jax.errors import InputError
+from parity.compare import POLICY, Record, errors_of, noise_of
+from parity.environment import jax_device, jax_precision, pinned, torch_device
+from parity.flax_model import NNXModel
+from parity.offline.file import About, Arrays, Recording, fingerprint
+from parity.offline.given import flattened, restored
+from parity.run_flax import FlaxRun
+from parity.twin import STEPS, Learning, State, Twin
+from parity.weights import leaves
+
+PROBES = 4
+TIERS = ("float64", "float32")
+
+
+def record_case(
+    case: Case,
+    side: str,
+    given: Recording | None = None,
+    *,
+    full: bool = False,
+    steps: int = STEPS,
+    device: str = "cpu",
+    tf32: bool = False,
+    probes: int = PROBES,
+) -> Recording:
+    """Runs one side ("torch" or "flax") of a case of the catalogue.
+
+    given:  PyTorch's recording, for Flax's side, or for PyTorch's elsewhere; its sizes and steps are taken
+    probes: runs of PyTorch that measure noise; where a float32 row fails, more may show that PyTorch is as far off
+
+    Raises InputError where there is nothing to start from, or `given` is of another case.
+    """
+    if given and (given.about.side, given.about.name) != ("torch", case.name):
+        raise InputError(
+            f"--given is {given.about.side}'s run of {given.about.name}; PyTorch's of {case.name} is right"
+        )
+    full = given.about.full if given else full
+    if side == "flax":
+        if not given:
+            raise InputError("Flax's side starts from PyTorch's states: --given FILE, of --side torch, is right")
+        args = case.args if full else case.args | case.probe
+        loss = lambda y, targets, params: case.loss(y, targets) + (case.penalty(params) if case.penalty else 0.0)  # noqa: E731
+        twin = flax_twin(case.model(**args, rngs=nnx.Rngs(0)), given, loss, case.optimizer())
+        return record_flax(twin, given, device=device, tf32=tf32)
+    from parity.pairing import twin_of
+
+    twin = twin_of(case, full=full, steps=1 if full else steps)
+    found = record_torch(twin, given, device=device, tf32=tf32, probes=1 if full else probes)
+    return replace(found, about=replace(found.about, section=case.section, full=full))
+
+
+def flax_twin(
+    model: nnx.Module, given: Recording, loss: Callable[[Any, Any, Any], Any], optimizer: optax.GradientTransformation
+) -> Twin:
+    """A twin whose PyTorch side is a recording; the model's tensors have PyTorch's names and layout.
+
+    loss: (outputs, targets, params) -> scalar
+    """
+    states, batches = restored(given.given)
+    tensors, layout = leaves(model), given.about.layout
+    _check_tensors(given, {leaf.key: leaf.shape for leaf in tensors}, states[0])
+    learning = Learning(loss, _absent, optimizer, _absent)
+    inputs, outputs = (tuple(map(tuple, layout[which])) for which in ("inputs", "outputs"))
+    nobody, flax, order = typing.cast(Any, None), NNXModel(model), tuple(layout["order"])
+    return Twin(given.about.name, flax, nobody, tensors, states[0], batches, learning, inputs, outputs, order)
+
+
+def record_torch(
+    twin: Twin,
+    given: Recording | None = None,
+    *,
+    device: str = "cpu",
+    tf32: bool = False,
+    probes: int = PROBES,
+    tiers: tuple[str, ...] = TIERS,
+) -> Recording:
+    """PyTorch's side of any twin, from its own states, or from those in `given`.
+
+    Raises InputError where the model gives another result for the same numbers.
+    """
+    from parity.pairing import longest_sum
+    from parity.proof import check_repeatable, disturbed_runs, subtracted_parameters
+    from parity.run_torch import run_torch
+
+    if probes < 1:
+        raise InputError(f"--probes {probes} is too few; 1 or more is right")
+    states, where = None, torch_device(device)
+    if given:
+        states, batches = restored(given.given)
+        twin = replace(twin, batches=batches, start=states[0])
+    with pinned(tf32=tf32):
+        oracle, states = run_torch(twin, "float64", where, states)
+        again, _ = run_torch(replace(twin, batches=twin.batches[:1]), "float64", where, states)
+        check_repeatable(twin, oracle, again)
+        disturbed = partial(disturbed_runs, twin, device=where, states=states)
+        records = {"float64": oracle}
+        records |= {tier: run_torch(twin, tier, where, states)[0] for tier in tiers if tier != "float64"}
+        spread: Arrays = {}
+        noise = noise_of(oracle, disturbed(dtype="float64", seeds=range(probes)), spread)
+        errors = {t: errors_of(oracle, disturbed(dtype=t, seeds=range(-1, probes))) for t in records if t != "float64"}
+    arrays = flattened(states, twin.batches)
+    about = About(
+        "torch",
+        twin.name,
+        "",
+        sum(parameter.numel() for parameter in twin.torch_model.parameters()),
+        False,
+        fingerprint(arrays),
+        longest_sum(twin),
+        {"inputs": twin.input_axes, "outputs": twin.output_axes, "order": twin.order},
+        {"torch": version("torch"), "device": where, "tf32": tf32},
+        probes,
+        noise,
+        errors,
+        subtracted_parameters(twin, states),
+    )
+    wide = {name: array for name, array in spread.items() if POLICY.noise_factor * noise[name] > POLICY.ceiling}
+    return Recording(about, _plain(records), arrays, wide)
+
+
+def record_flax(
+    twin: Twin, given: Recording, *, device: str = "cpu", tf32: bool = False, tiers: tuple[str, ...] = TIERS
+) -> Recording:
+    """Flax's side of any twin, from the states and on the batches of PyTorch's recording."""
+    states, batches = restored(given.given)
+    twin, where = replace(twin, batches=batches, start=states[0]), jax_device(device)
+    records = {tier: FlaxRun(twin, tier, where, tf32).teacher_forced(states) for tier in tiers}
+    settings = {name: version(name) for name in ("jax", "flax", "optax")}
+    settings |= {"device": where.device_kind, "matmul_precision": jax_precision(tf32)}
+    asked = given.about
+    about = About(
+        "flax",
+        asked.name,
+        asked.section,
+        asked.params,
+        asked.full,
+        asked.given,
+        asked.longest_sum,
+        environment=settings,
+    )
+    return Recording(about, _plain(records))
+
+
+def _plain(records: Mapping[str, Record]) -> dict[str, Arrays]:
+    return {tier: {name: np.asarray(array) for name, array in record.items()} for tier, record in records.items()}
+
+
+def _check_tensors(given: Recording, ours: dict[str, tuple], start: State) -> None:
+    theirs = {key: array.shape for key, array in start.tensors.items()}
+    if wrong := sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)):
+        key = wrong[0]
+        raise InputError(
+            f"{given.about.name}: {key} is {theirs.get(key, 'missing')} in the file, {ours.get(key, 'missing')} in Flax"
+        )
+
+
+def _absent(*_: Any) -> Any:
+    raise InputError("PyTorch's side of this twin is a file: it cannot be run here")

@@ -1,0 +1,172 @@
+"""The proof: a twin is run on both sides in float64, then in float32, and every tensor is compared."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
+
+import jax
+import numpy as np
+
+from d2l_jax.case import Case
+from d2l_jax.errors import InputError
+from parity.blame import blame
+from parity.compare import POLICY, Policy, Row, compare_precision, compare_semantics, errors_of, noise_of
+from parity.disturb import one_ulp
+from parity.environment import Device, jax_device, pinned, torch_device
+from parity.free_run import free_run
+from parity.isolate import Isolated, isolate
+from parity.pairing import longest_sum, twin_of
+from parity.repro import evidence_of
+from parity.result import Result
+from parity.run_flax import FlaxRun
+from parity.run_torch import Record, phase, run_torch
+from parity.twin import STEPS, State, Twin
+
+PROBES, MOST_PROBES = 4, 20
+
+
+def check_cases(
+    cases: Sequence[Case], *, device: str = "cpu", tf32: bool = False, full: bool = False, jobs: int = 1, steps: int = STEPS
+) -> Iterator[Result]:
+    """The results in the order of `cases`, each as soon as it is there; `jobs` processes work side by side.
+
+    Compiling takes most of the time and keeps one core busy, so that two processes on two cores halve it.
+    """
+    if jobs < 1:
+        raise InputError(f"--jobs {jobs} is too few; 1 or more is right")
+    if steps < 1:
+        raise InputError(f"--steps {steps} is too few; 1 or more is right")
+    run = partial(check_case, device=device, tf32=tf32, full=full, steps=steps)
+    if jobs == 1 or len(cases) == 1:
+        yield from map(run, cases)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(run, case) for case in cases]
+        for case, future in zip(cases, waiting, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:  # for want of memory, as a rule
+                yield Result(case.name, case.section, 0, error="a worker was killed; fewer --jobs need less memory")
+
+
+def check_case(
+    case: Case, *, device: str = "cpu", tf32: bool = False, full: bool = False, policy: Policy = POLICY, steps: int = STEPS
+) -> Result:
+    """Checks one case of the catalogue; `full`: with the book's sizes, a batch of 3 and one step.
+
+    Models that cannot correspond or cannot run are the result's `error`, not an exception.
+    """
+    start = time.perf_counter()
+    try:
+        twin = twin_of(case, full=full, steps=1 if full else steps)
+        probes = 1 if full else PROBES
+        found = check_twin(twin, section=case.section, device=device, tf32=tf32, policy=policy, probes=probes)
+    except InputError as error:
+        found = Result(case.name, case.section, 0, error=str(error))
+    except Exception as error:  # a model that cannot run is one case's result, not the end of all
+        found = Result(case.name, case.section, 0, error=f"{type(error).__name__}: {error}")
+    finally:
+        jax.clear_caches()  # a case's programs are gigabytes, and no other case needs them
+    return replace(found, seconds=round(time.perf_counter() - start, 2))
+
+
+def check_twin(
+    twin: Twin,
+    *,
+    section: str = "",
+    device: str = "cpu",
+    tf32: bool = False,
+    policy: Policy = POLICY,
+    probes: int = PROBES,
+    tiers: tuple[str, ...] = ("float64", "float32"),
+    layers: bool = True,
+) -> Result:
+    """Runs both sides in float64, to see whether they agree, and in each lower precision, to see how well.
+
+    Every step starts from the state in which PyTorch has been, so that the last is tested as sharply as the
+    first; then all steps are taken in a row. `layers`: each layer on its own, too.
+    """
+    jax_side, torch_side = jax_device(device), torch_device(device)
+    rows: dict[str, list[Row]] = {}
+    flax: dict[str, Record] = {}
+    trajectory, found = [], None
+    with pinned(tf32=tf32):
+        oracle, states = run_torch(twin, "float64", torch_side)
+        again, _ = run_torch(replace(twin, batches=twin.batches[:1]), "float64", torch_side, states)
+        check_repeatable(twin, oracle, again)
+        subtracted = subtracted_parameters(twin, states)
+        runs = {tier: FlaxRun(twin, tier, jax_side, tf32) for tier in tiers}
+        for tier, run in runs.items():
+            flax[tier], disturbed = run.teacher_forced(states), partial(disturbed_runs, twin, tier, torch_side, states)
+            if tier == "float64":
+                spread: dict[str, np.ndarray] = {}
+                noise = noise_of(oracle, disturbed(range(probes)), spread)
+                rows[tier] = compare_semantics(oracle, flax[tier], noise, longest_sum(twin), policy, subtracted, spread)
+            else:
+                rows[tier] = _precision(oracle, flax[tier], twin, tier, disturbed, policy, subtracted)
+        if len(twin.batches) > 1:
+            more, trajectory = free_run(twin, runs, torch_side, policy)
+            rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
+        alone, around = Isolated(), Isolated()
+        if "float64" in rows:
+            inside = partial(isolate, twin, torch_side, jax_side, policy)
+            alone = inside(containers=False) if layers else alone
+            rows["float64"] += alone.rows
+            if not all(row.passed for row in rows["float64"]):
+                modes = {train: inside(containers=True, train=train) for train in (True, False)}
+                found, around = blame(twin, rows["float64"], modes, oracle, flax["float64"], states), modes[True]
+        evidence = evidence_of(rows, {tier: (oracle, flax[tier]) for tier in rows}, around.layers, found)
+    params = sum(parameter.numel() for parameter in twin.torch_model.parameters())
+    return Result(twin.name, section, params, rows, blame=found, trajectory=trajectory, settings={"probes": probes}, skipped=alone.skipped, evidence=evidence)
+
+
+def check_repeatable(twin: Twin, first: Record, second: Record) -> None:
+    """Raises InputError where PyTorch gives another result for the same numbers."""
+    for key in second:
+        scale = np.max(np.abs(first[key]), initial=1e-300)
+        if first[key].size and np.max(np.abs(first[key] - second[key])) > 1e-9 * scale:
+            raise InputError(f"{twin.name}: PyTorch's model is not deterministic: two runs differ in {key}")
+
+
+def subtracted_parameters(twin: Twin, states: Sequence[State]) -> dict[str, float]:
+    """For each update, the largest of the parameters that it was the difference of."""
+    trained = [leaf for leaf in twin.leaves if leaf.trained]
+    return {
+        f"{phase(number, 'update')}/{leaf.name}": float(np.max(np.abs(state.tensors[leaf.key]), initial=0.0))
+        for number, state in enumerate(states[1:], 1)
+        for leaf in trained
+    }
+
+
+def _precision(
+    oracle: Record,
+    flax: Record,
+    twin: Twin,
+    tier: str,
+    disturbed: Callable[[range], Iterator[Record]],
+    policy: Policy,
+    subtracted: dict[str, float],
+) -> list[Row]:
+    """PyTorch's error is the largest of a few runs that differ by one ulp: equally good ways of rounding.
+
+    A unit of a rectifier or a maximum may flip in one of them and move a whole gradient. Where Flax's error
+    seems too large, more runs tell how often PyTorch does the same.
+    """
+    reference = dict.fromkeys(oracle, 0.0)
+    for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):
+        more = errors_of(oracle, disturbed(seeds))
+        reference = {key: max(error, more[key]) for key, error in reference.items()}
+        rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, subtracted)
+        if all(row.passed for row in rows):
+            break
+    return rows
+
+
+def disturbed_runs(twin: Twin, dtype: str, device: str, states: Sequence[State], seeds: range) -> Iterator[Record]:
+    """A run of PyTorch for each seed, its weights and inputs moved by one ulp; seed -1 moves nothing."""
+    for seed in seeds:
+        yield run_torch(twin, dtype, device, states, one_ulp(seed) if seed >= 0 else np.asarray)[0]

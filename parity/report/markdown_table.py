@@ -1,0 +1,25 @@
+"""The table of the README."""
+
+from parity.compare import Row
+from parity.report.coverage import coverage
+from parity.report.wording import summary
+from parity.result import Result
+
+
+def markdown(results: list[Result]) -> str:
+    """Per case what was compared and, in each tier, the tensor that is closest to its limit."""
+    lines = [
+        "| | case | parameters | layers | tensors | float64: gap (limit) | float32: error (limit) | |",
+        "|--|--|--:|--:|--:|--:|--:|--|",
+    ]
+    for r in results:
+        compared = coverage(r)
+        worst = " | ".join(_cell(r.worst(tier)) for tier in ("float64", "float32"))
+        lines.append(
+            f"| {r.section} | {r.name} | {r.params:,} | {compared.layers} | {compared.rows} | {worst} | {r.status} |"
+        )
+    return "\n".join([*lines, "", summary(results) + ".", ""])
+
+
+def _cell(row: Row | None) -> str:
+    return "-" if row is None else f"{row.gap:.0e} ({row.threshold:.0e})"

@@ -1,0 +1,61 @@
+"""The report on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parity.compare import Row
+from parity.report.coverage import coverage
+from parity.report.order import failures
+from parity.report.wording import describe, first_wrong, summary
+from parity.result import Result
+
+if TYPE_CHECKING:  # where recordings are compared, rich may be missing
+    from rich.console import Console
+    from rich.table import Table
+
+TIERS = ("float64", "float32")
+STYLE = {"pass": "green", "fail": "red", "error": "red"}
+
+
+def table(results: list[Result]) -> Table:
+    """One line per case: what was compared, and in each tier the tensor closest to its limit."""
+    from rich.table import Table
+
+    title = "Flax against PyTorch, from identical random weights"
+    out = Table(title=title, box=None, padding=(0, 1, 0, 0), header_style="bold underline")
+    out.add_column("", no_wrap=True)
+    out.add_column("case", no_wrap=True)
+    for header in ("parameters", "layers", "tensors", *(f"{tier}\ngap limit" for tier in TIERS)):
+        out.add_column(header, justify="right", no_wrap=True)
+    out.add_column("verdict", no_wrap=True)
+    for r in results:
+        compared, worst = coverage(r), [_margin(r.worst(tier)) for tier in TIERS]
+        counts = f"{r.params:,}", str(compared.layers), str(compared.rows)
+        out.add_row(r.section, r.name, *counts, *worst, f"[{STYLE[r.status]}]{r.status}[/]")
+    out.caption = "float64: the same mathematics?  float32: as precise as PyTorch?"
+    return out
+
+
+def _margin(row: Row | None) -> str:
+    return "-" if row is None else f"{row.gap:.0e} {row.threshold:.0e}"
+
+
+def show(console: Console, results: list[Result], environment: dict[str, Any]) -> None:
+    """The report for people, on a console."""
+    settings = " ".join(f"{key}={value}" for key, value in environment.items())
+    console.print(settings, style="dim", highlight=False, soft_wrap=True)
+    console.print(table(results))
+    for line in (line for result in results for line in details(result)):
+        console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
+    console.print(summary(results), highlight=False, markup=False, soft_wrap=True)
+
+
+def details(result: Result, limit: int = 8) -> list[str]:
+    """Of a failure: who is wrong first, then a line for every failing tensor, the earliest first, at most `limit`."""
+    if result.error:
+        return [f"{result.name}: {result.error}"]
+    bad = list(failures(result))
+    lines = [f"{result.name}: {first_wrong(result)}"] if bad and result.blame else []
+    lines += [f"{result.name}: {tier} {describe(row)}" for tier, row in bad[:limit]]
+    return lines + ([f"{result.name}: ... and {len(bad) - limit} more"] if len(bad) > limit else [])

@@ -1,0 +1,42 @@
+"""Results in words: a row, the first guilty place, all results in one line."""
+
+import math
+
+from parity.compare import Row
+from parity.report.coverage import Coverage, coverage
+from parity.result import Result
+
+
+def describe(row: Row) -> str:
+    """`forward/output: gap 1.0e-03, threshold 4.0e-15 (16 x noise ...)`."""
+    return f"{row.phase}/{row.name}: gap {row.gap:.1e}, threshold {row.threshold:.1e} ({row.because})"
+
+
+def first_wrong(result: Result) -> str:
+    """The first guilty place and its cause; "" where nobody is blamed."""
+    return f"first wrong: {result.blame.text}" if result.blame else ""
+
+
+def total(results: list[Result]) -> Coverage:
+    return sum(map(coverage, results), Coverage())
+
+
+def summary(results: list[Result]) -> str:
+    """How many passed, what was compared, and the largest float64 gap of the run with its place and its limit."""
+    passed, all = sum(r.status == "pass" for r in results), total(results)
+    text = f"{passed} of {len(results)} cases pass"
+    if not all.rows:
+        return text
+    if all.blunt:
+        text += f" (in float32, {all.blunt} tensors are so ill-conditioned that only gross errors would show)"
+    text += f"; {all.rows:,} comparisons: {all}"
+    rows = [(row, r) for r in results for row in r.rows.get("float64", []) if math.isfinite(row.gap)]
+    if not rows:
+        return text
+    row, result = max(rows, key=lambda pair: pair[0].gap)
+    probes = result.settings.get("probes")
+    noise = f", noise of {probes} probes" if probes and "noise" in row.because else ""
+    return (
+        f"{text}; the largest float64 gap is {row.gap:.1e}"
+        f" ({result.name}, {row.phase}/{row.name}; threshold {row.threshold:.1e}: {row.because}{noise})"
+    )

@@ -1,0 +1,68 @@
+"""What a check has found."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from parity.compare import Row
+
+
+@dataclass(frozen=True)
+class Blame:
+    """The first guilty place and, where it could be told, the cause.
+
+    layer:     PyTorch's name of the submodule; "" is the model's own body; "loss" and "optimizer" are none of them
+    direction: "forward", "backward", "buffers", "loss" or "optimizer"
+    cause:     its short name, "" where nothing explains it
+    text:      for people
+    """
+
+    layer: str
+    direction: str
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far apart all parameters are after a step of a free run, relative to the way from their start."""
+
+    step: int
+    torch32: float
+    flax32: float
+    between: float
+    flax64: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the check of one twin found; "error" where nothing could be compared.
+
+    rows:     by tier, "float64" (semantics) and "float32" (precision)
+    skipped:  {layer: why it could not be compared on its own}
+    evidence: of a failure, the arrays that show it; see `parity.repro.evidence_of`
+    """
+
+    name: str
+    section: str
+    params: int
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    error: str = ""
+    seconds: float = 0.0
+    blame: Blame | None = None
+    trajectory: list[Distance] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    evidence: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def status(self) -> str:
+        compared = [row for rows in self.rows.values() for row in rows]
+        if self.error or not compared:
+            return "error"
+        return "pass" if all(row.passed for row in compared) else "fail"
+
+    def worst(self, tier: str) -> Row | None:
+        """The row that is closest to its threshold, or furthest beyond."""
+        return max(self.rows.get(tier, []), key=lambda row: row.gap / max(row.threshold, 1e-300), default=None)

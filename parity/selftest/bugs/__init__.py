@@ -1,0 +1,16 @@
+"""All planted bugs, by what they are planted in."""
+
+from parity.selftest.bug import Bug
+from parity.selftest.bugs import activations, convolution, dense, losses, norms, numbers, optimizers, pooling, sequences
+
+BUGS: tuple[Bug, ...] = (
+    *dense.BUGS,
+    *convolution.BUGS,
+    *norms.BUGS,
+    *activations.BUGS,
+    *pooling.BUGS,
+    *sequences.BUGS,
+    *losses.BUGS,
+    *optimizers.BUGS,
+    *numbers.BUGS,
+)

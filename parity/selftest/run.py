@@ -1,0 +1,104 @@
+"""Every bug is planted and every correct twin is left alone; the check and the anchors judge all of them."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from d2l_jax.catalog import get
+from d2l_jax.errors import InputError
+from parity.pairing import twin_of
+from parity.proof import check_twin
+from parity.result import Result
+from parity.selftest.anchors import ANCHORS, differing
+from parity.selftest.bug import Bug
+from parity.selftest.bugs import BUGS
+from parity.selftest.bugs.losses import LOSS_PAIRS
+from parity.selftest.bugs.optimizers import OPTIMIZER_PAIRS
+from parity.selftest.pairs import PAIRS
+from parity.selftest.score import Correct, Planted, Score
+from parity.twin import Twin
+
+CASES = ("resnet18", "densenet")
+CASE_STEPS = 2
+SEEDS = (0, 1)
+Task = tuple[str, str, int]
+
+
+def selftest(
+    jobs: int = 1, progress: Callable[[Iterable, int], Iterable] = lambda results, total: results, tasks: Sequence = ()
+) -> Score:
+    """Plants every bug, leaves every correct twin alone, and says what the check and the anchors made of them.
+
+    jobs:     processes that work side by side
+    progress: is given the results one by one, and their number, and hands them on
+    tasks:    of `all_tasks`; () is all of them
+
+    Raises InputError for less than one job.
+    """
+    if jobs < 1:
+        raise InputError(f"--jobs {jobs} is too few; 1 or more is right")
+    chosen = list(tasks) or all_tasks()
+    found = list(progress(_results(chosen, jobs), len(chosen)))
+    return Score([x for x in found if isinstance(x, Planted)], [x for x in found if isinstance(x, Correct)])
+
+
+def all_tasks() -> list[Task]:
+    """("case" | "pair" | "bug", its name, a seed); those that take long come first."""
+    small = [("pair", pair.name, seed) for seed in SEEDS for pair in pairs().values() if not seed or pair in PAIRS]
+    return [*(("case", name, 0) for name in CASES), *small, *(("bug", bug.name, 0) for bug in BUGS)]
+
+
+def pairs() -> dict:
+    return {pair.name: pair for pair in (*PAIRS, *LOSS_PAIRS, *OPTIMIZER_PAIRS)}
+
+
+def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Planted | Correct]:
+    if jobs == 1:
+        yield from map(perform, tasks)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(perform, tasks)
+
+
+def perform(task: Task) -> Planted | Correct:
+    """One task, by names, so that another process can do it."""
+    kind, name, seed = task
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what bugs do
+        if kind == "bug":
+            return _planted(next(bug for bug in BUGS if bug.name == name))
+        return _correct(name, twin_of(get(name), steps=CASE_STEPS) if kind == "case" else pairs()[name].twin(seed=seed))
+
+
+def _correct(name: str, twin: Twin) -> Correct:
+    start = time.perf_counter()
+    result = check_twin(twin)
+    wrong = [f"{row.phase}/{row.name}" for rows in result.rows.values() for row in rows if not row.passed]
+    alarm = "" if result.status == "pass" else ", ".join(wrong) or result.error or "nothing was compared"
+    return Correct(name, alarm, tuple(differing(twin)), round(time.perf_counter() - start, 2))
+
+
+def _planted(bug: Bug) -> Planted:
+    start = time.perf_counter()
+    try:
+        twin = bug.twin()
+        result = check_twin(twin, tiers=bug.tiers)
+    except InputError as error:  # what keeps a twin from being made keeps an anchor's tool from comparing
+        return _scored(bug, start, Result(bug.pair.name, "", 0, error=str(error)), [anchor.name for anchor in ANCHORS])
+    return _scored(bug, start, result, differing(twin))
+
+
+def _scored(bug: Bug, start: float, result: Result, anchors: list[str]) -> Planted:
+    if result.error:
+        layer = bug.place if (bug.place or "output") in result.error else "?"
+        cause, text = next((cause for cause in bug.causes if cause in result.error), ""), result.error
+    else:
+        blame = result.blame
+        layer, cause, text = (blame.layer, blame.cause, blame.text) if blame else ("?", "", "")
+    caught = result.status in ("fail", "error")
+    placed, named = caught and layer == bug.place, caught and cause in bug.causes
+    seconds = round(time.perf_counter() - start, 2)
+    told = (bug.name, bug.pair.name, bug.place, bug.causes)
+    return Planted(*told, caught, placed, named, layer, cause, text, tuple(anchors), seconds)

@@ -21,7 +21,7 @@ from parity.layout import named_leaves
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
     import torch
 
-Path = tuple[str | int, ...]
+Path = tuple[Any, ...]
 Around = Callable[[Path, Any, Callable, tuple, dict], Any]
 
 

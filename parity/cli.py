@@ -34,6 +34,9 @@ def check(
     full: Flag = False,
     device: Device = "cpu",
     tf32: Flag = False,
+    bfloat16: Flag = False,
+    steps: int = 5,
+    layers: bool = True,
     jobs: int = 1,
     json: File = None,
     markdown: File = None,
@@ -44,7 +47,8 @@ def check(
     """Compare Flax models with their PyTorch twins, from the same weights, tensor by tensor.
 
     In float64 first (same mathematics?), then in float32 (as precise as PyTorch?): outputs, loss,
-    gradients, buffers, and parameters and optimiser after 1 and 5 steps.
+    gradients, buffers, the updates and the optimiser's state, each step from PyTorch's state; every layer
+    on its own, forward and backward; then all steps in a row.
 
     Try `parity check lenet resnet18`, or `parity check --all --json runs/parity.json`.
     Exit status: 0 all passed, 1 something failed, 2 the call was wrong.
@@ -55,6 +59,10 @@ def check(
         full: The book's sizes instead of small ones; minutes and gigabytes for the large models.
         device: Where both frameworks run.
         tf32: Let a GPU round float32 products to TF32, on both sides.
+        bfloat16: That precision too; on CPU, XLA sums some gradients in it, and PyTorch does not.
+        steps: Training steps, each compared as sharply as the first.
+        layers: Each layer on its own, too; without, a check takes half the time, and layers are looked into
+            where something fails.
         jobs: Processes that check side by side.
         json: Write the whole result here; - is standard output.
         markdown: Write the table here, as it stands in the README.
@@ -71,7 +79,9 @@ def check(
 
     cases, settings = _chosen(names, all, CASES), environment(device, tf32=tf32)
     console = Console(stderr=STDOUT in (json, markdown, html, junit))
-    results = list(_progress(check_cases(cases, device=device, tf32=tf32, full=full, jobs=jobs), len(cases), console))
+    tiers = ("float64", "float32", "bfloat16") if bfloat16 else ("float64", "float32")
+    found = check_cases(cases, device=device, tf32=tf32, full=full, jobs=jobs, steps=steps, tiers=tiers, layers=layers)
+    results = list(_progress(found, len(cases), console))
     show(console, results, settings)
     _write(json, lambda: to_json(results, settings))
     _write(markdown, lambda: markdown_table(results))

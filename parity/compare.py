@@ -109,16 +109,20 @@ def compare_semantics(
     def judge(key: str) -> Row:
         scale, note = scales[key]
         gap = _largest(flax[key] - oracle[key]) / scale
-        origins = {f"noise {noise[key]:.1e}": noise[key], f"sqrt({longest_sum}) ulp": math.sqrt(longest_sum) * unit}
-        origins["ulp of the parameter"] = unit * subtracted.get(key, 0.0) / scale
+        rounding, last_digit = math.sqrt(longest_sum) * unit, unit * subtracted.get(key, 0.0) / scale
+        origins = {f"noise {noise[key]:.1e}": noise[key], f"sqrt({longest_sum}) ulp": rounding}
+        origins["ulp of the parameter"] = last_digit
         origin = max(origins, key=origins.__getitem__)
         threshold = policy.noise_factor * origins[origin]
         because = f"{policy.noise_factor:g} x {origin}{note}"
-        if policy.noise_factor * noise[key] > policy.ceiling and key in spread:
+        if policy.noise_factor * noise[key] <= policy.ceiling or noise[key] <= 4 * last_digit:
+            return row(key, gap, threshold, because)
+        if gap <= policy.noise_factor * rounding:  # one ulp may break a tie
+            because = f"{policy.noise_factor:g} x sqrt({longest_sum}) ulp; the noise is above the ceiling"
+            return row(key, gap, policy.noise_factor * rounding, because)
+        if key in spread:
             return _where_determined(key, oracle, flax, noise, scale, spread[key], policy)
-        if policy.noise_factor * noise[key] > policy.ceiling:
-            return row(key, gap, policy.ceiling, f"ill-conditioned: {because} is above the ceiling", "fail")
-        return row(key, gap, threshold, because)
+        return row(key, gap, policy.ceiling, f"ill-conditioned: {because} is above the ceiling", "fail")
 
     return [*_structure(oracle, flax, "float64"), *map(judge, _comparable(oracle, flax))]
 
@@ -128,7 +132,7 @@ def _where_determined(
 ) -> Row:
     """An update where its gradient is above its own rounding; elsewhere its sign is chance, on both sides."""
     gradient = key.replace("update/", "gradients/", 1)
-    floor = 1e3 * max(noise[gradient], UNIT["float64"]) * scales_of({gradient: oracle[gradient]} | _siblings(gradient, oracle))[gradient][0]
+    floor = 1e3 * max(noise[gradient], UNIT["float64"]) * scales_of(_siblings(gradient, oracle))[gradient][0]
     clear = np.abs(oracle[gradient]) > floor
     left_out = f"{np.mean(~clear):.0%} left out, their gradient is analytically zero"
     if not clear.any():
@@ -143,7 +147,7 @@ def _where_determined(
 
 
 def _siblings(key: str, oracle: Record) -> Record:
-    """The other tensors of the same layer."""
+    """The tensors of the same layer."""
     return {other: array for other, array in oracle.items() if _layer(other) == _layer(key)}
 
 

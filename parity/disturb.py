@@ -6,11 +6,13 @@ import numpy as np
 
 
 def one_ulp(seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Moves every number of an array to one of its two neighbours at random."""
+    """Moves every number of an array but 0 to one of its two neighbours at random."""
     random = np.random.default_rng(seed)
 
     def disturb(array: np.ndarray) -> np.ndarray:
-        towards = np.where(random.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
-        return np.nextafter(array, towards)
+        bits = np.dtype(f"i{array.itemsize}")  # the neighbours of a number are those of its bits
+        direction = random.integers(0, 2, array.shape, np.int8) * np.int8(2) - np.int8(1)
+        moved = (array.view(bits) + direction.astype(bits)).view(array.dtype)
+        return np.where(array == 0, array, moved)
 
     return disturb

@@ -203,7 +203,7 @@ def _apply(
 
 def _below(tree: Tree, path: Path) -> Tree:
     for name in path:
-        tree = tree.get(name, {})
+        tree = tree.get(str(name), {})
     return tree
 
 

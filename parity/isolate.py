@@ -289,7 +289,9 @@ def _leaf(tensor: torch.Tensor, disturb: Callable) -> torch.Tensor:
 def _replaced(tensors: tuple[torch.Tensor, ...], leaves: list[torch.Tensor], value: Any) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
-    same = (new for old, new in zip(tensors, leaves, strict=True) if old.shape == value.shape and torch.equal(old, value))
+    same = (
+        new for old, new in zip(tensors, leaves, strict=True) if old.shape == value.shape and torch.equal(old, value)
+    )
     found = next(same)
     return found * 1 if found.requires_grad else found
 
@@ -299,7 +301,9 @@ def _torch_gradients(
 ) -> Record:
     inputs = [x for x in leaves if x.requires_grad]
     parameters = {
-        f"{layer.theirs.name}.{name}": p for name, p in module.named_parameters(remove_duplicate=False) if p.requires_grad
+        f"{layer.theirs.name}.{name}": p
+        for name, p in module.named_parameters(remove_duplicate=False)
+        if p.requires_grad
     }
     wanted = [*inputs, *parameters.values()]
     cotangents = [layer.theirs.cotangents[name].to(output[name].dtype) for name in names]
@@ -324,7 +328,16 @@ def _run_flax(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bool, q
     draws = twin.batches[0].draws[slice(*call.span)] if train else ()
     given = [jnp.asarray(to_numpy(x)) for x in ports.tensors]
     program = Program(
-        part.key, tree, repr(static), tuple(places), ports.inputs, ports.outputs, train, tuple(cotangents), static, part.apply
+        part.key,
+        tree,
+        repr(static),
+        tuple(places),
+        ports.inputs,
+        ports.outputs,
+        train,
+        tuple(cotangents),
+        static,
+        part.apply,
     )
     pulled = {name: jnp.asarray(to_numpy(ct)) for name, ct in cotangents.items()}
     outputs, buffers, grads, input_grads = _jitted(quick)(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from d2l_jax.case import Case
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from parity.compare import POLICY, Policy
-from parity.flax_model import FlaxModel, LinenModel, NNXModel
+from parity.flax_model import FlaxModel, LinenModel, NNXModel, mode
 from parity.layout import channels_first, named_leaves, transposed
 from parity.match import load_map, match
 from parity.pairing import check_structure, make_twin
@@ -39,6 +39,8 @@ def check(
     variables: Any = None,
     loss: Callable | Pair | None = None,
     optimizer: Callable | Pair = PLAIN_SGD,
+    scheduler: Callable | None = None,
+    before_step: Callable | None = None,
     weights: str | Path | Sequence[Leaf] | None = None,
     outputs: Literal["scores", "values"] = "values",
     steps: int = STEPS,
@@ -57,6 +59,8 @@ def check(
                squared distance of all outputs to random numbers
     optimizer: a `partial` of a factory of `d2l_jax.optim`, or (an Optax transformation, a function that makes
                PyTorch's optimiser of the parameters)
+    scheduler: of PyTorch's optimiser, `lambda optimizer: StepLR(optimizer, 2)`; Optax has it in its rate
+    before_step: what PyTorch does with its gradients, `lambda model: clip_grad_norm_(model.parameters(), 1.0)`
     weights:   a map that was found before: `parity.save_map(result.weights, path)`, or its path
     outputs:   targets are random classes for "scores", else random numbers
     steps:     training steps, each on a batch of its own
@@ -69,7 +73,19 @@ def check(
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
     given = tuple(map(np.asarray, inputs if isinstance(inputs, tuple) else (inputs,)))
-    twin = twin_of_pair(model, torch_model, given, variables, loss, optimizer, weights, outputs == "scores", steps)
+    twin = twin_of_pair(
+        model,
+        torch_model,
+        given,
+        variables,
+        loss,
+        optimizer,
+        weights,
+        outputs == "scores",
+        steps,
+        scheduler,
+        before_step,
+    )
     return check_twin(twin, device=device, tf32=tf32, policy=policy, tiers=tiers)
 
 
@@ -83,6 +99,8 @@ def twin_of_pair(
     weights: str | Path | Sequence[Leaf] | None = None,
     labels: bool = False,
     steps: int = STEPS,
+    scheduler: Callable | None = None,
+    before_step: Callable | None = None,
 ) -> Twin:
     """See `check`."""
     if steps < 1:
@@ -97,7 +115,7 @@ def twin_of_pair(
     random = np.random.default_rng(0)
     batches = [tuple(map(_float32, inputs))]
     batches += [tuple(_like(x, random) for x in inputs) for _ in range(steps - 1)]
-    learning = _learning(flax.name, loss, optimizer, torch_model)
+    learning = _learning(flax.name, loss, optimizer, scheduler, before_step)
     return make_twin(flax.name, flax, torch_model, tensors, batches, learning, labels, random)
 
 
@@ -117,15 +135,12 @@ def _flax_model(model: nnx.Module | linen.Module, variables: Any, inputs: tuple)
     if isinstance(model, nnx.Module):
         return NNXModel(nnx.clone(model))
     if isinstance(model, linen.Module):
-        made = variables or model.init(jax.random.key(0), *map(jnp.asarray, inputs), **_evaluating(model))
+        flags: dict[str, Any] = mode(type(model).__call__, False)
+        made: Any = variables or model.init(jax.random.key(0), *map(jnp.asarray, inputs), **flags)
         return LinenModel(model, made)
-    raise InputError(f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none")
-
-
-def _evaluating(model: linen.Module) -> dict[str, bool]:
-    from parity.flax_model import mode
-
-    return mode(type(model).__call__, False)
+    raise InputError(
+        f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none"
+    )
 
 
 def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: tuple, weights: Any) -> list[Leaf]:
@@ -146,24 +161,32 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
         return match(flax, torch_model, inputs, tuple(torch_inputs))
     except InputError:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
-            raise by_name or InputError(flax.name) from None  # most of the names are the same: those that are not, are the news
+            # Most of the names are the same: those that are not, are the news.
+            raise by_name or InputError(flax.name) from None
         raise
 
 
-def _learning(name: str, loss: Callable | Pair | None, optimizer: Callable | Pair, model: torch.nn.Module) -> Learning:
+def _learning(
+    name: str,
+    loss: Callable | Pair | None,
+    optimizer: Callable | Pair,
+    scheduler: Callable | None,
+    before_step: Callable | None,
+) -> Learning:
     flax_loss, torch_loss = _losses(loss)
+    torch_make: Callable[[torch.nn.Module], torch.optim.Optimizer]
     if isinstance(optimizer, tuple):
         transformation, make = optimizer
         if not isinstance(transformation, optax.GradientTransformation) or not callable(make):
             raise InputError("optimizer=(an Optax transformation, a function of PyTorch's parameters) is right")
-        torch_make = lambda model: make(model.parameters())  # noqa: E731
+        torch_make = lambda model: cast(torch.optim.Optimizer, make(model.parameters()))  # noqa: E731
     else:
         if not isinstance(optimizer, partial) or optimizer.args:
             raise InputError(
                 "optimizer is a partial of a factory of d2l_jax.optim with named options, or a pair for both sides;"
                 f" {getattr(optimizer, '__name__', optimizer)!r} is neither"
             )
-        case = Case(name, "", name, type(model), (), optimizer=optimizer)  # type: ignore[arg-type]
+        case = Case(name, "", name, nnx.Module, (), optimizer=optimizer)
         transformation, torch_make = optimizer(), lambda model: torch_optimizer(case, model)
         namesake(optimizer, torch.optim)
     return Learning(
@@ -171,6 +194,8 @@ def _learning(name: str, loss: Callable | Pair | None, optimizer: Callable | Pai
         lambda outputs, targets, model: torch_loss(outputs, targets),
         transformation,
         torch_make,
+        scheduler,
+        before_step or (lambda model: None),
     )
 
 

@@ -39,8 +39,9 @@ def pair(
     """Two models with tensors of the same names and shapes, that `case` says how to train."""
     check_structure(case.name, flax, torch_side)
     learning = Learning(
-        flax_loss=lambda outputs, targets, params: case.loss(outputs, targets)
-        + (case.penalty(params) if case.penalty else 0.0),
+        flax_loss=lambda outputs, targets, params: (
+            case.loss(outputs, targets) + (case.penalty(params) if case.penalty else 0.0)
+        ),
         torch_loss=torch_loss(case),
         optimizer=case.optimizer(),
         torch_optimizer=lambda model: torch_optimizer(case, model),
@@ -68,10 +69,11 @@ def make_twin(
     if len(shapes) != len(torch_shapes):
         listed = (", ".join(map(str, found)) or "nothing" for found in (torch_shapes, shapes))
         raise InputError("{}: outputs differ: PyTorch returns {}; Flax returns {}".format(name, *listed))
+    for ours, theirs in zip(shapes, torch_shapes, strict=True):
+        if sorted(ours) != sorted(theirs):
+            raise InputError(f"{name}: outputs differ in shape: {theirs} in PyTorch, {ours} in Flax")
     output_axes = tuple(between(ours, theirs) for ours, theirs in zip(shapes, torch_shapes, strict=True))
-    batches = tuple(
-        Batch(x, targets(labels, shapes, random), numbers(flax_draws, random)) for x in inputs
-    )
+    batches = tuple(Batch(x, targets(labels, shapes, random), numbers(flax_draws, random)) for x in inputs)
     order = partners(flax_draws, torch_draws)
     state = State(weights)
     return Twin(
@@ -109,7 +111,9 @@ def _torch_outputs(
     """Likewise for PyTorch, by a run in training mode of a copy."""
     run = copy.deepcopy(model).cpu().train()
     dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
-    tensors = (torch.as_tensor(np.array(transposed(x, order), order="C")) for x, order in zip(inputs, axes, strict=True))
+    tensors = (
+        torch.as_tensor(np.array(transposed(x, order), order="C")) for x, order in zip(inputs, axes, strict=True)
+    )
     given = [x.to(dtype) if x.is_floating_point() else x for x in tensors]
     with torch.no_grad(), torch_calls(run) as calls:
         open_calls = lambda: [call.name for call in calls if call.output is None]  # noqa: E731
@@ -153,7 +157,14 @@ def random_weights(
             by_path[leaf.path] = _random_tensor(leaf, whole[leaf.key], random)
         for key in (leaf.key, *leaf.merged):
             found.setdefault(key, by_path[leaf.path])
-    return own | found
+    return own | found | _tied(model, found)
+
+
+def _tied(model: torch.nn.Module | None, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One value for all names of a parameter that PyTorch shares, though Flax may not."""
+    first: dict[int, np.ndarray] = {}
+    named = model.named_parameters(remove_duplicate=False) if model else ()
+    return {key: first.setdefault(id(parameter), found[key]) for key, parameter in named if key in found}
 
 
 def _random_tensor(leaf: Leaf, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:

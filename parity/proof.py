@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,23 +15,33 @@ import numpy as np
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from parity.blame import blame
+from parity.blame_precision import blame_precision
 from parity.compare import POLICY, Policy, Row, compare_precision, compare_semantics, errors_of, noise_of
 from parity.disturb import one_ulp
-from parity.environment import Device, jax_device, pinned, torch_device
+from parity.environment import jax_device, pinned, torch_device
 from parity.free_run import free_run
 from parity.isolate import Isolated, isolate
 from parity.pairing import longest_sum, twin_of
 from parity.repro import evidence_of
 from parity.result import Result
 from parity.run_flax import FlaxRun
-from parity.run_torch import Record, phase, run_torch
+from parity.run_torch import Record, TorchRun, phase, rounded
 from parity.twin import STEPS, State, Twin
 
 PROBES, MOST_PROBES = 4, 20
+TIERS = ("float64", "float32")
 
 
 def check_cases(
-    cases: Sequence[Case], *, device: str = "cpu", tf32: bool = False, full: bool = False, jobs: int = 1, steps: int = STEPS
+    cases: Sequence[Case],
+    *,
+    device: str = "cpu",
+    tf32: bool = False,
+    full: bool = False,
+    jobs: int = 1,
+    steps: int = STEPS,
+    tiers: tuple[str, ...] = TIERS,
+    layers: bool = True,
 ) -> Iterator[Result]:
     """The results in the order of `cases`, each as soon as it is there; `jobs` processes work side by side.
 
@@ -40,7 +51,7 @@ def check_cases(
         raise InputError(f"--jobs {jobs} is too few; 1 or more is right")
     if steps < 1:
         raise InputError(f"--steps {steps} is too few; 1 or more is right")
-    run = partial(check_case, device=device, tf32=tf32, full=full, steps=steps)
+    run = partial(check_case, device=device, tf32=tf32, full=full, steps=steps, tiers=tiers, layers=layers)
     if jobs == 1 or len(cases) == 1:
         yield from map(run, cases)
         return
@@ -54,17 +65,27 @@ def check_cases(
 
 
 def check_case(
-    case: Case, *, device: str = "cpu", tf32: bool = False, full: bool = False, policy: Policy = POLICY, steps: int = STEPS
+    case: Case,
+    *,
+    device: str = "cpu",
+    tf32: bool = False,
+    full: bool = False,
+    policy: Policy = POLICY,
+    steps: int = STEPS,
+    tiers: tuple[str, ...] = TIERS,
+    layers: bool = True,
 ) -> Result:
     """Checks one case of the catalogue; `full`: with the book's sizes, a batch of 3 and one step.
 
     Models that cannot correspond or cannot run are the result's `error`, not an exception.
     """
     start = time.perf_counter()
+    options: dict[str, Any] = {"device": device, "tf32": tf32, "policy": policy, "tiers": tiers}
     try:
         twin = twin_of(case, full=full, steps=1 if full else steps)
-        probes = 1 if full else PROBES
-        found = check_twin(twin, section=case.section, device=device, tf32=tf32, policy=policy, probes=probes)
+        found = check_twin(
+            twin, section=case.section, probes=1 if full else PROBES, layers=layers and not full, **options
+        )
     except InputError as error:
         found = Result(case.name, case.section, 0, error=str(error))
     except Exception as error:  # a model that cannot run is one case's result, not the end of all
@@ -82,7 +103,7 @@ def check_twin(
     tf32: bool = False,
     policy: Policy = POLICY,
     probes: int = PROBES,
-    tiers: tuple[str, ...] = ("float64", "float32"),
+    tiers: tuple[str, ...] = TIERS,
     layers: bool = True,
 ) -> Result:
     """Runs both sides in float64, to see whether they agree, and in each lower precision, to see how well.
@@ -92,22 +113,28 @@ def check_twin(
     """
     jax_side, torch_side = jax_device(device), torch_device(device)
     rows: dict[str, list[Row]] = {}
-    flax: dict[str, Record] = {}
-    trajectory, found = [], None
+    trajectory, guilty = [], None
     with pinned(tf32=tf32):
-        oracle, states = run_torch(twin, "float64", torch_side)
-        again, _ = run_torch(replace(twin, batches=twin.batches[:1]), "float64", torch_side, states)
-        check_repeatable(twin, oracle, again)
-        subtracted = subtracted_parameters(twin, states)
+        check_repeatable(twin, torch_side)
+        exact = TorchRun(twin, "float64", torch_side)
         runs = {tier: FlaxRun(twin, tier, jax_side, tf32) for tier in tiers}
-        for tier, run in runs.items():
-            flax[tier], disturbed = run.teacher_forced(states), partial(disturbed_runs, twin, tier, torch_side, states)
-            if tier == "float64":
-                spread: dict[str, np.ndarray] = {}
-                noise = noise_of(oracle, disturbed(range(probes)), spread)
-                rows[tier] = compare_semantics(oracle, flax[tier], noise, longest_sum(twin), policy, subtracted, spread)
-            else:
-                rows[tier] = _precision(oracle, flax[tier], twin, tier, disturbed, policy, subtracted)
+        low = {tier: TorchRun(twin, tier, torch_side) for tier in tiers}
+        states, kept = [twin.start], Kept()
+        for number in range(1, len(twin.batches) + 1):  # one by one: the records of all are gigabytes
+            oracle = exact.taken(number, states[-1])
+            after = rounded(exact.state())
+            slots = {slot for given in after.slots.values() for slot in given}
+            subtracted = subtracted_parameters(twin, number, states[-1])
+            for tier, run in runs.items():
+                flax = run.taken(number, states[-1], slots)
+                disturbed = partial(disturbed_steps, low[tier], number, states[-1])
+                judge = partial(_semantics, probes=probes) if tier == "float64" else partial(_precision, tier=tier)
+                found = judge(oracle, flax, twin, disturbed, policy, subtracted)
+                rows.setdefault(tier, []).extend(found)
+                kept.keep(tier, oracle, flax, found)
+            for run in (exact, *low.values()):
+                run.advance()
+            states.append(after)
         if len(twin.batches) > 1:
             more, trajectory = free_run(twin, runs, torch_side, policy)
             rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
@@ -118,38 +145,80 @@ def check_twin(
             rows["float64"] += alone.rows
             if not all(row.passed for row in rows["float64"]):
                 modes = {train: inside(containers=True, train=train) for train in (True, False)}
-                found, around = blame(twin, rows["float64"], modes, oracle, flax["float64"], states), modes[True]
-        evidence = evidence_of(rows, {tier: (oracle, flax[tier]) for tier in rows}, around.layers, found)
+                guilty = blame(twin, rows["float64"], modes, *kept.records["float64"], states)
+                around = modes[True]
+        for tier in rows:
+            if guilty is None and not all(row.passed for row in rows[tier]) and torch_side == "cpu":
+                guilty = blame_precision(twin, tier)
+        evidence = evidence_of(rows, kept.records, around.layers, guilty)
     params = sum(parameter.numel() for parameter in twin.torch_model.parameters())
-    return Result(twin.name, section, params, rows, blame=found, trajectory=trajectory, settings={"probes": probes}, skipped=alone.skipped, evidence=evidence)
+    return Result(
+        twin.name,
+        section,
+        params,
+        rows,
+        blame=guilty,
+        trajectory=trajectory,
+        settings={"probes": probes},
+        skipped=alone.skipped,
+        evidence=evidence,
+    )
 
 
-def check_repeatable(twin: Twin, first: Record, second: Record) -> None:
+@dataclass
+class Kept:
+    """By tier, what of PyTorch's oracle and of Flax's run is still needed: the first step, and steps that fail."""
+
+    records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
+
+    def keep(self, tier: str, oracle: Record, flax: Record, rows: list[Row]) -> None:
+        left, right = self.records.setdefault(tier, ({}, {}))
+        if not left or not all(row.passed for row in rows):
+            left |= oracle
+            right |= flax
+
+
+def check_repeatable(twin: Twin, device: str) -> None:
     """Raises InputError where PyTorch gives another result for the same numbers."""
+    first, second = (TorchRun(twin, "float64", device).taken(1, twin.start) for _ in range(2))
     for key in second:
         scale = np.max(np.abs(first[key]), initial=1e-300)
         if first[key].size and np.max(np.abs(first[key] - second[key])) > 1e-9 * scale:
             raise InputError(f"{twin.name}: PyTorch's model is not deterministic: two runs differ in {key}")
 
 
-def subtracted_parameters(twin: Twin, states: Sequence[State]) -> dict[str, float]:
+def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[str, float]:
     """For each update, the largest of the parameters that it was the difference of."""
     trained = [leaf for leaf in twin.leaves if leaf.trained]
-    return {
-        f"{phase(number, 'update')}/{leaf.name}": float(np.max(np.abs(state.tensors[leaf.key]), initial=0.0))
-        for number, state in enumerate(states[1:], 1)
-        for leaf in trained
-    }
+    where = phase(number, "update")
+    return {f"{where}/{leaf.name}": float(np.max(np.abs(state.tensors[leaf.key]), initial=0.0)) for leaf in trained}
+
+
+Disturbed = Callable[[range], Iterator[Record]]
+
+
+def _semantics(
+    oracle: Record,
+    flax: Record,
+    twin: Twin,
+    disturbed: Disturbed,
+    policy: Policy,
+    subtracted: dict[str, float],
+    probes: int = PROBES,
+) -> list[Row]:
+    spread: dict[str, np.ndarray] = {}
+    noise = noise_of(oracle, disturbed(range(probes)), spread)
+    return compare_semantics(oracle, flax, noise, longest_sum(twin), policy, subtracted, spread)
 
 
 def _precision(
     oracle: Record,
     flax: Record,
     twin: Twin,
-    tier: str,
-    disturbed: Callable[[range], Iterator[Record]],
+    disturbed: Disturbed,
     policy: Policy,
     subtracted: dict[str, float],
+    tier: str = "float32",
 ) -> list[Row]:
     """PyTorch's error is the largest of a few runs that differ by one ulp: equally good ways of rounding.
 
@@ -166,7 +235,8 @@ def _precision(
     return rows
 
 
-def disturbed_runs(twin: Twin, dtype: str, device: str, states: Sequence[State], seeds: range) -> Iterator[Record]:
-    """A run of PyTorch for each seed, its weights and inputs moved by one ulp; seed -1 moves nothing."""
+def disturbed_steps(run: TorchRun, number: int, state: State, seeds: range) -> Iterator[Record]:
+    """A step of PyTorch's for each seed, its weights and inputs moved by one ulp; seed -1 moves nothing."""
     for seed in seeds:
-        yield run_torch(twin, dtype, device, states, one_ulp(seed) if seed >= 0 else np.asarray)[0]
+        run.disturb = one_ulp(seed) if seed >= 0 else np.asarray
+        yield run.taken(number, state)

@@ -23,7 +23,7 @@ class ImposedOnTorch(TorchDispatchMode):
         super().__init__()
         self.draws, self.site, self.seen = draws, site, list[Draw]()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         packet = func.overloadpacket
         if packet is aten.bernoulli_:

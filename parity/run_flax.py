@@ -35,9 +35,9 @@ UNSEEN = ("ScaleByScheduleState", "InjectStatefulHyperparamsState")
 @contextmanager
 def precision(device: Device, tf32: bool = False) -> Iterator[None]:
     """Arrays may be float64, on that device; float32 products are what they say, unless TF32 is asked for."""
-    with jax.enable_x64(True), jax.default_device(device), jax.default_matmul_precision(jax_precision(tf32)):
-        with exact_attention():
-            yield
+    matmul = jax.default_matmul_precision(jax_precision(tf32))
+    with jax.enable_x64(True), jax.default_device(device), matmul, exact_attention():
+        yield
 
 
 class FlaxRun:
@@ -48,6 +48,7 @@ class FlaxRun:
         self.flax = twin.flax.in_precision(dtype)
         self.trained = [leaf for leaf in twin.leaves if leaf.trained]
         self.kept = [leaf for leaf in twin.leaves if not leaf.trained]
+        self._opt_state: Any = None
         with precision(device, tf32):
             self._step = compiled(self._train, dtype, device)
             self._evaluate = compiled(self._apply, dtype, device)
@@ -55,16 +56,24 @@ class FlaxRun:
     def teacher_forced(self, states: Sequence[State]) -> Record:
         """Evaluates, then takes the twin's steps, each from the state that PyTorch has been in."""
         slots = {slot for state in states for given in state.slots.values() for slot in given}
-        with precision(self.device, self.tf32):
-            params, buffers = self.load(states[0])
-            record, opt_state = self._evaluated(params, buffers), self._init(params)
-            for number, batch in enumerate(self.twin.batches, 1):
-                params, buffers = self.load(states[number - 1])
-                opt_state = self._with_slots(opt_state, states[number - 1], slots)
-                taken, after = self._taken(number, batch, params, buffers, opt_state)
-                record |= taken | self._slots(phase(number, "optimizer"), after[2], slots)
-                opt_state = after[2]
+        record: Record = {}
+        for number in range(1, len(self.twin.batches) + 1):
+            record |= self.taken(number, states[number - 1], slots)
         return record
+
+    def taken(self, number: int, state: State, slots: set[str]) -> Record:
+        """The step of that number from that state; before the first, the evaluation.
+
+        slots: the names of PyTorch's slots. The counters of the optimiser go on from step to step.
+        """
+        with precision(self.device, self.tf32):
+            params, buffers = self.load(state)
+            record = self._evaluated(params, buffers) if number == 1 else {}
+            before = self._init(params) if number == 1 else self._opt_state
+            opt_state = self._with_slots(before, state, slots)
+            taken, after = self._taken(number, self.twin.batches[number - 1], params, buffers, opt_state)
+            self._opt_state = after[2]
+            return record | taken | self._slots(phase(number, "optimizer"), after[2], slots)
 
     def free(self) -> Record:
         """All steps in a row: parameters and buffers after each, `1/conv.weight`."""
@@ -105,7 +114,10 @@ class FlaxRun:
         self, params: Any, buffers: Any, opt_state: Any, inputs: tuple, targets: Any, draws: tuple
     ) -> tuple[Any, Any, Any, Any, tuple[Any, Any, Any]]:
         """The update that a jitted training step takes, with everything in between shown."""
-        learning, numbers = self.twin.learning, [i for i, x in enumerate(inputs) if jnp.issubdtype(x.dtype, jnp.floating)]
+        learning, numbers = (
+            self.twin.learning,
+            [i for i, x in enumerate(inputs) if jnp.issubdtype(x.dtype, jnp.floating)],
+        )
 
         def objective(params: Any, floating: list[jax.Array]) -> tuple[jax.Array, tuple[Any, Any]]:
             given = list(inputs)

@@ -31,11 +31,9 @@ def run_torch(
     """
     run = TorchRun(twin, dtype, device, disturb)
     given, record = list(states or [twin.start]), {}
-    run.load(given[0])
-    record |= run.evaluate(twin.batches[0])
-    for number, batch in enumerate(twin.batches, 1):
-        run.load(given[number - 1])
-        record |= run.step(batch, number)
+    for number in range(1, len(twin.batches) + 1):
+        record |= run.taken(number, given[number - 1])
+        run.advance()
         if states is None:
             given.append(rounded(run.state()))
     return record, given
@@ -47,6 +45,7 @@ def free_run_torch(twin: Twin, dtype: str, device: str, disturb: Disturb = np.as
     run.load(twin.start)
     for number, batch in enumerate(twin.batches, 1):
         run.step(batch, number)
+        run.advance()
         record |= {f"{number}/{key}": array for key, array in run.tensors().items()}
     return record
 
@@ -60,7 +59,19 @@ class TorchRun:
         learning = twin.learning
         self.optimizer = learning.torch_optimizer(self.model)
         self.scheduler = learning.torch_scheduler(self.optimizer) if learning.torch_scheduler else None
-        self.merged = merged(twin)
+        self.merged: dict[str, tuple[str, ...]] = merged(twin)
+
+    def taken(self, number: int, state: State) -> Record:
+        """The step of that number from that state; before the first, the evaluation."""
+        self.load(state)
+        record = self.evaluate(self.twin.batches[0]) if number == 1 else {}
+        self.load(state)
+        return record | self.step(self.twin.batches[number - 1], number)
+
+    def advance(self) -> None:
+        """The scheduler's step, once for all runs of a step."""
+        if self.scheduler:
+            self.scheduler.step()
 
     def load(self, state: State, below: str = "") -> None:
         """Puts weights, buffers and the optimiser's slots in place; `below`: those of one submodule alone."""
@@ -69,6 +80,7 @@ class TorchRun:
         tensors = {k: self.tensor(a) if floating[k] else torch.as_tensor(a) for k, a in given.items()}
         self.model.load_state_dict(tensors, strict=not below)
         for name, parameter in self.model.named_parameters():
+            self.optimizer.state.pop(parameter, None)
             if slots := state.slots.get(name):
                 self.optimizer.state[parameter] = {slot: self._slot(slot, a) for slot, a in slots.items()}
 
@@ -93,8 +105,9 @@ class TorchRun:
 
     def compared(self, arrays: Record, mean: bool = False) -> Record:
         """Of arrays by key, what Flax has too; the sum of those that it keeps as one (of gradients, the mean)."""
+        join = np.mean if mean else np.sum
         return {
-            name: sum(arrays[key] for key in keys) / (len(keys) if mean else 1) if len(keys) > 1 else arrays[keys[0]]
+            name: join([arrays[key] for key in keys], 0) if len(keys) > 1 else arrays[next(iter(keys))]
             for name, keys in self.merged.items()
             if all(key in arrays for key in keys)
         }
@@ -142,8 +155,6 @@ class TorchRun:
                 record[f"{phase(number, 'gradients')}/{name}"] = gradient(x)
         self.twin.learning.prepare(self.model)
         self.optimizer.step()
-        if self.scheduler:
-            self.scheduler.step()
         record |= {f"{phase(number, 'buffers')}/{name}": array for name, array in self.buffers().items()}
         updates = {name: to_numpy(p) - before[name] for name, p in parameters(self.model)}
         record |= {f"{phase(number, 'update')}/{name}": array for name, array in self.compared(updates).items()}

@@ -151,8 +151,12 @@ def place(tensors: list[Leaf], arrays: StateDict, tree: dict, dtype: Any = None)
     """A copy of a plain dict of Flax's, with PyTorch's arrays in the places of `tensors`; floats as `dtype`."""
     flat = dict(flatten(tree))
     for leaf in tensors:
-        array = sum(np.asarray(arrays[key]) for key in (leaf.key, *leaf.merged))
-        array = leaf.to_flax(array[slice(*leaf.rows)] if leaf.rows else array)
+        array = (
+            np.sum([np.asarray(arrays[key]) for key in (leaf.key, *leaf.merged)], 0)
+            if leaf.merged
+            else arrays[leaf.key]
+        )
+        array = leaf.to_flax(np.asarray(array)[slice(*leaf.rows)] if leaf.rows else np.asarray(array))
         flat[leaf.path] = jnp.asarray(array, dtype if dtype is not None and _floating(leaf) else leaf.dtype)
     return unflatten(flat)
 

@@ -5,9 +5,8 @@ needs no PyTorch.
 """
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -96,8 +95,9 @@ def record_torch(
 
     Raises InputError where the model gives another result for the same numbers.
     """
+    from parity.disturb import one_ulp
     from parity.pairing import longest_sum
-    from parity.proof import check_repeatable, disturbed_runs, subtracted_parameters
+    from parity.proof import check_repeatable, subtracted_parameters
     from parity.run_torch import run_torch
 
     if probes < 1:
@@ -108,15 +108,20 @@ def record_torch(
         twin = replace(twin, batches=batches, start=states[0])
     with pinned(tf32=tf32):
         oracle, states = run_torch(twin, "float64", where, states)
-        again, _ = run_torch(replace(twin, batches=twin.batches[:1]), "float64", where, states)
-        check_repeatable(twin, oracle, again)
-        disturbed = partial(disturbed_runs, twin, device=where, states=states)
+        check_repeatable(twin, where)
+
+        def disturbed(dtype: str, seeds: range) -> Iterator[Record]:
+            for seed in seeds:
+                yield run_torch(twin, dtype, where, states, one_ulp(seed) if seed >= 0 else np.asarray)[0]
+
         records = {"float64": oracle}
         records |= {tier: run_torch(twin, tier, where, states)[0] for tier in tiers if tier != "float64"}
         spread: Arrays = {}
         noise = noise_of(oracle, disturbed(dtype="float64", seeds=range(probes)), spread)
         errors = {t: errors_of(oracle, disturbed(dtype=t, seeds=range(-1, probes))) for t in records if t != "float64"}
-    arrays = flattened(states, twin.batches)
+    arrays, subtracted = flattened(states, twin.batches), {}
+    for number, state in enumerate(states[:-1], 1):
+        subtracted |= subtracted_parameters(twin, number, state)
     about = About(
         "torch",
         twin.name,
@@ -130,7 +135,7 @@ def record_torch(
         probes,
         noise,
         errors,
-        subtracted_parameters(twin, states),
+        subtracted,
     )
     wide = {name: array for name, array in spread.items() if POLICY.noise_factor * noise[name] > POLICY.ceiling}
     return Recording(about, _plain(records), arrays, wide)

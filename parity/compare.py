@@ -117,11 +117,14 @@ def compare_semantics(
         because = f"{policy.noise_factor:g} x {origin}{note}"
         if policy.noise_factor * noise[key] <= policy.ceiling or noise[key] <= 4 * last_digit:
             return row(key, gap, threshold, because)
+        determined = _where_determined(key, oracle, flax, noise, scale, spread[key], policy) if key in spread else None
+        if determined and determined.passed:
+            return determined
         if gap <= policy.noise_factor * rounding:  # one ulp may break a tie
             because = f"{policy.noise_factor:g} x sqrt({longest_sum}) ulp; the noise is above the ceiling"
             return row(key, gap, policy.noise_factor * rounding, because)
-        if key in spread:
-            return _where_determined(key, oracle, flax, noise, scale, spread[key], policy)
+        if determined:
+            return determined
         return row(key, gap, policy.ceiling, f"ill-conditioned: {because} is above the ceiling", "fail")
 
     return [*_structure(oracle, flax, "float64"), *map(judge, _comparable(oracle, flax))]
@@ -180,6 +183,25 @@ def compare_precision(
         return row(key, error, limit, f"{BLUNT}{because}" if limit > blunt else because)
 
     return [*_structure(oracle, flax, dtype), *map(judge, _comparable(oracle, flax))]
+
+
+def compare_classes(oracle: Record, flax: Record, rows: Iterable[Row]) -> list[Row]:
+    """Which class wins may differ only where the oracle's margin is below what the scores' own limit allows.
+
+    rows: of the scores; a row is added for each output (batch, ..., classes)
+    """
+    limits = {f"{found.phase}/{found.name}": found.threshold for found in rows}
+    scores = [key for key in oracle if key.endswith("/output") and oracle[key].ndim > 1 and key in limits]
+
+    def judge(key: str) -> Row:
+        best, margin = np.argmax(oracle[key], -1), -np.diff(np.sort(oracle[key], -1)[..., -2:], axis=-1)[..., 0]
+        flipped = np.argmax(flax[key], -1) != best
+        allowed = 2 * limits[key] * max(_rms(oracle[key]), 1e-300)
+        unexcused = int(np.sum(flipped & (np.abs(margin) > allowed)))
+        because = f"{int(flipped.sum())} of {best.size} classes flip; a margin above {allowed:.1e} must not"
+        return row(key.replace("/output", "/argmax of output"), unexcused, 0.0, because)
+
+    return [judge(key) for key in scores if flax.get(key) is not None and flax[key].shape == oracle[key].shape]
 
 
 def _structure(oracle: Record, other: Record, dtype: str) -> Iterator[Row]:

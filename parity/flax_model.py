@@ -115,7 +115,8 @@ class NNXModel:
                 yield Tensor(path, isinstance(node, nnx.Param), node.shape, node.dtype, owner, kind)
 
     def modules(self, inputs: tuple) -> list[Path]:
-        found = (path for path, node in nnx.iter_graph(self._views[True]) if isinstance(node, nnx.Module))
+        nodes = nnx.iter_graph(self._views[True])
+        found = (path for path, node in nodes if isinstance(node, nnx.Module) and callable(node))
         return sorted(found, key=len)
 
     def part(self, module: nnx.Module, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:

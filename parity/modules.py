@@ -12,14 +12,15 @@ from parity.weights import Leaf
 def correspondence(tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths: Iterable[Path]) -> dict[str, Path]:
     """{PyTorch's name: Flax's path}, the root included.
 
-    Where several nested modules hold just the same tensors, the outermost of either side are partners.
+    Where several nested modules hold just the same tensors, the innermost of either side are partners, and so on
+    outwards: a layer is a layer on both sides, what stands around it may differ.
     """
     held, paths = list(tensors), list(paths)
     theirs = _by_content((name, _keys_under(name, held)) for name, _ in torch_model.named_modules())
     ours = _by_content((path, _keys_at(path, held, paths)) for path in paths)
     found: dict[str, Path] = {"": ()}
     for content, names in theirs.items():
-        found |= dict(zip(names, ours.get(content, []), strict=False))
+        found |= dict(zip(reversed(names), reversed(ours.get(content, [])), strict=False))
     dotted = {_dotted(path): path for path in paths} | {".".join(map(str, path)): path for path in paths}
     free = {name for name, _ in torch_model.named_modules() if not _keys_under(name, held)}
     return found | {name: dotted[name] for name in free if name in dotted and not _keys_at(dotted[name], held, paths)}

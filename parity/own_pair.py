@@ -1,6 +1,7 @@
 """`parity.check`: a case of the catalogue by name, or two models of a user's own."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -86,7 +87,8 @@ def check(
         scheduler,
         before_step,
     )
-    return check_twin(twin, device=device, tf32=tf32, policy=policy, tiers=tiers)
+    found = check_twin(twin, device=device, tf32=tf32, policy=policy, tiers=tiers)
+    return replace(found, weights=twin.leaves)
 
 
 def twin_of_pair(

@@ -16,7 +16,16 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from parity.blame import blame
 from parity.blame_precision import blame_precision
-from parity.compare import POLICY, Policy, Row, compare_precision, compare_semantics, errors_of, noise_of
+from parity.compare import (
+    POLICY,
+    Policy,
+    Row,
+    compare_classes,
+    compare_precision,
+    compare_semantics,
+    errors_of,
+    noise_of,
+)
 from parity.disturb import one_ulp
 from parity.environment import jax_device, pinned, torch_device
 from parity.free_run import free_run
@@ -130,6 +139,8 @@ def check_twin(
                 disturbed = partial(disturbed_steps, low[tier], number, states[-1])
                 judge = partial(_semantics, probes=probes) if tier == "float64" else partial(_precision, tier=tier)
                 found = judge(oracle, flax, twin, disturbed, policy, subtracted)
+                if twin.classes:
+                    found += compare_classes(oracle, flax, found)
                 rows.setdefault(tier, []).extend(found)
                 kept.keep(tier, oracle, flax, found)
             for run in (exact, *low.values()):

@@ -42,6 +42,7 @@ class Result:
     rows:     by tier, "float64" (semantics) and "float32" (precision)
     skipped:  {layer: why it could not be compared on its own}
     evidence: of a failure, the arrays that show it; see `parity.repro.evidence_of`
+    weights:  of a user's pair, the map that was found; `parity.save_map` keeps it
     """
 
     name: str
@@ -55,6 +56,7 @@ class Result:
     settings: dict[str, Any] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    weights: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def status(self) -> str:

@@ -92,6 +92,12 @@ class Twin:
 
         return copy.deepcopy(self.torch_model).to(device, getattr(torch, dtype))
 
+    @property
+    def classes(self) -> bool:
+        """Whether the targets are classes, so that the outputs are scores."""
+        targets = self.batches[0].targets
+        return isinstance(targets, np.ndarray) and np.issubdtype(targets.dtype, np.integer)
+
     def torch_draws(self, batch: Batch) -> tuple[np.ndarray, ...]:
         """In the order in which PyTorch asks for them."""
         return tuple(batch.draws[number] for number in self.order)

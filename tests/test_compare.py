@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from parity.compare import compare_precision, compare_semantics, errors_of, noise_of
+from parity.compare import compare_classes, compare_precision, compare_semantics, errors_of, noise_of
 from parity.result import Result
 
 T = np.random.default_rng(0).normal(size=(5, 7))
@@ -100,3 +100,13 @@ def test_float32_is_judged_by_pytorchs_own_error():
     assert not only(compare_precision({"a/x": T}, reference, {"a/x": worse}, 35)).passed
     assert only(compare_precision({"a/x": T}, {"a/x": 1e-5}, {"a/x": worse}, 35)).passed
     assert not only(compare_precision({"a/x": T}, {"a/x": math.inf}, {"a/x": single}, 35)).passed
+
+
+def test_a_class_may_flip_only_where_the_margin_is_small():
+    oracle = {"forward/output": np.array([[1.0, 1.0 + 1e-8, 0.0], [3.0, 1.0, 0.0]])}
+    limit = [Row("forward", "output", 0.0, 1e-7, "", "pass")]
+    near = {"forward/output": np.array([[1.0 + 1e-8, 1.0, 0.0], [3.0, 1.0, 0.0]])}
+    far = {"forward/output": np.array([[1.0, 1.0 + 1e-8, 0.0], [1.0, 3.0, 0.0]])}
+    (excused,), (wrong,) = compare_classes(oracle, near, limit), compare_classes(oracle, far, limit)
+    assert excused.passed and excused.because.startswith("1 of 2 classes flip")
+    assert not wrong.passed and wrong.gap == 1

@@ -10,6 +10,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 PROMISES = {
     "train_lenet.py": "Record(epoch=2",
     "check_my_model.py": "fail\nevaluation output gap",
+    "find_the_mistake.py": "features.2 (GroupNorm), forward: Flax computes with eps=1e-06 where PyTorch has 1e-05",
     "load_pytorch_weights.py": "same after the way back: True",
 }
 

@@ -53,6 +53,11 @@ SCHEDULES = [
 ]
 
 
+def told(value):
+    """The same in every process: a function's address is not."""
+    return str(value).partition(" at 0x")[0]
+
+
 def torch_rates(name, options, lr=0.3, counts=COUNTS):
     """The rate of every update, with one `scheduler.step()` between two."""
     options = dict(options)
@@ -78,13 +83,13 @@ def rates_of(schedule, counts=COUNTS):
     return np.array([schedule(jnp.asarray(count, jnp.int32)) for count in range(counts)])
 
 
-@pytest.mark.parametrize("name, options", SCHEDULES, ids=str)
+@pytest.mark.parametrize("name, options", SCHEDULES, ids=told)
 def test_every_rate_is_pytorchs(name, options):
     theirs = torch_rates(name, options)
     np.testing.assert_allclose(rates_of(make(name, options)), theirs, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("name, options", SCHEDULES, ids=str)
+@pytest.mark.parametrize("name, options", SCHEDULES, ids=told)
 def test_in_float32_every_rate_is_right_to_a_few_ulps(name, options):
     with jax.enable_x64(False):
         ours = rates_of(make(name, options))
@@ -92,7 +97,7 @@ def test_in_float32_every_rate_is_right_to_a_few_ulps(name, options):
     np.testing.assert_allclose(ours, torch_rates(name, options), rtol=2e-6, atol=2e-8)
 
 
-@pytest.mark.parametrize("name, options", SCHEDULES, ids=str)
+@pytest.mark.parametrize("name, options", SCHEDULES, ids=told)
 def test_many_counts_at_once_and_a_plain_int(name, options):
     schedule = make(name, options)
     many = schedule(jnp.arange(COUNTS).reshape(4, 25))

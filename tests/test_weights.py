@@ -15,8 +15,8 @@ from d2l_jax import InputError, models
 from d2l_jax.catalog import CASES, get
 from parity import reference
 from parity.cli import main
+from parity.pairing import abstract, random_weights
 from parity.torch_side import torch_model
-from parity.twin import abstract, random_weights
 from parity.weights import leaves
 
 SMALL = [case for case in CASES if case.name not in ("alexnet", "vgg11", "vgg")]
@@ -27,7 +27,7 @@ def lenet():
 
 
 def weights_of(model, seed=0):
-    return random_weights(leaves(model), np.random.default_rng(seed))
+    return random_weights(leaves(model), None, np.random.default_rng(seed))
 
 
 def same_bits(left, right):

@@ -98,7 +98,7 @@ def record_torch(
     from parity.disturb import one_ulp
     from parity.pairing import longest_sum
     from parity.proof import check_repeatable, subtracted_parameters
-    from parity.run_torch import run_torch
+    from parity.run_torch import TorchRun, run_torch
 
     if probes < 1:
         raise InputError(f"--probes {probes} is too few; 1 or more is right")
@@ -112,7 +112,12 @@ def record_torch(
 
         def disturbed(dtype: str, seeds: range) -> Iterator[Record]:
             for seed in seeds:
-                yield run_torch(twin, dtype, where, states, one_ulp(seed) if seed >= 0 else np.asarray)[0]
+                run, record = TorchRun(twin, dtype, where), {}
+                for number in range(1, len(twin.batches) + 1):
+                    run.disturb = one_ulp(seed) if seed >= 0 else np.asarray
+                    record |= run.taken(number, states[number - 1])
+                    run.advance()
+                yield record
 
         records = {"float64": oracle}
         records |= {tier: run_torch(twin, tier, where, states)[0] for tier in tiers if tier != "float64"}

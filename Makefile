@@ -12,10 +12,10 @@ run: venv ## prove every model, then train LeNet for a moment
 	$(BIN)/d2l-jax train lenet --epochs 8 --out runs/lenet-$$(date +%Y%m%d-%H%M%S)
 
 test: venv ## the tests (README)
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 test-all: venv ## with the checks that take minutes
-	$(BIN)/python -m pytest -q -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 bench: venv ## jitted JAX against PyTorch; writes runs/bench.json and runs/bench.png
 	$(BIN)/parity bench lenet resnet18 mlp --json runs/bench.json --picture runs/bench.png

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from parity.compare import compare_classes, compare_precision, compare_semantics, errors_of, noise_of
+from parity.compare import Row, compare_classes, compare_precision, compare_semantics, errors_of, noise_of
 from parity.result import Result
 
 T = np.random.default_rng(0).normal(size=(5, 7))

@@ -90,9 +90,11 @@ def test_control_a_wrong_optimizer_fails_at_the_update(torch_side):
 def test_the_noise_of_updates_by_element_is_kept(files, torch_side, flax_side):
     key = next(key for key in torch_side.records["float64"] if key.startswith("update/"))
     noisy = replace(torch_side.about, noise=torch_side.about.noise | {key: 1.0})
+    records = flax_side.records["float64"]
+    moved = replace(flax_side, records=flax_side.records | {"float64": records | {key: records[key] * (1 + 1e-8)}})
     for spread, said in (({key: np.ones_like(torch_side.records["float64"][key])}, True), ({}, False)):
         save(replace(torch_side, about=noisy, spread=spread), files / "noisy")
-        rows = compare_recordings(load(files / "noisy"), flax_side).rows["float64"]
+        rows = compare_recordings(load(files / "noisy"), moved).rows["float64"]
         (row,) = (row for row in rows if f"{row.phase}/{row.name}" == key)
         assert ("left out" in row.because) is said and "above the ceiling" in row.because
 
@@ -114,7 +116,8 @@ def test_a_users_pair_with_buffers_dropout_and_slots(tmp_path):
     whole = compare_recordings(given, record_flax(twin, given, tiers=tiers))
     assert whole.status == "pass"
     checked = check_twin(twin, tiers=tiers, probes=1, layers=False)
-    assert whole.rows["float64"] == [row for row in checked.rows["float64"] if not row.phase.startswith("after")]
+    steps = [r for r in checked.rows["float64"] if not r.phase.startswith("after") and "argmax" not in r.name]
+    assert whole.rows["float64"] == steps
     alone = flax_twin(small(), given, lambda y, t, params: TRAINING["loss"](y, t), TRAINING["optimizer"]())
     result = compare_recordings(given, record_flax(alone, given, tiers=tiers))
     assert result.status == "pass" and result.rows == whole.rows

@@ -1,4 +1,4 @@
-"""Torchvision's networks, random weights, against ports with other names: the whole check, in training and evaluation."""
+"""Torchvision's networks, random weights, against ports with other names: the whole check in both modes."""
 
 import numpy as np
 import pytest

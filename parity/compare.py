@@ -32,6 +32,7 @@ class Policy:
 POLICY = Policy()
 NOTHING: Mapping[str, float] = {}
 NO_SPREAD: Record = {}
+VISIBLE = 1e-5  # an update whose parameter's last digit is more than this part of it tells too little
 BLUNT = "PyTorch's own rounding hides all but gross errors here: "
 
 
@@ -115,7 +116,7 @@ def compare_semantics(
         origin = max(origins, key=origins.__getitem__)
         threshold = policy.noise_factor * origins[origin]
         because = f"{policy.noise_factor:g} x {origin}{note}"
-        if policy.noise_factor * noise[key] <= policy.ceiling or noise[key] <= 4 * last_digit:
+        if policy.noise_factor * noise[key] <= policy.ceiling or noise[key] <= 4 * last_digit < VISIBLE:
             return row(key, gap, threshold, because)
         determined = _where_determined(key, oracle, flax, noise, scale, spread[key], policy) if key in spread else None
         if determined and determined.passed:

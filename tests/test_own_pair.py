@@ -95,6 +95,14 @@ def test_adam_knows_the_key_biases_that_have_no_gradient():
     assert any("analytically zero" in row.because for row in result.rows["float64"] if row.phase == "update")
 
 
+def test_an_optimiser_of_optax_that_does_not_count():
+    adagrad = optax.adagrad(0.1, initial_accumulator_value=0.5, eps=0.0)
+    pair = (adagrad, lambda p: torch.optim.Adagrad(p, 0.1, initial_accumulator_value=0.5, eps=0.0))
+    result = parity.check(Ours(nnx.Rngs(0)), Theirs(), X, optimizer=pair, steps=3, tiers=("float64",))
+    assert result.status == "pass", failing(result)
+    assert any(row.name.startswith("sum:") for row in result.rows["float64"])
+
+
 def test_linen_with_dropout():
     result = parity.check(Linen(), TorchNet(), IMAGES, steps=2)
     assert result.status == "pass", failing(result)

@@ -87,6 +87,28 @@ def _not_observing(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
     return nn.functional.batch_norm(x, None, None, m.weight, m.bias, m.training, 0.0, m.eps)
 
 
+def observing(module: nn.Module) -> Iterator[Altered]:
+    """Batch statistics without their gradient, or observed twice."""
+    if isinstance(module, _BatchNorm) and module.track_running_stats:
+        yield "no-gradient", "Flax lets no gradient through the batch statistics", forwarding(module, _constant)
+        yield "statistics-twice", "Flax updates the running statistics twice in one call", forwarding(module, _twice)
+
+
+def _constant(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    if not m.training:
+        return type(m).forward(m, x)
+    type(m).forward(m, x.detach())
+    var, mean = torch.var_mean(x.detach(), axes, correction=0)
+    return nn.functional.batch_norm(x, mean, var, m.weight, m.bias, False, 0.0, m.eps)
+
+
+def _twice(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
+    if m.training:
+        type(m).forward(m, x.detach())
+    return type(m).forward(m, x)
+
+
 def unbiased(module: nn.Module) -> Iterator[Altered]:
     """Normalising by n - 1."""
     if isinstance(module, nn.LayerNorm):
@@ -96,6 +118,17 @@ def unbiased(module: nn.Module) -> Iterator[Altered]:
     if isinstance(module, _BatchNorm):
         text = "Flax normalises by the unbiased variance, PyTorch by the biased one"
         yield "unbiased-variance", text, forwarding(module, _unbiased_batch)
+    if isinstance(module, nn.GroupNorm):
+        text = "Flax normalises by the unbiased variance, PyTorch by the biased one"
+        yield "unbiased-variance", text, forwarding(module, _unbiased_groups)
+
+
+def _unbiased_groups(m: nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
+    grouped = x.reshape(len(x), m.num_groups, -1)
+    var, mean = torch.var_mean(grouped, -1, correction=1, keepdim=True)
+    y = ((grouped - mean) / torch.sqrt(var + m.eps)).reshape(x.shape)
+    shape = (1, -1, *(1,) * (x.ndim - 2))
+    return y if m.weight is None else y * m.weight.reshape(shape) + m.bias.reshape(shape)
 
 
 def _unbiased_batch(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
@@ -212,6 +245,7 @@ ALTERATIONS = [
     biased_running_variance,
     affine,
     statistics,
+    observing,
     unbiased,
     eps_outside,
     no_mean,

@@ -8,7 +8,6 @@ from test_match_ports import PORTS, SLOW, torchvision
 import parity
 from d2l_jax import losses
 
-
 # The last maps of the deepest are single pixels otherwise, and batch norm over a few numbers is ill-conditioned.
 LARGER = {"densenet121": (65, 97)}
 

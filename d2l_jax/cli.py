@@ -67,7 +67,8 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
         options: What to train, and how.
         json_file: Write a copy of metrics.json into this file; - is the standard output, and the rest goes to stderr.
     """
-    from d2l_jax.runs.choice import choose_data, fitted
+    from d2l_jax.runs.choice import choose_data
+    from d2l_jax.runs.fitting import fitted
     from d2l_jax.runs.folds import cross_validate, unanswered
     from d2l_jax.runs.progress import Terminal
     from d2l_jax.runs.run import Job

@@ -71,8 +71,9 @@ def training(case: Case) -> dict[str, str]:
     options = ", ".join(f"{name} {value}" for name, value in getattr(case.optimizer, "keywords", {}).items())
     return {
         "data": case.data + (f", resized to {case.resize[0]}x{case.resize[1]}" if case.resize else ""),
-        "batch": "x".join(map(str, case.inputs)),
+        "batch": " and ".join("x".join(map(str, array.shape)) for array in case.arrays),
         "optimizer": f"{name_of(case.optimizer)} ({options})",
+        **({} if case.clip is None else {"clipping": f"gradients to norm {case.clip:g}"}),
         "loss": name_of(case.loss) + (f" + {name_of(case.penalty)}" if case.penalty else ""),
         "epochs": str(case.epochs),
     }

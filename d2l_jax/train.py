@@ -14,7 +14,8 @@ from jaxtyping import Array, Int
 from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree, eval_view, functional, train_view
 
-Batch = tuple[Array, Array]
+Inputs = Array | tuple[Array, ...]
+Batch = tuple[Inputs, Array]
 Metrics = dict[str, Array]
 Loss = Callable[[Array, Array], Array]
 Penalty = Callable[[Tree], Array]
@@ -53,8 +54,8 @@ def make_objective(model: nnx.Module, loss: Loss, penalty: Penalty | None = None
     """(params, buffers, inputs, targets) -> (loss + penalty(params), (outputs, buffers)) in training mode."""
     apply = functional(train_view(model)).apply
 
-    def objective(params: Tree, buffers: Tree, inputs: Array, targets: Array) -> tuple[Array, tuple[Array, Tree]]:
-        outputs, buffers = apply(params, buffers, inputs)
+    def objective(params: Tree, buffers: Tree, inputs: Inputs, targets: Array) -> tuple[Array, tuple[Array, Tree]]:
+        outputs, buffers = apply(params, buffers, *arguments(inputs))
         value = loss(outputs, targets)
         return value + penalty(params) if penalty else value, (outputs, buffers)
 
@@ -83,15 +84,20 @@ def make_eval_step(model: nnx.Module, loss: Loss) -> Callable[[Tree, Tree, Batch
     apply = functional(eval_view(model)).apply
 
     def step(params: Tree, buffers: Tree, batch: Batch) -> Metrics:
-        outputs, _ = apply(params, buffers, to_float(batch[0], params))
+        outputs, _ = apply(params, buffers, *arguments(to_float(batch[0], params)))
         return _metrics(loss(outputs, batch[1]), outputs, batch[1])
 
     return jax.jit(step)
 
 
-def to_float(inputs: Array, params: Tree) -> Array:
+def arguments(inputs: Any) -> tuple[Any, ...]:
+    """What a model is called with: several inputs stand in a tuple."""
+    return inputs if isinstance(inputs, tuple) else (inputs,)
+
+
+def to_float(inputs: Inputs, params: Tree) -> Inputs:
     """Bytes 0..255 become numbers in [0, 1] of the parameters' dtype; anything else stays."""
-    if inputs.dtype != jnp.uint8:
+    if isinstance(inputs, tuple) or inputs.dtype != jnp.uint8:
         return inputs
     return inputs.astype(jax.tree.leaves(params)[0].dtype) / 255
 
@@ -230,7 +236,8 @@ def in_order(inputs: Any, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
 
     1000 examples at most, `batch_size` at least: what fits into memory in training fits here too.
     """
-    n, size = len(inputs), max(batch_size, min(1000, 2**20 // max(1, math.prod(inputs.shape[1:]))))
+    first = arguments(inputs)[0]
+    n, size = len(first), max(batch_size, min(1000, 2**20 // max(1, math.prod(first.shape[1:]))))
     rows, full = np.arange(n, dtype=np.int32), n // size * size
     return rows[:full].reshape(-1, size), rows[full:]
 

@@ -14,15 +14,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 from parity.blame_loss import of_loss
 from parity.blame_optimizer import of_optimizer
 from parity.body import explain_body
-from parity.compare import Row
+from parity.compare import Row, rms
 from parity.diagnosis import Cause, explain_layer, explain_tensor
 from parity.diagnosis.altered import ALTERATIONS
 from parity.isolate import Isolated, Layer, _torch_calls
 from parity.result import Blame
 from parity.run_torch import Record, TorchRun
 from parity.twin import State, Twin
-
-NOISE = 1e-12
 
 
 def blame(
@@ -40,7 +38,7 @@ def blame(
     """
     wrong = {f"{row.phase}/{row.name}" for row in rows if not row.passed}
     if untied := _untied(twin):
-        return _blame("", "backward", untied, "the model's own body")
+        return Blame.because(untied, "", "backward", "the model's own body")
     for train, direction in (
         (True, "forward"),
         (False, "evaluation"),
@@ -59,12 +57,12 @@ def blame(
         if "output" in name and (unfit := _unfit(layers[train])):
             return _of_shape(twin, *unfit, direction)
         if "output" in name and (inherited := _inherited(layers[train])):
-            cause = explain_body(twin, states[0], train, oracle[name], flax[name], tensor, NOISE)
-            return _blame("", direction, cause or inherited[0], inherited[1])
+            cause = explain_body(twin, states[0], train, oracle[name], flax[name], tensor)
+            return Blame.because(cause or inherited[0], "", direction, inherited[1])
         cause = _of_tensor(oracle, flax, name)
-        return _blame("", name.partition("/")[0], cause, f"the model's own body, between its layers: {name}")
+        return Blame.because(cause, "", direction, f"the model's own body, between its layers: {name}")
     if "forward/loss" in wrong or any(name.startswith("gradients/") for name in wrong):
-        return _blame("loss", "loss", of_loss(twin, states[0], oracle, flax), "the loss")
+        return Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
     return of_optimizer(twin, wrong, oracle, flax, states)
 
 
@@ -105,7 +103,7 @@ def _of_shape(twin: Twin, label: str, why: str, direction: str) -> Blame:
             with suppress(RuntimeError, ValueError, TypeError, IndexError), torch.no_grad():
                 found = altered.double().eval()(*calls[0].args, **calls[0].kwargs)
                 if isinstance(found, torch.Tensor) and sorted(found.shape) == wanted:
-                    return _blame(name, direction, Cause(cause, f"{why}; perhaps {text}", math.nan), label)
+                    return Blame.because(Cause(cause, f"{why}; perhaps {text}", math.nan), name, direction, label)
     return Blame(name, direction, "", f"{label}: {why}")
 
 
@@ -113,20 +111,15 @@ def _inherited(isolated: Isolated) -> tuple[Cause | None, str] | None:
     """In the body between the layers: the first layer that is given something else."""
     for label, pair in isolated.received.items():
         theirs, ours = (np.asarray(array, np.float64) for array in pair)  # masks too
-        scale = max(float(np.sqrt(np.mean(np.square(theirs)))), 1e-300) if theirs.size else 1.0
+        scale = max(rms(theirs), 1e-300) if theirs.size else 1.0
         if theirs.shape != ours.shape or np.max(np.abs(theirs - ours), initial=0.0) > 1e-10 * scale:
-            return explain_tensor(theirs, ours, NOISE), f"the model's own body, before {label.rpartition('.')[0]}"
+            return explain_tensor(theirs, ours), f"the model's own body, before {label.rpartition('.')[0]}"
     return None
 
 
 def _of_phases(wrong: set[str], phases: Sequence[str]) -> Iterator[str]:
     for start in phases:
         yield from sorted(name for name in wrong if name.startswith(start))
-
-
-def _blame(layer: str, direction: str, cause: Cause | None, place: str) -> Blame:
-    because = f": {cause.text}" if cause else ""
-    return Blame(layer, direction, cause.name if cause else "", f"{place}{because}")
 
 
 def _first(isolated: Isolated, direction: str) -> Layer | None:
@@ -173,14 +166,14 @@ def _of_layer(twin: Twin, layer: Layer, direction: str, train: bool, state: Stat
     cotangent = next(iter(call.cotangents.values()), None)
     if _repeated((args, kwargs)):  # isolation has the sum of their gradients, one argument a part of it
         parts["backward"] = {name: a for name, a in parts["backward"].items() if name.split(".")[0] != "input"}
-    explain = partial(explain_layer, module, args, kwargs, outputs[0] if outputs else None, training=train, noise=NOISE)
+    explain = partial(explain_layer, module, args, kwargs, outputs[0] if outputs else None, training=train)
     back = {"cotangent": _on_cpu(cotangent), "flax_grads": parts["backward"]}
     back = back if cotangent is not None and parts["backward"] else {}
     cause = explain(flax_buffers=parts["buffers"] or None, **back)
     if not cause and direction in ("forward", "evaluation"):  # gradients that are not finite hide the reason
         cause = explain()
     kind = type(call.module).__name__
-    return _blame(call.name, direction, cause, f"{layer.label} ({kind}), {direction}")
+    return Blame.because(cause, call.name, direction, f"{layer.label} ({kind}), {direction}")
 
 
 def _repeated(arguments: Any) -> bool:
@@ -196,4 +189,4 @@ def _on_cpu(value: Any) -> Any:
 def _of_tensor(oracle: Record, flax: Record, name: str) -> Cause | None:
     if name not in oracle or name not in flax:
         return None
-    return explain_tensor(oracle[name], flax[name], NOISE)
+    return explain_tensor(oracle[name], flax[name])

@@ -15,8 +15,6 @@ from parity.run_flax import FlaxRun, precision
 from parity.run_torch import Record, TorchRun
 from parity.twin import State, Twin
 
-NOISE = 1e-12
-
 
 def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
     run = TorchRun(twin, "float64", "cpu")
@@ -27,16 +25,16 @@ def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | N
         loss = lambda outputs, targets: twin.learning.torch_loss(outputs, targets, run.model)  # noqa: E731
         outputs, gradient = oracle[found[0]], _loss_gradient(twin, oracle[found[0]], state)
         loss = _ignoring(loss, outputs, targets)
-        cause = explain_loss(loss, outputs, targets.numpy(), float(flax["forward/loss"]), gradient, NOISE)
+        cause = explain_loss(loss, outputs, targets.numpy(), float(flax["forward/loss"]), gradient)
         if not cause and outputs.shape == targets.shape and outputs.shape[1:] == (1,):
             text = f"Flax broadcasts {outputs.shape} against {outputs.shape[:1]}: every output meets every target"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 met = loss(torch.tensor(outputs), targets[:, 0]).detach().numpy()
-            cause = choose([oracle["forward/loss"]], [flax["forward/loss"]], [("broadcast", text, [met])], NOISE)
+            cause = choose([oracle["forward/loss"]], [flax["forward/loss"]], [("broadcast", text, [met])])
         if cause:
             return cause
-    return explain_tensor(oracle["forward/loss"], flax["forward/loss"], NOISE)
+    return explain_tensor(oracle["forward/loss"], flax["forward/loss"])
 
 
 def _loss_gradient(twin: Twin, outputs: np.ndarray, state: State) -> np.ndarray | None:

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.diagnosis import Cause, explain_update
+from parity.diagnosis import explain_update
 from parity.result import Blame
 from parity.run_torch import Record, phase
 from parity.twin import Learning, State, Twin
 
-NOISE = 1e-12
 # What an optimiser lacks that has no such slot.
 SLOTS = {"max_exp_avg_sq": "amsgrad", "momentum_buffer": "momentum-missing", "grad_avg": "centered"}
 
@@ -28,19 +27,14 @@ def of_optimizer(twin: Twin, wrong: set[str], oracle: Record, flax: Record, stat
         slots_of = {name: dict(states[number - 1].slots.get(name, {})) for name in names}
         moved = {name: flax[f"{update}/{name}"] for name in names if f"{update}/{name}" in flax}
         make = _for_tensors(twin, names, number)
-        cause = explain_update(make, before, grads, slots_of, moved, NOISE) if len(moved) == len(names) else None
-        return _told(cause, f"the optimiser, at step {number}")
+        cause = explain_update(make, before, grads, slots_of, moved) if len(moved) == len(names) else None
+        return Blame.because(cause, "optimizer", "optimizer", f"the optimiser, at step {number}")
     slots = sorted(name for name in wrong if name.partition("/")[0].endswith("optimizer"))
     if slots:
         missing = next((cause for slot, cause in SLOTS.items() if f"/{slot}:" in slots[0]), "")
         return Blame("optimizer", "optimizer", missing, f"the optimiser's state alone: {slots[0]}")
     rest = sorted(wrong)
     return Blame("", "training", "", f"only after several steps in a row: {rest[0]}") if rest else None
-
-
-def _told(cause: Cause | None, place: str) -> Blame:
-    because = f": {cause.text}" if cause else ""
-    return Blame("optimizer", "optimizer", cause.name if cause else "", f"{place}{because}")
 
 
 def _for_tensors(twin: Twin, names: list[str], number: int) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
-from parity.compare import POLICY, UNIT
+from parity.compare import POLICY, UNIT, rms
 from parity.diagnosis.precision import leak
 from parity.isolate import Layer, Mismatch, Ports, _below, _flax_calls, _run_flax, _torch_calls, label
 from parity.layout import named_leaves
@@ -29,9 +29,9 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
         run.load(twin.start)
     batch, device = twin.batches[0], jax.devices("cpu")[0]
     theirs = _torch_calls(twin, exact, batch, False)
-    ours = {(call.path, call.number): call for call in _flax_calls(twin.flax, batch, False)}
-    shared = [call for call in theirs if (twin.names.get(call.name), call.number) in ours and call.name]
     flax_run = FlaxRun(twin, dtype, device)
+    ours = {(call.path, call.number): call for call in _flax_calls(flax_run.flax, batch, False)}
+    shared = [call for call in theirs if (twin.names.get(call.name), call.number) in ours and call.name]
     with precision(device):
         params, buffers = flax_run.load(twin.start)
         for call in (call for call in shared if not any(child in shared for child in _below(call))):
@@ -40,7 +40,7 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
                 ports = Ports.of(call, layer.ours)
             except Mismatch:
                 continue
-            part = twin.flax.part(layer.ours.module, layer.ours.path, params, buffers, train=False)
+            part = flax_run.flax.part(layer.ours.module, layer.ours.path, params, buffers, train=False)
             given = replace(ports, tensors=tuple(_cast(x, dtype) for x in ports.tensors))
             found = _run_flax(twin, layer, given, part, False, True)
             if blame := _judged(twin, layer, found, low, dtype):
@@ -58,13 +58,12 @@ def _judged(twin: Twin, layer: Layer, flax: dict[str, np.ndarray], low: TorchRun
         oracle, found = to_numpy(tensor), flax.get(f"forward/{name}")
         if found is None or not tensor.is_floating_point() or found.shape != oracle.shape:
             continue
-        scale = float(np.sqrt(np.mean(oracle**2))) or 1.0
-        error, theirs = (float(np.sqrt(np.mean((x - oracle) ** 2))) / scale for x in (found, to_numpy(own[name])))
+        scale = rms(oracle) or 1.0
+        error, theirs = (rms(x.astype(np.float64) - oracle) / scale for x in (found, to_numpy(own[name])))
         if error > POLICY.ratio * theirs + floor:
             cause = leak(oracle, found.astype(np.float64), float(np.max(np.abs(found - oracle))) / scale)
             text = f"{layer.label} ({type(call.module).__name__}), {dtype}: error {error:.0e}, PyTorch's {theirs:.0e}"
-            told = f"{text}: {cause.text}" if cause else text
-            return Blame(call.name, "forward", cause.name if cause else "", told)
+            return Blame.because(cause, call.name, "forward", text)
     return None
 
 

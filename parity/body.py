@@ -19,7 +19,7 @@ Alternative = tuple[str, str, Callable[[torch.Tensor, tuple], torch.Tensor]]
 
 
 def explain_body(
-    twin: Twin, state: State, train: bool, oracle: np.ndarray, flax: np.ndarray, name: str, noise: float
+    twin: Twin, state: State, train: bool, oracle: np.ndarray, flax: np.ndarray, name: str
 ) -> Cause | None:
     """The one function of the body's that Flax leaves out or computes otherwise.
 
@@ -41,7 +41,7 @@ def explain_body(
                 if altering.told and left >= 0:
                     yield *altering.told, [found]
 
-    return choose([oracle], [flax], trials(), noise)
+    return choose([oracle], [flax], trials())
 
 
 def _output(run: TorchRun, twin: Twin, state: State, train: bool, mode: "Altering", name: str) -> np.ndarray:

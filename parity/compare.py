@@ -76,7 +76,7 @@ def _is_update(key: str) -> bool:
 
 def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[str, float]:
     """The largest root mean square error of each tensor, relative to its scale, over runs of low precision."""
-    return _worst(oracle, runs, _rms)
+    return _worst(oracle, runs, rms)
 
 
 def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray], float]) -> dict[str, float]:
@@ -174,7 +174,7 @@ def compare_precision(
 
     def judge(key: str) -> Row:
         scale, note = scales[key]
-        error = _rms(flax[key].astype(np.float64) - oracle[key]) / scale
+        error = rms(flax[key].astype(np.float64) - oracle[key]) / scale
         if math.isinf(reference[key]):
             return row(key, error, 0.0, f"PyTorch's own {dtype} result is not finite", "fail")
         if np.issubdtype(oracle[key].dtype, np.integer):
@@ -195,10 +195,10 @@ def compare_classes(oracle: Record, flax: Record, rows: Iterable[Row]) -> list[R
     scores = [key for key in oracle if key.endswith("/output") and oracle[key].ndim > 1 and key in limits]
 
     def judge(key: str) -> Row:
-        best, margin = np.argmax(oracle[key], -1), -np.diff(np.sort(oracle[key], -1)[..., -2:], axis=-1)[..., 0]
+        best, margin = np.argmax(oracle[key], -1), np.diff(np.sort(oracle[key], -1)[..., -2:], axis=-1)[..., 0]
         flipped = np.argmax(flax[key], -1) != best
-        allowed = 2 * limits[key] * max(_rms(oracle[key]), 1e-300)
-        unexcused = int(np.sum(flipped & (np.abs(margin) > allowed)))
+        allowed = 2 * limits[key] * max(rms(oracle[key]), 1e-300)
+        unexcused = int(np.sum(flipped & (margin > allowed)))
         because = f"{int(flipped.sum())} of {best.size} classes flip; a margin above {allowed:.1e} must not"
         return row(key.replace("/output", "/argmax of output"), unexcused, 0.0, because)
 
@@ -236,7 +236,7 @@ def scales_of(oracle: Record) -> dict[str, tuple[float, str]]:
     What is zero in exact arithmetic (the gradient of a bias before batch normalisation) is rounding error
     alone: it is measured against the other tensors of the same layer.
     """
-    own = {key: _rms(array) if array.size and _sound(array) else 0.0 for key, array in oracle.items()}
+    own = {key: rms(array) if array.size and _sound(array) else 0.0 for key, array in oracle.items()}
     layers: dict[str, float] = {}
     for key, size in own.items():
         layers[_layer(key)] = max(size, layers.get(_layer(key), 0.0))
@@ -264,7 +264,8 @@ def _failure(key: str, because: str) -> Row:
     return row(key, math.inf, 0.0, because, "fail")
 
 
-def _rms(array: np.ndarray) -> float:
+def rms(array: np.ndarray) -> float:
+    """The root mean square."""
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
 
 

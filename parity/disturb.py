@@ -6,7 +6,9 @@ import numpy as np
 
 
 def one_ulp(seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Moves every number of an array but 0 to one of its two neighbours at random."""
+    """Moves every number of an array but 0 to one of its two neighbours at random; seed -1 moves nothing."""
+    if seed < 0:
+        return np.asarray
     random = np.random.default_rng(seed)
 
     def disturb(array: np.ndarray) -> np.ndarray:

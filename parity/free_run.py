@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ def free_run(
     float32: the distance of all parameters to the float64 run, against PyTorch's own.
     """
     oracle = free_run_torch(twin, "float64", device)
+    way = Way.of(twin, oracle)
     free = {tier: run.free() for tier, run in runs.items() if tier != "bfloat16"}  # where a free run is chaos
     rows: dict[str, list[Row]] = {}
     steps, plain = range(1, len(twin.batches) + 1), dict[str, np.ndarray]()
@@ -40,11 +41,11 @@ def free_run(
         reference = [0.0] * len(twin.batches)
         for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):  # a unit may flip in one run of many
             for seed in seeds:
-                run = free_run_torch(twin, low, device, one_ulp(seed) if seed >= 0 else np.asarray)
+                run = free_run_torch(twin, low, device, one_ulp(seed))
                 plain = run if seed < 0 else plain
-                reference = [max(r, distance(twin, oracle, run, n)) for n, r in enumerate(reference, 1)]
+                reference = [max(r, way.apart(oracle, run, n)) for n, r in enumerate(reference, 1)]
             trajectory = [
-                _distances(twin, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
+                _distances(way, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
             ]
             rows[low] = [_row(twin, low, d, policy) for d in trajectory]
             if all(row.passed for row in rows[low]):
@@ -52,14 +53,34 @@ def free_run(
     return rows, trajectory
 
 
+@dataclass(frozen=True)
+class Way:
+    """How far all parameters have gone from their start after each step, and so the scale of every distance."""
+
+    names: tuple[str, ...]
+    lengths: tuple[float, ...]
+
+    @classmethod
+    def of(cls, twin: Twin, oracle: Record) -> "Way":
+        trained = [leaf for leaf in twin.leaves if leaf.trained]
+        start = {leaf.name: sum(twin.start.tensors[key] for key in (leaf.key, *leaf.merged)) for leaf in trained}
+        steps = range(1, len(twin.batches) + 1)
+        squares = (sum(np.sum((oracle[f"{step}/{name}"] - a) ** 2.0) for name, a in start.items()) for step in steps)
+        return cls(tuple(start), tuple(float(np.sqrt(square)) for square in squares))
+
+    def apart(self, one: Record, other: Record, step: int) -> float:
+        """The distance between the parameters of two runs after a step."""
+        keys = [f"{step}/{name}" for name in self.names]
+        square = sum(np.sum((one[key].astype(np.float64) - other[key]) ** 2) for key in keys)
+        return float(np.sqrt(square)) / (self.lengths[step - 1] or 1.0)
+
+
 def _distances(
-    twin: Twin, oracle: Record, free: Mapping[str, Record], low: str, plain: Record, step: int, reference: float
+    way: Way, oracle: Record, free: Mapping[str, Record], low: str, plain: Record, step: int, reference: float
 ) -> Distance:
-    exact = distance(twin, oracle, free["float64"], step) if "float64" in free else math.nan
+    exact = way.apart(oracle, free["float64"], step) if "float64" in free else math.nan
     flax = free[low]
-    return Distance(
-        step, reference, distance(twin, oracle, flax, step), distance(twin, oracle, flax, step, plain), exact
-    )
+    return Distance(step, reference, way.apart(oracle, flax, step), way.apart(plain, flax, step), exact)
 
 
 def _row(twin: Twin, low: str, found: Distance, policy: Policy) -> Row:
@@ -67,17 +88,6 @@ def _row(twin: Twin, low: str, found: Distance, policy: Policy) -> Row:
     limit = policy.ratio * found.torch32 + policy.sums * math.sqrt(longest) * UNIT[low]
     because = f"{policy.ratio:g} x PyTorch's {found.torch32:.1e} + {policy.sums:g} x sqrt({longest}) ulp"
     return row(f"free run/all parameters after step {found.step}", found.flax32, limit, because)
-
-
-def distance(twin: Twin, oracle: Record, run: Record, step: int, other: Record | None = None) -> float:
-    """Between the parameters of two runs after a step, relative to the way that the oracle has gone."""
-    trained = [leaf for leaf in twin.leaves if leaf.trained]
-    names = dict.fromkeys(leaf.name for leaf in trained)
-    start = {leaf.name: sum(twin.start.tensors[key] for key in (leaf.key, *leaf.merged)) for leaf in trained}
-    gone = sum(np.sum((oracle[f"{step}/{name}"] - start[name]) ** 2.0) for name in names)
-    base = other or oracle
-    apart = sum(np.sum((run[f"{step}/{n}"].astype(np.float64) - base[f"{step}/{n}"]) ** 2) for n in names)
-    return float(np.sqrt(apart / gone)) if gone else float(np.sqrt(apart))
 
 
 def _last(record: Record, step: int) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from parity.disturb import one_ulp
 from parity.environment import Device
 from parity.flax_model import FlaxModel, Part
 from parity.layout import Axes, between, inverse, named_leaves, transposed
+from parity.names import input_names
 from parity.pairing import longest_sum
 from parity.randomness import imposed_on_jax, requested
 from parity.randomness_torch import ImposedOnTorch
@@ -48,7 +49,7 @@ class FlaxCall:
 class Layer:
     """One call that both models make.
 
-    results: what both sides make of PyTorch's inputs and cotangents, {"forward/output": array}
+    oracle, flax: what either side makes of PyTorch's inputs and cotangents, {"forward/output": array}
     """
 
     label: str
@@ -309,14 +310,10 @@ def _torch_gradients(
     cotangents = [layer.theirs.cotangents[name].to(output[name].dtype) for name in names]
     grads = torch.autograd.grad([output[name] for name in names], wanted, cotangents, allow_unused=True)
     arrays = [to_numpy(torch.zeros_like(x) if g is None else g) for x, g in zip(wanted, grads, strict=True)]
-    record = {f"backward/{name}": a for name, a in zip(_input_names(len(inputs)), arrays, strict=False)}
+    record = {f"backward/{name}": a for name, a in zip(input_names(len(inputs)), arrays, strict=False)}
     merged = run.compared(dict(zip(parameters, arrays[len(inputs) :], strict=True)), mean=True)
     prefix = f"{layer.theirs.name}."
     return record | {f"backward/{key.removeprefix(prefix)}": array for key, array in merged.items()}
-
-
-def _input_names(count: int) -> list[str]:
-    return ["input"] if count == 1 else [f"input.{number}" for number in range(count)]
 
 
 def _run_flax(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bool, quick: bool) -> Record:
@@ -349,7 +346,7 @@ def _run_flax(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bool, q
     record |= {f"buffers/{key.removeprefix(prefix)}": array for key, array in kept.items()}
     if train and cotangents:
         floating = [np.asarray(g) for g, x in zip(input_grads, ports.tensors, strict=True) if x.is_floating_point()]
-        record |= {f"backward/{n}": g for n, g in zip(_input_names(len(floating)), floating, strict=True)}
+        record |= {f"backward/{n}": g for n, g in zip(input_names(len(floating)), floating, strict=True)}
         found = export([x for x in own if x.trained], grads)
         record |= {f"backward/{key.removeprefix(prefix)}": array for key, array in found.items()}
     return record

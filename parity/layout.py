@@ -15,6 +15,11 @@ def channels_first(rank: int) -> Axes:
     return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else tuple(range(rank))
 
 
+def of_inputs(rank: int) -> Axes:
+    """Flax's axes in PyTorch's order: images are turned round, tables and sequences stay."""
+    return channels_first(rank) if rank > 3 else tuple(range(rank))
+
+
 def inverse(axes: Axes) -> Axes:
     return tuple(int(axis) for axis in np.argsort(axes))
 
@@ -38,6 +43,11 @@ def between(flax: Shape, torch: Shape) -> Axes:
 def transposed(array: Any, axes: Axes) -> Any:
     """A numpy or JAX array with its axes in that order."""
     return array if axes == tuple(range(len(axes))) else array.transpose(axes)
+
+
+def copied(array: np.ndarray, axes: Axes) -> np.ndarray:
+    """A copy with its axes in that order, as PyTorch keeps it in memory."""
+    return np.array(transposed(array, axes), order="C")
 
 
 def named_leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from parity.compare import POLICY, Policy
 from parity.flax_model import FlaxModel, LinenModel, NNXModel, mode
-from parity.layout import channels_first, named_leaves, transposed
+from parity.layout import copied, named_leaves, of_inputs
 from parity.match import load_map, match
 from parity.pairing import check_structure, make_twin
 from parity.proof import check_case, check_twin
@@ -159,10 +159,9 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
             return named
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
-    axes = [channels_first(x.ndim) if x.ndim > 3 else tuple(range(x.ndim)) for x in inputs]
-    torch_inputs = (torch.as_tensor(np.array(transposed(x, a), order="C")) for x, a in zip(inputs, axes, strict=True))
+    torch_inputs = tuple(torch.as_tensor(copied(x, of_inputs(x.ndim))) for x in inputs)
     try:
-        return match(flax, torch_model, inputs, tuple(torch_inputs))
+        return match(flax, torch_model, inputs, torch_inputs)
     except InputError:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.

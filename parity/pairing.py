@@ -14,11 +14,11 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from parity.calls import torch_calls
 from parity.flax_model import FlaxModel, NNXModel
-from parity.layout import Axes, between, channels_first, named_leaves, transposed
+from parity.layout import Axes, between, copied, named_leaves, of_inputs
 from parity.modules import correspondence, site_of
 from parity.randomness import Draw, numbers, partners, requested
 from parity.randomness_torch import ImposedOnTorch
-from parity.torch_side import torch_loss, torch_model, torch_optimizer
+from parity.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
 from parity.twin import STEPS, Batch, Learning, State, Twin
 from parity.weights import Leaf, leaves
 
@@ -27,9 +27,9 @@ def twin_of(case: Case, *, full: bool = False, seed: int = 0, steps: int = STEPS
     """The two models of a case, small and odd-sized, or with the book's sizes and a batch of 3 where `full`."""
     random = np.random.default_rng(seed)
     args = case.args if full else case.args | case.probe
-    shape = (3, *case.inputs[1:]) if full and case.data else case.probe_inputs or case.inputs
+    arrays = case.of_batch_size(3).arrays if full and case.data else case.probe_arrays
     flax = abstract(lambda: case.model(**args, rngs=nnx.Rngs(seed)))
-    inputs = [(_float32(0.4 + random.normal(size=shape)),) for _ in range(steps)]
+    inputs = [tuple(array.random(random) for array in arrays) for _ in range(steps)]
     return pair(case, flax, torch_model(case, probe=not full), inputs, random)
 
 
@@ -39,14 +39,13 @@ def pair(
     """Two models with tensors of the same names and shapes, that `case` says how to train."""
     check_structure(case.name, flax, torch_side)
     learning = Learning(
-        flax_loss=lambda outputs, targets, params: (
-            case.loss(outputs, targets) + (case.penalty(params) if case.penalty else 0.0)
-        ),
+        flax_loss=case.objective,
         torch_loss=torch_loss(case),
-        optimizer=case.optimizer(),
+        optimizer=case.transformation(),
         torch_optimizer=lambda model: torch_optimizer(case, model),
+        prepare=torch_clipping(case),
     )
-    labels = case.outputs == "scores"
+    labels = case.outputs in ("scores", "tokens")
     return make_twin(case.name, NNXModel(flax), torch_side, leaves(flax), inputs, learning, labels, random)
 
 
@@ -62,7 +61,7 @@ def make_twin(
 ) -> Twin:
     """The same random weights, targets and random numbers for both; `labels`: targets are classes, else arrays."""
     weights = random_weights(tensors, torch_side, random)
-    input_axes = tuple(_input_axes(np.ndim(x)) for x in inputs[0])
+    input_axes = tuple(of_inputs(np.ndim(x)) for x in inputs[0])
     names = correspondence(tensors, torch_side, flax.modules(inputs[0]))
     shapes, flax_draws = _flax_outputs(flax, inputs[0], names)
     torch_shapes, torch_draws = _torch_outputs(torch_side, inputs[0], input_axes, names)
@@ -79,10 +78,6 @@ def make_twin(
     return Twin(
         name, flax, torch_side, tensors, state, batches, learning, input_axes, output_axes, order, names
     )  # fmt: skip
-
-
-def _input_axes(rank: int) -> Axes:
-    return channels_first(rank) if rank > 3 else tuple(range(rank))
 
 
 def _flax_outputs(flax: FlaxModel, inputs: tuple, names: dict[str, tuple]) -> tuple[list[tuple], list[Draw]]:
@@ -111,9 +106,7 @@ def _torch_outputs(
     """Likewise for PyTorch, by a run in training mode of a copy."""
     run = copy.deepcopy(model).cpu().train()
     dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
-    tensors = (
-        torch.as_tensor(np.array(transposed(x, order), order="C")) for x, order in zip(inputs, axes, strict=True)
-    )
+    tensors = (torch.as_tensor(copied(x, order)) for x, order in zip(inputs, axes, strict=True))
     given = [x.to(dtype) if x.is_floating_point() else x for x in tensors]
     with torch.no_grad(), torch_calls(run) as calls:
         open_calls = lambda: [call.name for call in calls if call.output is None]  # noqa: E731

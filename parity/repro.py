@@ -11,7 +11,7 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
-from parity.compare import Record, Row
+from parity.compare import Record, Row, rms
 from parity.layout import named_leaves
 from parity.report.order import in_order
 from parity.report.wording import first_wrong
@@ -116,5 +116,5 @@ def _scale(tier: str, gap: float, torch: np.ndarray | None, flax: np.ndarray | N
 
 def measured(tier: str, torch: np.ndarray, flax: np.ndarray) -> float:
     """The distance that `parity.compare` judges: the largest in float64, else the root mean square."""
-    apart = np.abs(flax.astype(np.float64) - torch)
-    return float(np.max(apart) if tier == "float64" else np.sqrt(np.mean(np.square(apart))))
+    apart = flax.astype(np.float64) - torch
+    return float(np.max(np.abs(apart))) if tier == "float64" else rms(apart)

@@ -1,11 +1,16 @@
 """What a check has found."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from parity.compare import Row
+
+if TYPE_CHECKING:
+    from parity.diagnosis import Cause
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,13 @@ class Blame:
     direction: str
     cause: str
     text: str
+
+    @classmethod
+    def because(cls, cause: Cause | None, layer: str, direction: str, place: str) -> Blame:
+        """With the place, and the cause where it is known, in words."""
+        if cause is None:
+            return cls(layer, direction, "", place)
+        return cls(layer, direction, cause.name, f"{place}: {cause.text}")
 
 
 @dataclass(frozen=True)

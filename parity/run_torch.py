@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from d2l_jax.errors import InputError
-from parity.layout import Axes, named_leaves, transposed
+from parity.disturb import one_ulp
+from parity.layout import Axes, copied, named_leaves
 from parity.names import Record as Record
 from parity.names import input_names as input_names
 from parity.names import phase as phase
@@ -22,17 +23,17 @@ def run_torch(
     dtype: str,
     device: str,
     states: Sequence[State] | None = None,
-    disturb: Disturb = np.asarray,
+    seed: int = -1,
 ) -> tuple[Record, list[State]]:
     """Evaluates, then takes the twin's steps, each from its state; without states, from its own one, rounded.
 
-    disturb: applied to every weight and input first
+    seed: of `one_ulp`, by which the weights and inputs of each step are moved
     Returns the record and the states that the steps have started from, the last one being the end.
     """
-    run = TorchRun(twin, dtype, device, disturb)
+    run = TorchRun(twin, dtype, device)
     given, record = list(states or [twin.start]), {}
     for number in range(1, len(twin.batches) + 1):
-        record |= run.taken(number, given[number - 1])
+        record |= run.taken(number, given[number - 1], one_ulp(seed))
         run.advance()
         if states is None:
             given.append(rounded(run.state()))
@@ -61,10 +62,12 @@ class TorchRun:
         self.scheduler = learning.torch_scheduler(self.optimizer) if learning.torch_scheduler else None
         self.merged: dict[str, tuple[str, ...]] = merged(twin)
 
-    def taken(self, number: int, state: State) -> Record:
-        """The step of that number from that state; before the first, the evaluation."""
-        self.load(state)
-        record = self.evaluate(self.twin.batches[0]) if number == 1 else {}
+    def taken(self, number: int, state: State, disturb: Disturb = np.asarray) -> Record:
+        """The step of that number from that state, its weights and inputs disturbed; first the evaluation."""
+        self.disturb, record = disturb, {}
+        if number == 1:
+            self.load(state)
+            record = self.evaluate(self.twin.batches[0])
         self.load(state)
         return record | self.step(self.twin.batches[number - 1], number)
 
@@ -106,11 +109,9 @@ class TorchRun:
     def compared(self, arrays: Record, mean: bool = False) -> Record:
         """Of arrays by key, what Flax has too; the sum of those that it keeps as one (of gradients, the mean)."""
         join = np.mean if mean else np.sum
-        return {
-            name: join([arrays[key] for key in keys], 0) if len(keys) > 1 else arrays[next(iter(keys))]
-            for name, keys in self.merged.items()
-            if all(key in arrays for key in keys)
-        }
+        pieces = {name: [arrays[key] for key in keys if key in arrays] for name, keys in self.merged.items()}
+        whole = {name: found for name, found in pieces.items() if len(found) == len(self.merged[name])}
+        return {name: join(found, 0) if len(found) > 1 else found[0] for name, found in whole.items()}
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
         return to_torch(self.disturb(array.astype(self.dtype))).to(self.device)
@@ -120,7 +121,7 @@ class TorchRun:
         return tuple(self._input(x, axes) for x, axes in zip(batch.inputs, self.twin.input_axes, strict=True))
 
     def _input(self, array: np.ndarray, axes: Axes) -> torch.Tensor:
-        array = np.array(transposed(array, axes), order="C")
+        array = copied(array, axes)
         if np.issubdtype(array.dtype, np.floating):
             return self.tensor(array).requires_grad_()
         return torch.tensor(array, device=self.device)
@@ -179,7 +180,7 @@ class TorchRun:
     def _target(self, array: np.ndarray, axes: Axes) -> torch.Tensor:
         if not np.issubdtype(array.dtype, np.floating):
             return torch.tensor(array, device=self.device)
-        array = np.array(transposed(array, axes), order="C") if array.ndim == len(axes) else array
+        array = copied(array, axes) if array.ndim == len(axes) else array
         return to_torch(array.astype(self.dtype)).to(self.device)
 
     def _slots(self, where: str) -> Record:

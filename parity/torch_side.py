@@ -12,6 +12,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from parity import reference
 from parity.reference import losses
+from parity.reference.clip import clip_gradients
 
 
 def torch_model(case: Case, probe: bool = False) -> nn.Module:
@@ -37,6 +38,12 @@ def torch_optimizer(case: Case, model: nn.Module) -> torch.optim.Optimizer:
     for name, parameter in model.named_parameters():
         sorted_in[next(ending for ending in sorted_in if name.endswith(ending))].append(parameter)
     return make([{"params": p, **groups.get(ending, {})} for ending, p in sorted_in.items() if p])
+
+
+def torch_clipping(case: Case) -> Callable[[nn.Module], None]:
+    """model -> None: scales its gradients down as the Case says, after the backward pass."""
+    theta = case.clip
+    return (lambda model: None) if theta is None else lambda model: clip_gradients(model, theta)
 
 
 def namesake(function: Callable, module: ModuleType) -> Any:

@@ -14,9 +14,9 @@ from d2l_jax.case import Case
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
 from d2l_jax.runs.learner import Callback, Order
-from d2l_jax.train import Event, Record, Sums, check_finite, in_order
+from d2l_jax.train import Event, Record, Sums, arguments, check_finite, in_order
 from d2l_jax.write import replacing
-from parity.torch_side import torch_loss, torch_model, torch_optimizer
+from parity.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
 from parity.weights import state_dict
 
 PIECES = 12
@@ -31,7 +31,7 @@ class TorchLearner:
         weights = state_dict(case.build(seed))
         self.model.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
         self.objective, self.loss = torch_loss(case), torch_loss(replace(case, penalty=None))
-        self.optimizer = torch_optimizer(case, self.model)
+        self.optimizer, self.clip = torch_optimizer(case, self.model), torch_clipping(case)
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.precision = str(next(self.model.parameters()).dtype).removeprefix("torch.")
         self.device = f"cpu ({torch.get_num_threads()} threads)"
@@ -54,12 +54,13 @@ class TorchLearner:
             record = Record(epoch, *sums.means(), *self._evaluate(data.test, len(batches[0]), epoch).means())
             _tell(callbacks, Event(epoch, len(batches), len(batches), None, record))
 
-    def _step(self, inputs: Tensor, targets: Tensor) -> tuple[float, int]:
+    def _step(self, inputs: tuple[Tensor, ...], targets: Tensor) -> tuple[float, int]:
         self.model.train()
         self.optimizer.zero_grad()
-        outputs = self.model(inputs)
+        outputs = self.model(*inputs)
         loss = self.objective(outputs, targets, self.model)
         loss.backward()
+        self.clip(self.model)
         self.optimizer.step()
         return loss.item(), _correct(outputs, targets)
 
@@ -69,17 +70,17 @@ class TorchLearner:
         sums, (full, rest) = Sums(), in_order(test[0], batch_size)
         for rows in [*full, *([rest] if len(rest) else [])]:
             inputs, targets = _tensors(test, rows)
-            outputs = self.model(inputs)
+            outputs = self.model(*inputs)
             loss = self.loss(outputs, targets, self.model).item()
             check_finite([loss], f"evaluation after epoch {epoch}, batch", sums.batches)
             sums = sums.add(loss, _correct(outputs, targets), rows[None])
         return sums
 
     @torch.no_grad()
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
+    def predict(self, inputs: Any) -> np.ndarray:
         """The outputs in evaluation mode."""
         self.model.eval()
-        return self.model(torch_inputs(inputs)).numpy()
+        return self.model(*map(torch_inputs, arguments(inputs))).numpy()
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
         """Saves the weights alone, as PyTorch's users expect them: `model.pt` of the last epoch."""
@@ -103,9 +104,10 @@ def torch_inputs(X: np.ndarray) -> Tensor:
     return inputs.permute(0, 3, 1, 2).contiguous() if inputs.ndim == 4 else inputs
 
 
-def _tensors(split: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> tuple[Tensor, Tensor]:
+def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor]:
     y = torch.from_numpy(split[1][rows])
-    return torch_inputs(split[0][rows]), y if y.is_floating_point() else y.long()
+    inputs = tuple(torch_inputs(X[rows]) for X in arguments(split[0]))
+    return inputs, y if y.is_floating_point() else y.long()
 
 
 def _correct(outputs: Tensor, targets: Tensor) -> int:

@@ -13,6 +13,7 @@ from d2l_jax import nn
 from d2l_jax.errors import InputError
 from d2l_jax.models.batch_norm import BatchNormScratch
 from parity.files import read_state_dict
+from parity.layout import channels_first
 
 Shape = tuple[int, ...]
 Axes = Callable[[int], Shape]
@@ -26,11 +27,6 @@ def as_is(rank: int) -> tuple[int, ...]:
 def output_first(rank: int) -> tuple[int, ...]:
     """(*window, in, out) -> (out, in, *window): a dense kernel, or a convolution's of any rank."""
     return (rank - 1, rank - 2, *range(rank - 2))
-
-
-def channels_first(rank: int) -> tuple[int, ...]:
-    """(batch, *size, channels) -> (batch, channels, *size)."""
-    return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else as_is(rank)
 
 
 # layer type -> Flax name of a variable -> (PyTorch's name, order of Flax's axes in PyTorch).

@@ -184,9 +184,9 @@ def test_both_sides_get_the_same_numbers():
     case = get("edge-detector")
     batch = random_batch(case, case.build(), 3)
     inputs, targets = torch_batch(case, batch, "cpu")
-    np.testing.assert_array_equal(inputs.permute(0, 2, 3, 1), batch.inputs)
+    np.testing.assert_array_equal(inputs[0].permute(0, 2, 3, 1), batch.inputs[0])
     np.testing.assert_array_equal(targets.permute(0, 2, 3, 1), batch.targets)
-    assert batch.inputs.dtype == batch.targets.dtype == np.float32
+    assert batch.inputs[0].dtype == batch.targets.dtype == np.float32
 
 
 def test_settings_come_back_after_a_run():

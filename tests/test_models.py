@@ -87,13 +87,13 @@ def test_keys_shapes_and_counts_outside_the_book(name):
 @pytest.mark.parametrize("name", ALL)
 def test_forward_in_both_views(name):
     case, model = get(name), flax_shapes(name)
-    inputs = jax.ShapeDtypeStruct(case.inputs, jnp.float32)
+    inputs = case.abstract_inputs()
     for view in (train_view, eval_view):
         apply, params, buffers = functional(view(model))
-        outputs, after = jax.eval_shape(apply, params, buffers, inputs)
+        outputs, after = jax.eval_shape(apply, params, buffers, *inputs)
         if case.title in SPEC:
             facts = SPEC[case.title]
-            assert case.inputs[1:] == channels_last(facts["input"][0])[1:]
+            assert case.arrays[0].shape[1:] == channels_last(facts["input"][0])[1:]
             assert outputs.shape[1:] == channels_last(facts["output"])[1:]
         assert outputs.dtype == jnp.float32
         assert shapes(after) == shapes(buffers)
@@ -113,13 +113,14 @@ STRIDED = ("residual-1x1", "googlenet", "resnet18", "densenet", "regnetx32", "mo
 @pytest.mark.parametrize("name", ALL)
 def test_probe_has_different_sizes_and_fits(name):
     case = get(name)
-    assert len(set(case.probe_inputs)) == len(case.probe_inputs)
-    even = [n for n in case.probe_inputs if n % 2 == 0]
+    probes = case.probe_arrays
+    assert all(len(set(array.shape)) == len(array.shape) for array in probes)
+    even = [n for n in {n for array in probes for n in array.shape} if n % 2 == 0]
     # Strides pad unevenly, if they do, where the size is even: there one axis is even, else all are odd.
     assert len(even) == (name in STRIDED)
     model = nnx.eval_shape(lambda: case.model(**case.args | case.probe, rngs=nnx.Rngs(0)))
     apply, params, buffers = functional(train_view(model))
-    jax.eval_shape(apply, params, buffers, jax.ShapeDtypeStruct(case.probe_inputs, jnp.float32))
+    jax.eval_shape(apply, params, buffers, *(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in probes))
 
 
 @pytest.mark.parametrize("name", [name for name in dir(models) if not name.startswith("_")])

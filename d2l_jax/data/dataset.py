@@ -1,8 +1,13 @@
 """What every loader returns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from d2l_jax.data.vocab import Vocab
+
+Split = tuple[Any, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -11,19 +16,51 @@ class Dataset:
 
     Attributes:
       name: `"fashion_mnist"`, `"digits"`, `"houses"` ...; the folder's name where the data is unknown.
-      train: X and y. Images: X uint8 (N, H, W, C), y int32 (N,). Tabular: X float32 (N, d), y float32 (N, 1).
+      train: X and y; X is a tuple of arrays where a model takes several.
+        Images: X uint8 (N, H, W, C), y int32 (N,). Tabular: X float32 (N, d), y float32 (N, 1).
+        Text: X int32 (N, steps), y int32 (N, steps). Translation: X = (source int32 (N, steps), decoder
+        input int32 (N, steps), valid source tokens int32 (N,)), y int32 (N, steps).
       test: the same for the examples that are not trained on.
       source: where it was found, in words for the log.
       classes: the label names, in label order; empty where y is a number to predict.
+      vocabs: the vocabulary of a text; those of source and target of a translation; else empty.
     """
 
     name: str
-    train: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray]
+    train: Split
+    test: Split
     source: str
     classes: tuple[str, ...] = ()
+    vocabs: tuple[Vocab, ...] = ()
+
+    @property
+    def examples(self) -> int:
+        """How many there are to train on."""
+        return len(self.train[1])
+
+    @property
+    def held_out(self) -> int:
+        """How many there are to test on."""
+        return len(self.test[1])
+
+    @property
+    def kind(self) -> str:
+        """`"image"`, `"tabular"`, `"text"` or `"translation"`."""
+        if self.vocabs:
+            return "text" if len(self.vocabs) == 1 else "translation"
+        return "image" if self.train[0].ndim == 4 else "tabular"
 
     def __repr__(self) -> str:
         """One line without the arrays' values."""
-        shapes = f"train {self.train[0].shape}, test {self.test[0].shape} of {self.train[0].dtype}"
+        first, *_ = _arrays(self.train)
+        shapes = f"train {_shapes(self.train)}, test {_shapes(self.test)} of {first.dtype}"
         return f"Dataset({self.name}: {shapes}; {self.source})"
+
+
+def _arrays(split: Split) -> tuple[np.ndarray, ...]:
+    X, _ = split
+    return X if isinstance(X, tuple) else (X,)
+
+
+def _shapes(split: Split) -> str:
+    return " ".join(str(array.shape) for array in _arrays(split))

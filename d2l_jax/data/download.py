@@ -12,6 +12,7 @@ from pathlib import Path
 
 from d2l_jax.errors import InputError
 
+BOOK_MIRRORS = ("https://d2l-data.s3-accelerate.amazonaws.com/", "http://d2l-data.s3-accelerate.amazonaws.com/")
 TIMEOUT_S = 30
 CHUNK = 1 << 20
 

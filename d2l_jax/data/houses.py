@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset
-from d2l_jax.data.download import fetch
+from d2l_jax.data.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.places import own_cache
 from d2l_jax.data.table import Table, numbers, one_hot, read_csv, standardised
 from d2l_jax.errors import InputError
 
-MIRRORS = ("https://d2l-data.s3-accelerate.amazonaws.com/", "http://d2l-data.s3-accelerate.amazonaws.com/")
 SHA256 = {
     "kaggle_house_pred_train.csv": "1e18addf81e5e4d347cc17ee6075bbe4a42b7fa26b9e5b063e8f692a5f929d41",
     "kaggle_house_pred_test.csv": "8fdd3d829d4d986b58f845c9553b225e67dd8383624d90fb6ca1d4bed5798c1e",
@@ -40,11 +39,16 @@ def read_houses(folder: Path) -> Dataset | None:
     return None
 
 
+def no_houses(folder: Path) -> InputError:
+    """The error for a folder in which `read_houses` found nothing."""
+    return InputError(f"{folder} holds no houses; kaggle_house_train.csv and _test.csv are needed")
+
+
 def fetch_houses() -> Path:
     """Fetches both files into our cache and returns the folder; InputError where that fails."""
     folder = own_cache() / "tabular"
     for name, sha256 in SHA256.items():
-        fetch(name, MIRRORS, sha256, folder)
+        fetch(name, BOOK_MIRRORS, sha256, folder)
     return folder
 
 

@@ -1,5 +1,8 @@
 """The losses of the book's models: pure functions of (outputs, targets) that return a scalar."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
@@ -10,6 +13,15 @@ Scalar = Float[Array, ""]
 def mse(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Scalar:
     """Mean squared error, without the factor 1/2 (`torch.nn.MSELoss`; book, section 3.5)."""
     return jnp.mean((y_hat - _like(y, y_hat)) ** 2)
+
+
+def sum_of_mses(outputs: Any, targets: Any) -> Scalar:
+    """The sum of the mean squared errors of all arrays in `outputs`; for building blocks.
+
+    targets: an array, or a list of them in the order of the outputs
+    """
+    pairs = zip(jax.tree.leaves(outputs), jax.tree.leaves(targets), strict=True)
+    return jnp.asarray(sum(mse(output, target) for output, target in pairs))
 
 
 def half_mse(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Scalar:
@@ -25,6 +37,12 @@ def sum_squared_error(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) 
 def cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"]) -> Scalar:
     """Mean softmax cross-entropy over all leading axes (book, section 4.3)."""
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y))
+
+
+def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"], pad: int) -> Scalar:
+    """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7); NaN if all are."""
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+    return jnp.sum(losses, where=y != pad) / jnp.sum(y != pad)
 
 
 def cross_entropy_of_probabilities(p: Float[Array, "batch classes"], y: Int[Array, " batch"]) -> Scalar:

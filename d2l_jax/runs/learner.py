@@ -14,7 +14,7 @@ from d2l_jax import checkpoint
 from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset
 from d2l_jax.functional import eval_view, functional
-from d2l_jax.train import Event, Loop, TrainState, fit, make_eval_step, make_train_step, to_float
+from d2l_jax.train import Event, Loop, TrainState, arguments, fit, make_eval_step, make_train_step, to_float
 
 Callback = Callable[[Event], None]
 Order = Callable[[int], BatchOrder]
@@ -38,7 +38,7 @@ class Learner(Protocol):
         """Trains the given epochs; `d2l_jax.train.fit` tells what the callbacks hear."""
         ...
 
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
+    def predict(self, inputs: Any) -> np.ndarray:
         """The outputs in evaluation mode."""
         ...
 
@@ -55,7 +55,7 @@ class JaxLearner:
     """The Flax model of a Case; see `Learner`."""
 
     def __init__(self, case: Case, seed: int):
-        model, tx = case.build(seed), case.optimizer()
+        model, tx = case.build(seed), case.transformation()
         self.loop = Loop(make_train_step(model, tx, case.loss, case.penalty), make_eval_step(model, case.loss))
         self.state = TrainState.create(model, tx)
         self.apply = jax.jit(functional(eval_view(model)).apply)
@@ -74,8 +74,9 @@ class JaxLearner:
         if event.state is not None:
             self.state = event.state
 
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
-        outputs, _ = self.apply(self.state.params, self.state.buffers, to_float(jnp.asarray(inputs), self.state.params))
+    def predict(self, inputs: Any) -> np.ndarray:
+        on_device = to_float(jax.tree.map(jnp.asarray, inputs), self.state.params)
+        outputs, _ = self.apply(self.state.params, self.state.buffers, *arguments(on_device))
         return np.asarray(outputs)
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:

@@ -41,7 +41,7 @@ class Job(NamedTuple):
 
     def order(self, epoch: int) -> BatchOrder:
         """The batches of an epoch, the same in either framework and in a resumed run."""
-        return batch_order(len(self.data.train[0]), self.case.batch_size, seed=self.seed, epoch=epoch)
+        return batch_order(self.data.examples, self.case.batch_size, seed=self.seed, epoch=epoch)
 
 
 class Listener:
@@ -134,7 +134,7 @@ class _Run:
 
     def _introduce(self) -> None:
         data, learner = self.job.data, self.learner
-        sizes = f"{len(data.train[0]):,} examples to train on, {len(data.test[0]):,} to test on"
+        sizes = f"{data.examples:,} examples to train on, {data.held_out:,} to test on"
         self.listener.line(f"data      {data.name}: {data.source}; {sizes}")
         self.listener.line(f"device    {learner.device}, {learner.precision}")
         self.listener.line("versions  " + ", ".join(f"{name} {number}" for name, number in self.versions.items()))
@@ -160,7 +160,7 @@ class _Run:
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json` after the epochs so far."""
         case, data, learner = self.job.case, self.job.data, self.learner
-        sizes = {"train": len(data.train[0]), "test": len(data.test[0])}
+        sizes = {"train": data.examples, "test": data.held_out}
         return {
             "model": case.name,
             "section": case.section,

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import jax
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from d2l_jax.case import Case
@@ -54,8 +55,7 @@ def configured(options: Options) -> Case:
     if options.epochs is not None:
         case = replace(case, epochs=_at_least("epochs", options.epochs, 1))
     if options.batch_size is not None:
-        size = _at_least("batch-size", options.batch_size, 1)
-        case = replace(case, inputs=(size, *case.inputs[1:]))
+        case = case.of_batch_size(_at_least("batch-size", options.batch_size, 1))
     if options.image_size is not None:
         case = _of_image_size(case, _at_least("image-size", options.image_size, 1))
     if options.lr is not None:
@@ -67,9 +67,9 @@ def configured(options: Options) -> Case:
 
 
 def _of_image_size(case: Case, size: int) -> Case:
-    if len(case.inputs) != 4:
+    if case.kind != "image":
         raise InputError(f"{case.name} takes no images; leave --image-size out")
-    batch, _, _, channels = case.inputs
+    batch, _, _, channels = case.arrays[0].shape
     sized = {"image_size": (size, size)} if "image_size" in case.probe else {}
     return replace(case, inputs=(batch, size, size, channels), resize=(size, size), args=case.args | sized)
 
@@ -90,6 +90,7 @@ def settings(case: Case, data: Dataset, seed: int, framework: str) -> dict[str, 
         "batch_size": case.batch_size,
         "loss": case.loss,
         "penalty": case.penalty,
+        "clip": case.clip,
         "optimizer": name_of(case.optimizer),
         **getattr(case.optimizer, "keywords", {}),
         "data": data.name,
@@ -113,6 +114,6 @@ def _plain(value: Any) -> Any:
 def data_crc32(data: Dataset) -> int:
     """A checksum of all examples."""
     value = 0
-    for array in (*data.train, *data.test):
+    for array in jax.tree.leaves((data.train, data.test)):
         value = zlib.crc32(array.tobytes(), value)
     return value

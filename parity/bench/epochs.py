@@ -80,8 +80,9 @@ def epoch_comparison(
     """
     data = data or load(case.data, resize=case.resize)
     X, y = data.train
-    if X.ndim != 4 or case.outputs != "scores" or X.shape[1:] != case.inputs[1:]:
-        wanted = f"labelled images of shape {case.inputs[1:]} are right"
+    shape = case.arrays[0].shape[1:]
+    if X.ndim != 4 or case.outputs != "scores" or X.shape[1:] != shape:
+        wanted = f"labelled images of shape {shape} are right"
         raise InputError(f"{case.name} cannot be trained on {data.name}: {wanted}")
     size = case.batch_size if batch_size is None else batch_size
     batch_order(len(X), size, seed=0, epoch=0)
@@ -114,7 +115,7 @@ def _times(epoch: Callable[[int], Any], numbers: range) -> tuple[Stats, float | 
 
 def _jax_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> tuple[Callable[[int], float], float, float]:
     """(number -> mean loss, seconds to compile, seconds to bring the bytes to the device)."""
-    model, tx = case.build(), case.optimizer()
+    model, tx = case.build(), case.transformation()
     start = time.perf_counter()
     data = jax.block_until_ready(jax.device_put((X, y)))
     transfer_s = time.perf_counter() - start

@@ -19,17 +19,17 @@ from d2l_jax.train import TrainState, make_eval_step, make_train_step
 from parity.bench.timing import cpus, seconds_of, time_limit
 from parity.environment import jax_device, pinned, torch_device
 from parity.randomness import requested
-from parity.torch_side import torch_loss, torch_model, torch_optimizer
+from parity.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
 from parity.weights import state_dict
 
 FIRST = 3  # steps whose losses are compared
 
 
 class Batch(NamedTuple):
-    """Arrays as JAX takes them: float32, images channels last, labels int32."""
+    """Arrays as JAX takes them: float32, images channels last, labels and tokens int32."""
 
-    inputs: np.ndarray
-    targets: np.ndarray
+    inputs: tuple[np.ndarray, ...]
+    targets: Any
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,21 @@ class Program:
 
 def random_batch(case: Case, model: nnx.Module, size: int, seed: int = 0) -> Batch:
     """Images in [0, 1], or normal inputs, with targets of the shape that the loss needs."""
-    random, shape = np.random.default_rng(seed), (size, *case.inputs[1:])
-    inputs = random.random(shape) if len(shape) == 4 else random.normal(size=shape)
-    inputs = inputs.astype(np.float32)
-    outputs, _ = jax.eval_shape(*functional(train_view(model)), inputs)
-    if case.outputs == "scores":
+    random, arrays = np.random.default_rng(seed), case.of_batch_size(size).arrays
+    if case.kind == "image":
+        inputs = (random.random(arrays[0].shape).astype(np.float32),)
+    else:
+        inputs = tuple(array.random(random) for array in arrays)
+    outputs, _ = jax.eval_shape(*functional(train_view(model)), *inputs)
+    if case.outputs in ("scores", "tokens"):
         return Batch(inputs, random.integers(0, outputs.shape[-1], outputs.shape[:-1], np.int32))
-    return Batch(inputs, random.normal(size=outputs.shape).astype(np.float32))
+    targets = [random.normal(size=output.shape).astype(np.float32) for output in jax.tree.leaves(outputs)]
+    return Batch(inputs, targets[0] if len(targets) == 1 else targets)
 
 
 def draws(model: nnx.Module, batch: Batch) -> bool:
     """Whether a training step draws random numbers (dropout)."""
-    return bool(requested(*functional(train_view(model)), batch.inputs))
+    return bool(requested(*functional(train_view(model)), *batch.inputs))
 
 
 def jax_program(case: Case, model: nnx.Module, batch: Batch, device: str) -> Program:
@@ -71,7 +74,7 @@ def jax_program(case: Case, model: nnx.Module, batch: Batch, device: str) -> Pro
     It also counts the correct labels, as in training; PyTorch's steps do not.
     """
     with jax.default_device(jax_device(device)):
-        tx = case.optimizer()
+        tx = case.transformation()
         state, on_device = TrainState.create(model, tx), jax.device_put(tuple(batch))
         train_step: Any = make_train_step(model, tx, case.loss, case.penalty)
         start = time.perf_counter()
@@ -129,13 +132,14 @@ def _torch_step(case: Case, flax: nnx.Module, batch: Batch, device: str, compile
     model, loss = loaded(case, flax).to(side).train(), torch_loss(case)
     inputs, targets = torch_batch(case, batch, side)
     optimizer = torch_optimizer(case, model)
-    objective = compiler(lambda X, y: loss(model(X), y, model))
+    objective, clip = compiler(lambda X, y: loss(model(*X), y, model)), torch_clipping(case)
 
     def step() -> torch.Tensor:
         optimizer.zero_grad()
         value = objective(inputs, targets)
         if value.requires_grad:  # the book's MyLinear reads .data: nothing is trained, in JAX neither
             value.backward()
+            clip(model)
         optimizer.step()
         if side == "cuda":
             torch.cuda.synchronize()
@@ -151,13 +155,19 @@ def loaded(case: Case, flax: nnx.Module) -> torch.nn.Module:
     return model
 
 
-def torch_batch(case: Case, batch: Batch, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same numbers as PyTorch takes them: images channels first, labels int64."""
-    inputs, targets = (torch.tensor(array, device=device) for array in batch)
-    inputs = inputs.permute(0, 3, 1, 2).contiguous() if inputs.ndim == 4 else inputs
-    if not targets.is_floating_point():
-        return inputs, targets.long()
-    return inputs, targets.permute(0, 3, 1, 2).contiguous() if case.outputs == "images" else targets
+def torch_batch(case: Case, batch: Batch, device: str) -> tuple[tuple[torch.Tensor, ...], Any]:
+    """The same numbers as PyTorch takes them: images channels first, labels and tokens int64."""
+    images = case.outputs == "images"
+    inputs = tuple(_tensor(array, device, array.ndim == 4) for array in batch.inputs)
+    if isinstance(batch.targets, list):
+        return inputs, [_tensor(array, device, images) for array in batch.targets]
+    return inputs, _tensor(batch.targets, device, images)
+
+
+def _tensor(array: np.ndarray, device: str, images: bool) -> torch.Tensor:
+    tensor = torch.tensor(array, device=device)
+    tensor = tensor if tensor.is_floating_point() else tensor.long()
+    return tensor.permute(0, 3, 1, 2).contiguous() if images else tensor
 
 
 def _started(step: Callable[[], Any]) -> Program:
@@ -173,7 +183,7 @@ def evaluation_losses(case: Case, model: nnx.Module, batch: Batch) -> tuple[floa
     twin, loss = loaded(case, model).eval(), torch_loss(replace(case, penalty=None))
     inputs, targets = torch_batch(case, batch, "cpu")
     with torch.no_grad():
-        return float(ours), float(loss(twin(inputs), targets, twin))
+        return float(ours), float(loss(twin(*inputs), targets, twin))
 
 
 def cpu_threads() -> int:

@@ -117,7 +117,7 @@ def bench_cases(
     limit = compile_limit if compile else None
 
     def bench(case: Case) -> BenchResult:
-        shape = (batch_size or case.batch_size, *case.inputs[1:])
+        shape = (batch_size or case.batch_size, *case.arrays[0].shape[1:])
         try:
             result = _started(case, shape, limit, device, progress)
             return _timed(result, repeats, seconds, progress)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Pieces = Sequence[np.ndarray]
+NOISE = 1e-12  # what float64 makes of a layer's rounding, relative to the result
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,10 @@ class Cause:
 
 
 def choose(
-    oracle: Pieces, flax: Pieces, candidates: Iterable[tuple[str, str, Callable[[], Pieces] | Pieces]], noise: float
+    oracle: Pieces,
+    flax: Pieces,
+    candidates: Iterable[tuple[str, str, Callable[[], Pieces] | Pieces]],
+    noise: float = NOISE,
 ) -> Cause | None:
     """The candidate that explains with the smallest residual; among those within the noise, the first.
 

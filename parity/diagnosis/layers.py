@@ -14,7 +14,7 @@ from d2l_jax.errors import InputError
 from parity.diagnosis.altered import ALTERATIONS
 from parity.diagnosis.altered.others import DROPOUTS
 from parity.diagnosis.calls import Call, arrays_in, run
-from parity.diagnosis.cause import Cause, agree, choose, distance
+from parity.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.diagnosis.factors import DROPOUT_RATES
 from parity.diagnosis.tensors import explain_tensor
 from parity.diagnosis.threads import one_thread
@@ -38,7 +38,7 @@ def explain_layer(
     flax_buffers: Mapping[str, np.ndarray] | None = None,
     cotangent: Any = None,
     flax_grads: Mapping[str, np.ndarray] | None = None,
-    noise: float = 1e-12,
+    noise: float = NOISE,
 ) -> Cause | None:
     """The one convention (or two) under which PyTorch's layer does what Flax's did.
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2l_jax.errors import InputError
-from parity.diagnosis.cause import Cause, agree, choose, distance
+from parity.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.diagnosis.factors import telling
 from parity.diagnosis.tensors import explain_tensor
 from parity.diagnosis.threads import one_thread
@@ -29,7 +29,7 @@ def explain_loss(
     targets: np.ndarray,
     flax_loss: float | np.ndarray,
     flax_grad: np.ndarray | None = None,
-    noise: float = 1e-12,
+    noise: float = NOISE,
 ) -> Cause | None:
     """The one convention under which PyTorch's loss gives Flax's value and its gradient of the outputs.
 

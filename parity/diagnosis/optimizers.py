@@ -8,7 +8,7 @@ import torch
 
 from d2l_jax.errors import InputError
 from parity.diagnosis import formulas
-from parity.diagnosis.cause import Cause, agree, choose, distance
+from parity.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.diagnosis.factors import telling
 from parity.diagnosis.steps import Arrays, Change, Make, Ready, Step, ready, update
 from parity.diagnosis.tensors import explain_tensor
@@ -28,7 +28,7 @@ def explain_update(
     grads: Arrays,
     state: Mapping[str, Mapping[str, np.ndarray]],
     flax_update: Arrays,
-    noise: float = 1e-12,
+    noise: float = NOISE,
 ) -> Cause | None:
     """The one option (or convention) under which PyTorch's optimiser takes Flax's step.
 

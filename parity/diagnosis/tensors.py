@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from parity.diagnosis import order, places, values
-from parity.diagnosis.cause import Cause, agree, choose, distance
+from parity.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.diagnosis.order import Explanation
 from parity.diagnosis.precision import leak
 
@@ -22,7 +22,7 @@ HYPOTHESES: list[Callable[[np.ndarray, np.ndarray], Iterator[Explanation]]] = [
 ]
 
 
-def explain_tensor(oracle: np.ndarray, flax: np.ndarray, noise: float = 1e-12) -> Cause | None:
+def explain_tensor(oracle: np.ndarray, flax: np.ndarray, noise: float = NOISE) -> Cause | None:
     """What turns PyTorch's tensor into Flax's, if anything simple does.
 
     oracle, flax: float64 in PyTorch's layout; shapes may differ

@@ -56,8 +56,7 @@ def record_case(
         if not given:
             raise InputError("Flax's side starts from PyTorch's states: --given FILE, of --side torch, is right")
         args = case.args if full else case.args | case.probe
-        loss = lambda y, targets, params: case.loss(y, targets) + (case.penalty(params) if case.penalty else 0.0)  # noqa: E731
-        twin = flax_twin(case.model(**args, rngs=nnx.Rngs(0)), given, loss, case.optimizer())
+        twin = flax_twin(case.model(**args, rngs=nnx.Rngs(0)), given, case.objective, case.transformation())
         return record_flax(twin, given, device=device, tf32=tf32)
     from parity.pairing import twin_of
 
@@ -95,10 +94,9 @@ def record_torch(
 
     Raises InputError where the model gives another result for the same numbers.
     """
-    from parity.disturb import one_ulp
     from parity.pairing import longest_sum
     from parity.proof import check_repeatable, subtracted_parameters
-    from parity.run_torch import TorchRun, run_torch
+    from parity.run_torch import run_torch
 
     if probes < 1:
         raise InputError(f"--probes {probes} is too few; 1 or more is right")
@@ -108,16 +106,10 @@ def record_torch(
         twin = replace(twin, batches=batches, start=states[0])
     with pinned(tf32=tf32):
         oracle, states = run_torch(twin, "float64", where, states)
-        check_repeatable(twin, where)
+        check_repeatable(twin, where, oracle)
 
         def disturbed(dtype: str, seeds: range) -> Iterator[Record]:
-            for seed in seeds:
-                run, record = TorchRun(twin, dtype, where), {}
-                for number in range(1, len(twin.batches) + 1):
-                    run.disturb = one_ulp(seed) if seed >= 0 else np.asarray
-                    record |= run.taken(number, states[number - 1])
-                    run.advance()
-                yield record
+            return (run_torch(twin, dtype, where, states, seed)[0] for seed in seeds)
 
         records = {"float64": oracle}
         records |= {tier: run_torch(twin, tier, where, states)[0] for tier in tiers if tier != "float64"}

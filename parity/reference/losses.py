@@ -35,6 +35,12 @@ def mse(y_hat: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"]) -> Scalar:
     return F.mse_loss(y_hat, y)
 
 
+def sum_of_mses(outputs: Any, targets: Any) -> Scalar:
+    """The sum of the mean squared errors of all tensors in `outputs`; for building blocks."""
+    pairs = zip(_tensors(outputs), _tensors(targets), strict=True)
+    return torch.stack([F.mse_loss(output, target) for output, target in pairs]).sum()
+
+
 def half_mse(y_hat: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"]) -> Scalar:
     """Mean of the halved squared errors (book, section 3.4)."""
     return ((y_hat - y) ** 2 / 2).mean()
@@ -48,6 +54,11 @@ def sum_squared_error(y_hat: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"]
 def cross_entropy(logits: Float[Tensor, "*batch classes"], y: Int[Tensor, "*batch"]) -> Scalar:
     """Mean softmax cross-entropy over all leading axes (book, section 4.3)."""
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1))
+
+
+def masked_cross_entropy(logits: Float[Tensor, "*batch classes"], y: Int[Tensor, "*batch"], pad: int) -> Scalar:
+    """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7)."""
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), ignore_index=pad)
 
 
 def cross_entropy_of_probabilities(p: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Scalar:
@@ -74,3 +85,7 @@ def cross_entropy_loss(input: Tensor, target: Tensor, **options: Any) -> Tensor:
 
 def _classes_second(x: Tensor) -> Tensor:
     return x.movedim(-1, 1) if x.ndim > 1 else x
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [tree] if isinstance(tree, Tensor) else [tensor for part in tree for tensor in _tensors(part)]

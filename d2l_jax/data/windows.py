@@ -1,0 +1,73 @@
+"""Cutting a long sequence of tokens into windows of equal length (section 9.3 of the book).
+
+Each way of cutting gives the tokens at which windows start; `cut` makes the arrays.
+"""
+
+import numpy as np
+
+from d2l_jax.errors import InputError
+
+
+def every_window(n: int, steps: int) -> np.ndarray:
+    """The starts of all windows of `steps` tokens and the one after, at every offset: int32 (n - steps,).
+
+    Raises:
+      InputError: `steps` is below 1, or n tokens are too few for one window.
+    """
+    _need(n, steps, 1)
+    return np.arange(n - steps, dtype=np.int32)
+
+
+def random_windows(n: int, steps: int, *, seed: int, epoch: int) -> np.ndarray:
+    """The starts of windows that do not overlap, from a random offset below `steps` on, shuffled: int32 (windows,).
+
+    A pure function of its arguments; each epoch has an offset and an order of its own.
+
+    Raises:
+      InputError: as `every_window`, or `seed` or `epoch` is negative.
+    """
+    _need(n, steps, 1)
+    random = _random(seed, epoch)
+    offset = random.integers(min(steps, n - steps))
+    return random.permutation(np.arange(offset, n - steps, steps, dtype=np.int32))
+
+
+def sequential_windows(n: int, steps: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """The starts of windows of which row j of a batch goes on where row j of the batch before has ended.
+
+    A recurrent state can so be carried from batch to batch. The sequence, less a random offset below
+    `steps`, is cut into `batch_size` rows of equal length.
+
+    Returns:
+      int32 (batches, batch_size).
+
+    Raises:
+      InputError: as `random_windows`, or `batch_size` is below 1 or above the number of windows.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch size {batch_size} is too small; give 1 or more")
+    _need(n, steps, batch_size)
+    offset = _random(seed, epoch).integers(min(steps, n - batch_size * steps))
+    row = (n - 1 - offset) // batch_size
+    batches = np.arange(row // steps)[:, None] * steps
+    return (offset + batches + np.arange(batch_size) * row).astype(np.int32)
+
+
+def cut(ids: np.ndarray, starts: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The windows X and, one token later, their targets y, each (*starts.shape, steps)."""
+    at = starts[..., None] + np.arange(steps)
+    return ids[at], ids[at + 1]
+
+
+def _need(n: int, steps: int, windows: int) -> None:
+    if steps < 1:
+        raise InputError(f"windows of {steps} steps are empty; give 1 or more")
+    if n <= windows * steps:
+        least = windows * steps + 1
+        raise InputError(f"{n} tokens are too few: {windows} x {steps} steps and the last target need {least}")
+
+
+def _random(seed: int, epoch: int) -> np.random.Generator:
+    if seed < 0 or epoch < 0:
+        raise InputError(f"seed {seed} and epoch {epoch} must both be 0 or more")
+    return np.random.default_rng([seed, epoch])

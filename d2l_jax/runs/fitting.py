@@ -1,0 +1,77 @@
+"""A Case made for the data of a run: as many features, or words, as there are; or an error that says what differs."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import numpy as np
+from flax import nnx
+
+from d2l_jax.case import Case, tokens
+from d2l_jax.data import Dataset
+from d2l_jax.errors import InputError
+from d2l_jax.functional import eval_view, functional
+
+CONTENT = {"image": "images", "tabular": "a table", "text": "text", "translation": "pairs of sentences"}
+
+
+def fitted(case: Case, data: Dataset) -> Case:
+    """The Case, made for the features or vocabularies of `data`; InputError if the two do not fit."""
+    _refuse_kind(case, data)
+    case = {"image": _images, "tabular": _table, "text": _text, "translation": _translation}[case.kind](case, data)
+    if case.batch_size > data.examples:
+        raise InputError(
+            f"--batch-size {case.batch_size} does not fit {data.examples} examples; give one from 1 to {data.examples}"
+        )
+    if case.outputs == "scores":
+        _refuse_classes(case, data)
+    return case
+
+
+def _refuse_kind(case: Case, data: Dataset) -> None:
+    takes = (CONTENT[case.kind], "numbers" if case.outputs == "values" else "labels")
+    has = (CONTENT[data.kind], "labels" if np.issubdtype(data.train[1].dtype, np.integer) else "numbers")
+    if takes != has:
+        raise InputError(f"{case.name} learns {takes[1]} from {takes[0]}; {data.name} has {has[1]} for {has[0]}")
+
+
+def _images(case: Case, data: Dataset) -> Case:
+    shape = case.arrays[0].shape[1:]
+    if data.train[0].shape[1:] != shape:
+        takes, has = ("x".join(map(str, shape)) for shape in (shape, data.train[0].shape[1:]))
+        raise InputError(f"{case.name} takes images of {takes} (height, width, channels); {data.name} has {has}")
+    return case
+
+
+def _table(case: Case, data: Dataset) -> Case:
+    features, takes = data.train[0].shape[1], case.arrays[0].shape[1]
+    if features == takes:
+        return case
+    for name in ("in_features", "num_inputs"):
+        if name in {**case.args, **case.probe}:
+            return replace(case, args={**case.args, name: features}, inputs=(case.batch_size, features))
+    raise InputError(f"{case.name} takes {takes} features; the data has {features}")
+
+
+def _text(case: Case, data: Dataset) -> Case:
+    (vocab,), steps = data.vocabs, data.train[0].shape[1]
+    inputs = (tokens((case.batch_size, steps), len(vocab)),)
+    return replace(case, args={**case.args, "vocab_size": len(vocab)}, inputs=inputs)
+
+
+def _translation(case: Case, data: Dataset) -> Case:
+    source, target = data.vocabs
+    sizes = {"src_vocab": len(source), "tgt_vocab": len(target)}
+    shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
+    encoder, decoder, valid = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
+    inputs = (encoder._replace(below=len(source)), decoder._replace(below=len(target)), valid)
+    loss = partial(case.loss, pad=target["<pad>"])
+    return replace(case, args={**case.args, **sizes}, inputs=inputs, loss=loss)
+
+
+def _refuse_classes(case: Case, data: Dataset) -> None:
+    classes = int(max(data.train[1].max(), data.test[1].max())) + 1
+    pure = functional(eval_view(nnx.eval_shape(case.build)))
+    scores, _ = jax.eval_shape(pure.apply, pure.params, pure.buffers, *case.of_batch_size(1).abstract_inputs())
+    if classes > scores.shape[-1]:
+        raise InputError(f"{case.name} tells {scores.shape[-1]} classes apart; {data.name} has {classes}")

@@ -16,6 +16,7 @@ from d2l_jax import losses, nn, optim
 from d2l_jax.case import Case
 from parity.pairing import pair
 from parity.proof import check_twin
+from parity.selftest.bugs.norms import BiasedVariance, Uncounted
 from parity.twin import STEPS
 
 
@@ -43,23 +44,6 @@ class TransposedLinear(nn.Linear):
 class NoBias(nn.Linear):
     def __call__(self, x):
         return x @ self.kernel[...]
-
-
-class BiasedVariance(nn.BatchNorm):
-    def _observe(self, x):
-        axes = tuple(range(x.ndim - 1))
-        mean, var = jnp.mean(x, axes), jnp.var(x, axes)
-        self.mean[...], self.var[...] = self._average(self.mean[...], mean), self._average(self.var[...], var)
-        self.num_batches_tracked[...] += 1
-        return mean, var
-
-
-class Uncounted(nn.BatchNorm):
-    def _observe(self, x):
-        count = self.num_batches_tracked[...]
-        found = super()._observe(x)
-        self.num_batches_tracked[...] = count
-        return found
 
 
 class StatisticsFollowGradients(nn.BatchNorm):

@@ -4,6 +4,7 @@ from d2l_jax.errors import InputError as InputError
 from d2l_jax.functional import Functional as Functional
 from d2l_jax.functional import eval_view as eval_view
 from d2l_jax.functional import functional as functional
+from d2l_jax.functional import intermediates as intermediates
 from d2l_jax.functional import train_view as train_view
 from d2l_jax.train import TrainState as TrainState
 from d2l_jax.train import fit as fit

@@ -2,11 +2,15 @@
 
 from d2l_jax import errors
 from d2l_jax.case import Case
+from d2l_jax.cases.attention import BLOCKS, SCORING, TRANSFORMERS, VISION
 from d2l_jax.cases.builders import BUILDERS
 from d2l_jax.cases.cnn import CNN, MOBILE
 from d2l_jax.cases.linear import LINEAR, MLP, NOTES
+from d2l_jax.cases.recurrent import RECURRENT
+from d2l_jax.cases.translation import BAHDANAU, TRANSLATION
 
-CASES: tuple[Case, ...] = LINEAR + MLP + BUILDERS + CNN + NOTES + MOBILE
+CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
+CASES: tuple[Case, ...] = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + NOTES + MOBILE
 
 
 def get(name: str) -> Case:

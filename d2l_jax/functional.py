@@ -21,16 +21,43 @@ class Functional(NamedTuple):
     buffers: Tree
 
 
-def functional(model: nnx.Module) -> Functional:
-    """Takes `model` apart; `model` itself is not touched by what `apply` does."""
-    graphdef, params, buffers = nnx.split(model, nnx.Param, ...)
+def functional(model: nnx.Module, method: Callable[..., Any] | None = None) -> Functional:
+    """Takes `model` apart; `model` itself is not touched by what `apply` does, and what modules sow is dropped.
+
+    method: what runs, as a function of (model, *inputs); None is the model's own call
+    """
+    graphdef, params, buffers = _split(model)
 
     def apply(params: Tree, buffers: Tree, *inputs: Any) -> tuple[Any, Tree]:
         module = nnx.merge(graphdef, params, buffers)
-        outputs = module(*inputs)
+        outputs = nnx.capture(method or type(module).__call__)(module, *inputs)
         return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
-    return Functional(apply, nnx.to_pure_dict(params), nnx.to_pure_dict(buffers))
+    return Functional(apply, params, buffers)
+
+
+def intermediates(model: nnx.Module, method: Callable[..., Any] | None = None) -> Functional:
+    """As `functional`, but `apply` returns (outputs, what the modules have sown).
+
+    The latter is a plain dict by attribute, its leaves tuples with one array per call:
+    `sown["decoder"]["attention"]["attention_weights"][step]`. Nothing can be sown from within a scan.
+    """
+    graphdef, params, buffers = _split(model)
+
+    def apply(params: Tree, buffers: Tree, *inputs: Any) -> tuple[Any, Tree]:
+        module = nnx.merge(graphdef, params, buffers)
+        outputs, sown = nnx.capture(method or type(module).__call__, nnx.Intermediate)(module, *inputs)
+        return outputs, nnx.to_pure_dict(sown)
+
+    return Functional(apply, params, buffers)
+
+
+def _split(model: nnx.Module) -> tuple[nnx.GraphDef, Tree, Tree]:
+    """(definition, params, buffers), without what a call outside of `functional` has sown."""
+    model = nnx.clone(model)
+    nnx.pop(model, nnx.Intermediate)
+    graphdef, params, buffers = nnx.split(model, nnx.Param, ...)
+    return graphdef, nnx.to_pure_dict(params), nnx.to_pure_dict(buffers)
 
 
 def train_view(model: nnx.Module) -> nnx.Module:

@@ -103,7 +103,7 @@ class NNXModel:
     ) -> tuple[Any, Tree]:
         module = nnx.merge(self._graphs[train], params, buffers)
         with nnx_calls(module, around) if around else nullcontext():
-            outputs = module(*args, **mode(module.__call__, train))
+            outputs = _called(module, args, mode(module.__call__, train))
         return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
     def tensors(self, inputs: tuple) -> Iterator[Tensor]:
@@ -127,10 +127,15 @@ class NNXModel:
 
         def apply(params: Tree, buffers: Tree, args: tuple, kwargs: dict) -> tuple[Any, Tree]:
             module = nnx.merge(graph, params, buffers)
-            outputs = module(*args, **kwargs)
+            outputs = _called(module, args, kwargs)
             return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
         return Part(graph, apply, nnx.to_pure_dict(own_params), nnx.to_pure_dict(own_buffers))
+
+
+def _called(module: nnx.Module, args: tuple, kwargs: dict) -> Any:
+    """The module's outputs; what it sows is no state, and is dropped."""
+    return nnx.capture(type(module).__call__)(module, *args, **kwargs)
 
 
 def _forget_initializers(module: nnx.Module) -> None:

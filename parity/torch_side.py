@@ -37,7 +37,8 @@ def torch_optimizer(case: Case, model: nn.Module) -> torch.optim.Optimizer:
     sorted_in: dict[str, list[nn.Parameter]] = {ending: [] for ending in (*groups, "")}
     for name, parameter in model.named_parameters():
         sorted_in[next(ending for ending in sorted_in if name.endswith(ending))].append(parameter)
-    return make([{"params": p, **groups.get(ending, {})} for ending, p in sorted_in.items() if p])
+    filled = [{"params": p, **groups.get(ending, {})} for ending, p in sorted_in.items() if p]
+    return make(filled or [{"params": []}])  # a layer without parameters learns nothing, and may be compared
 
 
 def torch_clipping(case: Case) -> Callable[[nn.Module], None]:

@@ -13,11 +13,13 @@ from torch import Tensor
 from d2l_jax.case import Case
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
+from d2l_jax.functional import functional
 from d2l_jax.runs.learner import Callback, Order
+from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Record, Sums, arguments, check_finite, in_order
 from d2l_jax.write import replacing
 from parity.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
-from parity.weights import state_dict
+from parity.weights import load_state_dict, state_dict
 
 PIECES = 12
 
@@ -27,6 +29,7 @@ class TorchLearner:
 
     def __init__(self, case: Case, seed: int):
         torch.manual_seed(seed)
+        self.case = case
         self.model = torch_model(case)
         weights = state_dict(case.build(seed))
         self.model.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
@@ -81,6 +84,12 @@ class TorchLearner:
         """The outputs in evaluation mode."""
         self.model.eval()
         return self.model(*map(torch_inputs, arguments(inputs))).numpy()
+
+    def trained(self) -> Trained:
+        """The Flax model with PyTorch's weights."""
+        model = load_state_dict(self.case.build(), self.model.state_dict())
+        _, params, buffers = functional(model)
+        return Trained(model, params, buffers)
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
         """Saves the weights alone, as PyTorch's users expect them: `model.pt` of the last epoch."""

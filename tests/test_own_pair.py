@@ -198,3 +198,18 @@ def test_calls_that_cannot_be_right():
 def test_a_result_that_is_not_a_number_never_passes():
     result = parity.check(NotANumber(nnx.Rngs(0)), Theirs(), X, steps=1, tiers=("float64",))
     assert result.status == "fail" and result.blame.cause == "not-finite"
+
+
+class Sows(Ours):
+    """Keeps what it has computed for whoever wants to look."""
+
+    def __call__(self, x):
+        y = super().__call__(x)
+        self.sow(nnx.Intermediate, "scores", y)
+        return y
+
+
+def test_what_a_module_sows_is_no_state():
+    result = parity.check(Sows(nnx.Rngs(0)), Theirs(), X, steps=2)
+    assert result.status == "pass"
+    assert not any("scores" in row.name for row in result.rows["float64"])

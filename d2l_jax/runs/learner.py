@@ -14,6 +14,7 @@ from d2l_jax import checkpoint
 from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset
 from d2l_jax.functional import eval_view, functional
+from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Loop, TrainState, arguments, fit, make_eval_step, make_train_step, to_float
 
 Callback = Callable[[Event], None]
@@ -42,6 +43,10 @@ class Learner(Protocol):
         """The outputs in evaluation mode."""
         ...
 
+    def trained(self) -> Trained:
+        """The Flax model with the weights so far."""
+        ...
+
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
         """Saves what a run continues from, beside the `keep` epochs that are there; returns the path."""
         ...
@@ -55,7 +60,8 @@ class JaxLearner:
     """The Flax model of a Case; see `Learner`."""
 
     def __init__(self, case: Case, seed: int):
-        model, tx = case.build(seed), case.transformation()
+        self.model = model = case.build(seed)
+        tx = case.transformation()
         self.loop = Loop(make_train_step(model, tx, case.loss, case.penalty), make_eval_step(model, case.loss))
         self.state = TrainState.create(model, tx)
         self.apply = jax.jit(functional(eval_view(model)).apply)
@@ -78,6 +84,9 @@ class JaxLearner:
         on_device = to_float(jax.tree.map(jnp.asarray, inputs), self.state.params)
         outputs, _ = self.apply(self.state.params, self.state.buffers, *arguments(on_device))
         return np.asarray(outputs)
+
+    def trained(self) -> Trained:
+        return Trained(self.model, self.state.params, self.state.buffers)
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
         checkpoint.save(folder, epoch, self.state, meta, keep)

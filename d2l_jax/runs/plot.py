@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from d2l_jax.runs.texts import Text, Texts
+
 TRAIN, TEST, WRONG, RIGHT = "#1f5fa8", "#d9722b", "#c0262d", "#222222"
 FRAMEWORKS = {"jax": "JAX", "torch": "PyTorch"}
 COLUMNS, ROWS = 6, 3
@@ -35,16 +37,55 @@ def picture(path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
         figure.savefig(part, format="png")
 
 
-def draw_curves(metrics: dict[str, Any], sample: Sample, path: Path) -> None:
-    """The loss, and beside it the accuracy; for a regression, the predictions of the sample."""
+def draw_curves(metrics: dict[str, Any], path: Path, sample: Sample | None = None) -> None:
+    """The loss, and beside it the accuracy or perplexity; for a regression, the predictions of the sample."""
     with picture(path, (9.6, 3.8)) as figure:
         left, right = figure.subplots(1, 2)
         figure.suptitle(title(metrics))
         _curve_panel(left, [(metrics, "")], "loss")
-        if "test_accuracy" in metrics["final"]:
-            _curve_panel(right, [(metrics, "")], "accuracy")
-        else:
+        for kind in _measures([metrics]):
+            _curve_panel(right, [(metrics, "")], kind)
+        if sample is not None and not _measures([metrics]):
             _scatter(right, sample)
+
+
+def _measures(runs: list[dict[str, Any]]) -> list[str]:
+    """What all runs measure beside the loss."""
+    return [kind for kind in ("accuracy", "perplexity") if all(f"test_{kind}" in run["final"] for run in runs)]
+
+
+def draw_attention(metrics: dict[str, Any], texts: "Texts", path: Path) -> None:
+    """The attention weights of the translations, darker where larger: a row for each module.
+
+    Of one head, a panel for each sentence, with its words; of several, a panel for each head, of the first sentence.
+    """
+    columns = max(shown(weights).shape[0] for weights in texts.attention.values())
+    rows = len(texts.attention)
+    with picture(path, (2.6 * columns, 2.3 * rows + 0.5)) as figure:
+        figure.suptitle(f"{title(metrics)}: attention weights")
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes, (name, weights) in zip(grid, texts.attention.items()):
+            axes[0].set_ylabel(f"{name}\nqueries", fontsize=8)
+            for number, (axis, panel) in enumerate(zip(axes, shown(weights))):
+                if weights.shape[1] == 1:
+                    panel = _worded(axis, texts.samples[number], panel)
+                else:
+                    axis.set_title(f"head {number + 1}", fontsize=8)
+                axis.imshow(panel, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+
+
+def shown(weights: np.ndarray) -> np.ndarray:
+    """Of (sentences, heads, queries, keys): the sentences where there is one head, else the first's heads."""
+    return weights[:, 0] if weights.shape[1] == 1 else weights[0]
+
+
+def _worded(axis: "Axes", text: "Text", panel: np.ndarray) -> np.ndarray:
+    """Words at the axes, and the part of the panel that belongs to them."""
+    given, made = ([*words.split(), "<eos>"] for words in (text.given, text.made))
+    panel = panel[: len(made), : len(given)]
+    axis.set_xticks(range(panel.shape[1]), given[: panel.shape[1]], fontsize=7, rotation=45)
+    axis.set_yticks(range(panel.shape[0]), made[: panel.shape[0]], fontsize=7)
+    return panel
 
 
 def draw_scatter(metrics: dict[str, Any], sample: Sample, path: Path) -> None:
@@ -71,16 +112,16 @@ def draw_images(metrics: dict[str, Any], data: Dataset, outputs: np.ndarray, pat
 
 
 def compare_curves(folders: Sequence[Path], path: Path) -> None:
-    """The loss and accuracy curves of several runs in one picture; those of PyTorch are dashed.
+    """The loss, and accuracy or perplexity, curves of several runs in one picture; those of PyTorch are dashed.
 
     Raises InputError where a folder holds no run.
     """
     runs = [_metrics_of(folder) for folder in folders]
     names = _names(runs, folders)
-    accuracy = all("test_accuracy" in run["final"] for run in runs)
-    with picture(path, (9.6, 4.0) if accuracy else (6.0, 4.0)) as figure:
-        axes = np.atleast_1d(figure.subplots(1, 1 + accuracy))
-        for axis, kind in zip(axes, ("loss", "accuracy")):
+    kinds = ["loss", *_measures(runs)]
+    with picture(path, (9.6, 4.0) if len(kinds) > 1 else (6.0, 4.0)) as figure:
+        axes = np.atleast_1d(figure.subplots(1, len(kinds)))
+        for axis, kind in zip(axes, kinds):
             _curve_panel(axis, list(zip(runs, names)), kind)
 
 
@@ -101,7 +142,7 @@ def _curve_panel(axis: "Axes", runs: list[tuple[dict[str, Any], str]], kind: str
             label = f"{name} {split}".strip()
             axis.plot(epochs, values, color=color, label=label, marker="o" if len(epochs) == 1 else None, **look)
     values = np.concatenate([line.get_ydata() for line in axis.lines])
-    if kind == "loss" and values.min() > 0 and values.max() > 50 * values.min():
+    if kind != "accuracy" and values.min() > 0 and values.max() > 50 * values.min():
         axis.set_yscale("log")
     axis.set(xlabel="epoch", ylabel=kind)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))

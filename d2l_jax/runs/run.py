@@ -14,6 +14,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.results import METRICS, Figures, Result, best, described, figures, write_results
 from d2l_jax.runs.settings import name_of, settings
+from d2l_jax.runs.texts import Texts, write_texts
 from d2l_jax.train import Event, TrainingDiverged
 from d2l_jax.write import explained, write_json
 
@@ -180,11 +181,21 @@ class _Run:
 
     def end(self) -> Result:
         """Draws the pictures, and tells which files there are."""
-        X, y = self.job.data.test
-        result = Result(self.metrics(), (y[:SAMPLE], self.learner.predict(X[:SAMPLE])))
+        result = Result(self.metrics(), self._sample())
+        if isinstance(result.sample, Texts):
+            result.metrics["texts"] = [text._asdict() for text in result.sample.samples]
+            for text in result.sample.samples:
+                self.listener.line(f"text      {text}")
         paths = write_results(result, self.job.data, self.job.out)
         self.listener.line("written   " + ", ".join(map(str, [*paths, self.saved])))
         return result
+
+    def _sample(self) -> Any:
+        job = self.job
+        if job.case.outputs == "tokens":
+            return write_texts(job.case, job.data, self.learner.trained())
+        X, y = job.data.test
+        return y[:SAMPLE], self.learner.predict(X[:SAMPLE])
 
 
 def _description(job: Job) -> str:

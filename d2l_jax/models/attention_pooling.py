@@ -1,0 +1,52 @@
+"""Attention pooling by similarity: Nadaraya-Watson regression (book, section 11.2)."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from d2l_jax.errors import InputError
+
+Distances = Float[Array, "*shape"]
+Kernel = Callable[[Distances], Distances]
+
+
+def gaussian(sigma: float = 1.0) -> Kernel:
+    """The kernel exp(-u^2 / (2 sigma^2)). Raises InputError unless sigma is above 0."""
+    if sigma <= 0:
+        raise InputError(f"gaussian: sigma is {sigma}; a width above 0 is right")
+
+    def kernel(u: Distances) -> Distances:
+        return jnp.exp(-(u**2) / (2 * sigma**2))
+
+    return kernel
+
+
+def boxcar(u: Distances) -> Distances:
+    """1 where abs(u) < 1, else 0."""
+    return (jnp.abs(u) < 1).astype(u.dtype)
+
+
+def constant(u: Distances) -> Distances:
+    """1 everywhere."""
+    return jnp.ones_like(u)
+
+
+def epanechikov(u: Distances, corrected: bool = False) -> Distances:
+    """max(1 - abs(u), 0), which is the triangular kernel; `corrected`: Epanechnikov's (1969), 3/4 max(1 - u^2, 0)."""
+    return 0.75 * jnp.maximum(1 - u**2, 0) if corrected else jnp.maximum(1 - jnp.abs(u), 0)
+
+
+def nadaraya_watson(
+    x_train: Float[Array, " train"], y_train: Float[Array, " train"], x_val: Float[Array, " queries"], kernel: Kernel
+) -> tuple[Float[Array, " queries"], Float[Array, "train queries"]]:
+    """(estimates, attention weights): each query's average of `y_train`, weighted by `kernel` (Nadaraya, Watson 1964).
+
+    Both are NaN for a query at which the kernel is 0 for every training point. Raises InputError unless
+    `x_train` and `y_train` are equally long.
+    """
+    if x_train.shape != y_train.shape:
+        raise InputError(f"nadaraya_watson: {x_train.size} inputs for {y_train.size} targets; one for each is right")
+    similarities = kernel(x_train[:, None] - x_val[None, :])
+    weights = similarities / similarities.sum(axis=0)
+    return y_train @ weights, weights

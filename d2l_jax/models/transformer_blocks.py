@@ -1,0 +1,146 @@
+"""The parts of the Transformer (Vaswani et al. 2017; book, section 11.7)."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from d2l_jax import nn
+from d2l_jax.models.attention import MultiHeadAttention, ValidLens
+
+Sequences = Float[Array, "batch steps hiddens"]
+Sources = Float[Array, "batch sources hiddens"]
+
+
+def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """With PyTorch's epsilon, and a variance without the cancellation of E[x^2] - E[x]^2."""
+    return nnx.LayerNorm(num_features, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
+
+
+class PositionWiseFFN(nnx.Module):
+    """One hidden layer, the same at every step. Inputs have `ffn_num_outputs` units where `num_inputs` is not given."""
+
+    def __init__(self, ffn_num_hiddens: int, ffn_num_outputs: int, num_inputs: int | None = None, *, rngs: nnx.Rngs):
+        self.dense1 = nn.Linear(num_inputs or ffn_num_outputs, ffn_num_hiddens, rngs=rngs)
+        self.dense2 = nn.Linear(ffn_num_hiddens, ffn_num_outputs, rngs=rngs)
+
+    def __call__(self, X: Float[Array, "batch steps inputs"]) -> Float[Array, "batch steps outputs"]:
+        return self.dense2(nnx.relu(self.dense1(X)))
+
+
+class AddNorm(nnx.Module):
+    """A residual connection around what gave Y, then layer normalisation."""
+
+    def __init__(self, norm_shape: int, dropout: float, *, rngs: nnx.Rngs):
+        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.ln = layer_norm(norm_shape, rngs=rngs)
+
+    def __call__(self, X: Sequences, Y: Sequences) -> Sequences:
+        return self.ln(self.dropout(Y) + X)
+
+
+class TransformerEncoderBlock(nnx.Module):
+    """Self-attention and a position-wise network, each with add & norm behind it."""
+
+    def __init__(
+        self,
+        num_hiddens: int,
+        ffn_num_hiddens: int,
+        num_heads: int,
+        dropout: float,
+        use_bias: bool = False,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout, use_bias, rngs=rngs)
+        self.addnorm1 = AddNorm(num_hiddens, dropout, rngs=rngs)
+        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens, rngs=rngs)
+        self.addnorm2 = AddNorm(num_hiddens, dropout, rngs=rngs)
+
+    def __call__(self, X: Sequences, valid_lens: ValidLens = None) -> Sequences:
+        Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
+        return self.addnorm2(Y, self.ffn(Y))
+
+
+class Cache(NamedTuple):
+    """The projected keys and values of the steps so far, in arrays with room for all: shapes stay the same."""
+
+    keys: Float[Array, "batch cache_len hiddens"]
+    values: Float[Array, "batch cache_len hiddens"]
+    length: Int[Array, ""]
+
+    @classmethod
+    def empty(cls, enc_outputs: Sources, cache_len: int) -> "Cache":
+        zeros = jnp.zeros((enc_outputs.shape[0], cache_len, enc_outputs.shape[2]), enc_outputs.dtype)
+        return cls(zeros, zeros, jnp.zeros((), jnp.int32))
+
+    def append(self, keys: Sequences, values: Sequences) -> "Cache":
+        """Steps beyond the room overwrite the last ones."""
+        put = partial(lax.dynamic_update_slice_in_dim, start_index=self.length, axis=1)
+        return Cache(put(self.keys, keys), put(self.values, values), self.length + keys.shape[1])
+
+
+Seen = Float[Array, "batch _ hiddens"]
+Past = Cache | Seen | None
+
+
+def steps_in(past: Past) -> int | Int[Array, ""]:
+    """How many steps a block has seen before."""
+    if isinstance(past, Cache):
+        return past.length
+    return 0 if past is None else past.shape[1]
+
+
+class TransformerDecoderBlock(nnx.Module):
+    """Self-attention, attention to the source and a position-wise network, each with add & norm behind it.
+
+    Each call takes and returns what the block has seen before: nothing, its own inputs, as the book concatenates
+    them, or a `Cache`. The book masks later steps in training alone, so that in evaluation every step sees the whole
+    of a target that is given at once; `corrected` masks them always.
+    """
+
+    def __init__(
+        self,
+        num_hiddens: int,
+        ffn_num_hiddens: int,
+        num_heads: int,
+        dropout: float,
+        corrected: bool = False,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.attention1 = MultiHeadAttention(num_hiddens, num_heads, dropout, rngs=rngs)
+        self.addnorm1 = AddNorm(num_hiddens, dropout, rngs=rngs)
+        self.attention2 = MultiHeadAttention(num_hiddens, num_heads, dropout, rngs=rngs)
+        self.addnorm2 = AddNorm(num_hiddens, dropout, rngs=rngs)
+        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens, rngs=rngs)
+        self.addnorm3 = AddNorm(num_hiddens, dropout, rngs=rngs)
+        self.corrected = corrected
+        self.deterministic = False
+
+    def __call__(
+        self, X: Sequences, enc_outputs: Sources, enc_valid_lens: ValidLens = None, past: Past = None
+    ) -> tuple[Sequences, Past]:
+        X2, past = self._self_attention(X, past)
+        Y = self.addnorm1(X, X2)
+        Z = self.addnorm2(Y, self.attention2(Y, enc_outputs, enc_outputs, enc_valid_lens))
+        return self.addnorm3(Z, self.ffn(Z)), past
+
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """Called by `nnx.view`, `train()` and `eval()`."""
+        if deterministic is not None:
+            self.deterministic = deterministic
+
+    def _self_attention(self, X: Sequences, past: Past) -> tuple[Sequences, Past]:
+        batch, steps, _ = X.shape
+        causal = self.corrected or not self.deterministic
+        ends = jnp.arange(1, steps + 1) if causal else jnp.full(steps, steps)
+        visible = jnp.broadcast_to(steps_in(past) + ends, (batch, steps))
+        if isinstance(past, Cache):
+            past = past.append(self.attention1.W_k(X), self.attention1.W_v(X))
+            return self.attention1.attend(X, past.keys, past.values, visible), past
+        seen = X if past is None else jnp.concatenate([past, X], axis=1)
+        return self.attention1(X, seen, seen, visible if causal else None), seen

@@ -1,0 +1,42 @@
+"""Attention pooling by similarity: Nadaraya-Watson regression (book, section 11.2)."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Distances = Float[Tensor, "*shape"]
+Kernel = Callable[[Distances], Distances]
+
+
+def gaussian(sigma: float = 1.0) -> Kernel:
+    """The kernel exp(-u^2 / (2 sigma^2))."""
+    return lambda u: torch.exp(-(u**2) / (2 * sigma**2))
+
+
+def boxcar(u: Distances) -> Distances:
+    """1 where abs(u) < 1, else 0."""
+    return (u.abs() < 1).to(u.dtype)
+
+
+def constant(u: Distances) -> Distances:
+    """1 everywhere."""
+    return torch.ones_like(u)
+
+
+def epanechikov(u: Distances, corrected: bool = False) -> Distances:
+    """max(1 - abs(u), 0), which is the triangular kernel; `corrected`: Epanechnikov's (1969), 3/4 max(1 - u^2, 0)."""
+    return 0.75 * torch.clamp(1 - u**2, min=0) if corrected else torch.clamp(1 - u.abs(), min=0)
+
+
+def nadaraya_watson(
+    x_train: Float[Tensor, " train"], y_train: Float[Tensor, " train"], x_val: Float[Tensor, " queries"], kernel: Kernel
+) -> tuple[Float[Tensor, " queries"], Float[Tensor, "train queries"]]:
+    """(estimates, attention weights): each query's average of `y_train`, weighted by `kernel` (Nadaraya, Watson 1964).
+
+    Both are NaN for a query at which the kernel is 0 for every training point.
+    """
+    similarities = kernel(x_train[:, None] - x_val[None, :])
+    weights = similarities / similarities.sum(dim=0)
+    return y_train @ weights, weights

@@ -1,0 +1,107 @@
+"""The Transformer: an encoder and a decoder of attention alone (Vaswani et al. 2017; book, section 11.7)."""
+
+import math
+from typing import NamedTuple
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from parity.reference.attention import ValidLens
+from parity.reference.encoder_decoder import EncoderDecoder
+from parity.reference.positional_encoding import PositionalEncoding
+from parity.reference.transformer_blocks import Past, Sources, TransformerDecoderBlock, TransformerEncoderBlock
+
+Ids = Int[Tensor, "batch steps"]
+
+
+class State(NamedTuple):
+    """What a decoder continues from: the source, and what each block has seen."""
+
+    enc_outputs: Sources
+    enc_valid_lens: ValidLens
+    past: tuple[Past, ...]
+
+
+class TransformerEncoder(nn.Module):
+    """Embedding times sqrt(num_hiddens), positional encoding, blocks."""
+
+    def __init__(
+        self,
+        vocab_size: int,
+        num_hiddens: int,
+        ffn_num_hiddens: int,
+        num_heads: int,
+        num_blks: int,
+        dropout: float,
+        use_bias: bool = False,
+    ):
+        super().__init__()
+        sizes = (num_hiddens, ffn_num_hiddens, num_heads, dropout, use_bias)
+        self.num_hiddens = num_hiddens
+        self.embedding = nn.Embedding(vocab_size, num_hiddens)
+        self.pos_encoding = PositionalEncoding(num_hiddens, dropout)
+        self.blks = nn.Sequential()
+        for i in range(num_blks):
+            self.blks.add_module(f"block{i}", TransformerEncoderBlock(*sizes))
+
+    def forward(self, X: Ids, enc_valid_lens: ValidLens = None) -> Float[Tensor, "batch steps hiddens"]:
+        Y = self.pos_encoding(self.embedding(X) * math.sqrt(self.num_hiddens))
+        for blk in self.blks:
+            Y = blk(Y, enc_valid_lens)
+        return Y
+
+
+class TransformerDecoder(nn.Module):
+    """The encoder's embedding scheme, blocks that also attend to the source, and scores of the next token.
+
+    In the book every call starts at position 0, so that all steps that are decoded one by one have that encoding;
+    `corrected` goes on counting, and never lets a step see a later one.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        num_hiddens: int,
+        ffn_num_hiddens: int,
+        num_heads: int,
+        num_blks: int,
+        dropout: float,
+        corrected: bool = False,
+    ):
+        super().__init__()
+        sizes = (num_hiddens, ffn_num_hiddens, num_heads, dropout, corrected)
+        self.num_hiddens, self.corrected = num_hiddens, corrected
+        self.embedding = nn.Embedding(vocab_size, num_hiddens)
+        self.pos_encoding = PositionalEncoding(num_hiddens, dropout)
+        self.blks = nn.Sequential()
+        for i in range(num_blks):
+            self.blks.add_module(f"block{i}", TransformerDecoderBlock(*sizes))
+        self.dense = nn.Linear(num_hiddens, vocab_size)
+
+    def init_state(self, enc_outputs: Sources, enc_valid_lens: ValidLens) -> State:
+        return State(enc_outputs, enc_valid_lens, (None,) * len(self.blks))
+
+    def forward(self, X: Ids, state: State) -> tuple[Float[Tensor, "batch steps vocab"], State]:
+        seen = state.past[0]
+        offset = seen.shape[1] if self.corrected and seen is not None else 0
+        Y = self.pos_encoding(self.embedding(X) * math.sqrt(self.num_hiddens), offset)
+        after = []
+        for blk, past in zip(self.blks, state.past, strict=True):
+            Y, past = blk(Y, state.enc_outputs, state.enc_valid_lens, past)
+            after.append(past)
+        return self.dense(Y), state._replace(past=tuple(after))
+
+
+def transformer(
+    src_vocab: int = 194,
+    tgt_vocab: int = 214,
+    num_hiddens: int = 256,
+    ffn_num_hiddens: int = 64,
+    num_heads: int = 4,
+    num_blks: int = 2,
+    dropout: float = 0.2,
+    corrected: bool = False,
+) -> EncoderDecoder:
+    """Encoder and decoder of equal sizes."""
+    sizes = (num_hiddens, ffn_num_hiddens, num_heads, num_blks, dropout)
+    return EncoderDecoder(TransformerEncoder(src_vocab, *sizes), TransformerDecoder(tgt_vocab, *sizes, corrected))

@@ -1,0 +1,83 @@
+"""The parts of the Transformer (Vaswani et al. 2017; book, section 11.7)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from parity.reference.attention import MultiHeadAttention, ValidLens
+
+Sequences = Float[Tensor, "batch steps hiddens"]
+Sources = Float[Tensor, "batch sources hiddens"]
+Past = Float[Tensor, "batch _ hiddens"] | None
+
+
+class PositionWiseFFN(nn.Module):
+    """One hidden layer, the same at every step. Inputs have `ffn_num_outputs` units where `num_inputs` is not given."""
+
+    def __init__(self, ffn_num_hiddens: int, ffn_num_outputs: int, num_inputs: int | None = None):
+        super().__init__()
+        self.dense1 = nn.Linear(num_inputs or ffn_num_outputs, ffn_num_hiddens)
+        self.dense2 = nn.Linear(ffn_num_hiddens, ffn_num_outputs)
+
+    def forward(self, X: Float[Tensor, "batch steps inputs"]) -> Float[Tensor, "batch steps outputs"]:
+        return self.dense2(torch.relu(self.dense1(X)))
+
+
+class AddNorm(nn.Module):
+    """A residual connection around what gave Y, then layer normalisation."""
+
+    def __init__(self, norm_shape: int, dropout: float):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.ln = nn.LayerNorm(norm_shape)
+
+    def forward(self, X: Sequences, Y: Sequences) -> Sequences:
+        return self.ln(self.dropout(Y) + X)
+
+
+class TransformerEncoderBlock(nn.Module):
+    """Self-attention and a position-wise network, each with add & norm behind it."""
+
+    def __init__(self, num_hiddens: int, ffn_num_hiddens: int, num_heads: int, dropout: float, use_bias: bool = False):
+        super().__init__()
+        self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout, use_bias)
+        self.addnorm1 = AddNorm(num_hiddens, dropout)
+        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
+        self.addnorm2 = AddNorm(num_hiddens, dropout)
+
+    def forward(self, X: Sequences, valid_lens: ValidLens = None) -> Sequences:
+        Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))
+        return self.addnorm2(Y, self.ffn(Y))
+
+
+class TransformerDecoderBlock(nn.Module):
+    """Self-attention, attention to the source and a position-wise network, each with add & norm behind it.
+
+    Each call takes and returns what the block has seen before: nothing, or its own inputs, concatenated. The book
+    masks later steps in training alone, so that in evaluation every step sees the whole of a target that is given
+    at once; `corrected` masks them always.
+    """
+
+    def __init__(self, num_hiddens: int, ffn_num_hiddens: int, num_heads: int, dropout: float, corrected: bool = False):
+        super().__init__()
+        self.attention1 = MultiHeadAttention(num_hiddens, num_heads, dropout)
+        self.addnorm1 = AddNorm(num_hiddens, dropout)
+        self.attention2 = MultiHeadAttention(num_hiddens, num_heads, dropout)
+        self.addnorm2 = AddNorm(num_hiddens, dropout)
+        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens)
+        self.addnorm3 = AddNorm(num_hiddens, dropout)
+        self.corrected = corrected
+
+    def forward(
+        self, X: Sequences, enc_outputs: Sources, enc_valid_lens: ValidLens = None, past: Past = None
+    ) -> tuple[Sequences, Past]:
+        seen = X if past is None else torch.cat([past, X], dim=1)
+        Y = self.addnorm1(X, self.attention1(X, seen, seen, self._visible(X, seen)))
+        Z = self.addnorm2(Y, self.attention2(Y, enc_outputs, enc_outputs, enc_valid_lens))
+        return self.addnorm3(Z, self.ffn(Z)), seen
+
+    def _visible(self, X: Sequences, seen: Sequences) -> ValidLens:
+        if not (self.corrected or self.training):
+            return None
+        ends = torch.arange(1, X.shape[1] + 1, device=X.device)
+        return (seen.shape[1] - X.shape[1] + ends).expand(len(X), -1)

@@ -68,6 +68,7 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
         json_file: Write a copy of metrics.json into this file; - is the standard output, and the rest goes to stderr.
     """
     from d2l_jax.runs.choice import choose_data
+    from d2l_jax.runs.compilation import keep_compiled
     from d2l_jax.runs.fitting import fitted
     from d2l_jax.runs.folds import cross_validate, unanswered
     from d2l_jax.runs.progress import Terminal
@@ -76,6 +77,8 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
     from d2l_jax.runs.settings import configured
 
     case = configured(options)
+    if options.compilation_cache:
+        keep_compiled(options.compilation_cache)
     data = choose_data(case, options.data, options.download)
     case = fitted(case, data)
     out = options.out or Path("runs") / case.name

@@ -11,6 +11,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Int
 
+from d2l_jax.compile import jit
 from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree, eval_view, functional, train_view
 
@@ -76,7 +77,7 @@ def make_train_step(
         (value, (outputs, buffers)), grads = gradient(state.params, state.buffers, inputs, targets)
         return state.update(tx, grads, buffers), _metrics(value, outputs, targets)
 
-    return jax.jit(step, donate_argnums=0)
+    return jit(step, donate_argnums=0)
 
 
 def make_eval_step(model: nnx.Module, loss: Loss) -> Callable[[Tree, Tree, Batch], Metrics]:
@@ -87,7 +88,7 @@ def make_eval_step(model: nnx.Module, loss: Loss) -> Callable[[Tree, Tree, Batch
         outputs, _ = apply(params, buffers, *arguments(to_float(batch[0], params)))
         return _metrics(loss(outputs, batch[1]), outputs, batch[1])
 
-    return jax.jit(step)
+    return jit(step)
 
 
 def arguments(inputs: Any) -> tuple[Any, ...]:
@@ -115,7 +116,7 @@ def make_epoch(step: Callable) -> Callable[[TrainState, Batch, Int[Array, "batch
     def epoch(state: TrainState, data: Batch, order: Array) -> tuple[TrainState, Metrics]:
         return jax.lax.scan(lambda state, rows: step(state, take(data, rows)), state, order)
 
-    return jax.jit(epoch, donate_argnums=0)
+    return jit(epoch, donate_argnums=0)
 
 
 def make_evaluation(step: Callable) -> Callable[[Tree, Tree, Batch, Int[Array, "batches size"]], Metrics]:
@@ -124,7 +125,7 @@ def make_evaluation(step: Callable) -> Callable[[Tree, Tree, Batch, Int[Array, "
     def evaluation(params: Tree, buffers: Tree, data: Batch, order: Array) -> Metrics:
         return jax.lax.map(lambda rows: step(params, buffers, take(data, rows)), order)
 
-    return jax.jit(evaluation)
+    return jit(evaluation)
 
 
 def take(data: Batch, rows: Int[Array, " size"]) -> Batch:

@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from d2l_jax.compile import jit
 from d2l_jax.functional import Tree, functional, train_view
 from d2l_jax.train import Loss, TrainState
 
@@ -48,4 +49,4 @@ def make_truncated_epoch(model: nnx.Module, tx: optax.GradientTransformation, lo
         (state, _), losses = jax.lax.scan(window, (state, zeros), starts)
         return state, losses
 
-    return jax.jit(epoch, donate_argnums=0)
+    return jit(epoch, donate_argnums=0)

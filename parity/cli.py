@@ -4,7 +4,7 @@ import json as jsonlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -14,6 +14,7 @@ from d2l_jax.case import Case
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
+from parity.bench.options import Options
 
 if TYPE_CHECKING:
     from parity.result import Result
@@ -92,61 +93,36 @@ def check(
 
 
 @app.command
-def bench(
-    names: Names = (),
-    /,
-    all: Flag = False,
-    epoch: Flag = False,
-    batch_size: int | None = None,
-    repeats: int = 30,
-    seconds: float = 60.0,
-    compile: bool = True,
-    device: Device = "cpu",
-    json: File = None,
-    picture: File = None,
-) -> int:
+def bench(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Time jitted JAX, PyTorch and torch.compile; a ratio above 1 says that JAX is faster.
 
-    Losses are compared first: there is no ratio where they disagree, or where other programs used the machine.
-    Try `parity bench lenet resnet18 mlp --json runs/bench.json`, or `parity bench --epoch softmax-scratch lenet`.
+    A training step and an evaluation step of each model. Losses are compared first: there is no ratio where
+    they disagree, or where other programs used the machine.
+    Try `parity bench lenet resnet18 mlp --json runs/bench.json`, `parity bench --epoch softmax-scratch lenet`,
+    `parity bench --run mlp --epochs 3`, or `parity bench --scale`.
+    Exit status: 0 all was timed, 1 losses disagreed or a case failed, 2 the call was wrong.
 
     Args:
-        names: Cases to time; `d2l-jax list` shows them.
-        all: Time every case that has data.
-        epoch: Whole epochs on real data, against a DataLoader and against tensors in memory, instead of steps.
-        batch_size: Instead of the book's, on both sides.
-        repeats: Timed steps of each program, unless the time is up.
-        seconds: Time for the steps of one case.
-        compile: torch.compile too.
-        device: Where both frameworks run.
-        json: Write the figures here; - is standard output.
-        picture: Draw the ratios here.
+        options: What is timed, and how.
     """
-    from parity import bench as b
-    from parity.environment import environment
+    from parity.bench.command import bench as run
 
-    if epoch and picture:
-        raise InputError("--picture draws the ratios of steps; it is wrong with --epoch")
-    cases = _chosen(names, all, [case for case in CASES if case.data])
-    settings, console = environment(device, threads=b.cpu_threads()), Console(stderr=json == STDOUT)
+    cases = _chosen(options.asked, options.all, [case for case in CASES if case.data])
+    console = Console(stderr=STDOUT in (options.json, options.markdown))
+    if not console.is_terminal:  # a file or a pipe has no width: nothing may be cut off there
+        console.width = 200
     with console.status("starting") as status:
-        options: dict[str, Any] = {"progress": lambda name, stage: status.update(f"{name}: {stage}")}
-        if epoch:
-            steps, epochs = [], [b.epoch_comparison(case, batch_size=batch_size, **options) for case in cases]
-            document, table = (
-                {"environment": settings, "epochs": list(map(b.epoch_json, epochs))},
-                b.epoch_table(epochs),
-            )
-        else:
-            options |= {"repeats": repeats, "seconds": seconds, "compile": compile, "device": device}
-            steps, epochs = b.bench_cases(cases, batch_size=batch_size, **options), []
-            document, table = b.to_json(steps, settings), b.bench_table(steps)
-    console.print(" ".join(f"{key}={value}" for key, value in settings.items()), style="dim", soft_wrap=True)
-    console.print(table)
-    _write(json, lambda: jsonlib.dumps(document, indent=1))
-    if picture:
-        b.bench_picture(steps, picture)
-    return int(any(result.status in ("error", "disagree") for result in [*steps, *epochs]))
+        report = run(options, cases, lambda name, stage: status.update(f"{name}: {stage}"))
+    settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
+    console.print(settings, style="dim", soft_wrap=True)
+    console.print(report.table)
+    for line in report.lines:
+        console.print(line, highlight=False, soft_wrap=True)
+    _write(options.json, lambda: jsonlib.dumps(report.document, indent=1))
+    _write(options.markdown, report.markdown)
+    if options.picture:
+        report.draw(options.picture)
+    return int(report.failed)
 
 
 @app.command

@@ -17,29 +17,52 @@ from d2l_jax import optim
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
-from parity.bench import programs as bench_programs
-from parity.bench.epochs import EpochResult, epoch_comparison, epoch_json, epoch_table
-from parity.bench.programs import Program, random_batch, torch_batch
-from parity.bench.report import bench_picture, bench_table
-from parity.bench.steps import BenchResult, agree, bench_cases, loss_gaps, to_json
-from parity.bench.timing import Measurement, Round, Stats, TooSlow, Usage, summarize, take_turns, time_limit
+from parity.bench import compiler, conditions, jax_programs, torch_programs
+from parity.bench.agreement import agree, loss_gaps
+from parity.bench.batch import random_batch, torch_batch
+from parity.bench.document import to_json
+from parity.bench.epochs import EpochResult, epoch_comparison
+from parity.bench.epochs_report import epoch_json, epoch_table
+from parity.bench.limit import TooSlow, time_limit
+from parity.bench.means import geometric_mean, geometric_means
+from parity.bench.phase import Phase
+from parity.bench.picture import bench_picture
+from parity.bench.plan import Plan
+from parity.bench.programs import Start, Task
+from parity.bench.report import bench_markdown, bench_tables, means_lines
+from parity.bench.result import BenchResult
+from parity.bench.steps import bench_cases
+from parity.bench.timing import Measurement, Round, Stats, summarize, take_turns
+from parity.bench.usage import Usage
 
 MLP = get("mlp")
-PROGRAM = Program(lambda: None, (0.5, 0.1, 0.1), (2.0, 1.5, 1.0), 0.4)
+START = Start((0.5, 0.1, 0.1), (2.0, 1.5, 1.0), 0.4)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Two threads of PyTorch that contend with other work wait for each other."""
+    monkeypatch.setattr(conditions, "cpu_threads", lambda: 1)
 
 
 def measured(times, others=0.0):
     return Measurement({name: Stats.of([t] * 5) for name, t in times.items()}, others, 1, 0)
 
 
-def result(others=0.0, gap=0.0):
-    times = {"jax": 0.002, "torch_eager": 0.003, "torch_compile": 0.001}
+def phase(others=0.0, gap=0.0, **more):
+    times = {"jax": 0.002, "torch_eager": 0.003, "torch_compile": 0.001} | more
     gaps = {"jax": (0.0, gap, 0.0), "torch_compile": (0.0, 0.0, 0.0)}
-    return BenchResult("x", (2, 3), dict.fromkeys(times, PROGRAM), {}, gaps, "", measured(times, others))
+    return Phase(dict.fromkeys(times, START), {}, gaps, "", measured=measured(times, others))
+
+
+def result(others=0.0, gap=0.0, name="x", **more):
+    return BenchResult(name, (2, 3), 4, phase(others, gap, **more), phase())
 
 
 def bench(case, **options):
-    return bench_cases([case], **{"batch_size": 4, "repeats": 5, "seconds": 0.1, "compile": False} | options)[0]
+    progress = {"progress": options.pop("progress")} if "progress" in options else {}
+    settings = {"batch_size": 4, "repeats": 5, "seconds": 0.1, "compile": False} | options
+    return bench_cases([case], Plan(**settings), **progress)[0]
 
 
 def shown(*tables):
@@ -97,7 +120,9 @@ def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
     stages = []
     found = bench(MLP, progress=lambda name, stage: stages.append((name, stage)))
     assert found.inputs == (4, 28, 28, 1) and found.status in ("ok", "disturbed"), found.error
-    assert stages == [("mlp", "JAX compiles"), ("mlp", "timing")]
+    own = ["JAX compiles", "memory layouts", "timing"]
+    told = ["counting", *(f"{kind}: {stage}" for kind in ("evaluation", "training") for stage in own)]
+    assert stages == [("mlp", stage) for stage in told]
     document = json.loads(json.dumps(to_json([found], {"device": "cpu"}), allow_nan=False))
     assert document["environment"]["torch_threads"] == document["environment"]["jax_threads"] >= 1
     (entry,) = document["cases"]
@@ -106,55 +131,62 @@ def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
     assert entry["torch_eager"]["step_s"] >= entry["torch_eager"]["min_s"] > 0
     assert entry["torch_compile"] == {"compile_s": None, "step_s": None, "reason": "not asked for"}
     assert entry["ratio_compile"] is None
+    evaluation = entry["evaluation"]
+    assert evaluation["jax_s"] > 0 and evaluation["torch_eager_s"] > 0 and evaluation["torch_compile_s"] is None
+    assert {"ratio_eager", "ratio_compile", "torch_layout"} <= set(evaluation)
+    assert entry["book_batch"] == 256 and entry["gflop"] > 0
 
 
 @pytest.mark.parametrize("name", ["dropout-mlp", "edge-detector", "weight-decay", "my-linear"])
 def test_dropout_image_targets_decay_and_untrained_weights_agree_too(name):
     found = bench(get(name))
-    assert found.status in ("ok", "disturbed"), (found.error, found.gaps)
-    assert found.compared.startswith("evaluation" if name == "dropout-mlp" else "losses")
+    assert found.status in ("ok", "disturbed"), (found.error, found.training.gaps)
+    assert found.training.compared.startswith("evaluation" if name == "dropout-mlp" else "losses")
+    assert found.evaluation.compared.startswith("losses")
 
 
 @pytest.mark.parametrize("name", ["mlp", "dropout-mlp"])
 def test_one_wrong_weight_matrix_is_found_and_nothing_is_timed(name, monkeypatch):
-    right = bench_programs.state_dict
+    right = torch_programs.state_dict
 
     def planted(model):
         weights = dict(right(model))
         last = [key for key in weights if key.endswith("weight")][-1]
         return weights | {last: weights[last] * np.float32(1.01)}
 
-    monkeypatch.setattr(bench_programs, "state_dict", planted)
+    monkeypatch.setattr(torch_programs, "state_dict", planted)
     found = bench(get(name))
-    assert found.status == "disagree" and found.measured is None and found.ratio_eager is None
+    assert found.status == "disagree" and found.training.measured is None and found.ratio_eager is None
+    assert found.evaluation.measured is None
     assert to_json([found], {})["cases"][0]["jax"]["step_s"] is None
-    assert "disagree" in shown(bench_table([found]))
+    assert "disagree" in shown(bench_tables([found]))
 
 
 def test_a_wrong_learning_rate_is_found_by_the_later_losses(monkeypatch):
-    right = bench_programs.torch_optimizer
+    right = torch_programs.torch_optimizer
     wrong = replace(MLP, optimizer=partial(optim.SGD, lr=0.2))
-    monkeypatch.setattr(bench_programs, "torch_optimizer", lambda case, model: right(wrong, model))
+    monkeypatch.setattr(torch_programs, "torch_optimizer", lambda case, model: right(wrong, model))
     found = bench(MLP)
-    assert found.status == "disagree" and found.gaps["jax"][0] < 1e-5
+    assert found.status == "disagree" and found.training.gaps["jax"][0] < 1e-5
+    assert found.evaluation.status in ("ok", "disturbed")
 
 
 def test_a_failure_of_torch_compile_is_reported_and_the_rest_is_timed(monkeypatch):
     def fails(*_):
         raise RuntimeError("no C++ compiler\nat all")
 
-    monkeypatch.setattr(bench_programs, "start_compiler", fails)
+    monkeypatch.setattr(compiler, "start_compiler", fails)
     found = bench(MLP, compile=True)
     entry = to_json([found], {})["cases"][0]
     assert entry["torch_compile"]["reason"] == "RuntimeError: no C++ compiler" and entry["ratio_compile"] is None
-    assert found.stats("torch_eager") and "no C++ compiler" in shown(bench_table([found]))
+    assert found.stats("torch_eager") and "no C++ compiler" in shown(bench_tables([found]))
 
 
 def test_a_torch_compile_that_takes_too_long_is_reported(monkeypatch):
-    monkeypatch.setattr(bench_programs, "start_compiler", lambda: None)
-    monkeypatch.setattr(torch, "compile", lambda _: lambda *batch: time.sleep(20))
+    monkeypatch.setattr(compiler, "start_compiler", lambda: None)
+    monkeypatch.setattr(torch, "compile", lambda _, mode: lambda *batch: time.sleep(20))
     found = bench(MLP, compile=True, compile_limit=0.2)
-    assert found.missing == {"torch_compile": "was not ready after 0.2 s"} and found.stats("jax")
+    assert found.training.missing == {"torch_compile": "was not ready after 0.2 s"} and found.stats("jax")
 
 
 def test_a_time_limit_ends_with_its_block():
@@ -167,12 +199,14 @@ def test_a_time_limit_ends_with_its_block():
 
 def test_a_case_that_fails_does_not_stop_the_others():
     broken = replace(MLP, name="broken", args={"num_outputs": -1})
-    first, second = bench_cases([broken, MLP], batch_size=2, repeats=5, seconds=0.0, compile=False)
+    first, second = bench_cases([broken, MLP], Plan(batch_size=2, repeats=5, seconds=0.0, compile=False))
     assert first.status == "error" and first.error and second.status in ("ok", "disturbed")
     assert to_json([first], {})["cases"][0]["jax"]["reason"] == first.error
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"batch_size": -3}, {"repeats": 4}, {"device": "gpu"}])
+@pytest.mark.parametrize(
+    "wrong", [{"batch_size": 0}, {"batch_size": -3}, {"repeats": 4}, {"gflop": 0.0}, {"device": "gpu"}]
+)
 def test_a_wrong_argument_is_an_input_error(wrong):
     if wrong.get("device") == "gpu" and (torch.cuda.is_available() or jax.default_backend() == "gpu"):
         pytest.skip("there is a GPU")
@@ -182,7 +216,7 @@ def test_a_wrong_argument_is_an_input_error(wrong):
 
 def test_both_sides_get_the_same_numbers():
     case = get("edge-detector")
-    batch = random_batch(case, case.build(), 3)
+    batch = random_batch(case, 3)
     inputs, targets = torch_batch(case, batch, "cpu")
     np.testing.assert_array_equal(inputs[0].permute(0, 2, 3, 1), batch.inputs[0])
     np.testing.assert_array_equal(targets.permute(0, 2, 3, 1), batch.targets)
@@ -240,8 +274,84 @@ def test_an_epoch_has_a_ratio_where_losses_agree_and_the_machine_was_quiet():
     assert doubtful.status == "disagree" and doubtful.ratio("torch_memory") is None
 
 
-@pytest.mark.slow
 def test_torch_compile_is_timed_too():
-    found = bench(MLP, compile=True)
-    assert not found.missing and found.stats("torch_compile") and agree(found.gaps)
-    assert found.programs["torch_compile"].compile_s == found.programs["torch_compile"].first_calls_s[0]
+    found = bench(get("linear-regression"), compile=True)
+    for phase in (found.training, found.evaluation):
+        assert not phase.missing and phase.stats("torch_compile") and agree(phase.gaps)
+        assert phase.started["torch_compile"].compile_s == phase.started["torch_compile"].first_calls_s[0]
+    assert found.compile_time_ratio > 0
+
+
+def test_a_wrong_evaluation_is_found_although_training_agrees(monkeypatch):
+    right = jax_programs.make_eval_step
+
+    def planted(model, loss):
+        return right(model, lambda outputs, targets: loss(outputs, targets) * 1.01)
+
+    monkeypatch.setattr(jax_programs, "make_eval_step", planted)
+    found = bench(MLP)
+    assert found.evaluation.status == "disagree" and found.evaluation.ratio("torch_eager") is None
+    assert found.training.status in ("ok", "disturbed") and found.status == "disagree"
+
+
+def test_the_faster_memory_layout_of_pytorch_is_taken_and_named(monkeypatch):
+    found = bench(get("lenet"), batch_size=2)
+    for phase in (found.training, found.evaluation):
+        assert set(phase.layouts) == {"contiguous", "channels_last"}
+        assert phase.layout == min(phase.layouts, key=phase.layouts.get)
+    named = replace(result(), training=replace(phase, layout="channels_last", missing={}))
+    assert "PyTorch in channels_last" in shown(bench_tables([named]))
+    assert to_json([named], {})["cases"][0]["torch_layout"] == "channels_last"
+
+
+def test_channels_last_reaches_weights_and_images():
+    case = get("residual")
+    task = Task(case, case.build(), random_batch(case, 2))
+    model, (image,), _ = torch_programs._torch_side(task, "channels_last")
+    wide = [p for p in model.parameters() if p.ndim == 4 and p.shape[1] > 1]
+    assert wide and all(p.is_contiguous(memory_format=torch.channels_last) for p in wide)
+    assert image.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_without_images_there_is_one_layout():
+    assert bench(get("linear-regression")).training.layouts == {}
+
+
+@pytest.mark.parametrize("name", ["mlp", "linear-regression"])
+def test_bfloat16_is_used_on_both_sides(name):
+    found = bench(get(name), precision="bfloat16")
+    assert found.status in ("ok", "disturbed"), (found.error, found.training.gaps)
+    losses = [value for start in found.training.started.values() for value in start.losses]
+    assert all(float(torch.tensor(loss).bfloat16()) == loss for loss in losses)
+    environment = to_json([found], {}, "bfloat16")["environment"]
+    assert environment["dtype"] == environment["precision"] == "bfloat16"
+
+
+def test_control_float32_losses_are_no_bfloat16_numbers():
+    losses = bench(MLP).training.started["torch_eager"].losses
+    assert any(float(torch.tensor(loss).bfloat16()) != loss for loss in losses)
+
+
+def test_a_rougher_precision_has_a_wider_tolerance():
+    gaps = {"jax": (1e-2, 1e-2, 1e-2)}
+    assert agree(gaps, "bfloat16") and not agree(gaps, "tf32") and not agree(gaps)
+
+
+def test_geometric_means_count_the_models_below_1():
+    assert geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
+    slow, fast = result(torch_eager=0.001), result(torch_eager=0.008)
+    means = geometric_means([slow, fast, result(others=99.0), BenchResult("x", (1,), error="no")])
+    assert means["eager"] == {"mean": pytest.approx(math.sqrt(0.5 * 4.0)), "models": 2, "below_1": 1}
+    assert means["compile_time"]["mean"] == 1.0 and "graphs" not in means
+    assert geometric_means([]) == {} == to_json([], {})["geometric_mean"]
+    assert means_lines([slow])[0] == "geometric mean of eager: 0.50 over 1 models, 1 of them below 1"
+
+
+def test_a_batch_within_the_budget_is_shown_beside_the_books():
+    assert "2 of 4" in shown(bench_tables([result()]))
+
+
+def test_the_markdown_has_a_line_per_case_and_as_many_cells_as_headings():
+    lines = [line for line in bench_markdown([result(name="a|b"), result(gap=1.0)]).splitlines() if line[:1] == "|"]
+    assert len(lines) == 4 and "a\\|b" in lines[2] and "disagree" in lines[3]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1

@@ -3,7 +3,7 @@
 from flax import nnx
 
 from d2l_jax.init import torch_bias, torch_weight
-from d2l_jax.nn.conv import conv_general_dilated
+from d2l_jax.nn.lowering import conv_general_dilated, dot_general
 
 Size = int | tuple[int, int]
 
@@ -26,6 +26,7 @@ class Linear(nnx.Linear):
             use_bias=bias,
             kernel_init=torch_weight,
             bias_init=torch_bias(in_features),
+            dot_general=dot_general,
             rngs=rngs,
         )
 

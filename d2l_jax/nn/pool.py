@@ -1,10 +1,10 @@
 """Pooling over (batch, height, width, channels) with PyTorch's windows and tie rule."""
 
 import functools
-import itertools
 
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.affine import Size, pair
@@ -16,8 +16,8 @@ Pooled = Float[Array, "batch out_height out_width channels"]
 class MaxPool2d(nnx.Module):
     """The largest value of each window; the output size is rounded down.
 
-    Written as a fold over the window's positions instead of `nnx.max_pool`: the gradient goes to the
-    first maximum, as in PyTorch, and on CPU it is an order of magnitude faster.
+    Written as a fold over the window's columns, then its rows, instead of `nnx.max_pool`: the gradient goes
+    to the first maximum, as in PyTorch, and on CPU it is an order of magnitude faster.
     """
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0):
@@ -26,15 +26,18 @@ class MaxPool2d(nnx.Module):
         self.padding = pair(padding)
 
     def __call__(self, x: Images) -> Pooled:
-        (ph, pw), (sh, sw) = self.padding, self.stride
+        ph, pw = self.padding
         if ph or pw:
             x = jnp.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)), constant_values=-jnp.inf)
-        rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], self.kernel_size, self.stride))
-        window = itertools.product(*map(range, self.kernel_size))
-        return functools.reduce(
-            _larger,
-            (x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw] for i, j in window),
-        )
+        for axis in (2, 1):
+            x = _largest(x, axis, self.kernel_size[axis - 1], self.stride[axis - 1])
+        return x
+
+
+def _largest(x: Array, axis: int, window: int, stride: int) -> Array:
+    end = (x.shape[axis] - window) // stride * stride + 1
+    views = (lax.slice_in_dim(x, i, i + end, stride, axis) for i in range(window))
+    return functools.reduce(_larger, views)
 
 
 def _larger(first: Array, second: Array) -> Array:

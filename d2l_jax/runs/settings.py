@@ -45,6 +45,8 @@ class Options:
     """torch trains the PyTorch twin, from the same weights on the same batches."""
     download: FlagCreatePairsOff[bool] = False
     """Fetch the data set if it is found nowhere."""
+    compilation_cache: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
+    """Folder in which compiled programs are kept for later runs."""
 
 
 def configured(options: Options) -> Case:
@@ -70,7 +72,7 @@ def _of_image_size(case: Case, size: int) -> Case:
     if case.kind != "image":
         raise InputError(f"{case.name} takes no images; leave --image-size out")
     batch, _, _, channels = case.arrays[0].shape
-    sized = {"image_size": (size, size)} if "image_size" in case.probe else {}
+    sized = {name: (size, size) for name in ("image_size", "img_size") if name in case.args | case.probe}
     return replace(case, inputs=(batch, size, size, channels), resize=(size, size), args=case.args | sized)
 
 

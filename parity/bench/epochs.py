@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,17 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from rich import box
-from rich.table import Table
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from d2l_jax.case import Case
 from d2l_jax.data import Dataset as Data
 from d2l_jax.data import batch_order, load
 from d2l_jax.errors import InputError
 from d2l_jax.train import TrainState, make_epoch, make_train_step
-from parity.bench.programs import loaded, same_conditions
-from parity.bench.timing import Stats, Usage, no_collection, undisturbed
+from parity.bench.conditions import same_conditions
+from parity.bench.items import Items
+from parity.bench.timing import Stats, no_collection
+from parity.bench.torch_programs import loaded
+from parity.bench.usage import Usage, undisturbed
 from parity.torch_side import torch_loss, torch_optimizer
 
 TOLERANCE = 1e-3  # of the mean loss of the first epoch, relative; the batches are the same
@@ -170,24 +171,6 @@ def _memory_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> Callab
     return epoch
 
 
-class Items(Dataset):
-    """Image by image as `torchvision.datasets.FashionMNIST` gives them with `transform=ToTensor()`."""
-
-    def __init__(self, X: np.ndarray, y: np.ndarray):
-        from torchvision.transforms import ToTensor
-
-        self.data, self.targets, self.transform = torch.tensor(X).squeeze(-1), torch.tensor(y), ToTensor()
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        from PIL import Image
-
-        image, target = self.data[index], int(self.targets[index])
-        return self.transform(Image.fromarray(image.numpy())), target
-
-
 def _loader_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int, workers: int) -> Callable[[int], float]:
     """A timeout turns a worker that hangs into an error."""
     loader = DataLoader(Items(X, y), size, shuffle=True, num_workers=workers, timeout=60 if workers else 0)
@@ -199,51 +182,3 @@ def _loader_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int, workers: 
             return float(sum(step(*batch) for batch in loader)) / len(X)
 
     return epoch
-
-
-def epoch_json(result: EpochResult) -> dict[str, Any]:
-    """One entry of the document's "epochs"; times in seconds."""
-    others = ("torch_memory", *LOADERS)
-    return {
-        "name": result.name,
-        "batch": result.batch,
-        "examples": result.examples,
-        "data": result.source,
-        "status": result.status,
-        "compile_s": result.compile_s,
-        "transfer_s": result.transfer_s,
-        "loss_gap": result.gap if math.isfinite(result.gap) else None,
-        **{name: _stats_json(stats, result.others[name]) for name, stats in result.stats.items()},
-        **{f"ratio_{name}": result.ratio(name) for name in others},
-    }
-
-
-def _stats_json(stats: Stats, others: float | None) -> dict[str, Any]:
-    return {
-        "epoch_s": stats.median,
-        "min_s": stats.minimum,
-        "epochs": stats.number,
-        "cpus_used_by_others": others,
-    }
-
-
-def epoch_table(results: Sequence[EpochResult]) -> Table:
-    """Seconds per epoch, with the ratio to JAX in brackets."""
-    caption = "whole epochs, training only; (ratio): PyTorch's time over JAX's, - where others used the machine"
-    table = Table(title="One epoch, s", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("model", no_wrap=True)
-    headings = "batch", "JAX,\none scan", "PyTorch,\nin memory", "\nDataLoader", "DataLoader,\n2 workers"
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("remark")
-    for result in results:
-        cells = [f"{result.stats['jax'].median:.3g}"]
-        cells += [_cell(result, name) for name in ("torch_memory", *LOADERS)]
-        remark = "" if result.status == "ok" else result.status
-        table.add_row(result.name, str(result.batch), *cells, remark)
-    return table
-
-
-def _cell(result: EpochResult, name: str) -> str:
-    ratio = result.ratio(name)
-    return f"{result.stats[name].median:.3g} ({'-' if ratio is None else f'{ratio:.1f}'})"

@@ -1,90 +1,159 @@
-"""What the benchmark found, as a table for the terminal and as a picture."""
+"""What the benchmark of steps found, as a table for the terminal or for a page."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
 
-from d2l_jax.errors import InputError
-from parity.bench.steps import METHOD, BenchResult
+from parity.bench.document import METHOD
+from parity.bench.means import geometric_means
+from parity.bench.phase import MODES, Phase
+from parity.bench.result import BenchResult
+from parity.bench.roofline import Ceilings, point
 from parity.bench.timing import Stats
 
-TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 50, 100)
+NAMES = {"torch_compile": "torch.compile", "torch_graphs": "CUDA graphs"}
 
 
-def bench_table(results: Sequence[BenchResult]) -> Table:
-    """Milliseconds as median ± half the interquartile range; what went wrong stands in the last column."""
+class Column(NamedTuple):
+    """A heading, and what stands below it for a case."""
+
+    heading: str
+    cell: Callable[[BenchResult], str]
+
+
+def _batch(result: BenchResult) -> str:
+    size, book = result.inputs[0], result.book_batch
+    return str(size) if size == book else f"{size} of {book}"
+
+
+BATCH = Column("batch", _batch)
+
+
+def training_columns(results: Sequence[BenchResult], roof: Ceilings | None = None) -> list[Column]:
+    """Milliseconds as median ± half the interquartile range; memory and roofline where they were asked for."""
+    chosen = _times(results, "", lambda r: r.training)
+    chosen.append(Column("compiling, s JAX / torch", _compile_seconds))
+    if any(r.memory for r in results):
+        chosen.append(Column("memory, MB JAX / torch", _memory))
+    if roof:
+        chosen.append(Column("flop / byte", lambda r: _figure(p.intensity) if (p := point(r, roof)) else "-"))
+        chosen.append(Column("% of roof JAX / torch", lambda r: _shares(r, roof)))
+    return chosen
+
+
+def _times(results: Sequence[BenchResult], prefix: str, phase: Callable[[BenchResult], Phase]) -> list[Column]:
+    """JAX's, PyTorch's and the ratio, and so for every compiled program that was started."""
+
+    def time(heading: str, program: str) -> Column:
+        return Column(f"{prefix}{heading}", lambda r: _milliseconds(phase(r).stats(program)))
+
+    def ratio(heading: str, program: str) -> Column:
+        return Column(f"{prefix}ratio{heading}", lambda r: _figure(phase(r).ratio(program)))
+
+    found = [time("JAX", "jax"), time("PyTorch", "torch_eager"), ratio("", "torch_eager")]
+    for mode in (mode for mode in MODES if any(mode in phase(r).started for r in results)):
+        found += [time(NAMES[mode], mode), ratio(f" {NAMES[mode]}", mode)]
+    return found
+
+
+def bench_tables(results: Sequence[BenchResult], roof: Ceilings | None = None) -> Group:
+    """One of training, one of evaluation; what went wrong stands in the last column."""
     caption = f"ratio: PyTorch's time over JAX's. {METHOD}."
-    table = Table(title="One training step, ms", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    evaluation = _times(results, "", lambda r: r.evaluation)
+    return Group(
+        _table("One training step, ms", results, training_columns(results, roof), lambda r: r.training),
+        _table("One evaluation step, ms", results, evaluation, lambda r: r.evaluation, caption),
+    )
+
+
+def _table(
+    title: str,
+    results: Sequence[BenchResult],
+    middle: Sequence[Column],
+    phase: Callable[[BenchResult], Phase],
+    caption: str | None = None,
+) -> Table:
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model", no_wrap=True)
-    headings = ("batch", "JAX", "PyTorch", "torch.\ncompile", "ratio", "ratio\ncompile", "compiling, s\nJAX, torch")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
+    for column in (BATCH, *middle):
+        table.add_column(column.heading.replace(" ", "\n").replace("torch.", "torch.\n"), justify="right", no_wrap=True)
     table.add_column("remark")
-    for result in results:
-        times = [_cell(result.stats(name)) for name in ("jax", "torch_eager", "torch_compile")]
-        ratios = ["-" if r is None else f"{r:.2f}" for r in (result.ratio_eager, result.ratio_compile)]
-        cells = [str(result.inputs[0]), *times, *ratios, _compile_cell(result), remark(result)]
-        table.add_row(result.name, *cells, style=_style(result))
+    for r in results:
+        cells = [column.cell(r) for column in (BATCH, *middle)]
+        table.add_row(r.name, *cells, r.error or "; ".join(_remarks(phase(r))), style=_style(r))
     return table
 
 
-def _cell(stats: Stats | None) -> str:
-    return f"{_short(stats.median * 1e3)} ± {_short(stats.iqr * 500)}" if stats else "-"
+def bench_markdown(results: Sequence[BenchResult], roof: Ceilings | None = None) -> str:
+    """Both as one table of markdown, with the geometric means below."""
+    evaluation = _times(results, "evaluation ", lambda r: r.evaluation)
+    chosen = [Column("model", lambda r: r.name), BATCH, *training_columns(results, roof), *evaluation]
+    chosen.append(Column("remark", remark))
+    lines = [[column.heading for column in chosen], ["--", *["--:"] * (len(chosen) - 2), "--"]]
+    lines += [[column.cell(result).replace("|", "\\|") for column in chosen] for result in results]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table + "".join(f"\n{line}\n" for line in means_lines(results))
 
 
-def _short(milliseconds: float) -> str:
-    return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
-
-
-def _compile_cell(result: BenchResult) -> str:
-    seconds = [result.programs[n].compile_s for n in ("jax", "torch_compile") if n in result.programs]
-    return " / ".join(f"{s:.1f}" for s in seconds if s is not None)
+def means_lines(results: Sequence[BenchResult]) -> list[str]:
+    """The geometric means in words, one line each."""
+    return [
+        f"geometric mean of {name.replace('_', ' ')}: {mean['mean']:.2f} over {mean['models']} models, "
+        f"{mean['below_1']} of them below 1"
+        for name, mean in geometric_means(results).items()
+    ]
 
 
 def remark(result: BenchResult) -> str:
     """What a reader has to know before believing the line; empty if nothing."""
     if result.error:
         return result.error
-    remarks = [f"{name} {reason}" for name, reason in result.missing.items()]
-    if result.status == "disagree":
-        worst = ", ".join(f"{name} by {max(gaps):.1e}" for name, gaps in result.gaps.items())
-        remarks.insert(0, f"not timed: the losses disagree ({worst})")
-    if result.measured and result.status == "disturbed":
-        remarks.insert(0, f"others used {result.measured.others:.1f} CPUs meanwhile: no ratio")
-    return "; ".join(remarks)
+    training, evaluation = (_remarks(phase) for phase in (result.training, result.evaluation))
+    more = [f"evaluation: {text}" for text in evaluation if text not in training]
+    return "; ".join([*training, *more])
+
+
+def _remarks(phase: Phase) -> list[str]:
+    remarks: list[str] = []
+    if phase.status == "disagree":
+        worst = ", ".join(f"{name} by {max(gaps):.1e}" for name, gaps in phase.gaps.items())
+        remarks.append(f"not timed: the losses disagree ({worst})")
+    if phase.measured and phase.status == "disturbed":
+        remarks.append(f"others used {phase.measured.others:.1f} CPUs meanwhile: no ratio")
+    if phase.layout != "contiguous":
+        remarks.append("PyTorch in channels_last")
+    return remarks + [f"{name} {reason}" for name, reason in phase.missing.items()]
+
+
+def _milliseconds(stats: Stats | None) -> str:
+    return f"{_figure(stats.median * 1e3)} ± {_figure(stats.iqr * 500)}" if stats else "-"
+
+
+def _figure(number: float | None) -> str:
+    """Three digits."""
+    if number is None:
+        return "-"
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def _compile_seconds(result: BenchResult) -> str:
+    started = result.training.started
+    seconds = [started[name].compile_s for name in ("jax", "torch_compile") if name in started]
+    return " / ".join(f"{s:.1f}" for s in seconds if s is not None)
+
+
+def _memory(result: BenchResult) -> str:
+    return " / ".join(f"{result.memory[name] / 1e6:.0f}" for name in ("jax", "torch") if name in result.memory) or "-"
+
+
+def _shares(result: BenchResult, roof: Ceilings) -> str:
+    if not (found := point(result, roof)):
+        return "-"
+    return " / ".join(f"{100 * found.shares[name]:.0f}" for name in ("jax", "torch_eager"))
 
 
 def _style(result: BenchResult) -> str:
     return {"ok": "", "disturbed": "yellow"}.get(result.status, "red")
-
-
-def bench_picture(results: Sequence[BenchResult], path: str | Path) -> None:
-    """A bar per model and PyTorch program on a log scale; the line at 1 is JAX's own time."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    shown = [result for result in results if result.ratio_eager is not None]
-    if not shown:
-        raise InputError("nothing to draw: no model was timed on both sides")
-    figure = Figure(figsize=(8, 1.5 + 0.5 * len(shown)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for offset, label, program in ((-0.2, "PyTorch", "torch_eager"), (0.2, "torch.compile", "torch_compile")):
-        ratios = [(row + offset, result.ratio(program)) for row, result in enumerate(shown)]
-        bars = [(y, ratio) for y, ratio in ratios if ratio is not None]
-        drawn = axes.barh([y for y, _ in bars], [x - 1 for _, x in bars], 0.38, left=1, label=label)
-        axes.bar_label(drawn, [f" {x:.2f} " for _, x in bars])
-    axes.margins(x=0.15)
-    axes.axvline(1, color="black")
-    axes.set(xscale="log", title="Training step")
-    low, high = axes.get_xlim()
-    axes.set_xticks([t for t in TICKS if low <= t <= high], minor=False)
-    axes.set_xticks([], minor=True)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("time of PyTorch / time of JAX (right of 1: JAX is faster)")
-    axes.set_yticks(range(len(shown)), [r.name for r in shown])
-    axes.invert_yaxis()
-    figure.legend(loc="outside lower center", ncols=2)
-    figure.savefig(path)

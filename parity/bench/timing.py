@@ -1,18 +1,17 @@
 """Times of programs that take turns, on a machine that others may be using."""
 
 import gc
-import os
-import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from parity.bench.usage import Usage, undisturbed
 
 LEAST = 5  # timed calls per block, hence per program
 BLOCK_S = 0.1
 LEAD_IN_S = 0.05
-QUIET = 0.05  # the share of our CPUs that other processes may keep busy
 
 
 class Stats(NamedTuple):
@@ -30,48 +29,6 @@ class Stats(NamedTuple):
         if len(seconds) > 1:
             low, _, high = statistics.quantiles(seconds, n=4, method="inclusive")
         return cls(statistics.median(seconds), min(seconds), high - low, len(seconds))
-
-
-class Usage(NamedTuple):
-    """A clock, the CPU seconds of this process and its ended children, and everyone's (None: unknown)."""
-
-    wall: float
-    own: float
-    everyone: float | None
-
-    @classmethod
-    def now(cls) -> "Usage":
-        """As it stands."""
-        return cls(time.perf_counter(), sum(os.times()[:4]), _busy_seconds())
-
-    def others_since(self, before: "Usage") -> float | None:
-        """CPUs that other processes have kept busy on average since `before`."""
-        if self.everyone is None or before.everyone is None:
-            return None
-        foreign = (self.everyone - before.everyone) - (self.own - before.own)
-        return max(0.0, foreign / (self.wall - before.wall))
-
-
-def _busy_seconds() -> float | None:
-    """Of the CPUs this process may use: all but idle and iowait, stolen time included."""
-    try:
-        ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-        with open("/proc/stat") as file:
-            lines = [line.split() for line in file]
-    except (OSError, AttributeError):
-        return None
-    ticks = [[int(n) for n in fields[1:9]] for fields in lines if fields and fields[0] in ours]
-    return sum(sum(t) - t[3] - t[4] for t in ticks) / os.sysconf("SC_CLK_TCK")
-
-
-def cpus() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def undisturbed(others: float | None) -> bool:
-    """Whether other processes left us our CPUs, as far as can be known."""
-    return others is None or others <= QUIET * cpus()
 
 
 class Round(NamedTuple):
@@ -170,27 +127,3 @@ def no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-class TooSlow(BaseException):
-    """Not an Exception: torch.compile would take it for a failure of its own and wrap it."""
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raises `TooSlow` after so many seconds; only in the main thread of a Unix process, else no limit."""
-
-    def stop(*_: Any) -> None:
-        raise TooSlow
-
-    try:
-        before = signal.signal(signal.SIGALRM, stop)
-    except (ValueError, AttributeError):
-        yield
-        return
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

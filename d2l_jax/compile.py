@@ -1,0 +1,43 @@
+"""`jax.jit` with the options that serve this library's programs on a CPU."""
+
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+import jax
+from jax.core import Tracer
+
+# jaxlib 0.10 sends convolutions to YNNPACK, which is slower here than what came before, and stops at 256 bits.
+CPU_OPTIONS = {
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE",
+    "xla_cpu_prefer_vector_width": "512",
+}
+
+
+def jit(function: Callable, **options: Any) -> Callable:
+    """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself."""
+    compiled = jax.jit(function, compiler_options=cpu_options(), **options)
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        inside = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args))
+        return function(*args) if inside else compiled(*args)
+
+    call.lower = compiled.lower  # type: ignore[attr-defined]
+    return call
+
+
+@cache
+def cpu_options() -> dict[str, str] | None:
+    """Those of `CPU_OPTIONS` that this version of XLA knows; None on other platforms."""
+    return {name: value for name, value in CPU_OPTIONS.items() if _knows(name, value)} or None
+
+
+def _knows(name: str, value: str) -> bool:
+    if jax.default_backend() != "cpu":
+        return False
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""Convolution, in the form that suits its shape."""
+
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from d2l_jax.nn.lowering.band import banded, suits_band
+from d2l_jax.nn.lowering.dense import matmul
+from d2l_jax.nn.lowering.depthwise import depthwise
+from d2l_jax.nn.lowering.spatial import Geometry, convolve
+from d2l_jax.nn.lowering.switch import on_cpu
+
+Images = Float[Array, "batch height width channels"]
+Maps = Float[Array, "batch out_height out_width out_channels"]
+Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
+
+
+def conv_general_dilated(
+    lhs: Images, rhs: Kernel, window_strides: Any, padding: Any, *, feature_group_count: int = 1, **options: Any
+) -> Maps:
+    """`lax.conv_general_dilated` in the form that `nnx.Conv` calls, channels last.
+
+    On a CPU groups are convolved one by one, and for each the form is chosen by its shape: a depthwise convolution is
+    the sum over its window, one over single pixels a matrix product, one of few channels and narrow images a product
+    with a band matrix; any other has its gradients written out. Dilation, and any other platform, get `lax`.
+    """
+    plain = partial(
+        lax.conv_general_dilated,
+        window_strides=window_strides,
+        padding=padding,
+        feature_group_count=feature_group_count,
+        **options,
+    )
+    dilations = (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
+    if any(d != 1 for d in dilations) or isinstance(padding, str):
+        return plain(lhs, rhs)
+    (top, bottom), (left, right) = padding
+    geometry = Geometry(tuple(window_strides), ((top, bottom), (left, right)), options.get("precision"))
+    return on_cpu(partial(_grouped, geometry=geometry, groups=feature_group_count), plain, lhs, rhs)
+
+
+def _grouped(x: Images, w: Kernel, geometry: Geometry, groups: int) -> Maps:
+    if w.shape[2] == 1 and groups == w.shape[3] > 1:
+        return depthwise(x, w, geometry)
+    inputs, kernels = jnp.split(x, groups, -1), jnp.split(w, groups, -1)
+    outputs = [_one_group(x, w, geometry) for x, w in zip(inputs, kernels, strict=True)]
+    return outputs[0] if groups == 1 else jnp.concatenate(outputs, -1)
+
+
+def _one_group(x: Images, w: Kernel, geometry: Geometry) -> Maps:
+    if w.shape[:2] == (1, 1) and geometry.padding == ((0, 0), (0, 0)):
+        rows, columns = geometry.strides
+        return matmul(x[:, ::rows, ::columns], w[0, 0], geometry.precision)
+    return banded(x, w, geometry) if suits_band(x.shape, w.shape, geometry) else convolve(x, w, geometry)

@@ -1,0 +1,25 @@
+"""The switch that turns the other forms off."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from jax import lax
+
+_PLAIN: ContextVar[bool] = ContextVar("plain_lax", default=False)
+
+
+@contextmanager
+def plain_lax() -> Iterator[None]:
+    """What is traced within is plain `lax`; what `jax.jit` has traced before stays as it is."""
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
+
+
+def on_cpu(cpu: Callable, plain: Callable, *args: Any) -> Any:
+    """`cpu(*args)` where the program is compiled for a CPU, unless that is turned off, else `plain(*args)`."""
+    return plain(*args) if _PLAIN.get() else lax.platform_dependent(*args, cpu=cpu, default=plain)

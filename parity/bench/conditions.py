@@ -1,0 +1,44 @@
+"""What holds for every program while it is timed: precision, threads, caches."""
+
+import glob
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import jax
+
+from parity.bench.usage import cpus
+from parity.environment import jax_precision, pinned
+
+Precision = Literal["highest", "tf32", "bfloat16"]
+
+
+def dtype_of(precision: Precision) -> str:
+    """Of parameters, images and activations, in both frameworks."""
+    return "bfloat16" if precision == "bfloat16" else "float32"
+
+
+def cpu_threads() -> int:
+    """How many threads XLA computes with: its pool is counted, or else the CPUs this process may use."""
+    jax.devices("cpu")
+    pool = 0
+    for path in glob.glob("/proc/self/task/*/comm"):
+        with open(path) as file:
+            pool += file.read().strip() == "tf_XLAEigen"
+    return pool or cpus()
+
+
+@contextmanager
+def same_conditions(precision: Precision = "highest") -> Iterator[None]:
+    """One precision on both sides, as many threads for PyTorch as XLA has, no compilation cache.
+
+    PyTorch may take kernels that are not deterministic: they are faster, and XLA does not promise it either.
+    """
+    cached, tf32 = jax.config.values["jax_enable_compilation_cache"], precision == "tf32"
+    jax.config.update("jax_enable_compilation_cache", False)
+    try:
+        threads = pinned(tf32=tf32, threads=cpu_threads(), deterministic=False)
+        with threads, jax.default_matmul_precision(jax_precision(tf32)):
+            yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", cached)

@@ -1,0 +1,47 @@
+"""A step of training and a step of evaluation in JAX, jitted."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from d2l_jax.functional import functional
+from d2l_jax.train import TrainState, make_eval_step, make_train_step
+from parity.bench.programs import Program, Task, started
+
+
+def jax_training(task: Task) -> Program:
+    """`d2l_jax.make_train_step`, compiled ahead; the state is donated, the batch lies on the device.
+
+    It also counts the correct labels, as in training; PyTorch's steps do not.
+    """
+    case, tx = task.case, task.case.transformation()
+    state, batch = task.on_device((TrainState.create(task.flax, tx), tuple(task.batch)))
+    compiled, ahead = _ahead(make_train_step(task.flax, tx, case.loss, case.penalty), state, batch)
+
+    def step() -> jax.Array:
+        nonlocal state
+        state, metrics = compiled(state, batch)
+        jax.block_until_ready((state, metrics))
+        return metrics["loss"]
+
+    return started(step, **ahead)
+
+
+def jax_evaluation(task: Task) -> Program:
+    """`d2l_jax.make_eval_step`, compiled ahead: forward and loss in evaluation mode."""
+    _, params, buffers = functional(task.flax)
+    arguments = task.on_device((params, buffers, tuple(task.batch)))
+    compiled, ahead = _ahead(make_eval_step(task.flax, task.case.loss), *arguments)
+    return started(lambda: jax.block_until_ready(compiled(*arguments))["loss"], **ahead)
+
+
+def _ahead(step: Any, *arguments: Any) -> tuple[Callable, dict[str, Any]]:
+    """(compiled, what XLA tells of it, as the members of `Start` are called)."""
+    start = time.perf_counter()
+    compiled = step.lower(*arguments).compile()
+    seconds, memory = time.perf_counter() - start, compiled.memory_analysis()
+    footprint = memory and memory.temp_size_in_bytes + memory.argument_size_in_bytes
+    traffic = (compiled.cost_analysis() or {}).get("bytes accessed")
+    return compiled, {"compile_s": seconds, "footprint": footprint, "traffic": traffic}

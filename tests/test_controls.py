@@ -14,6 +14,7 @@ from small_pair import INPUTS, TRAINING, SmallTorch, small
 import parity
 from d2l_jax import losses, nn, optim
 from d2l_jax.case import Case
+from d2l_jax.nn.lowering import conv_general_dilated
 from parity.pairing import pair
 from parity.proof import check_twin
 from parity.selftest.bugs.norms import BiasedVariance, Uncounted
@@ -84,7 +85,7 @@ BUGS = {
     "no gradient through the statistics": (plant("bn", StatisticsFollowGradients), "gradients/conv.weight"),
     "dropout without its scale": (plant("drop", KeepsScale), "forward/output"),
     "approximate activation": (plant("", activation=lambda x: nnx.softplus(1e3 * x) / 1e3), "forward/output"),
-    "gradient at the input only": (plant("conv", conv_general_dilated=lambda x, *a, **k: nn.lowering.conv_general_dilated(
+    "gradient at the input only": (plant("conv", conv_general_dilated=lambda x, *a, **k: conv_general_dilated(
         x + 1e-9 * (x - jax.lax.stop_gradient(x)), *a, **k)), "gradients/input"),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from d2l_jax import optim
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
-from parity.bench import compiler, conditions, jax_programs, torch_programs
+from parity.bench import compiler, conditions, jax_programs, steps, torch_programs
 from parity.bench.agreement import agree, loss_gaps
 from parity.bench.batch import random_batch, torch_batch
 from parity.bench.document import to_json
@@ -355,3 +355,18 @@ def test_the_markdown_has_a_line_per_case_and_as_many_cells_as_headings():
     lines = [line for line in bench_markdown([result(name="a|b"), result(gap=1.0)]).splitlines() if line[:1] == "|"]
     assert len(lines) == 4 and "a\\|b" in lines[2] and "disagree" in lines[3]
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
+def test_an_interrupt_leaves_what_has_been_timed(monkeypatch):
+    made = iter([BenchResult("mlp", (2, 3), 2)])
+
+    def stopped(*_):
+        try:
+            return next(made)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(steps, "bench_case", stopped)
+    assert [result.name for result in bench_cases([MLP, MLP, MLP])] == ["mlp"]
+    with pytest.raises(KeyboardInterrupt):
+        bench_cases([MLP])

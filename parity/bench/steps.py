@@ -6,7 +6,8 @@ JAX and 15 ms in PyTorch, and 28 and 12 ms in blocks of five, because threads of
 the other works.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from d2l_jax.case import Case
@@ -29,11 +30,23 @@ def bench_cases(
 
     progress: is told (name, stage)
 
-    A case that fails is a result with an error; the others go on.
+    A case that fails is a result with an error; the others go on. An interrupt ends it with what has been timed.
     """
-    plan = plan or Plan()
-    with same_conditions(plan.precision):
-        return [bench_case(case, plan, lambda stage, name=case.name: progress(name, stage)) for case in cases]
+    plan, results = plan or Plan(), list[BenchResult]()
+    with same_conditions(plan.precision), interrupted_after(results):
+        for case in cases:
+            results.append(bench_case(case, plan, lambda stage, name=case.name: progress(name, stage)))
+    return results
+
+
+@contextmanager
+def interrupted_after(results: list[BenchResult]) -> Iterator[None]:
+    """A keyboard interrupt ends the block; it is raised only if there is no result to be shown yet."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not results:
+            raise
 
 
 def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResult:

@@ -192,5 +192,3 @@ VISION = (
         resize=(96, 96),
     ),
 )
-
-ATTENTION = SCORING + BLOCKS + TRANSFORMERS + VISION

@@ -4,12 +4,12 @@ import math
 from typing import NamedTuple
 
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from d2l_jax import nn
 from d2l_jax.errors import InputError
 from d2l_jax.models.attention import ValidLens
-from d2l_jax.models.encoder_decoder import EncoderDecoder
+from d2l_jax.models.encoder_decoder import EncoderDecoder, Ids
 from d2l_jax.models.positional_encoding import PositionalEncoding
 from d2l_jax.models.transformer_blocks import (
     Cache,
@@ -19,8 +19,6 @@ from d2l_jax.models.transformer_blocks import (
     TransformerEncoderBlock,
     steps_in,
 )
-
-Ids = Int[Array, "batch steps"]
 
 
 class State(NamedTuple):

@@ -8,11 +8,10 @@ from jaxtyping import Array, Float
 from d2l_jax import nn
 from d2l_jax.errors import InputError
 from d2l_jax.models.attention import MultiHeadAttention, ValidLens
-from d2l_jax.models.transformer_blocks import layer_norm
+from d2l_jax.models.transformer_blocks import Sequences, layer_norm
 from d2l_jax.nn.affine import Size, pair
 
 Images = Float[Array, "batch height width channels"]
-Sequences = Float[Array, "batch steps hiddens"]
 
 
 class PatchEmbedding(nnx.Module):

@@ -6,8 +6,7 @@ JAX and 15 ms in PyTorch, and 28 and 12 ms in blocks of five, because threads of
 the other works.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from d2l_jax.case import Case
@@ -33,20 +32,14 @@ def bench_cases(
     A case that fails is a result with an error; the others go on. An interrupt ends it with what has been timed.
     """
     plan, results = plan or Plan(), list[BenchResult]()
-    with same_conditions(plan.precision), interrupted_after(results):
-        for case in cases:
-            results.append(bench_case(case, plan, lambda stage, name=case.name: progress(name, stage)))
+    with same_conditions(plan.precision):
+        try:
+            for case in cases:
+                results.append(bench_case(case, plan, lambda stage, name=case.name: progress(name, stage)))
+        except KeyboardInterrupt:
+            if not results:
+                raise
     return results
-
-
-@contextmanager
-def interrupted_after(results: list[BenchResult]) -> Iterator[None]:
-    """A keyboard interrupt ends the block; it is raised only if there is no result to be shown yet."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not results:
-            raise
 
 
 def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResult:

@@ -3,15 +3,13 @@
 import math
 from typing import NamedTuple
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from parity.reference.attention import ValidLens
-from parity.reference.encoder_decoder import EncoderDecoder
+from parity.reference.encoder_decoder import EncoderDecoder, Ids
 from parity.reference.positional_encoding import PositionalEncoding
 from parity.reference.transformer_blocks import Past, Sources, TransformerDecoderBlock, TransformerEncoderBlock
-
-Ids = Int[Tensor, "batch steps"]
 
 
 class State(NamedTuple):

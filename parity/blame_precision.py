@@ -15,7 +15,8 @@ from parity.layout import named_leaves
 from parity.pairing import longest_sum
 from parity.result import Blame
 from parity.run_flax import FlaxRun, precision
-from parity.run_torch import TorchRun, to_numpy
+from parity.run_torch import TorchRun
+from parity.torch_arrays import to_numpy
 from parity.twin import Twin
 
 

@@ -10,7 +10,8 @@ from torch.overrides import TorchFunctionMode
 from parity.diagnosis.cause import Cause, choose
 from parity.layout import named_leaves
 from parity.randomness_torch import ImposedOnTorch
-from parity.run_torch import TorchRun, to_numpy
+from parity.run_torch import TorchRun
+from parity.torch_arrays import to_numpy
 from parity.twin import State, Twin
 
 MOST_RUNS = 300

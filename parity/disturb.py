@@ -1,4 +1,4 @@
-"""Measured noise: the same run from numbers that differ by the least that the precision knows."""
+"""Measured noise: the same run, its numbers moved by the least that the precision knows."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
 """PyTorch's side: a run over the twin's batches, as a flat dict {phase/name: numpy array}."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,14 @@ import torch
 
 from d2l_jax.errors import InputError
 from parity.disturb import one_ulp
+from parity.disturb_layers import Disturb, disturbed_layers
 from parity.layout import Axes, copied, named_leaves
 from parity.names import Record as Record
 from parity.names import input_names as input_names
 from parity.names import phase as phase
 from parity.randomness_torch import ImposedOnTorch
+from parity.torch_arrays import to_numpy, to_torch
 from parity.twin import Batch, State, Twin
-
-Disturb = Callable[[np.ndarray], np.ndarray]
 
 
 def run_torch(
@@ -27,7 +27,7 @@ def run_torch(
 ) -> tuple[Record, list[State]]:
     """Evaluates, then takes the twin's steps, each from its state; without states, from its own one, rounded.
 
-    seed: of `one_ulp`, by which the weights and inputs of each step are moved
+    seed: of `one_ulp`, by which the weights, inputs and layers' outputs of each step are moved
     Returns the record and the states that the steps have started from, the last one being the end.
     """
     run = TorchRun(twin, dtype, device)
@@ -63,7 +63,7 @@ class TorchRun:
         self.merged: dict[str, tuple[str, ...]] = merged(twin)
 
     def taken(self, number: int, state: State, disturb: Disturb = np.asarray) -> Record:
-        """The step of that number from that state, its weights and inputs disturbed; first the evaluation."""
+        """The step of that number from that state, disturbed; first the evaluation."""
         self.disturb, record = disturb, {}
         if number == 1:
             self.load(state)
@@ -132,7 +132,8 @@ class TorchRun:
         self.model.eval()
         inputs = self.inputs(batch)
         before = [x.clone() for x in inputs]
-        output = dict(named_leaves(self.model(*inputs), "output"))
+        with disturbed_layers(self.model, self.disturb):
+            output = dict(named_leaves(self.model(*inputs), "output"))
         if not all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True)):
             raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
         record = {f"evaluation/{name}": to_numpy(tensor) for name, tensor in output.items()}
@@ -166,7 +167,7 @@ class TorchRun:
         self.model.train()
         self.optimizer.zero_grad()
         inputs = self.inputs(batch)
-        with ImposedOnTorch(self.twin.torch_draws(batch)):
+        with ImposedOnTorch(self.twin.torch_draws(batch)), disturbed_layers(self.model, self.disturb):
             outputs = self.model(*(x * 1 if x.requires_grad else x for x in inputs))
         loss = self.twin.learning.torch_loss(outputs, self.targets(batch), self.model)
         loss.backward()
@@ -223,18 +224,3 @@ def parameters(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
 def gradient(tensor: torch.Tensor) -> np.ndarray:
     """Zeros where PyTorch keeps None: JAX knows no such difference."""
     return to_numpy(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
-
-
-def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """A copy; numpy knows bfloat16 by JAX's type for it."""
-    tensor = tensor.detach().cpu()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.float().numpy().astype("bfloat16")
-    return tensor.numpy().copy()
-
-
-def to_torch(array: np.ndarray) -> torch.Tensor:
-    """The reverse."""
-    if array.dtype.name == "bfloat16":
-        return torch.as_tensor(array.astype(np.float32)).bfloat16()
-    return torch.as_tensor(array)

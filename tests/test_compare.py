@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from parity.compare import Row, compare_classes, compare_precision, compare_semantics, errors_of, noise_of
+from parity.compare import (
+    POLICY,
+    Row,
+    compare_classes,
+    compare_precision,
+    compare_semantics,
+    errors_of,
+    noise_of,
+)
 from parity.result import Result
 
 T = np.random.default_rng(0).normal(size=(5, 7))
@@ -72,6 +80,8 @@ def test_the_noise_sets_the_threshold_and_has_a_ceiling():
     assert not only(semantics({"a/x": T}, near)).passed
     assert only(semantics({"a/x": T}, near, noise=1e-13)).passed
     row = only(semantics({"a/x": T}, near, noise=1e-9))
+    assert row.passed and row.threshold == POLICY.ceiling and "above it" in row.because
+    row = only(semantics({"a/x": T}, {"a/x": T * (1 + 5e-9)}, noise=1e-9))
     assert not row.passed and "ill-conditioned" in row.because
 
 

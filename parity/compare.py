@@ -70,6 +70,11 @@ def noise_of(
     return _worst(oracle, watched(), _largest)
 
 
+def largest_of(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """By key, the larger of two measurements; `one` may lack some."""
+    return {key: max(value, one.get(key, 0.0)) for key, value in other.items()}
+
+
 def _is_update(key: str) -> bool:
     return key.partition("/")[0].endswith("update")
 

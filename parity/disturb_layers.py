@@ -1,7 +1,9 @@
 """Measured noise within a network: every layer's output, and the gradient that comes back through it."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,22 +20,14 @@ def disturbed_layers(model: nn.Module, disturb: Disturb) -> Iterator[None]:
     """Within it, layers round otherwise: outputs and cotangents are multiplied by 1, disturbed.
 
     Layers are the modules with parameters or buffers of their own: the others hardly round, and the numbers that
-    pooling copies are equal for the next pooling.
+    pooling copies are equal for the next pooling. A sum of n terms rounds as sqrt(n) ulps do.
     """
 
-    def moved(tensor: Any) -> Any:
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            return tensor
-        ones = np.ones_like(to_numpy(tensor))
-        return tensor * to_torch(disturb(ones)).to(tensor.device)
-
     def after(module: nn.Module, args: tuple, output: Any) -> Any:
-        return tree_map(moved, output)
+        return tree_map(partial(_moved, disturb=disturb, ulps=math.sqrt(_terms(module))), output)
 
-    still = disturb is np.asarray
-    handles = (
-        [] if still else [layer.register_forward_hook(after) for layer in model.modules() if _holds_tensors(layer)]
-    )
+    layers = [] if disturb is np.asarray else [module for module in model.modules() if _terms(module)]
+    handles = [layer.register_forward_hook(after) for layer in layers]
     try:
         yield
     finally:
@@ -41,6 +35,15 @@ def disturbed_layers(model: nn.Module, disturb: Disturb) -> Iterator[None]:
             handle.remove()
 
 
-def _holds_tensors(module: nn.Module) -> bool:
+def _moved(tensor: Any, disturb: Disturb, ulps: float) -> Any:
+    if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        return tensor
+    ones = np.ones_like(to_numpy(tensor))
+    factors = 1 + (disturb(ones) - 1) * np.asarray(ulps, ones.dtype)
+    return tensor * to_torch(factors).to(tensor.device)
+
+
+def _terms(module: nn.Module) -> int:
+    """Of the longest sum behind a number of the output, as far as the tensors tell; 0 without any."""
     own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-    return any(tensor.is_floating_point() for tensor in own)
+    return max((tensor[0].numel() if tensor.ndim > 1 else 1 for tensor in own if tensor.is_floating_point()), default=0)

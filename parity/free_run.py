@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.compare import UNIT, Policy, Record, Row, compare_semantics, noise_of, row
+from parity.compare import UNIT, Policy, Record, Row, compare_semantics, largest_of, noise_of, row
 from parity.disturb import one_ulp
 from parity.pairing import longest_sum
 from parity.result import Distance
@@ -26,30 +26,45 @@ def free_run(
     float32: the distance of all parameters to the float64 run, against PyTorch's own.
     """
     oracle = free_run_torch(twin, "float64", device)
-    way = Way.of(twin, oracle)
     free = {tier: run.free() for tier, run in runs.items() if tier != "bfloat16"}  # where a free run is chaos
     rows: dict[str, list[Row]] = {}
-    steps, plain = range(1, len(twin.batches) + 1), dict[str, np.ndarray]()
-    if "float64" in free:
-        disturbed = [free_run_torch(twin, "float64", device, one_ulp(seed)) for seed in range(PROBES)]
-        last = [_last(record, steps[-1]) for record in (oracle, free["float64"], *disturbed)]
-        chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
-        rows["float64"] = compare_semantics(last[0], last[1], noise_of(last[0], last[2:]), longest_sum(twin), chaotic)
-    low = next((tier for tier in free if tier == "float32"), None)
     trajectory: list[Distance] = []
-    if low:
-        reference = [0.0] * len(twin.batches)
-        for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):  # a unit may flip in one run of many
-            for seed in seeds:
-                run = free_run_torch(twin, low, device, one_ulp(seed))
-                plain = run if seed < 0 else plain
-                reference = [max(r, way.apart(oracle, run, n)) for n, r in enumerate(reference, 1)]
-            trajectory = [
-                _distances(way, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
-            ]
-            rows[low] = [_row(twin, low, d, policy) for d in trajectory]
-            if all(row.passed for row in rows[low]):
-                break
+    if "float64" in free:
+        rows["float64"] = _semantics(twin, oracle, free["float64"], device, policy)
+    if low := next((tier for tier in free if tier == "float32"), None):
+        rows[low], trajectory = _precision(twin, oracle, free, low, device, policy)
+    return rows, trajectory
+
+
+def _semantics(twin: Twin, oracle: Record, flax: Record, device: str, policy: Policy) -> list[Row]:
+    chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
+    end, noise, rows = len(twin.batches), dict[str, float](), list[Row]()
+    last = _last(oracle, end)
+    for seeds in (range(PROBES), range(PROBES, MOST_PROBES)):
+        disturbed = (_last(free_run_torch(twin, "float64", device, one_ulp(seed)), end) for seed in seeds)
+        noise = largest_of(noise, noise_of(last, disturbed))
+        rows = compare_semantics(last, _last(flax, end), noise, longest_sum(twin), chaotic)
+        if all(row.passed for row in rows):
+            break
+    return rows
+
+
+def _precision(
+    twin: Twin, oracle: Record, free: Mapping[str, Record], low: str, device: str, policy: Policy
+) -> tuple[list[Row], list[Distance]]:
+    way, plain = Way.of(twin, oracle), dict[str, np.ndarray]()
+    reference, rows, trajectory = [0.0] * len(twin.batches), list[Row](), list[Distance]()
+    for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):  # a unit may flip in one run of many
+        for seed in seeds:
+            run = free_run_torch(twin, low, device, one_ulp(seed))
+            plain = run if seed < 0 else plain
+            reference = [max(r, way.apart(oracle, run, n)) for n, r in enumerate(reference, 1)]
+        trajectory = [
+            _distances(way, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
+        ]
+        rows = [_row(twin, low, d, policy) for d in trajectory]
+        if all(row.passed for row in rows):
+            break
     return rows, trajectory
 
 

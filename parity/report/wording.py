@@ -45,6 +45,6 @@ def _in_a_row(row: Row) -> bool:
 def _largest(what: str, rows: list[tuple[Row, Result]]) -> str:
     row, result = max(rows, key=lambda pair: pair[0].gap)
     probes = result.settings.get("probes")
-    noise = f", noise of {probes} probes" if probes and "noise" in row.because else ""
+    noise = f", noise of {probes} probes or more" if probes and "noise" in row.because else ""
     where = f"{result.name}, {row.phase}/{row.name}; threshold {row.threshold:.1e}: {row.because}{noise}"
     return f"; {what} {row.gap:.1e} ({where})"

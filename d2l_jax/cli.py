@@ -67,6 +67,7 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
         options: What to train, and how.
         json_file: Write a copy of metrics.json into this file; - is the standard output, and the rest goes to stderr.
     """
+    from d2l_jax.memory import keep_memory
     from d2l_jax.runs.choice import choose_data
     from d2l_jax.runs.compilation import keep_compiled
     from d2l_jax.runs.fitting import fitted
@@ -76,6 +77,7 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
     from d2l_jax.runs.run import train as run
     from d2l_jax.runs.settings import configured
 
+    keep_memory()
     case = configured(options)
     if options.compilation_cache:
         keep_compiled(options.compilation_cache)

@@ -17,7 +17,6 @@ from torch.utils._pytree import tree_map
 from parity.calls import Path, TorchCall, torch_calls
 from parity.compare import Policy, Row, compare_semantics, noise_of
 from parity.disturb import one_ulp
-from parity.disturb_layers import disturbed_layers
 from parity.environment import Device
 from parity.flax_model import FlaxModel, Part
 from parity.layout import Axes, between, inverse, named_leaves, transposed
@@ -271,7 +270,7 @@ def _run_torch(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: boo
     leaves = [_leaf(x, disturb) for x in ports.tensors]
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
     draws = twin.torch_draws(twin.batches[0])[slice(*call.span)] if train else ()
-    with ImposedOnTorch(draws), torch.set_grad_enabled(train), disturbed_layers(module, disturb):
+    with ImposedOnTorch(draws), torch.set_grad_enabled(train), run.rounded_otherwise(module):
         output = dict(named_leaves(module(*args, **kwargs), "output"))
     record = {f"forward/{name}": to_numpy(output[name]) for name, *_ in ports.outputs}
     buffers = {prefix + name: to_numpy(b) for name, b in module.named_buffers(remove_duplicate=False)}

@@ -1,6 +1,7 @@
 """PyTorch's side: a run over the twin's batches, as a flat dict {phase/name: numpy array}."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,10 @@ class TorchRun:
     def tensor(self, array: np.ndarray) -> torch.Tensor:
         return to_torch(self.disturb(array.astype(self.dtype))).to(self.device)
 
+    def rounded_otherwise(self, module: torch.nn.Module) -> AbstractContextManager[None]:
+        """Within it, layers are disturbed, too. In float64: what is lower has its own rounding to be judged by."""
+        return disturbed_layers(module, self.disturb if self.dtype == "float64" else np.asarray)
+
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """In PyTorch's layout; floating-point ones disturbed, and ready to receive a gradient."""
         return tuple(self._input(x, axes) for x, axes in zip(batch.inputs, self.twin.input_axes, strict=True))
@@ -132,7 +137,7 @@ class TorchRun:
         self.model.eval()
         inputs = self.inputs(batch)
         before = [x.clone() for x in inputs]
-        with disturbed_layers(self.model, self.disturb):
+        with self.rounded_otherwise(self.model):
             output = dict(named_leaves(self.model(*inputs), "output"))
         if not all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True)):
             raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
@@ -167,7 +172,7 @@ class TorchRun:
         self.model.train()
         self.optimizer.zero_grad()
         inputs = self.inputs(batch)
-        with ImposedOnTorch(self.twin.torch_draws(batch)), disturbed_layers(self.model, self.disturb):
+        with ImposedOnTorch(self.twin.torch_draws(batch)), self.rounded_otherwise(self.model):
             outputs = self.model(*(x * 1 if x.requires_grad else x for x in inputs))
         loss = self.twin.learning.torch_loss(outputs, self.targets(batch), self.model)
         loss.backward()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d2l_jax.case import Case
+from d2l_jax.memory import keep_memory
 from parity.bench.conditions import cpu_threads
 from parity.bench.document import to_json
 from parity.bench.epochs import epoch_comparison
@@ -43,8 +44,10 @@ class Report(NamedTuple):
 
 def bench(options: Options, cases: Sequence[Case], progress: Progress) -> Report:
     """Times the cases. Raises InputError for a wrong argument."""
+    freed = "kept" if keep_memory() else "as the system does"  # of both frameworks, before either has a thread
     settings = environment(options.device, threads=cpu_threads(), tf32=options.precision == "tf32")
-    return BY_MODE[options.mode](options, cases, settings | {"precision": options.precision}, progress)
+    settings |= {"precision": options.precision, "freed_memory": freed}
+    return BY_MODE[options.mode](options, cases, settings, progress)
 
 
 def _steps(options: Options, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:

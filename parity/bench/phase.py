@@ -2,9 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
 
 from parity.bench.agreement import Gaps, agree, loss_gaps
 from parity.bench.batch import draws, has_images
@@ -16,6 +21,7 @@ from parity.bench.plan import Plan
 from parity.bench.programs import Program, Start, Task
 from parity.bench.timing import LEAST, Measurement, Stats, take_turns
 from parity.bench.torch_programs import torch_evaluation, torch_training
+from parity.disturb import one_ulp
 
 MODES = {"torch_compile": None, "torch_graphs": "reduce-overhead"}  # of torch.compile; the second: CUDA graphs
 Tell = Callable[[str], None]
@@ -38,6 +44,7 @@ class Phase:
     started:  "jax", "torch_eager", "torch_compile", "torch_graphs", as far as they could be started
     missing:  why the others could not
     gaps:     of the losses that were compared with torch_eager's: relative, per program
+    own:      gaps that one bit in the weights makes in PyTorch, measured where the others seem too large
     compared: which losses these are
     layout:   the faster of `layouts`, PyTorch's memory layouts with the seconds of the fastest eager step
     measured: None if the losses disagree
@@ -46,6 +53,7 @@ class Phase:
     started: dict[str, Start] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=dict)
+    own: tuple[float, ...] = ()
     compared: str = ""
     layout: str = "contiguous"
     layouts: dict[str, float] = field(default_factory=dict)
@@ -55,7 +63,7 @@ class Phase:
     @property
     def status(self) -> str:
         """What of "ok", "disturbed" (others used the machine) or "disagree" it is."""
-        if not agree(self.gaps, self.precision):
+        if not agree(self.gaps, self.precision, self.own):
             return "disagree"
         return "disturbed" if self.measured and self.measured.disturbed else "ok"
 
@@ -83,12 +91,13 @@ def run_phase(kind: Kind, task: Task, plan: Plan, tell: Tell, other: Gaps | None
     programs |= more
     started = {name: program.start for name, program in programs.items()}
     gaps, compared = _compared(started, other if other is not None and draws(task.model, task.batch) else None)
+    own = () if agree(gaps, task.precision) else _own_gaps(kind, task, started["torch_eager"], tell)
     measured = None
-    if agree(gaps, task.precision):
+    if agree(gaps, task.precision, own):
         tell("timing")
         steps = {name: program.step for name, program in programs.items()}
         measured = take_turns(steps, repeats=plan.repeats, seconds=plan.seconds)
-    return Phase(started, missing, gaps, compared, layout, layouts, measured, task.precision)
+    return Phase(started, missing, gaps, own, compared, layout, layouts, measured, task.precision)
 
 
 def _eager(kind: Kind, task: Task, tell: Tell) -> tuple[Program, str, dict[str, float]]:
@@ -130,6 +139,14 @@ def _compared(started: dict[str, Start], other: Gaps | None) -> tuple[Gaps, str]
     finite = all(math.isfinite(loss) for values in losses.values() for loss in values)
     gaps = other if finite else {name: (math.nan,) for name in other}
     return gaps, "evaluation-mode losses (training draws random numbers: its losses were only found finite)"
+
+
+def _own_gaps(kind: Kind, task: Task, eager: Start, tell: Tell) -> tuple[float, ...]:
+    tell("PyTorch from weights moved by one bit")
+    graphdef, state = nnx.split(task.model)
+    moved = jax.tree.map(lambda x: one_ulp(0)(np.asarray(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
+    other = kind.torch(replace(task, model=nnx.merge(graphdef, moved)))
+    return loss_gaps({"torch_eager": eager.losses, "moved": other.start.losses})["moved"]
 
 
 def reason(error: Exception) -> str:

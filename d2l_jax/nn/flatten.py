@@ -2,6 +2,9 @@
 
 from jaxtyping import Array, Float
 
+from d2l_jax.nn.lowering.materialised import materialised
+from d2l_jax.nn.lowering.switch import on_cpu
+
 
 def flatten(x: Float[Array, "batch *features"]) -> Float[Array, "batch flat"]:
     """All axes but the first into one; images in (channels, height, width) order.
@@ -9,5 +12,5 @@ def flatten(x: Float[Array, "batch *features"]) -> Float[Array, "batch flat"]:
     The dense layer behind a convolution then reads its inputs in the order of the PyTorch chapter.
     """
     if x.ndim == 4:
-        x = x.transpose(0, 3, 1, 2)
+        x = on_cpu(materialised, lambda x: x, x).transpose(0, 3, 1, 2)
     return x.reshape(x.shape[0], -1)

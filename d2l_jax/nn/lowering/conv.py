@@ -24,8 +24,8 @@ def conv_general_dilated(
     """`lax.conv_general_dilated` in the form that `nnx.Conv` calls, channels last.
 
     On a CPU groups are convolved one by one, and for each the form is chosen by its shape: a depthwise convolution is
-    the sum over its window, one over single pixels a matrix product, one of few channels and narrow images a product
-    with a band matrix; any other has its gradients written out. Dilation, and any other platform, get `lax`.
+    the sum over its window, one over single pixels a matrix product, one of few channels a product with a band
+    matrix; any other has its gradients written out. Dilation, and any other platform, get `lax`.
     """
     plain = partial(
         lax.conv_general_dilated,
@@ -54,4 +54,4 @@ def _one_group(x: Images, w: Kernel, geometry: Geometry) -> Maps:
     if w.shape[:2] == (1, 1) and geometry.padding == ((0, 0), (0, 0)):
         rows, columns = geometry.strides
         return matmul(x[:, ::rows, ::columns], w[0, 0], geometry.precision)
-    return banded(x, w, geometry) if suits_band(x.shape, w.shape, geometry) else convolve(x, w, geometry)
+    return banded(x, w, geometry) if suits_band(w.shape) else convolve(x, w, geometry)

@@ -3,11 +3,11 @@
 import ctypes
 
 ARENAS, MAPPINGS, KEPT = -8, -4, -1  # M_ARENA_MAX, M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's mallopt
-KEPT_BYTES = 2**30
+ALL = -1
 
 
 def keep_memory() -> bool:
-    """Lets glibc keep up to a GiB of freed memory for the next allocation; False where there is no glibc.
+    """Lets glibc keep freed memory for the next allocation; False where there is no glibc.
 
     XLA:CPU allocates the scratch memory of a program at each call and frees it behind. glibc gives so large a piece
     back to the kernel, which fills new pages with zeros at the next call: a third of DenseNet's training step. It
@@ -18,4 +18,4 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    return all(mallopt(option, value) for option, value in ((ARENAS, 1), (MAPPINGS, 0), (KEPT, KEPT_BYTES)))
+    return all(mallopt(option, value) for option, value in ((ARENAS, 1), (MAPPINGS, 0), (KEPT, ALL)))

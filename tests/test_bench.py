@@ -116,6 +116,13 @@ def test_losses_agree_only_within_the_tolerance_of_their_step():
     assert not agree({})
 
 
+def test_later_losses_may_part_as_far_as_pytorchs_own():
+    gaps = loss_gaps({"torch_eager": (2.0, 2.0, 2.0), "jax": (2.0, 2.01, 2.02)})
+    assert not agree(gaps) and agree(gaps, own=(0.0, 4e-4, 8e-4))
+    assert not agree(gaps, own=(0.0, 2e-4, 8e-4)) and not agree(gaps, own=(0.1,))
+    assert not agree(loss_gaps({"torch_eager": (2.0, 2.0), "jax": (2.0, 2.2)}), own=(0.1, 0.1))
+
+
 def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
     stages = []
     found = bench(MLP, progress=lambda name, stage: stages.append((name, stage)))

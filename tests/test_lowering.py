@@ -59,14 +59,15 @@ def test_control_a_wrong_kernel_is_noticed(form):
 def check(size, kernel, stride, padding, groups, channels, out=None, spoil=1.0):
     random = np.random.default_rng(0)
     out = out or (channels if groups == channels else 2 * groups)
-    x, w = random.normal(size=(2, *size, channels)), random.normal(size=(*kernel, channels // groups, out))
+    x = jnp.asarray(random.normal(size=(2, *size, channels)))
+    w = jnp.asarray(random.normal(size=(*kernel, channels // groups, out)))
     options = dict(feature_group_count=groups, dimension_numbers=LAYOUT)
     pads = [(p, p) for p in padding]
     function = partial(conv_general_dilated, window_strides=stride, padding=pads, **options)
     ours, vjp = jax.vjp(function, x, w * spoil)
     g = random.normal(size=ours.shape)
-    tx = torch.tensor(x.transpose(0, 3, 1, 2), requires_grad=True)
-    tw = torch.tensor(w.transpose(3, 2, 0, 1), requires_grad=True)
+    tx = torch.tensor(np.asarray(x).transpose(0, 3, 1, 2), requires_grad=True)
+    tw = torch.tensor(np.asarray(w).transpose(3, 2, 0, 1), requires_grad=True)
     theirs = torch.nn.functional.conv2d(tx, tw, stride=stride, padding=padding, groups=groups)
     theirs.backward(torch.tensor(g.transpose(0, 3, 1, 2)))
     dx, dw = vjp(jnp.asarray(g))

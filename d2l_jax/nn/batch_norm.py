@@ -1,12 +1,12 @@
 """Batch normalisation with PyTorch's running statistics."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
+
+from d2l_jax.nn.lowering.sums import sums
 
 Features = Float[Array, " features"]
 Batch = Float[Array, "*size features"]
@@ -33,72 +33,56 @@ class BatchNorm(nnx.Module):
         self.use_running_average = False
 
     def __call__(self, x: Float[Array, "batch *size features"]) -> Float[Array, "batch *size features"]:
-        mean, var = (self.mean[...], self.var[...]) if self.use_running_average else self._observe(x)
-        return normalised(x, mean, var, self.scale[...], self.bias[...], self.eps)
+        if self.use_running_average:
+            return (x - self.mean[...]) * (lax.rsqrt(self.var[...] + self.eps) * self.scale[...]) + self.bias[...]
+        count = x.size // x.shape[-1]
+        if count < 2:
+            raise ValueError(f"BatchNorm needs more than one value per feature to train; got shape {x.shape}")
+        y, mean, var = normalised(x, self.scale[...], self.bias[...], self.eps)
+        self._observe(mean, var, count)
+        return y
 
     def set_view(self, use_running_average: bool | None = None) -> None:
         """Called by `nnx.view`, `train()` and `eval()`."""
         if use_running_average is not None:
             self.use_running_average = use_running_average
 
-    def _observe(self, x: Float[Array, "*size features"]) -> tuple[Array, Array]:
-        count = x.size // x.shape[-1]
-        if count < 2:
-            raise ValueError(f"BatchNorm needs more than one value per feature to train; got shape {x.shape}")
-        mean, var = moments(x)
+    def _observe(self, mean: Features, var: Features, count: int) -> None:
         self.mean[...] = self._average(self.mean[...], mean)
         self.var[...] = self._average(self.var[...], var * (count / (count - 1)))
         self.num_batches_tracked[...] += 1
-        return mean, var
 
     def _average(self, old: Float[Array, " features"], new: Float[Array, " features"]) -> Array:
         return (1 - self.momentum) * old + self.momentum * lax.stop_gradient(new)
 
 
-@jax.custom_vjp
-def moments(x: Batch) -> tuple[Features, Features]:
-    """Mean and biased variance over all axes but the last.
+def _normalised(x: Batch, scale: Features, bias: Features, eps: float) -> tuple[Batch, Features, Features]:
+    """(x - mean) / sqrt(var + eps) * scale + bias, and the batch's mean and biased variance over all axes but the last.
 
-    Its gradient is written out because that of `jnp.var` sums what is zero.
+    Its gradient is written out: two sums, where the automatic one takes five and adds up what is zero.
     """
-    axes = tuple(range(x.ndim - 1))
-    return jnp.mean(x, axes), jnp.var(x, axes)
-
-
-def _moments_forward(x: Batch) -> tuple[tuple[Features, Features], tuple[Batch, Features]]:
-    mean, var = moments(x)
-    return (mean, var), (x, mean)
-
-
-def _moments_backward(kept: tuple[Batch, Features], grads: tuple[Features, Features]) -> tuple[Batch]:
-    x, mean = kept
     count = x.size // x.shape[-1]
-    return (grads[0] / count + (x - mean) * (2 * grads[1] / count),)
+    mean = sums(x)[0] / count
+    var = sums(jnp.square(x - mean))[0] / count
+    return (x - mean) * (lax.rsqrt(var + eps) * scale) + bias, mean, var
 
 
-moments.defvjp(_moments_forward, _moments_backward)
+def _forward(
+    x: Batch, scale: Features, bias: Features, eps: float
+) -> tuple[tuple[Batch, Features, Features], tuple[Batch, Features, Features, Features]]:
+    y, mean, var = _normalised(x, scale, bias, eps)
+    return (y, mean, var), (x, scale, mean, lax.rsqrt(var + eps))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(5,))
-def normalised(x: Batch, mean: Features, var: Features, scale: Features, bias: Features, eps: float) -> Batch:
-    """(x - mean) / sqrt(var + eps) * scale + bias; its gradient needs two sums, where the automatic one takes three."""
-    return (x - mean) * (lax.rsqrt(var + eps) * scale) + bias
+def _backward(
+    eps: float, kept: tuple[Batch, Features, Features, Features], grads: tuple[Batch, Features, Features]
+) -> tuple[Batch, Features, Features]:
+    (x, scale, mean, inverse), (g, of_mean, of_var), count = kept, grads, kept[0].size // kept[0].shape[-1]
+    total, along = sums(g, g * (x - mean))
+    slope = (2 * of_var - scale * inverse**3 * along) / count
+    shift = (of_mean - scale * inverse * total) / count
+    return g * (scale * inverse) + (x - mean) * slope + shift, along * inverse, total
 
 
-def _normalised_forward(
-    x: Batch, mean: Features, var: Features, scale: Features, bias: Features, eps: float
-) -> tuple[Batch, tuple[Batch, Features, Features, Features]]:
-    return normalised(x, mean, var, scale, bias, eps), (x, mean, var, scale)
-
-
-def _normalised_backward(
-    eps: float, kept: tuple[Batch, Features, Features, Features], g: Batch
-) -> tuple[Batch, Features, Features, Features, Features]:
-    x, mean, var, scale = kept
-    axes, inverse = tuple(range(x.ndim - 1)), lax.rsqrt(var + eps)
-    total, along = jnp.sum(g, axes), jnp.sum(g * (x - mean), axes)
-    of_var = -0.5 * along * scale * inverse**3
-    return g * (inverse * scale), -total * inverse * scale, of_var, along * inverse, total
-
-
-normalised.defvjp(_normalised_forward, _normalised_backward)
+normalised = jax.custom_vjp(_normalised, nondiff_argnums=(3,))
+normalised.defvjp(_forward, _backward)

@@ -12,7 +12,7 @@ TOLERANCE: dict[Precision, tuple[float, ...]] = {
     "tf32": (1e-3, 1e-2, 1e-2),
     "bfloat16": (3e-2, 1e-1, 1e-1),
 }
-AS_FAR = 4
+AS_FAR, MOST = 16, 0.05
 Gaps = dict[str, tuple[float, ...]]
 
 
@@ -37,7 +37,8 @@ def agree(gaps: Gaps, precision: Precision = "highest", own: Sequence[float] = (
     """Whether something was compared and every gap is within its limit; NaN is not.
 
     own: PyTorch's, from weights moved by one bit. Where these part, as after a step of a network that is batch
-         normalised over few pixels, others may part `AS_FAR` times as far.
+         normalised over few pixels, others may part `AS_FAR` times as far, but never by more than `MOST`.
     """
-    limits = [max(pair) for pair in zip_longest(TOLERANCE[precision], (AS_FAR * gap for gap in own), fillvalue=0.0)]
+    parted = (min(AS_FAR * gap, MOST) for gap in own)
+    limits = [max(pair) for pair in zip_longest(TOLERANCE[precision], parted, fillvalue=0.0)]
     return bool(gaps) and all(gap <= limit for found in gaps.values() for gap, limit in zip(found, limits))

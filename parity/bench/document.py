@@ -78,7 +78,11 @@ def _circumstances(phase: Phase) -> dict[str, Any]:
     return {
         "torch_layout": phase.layout,
         "torch_layouts_s": phase.layouts,
-        "agreement": {"compared": phase.compared, "relative_gaps": {n: _finite(g) for n, g in phase.gaps.items()}},
+        "agreement": {
+            "compared": phase.compared,
+            "relative_gaps": {name: _finite(gaps) for name, gaps in phase.gaps.items()},
+            "torch_by_one_bit": _finite(phase.own),
+        },
         "cpus_used_by_others": measured and measured.others,
         "rounds": measured and measured.rounds,
         "rounds_left_out": measured and measured.left_out,

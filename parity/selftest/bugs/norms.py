@@ -13,45 +13,45 @@ from parity.selftest.pairs import CNN, NORMS
 class BiasedVariance(nn.BatchNorm):
     """Running statistics of the biased variance, as Flax's own."""
 
-    def _observe(self, x: Array) -> tuple[Array, Array]:
-        axes = tuple(range(x.ndim - 1))
-        mean, var = jnp.mean(x, axes), jnp.var(x, axes)
+    def _observe(self, mean: Array, var: Array, count: int) -> None:
         self.mean[...], self.var[...] = self._average(self.mean[...], mean), self._average(self.var[...], var)
         self.num_batches_tracked[...] += 1
-        return mean, var
 
 
 class Uncounted(nn.BatchNorm):
-    def _observe(self, x: Array) -> tuple[Array, Array]:
-        count = self.num_batches_tracked[...]
-        found = super()._observe(x)
-        self.num_batches_tracked[...] = count
-        return found
-
-
-class NoGradient(nn.BatchNorm):
-    """The statistics of the batch are constants to the gradient."""
-
-    def _observe(self, x: Array) -> tuple[Array, Array]:
-        return super()._observe(jax.lax.stop_gradient(x))
+    def _observe(self, mean: Array, var: Array, count: int) -> None:
+        before = self.num_batches_tracked[...]
+        super()._observe(mean, var, count)
+        self.num_batches_tracked[...] = before
 
 
 class Twice(nn.BatchNorm):
     """Observes every batch twice, as when the forward pass runs twice."""
 
-    def _observe(self, x: Array) -> tuple[Array, Array]:
-        super()._observe(x)
-        return super()._observe(x)
+    def _observe(self, mean: Array, var: Array, count: int) -> None:
+        super()._observe(mean, var, count)
+        super()._observe(mean, var, count)
+
+
+class NoGradient(nn.BatchNorm):
+    """The statistics of the batch are constants to the gradient."""
+
+    def __call__(self, x: Array) -> Array:
+        if self.use_running_average:
+            return super().__call__(x)
+        mean, var = jax.lax.stop_gradient(_moments(x))
+        self._observe(mean, var, x.size // x.shape[-1])
+        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
 
 
 class AlwaysRunning(nn.BatchNorm):
     """Normalises by the running statistics in training too."""
 
     def __call__(self, x: Array) -> Array:
-        kept = self.mean[...], self.var[...]
+        mean, var = self.mean[...], self.var[...]
         if not self.use_running_average:
-            self._observe(x)
-        return (x - kept[0]) / jnp.sqrt(kept[1] + self.eps) * self.scale[...] + self.bias[...]
+            self._observe(*_moments(x), x.size // x.shape[-1])
+        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
 
 
 class AlwaysBatch(nn.BatchNorm):
@@ -60,9 +60,13 @@ class AlwaysBatch(nn.BatchNorm):
     def __call__(self, x: Array) -> Array:
         if not self.use_running_average:
             return super().__call__(x)
-        axes = tuple(range(x.ndim - 1))
-        y = (x - jnp.mean(x, axes)) / jnp.sqrt(jnp.var(x, axes) + self.eps)
-        return y * self.scale[...] + self.bias[...]
+        mean, var = _moments(x)
+        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    axes = tuple(range(x.ndim - 1))
+    return jnp.mean(x, axes), jnp.var(x, axes)
 
 
 class Interleaved(GroupNorm):

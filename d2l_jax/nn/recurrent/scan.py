@@ -29,10 +29,13 @@ def scan_steps(
     Where a step is not valid, the state stays what it was and H is 0.
     """
 
-    # Both products of a step stay in here: that of the inputs for all steps at once trains more slowly on a CPU.
+    # Both products of a step stay in here: that of the inputs for all steps at once trains more slowly on a CPU. Of a
+    # step only the products are kept for the gradient: the rest is computed again in less time than it is stored in.
+    again = jax.checkpoint(step, policy=jax.checkpoint_policies.dots_saveable, prevent_cse=False)
+
     def body(before: Any, now: tuple[Array, Array | None]) -> tuple[Any, Array]:
         x, inside = now
-        after = step(x, before)
+        after = again(x, before)
         H = jax.tree.leaves(after)[0]
         if inside is None:
             return after, H

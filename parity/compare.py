@@ -124,7 +124,7 @@ def compare_semantics(
         if noise[key] <= 4 * last_digit < VISIBLE:
             return row(key, gap, threshold, because)
         whole = _below_ceiling(key, gap, threshold, because, policy)
-        if whole.passed or key not in spread:
+        if whole.passed or threshold <= policy.ceiling or key not in spread:
             return whole
         return _where_determined(key, oracle, flax, noise, scale, spread[key], policy)
 

@@ -14,6 +14,7 @@ from small_pair import INPUTS, TRAINING, SmallTorch, small
 import parity
 from d2l_jax import losses, nn, optim
 from d2l_jax.case import Case
+from d2l_jax.nn.batch_norm import normalised
 from d2l_jax.nn.lowering import conv_general_dilated
 from parity.pairing import pair
 from parity.proof import check_twin
@@ -50,8 +51,12 @@ class NoBias(nn.Linear):
 class StatisticsFollowGradients(nn.BatchNorm):
     """Batch statistics without their gradient: the outputs agree, the gradients do not."""
 
-    def _observe(self, x):
-        return super()._observe(jax.lax.stop_gradient(x))
+    def __call__(self, x):
+        if self.use_running_average:
+            return super().__call__(x)
+        _, mean, var = normalised(jax.lax.stop_gradient(x), self.scale[...], self.bias[...], self.eps)
+        self._observe(mean, var, x.size // x.shape[-1])
+        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
 
 
 class KeepsScale(nnx.Dropout):

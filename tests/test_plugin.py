@@ -46,7 +46,7 @@ def test_what_is_the_same_passes_and_what_differs_fails_and_says_where(pytester)
     text = result.stdout.str()
     for line in ("PASSED *::test_same", "FAILED *::test_differs*", "FAILED *::test_wrong*"):
         result.stdout.fnmatch_lines([f"*{line}"])
-    assert "Net: Flax and PyTorch differ in " in text and "float64 forward/output: gap " in text
+    assert "Net: Flax and PyTorch differ in " in text and "float64 layer forward/0.output: gap " in text
     assert "unknown model 'lennet'; did you mean lenet" in text and "plugin.py" not in text.split("test_wrong")[0]
 
 

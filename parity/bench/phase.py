@@ -90,8 +90,9 @@ def run_phase(kind: Kind, task: Task, plan: Plan, tell: Tell, other: Gaps | None
     more, missing = _compiled(kind, task, plan, layout, tell)
     programs |= more
     started = {name: program.start for name, program in programs.items()}
-    gaps, compared = _compared(started, other if other is not None and draws(task.model, task.batch) else None)
-    own = () if agree(gaps, task.precision) else _own_gaps(kind, task, started["torch_eager"], tell)
+    drawn = other is not None and draws(task.model, task.batch)
+    gaps, compared = _compared(started, other if drawn else None)
+    own = () if drawn or agree(gaps, task.precision) else _own_gaps(kind, task, started["torch_eager"], tell)
     measured = None
     if agree(gaps, task.precision, own):
         tell("timing")

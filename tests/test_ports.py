@@ -9,8 +9,7 @@ import parity
 from d2l_jax import losses
 
 # The last maps of the deepest are single pixels otherwise, and batch norm over a few numbers is ill-conditioned.
-# MobileNetV2 passes at this size; at others its gaps are a little above what one ulp at the start makes of them.
-LARGER = {"densenet121": (65, 97), "mobilenet_v2": (49, 67)}
+LARGER = {"densenet121": (65, 97)}
 
 
 def check(name, steps=2, **changes):

@@ -23,16 +23,17 @@ def disturbed_layers(model: nn.Module, disturb: Disturb) -> Iterator[None]:
     pooling copies are equal for the next pooling. A sum of n terms rounds as sqrt(n) ulps do.
     """
 
-    def after(module: nn.Module, args: tuple, output: Any) -> Any:
-        return tree_map(partial(_moved, disturb=disturb, ulps=math.sqrt(_terms(module))), output)
-
-    layers = [] if disturb is np.asarray else [module for module in model.modules() if _terms(module)]
-    handles = [layer.register_forward_hook(after) for layer in layers]
+    layers = [] if disturb is np.asarray else [(module, n) for module in model.modules() if (n := _terms(module))]
+    handles = [layer.register_forward_hook(partial(_after, disturb, math.sqrt(n))) for layer, n in layers]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _after(disturb: Disturb, ulps: float, module: nn.Module, args: tuple, output: Any) -> Any:
+    return tree_map(partial(_moved, disturb=disturb, ulps=ulps), output)
 
 
 def _moved(tensor: Any, disturb: Disturb, ulps: float) -> Any:

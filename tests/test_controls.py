@@ -14,11 +14,10 @@ from small_pair import INPUTS, TRAINING, SmallTorch, small
 import parity
 from d2l_jax import losses, nn, optim
 from d2l_jax.case import Case
-from d2l_jax.nn.batch_norm import normalised
 from d2l_jax.nn.lowering import conv_general_dilated
 from parity.pairing import pair
 from parity.proof import check_twin
-from parity.selftest.bugs.norms import BiasedVariance, Uncounted
+from parity.selftest.bugs.norms import BiasedVariance, NoGradient, Uncounted
 from parity.twin import STEPS
 
 
@@ -46,17 +45,6 @@ class TransposedLinear(nn.Linear):
 class NoBias(nn.Linear):
     def __call__(self, x):
         return x @ self.kernel[...]
-
-
-class StatisticsFollowGradients(nn.BatchNorm):
-    """Batch statistics without their gradient: the outputs agree, the gradients do not."""
-
-    def __call__(self, x):
-        if self.use_running_average:
-            return super().__call__(x)
-        _, mean, var = normalised(jax.lax.stop_gradient(x), self.scale[...], self.bias[...], self.eps)
-        self._observe(mean, var, x.size // x.shape[-1])
-        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
 
 
 class KeepsScale(nnx.Dropout):
@@ -87,7 +75,7 @@ BUGS = {
     "momentum turned round": (plant("bn", momentum=0.9), "buffers/bn.running_mean"),
     "biased running variance": (plant("bn", BiasedVariance), "buffers/bn.running_var"),
     "batches not counted": (plant("bn", Uncounted), "buffers/bn.num_batches_tracked"),
-    "no gradient through the statistics": (plant("bn", StatisticsFollowGradients), "gradients/conv.weight"),
+    "no gradient through the statistics": (plant("bn", NoGradient), "gradients/conv.weight"),
     "dropout without its scale": (plant("drop", KeepsScale), "forward/output"),
     "approximate activation": (plant("", activation=lambda x: nnx.softplus(1e3 * x) / 1e3), "forward/output"),
     "gradient at the input only": (plant("conv", conv_general_dilated=lambda x, *a, **k: conv_general_dilated(

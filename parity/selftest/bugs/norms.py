@@ -41,7 +41,7 @@ class NoGradient(nn.BatchNorm):
             return super().__call__(x)
         mean, var = jax.lax.stop_gradient(_moments(x))
         self._observe(mean, var, x.size // x.shape[-1])
-        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
+        return _by(mean, var, self, x)
 
 
 class AlwaysRunning(nn.BatchNorm):
@@ -51,7 +51,7 @@ class AlwaysRunning(nn.BatchNorm):
         mean, var = self.mean[...], self.var[...]
         if not self.use_running_average:
             self._observe(*_moments(x), x.size // x.shape[-1])
-        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
+        return _by(mean, var, self, x)
 
 
 class AlwaysBatch(nn.BatchNorm):
@@ -60,13 +60,17 @@ class AlwaysBatch(nn.BatchNorm):
     def __call__(self, x: Array) -> Array:
         if not self.use_running_average:
             return super().__call__(x)
-        mean, var = _moments(x)
-        return (x - mean) / jnp.sqrt(var + self.eps) * self.scale[...] + self.bias[...]
+        return _by(*_moments(x), self, x)
 
 
 def _moments(x: Array) -> tuple[Array, Array]:
     axes = tuple(range(x.ndim - 1))
     return jnp.mean(x, axes), jnp.var(x, axes)
+
+
+def _by(mean: Array, var: Array, layer: nn.BatchNorm, x: Array) -> Array:
+    """x normalised by these statistics, scaled and moved as the layer does."""
+    return (x - mean) / jnp.sqrt(var + layer.eps) * layer.scale[...] + layer.bias[...]
 
 
 class Interleaved(GroupNorm):

@@ -6,7 +6,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from d2l_jax.nn.lowering.sums import sums
+from d2l_jax.nn.lowering.sums import moments, sums
 
 Features = Float[Array, " features"]
 Batch = Float[Array, "*size features"]
@@ -61,17 +61,16 @@ def _normalised(x: Batch, scale: Features, bias: Features, eps: float) -> tuple[
 
     Its gradient is written out: two sums, where the automatic one takes five and adds up what is zero.
     """
-    count = x.size // x.shape[-1]
-    mean = sums(x)[0] / count
-    var = sums(jnp.square(x - mean))[0] / count
-    return (x - mean) * (lax.rsqrt(var + eps) * scale) + bias, mean, var
+    return _forward(x, scale, bias, eps)[0]
 
 
 def _forward(
     x: Batch, scale: Features, bias: Features, eps: float
 ) -> tuple[tuple[Batch, Features, Features], tuple[Batch, Features, Features, Features]]:
-    y, mean, var = _normalised(x, scale, bias, eps)
-    return (y, mean, var), (x, scale, mean, lax.rsqrt(var + eps))
+    mean, var = moments(x)
+    inverse = lax.rsqrt(var + eps)
+    y = (x - mean) * (inverse * scale) + bias
+    return (y.astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)), (x, scale, mean, inverse)
 
 
 def _backward(
@@ -81,7 +80,8 @@ def _backward(
     total, along = sums(g, g * (x - mean))
     slope = (2 * of_var - scale * inverse**3 * along) / count
     shift = (of_mean - scale * inverse * total) / count
-    return g * (scale * inverse) + (x - mean) * slope + shift, along * inverse, total
+    of_x = g * (scale * inverse) + (x - mean) * slope + shift
+    return of_x.astype(x.dtype), (along * inverse).astype(scale.dtype), total.astype(scale.dtype)
 
 
 normalised = jax.custom_vjp(_normalised, nondiff_argnums=(3,))

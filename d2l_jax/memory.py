@@ -2,20 +2,25 @@
 
 import ctypes
 
-ARENAS, MAPPINGS, KEPT = -8, -4, -1  # M_ARENA_MAX, M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's mallopt
+import jax
+
+MAPPINGS, KEPT = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's mallopt
 ALL = -1
 
 
 def keep_memory() -> bool:
-    """Lets glibc keep freed memory for the next allocation; False where there is no glibc.
+    """Lets glibc keep freed memory for the next allocation; False where there is no glibc. Call it before JAX computes.
 
     XLA:CPU allocates the scratch memory of a program at each call and frees it behind. glibc gives so large a piece
     back to the kernel, which fills new pages with zeros at the next call: a third of DenseNet's training step. It
-    concerns the whole process, so commands call it, and importing the package does not; threads that have allocated
-    before keep their ways.
+    concerns the whole process, so commands call it, and importing the package does not.
+
+    It also has programs started by the thread that calls them (JAX's asynchronous dispatch is off on a CPU): only the
+    main thread's heap can hold pieces above 64 MiB, and the workers, with heaps of their own, need not wait for it.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    return all(mallopt(option, value) for option, value in ((ARENAS, 1), (MAPPINGS, 0), (KEPT, ALL)))
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    return all(mallopt(option, value) for option, value in ((MAPPINGS, 0), (KEPT, ALL)))

@@ -377,3 +377,10 @@ def test_an_interrupt_leaves_what_has_been_timed(monkeypatch):
     assert [result.name for result in bench_cases([MLP, MLP, MLP])] == ["mlp"]
     with pytest.raises(KeyboardInterrupt):
         bench_cases([MLP])
+
+
+def test_a_thread_that_ends_meanwhile_is_not_counted(monkeypatch):
+    threads = conditions.cpu_threads()
+    listed = [*conditions.glob.glob(conditions.NAMES_OF_THREADS), "/proc/self/task/0/comm"]
+    monkeypatch.setattr(conditions.glob, "glob", lambda pattern: listed)
+    assert conditions.cpu_threads() == threads

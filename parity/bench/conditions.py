@@ -3,6 +3,7 @@
 import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import jax
@@ -10,6 +11,7 @@ import jax
 from parity.bench.usage import cpus
 from parity.environment import jax_precision, pinned
 
+NAMES_OF_THREADS = "/proc/self/task/*/comm"
 Precision = Literal["highest", "tf32", "bfloat16"]
 
 
@@ -21,11 +23,15 @@ def dtype_of(precision: Precision) -> str:
 def cpu_threads() -> int:
     """How many threads XLA computes with: its pool is counted, or else the CPUs this process may use."""
     jax.devices("cpu")
-    pool = 0
-    for path in glob.glob("/proc/self/task/*/comm"):
-        with open(path) as file:
-            pool += file.read().strip() == "tf_XLAEigen"
-    return pool or cpus()
+    return sum(_thread_name(path) == "tf_XLAEigen" for path in glob.glob(NAMES_OF_THREADS)) or cpus()
+
+
+def _thread_name(path: str) -> str:
+    """Empty for a thread that has ended since it was listed."""
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
 
 
 @contextmanager

@@ -75,7 +75,11 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
         call.output, call.span = _copied(output), (call.span[0], drawn())
         for where, tensor in named_leaves(output, "output"):
             if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
-                tensor.register_hook(partial(call.cotangents.__setitem__, where))
+                tensor.register_hook(partial(received, call, where))
+
+    def received(call: TorchCall, where: str, cotangent: torch.Tensor | None) -> None:
+        if cotangent is not None:  # as that of a state that nobody uses, where cuDNN gives it beside the outputs
+            call.cotangents[where] = cotangent
 
     handles = []
     for name, module in model.named_modules():

@@ -15,6 +15,7 @@ from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
 from parity.bench.options import Options
+from parity.environment import share_gpu
 
 if TYPE_CHECKING:
     from parity.result import Result
@@ -286,6 +287,7 @@ def _write_repros(folder: Path | None, results: Sequence["Result"], console: Con
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; bad input is one line and exit status 2."""
+    share_gpu()
     try:
         sys.exit(app.cli(prog="parity", description="Proof that Flax and PyTorch models are the same.", args=args))
     except InputError as error:

@@ -5,8 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 
-def one_ulp(seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Moves every number of an array but 0 to one of its two neighbours at random; seed -1 moves nothing."""
+def one_ulp(seed: int, ulps: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """Moves every number of an array but 0 to one of its two neighbours at random; seed -1 moves nothing.
+
+    ulps: instead, so many numbers further; those that are nearer to 0 stay
+    """
     if seed < 0:
         return np.asarray
     random = np.random.default_rng(seed)
@@ -14,7 +17,7 @@ def one_ulp(seed: int) -> Callable[[np.ndarray], np.ndarray]:
     def disturb(array: np.ndarray) -> np.ndarray:
         bits = np.dtype(f"i{array.itemsize}")  # the neighbours of a number are those of its bits
         direction = random.integers(0, 2, array.shape, np.int8) * np.int8(2) - np.int8(1)
-        moved = (array.view(bits) + direction.astype(bits)).view(array.dtype)
-        return np.where(array == 0, array, moved)
+        moved = (array.view(bits) + direction * bits.type(ulps)).view(array.dtype)
+        return np.where(array.view(bits) & np.iinfo(bits).max < ulps, array, moved)
 
     return disturb

@@ -34,6 +34,14 @@ def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, 
         }
 
 
+def share_gpu() -> None:
+    """Has JAX take a GPU's memory as it needs it, and not three quarters at once: PyTorch is there, too.
+
+    Call it before JAX computes; what the user has set holds.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
 def jax_precision(tf32: bool) -> str:
     """JAX's name for products in full float32, or rounded to TF32 where the device can."""
     return "tensorfloat32" if tf32 else "highest"
@@ -60,22 +68,23 @@ def torch_device(device: str) -> str:
 def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) -> Iterator[None]:
     """PyTorch's precision, threads and choice of kernels; afterwards as before.
 
+    deterministic: else convolutions may be any, the fastest as cuDNN times them, as XLA does.
     One thread for checks: the float64 kernels of grouped convolutions lose a factor of 30 to two that contend.
     """
     import torch
 
     cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, bool(cublas.allow_tf32), cudnn.deterministic, torch.get_num_threads()
-    _pin(tf32, tf32, deterministic, threads)
+    before = cudnn.allow_tf32, bool(cublas.allow_tf32), cudnn.deterministic, cudnn.benchmark, torch.get_num_threads()
+    _pin(tf32, tf32, deterministic, not deterministic, threads)
     try:
         yield
     finally:
         _pin(*before)
 
 
-def _pin(cudnn_tf32: bool, cublas_tf32: bool, deterministic: bool, threads: int) -> None:
+def _pin(cudnn_tf32: bool, cublas_tf32: bool, deterministic: bool, benchmark: bool, threads: int) -> None:
     import torch
 
     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = cudnn_tf32, cublas_tf32
-    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
     torch.set_num_threads(threads)

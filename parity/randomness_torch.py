@@ -13,6 +13,19 @@ from parity.randomness import Draw
 aten = torch.ops.aten
 
 
+def show_dropout(model: torch.nn.Module) -> torch.nn.Module:
+    """The model, its recurrent layers without cuDNN where that would draw dropout, unseen by `ImposedOnTorch`."""
+
+    def use_cudnn(used: bool) -> Callable[..., None]:
+        return lambda *_: setattr(torch.backends.cudnn, "enabled", used)
+
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.RNNBase) and layer.dropout and layer.num_layers > 1:
+            layer.register_forward_pre_hook(use_cudnn(False))
+            layer.register_forward_hook(use_cudnn(True), always_call=True)
+    return model
+
+
 class ImposedOnTorch(TorchDispatchMode):
     """Within it the n-th draw of PyTorch's operators is `draws[n]`; without draws, they are `seen` alone.
 

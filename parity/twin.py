@@ -90,7 +90,9 @@ class Twin:
         """A copy of PyTorch's model: no run leaves a trace in the twin."""
         import torch
 
-        return copy.deepcopy(self.torch_model).to(device, getattr(torch, dtype))
+        from parity.randomness_torch import show_dropout
+
+        return show_dropout(copy.deepcopy(self.torch_model).to(device, getattr(torch, dtype)))
 
     @property
     def classes(self) -> bool:

@@ -192,7 +192,7 @@ def test_a_failure_of_torch_compile_is_reported_and_the_rest_is_timed(monkeypatc
 
 
 def test_a_torch_compile_that_takes_too_long_is_reported(monkeypatch):
-    monkeypatch.setattr(compiler, "start_compiler", lambda: None)
+    monkeypatch.setattr(compiler, "start_compiler", lambda device: None)
     monkeypatch.setattr(torch, "compile", lambda _, mode: lambda *batch: time.sleep(20))
     found = bench(MLP, compile=True, compile_limit=0.2)
     assert found.training.missing == {"torch_compile": "was not ready after 0.2 s"} and found.stats("jax")
@@ -235,11 +235,14 @@ def test_both_sides_get_the_same_numbers():
 def test_settings_come_back_after_a_run():
     def settings():
         cached = jax.config.values["jax_enable_compilation_cache"]
-        return torch.get_num_threads(), torch.backends.cudnn.deterministic, cached
+        kernels = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+        return torch.get_num_threads(), *kernels, jax.config.values["jax_default_device"], cached
 
     before = settings()
     bench(MLP)
     assert settings() == before
+    with conditions.same_conditions():
+        assert settings()[1:4] == (False, True, jax.devices("cpu")[0])
 
 
 def test_the_picture_has_a_bar_per_ratio(tmp_path):

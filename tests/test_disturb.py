@@ -22,6 +22,13 @@ def test_every_number_but_zero_moves_to_a_neighbour(array):
     assert one_ulp(-1)(array) is array
 
 
+def test_a_number_moves_by_so_many_ulps_and_never_through_zero():
+    array = np.array([1.0, -1.0, 0.0, 1e-44, -1e-44], np.float32)
+    moved = one_ulp(0, 2**13)(array)
+    assert {abs(float(x)) for x in moved[:2]} <= {1 + 2.0**-10, 1 - 2.0**-11}
+    assert np.array_equal(np.sign(moved), np.sign(array)) and np.array_equal(moved[2:], array[2:])
+
+
 def network() -> nn.Sequential:
     torch.manual_seed(0)
     layers = nn.Linear(5, 64), nn.ReLU(inplace=True), nn.Linear(64, 3), nn.MaxPool1d(2)

@@ -1,6 +1,7 @@
 """The command `parity check`: verdicts, files and exit statuses."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ import parity
 from d2l_jax import InputError, catalog
 from d2l_jax.catalog import get
 from parity.cli import main
+from parity.environment import share_gpu
 
 
 def run(*args):
@@ -148,3 +150,12 @@ def test_graph_and_modes_are_the_users(tmp_path):
     model = small()
     parity.check(model, SmallTorch(), INPUTS, outputs="scores", loss=catalog.get("lenet").loss, tiers=("float64",))
     assert not model.bn.use_running_average and isinstance(model.drop, nnx.Dropout)
+
+
+def test_a_gpu_is_shared_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    share_gpu()
+    assert os.environ == {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true"
+    share_gpu()
+    assert os.environ == {"XLA_PYTHON_CLIENT_PREALLOCATE": "true"}

@@ -19,6 +19,7 @@ from d2l_jax import eval_view, functional, nn, train_view
 from d2l_jax.errors import InputError
 from d2l_jax.nn.recurrent import layers
 from d2l_jax.nn.recurrent.steps import Weights
+from parity.randomness_torch import show_dropout
 
 KINDS = ("RNN", "LSTM", "GRU")
 Arrays = dict[str, np.ndarray]
@@ -279,3 +280,14 @@ def test_a_state_of_an_lstm_is_a_pair_of_equal_shapes():
 def test_bad_arguments(kind, arguments, message):
     with pytest.raises(InputError, match=message):
         getattr(nn, kind)(**{"input_size": 2, "hidden_size": 3} | arguments, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_pytorchs_layers_leave_cudnn_where_it_would_hide_dropout(dropout):
+    used = []
+    layer = show_dropout(torch.nn.GRU(2, 3, num_layers=2, dropout=dropout))
+    layer.register_forward_pre_hook(lambda *_: used.append(torch.backends.cudnn.enabled))
+    layer(torch.zeros(1, 1, 2))
+    with pytest.raises(RuntimeError):
+        layer(torch.zeros(1, 1, 7))
+    assert used == [not dropout] * 2 and torch.backends.cudnn.enabled

@@ -11,23 +11,25 @@ from parity.bench.limit import time_limit
 from parity.bench.programs import Program
 
 
-def compiled(make: Callable[[Callable], Program], limit: float, mode: str | None = None) -> Program:
+def compiled(
+    make: Callable[[Callable], Program], limit: float, mode: str | None = None, device: str = "cpu"
+) -> Program:
     """The program that `make` gives for a compiler; its first call, which compiles, is its `compile_s`.
 
-    mode: of `torch.compile`
+    mode: of `torch.compile`; device: PyTorch's
     Raises `TooSlow` when compiling and three calls have taken `limit` seconds. Call it within `empty_caches`.
     """
-    start_compiler()
+    start_compiler(device)
     with time_limit(limit):
         program = make(lambda function: torch.compile(function, mode=mode))
     return replace(program, start=replace(program.start, compile_s=program.start.first_calls_s[0]))
 
 
 @cache
-def start_compiler() -> None:
+def start_compiler(device: str) -> None:
     """Once per process and untimed: what a first `torch.compile` sets up is no cost of one model."""
     with empty_caches():
-        torch.compile(lambda x: x * 2)(torch.ones(8))
+        torch.compile(lambda x: x * 2)(torch.ones(8, device=device))
 
 
 @contextmanager

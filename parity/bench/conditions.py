@@ -13,6 +13,8 @@ from parity.environment import jax_precision, pinned
 
 NAMES_OF_THREADS = "/proc/self/task/*/comm"
 Precision = Literal["highest", "tf32", "bfloat16"]
+# The last bit of each, counted in those of float32.
+LAST_BIT: dict[Precision, int] = {"highest": 1, "tf32": 2**13, "bfloat16": 2**16}
 
 
 def dtype_of(precision: Precision) -> str:
@@ -39,12 +41,13 @@ def same_conditions(precision: Precision = "highest") -> Iterator[None]:
     """One precision on both sides, as many threads for PyTorch as XLA has, no compilation cache.
 
     PyTorch may take kernels that are not deterministic: they are faster, and XLA does not promise it either.
+    What nobody puts elsewhere JAX keeps on the CPU: a GPU compiles each initialiser for long, and counts no arithmetic.
     """
     cached, tf32 = jax.config.values["jax_enable_compilation_cache"], precision == "tf32"
     jax.config.update("jax_enable_compilation_cache", False)
     try:
         threads = pinned(tf32=tf32, threads=cpu_threads(), deterministic=False)
-        with threads, jax.default_matmul_precision(jax_precision(tf32)):
+        with threads, jax.default_matmul_precision(jax_precision(tf32)), jax.default_device(jax.devices("cpu")[0]):
             yield
     finally:
         jax.config.update("jax_enable_compilation_cache", cached)

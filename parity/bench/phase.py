@@ -14,7 +14,7 @@ from flax import nnx
 from parity.bench.agreement import Gaps, agree, loss_gaps
 from parity.bench.batch import draws, has_images
 from parity.bench.compiler import compiled, empty_caches
-from parity.bench.conditions import Precision
+from parity.bench.conditions import LAST_BIT, Precision
 from parity.bench.jax_programs import jax_evaluation, jax_training
 from parity.bench.limit import TooSlow
 from parity.bench.plan import Plan
@@ -22,6 +22,7 @@ from parity.bench.programs import Program, Start, Task
 from parity.bench.timing import LEAST, Measurement, Stats, take_turns
 from parity.bench.torch_programs import torch_evaluation, torch_training
 from parity.disturb import one_ulp
+from parity.environment import torch_device
 
 MODES = {"torch_compile": None, "torch_graphs": "reduce-overhead"}  # of torch.compile; the second: CUDA graphs
 Tell = Callable[[str], None]
@@ -125,7 +126,8 @@ def _compiled(kind: Kind, task: Task, plan: Plan, layout: str, tell: Tell) -> tu
         for name in names:
             tell(f"{name.replace('_', '.', 1)} compiles")
             try:
-                programs[name] = compiled(partial(kind.torch, task, layout), plan.compile_limit, MODES[name])
+                make, device = partial(kind.torch, task, layout), torch_device(task.device)
+                programs[name] = compiled(make, plan.compile_limit, MODES[name], device)
             except TooSlow:
                 missing[name] = f"was not ready after {plan.compile_limit:g} s"
             except Exception as error:
@@ -145,7 +147,8 @@ def _compared(started: dict[str, Start], other: Gaps | None) -> tuple[Gaps, str]
 def _own_gaps(kind: Kind, task: Task, eager: Start, tell: Tell) -> tuple[float, ...]:
     tell("PyTorch from weights moved by one bit")
     graphdef, state = nnx.split(task.model)
-    moved = jax.tree.map(lambda x: one_ulp(0)(np.asarray(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
+    move = one_ulp(0, LAST_BIT[task.precision])
+    moved = jax.tree.map(lambda x: move(np.asarray(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
     other = kind.torch(replace(task, model=nnx.merge(graphdef, moved)))
     return loss_gaps({"torch_eager": eager.losses, "moved": other.start.losses})["moved"]
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import torch
 
 from parity.bench.conditions import Precision, dtype_of, same_conditions
@@ -12,8 +13,9 @@ from parity.bench.result import BenchResult
 from parity.bench.timing import LEAST, take_turns
 from parity.environment import jax_device, torch_device
 
-SIDES = (512, 1024, 2048)  # of the square matrices that are multiplied
-COPIED = 2**26  # numbers that are copied: far more than a cache holds
+# Of the square matrices that are multiplied, and how many numbers are copied: far more than a cache holds.
+SIDES = {"cpu": (512, 1024, 2048), "gpu": (2048, 4096, 8192)}
+COPIED = {"cpu": 2**26, "gpu": 2**28}
 
 
 class Ceilings(NamedTuple):
@@ -31,12 +33,16 @@ def ceilings(
     device: str = "cpu",
     precision: Precision = "highest",
     *,
-    sides: tuple[int, ...] = SIDES,
-    copied: int = COPIED,
+    sides: tuple[int, ...] = (),
+    copied: int = 0,
     repeats: int = 10,
     seconds: float = 10.0,
 ) -> Ceilings:
-    """Measured now, in JAX and in PyTorch, the larger of the two; the programs take turns, each kind for `seconds`."""
+    """Measured now, in JAX and in PyTorch, the larger of the two; the programs take turns, each kind for `seconds`.
+
+    sides, copied: instead of the device's `SIDES` and `COPIED`
+    """
+    sides, copied = sides or SIDES[device], copied or COPIED[device]
     with same_conditions(precision):
         products = {f"{name} {n}": step for n in sides for name, step in _products(n, device, precision).items()}
         stats = take_turns(products, repeats=max(LEAST, repeats), seconds=seconds).stats
@@ -46,9 +52,10 @@ def ceilings(
 
 
 def _products(n: int, device: str, precision: Precision) -> dict[str, Callable[[], Any]]:
-    dtype = dtype_of(precision)
-    ours = jax.device_put(jnp.ones((n, n), dtype), jax_device(device))
-    theirs = torch.ones((n, n), dtype=getattr(torch, dtype), device=torch_device(device))
+    dtype, random = dtype_of(precision), np.random.default_rng(0)
+    numbers = random.random((n, n), np.float32)  # of ones, a GPU makes products faster than of any others
+    ours = jax.device_put(jnp.asarray(numbers, dtype), jax_device(device))
+    theirs = torch.tensor(numbers, dtype=getattr(torch, dtype), device=torch_device(device))
     return _both(lambda x: x @ x, ours, theirs)
 
 

@@ -9,6 +9,8 @@ the other works.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import jax
+
 from d2l_jax.case import Case
 from parity.bench.batch import random_batch
 from parity.bench.conditions import same_conditions
@@ -18,6 +20,7 @@ from parity.bench.phase import EVALUATION, TRAINING, reason, run_phase
 from parity.bench.plan import Plan
 from parity.bench.programs import Task
 from parity.bench.result import BenchResult
+from parity.environment import jax_device
 
 Progress = Callable[[str, str], None]
 
@@ -67,7 +70,8 @@ def _counted(found: BenchResult, case: Case, size: int, plan: Plan, tell: Callab
     traced = traced_training(case, size)
     found = replace(found, flops=arithmetic(traced))
     if plan.roofline and (once := found.training.started["jax"].traffic):
-        found = replace(found, traffic=traffic(traced, once))
+        with jax.default_device(jax_device(plan.device)):
+            found = replace(found, traffic=traffic(traced, once))
     if plan.memory:
         tell("memory")
         found = replace(found, memory=peak_memory(case, size))

@@ -63,7 +63,7 @@ def masked_cross_entropy(logits: Float[Tensor, "*batch classes"], y: Int[Tensor,
 
 def cross_entropy_of_probabilities(p: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Scalar:
     """Mean of -log p[label], for models that return probabilities (book, section 4.4)."""
-    return -torch.log(p[torch.arange(len(y)), y]).mean()
+    return -torch.log(p[torch.arange(len(y), device=y.device), y]).mean()
 
 
 def l2_penalty(params: dict[str, Tensor], lambd: float, names: tuple[str, ...]) -> Scalar:

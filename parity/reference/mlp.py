@@ -55,7 +55,7 @@ def dropout_layer(X: Float[Tensor, "*shape"], p: float) -> Float[Tensor, "*shape
         return X
     if p == 1:
         return torch.zeros_like(X)
-    return torch.where(torch.rand(X.shape) > p, X / (1 - p), 0)
+    return torch.where(torch.rand(X.shape, device=X.device) > p, X / (1 - p), 0)
 
 
 class DropoutMLPScratch(nn.Module):

@@ -5,7 +5,7 @@ BIN := .venv/bin
 JOBS ?= 2
 export D2L_DATA ?= $(wildcard ../shared/data)
 
-.PHONY: run test test-all venv lint bench
+.PHONY: run test test-all venv lint bench bench-gpu
 
 run: venv ## prove every model, then train LeNet for a moment
 	$(BIN)/parity check --all --jobs $(JOBS) --html runs/parity.html --json runs/parity.json
@@ -19,6 +19,12 @@ test-all: venv ## with the checks that take minutes
 
 bench: venv ## jitted JAX against PyTorch, every model, as in README; 20 minutes; writes runs/bench.json, .md and .png
 	$(BIN)/parity bench --all --roofline --gflop 40 --repeats 7 --seconds 2 --json runs/bench.json --markdown runs/bench.md --picture runs/bench.png
+
+bench-gpu: venv ## the same on a GPU at the book's batches, in three precisions, with CUDA graphs; writes runs/bench-gpu-*; hours
+	for precision in highest tf32 bfloat16; do \
+	  $(BIN)/parity bench --all --device gpu --precision $$precision --roofline --gflop 1e9 --repeats 10 --seconds 2 \
+	    --json runs/bench-gpu-$$precision.json --markdown runs/bench-gpu-$$precision.md --picture runs/bench-gpu-$$precision.png; \
+	done
 
 lint: venv ## style and types
 	$(BIN)/ruff check .

@@ -245,6 +245,14 @@ def test_settings_come_back_after_a_run():
         assert settings()[1:4] == (False, True, jax.devices("cpu")[0])
 
 
+@pytest.mark.parametrize(
+    "precision, name", [("highest", "highest"), ("tf32", "tensorfloat32"), ("bfloat16", "default")]
+)
+def test_products_are_made_as_the_precision_says(precision, name):
+    with conditions.same_conditions(precision):
+        assert jax.config.values["jax_default_matmul_precision"] == name == conditions.products(precision)
+
+
 def test_the_picture_has_a_bar_per_ratio(tmp_path):
     bench_picture([result(), result(others=99.0)], tmp_path / "bench.png")
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")

@@ -24,20 +24,30 @@ strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
 larger = st.tuples(st.integers(0, 6), st.integers(0, 6))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(kernels, strides, st.integers(0, 3), larger, st.sampled_from([1, 2, 6]), st.sampled_from([6, 12]))
-def test_value_and_gradients_equal_those_of_pytorch(kernel, stride, padding, extra, groups, channels):
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    kernels,
+    strides,
+    st.integers(0, 3),
+    larger,
+    st.sampled_from([1, 2, 6]),
+    st.sampled_from([6, 12]),
+    st.sampled_from([1, 5]),
+)
+def test_value_and_gradients_equal_those_of_pytorch(kernel, stride, padding, extra, groups, channels, images):
     padding = tuple(min(padding, k - 1) for k in kernel)
-    check(tuple(k + e for k, e in zip(kernel, extra)), kernel, stride, padding, groups, channels)
+    check(tuple(k + e for k, e in zip(kernel, extra)), kernel, stride, padding, groups, channels, images=images)
 
 
-FORMS = {  # size, kernel, stride, padding, groups, channels, outputs
+FORMS = {  # size, kernel, stride, padding, groups, channels, outputs, images
     "banded": ((9, 11), (3, 4), (2, 1), (1, 2), 1, 6, 5),
     "matmul": ((7, 5), (1, 1), (2, 1), (0, 0), 1, 6, 4),
     "depthwise": ((7, 5), (3, 2), (1, 2), (1, 0), 6, 6, 6),
     "convolve": ((13, 11), (3, 3), (2, 1), (1, 1), 1, 9, 4),
     "_input_gradient_by_columns": ((5, 4), (3, 2), (2, 1), (1, 0), 1, 9, 40),
     "_input_gradient": ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4),
+    "_kernel_gradient": ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4, 5),
+    "_kernel_gradient_by_rows": ((13, 11), (3, 4), (3, 2), (1, 2), 1, 9, 4, 3),
 }
 
 
@@ -56,10 +66,10 @@ def test_control_a_wrong_kernel_is_noticed(form):
         check(*FORMS[form], spoil=1 + 1e-9)
 
 
-def check(size, kernel, stride, padding, groups, channels, out=None, spoil=1.0):
+def check(size, kernel, stride, padding, groups, channels, out=None, images=2, spoil=1.0):
     random = np.random.default_rng(0)
     out = out or (channels if groups == channels else 2 * groups)
-    x = jnp.asarray(random.normal(size=(2, *size, channels)))
+    x = jnp.asarray(random.normal(size=(images, *size, channels)))
     w = jnp.asarray(random.normal(size=(*kernel, channels // groups, out)))
     options = dict(feature_group_count=groups, dimension_numbers=LAYOUT)
     pads = [(p, p) for p in padding]
@@ -82,7 +92,7 @@ def close(a, b, ulps=1e4):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_in_float32_it_is_as_precise_as_lax(form):
-    size, kernel, stride, padding, groups, channels, out = FORMS[form]
+    size, kernel, stride, padding, groups, channels, out, *_ = FORMS[form]
     random = np.random.default_rng(0)
     x, w = random.normal(size=(2, *size, channels)), random.normal(size=(*kernel, channels // groups, out))
     options = dict(window_strides=stride, padding=[(p, p) for p in padding], dimension_numbers=LAYOUT)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from d2l_jax.case import Case
 from d2l_jax.memory import keep_memory
-from parity.bench.conditions import cpu_threads
+from parity.bench.conditions import cpu_threads, products
 from parity.bench.document import to_json
 from parity.bench.epochs import epoch_comparison
 from parity.bench.epochs_report import epoch_json, epoch_table
@@ -46,7 +46,11 @@ def bench(options: Options, cases: Sequence[Case], progress: Progress) -> Report
     """Times the cases. Raises InputError for a wrong argument."""
     freed = "kept" if keep_memory() else "as the system does"  # of both frameworks, before either has a thread
     settings = environment(options.device, threads=cpu_threads(), tf32=options.precision == "tf32")
-    settings |= {"precision": options.precision, "freed_memory": freed}
+    settings |= {
+        "precision": options.precision,
+        "freed_memory": freed,
+        "jax_matmul_precision": products(options.precision),
+    }
     return BY_MODE[options.mode](options, cases, settings, progress)
 
 

@@ -22,6 +22,11 @@ def dtype_of(precision: Precision) -> str:
     return "bfloat16" if precision == "bfloat16" else "float32"
 
 
+def products(precision: Precision) -> str:
+    """JAX's name for how it multiplies. "highest" and "tensorfloat32" speak of products of float32 alone."""
+    return "default" if precision == "bfloat16" else jax_precision(precision == "tf32")
+
+
 def cpu_threads() -> int:
     """How many threads XLA computes with: its pool is counted, or else the CPUs this process may use."""
     jax.devices("cpu")
@@ -47,7 +52,7 @@ def same_conditions(precision: Precision = "highest") -> Iterator[None]:
     jax.config.update("jax_enable_compilation_cache", False)
     try:
         threads = pinned(tf32=tf32, threads=cpu_threads(), deterministic=False)
-        with threads, jax.default_matmul_precision(jax_precision(tf32)), jax.default_device(jax.devices("cpu")[0]):
+        with threads, jax.default_matmul_precision(products(precision)), jax.default_device(jax.devices("cpu")[0]):
             yield
     finally:
         jax.config.update("jax_enable_compilation_cache", cached)

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.materialised import materialised
-from d2l_jax.nn.lowering.spatial import Geometry
+from d2l_jax.nn.lowering.phases import Phase, interleaved, phase_sizes
+from d2l_jax.nn.lowering.spatial import Geometry, Pair
 from d2l_jax.nn.lowering.sums import sums
 
 Images = Float[Array, "batch height width channels"]
@@ -30,30 +31,47 @@ def _forward(x: Images, w: Kernel, geometry: Geometry) -> tuple[Maps, tuple[Padd
 
 
 def _backward(geometry: Geometry, kept: tuple[Padded, Kernel], g: Maps) -> tuple[Images, Kernel]:
-    around, w = kept
+    (around, w), (rows, columns) = kept, g.shape[1:3]
+    (above, _), (before, _) = pads = _pads_of_gradient(g, w, around.shape, geometry)
+    around_g = materialised(jnp.pad(g, ((0, 0), *pads, (0, 0))))  # both gradients read it: g is computed once
+    g = around_g[:, above : above + rows, before : before + columns]
     of_kernel = jnp.stack(sums(*(view * g for _, view in geometry.views(around, w.shape[:2]))))
-    return materialised(_input_gradient(g, w, around.shape, geometry)), of_kernel.reshape(w.shape).astype(w.dtype)
+    of_input = materialised(_input_gradient(around_g, (above, before), w, around.shape, geometry))
+    return of_input, of_kernel.reshape(w.shape).astype(w.dtype)
 
 
-def _input_gradient(g: Maps, w: Kernel, padded: tuple[int, ...], geometry: Geometry) -> Images:
-    """Pixels whose places leave the same remainders by the strides get sums of the same views of g."""
-    (down, right), ((top, bottom), (left, behind)), (kernel_height, kernel_width) = (*geometry[:2], w.shape[:2])
-    height, width = padded[1] - top - bottom, padded[2] - left - behind
-    rows, columns = -(-height // down), -(-width // right)
-    above, before = max(0, (kernel_height - 1 - top) // down), max(0, (kernel_width - 1 - left) // right)
-    more = (rows + (down - 1 + top) // down - g.shape[1], columns + (right - 1 + left) // right - g.shape[2])
-    around = materialised(jnp.pad(g, ((0, 0), (above, max(0, more[0])), (before, max(0, more[1])), (0, 0))))
+def _pads_of_gradient(g: Maps, w: Kernel, padded: tuple[int, ...], geometry: Geometry) -> tuple[Pair, Pair]:
+    """Zeros around g for the windows that an image's edges would have had."""
+
+    def along(axis: int) -> Pair:
+        stride, (before, _), window = geometry.strides[axis], geometry.padding[axis], w.shape[axis]
+        count = phase_sizes(_inner(padded, geometry), geometry.strides)[axis]
+        behind = count + (stride - 1 + before) // stride - g.shape[axis + 1]
+        return max(0, (window - 1 - before) // stride), max(0, behind)
+
+    return along(0), along(1)
+
+
+def _inner(padded: tuple[int, ...], geometry: Geometry) -> Pair:
+    """(height, width) of the images without their padding."""
+    height, width = (n - sum(p) for n, p in zip(padded[1:3], geometry.padding))
+    return height, width
+
+
+def _input_gradient(around: Padded, at: Pair, w: Kernel, padded: tuple[int, ...], geometry: Geometry) -> Images:
+    """Sums of shifted views of g, which begins at `at` in `around`."""
+    strides, ((top, _), (left, _)), size = geometry.strides, geometry.padding, _inner(padded, geometry)
+    rows, columns = phase_sizes(size, strides)
 
     def phase(first: int, second: int) -> Array:
-        y, x = first + top, second + left
-        places = product(range(y % down, kernel_height, down), range(x % right, kernel_width, right))
-        starts = ((i, j, above + (y - i) // down, before + (x - j) // right) for i, j in places)
-        terms = (around[:, i1 : i1 + rows, j1 : j1 + columns] * w[i, j, 0] for i, j, i1, j1 in starts)
-        return reduce(operator.add, terms, jnp.zeros((g.shape[0], rows, columns, g.shape[3]), g.dtype))
+        vertical = Phase.of(first, w.shape[0], strides[0], top)
+        horizontal = Phase.of(second, w.shape[1], strides[1], left)
+        places = product(enumerate(vertical.places), enumerate(horizontal.places))
+        starts = ((i, j, at[0] + vertical.window - m, at[1] + horizontal.window - n) for (m, i), (n, j) in places)
+        terms = (around[:, y : y + rows, x : x + columns] * w[i, j, 0] for i, j, y, x in starts)
+        return reduce(operator.add, terms, jnp.zeros((around.shape[0], rows, columns, w.shape[3]), w.dtype))
 
-    lines = [jnp.stack([phase(i, j) for j in range(right)], 3) for i in range(down)]
-    whole = jnp.stack(lines, 2).reshape(g.shape[0], rows * down, columns * right, g.shape[3])
-    return whole[:, :height, :width]
+    return interleaved(phase, strides, size)
 
 
 depthwise = jax.custom_vjp(_depthwise, nondiff_argnums=(2,))

@@ -12,11 +12,12 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.materialised import materialised
+from d2l_jax.nn.lowering.phases import Pair, Phase, interleaved, phase_sizes
 
 Images = Float[Array, "batch height width channels"]
 Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
-Pair = tuple[int, int]
+FEW = 4  # images
 
 
 class Geometry(NamedTuple):
@@ -50,9 +51,10 @@ def _forward(x: Images, w: Kernel, geometry: Geometry) -> tuple[Maps, tuple[Imag
 
 def _backward(geometry: Geometry, inputs: tuple[Images, Kernel], g: Maps) -> tuple[Images, Kernel]:
     x, w = inputs
-    few = g.shape[0] * g.shape[1] * g.shape[2] < 4 * w.shape[3]
-    of_input = _input_gradient_by_columns if few else _input_gradient
-    return of_input(g, w, x.shape, geometry), _kernel_gradient(x, g, w.shape, geometry)
+    small = g.shape[0] * g.shape[1] * g.shape[2] < 4 * w.shape[3]
+    of_input = _input_gradient_by_columns if small else _input_gradient
+    of_kernel = _kernel_gradient_by_rows if len(x) < FEW else _kernel_gradient
+    return of_input(g, w, x.shape, geometry), of_kernel(x, g, w.shape, geometry)
 
 
 convolve = jax.custom_vjp(_convolve, nondiff_argnums=(2,))
@@ -60,11 +62,26 @@ convolve.defvjp(_forward, _backward)
 
 
 def _input_gradient(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
-    """g correlated with the flipped kernel. XLA:CPU wants this form within a scan; it finds it elsewhere by itself."""
-    low = [k - 1 - p[0] for k, p in zip(w.shape, geometry.padding)]
-    pads = _pads(_dilated(g, geometry.strides), low, w.shape[:2], shape[1:3])
-    flipped = lax.optimization_barrier(materialised(w.transpose(0, 1, 3, 2))[::-1, ::-1])
-    return _correlate(g, flipped, (1, 1), pads, geometry.precision, lhs_dilation=geometry.strides)
+    """g correlated with the flipped kernel; of strided windows each phase of pixels meets a part of it.
+
+    `lax` would put zeros into g for the strides, and multiply them. XLA:CPU wants this form within a scan, too.
+    """
+    strides, ((top, _), (left, _)), sizes = geometry.strides, geometry.padding, shape[1:3]
+    counts = phase_sizes((sizes[0], sizes[1]), strides)
+
+    def phase(first: int, second: int) -> Images:
+        vertical = Phase.of(first, w.shape[0], strides[0], top)
+        horizontal = Phase.of(second, w.shape[1], strides[1], left)
+        if not vertical.places or not horizontal.places:
+            return jnp.zeros((g.shape[0], *counts, w.shape[2]), g.dtype)
+        part = w[vertical.places.start :: strides[0], horizontal.places.start :: strides[1]]
+        flipped = lax.optimization_barrier(materialised(part.transpose(0, 1, 3, 2))[::-1, ::-1])
+        low = [len(along.places) - 1 - along.window for along in (vertical, horizontal)]
+        pads = _pads(g.shape[1:3], low, part.shape[:2], counts)
+        return _correlate(g, flipped, (1, 1), pads, geometry.precision)
+
+    image = interleaved(phase, strides, (sizes[0], sizes[1]))
+    return image if strides == (1, 1) else materialised(image)
 
 
 def _input_gradient_by_columns(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
@@ -99,6 +116,29 @@ def _kernel_gradient(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geome
         rhs_dilation=geometry.strides,
     )
     return turned.transpose(1, 2, 0, 3)
+
+
+def _kernel_gradient_by_rows(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry) -> Kernel:
+    """The same along the width alone: the rows of all images stand where the batch stood, once for each kernel row.
+
+    XLA:CPU reads what is summed in pieces as long as that axis: few images would be pieces of few numbers.
+    """
+    (kernel_height, kernel_width, channels, outputs), (batch, rows, columns, _) = shape, g.shape
+    down, right = geometry.strides
+    width = (columns - 1) * right + kernel_width
+    around = materialised(jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))[:, :, :width])
+    above = jnp.stack([around[:, i : i + down * (rows - 1) + 1 : down] for i in range(kernel_height)])
+    lines = above.transpose(0, 4, 3, 1, 2).reshape(kernel_height * channels, 1, width, batch * rows)
+    of_output = materialised(g).transpose(2, 0, 1, 3).reshape(1, columns, batch * rows, outputs)
+    turned = _correlate(
+        lax.optimization_barrier(lines),
+        lax.optimization_barrier(of_output),
+        (1, 1),
+        [(0, 0), (0, 0)],
+        geometry.precision,
+        rhs_dilation=(1, right),
+    )
+    return turned.reshape(kernel_height, channels, kernel_width, outputs).transpose(0, 2, 1, 3)
 
 
 def _correlate(x: Array, w: Array, strides: Pair, padding: Any, precision: Any, **options: Any) -> Array:

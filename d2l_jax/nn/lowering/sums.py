@@ -13,7 +13,7 @@ Features = Float[Array, " features"]
 Lines = tuple[Float[Array, "*lines features"], ...]
 # XLA:CPU works on several features at once only where it unrolls the loop along a line: where all its additions, of
 # all sums, are few. A length without a divisor that is small enough, as a prime, stays whole.
-ADDITIONS, LONGEST, SHORTEST, TOGETHER = 72, 12, 4, 9
+ADDITIONS, LONGEST, SHORTEST, TOGETHER = 72, 8, 4, 9
 
 
 def sums(*terms: Batch) -> tuple[Features, ...]:

@@ -23,7 +23,7 @@ bench: venv ## jitted JAX against PyTorch, every model, as in README; 20 minutes
 bench-gpu: venv ## the same on a GPU at the book's batches, in three precisions, with CUDA graphs; writes runs/bench-gpu-*; hours
 	for precision in highest tf32 bfloat16; do \
 	  $(BIN)/parity bench --all --device gpu --precision $$precision --roofline --gflop 1e9 --repeats 10 --seconds 2 \
-	    --json runs/bench-gpu-$$precision.json --markdown runs/bench-gpu-$$precision.md --picture runs/bench-gpu-$$precision.png; \
+	    --json runs/bench-gpu-$$precision.json --markdown runs/bench-gpu-$$precision.md --picture runs/bench-gpu-$$precision.png || exit 1; \
 	done
 
 lint: venv ## style and types

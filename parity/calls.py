@@ -78,7 +78,7 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
                 tensor.register_hook(partial(received, call, where))
 
     def received(call: TorchCall, where: str, cotangent: torch.Tensor | None) -> None:
-        if cotangent is not None:  # as that of a state that nobody uses, where cuDNN gives it beside the outputs
+        if cotangent is not None:  # None: nothing used this result, as a final state of cuDNN's
             call.cotangents[where] = cotangent
 
     handles = []

@@ -68,7 +68,7 @@ def torch_device(device: str) -> str:
 def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) -> Iterator[None]:
     """PyTorch's precision, threads and choice of kernels; afterwards as before.
 
-    deterministic: else convolutions may be any, the fastest as cuDNN times them, as XLA does.
+    deterministic: if not, cuDNN times its convolutions and takes the fastest, as XLA does.
     One thread for checks: the float64 kernels of grouped convolutions lose a factor of 30 to two that contend.
     """
     import torch

@@ -13,16 +13,21 @@ from parity.randomness import Draw
 aten = torch.ops.aten
 
 
-def show_dropout(model: torch.nn.Module) -> torch.nn.Module:
-    """The model, its recurrent layers without cuDNN where that would draw dropout, unseen by `ImposedOnTorch`."""
+def without_cudnn_dropout(model: torch.nn.Module) -> torch.nn.Module:
+    """The model; while its recurrent layers draw dropout cuDNN is off, which would hide it from `ImposedOnTorch`."""
+    cudnn, before = torch.backends.cudnn, list[bool]()
 
-    def use_cudnn(used: bool) -> Callable[..., None]:
-        return lambda *_: setattr(torch.backends.cudnn, "enabled", used)
+    def off(layer: torch.nn.Module, *_: Any) -> None:
+        before.append(cudnn.enabled)
+        cudnn.enabled = cudnn.enabled and not layer.training
+
+    def back(*_: Any) -> None:
+        cudnn.enabled = before.pop()
 
     for layer in model.modules():
-        if isinstance(layer, torch.nn.RNNBase) and layer.dropout and layer.num_layers > 1:
-            layer.register_forward_pre_hook(use_cudnn(False))
-            layer.register_forward_hook(use_cudnn(True), always_call=True)
+        if isinstance(layer, torch.nn.RNNBase) and layer.dropout:
+            layer.register_forward_pre_hook(off)
+            layer.register_forward_hook(back, always_call=True)
     return model
 
 

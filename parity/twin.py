@@ -90,9 +90,9 @@ class Twin:
         """A copy of PyTorch's model: no run leaves a trace in the twin."""
         import torch
 
-        from parity.randomness_torch import show_dropout
+        from parity.randomness_torch import without_cudnn_dropout
 
-        return show_dropout(copy.deepcopy(self.torch_model).to(device, getattr(torch, dtype)))
+        return without_cudnn_dropout(copy.deepcopy(self.torch_model).to(device, getattr(torch, dtype)))
 
     @property
     def classes(self) -> bool:

@@ -250,7 +250,7 @@ def test_settings_come_back_after_a_run():
 )
 def test_products_are_made_as_the_precision_says(precision, name):
     with conditions.same_conditions(precision):
-        assert jax.config.values["jax_default_matmul_precision"] == name == conditions.products(precision)
+        assert jax.config.values["jax_default_matmul_precision"] == name == conditions.matmul_precision(precision)
 
 
 def test_the_picture_has_a_bar_per_ratio(tmp_path):

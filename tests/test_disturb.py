@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays, floating_dtypes
 from torch import nn
 
+from parity.bench.conditions import ULPS
 from parity.disturb import one_ulp
 from parity.disturb_layers import disturbed_layers
 
@@ -20,6 +21,15 @@ def test_every_number_but_zero_moves_to_a_neighbour(array):
     up, down = np.nextafter(array, np.inf), np.nextafter(array, -np.inf)
     assert np.all(np.where(array == 0, moved == 0, (moved == up) | (moved == down)))
     assert one_ulp(-1)(array) is array
+
+
+def test_an_ulp_of_bfloat16_survives_its_rounding_and_one_of_float32_does_not():
+    def rounded(x):
+        return x.astype("bfloat16").astype(np.float32)
+
+    x = rounded(np.random.default_rng(0).normal(size=100).astype(np.float32))
+    assert np.all(rounded(one_ulp(0, ULPS["bfloat16"])(x)) != x)
+    assert np.all(rounded(one_ulp(0, ULPS["highest"])(x)) == x)
 
 
 def test_a_number_moves_by_so_many_ulps_and_never_through_zero():

@@ -23,6 +23,12 @@ def test_the_largest_is_pytorchs_ties_included(size, window, stride, padded, tie
     check(ours, theirs, images(size, tied))
 
 
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(sizes, pairs)
+def test_adaptive_means_are_pytorchs(size, output_size):
+    check(nn.AdaptiveAvgPool2d(output_size), torch.nn.AdaptiveAvgPool2d(output_size), images(size, False))
+
+
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(sizes, pairs)
 def test_the_mean_of_tiles_is_pytorchs(size, window):

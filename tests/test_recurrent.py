@@ -19,7 +19,7 @@ from d2l_jax import eval_view, functional, nn, train_view
 from d2l_jax.errors import InputError
 from d2l_jax.nn.recurrent import layers
 from d2l_jax.nn.recurrent.steps import Weights
-from parity.randomness_torch import show_dropout
+from parity.randomness_torch import without_cudnn_dropout
 
 KINDS = ("RNN", "LSTM", "GRU")
 Arrays = dict[str, np.ndarray]
@@ -282,12 +282,15 @@ def test_bad_arguments(kind, arguments, message):
         getattr(nn, kind)(**{"input_size": 2, "hidden_size": 3} | arguments, rngs=nnx.Rngs(0))
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_pytorchs_layers_leave_cudnn_where_it_would_hide_dropout(dropout):
-    used = []
-    layer = show_dropout(torch.nn.GRU(2, 3, num_layers=2, dropout=dropout))
+@pytest.mark.parametrize(
+    "dropout, training, given", [(0.5, True, True), (0.5, False, True), (0.0, True, True), (0.5, True, False)]
+)
+def test_pytorchs_layers_leave_cudnn_where_it_would_hide_dropout(dropout, training, given, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "enabled", given)
+    used, layer = [], without_cudnn_dropout(torch.nn.GRU(2, 3, num_layers=2, dropout=dropout).train(training))
     layer.register_forward_pre_hook(lambda *_: used.append(torch.backends.cudnn.enabled))
     layer(torch.zeros(1, 1, 2))
     with pytest.raises(RuntimeError):
         layer(torch.zeros(1, 1, 7))
-    assert used == [not dropout] * 2 and torch.backends.cudnn.enabled
+    assert used == [given and not (dropout and training)] * 2
+    assert torch.backends.cudnn.enabled == given

@@ -1,5 +1,7 @@
 """Pooling over (batch, height, width, channels) with PyTorch's windows and tie rule."""
 
+from itertools import product
+
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -53,14 +55,11 @@ class AdaptiveAvgPool2d(nnx.Module):
         self.output_size = pair(output_size)
 
     def __call__(self, x: Images) -> Pooled:
-        if self.output_size == (1, 1):
-            return x.mean((1, 2), keepdims=True)  # on a CPU, one axis after the other takes up to thirty times as long
-        for axis, size in zip((1, 2), self.output_size):
-            x = _pool_axis(x, axis, size)
-        return x
+        rows, columns = (_windows(n, size) for n, size in zip(x.shape[1:3], self.output_size))
+        # Both axes at once: one after the other takes up to thirty times as long on a CPU.
+        means = [x[:, row, column].mean((1, 2)) for row, column in product(rows, columns)]
+        return jnp.stack(means, 1).reshape(x.shape[0], *self.output_size, x.shape[-1])
 
 
-def _pool_axis(x: Array, axis: int, size: int) -> Array:
-    n = x.shape[axis]
-    bounds = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
-    return jnp.concatenate([x.take(jnp.arange(*b), axis).mean(axis, keepdims=True) for b in bounds], axis)
+def _windows(n: int, size: int) -> list[slice]:
+    return [slice(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]

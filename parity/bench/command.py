@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from d2l_jax.case import Case
 from d2l_jax.memory import keep_memory
-from parity.bench.conditions import cpu_threads, products
+from parity.bench.conditions import cpu_threads, matmul_precision
 from parity.bench.document import to_json
 from parity.bench.epochs import epoch_comparison
 from parity.bench.epochs_report import epoch_json, epoch_table
@@ -49,7 +49,7 @@ def bench(options: Options, cases: Sequence[Case], progress: Progress) -> Report
     settings |= {
         "precision": options.precision,
         "freed_memory": freed,
-        "jax_matmul_precision": products(options.precision),
+        "jax_matmul_precision": matmul_precision(options.precision),
     }
     return BY_MODE[options.mode](options, cases, settings, progress)
 

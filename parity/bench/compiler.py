@@ -11,9 +11,7 @@ from parity.bench.limit import time_limit
 from parity.bench.programs import Program
 
 
-def compiled(
-    make: Callable[[Callable], Program], limit: float, mode: str | None = None, device: str = "cpu"
-) -> Program:
+def compiled(make: Callable[[Callable], Program], limit: float, mode: str | None, device: str) -> Program:
     """The program that `make` gives for a compiler; its first call, which compiles, is its `compile_s`.
 
     mode: of `torch.compile`; device: PyTorch's

@@ -13,8 +13,8 @@ from parity.environment import jax_precision, pinned
 
 NAMES_OF_THREADS = "/proc/self/task/*/comm"
 Precision = Literal["highest", "tf32", "bfloat16"]
-# The last bit of each, counted in those of float32.
-LAST_BIT: dict[Precision, int] = {"highest": 1, "tf32": 2**13, "bfloat16": 2**16}
+# One ulp of each, in ulps of float32.
+ULPS: dict[Precision, int] = {"highest": 1, "tf32": 2**13, "bfloat16": 2**16}
 
 
 def dtype_of(precision: Precision) -> str:
@@ -22,8 +22,8 @@ def dtype_of(precision: Precision) -> str:
     return "bfloat16" if precision == "bfloat16" else "float32"
 
 
-def products(precision: Precision) -> str:
-    """JAX's name for how it multiplies. "highest" and "tensorfloat32" speak of products of float32 alone."""
+def matmul_precision(precision: Precision) -> str:
+    """JAX's name for it; "highest" and "tensorfloat32" concern float32 alone."""
     return "default" if precision == "bfloat16" else jax_precision(precision == "tf32")
 
 
@@ -52,7 +52,11 @@ def same_conditions(precision: Precision = "highest") -> Iterator[None]:
     jax.config.update("jax_enable_compilation_cache", False)
     try:
         threads = pinned(tf32=tf32, threads=cpu_threads(), deterministic=False)
-        with threads, jax.default_matmul_precision(products(precision)), jax.default_device(jax.devices("cpu")[0]):
+        with (
+            threads,
+            jax.default_matmul_precision(matmul_precision(precision)),
+            jax.default_device(jax.devices("cpu")[0]),
+        ):
             yield
     finally:
         jax.config.update("jax_enable_compilation_cache", cached)

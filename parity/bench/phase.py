@@ -14,7 +14,7 @@ from flax import nnx
 from parity.bench.agreement import Gaps, agree, loss_gaps
 from parity.bench.batch import draws, has_images
 from parity.bench.compiler import compiled, empty_caches
-from parity.bench.conditions import LAST_BIT, Precision
+from parity.bench.conditions import ULPS, Precision
 from parity.bench.jax_programs import jax_evaluation, jax_training
 from parity.bench.limit import TooSlow
 from parity.bench.plan import Plan
@@ -147,7 +147,7 @@ def _compared(started: dict[str, Start], other: Gaps | None) -> tuple[Gaps, str]
 def _own_gaps(kind: Kind, task: Task, eager: Start, tell: Tell) -> tuple[float, ...]:
     tell("PyTorch from weights moved by one bit")
     graphdef, state = nnx.split(task.model)
-    move = one_ulp(0, LAST_BIT[task.precision])
+    move = one_ulp(0, ULPS[task.precision])
     moved = jax.tree.map(lambda x: move(np.asarray(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x, state)
     other = kind.torch(replace(task, model=nnx.merge(graphdef, moved)))
     return loss_gaps({"torch_eager": eager.losses, "moved": other.start.losses})["moved"]

@@ -13,9 +13,8 @@ from parity.bench.result import BenchResult
 from parity.bench.timing import LEAST, take_turns
 from parity.environment import jax_device, torch_device
 
-# Of the square matrices that are multiplied, and how many numbers are copied: far more than a cache holds.
-SIDES = {"cpu": (512, 1024, 2048), "gpu": (2048, 4096, 8192)}
-COPIED = {"cpu": 2**26, "gpu": 2**28}
+SIDES = {"cpu": (512, 1024, 2048), "gpu": (2048, 4096, 8192)}  # of the square matrices that are multiplied
+COPIED = {"cpu": 2**26, "gpu": 2**28}  # numbers: far more than a cache holds
 
 
 class Ceilings(NamedTuple):
@@ -33,8 +32,8 @@ def ceilings(
     device: str = "cpu",
     precision: Precision = "highest",
     *,
-    sides: tuple[int, ...] = (),
-    copied: int = 0,
+    sides: tuple[int, ...] | None = None,
+    copied: int | None = None,
     repeats: int = 10,
     seconds: float = 10.0,
 ) -> Ceilings:
@@ -53,7 +52,7 @@ def ceilings(
 
 def _products(n: int, device: str, precision: Precision) -> dict[str, Callable[[], Any]]:
     dtype, random = dtype_of(precision), np.random.default_rng(0)
-    numbers = random.random((n, n), np.float32)  # of ones, a GPU makes products faster than of any others
+    numbers = random.random((n, n), np.float32)  # a GPU multiplies ones faster than other numbers
     ours = jax.device_put(jnp.asarray(numbers, dtype), jax_device(device))
     theirs = torch.tensor(numbers, dtype=getattr(torch, dtype), device=torch_device(device))
     return _both(lambda x: x @ x, ours, theirs)

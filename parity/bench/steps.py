@@ -70,7 +70,7 @@ def _counted(found: BenchResult, case: Case, size: int, plan: Plan, tell: Callab
     traced = traced_training(case, size)
     found = replace(found, flops=arithmetic(traced))
     if plan.roofline and (once := found.training.started["jax"].traffic):
-        with jax.default_device(jax_device(plan.device)):
+        with jax.default_device(jax_device(plan.device)):  # bodies of loops are compiled where the step was
             found = replace(found, traffic=traffic(traced, once))
     if plan.memory:
         tell("memory")

@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.dense import matmul
+from d2l_jax.nn.lowering.geometry import Geometry
 from d2l_jax.nn.lowering.materialised import materialised
-from d2l_jax.nn.lowering.spatial import Geometry
 
 CHANNELS, OUTPUTS = 8, 24
 

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 from d2l_jax.nn.lowering.band import banded, suits_band
 from d2l_jax.nn.lowering.dense import matmul
 from d2l_jax.nn.lowering.depthwise import depthwise
-from d2l_jax.nn.lowering.spatial import Geometry, convolve
+from d2l_jax.nn.lowering.geometry import Geometry
+from d2l_jax.nn.lowering.spatial import convolve
 from d2l_jax.nn.lowering.switch import on_cpu
 
 Images = Float[Array, "batch height width channels"]

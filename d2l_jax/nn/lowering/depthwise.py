@@ -8,12 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from d2l_jax.nn.lowering.geometry import Geometry, Images, Pair, Phase, by_phases
 from d2l_jax.nn.lowering.materialised import materialised
-from d2l_jax.nn.lowering.phases import Phase, interleaved, phase_sizes
-from d2l_jax.nn.lowering.spatial import Geometry, Pair
 from d2l_jax.nn.lowering.sums import sums
 
-Images = Float[Array, "batch height width channels"]
 Kernel = Float[Array, "kernel_height kernel_width 1 channels"]
 Padded = Float[Array, "batch padded_height padded_width channels"]
 Maps = Float[Array, "batch out_height out_width channels"]
@@ -32,46 +30,36 @@ def _forward(x: Images, w: Kernel, geometry: Geometry) -> tuple[Maps, tuple[Padd
 
 def _backward(geometry: Geometry, kept: tuple[Padded, Kernel], g: Maps) -> tuple[Images, Kernel]:
     (around, w), (rows, columns) = kept, g.shape[1:3]
-    (above, _), (before, _) = pads = _pads_of_gradient(g, w, around.shape, geometry)
-    around_g = materialised(jnp.pad(g, ((0, 0), *pads, (0, 0))))  # both gradients read it: g is computed once
-    g = around_g[:, above : above + rows, before : before + columns]
+    height, width = (n - sum(p) for n, p in zip(around.shape[1:3], geometry.padding))
+    (above, _), (before, _) = pads = _pads_of_gradient(g, w, (height, width), geometry)
+    padded_g = materialised(jnp.pad(g, ((0, 0), *pads, (0, 0))))  # both gradients read it: g is computed once
+    g = padded_g[:, above : above + rows, before : before + columns]
     of_kernel = jnp.stack(sums(*(view * g for _, view in geometry.views(around, w.shape[:2]))))
-    of_input = materialised(_input_gradient(around_g, (above, before), w, around.shape, geometry))
+    of_input = materialised(_input_gradient(padded_g, (above, before), w, (height, width), geometry))
     return of_input, of_kernel.reshape(w.shape).astype(w.dtype)
 
 
-def _pads_of_gradient(g: Maps, w: Kernel, padded: tuple[int, ...], geometry: Geometry) -> tuple[Pair, Pair]:
-    """Zeros around g for the windows that an image's edges would have had."""
-
-    def along(axis: int) -> Pair:
-        stride, (before, _), window = geometry.strides[axis], geometry.padding[axis], w.shape[axis]
-        count = phase_sizes(_inner(padded, geometry), geometry.strides)[axis]
-        behind = count + (stride - 1 + before) // stride - g.shape[axis + 1]
-        return max(0, (window - 1 - before) // stride), max(0, behind)
-
-    return along(0), along(1)
+def _pads_of_gradient(g: Maps, w: Kernel, size: Pair, geometry: Geometry) -> list[Pair]:
+    """Zeros around g for windows that would meet pixels from beyond the image's edges."""
+    axes = zip(geometry.strides, geometry.padding, w.shape, size, g.shape[1:3])
+    return [
+        (max(0, (window - 1 - before) // stride), max(0, -(-n // stride) + (stride - 1 + before) // stride - windows))
+        for stride, (before, _), window, n, windows in axes
+    ]
 
 
-def _inner(padded: tuple[int, ...], geometry: Geometry) -> Pair:
-    """(height, width) of the images without their padding."""
-    height, width = (n - sum(p) for n, p in zip(padded[1:3], geometry.padding))
-    return height, width
+def _input_gradient(padded_g: Padded, offset: Pair, w: Kernel, size: Pair, geometry: Geometry) -> Images:
+    """Sums of shifted views of g, which begins at `offset` in `padded_g`."""
 
-
-def _input_gradient(around: Padded, at: Pair, w: Kernel, padded: tuple[int, ...], geometry: Geometry) -> Images:
-    """Sums of shifted views of g, which begins at `at` in `around`."""
-    strides, ((top, _), (left, _)), size = geometry.strides, geometry.padding, _inner(padded, geometry)
-    rows, columns = phase_sizes(size, strides)
-
-    def phase(first: int, second: int) -> Array:
-        vertical = Phase.of(first, w.shape[0], strides[0], top)
-        horizontal = Phase.of(second, w.shape[1], strides[1], left)
+    def of_phase(vertical: Phase, horizontal: Phase) -> Images:
+        rows, columns = vertical.length, horizontal.length
         places = product(enumerate(vertical.places), enumerate(horizontal.places))
-        starts = ((i, j, at[0] + vertical.window - m, at[1] + horizontal.window - n) for (m, i), (n, j) in places)
-        terms = (around[:, y : y + rows, x : x + columns] * w[i, j, 0] for i, j, y, x in starts)
-        return reduce(operator.add, terms, jnp.zeros((around.shape[0], rows, columns, w.shape[3]), w.dtype))
+        starts = ((i, j, vertical.window - m, horizontal.window - n) for (m, i), (n, j) in places)
+        corners = ((i, j, offset[0] + y, offset[1] + x) for i, j, y, x in starts)
+        terms = (padded_g[:, y : y + rows, x : x + columns] * w[i, j, 0] for i, j, y, x in corners)
+        return reduce(operator.add, terms, jnp.zeros((len(padded_g), rows, columns, w.shape[3]), w.dtype))
 
-    return interleaved(phase, strides, size)
+    return by_phases(of_phase, size, (w.shape[0], w.shape[1]), geometry)
 
 
 depthwise = jax.custom_vjp(_depthwise, nondiff_argnums=(2,))

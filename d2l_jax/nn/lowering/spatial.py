@@ -1,44 +1,21 @@
 """Convolution with gradients in the forms that XLA:CPU is fast at."""
 
-from collections.abc import Iterator
 from functools import reduce
 from itertools import product
 from operator import add
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from d2l_jax.nn.lowering.geometry import Geometry, Images, Pair, Phase, by_phases
 from d2l_jax.nn.lowering.materialised import materialised
-from d2l_jax.nn.lowering.phases import Pair, Phase, interleaved, phase_sizes
 
-Images = Float[Array, "batch height width channels"]
 Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
-FEW = 4  # images
-
-
-class Geometry(NamedTuple):
-    """Where windows stand: their steps, and zeros (before, after) for height and width. Static."""
-
-    strides: Pair
-    padding: tuple[Pair, Pair]
-    precision: Any = None
-
-    def out_size(self, x: tuple[int, ...], w: tuple[int, ...]) -> Pair:
-        """(height, width) of the result."""
-        sizes = zip(x[1:3], self.padding, w[:2], self.strides)
-        rows, columns = ((n + sum(p) - k) // s + 1 for n, p, k, s in sizes)
-        return rows, columns
-
-    def views(self, x: Images, window: tuple[int, ...]) -> Iterator[tuple[Pair, Images]]:
-        """((row, column) in the window, what stands there in every window), of padded images."""
-        (sh, sw), (kh, kw) = self.strides, window
-        rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], window, self.strides))
-        for i, j in product(range(kh), range(kw)):
-            yield (i, j), x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw]
+FEW = 4  # images; from as many, `_kernel_gradient` is as fast
 
 
 def _convolve(x: Images, w: Kernel, geometry: Geometry) -> Maps:
@@ -62,26 +39,22 @@ convolve.defvjp(_forward, _backward)
 
 
 def _input_gradient(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
-    """g correlated with the flipped kernel; of strided windows each phase of pixels meets a part of it.
+    """For each phase of pixels, g correlated with its part of the flipped kernel: `lax` would multiply zeros within g.
 
-    `lax` would put zeros into g for the strides, and multiply them. XLA:CPU wants this form within a scan, too.
+    XLA:CPU wants this form within a scan also where the stride is 1.
     """
-    strides, ((top, _), (left, _)), sizes = geometry.strides, geometry.padding, shape[1:3]
-    counts = phase_sizes((sizes[0], sizes[1]), strides)
 
-    def phase(first: int, second: int) -> Images:
-        vertical = Phase.of(first, w.shape[0], strides[0], top)
-        horizontal = Phase.of(second, w.shape[1], strides[1], left)
-        if not vertical.places or not horizontal.places:
-            return jnp.zeros((g.shape[0], *counts, w.shape[2]), g.dtype)
-        part = w[vertical.places.start :: strides[0], horizontal.places.start :: strides[1]]
+    def of_phase(*axes: Phase) -> Images:
+        lengths = [along.length for along in axes]
+        if not all(along.places for along in axes):
+            return jnp.zeros((g.shape[0], *lengths, w.shape[2]), g.dtype)
+        part = w[tuple(slice(along.places.start, None, along.places.step) for along in axes)]
         flipped = lax.optimization_barrier(materialised(part.transpose(0, 1, 3, 2))[::-1, ::-1])
-        low = [len(along.places) - 1 - along.window for along in (vertical, horizontal)]
-        pads = _pads(g.shape[1:3], low, part.shape[:2], counts)
-        return _correlate(g, flipped, (1, 1), pads, geometry.precision)
+        low = [len(along.places) - 1 - along.window for along in axes]
+        return _correlate(g, flipped, (1, 1), _pads(g.shape[1:3], low, part.shape, lengths), geometry.precision)
 
-    image = interleaved(phase, strides, (sizes[0], sizes[1]))
-    return image if strides == (1, 1) else materialised(image)
+    image = by_phases(of_phase, (shape[1], shape[2]), (w.shape[0], w.shape[1]), geometry)
+    return image if geometry.strides == (1, 1) else materialised(image)  # else what follows interleaves again
 
 
 def _input_gradient_by_columns(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
@@ -119,9 +92,9 @@ def _kernel_gradient(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geome
 
 
 def _kernel_gradient_by_rows(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry) -> Kernel:
-    """The same along the width alone: the rows of all images stand where the batch stood, once for each kernel row.
+    """The same as a 1-D convolution: the rows of all images are the contracted axis, stacked for each kernel row.
 
-    XLA:CPU reads what is summed in pieces as long as that axis: few images would be pieces of few numbers.
+    XLA:CPU contracts in pieces as long as that axis, and few images would make them short.
     """
     (kernel_height, kernel_width, channels, outputs), (batch, rows, columns, _) = shape, g.shape
     down, right = geometry.strides

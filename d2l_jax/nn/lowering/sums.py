@@ -11,9 +11,9 @@ from d2l_jax.nn.lowering.switch import on_cpu
 Batch = Float[Array, "*size features"]
 Features = Float[Array, " features"]
 Lines = tuple[Float[Array, "*lines features"], ...]
-# XLA:CPU works on several features at once only where it unrolls the loop along a line: where all its additions, of
-# all sums, are few. A length without a divisor that is small enough, as a prime, stays whole.
-ADDITIONS, LONGEST, SHORTEST, TOGETHER = 72, 8, 4, 9
+# XLA:CPU works on several features at once only where LLVM unrolls the loop along a line: where it is short, also with
+# what is fused into it. A length without a divisor that is small enough, as a prime, stays whole.
+LONGEST, SHORTEST, TOGETHER = 8, 4, 9
 
 
 def sums(*terms: Batch) -> tuple[Features, ...]:
@@ -54,7 +54,7 @@ def _one_after_the_other(x: Batch) -> tuple[Features, Features]:
 
 
 def _joined(x: Batch) -> tuple[Features, Features]:
-    x, count = _in_lines(x, 2), x.size // x.shape[-1]
+    x, count = _in_lines(x), x.size // x.shape[-1]
     first, length = x[..., :1, :], x.shape[-2]
     total, squares = _along_lines((x - first, jnp.square(x - first)))
     means = first[..., 0, :] + total / length
@@ -68,12 +68,11 @@ def _along_lines(terms: tuple[Batch, ...]) -> Lines:
         return tuple(a + b for a, b in zip(one, other))
 
     nothing = (jnp.zeros((), terms[0].dtype),) * len(terms)
-    lines = tuple(_in_lines(x, len(terms)) for x in terms)
+    lines = tuple(map(_in_lines, terms))
     return lax.reduce(lines, nothing, added, (lines[0].ndim - 2,))
 
 
-def _in_lines(x: Batch, terms: int) -> Float[Array, "*rows line features"]:
+def _in_lines(x: Batch) -> Float[Array, "*rows line features"]:
     *rows, length, features = x.shape
-    most = min(LONGEST, ADDITIONS // terms)
-    line = max(n for n in range(1, most + 1) if length % n == 0)
+    line = max(n for n in range(1, LONGEST + 1) if length % n == 0)
     return x if line < SHORTEST or line == length else x.reshape(*rows, length // line, line, features)

@@ -54,9 +54,9 @@ def _input_gradient(padded_g: Padded, offset: Pair, w: Kernel, size: Pair, geome
     def of_phase(vertical: Phase, horizontal: Phase) -> Images:
         rows, columns = vertical.length, horizontal.length
         places = product(enumerate(vertical.places), enumerate(horizontal.places))
-        starts = ((i, j, vertical.window - m, horizontal.window - n) for (m, i), (n, j) in places)
-        corners = ((i, j, offset[0] + y, offset[1] + x) for i, j, y, x in starts)
-        terms = (padded_g[:, y : y + rows, x : x + columns] * w[i, j, 0] for i, j, y, x in corners)
+        top, left = offset[0] + vertical.window, offset[1] + horizontal.window
+        starts = ((i, j, top - m, left - n) for (m, i), (n, j) in places)
+        terms = (padded_g[:, y : y + rows, x : x + columns] * w[i, j, 0] for i, j, y, x in starts)
         return reduce(operator.add, terms, jnp.zeros((len(padded_g), rows, columns, w.shape[3]), w.dtype))
 
     return by_phases(of_phase, size, (w.shape[0], w.shape[1]), geometry)

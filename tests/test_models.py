@@ -289,7 +289,7 @@ def test_dropout_layer(monkeypatch):
     X = np.random.default_rng(0).normal(size=(64, 65))
     draws = np.random.default_rng(1).uniform(size=X.shape)
     monkeypatch.setattr(jax.random, "uniform", lambda key, shape: jnp.asarray(draws))
-    monkeypatch.setattr(torch, "rand", lambda shape: torch.tensor(draws))
+    monkeypatch.setattr(torch, "rand", lambda shape, device: torch.tensor(draws, device=device))
     for p in (0.0, 0.3, 1.0):
         expected = X * (draws > p) / (1 - p) if p < 1 else 0 * X
         np.testing.assert_allclose(models.dropout_layer(jnp.asarray(X), p, jax.random.key(0)), expected, rtol=1e-15)

@@ -19,10 +19,10 @@ def without_cudnn_dropout(model: torch.nn.Module) -> torch.nn.Module:
 
     def off(layer: torch.nn.Module, *_: Any) -> None:
         before.append(cudnn.enabled)
-        cudnn.enabled = cudnn.enabled and not layer.training
+        cudnn.enabled = cudnn.enabled and not layer.training  # pyright: ignore[reportAttributeAccessIssue]
 
     def back(*_: Any) -> None:
-        cudnn.enabled = before.pop()
+        cudnn.enabled = before.pop()  # pyright: ignore[reportAttributeAccessIssue]
 
     for layer in model.modules():
         if isinstance(layer, torch.nn.RNNBase) and layer.dropout:

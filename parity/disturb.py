@@ -6,9 +6,9 @@ import numpy as np
 
 
 def one_ulp(seed: int, ulps: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """Moves every number of an array but 0 to one of its two neighbours at random; seed -1 moves nothing.
+    """Moves every number of an array up or down by `ulps` at random, but 0 and what is nearer to it than that.
 
-    ulps: instead, so many numbers further; those that are nearer to 0 stay
+    With one: to one of its two neighbours. Seed -1 moves nothing.
     """
     if seed < 0:
         return np.asarray

@@ -122,11 +122,11 @@ def _compiled(kind: Kind, task: Task, plan: Plan, layout: str, tell: Tell) -> tu
     if not plan.compile:
         return {}, dict.fromkeys(names, "not asked for")
     programs, missing = {}, {}
+    make, device = partial(kind.torch, task, layout), torch_device(task.device)
     with empty_caches():
         for name in names:
             tell(f"{name.replace('_', '.', 1)} compiles")
             try:
-                make, device = partial(kind.torch, task, layout), torch_device(task.device)
                 programs[name] = compiled(make, plan.compile_limit, MODES[name], device)
             except TooSlow:
                 missing[name] = f"was not ready after {plan.compile_limit:g} s"

@@ -57,9 +57,9 @@ def _input_gradient(padded_g: Padded, offset: Pair, w: Kernel, size: Pair, geome
         top, left = offset[0] + vertical.window, offset[1] + horizontal.window
         starts = ((i, j, top - m, left - n) for (m, i), (n, j) in places)
         terms = (padded_g[:, y : y + rows, x : x + columns] * w[i, j, 0] for i, j, y, x in starts)
-        return reduce(operator.add, terms, jnp.zeros((len(padded_g), rows, columns, w.shape[3]), w.dtype))
+        return reduce(operator.add, terms, jnp.zeros((len(padded_g), rows, columns, w.shape[3]), padded_g.dtype))
 
-    return by_phases(of_phase, size, (w.shape[0], w.shape[1]), geometry)
+    return by_phases(of_phase, size, w.shape[:2], geometry)
 
 
 depthwise = jax.custom_vjp(_depthwise, nondiff_argnums=(2,))

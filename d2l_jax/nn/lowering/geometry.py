@@ -52,7 +52,9 @@ class Phase(NamedTuple):
         return cls(range(at % stride, window, stride), at // stride, -(-size // stride))
 
 
-def by_phases(gradient: Callable[[Phase, Phase], Images], size: Pair, window: Pair, geometry: Geometry) -> Images:
+def by_phases(
+    gradient: Callable[[Phase, Phase], Images], size: tuple[int, ...], window: tuple[int, ...], geometry: Geometry
+) -> Images:
     """The image whose every stride-th pixels, vertically and horizontally, are `gradient` of these two phases.
 
     Polyphase decomposition: all pixels of a phase meet the same places of windows.

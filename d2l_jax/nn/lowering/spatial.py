@@ -53,7 +53,7 @@ def _input_gradient(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geomet
         low = [len(along.places) - 1 - along.window for along in axes]
         return _correlate(g, flipped, (1, 1), _pads(g.shape[1:3], low, part.shape, lengths), geometry.precision)
 
-    image = by_phases(of_phase, (shape[1], shape[2]), (w.shape[0], w.shape[1]), geometry)
+    image = by_phases(of_phase, shape[1:3], w.shape[:2], geometry)
     return image if geometry.strides == (1, 1) else materialised(image)  # else what follows interleaves again
 
 
@@ -97,10 +97,10 @@ def _kernel_gradient_by_rows(x: Images, g: Maps, shape: tuple[int, ...], geometr
     XLA:CPU contracts in pieces as long as that axis, and few images would make them short.
     """
     (kernel_height, kernel_width, channels, outputs), (batch, rows, columns, _) = shape, g.shape
-    down, right = geometry.strides
+    (down, right), window = geometry.strides, (kernel_height, 1)
     width = (columns - 1) * right + kernel_width
     around = materialised(jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))[:, :, :width])
-    above = jnp.stack([around[:, i : i + down * (rows - 1) + 1 : down] for i in range(kernel_height)])
+    above = jnp.stack([view for _, view in geometry._replace(strides=(down, 1)).views(around, window)])
     lines = above.transpose(0, 4, 3, 1, 2).reshape(kernel_height * channels, 1, width, batch * rows)
     of_output = materialised(g).transpose(2, 0, 1, 3).reshape(1, columns, batch * rows, outputs)
     turned = _correlate(

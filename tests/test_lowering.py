@@ -15,7 +15,8 @@ from jax import lax
 import d2l_jax.compile
 from d2l_jax import nn
 from d2l_jax.compile import cpu_options, jit
-from d2l_jax.nn.lowering import conv, conv_general_dilated, dot_general, plain_lax, spatial
+from d2l_jax.nn.lowering import conv, conv_general_dilated, dense, direct, dot_general, plain_lax, winograd
+from d2l_jax.nn.lowering.geometry import Geometry
 from d2l_jax.nn.lowering.materialised import materialised
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -40,33 +41,108 @@ def test_value_and_gradients_equal_those_of_pytorch(kernel, stride, padding, ext
 
 
 FORMS = {  # size, kernel, stride, padding, groups, channels, outputs, images
-    "banded": ((9, 11), (3, 4), (2, 1), (1, 2), 1, 6, 5),
-    "matmul": ((7, 5), (1, 1), (2, 1), (0, 0), 1, 6, 4),
-    "depthwise": ((7, 5), (3, 2), (1, 2), (1, 0), 6, 6, 6),
-    "convolve": ((13, 11), (3, 3), (2, 1), (1, 1), 1, 9, 4),
-    "_input_gradient_by_columns": ((5, 4), (3, 2), (2, 1), (1, 0), 1, 9, 40),
-    "_input_gradient": ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4),
-    "_kernel_gradient": ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4, 5),
-    "_kernel_gradient_by_rows": ((13, 11), (3, 4), (3, 2), (1, 2), 1, 9, 4, 3),
+    (conv, "banded"): ((9, 11), (3, 4), (2, 1), (1, 2), 1, 6, 5),
+    (conv, "matmul"): ((7, 5), (1, 1), (2, 1), (0, 0), 1, 6, 4),
+    (conv, "depthwise"): ((7, 5), (3, 2), (1, 2), (1, 0), 6, 6, 6),
+    (conv, "convolve"): ((13, 11), (3, 3), (2, 1), (1, 1), 1, 9, 4),
+    (dense, "_across"): ((7, 5), (1, 1), (1, 1), (0, 0), 1, 6, 4),
+    (direct, "convolution"): ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4),
+    (direct, "_input_gradient_by_columns"): ((5, 4), (3, 2), (2, 1), (1, 0), 1, 9, 40),
+    (direct, "_input_gradient_by_phases"): ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4),
+    (direct, "kernel_gradient"): ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4, 5),
+    (winograd, "convolution"): ((13, 11), (3, 2), (1, 1), (1, 0), 1, 24, 20, 5),
+    (winograd, "input_gradient"): ((13, 11), (3, 3), (1, 1), (1, 1), 1, 24, 20, 5),
+    (winograd, "kernel_gradient"): ((13, 11), (5, 3), (1, 1), (2, 1), 1, 20, 24, 5),
+    (winograd, "_of_many"): ((7, 6), (3, 3), (1, 1), (1, 1), 1, 24, 20, 17),
 }
+forms = pytest.mark.parametrize("form", FORMS, ids=lambda form: form[1])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@forms
 def test_every_form_is_taken_and_right(form, monkeypatch):
-    taken, room = [], conv if hasattr(conv, form) else spatial
-    right = getattr(room, form)
-    monkeypatch.setattr(room, form, lambda *args: taken.append(form) or right(*args))
+    taken, right = [], getattr(*form)
+    monkeypatch.setattr(*form, lambda *args: taken.append(form) or right(*args))
     check(*FORMS[form])
     assert taken
 
 
-@pytest.mark.parametrize("form", FORMS)
+@forms
 def test_control_a_wrong_form_is_noticed(form, monkeypatch):
-    room = conv if hasattr(conv, form) else spatial
-    right = getattr(room, form)
-    monkeypatch.setattr(room, form, lambda *args: right(*args) * (1 + 1e-9))
+    right = getattr(*form)
+    monkeypatch.setattr(*form, lambda *args: jax.tree.map(lambda y: y * (1 + 1e-9), right(*args)))
     with pytest.raises(AssertionError):
         check(*FORMS[form])
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.tuples(st.integers(2, 5), st.integers(1, 3)),
+    st.tuples(st.integers(0, 6), st.integers(0, 6)),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.tuples(larger, st.just((0, 5))),
+    st.sampled_from([2, 17]),
+)
+def test_winograd_equals_lax_whatever_the_shape(kernel, extra, channels, padding, images):
+    size = tuple(k + e for k, e in zip(kernel, extra))
+    geometry = Geometry((1, 1), padding)
+    inputs, outputs = (c + 1 for c in channels)
+    random = np.random.default_rng(0)
+    x, w = random.normal(size=(images, *size, inputs)), random.normal(size=(*kernel, inputs, outputs))
+    g = random.normal(size=(images, *geometry.out_size(x.shape, w.shape), outputs))
+
+    @jax.jit
+    def ours(x, w, g):
+        gradients = winograd.input_gradient(g, w, x.shape, geometry), winograd.kernel_gradient(x, g, w.shape, geometry)
+        return winograd.convolution(x, w, geometry), *gradients
+
+    plain = partial(lax.conv_general_dilated, window_strides=(1, 1), padding=padding, dimension_numbers=LAYOUT)
+    jax.tree.map(close, ours(x, w, g), jax.jit(partial(value_and_gradients, plain))(x, w, g))
+
+
+@pytest.mark.parametrize("outputs, taps", [(m, r) for r in range(2, 6) for m in range(2, 8 - r)])
+def test_a_scheme_multiplies_polynomials_exactly(outputs, taps):
+    random, scheme = np.random.default_rng(0), winograd.Scheme.of(outputs, taps)
+    images, kernel = random.normal(size=outputs + taps - 1), random.normal(size=taps)
+    ours = scheme.of_result @ ((scheme.of_kernel @ kernel) * (scheme.of_images @ images))
+    np.testing.assert_allclose(ours, np.correlate(images, kernel), rtol=0, atol=1e-13)
+
+
+def test_few_pixels_few_channels_and_few_digits_are_convolved_directly():
+    geometry, images, kernel = Geometry((1, 1), ((1, 1), (1, 1))), (8, 24, 24, 64), (3, 3, 64, 64)
+    assert winograd.suits(images, kernel, geometry, jnp.float32)
+    assert not winograd.suits((1, 9, 9, 64), kernel, geometry, jnp.float32)
+    assert not winograd.suits((8, 24, 24, 16), (3, 3, 16, 16), geometry, jnp.float32)
+    assert not winograd.suits(images, kernel, geometry, jnp.bfloat16)
+    assert not winograd.suits(images, kernel, geometry._replace(strides=(2, 2)), jnp.float32)
+    assert not winograd.suits(images, (1, 3, 64, 64), geometry, jnp.float32)
+
+
+@pytest.mark.parametrize(
+    "function, left, right",
+    [
+        (partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2), (2, 5, 4, 9), (3, 2, 9, 3)),
+        (partial(dot_general, dimension_numbers=(((1,), (0,)), ((), ()))), (5, 4), (4, 3)),
+    ],
+)
+def test_forward_mode_and_second_derivatives(function, left, right):
+    """What a `jax.custom_vjp` would forbid."""
+    if len(left) == 4:
+        function = partial(function, dimension_numbers=LAYOUT)
+    random = np.random.default_rng(0)
+    x, w, dx, dw = (jnp.asarray(random.normal(size=shape)) for shape in (left, right) * 2)
+
+    def results():
+        def loss(x, w):
+            return jnp.sum(jnp.sin(function(x, w)))
+
+        forward = jax.jvp(function, (x, w), (dx, dw))
+        hessian = jax.jvp(jax.grad(loss, (0, 1)), (x, w), (dx, dw))
+        each = jax.vmap(jax.grad(loss, 1), (0, None))(jnp.stack([x, dx]), w)
+        return forward, hessian, each
+
+    with plain_lax():
+        plain = results()
+    jax.tree.map(close, results(), plain)
 
 
 @pytest.mark.parametrize("channels, groups", [(9, 1), (6, 6)])
@@ -99,23 +175,27 @@ def check(size, kernel, stride, padding, groups, channels, out=None, images=2):
     options = dict(feature_group_count=groups, dimension_numbers=LAYOUT)
     pads = [(p, p) for p in padding]
     function = partial(conv_general_dilated, window_strides=stride, padding=pads, **options)
-    ours, vjp = jax.vjp(function, x, w)
-    g = random.normal(size=ours.shape)
+    g = random.normal(size=jax.eval_shape(function, x, w).shape)
+    ours, dx, dw = jax.jit(partial(value_and_gradients, function))(x, w, g)
     tx = torch.tensor(np.asarray(x).transpose(0, 3, 1, 2), requires_grad=True)
     tw = torch.tensor(np.asarray(w).transpose(3, 2, 0, 1), requires_grad=True)
     theirs = torch.nn.functional.conv2d(tx, tw, stride=stride, padding=padding, groups=groups)
     theirs.backward(torch.tensor(g.transpose(0, 3, 1, 2)))
-    dx, dw = vjp(jnp.asarray(g))
     for a, b in [(ours, theirs.detach()), (dx, tx.grad)]:
         close(a, b.numpy().transpose(0, 2, 3, 1))
     close(dw, tw.grad.numpy().transpose(2, 3, 1, 0))
+
+
+def value_and_gradients(function, x, w, g):
+    y, vjp = jax.vjp(function, x, w)
+    return y, *vjp(g)
 
 
 def close(a, b, ulps=1e4):
     np.testing.assert_allclose(a, b, rtol=0, atol=ulps * float(np.finfo(a.dtype).eps))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@forms
 def test_in_float32_it_is_as_precise_as_lax(form):
     size, kernel, stride, padding, groups, channels, out, images = (*FORMS[form], 2)[:8]
     random = np.random.default_rng(0)
@@ -125,8 +205,7 @@ def test_in_float32_it_is_as_precise_as_lax(form):
     g = random.normal(size=jax.eval_shape(function, x, w).shape)
 
     def results(dtype):
-        y, vjp = jax.vjp(function, jnp.asarray(x, dtype), jnp.asarray(w, dtype))
-        return y, *vjp(jnp.asarray(g, dtype))
+        return jax.jit(partial(value_and_gradients, function))(*(jnp.asarray(a, dtype) for a in (x, w, g)))
 
     with plain_lax():
         exact, plain = results(np.float64), results(np.float32)

@@ -11,6 +11,6 @@ def flatten(x: Float[Array, "batch *features"]) -> Float[Array, "batch flat"]:
 
     The dense layer behind a convolution then reads its inputs in the order of the PyTorch chapter.
     """
-    if x.ndim == 4:
+    if x.ndim == 4 and min(x.shape[1] * x.shape[2], x.shape[3]) > 1:
         x = on_cpu(materialised, lambda x: x, x).transpose(0, 3, 1, 2)
     return x.reshape(x.shape[0], -1)

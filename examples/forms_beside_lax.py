@@ -13,8 +13,8 @@ from d2l_jax.nn.lowering import plain_lax
 from parity.bench.timing import take_turns
 
 LAYERS = {  # layer, shape of its input
-    "convolution 3x3, 64 channels": (lambda rngs: nn.Conv2d(64, 64, 3, padding=1, rngs=rngs), (8, 24, 24, 64)),
-    "convolution 3x3 of one image": (lambda rngs: nn.Conv2d(64, 64, 3, padding=1, rngs=rngs), (1, 56, 56, 64)),
+    "3x3, 64 channels (Winograd)": (lambda rngs: nn.Conv2d(64, 64, 3, padding=1, rngs=rngs), (8, 24, 24, 64)),
+    "5x5, 96 to 128 (Winograd)": (lambda rngs: nn.Conv2d(96, 128, 5, padding=2, rngs=rngs), (4, 26, 26, 96)),
     "convolution 3x3, stride 2": (lambda rngs: nn.Conv2d(16, 16, 3, 2, 1, rngs=rngs), (8, 48, 48, 16)),
     "convolution 1x1, 64 channels": (lambda rngs: nn.Conv2d(64, 64, 1, rngs=rngs), (8, 24, 24, 64)),
     "convolution 5x5 of one channel (band)": (lambda rngs: nn.Conv2d(1, 6, 5, padding=2, rngs=rngs), (64, 28, 28, 1)),

@@ -45,7 +45,7 @@ FORMS = {  # size, kernel, stride, padding, groups, channels, outputs, images
     (conv, "matmul"): ((7, 5), (1, 1), (2, 1), (0, 0), 1, 6, 4),
     (conv, "depthwise"): ((7, 5), (3, 2), (1, 2), (1, 0), 6, 6, 6),
     (conv, "convolve"): ((13, 11), (3, 3), (2, 1), (1, 1), 1, 9, 4),
-    (dense, "_across"): ((7, 5), (1, 1), (1, 1), (0, 0), 1, 6, 4),
+    (dense, "_across"): ((7, 5), (1, 1), (1, 1), (0, 0), 1, 4, 6),
     (direct, "convolution"): ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4),
     (direct, "_input_gradient_by_columns"): ((5, 4), (3, 2), (2, 1), (1, 0), 1, 9, 40),
     (direct, "_input_gradient_by_phases"): ((13, 11), (2, 3), (1, 2), (0, 1), 1, 9, 4),
@@ -115,12 +115,15 @@ def test_few_pixels_few_channels_and_few_digits_are_convolved_directly():
     assert not winograd.suits(images, kernel, geometry, jnp.bfloat16)
     assert not winograd.suits(images, kernel, geometry._replace(strides=(2, 2)), jnp.float32)
     assert not winograd.suits(images, (1, 3, 64, 64), geometry, jnp.float32)
+    assert not winograd.suits(images, (6, 3, 64, 64), geometry, jnp.float32)
+    assert not winograd.suits((64, 1, 24, 64), kernel, geometry, jnp.float32)
 
 
 @pytest.mark.parametrize(
     "function, left, right",
     [
         (partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2), (2, 5, 4, 9), (3, 2, 9, 3)),
+        (partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2), (5, 13, 11, 24), (3, 2, 24, 20)),
         (partial(dot_general, dimension_numbers=(((1,), (0,)), ((), ()))), (5, 4), (4, 3)),
     ],
 )
@@ -131,18 +134,21 @@ def test_forward_mode_and_second_derivatives(function, left, right):
     random = np.random.default_rng(0)
     x, w, dx, dw = (jnp.asarray(random.normal(size=shape)) for shape in (left, right) * 2)
 
-    def results():
+    def results(x, w):
         def loss(x, w):
             return jnp.sum(jnp.sin(function(x, w)))
+
+        def losses(w):
+            return jnp.sum(jax.vmap(loss, (0, None))(jnp.stack([x, dx]), w))
 
         forward = jax.jvp(function, (x, w), (dx, dw))
         hessian = jax.jvp(jax.grad(loss, (0, 1)), (x, w), (dx, dw))
         each = jax.vmap(jax.grad(loss, 1), (0, None))(jnp.stack([x, dx]), w)
-        return forward, hessian, each
+        return forward, hessian, each, jax.grad(losses)(w)
 
     with plain_lax():
-        plain = results()
-    jax.tree.map(close, results(), plain)
+        plain = jax.jit(lambda *args: results(*args))(x, w)
+    jax.tree.map(partial(close, ulps=1e5), jax.jit(results)(x, w), plain)
 
 
 @pytest.mark.parametrize("channels, groups", [(9, 1), (6, 6)])
@@ -214,6 +220,26 @@ def test_in_float32_it_is_as_precise_as_lax(form):
         assert jnp.max(jnp.abs(ours - right)) <= 4 * jnp.max(jnp.abs(lax_ - right)) + 1e-6
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("kernel, channels", [((3, 3), 24), ((1, 1), 6), ((3, 3), 2)])
+def test_with_few_digits_it_is_as_precise_as_lax(dtype, kernel, channels):
+    random = np.random.default_rng(0)
+    x, w = random.normal(size=(5, 13, 11, channels)), random.normal(size=(*kernel, channels, 20))
+    padding = [(k // 2, k // 2) for k in kernel]
+    function = partial(conv_general_dilated, window_strides=(1, 1), padding=padding, dimension_numbers=LAYOUT)
+    g = random.normal(size=(5, 13, 11, 20))
+
+    def results():
+        return jax.jit(lambda *args: value_and_gradients(function, *args))(*(jnp.asarray(a, dtype) for a in (x, w, g)))
+
+    with plain_lax():
+        plain = results()
+    for ours, right in zip(results(), plain, strict=True):
+        assert ours.dtype == dtype
+        error = jnp.max(jnp.abs(ours.astype(float) - right.astype(float)))
+        assert error <= 8 * float(jnp.finfo(dtype).eps) * jnp.max(jnp.abs(right))
+
+
 def test_the_switch_gives_plain_lax():
     x, w = jnp.ones((2, 5, 7, 3)), jnp.ones((3, 3, 3, 4))
     function = partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=LAYOUT)
@@ -230,6 +256,32 @@ def test_named_padding_and_dilation_are_left_to_lax(padding, dilation):
     options = dict(rhs_dilation=(dilation, dilation), dimension_numbers=LAYOUT, padding=padding)
     plain = lax.conv_general_dilated(x, w, (1, 1), **options)
     np.testing.assert_array_equal(conv_general_dilated(x, w, (1, 1), **options), plain)
+
+
+def test_other_options_are_left_to_lax():
+    x, w = jnp.ones((4, 9, 7, 4), jnp.float32), jnp.ones((3, 3, 4, 6), jnp.float32)
+    options = dict(padding=[(1, 1)] * 2, dimension_numbers=LAYOUT, preferred_element_type=jnp.float64)
+    plain, ours = (convolve(x, w, (1, 1), **options) for convolve in (lax.conv_general_dilated, conv_general_dilated))
+    np.testing.assert_array_equal(ours, plain)
+    assert ours.dtype == np.float64
+
+
+def test_on_a_mesh_it_is_plain_lax():
+    x, w = jnp.ones((2, 5, 7, 9)), jnp.ones((3, 3, 9, 4))
+    function = partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=LAYOUT)
+    with jax.set_mesh(jax.make_mesh((1,), ("batch",))):
+        assert "platform_index" not in str(jax.make_jaxpr(function)(x, w))
+    assert "platform_index" in str(jax.make_jaxpr(lambda *args: function(*args))(x, w))
+
+
+def test_an_empty_batch():
+    layers = nn.Conv2d(9, 4, 3, padding=1, rngs=nnx.Rngs(0)), nn.Linear(4 * 5 * 7, 3, rngs=nnx.Rngs(0))
+
+    def loss(layers, x):
+        return jnp.sum(layers[1](nn.flatten(layers[0](x))))
+
+    gradients = nnx.grad(loss)(layers, jnp.ones((0, 5, 7, 9)))
+    assert all(not grad.any() for grad in jax.tree.leaves(gradients))
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (3, 5, 4), (2, 3, 5, 4), (4,)])
@@ -250,10 +302,24 @@ def output(layer, kernel, x):
     return nnx.merge(graph, state)(x)
 
 
-def test_other_products_are_left_to_lax():
-    x, w = jnp.ones((2, 3, 4)), jnp.ones((2, 4, 5))
-    numbers = (((2,), (1,)), ((0,), (0,)))
+@pytest.mark.parametrize(
+    "left, right, numbers",
+    [
+        ((2, 3, 4), (2, 4, 5), (((2,), (1,)), ((0,), (0,)))),
+        ((2, 4), (4, 3, 5), (((1,), (0,)), ((), ()))),
+        ((2, 4), (4,), (((1,), (0,)), ((), ()))),
+    ],
+)
+def test_other_products_are_left_to_lax(left, right, numbers):
+    x, w = jnp.ones(left), jnp.ones(right)
     np.testing.assert_array_equal(dot_general(x, w, numbers), lax.dot_general(x, w, numbers))
+
+
+@pytest.mark.parametrize("shape, moves", [((2, 1, 1, 5), False), ((2, 3, 4, 1), False), ((2, 3, 4, 5), True)])
+def test_flatten_moves_only_what_has_to_move(shape, moves):
+    x = jnp.arange(float(np.prod(shape))).reshape(shape)
+    assert ("transpose" in str(jax.make_jaxpr(nn.flatten)(x))) == moves
+    np.testing.assert_array_equal(nn.flatten(x), x.transpose(0, 3, 1, 2).reshape(len(x), -1))
 
 
 def test_materialised_changes_nothing():

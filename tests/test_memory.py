@@ -34,4 +34,4 @@ def faults(way: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_a_program_that_runs_again_gets_its_pages_back():
-    assert faults("kept") * 20 < faults("given back")
+    assert faults("kept") * 5 < faults("given back")  # now and then a call or two of the twenty meet fresh pages

@@ -1,5 +1,7 @@
 """Flattening in PyTorch's order."""
 
+import math
+
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.materialised import materialised
@@ -13,4 +15,4 @@ def flatten(x: Float[Array, "batch *features"]) -> Float[Array, "batch flat"]:
     """
     if x.ndim == 4 and min(x.shape[1] * x.shape[2], x.shape[3]) > 1:
         x = on_cpu(materialised, lambda x: x, x).transpose(0, 3, 1, 2)
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))

@@ -15,17 +15,18 @@ def bilinear(product: Callable, of_left: Callable, of_right: Callable) -> Callab
     """`product(left, right, **static)`, linear in both, with gradients `of_left(g, right, shape of left, **static)` and
     `of_right(left, g, shape of right, **static)`.
 
-    A primitive and no `jax.custom_vjp`, which would take forward mode, and with it Hessians, from every model.
+    A primitive and no `jax.custom_vjp`, which would take forward mode, and with it Hessians, from every model. The
+    gradient of a `jax.vmap` has the gradients of what `product` is made of.
     """
     primitive = Primitive(product.__name__.strip("_"))
 
-    def shape(left: ShapedArray, right: ShapedArray, **static: Any) -> ShapedArray:
-        out = jax.eval_shape(partial(product, **static), left, right)
-        return ShapedArray(out.shape, out.dtype)
-
     @cache
-    def compiled(**static: Any) -> Callable:
+    def compiled(**static: Any) -> Any:
         return jax.jit(partial(product, **static))
+
+    def shape(left: ShapedArray, right: ShapedArray, **static: Any) -> ShapedArray:
+        out = compiled(**static).eval_shape(left, right)
+        return ShapedArray(out.shape, out.dtype)
 
     def at_once(left: Array, right: Array, **static: Any) -> Array:
         return compiled(**static)(left, right)

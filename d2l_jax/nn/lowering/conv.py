@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.band import banded, suits_band
-from d2l_jax.nn.lowering.dense import matmul
+from d2l_jax.nn.lowering.dense import both_floating, matmul
 from d2l_jax.nn.lowering.depthwise import depthwise
 from d2l_jax.nn.lowering.geometry import Geometry
 from d2l_jax.nn.lowering.spatial import convolve
@@ -26,7 +26,8 @@ def conv_general_dilated(
 
     On a CPU groups are convolved one by one, and for each the form is chosen by its shape: a depthwise convolution is
     the sum over its window, one over single pixels a matrix product, one of few channels a product with a band
-    matrix; any other has its gradients written out. Dilation, and any other platform, get `lax`.
+    matrix; any other is convolved directly or by Winograd's minimal filtering, with gradients written out. What is
+    dilated, or no convolution of floating-point numbers alone, gets `lax`, and so does any other platform.
     """
     plain = partial(
         lax.conv_general_dilated,
@@ -35,11 +36,13 @@ def conv_general_dilated(
         feature_group_count=feature_group_count,
         **options,
     )
-    dilations = (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
-    if any(d != 1 for d in dilations) or isinstance(padding, str):
+    dilations = (*(options.pop("lhs_dilation", None) or ()), *(options.pop("rhs_dilation", None) or ()))
+    precision, _ = options.pop("precision", None), options.pop("dimension_numbers", None)
+    others = any(d != 1 for d in dilations) or any(value not in (None, 1) for value in options.values())
+    if others or isinstance(padding, str) or not both_floating(lhs, rhs):
         return plain(lhs, rhs)
     (top, bottom), (left, right) = padding
-    geometry = Geometry(tuple(window_strides), ((top, bottom), (left, right)), options.get("precision"))
+    geometry = Geometry(tuple(window_strides), ((top, bottom), (left, right)), precision)
     return on_cpu(partial(_grouped, geometry=geometry, groups=feature_group_count), plain, lhs, rhs)
 
 

@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.bilinear import bilinear
+from d2l_jax.nn.lowering.direct import correlate
 from d2l_jax.nn.lowering.materialised import materialised
 from d2l_jax.nn.lowering.switch import on_cpu
 
@@ -21,11 +22,15 @@ def dot_general(lhs: Array, rhs: Array, dimension_numbers: Any, **options: Any) 
     """`lax.dot_general` in the form that `nnx.Linear` calls: (*batch, in) times (in, out)."""
     plain = partial(lax.dot_general, dimension_numbers=dimension_numbers, **options)
     precision = options.pop("precision", None)
-    known = dimension_numbers == (((lhs.ndim - 1,), (0,)), ((), ()))
-    alike = lhs.dtype == rhs.dtype and jnp.issubdtype(lhs.dtype, jnp.floating)
-    if not (known and alike) or any(value is not None for value in options.values()):
+    known = rhs.ndim == 2 and dimension_numbers == (((lhs.ndim - 1,), (0,)), ((), ()))
+    if not (known and both_floating(lhs, rhs)) or any(value is not None for value in options.values()):
         return plain(lhs, rhs)
     return on_cpu(partial(matmul, precision=precision), plain, lhs, rhs)
+
+
+def both_floating(lhs: Array, rhs: Array) -> bool:
+    """Whether both are of one floating-point type; the other forms are for these."""
+    return lhs.dtype == rhs.dtype and jnp.issubdtype(lhs.dtype, jnp.floating)
 
 
 def matmul(
@@ -38,8 +43,8 @@ def matmul(
     return _bound(x.reshape(-1, x.shape[-1]), w, precision=precision).reshape(*x.shape[:-1], w.shape[1])
 
 
-def _product(x: Rows, w: Kernel, precision: Any) -> OfRows:
-    return jnp.matmul(x, w, precision=precision)
+def _dense_product(x: Rows, w: Kernel, precision: Any) -> OfRows:
+    return lax.dot_general(x, w, (((1,), (0,)), ((), ())), precision=precision)
 
 
 def _of_rows(g: OfRows, w: Kernel, shape: tuple[int, ...], precision: Any) -> Rows:
@@ -58,11 +63,7 @@ def _across(left: Rows, right: OfRows, precision: Any) -> Kernel:
     XLA:CPU's product gathers few columns of many rows piece by piece, in up to twice the time.
     """
     turned = lax.optimization_barrier(materialised(left).T)[:, None, None]
-    numbers = ("NHWC", "HWIO", "NHWC")
-    product = lax.conv_general_dilated(
-        turned, right[None, None], (1, 1), "VALID", dimension_numbers=numbers, precision=precision
-    )
-    return product[:, 0, 0]
+    return correlate(turned, right[None, None], (1, 1), "VALID", precision)[:, 0, 0]
 
 
-_bound = bilinear(_product, _of_rows, _of_kernel)
+_bound = bilinear(_dense_product, _of_rows, _of_kernel)

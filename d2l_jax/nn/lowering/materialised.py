@@ -11,4 +11,4 @@ def materialised(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     XLA:CPU computes cheap values again wherever they are used, also in the loop of a transposition, which then takes
     two to six times as long; `lax.optimization_barrier` is gone by then. The branches of a condition are kept apart.
     """
-    return lax.cond(x.ravel()[0] <= jnp.inf, lambda x: x, lambda x: x * jnp.nan, x)
+    return lax.cond(jnp.all(x.ravel()[:1] <= jnp.inf), lambda x: x, lambda x: x * jnp.nan, x)

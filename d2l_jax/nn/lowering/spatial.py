@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 
 def convolve(x: Images, w: Kernel, geometry: Geometry) -> Maps:
-    """The convolution of `lax`, with gradients of their own: the algorithm of each is chosen by shape."""
+    """The convolution of `lax`, with gradients of its own: the algorithm of each is chosen by shape."""
     return _bound(x, w, geometry=geometry)
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import jax
 from jax import lax
 
 _PLAIN: ContextVar[bool] = ContextVar("plain_lax", default=False)
@@ -21,5 +22,6 @@ def plain_lax() -> Iterator[None]:
 
 
 def on_cpu(cpu: Callable, plain: Callable, *args: Any) -> Any:
-    """`cpu(*args)` where the program is compiled for a CPU, unless that is turned off, else `plain(*args)`."""
-    return plain(*args) if _PLAIN.get() else lax.platform_dependent(*args, cpu=cpu, default=plain)
+    """`cpu(*args)` where the program is compiled for one CPU, unless that is turned off, else `plain(*args)`."""
+    off = _PLAIN.get() or not jax.sharding.get_abstract_mesh().empty
+    return plain(*args) if off else lax.platform_dependent(*args, cpu=cpu, default=plain)

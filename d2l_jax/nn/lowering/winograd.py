@@ -2,7 +2,7 @@
 
 Where `taps` rows of the kernel meet the images, `outputs` rows of the result take `outputs + taps - 1` products of
 combined rows instead of `outputs * taps`: half as many for four rows of a 3x3 window (Winograd 1980; Lavin and Gray
-2016, who do so along both axes, which is faster and less exact).
+2016, who do so along both axes, which is less exact). A NaN or an infinity reaches all rows of its tile.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,8 @@ from d2l_jax.nn.lowering.geometry import Geometry, Pair
 
 POINTS = (0, 1, -1, 2, -0.5)  # the most exact ones: Barabasz et al. (2020)
 MOST = len(POINTS) + 1  # products at a time
-CHANNELS, PIXELS, FEW = 10, 512, 16  # below, combining takes longer than it saves; images, see `kernel_gradient`
+CHANNELS, PIXELS = 10, 512  # fewer: combining takes longer than it saves
+FEW = 16  # images; fewer are turned round before they are combined
 
 
 class Scheme(NamedTuple):
@@ -37,7 +38,7 @@ class Scheme(NamedTuple):
     @classmethod
     @cache
     def of(cls, outputs: int, taps: int) -> "Scheme":
-        """The last point is infinity."""
+        """For `outputs` rows of the result."""
         products = outputs + taps - 1
         points = np.array(POINTS[: products - 1], float)
         others = [np.delete(points, i) for i in range(len(points))]
@@ -49,6 +50,7 @@ class Scheme(NamedTuple):
 
 
 def _powers(points: np.ndarray, count: int) -> np.ndarray:
+    """Of infinity, the last point, the highest only."""
     return np.vstack([points[:, None] ** np.arange(count), np.eye(count)[-1:]])
 
 
@@ -113,7 +115,8 @@ def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
     images, taps = tiling.of_images(_filled(x, tiling, 1, geometry.padding[0])), jnp.split(w, len(w))
     kernels = [_combined(row, taps) for row in tiling.scheme.of_kernel]
     products = [
-        correlate(x, w, (1, 1), ((0, 0), sides), geometry.precision) for x, w in zip(images, kernels, strict=True)
+        correlate(image, kernel, (1, 1), ((0, 0), sides), geometry.precision)
+        for image, kernel in zip(images, kernels, strict=True)
     ]
     whole = jnp.stack([_combined(row, products) for row in tiling.scheme.of_result], 2)
     return whole.reshape(len(x), -1, *whole.shape[3:])[:, : tiling.rows]
@@ -138,16 +141,19 @@ def _of_few(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry, tili
     """Images turned round before their rows are combined: faster for few."""
     images = tiling.of_images(_filled(turned_images(x), tiling, 1, *geometry.padding))
     maps = tiling.of_result(_filled(turned_maps(g), tiling, 0), axis=0)
-    turned = [correlate(x, g, (1, 1), ((0, 0), (0, 0)), geometry.precision) for x, g in zip(images, maps, strict=True)]
+    turned = [
+        correlate(image, map_, (1, 1), ((0, 0), (0, 0)), geometry.precision)
+        for image, map_ in zip(images, maps, strict=True)
+    ]
     return [product.transpose(1, 2, 0, 3) for product in turned]
 
 
 def _of_many(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry, tiling: Tiling) -> list[Kernel]:
     """Rows combined before they are turned round."""
-    (rows, sides), flat = geometry.padding, (1, *shape[1:])
+    (rows, sides), one_row = geometry.padding, (1, *shape[1:])
     images, maps = tiling.of_images(_filled(x, tiling, 1, rows)), tiling.of_result(_filled(g, tiling, 1))
-    below = geometry._replace(padding=((0, 0), sides))
-    return [direct.kernel_gradient(x, g, flat, below) for x, g in zip(images, maps, strict=True)]
+    along = geometry._replace(padding=((0, 0), sides))
+    return [direct.kernel_gradient(image, map_, one_row, along) for image, map_ in zip(images, maps, strict=True)]
 
 
 def _tiling(x: tuple[int, ...], w: tuple[int, ...], geometry: Geometry) -> Tiling:

@@ -20,18 +20,24 @@ step = jit(lambda x: jnp.sum(x * materialised(jnp.sin(x))[::-1]))
 x = jnp.ones((8192, 2560))
 for _ in range(5):
     step(x).block_until_ready()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+counts = []
 for _ in range(20):
+    before = faults()
     step(x).block_until_ready()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    counts.append(faults() - before)
+print(sorted(counts)[10])
 """
 
 
 def faults(way: str) -> int:
+    """Of the middle call: now and then one or two of the twenty meet fresh pages."""
     command = [sys.executable, "-c", PROGRAM, way]
     return int(subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_a_program_that_runs_again_gets_its_pages_back():
-    assert faults("kept") * 5 < faults("given back")  # now and then a call or two of the twenty meet fresh pages
+    assert faults("kept") * 20 < faults("given back")

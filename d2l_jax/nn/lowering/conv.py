@@ -5,18 +5,14 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.band import banded, suits_band
 from d2l_jax.nn.lowering.dense import both_floating, matmul
 from d2l_jax.nn.lowering.depthwise import depthwise
+from d2l_jax.nn.lowering.direct import Images, Kernel, Maps
 from d2l_jax.nn.lowering.geometry import Geometry
 from d2l_jax.nn.lowering.spatial import convolve
 from d2l_jax.nn.lowering.switch import on_cpu
-
-Images = Float[Array, "batch height width channels"]
-Maps = Float[Array, "batch out_height out_width out_channels"]
-Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
 
 
 def conv_general_dilated(

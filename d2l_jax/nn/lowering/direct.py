@@ -17,6 +17,7 @@ Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
 
 
 def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
+    """The convolution of `lax`."""
     return correlate(x, w, geometry.strides, geometry.padding, geometry.precision)
 
 

@@ -5,10 +5,17 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 Images = Float[Array, "batch height width channels"]
 Pair = tuple[int, int]
+
+
+def windows_along(x: Array, axis: int, window: int, stride: int) -> list[Array]:
+    """What stands at each place of every window along an axis."""
+    end = (x.shape[axis] - window) // stride * stride + 1
+    return [lax.slice_in_dim(x, place, place + end, stride, axis) for place in range(window)]
 
 
 class Geometry(NamedTuple):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int8
 
+from d2l_jax.nn.lowering.geometry import windows_along
 from d2l_jax.nn.lowering.switch import on_cpu
 
 Images = Float[Array, "batch height width channels"]
@@ -23,13 +24,7 @@ def largest(x: Images, axis: int, window: int, stride: int) -> Pooled:
     an order of magnitude faster than `lax.reduce_window`. There the place is kept, too, as a byte, for the gradient.
     """
     kept = partial(_with_places, axis=axis, window=window, stride=stride, length=x.shape[axis])
-    return on_cpu(kept, lambda x: reduce(_larger, _views(x, axis, window, stride)), x)
-
-
-def _views(x: Array, axis: int, window: int, stride: int) -> list[Array]:
-    """What stands at each place of every window."""
-    end = (x.shape[axis] - window) // stride * stride + 1
-    return [lax.slice_in_dim(x, place, place + end, stride, axis) for place in range(window)]
+    return on_cpu(kept, lambda x: reduce(_larger, windows_along(x, axis, window, stride)), x)
 
 
 def _larger(first: Array, second: Array) -> Array:
@@ -46,7 +41,7 @@ def _with_places(x: Images, axis: int, window: int, stride: int, length: int) ->
 
 
 def _found(x: Images, axis: int, window: int, stride: int, length: int) -> tuple[Pooled, Places]:
-    best, *others = _views(x, axis, window, stride)
+    best, *others = windows_along(x, axis, window, stride)
     where = jnp.zeros(best.shape, jnp.int8)
     for place, view in enumerate(others, 1):
         wins = _wins(view, best)

@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from d2l_jax.nn.lowering import direct
 from d2l_jax.nn.lowering.direct import Images, Kernel, Maps, correlate, flipped, turned_images, turned_maps
-from d2l_jax.nn.lowering.geometry import Geometry, Pair
+from d2l_jax.nn.lowering.geometry import Geometry, Pair, windows_along
 
 POINTS = (0, 1, -1, 2, -0.5)  # the most exact ones: Barabasz et al. (2020)
 MOST = len(POINTS) + 1  # products at a time
@@ -84,19 +84,14 @@ class Tiling(NamedTuple):
     def scheme(self) -> Scheme:
         return Scheme.of(self.outputs, self.taps)
 
-    def each(self, x: Array, count: int, axis: int = 1) -> list[Array]:
-        """The first row of every tile, the second, ...: `count` of them, which for images reach into the next tile."""
-        last = self.outputs * (self.tiles - 1)
-        return [lax.slice_in_dim(x, i, i + last + 1, self.outputs, axis) for i in range(count)]
-
     def of_images(self, x: Array, axis: int = 1) -> list[Array]:
         """What of the images goes into each product."""
-        rows = self.each(x, self.outputs + self.taps - 1, axis)
+        rows = windows_along(x, axis, self.outputs + self.taps - 1, self.outputs)
         return [_combined(row, rows) for row in self.scheme.of_images]
 
     def of_result(self, g: Array, axis: int = 1) -> list[Array]:
         """What of the result's gradient goes into each product's."""
-        rows = self.each(g, self.outputs, axis)
+        rows = windows_along(g, axis, self.outputs, self.outputs)
         return [_combined(column, rows) for column in self.scheme.of_result.T]
 
 

@@ -1,5 +1,6 @@
 """The forms that a CPU gets, against PyTorch's and plain `lax`: values and both gradients, in both precisions."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import jax
@@ -326,6 +327,18 @@ def test_materialised_changes_nothing():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)))
     np.testing.assert_array_equal(materialised(x), x)
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(materialised(x) * 2))(x), np.full((3, 4), 2.0))
+    np.testing.assert_array_equal(jax.vmap(materialised, 1, 1)(x), x)
+    np.testing.assert_allclose(jax.hessian(lambda x: jnp.sum(materialised(jnp.sin(x))))(x[0]), -np.diag(np.sin(x[0])))
+
+
+@pytest.mark.parametrize("off", [True, False])
+def test_nothing_is_fused_with_what_is_materialised(off):
+    def curve(x):
+        return jnp.sum(jnp.exp(materialised(jnp.sin(x))))
+
+    with plain_lax() if off else nullcontext():
+        program = jax.jit(jax.grad(curve)).lower(jnp.ones((3, 4))).compile().as_text()
+    assert program.count(" call(") == (0 if off else 2)  # the value and its gradient
 
 
 def test_a_jitted_step_can_stand_within_another():

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import parity
 from d2l_jax import eval_view, functional, nn, train_view
 from d2l_jax.errors import InputError
-from d2l_jax.nn.recurrent import layers
+from d2l_jax.nn.recurrent import layers, steps
 from d2l_jax.nn.recurrent.steps import Weights
 from parity.randomness_torch import without_cudnn_dropout
 
@@ -119,6 +119,29 @@ FULL |= {"starts": True, "ends": True, "seed": 1}
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_at_once_is_pytorchs(kind):
     compare(kind, **FULL)
+
+
+def test_wide_states_are_pytorchs():
+    compare("LSTM", **FULL | {"hidden_size": steps.WIDE})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forward_mode_is_reverse_mode(kind):
+    layer = getattr(nn, kind)(2, 3, rngs=nnx.Rngs(0))
+    curve = lambda x: jnp.sum(jnp.sin(layer(x)[0]))  # noqa: E731
+    x, direction = np.random.default_rng(0).normal(size=(2, 5, 3, 2)).astype(np.float32)
+    _, slope = jax.jvp(curve, (x,), (direction,))
+    np.testing.assert_allclose(slope, jnp.sum(jax.grad(curve)(x) * direction), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind, products", [("RNN", 2), ("LSTM", 2), ("GRU", 2)])
+def test_the_gradient_computes_no_product_of_a_step_again(kind, products):
+    layer = getattr(nn, kind)(2, 3, rngs=nnx.Rngs(0))
+    graph, params = nnx.split(layer)
+    gradient = jax.grad(lambda params, x: jnp.sum(nnx.merge(graph, params)(x)[0]))
+    jaxpr = str(jax.make_jaxpr(gradient)(params, jnp.ones((5, 3, 2))))
+    # forward, and in the backward loop one for each kernel and one for the state before
+    assert jaxpr.count("dot_general[") == products + 3
 
 
 def gates_exchanged(weights: Weights, x, state):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from d2l_jax import optim
+from d2l_jax import train as train_module
 from d2l_jax.catalog import get
 from d2l_jax.checkpoint import FOLDER, epochs_in, restore
 from d2l_jax.data import Dataset, load
@@ -208,6 +209,14 @@ def test_the_step_takes_over_the_memory_of_its_state(name: str):
     new, _ = make_train_step(model, tx, case.loss)(old, batch)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves((old.params, old.opt_state)))
     assert [leaf.dtype for leaf in jax.tree.leaves(new)] == [leaf.dtype for leaf in jax.tree.leaves(old)]
+
+
+def test_right_labels_are_those_of_argmax():
+    random = np.random.default_rng(0)
+    outputs = random.integers(0, 4, (500, 2, 5)).astype(np.float32)  # with many ties, of which the first counts
+    labels = random.integers(-1, 6, (500, 2))  # with some that are no class
+    counted = train_module._metrics(jnp.zeros(()), jnp.asarray(outputs), jnp.asarray(labels))["correct"]
+    assert counted == np.sum(outputs.argmax(-1) == labels) > 100
 
 
 def houses(rows: int = 60) -> Dataset:

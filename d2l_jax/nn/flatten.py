@@ -5,7 +5,6 @@ import math
 from jaxtyping import Array, Float
 
 from d2l_jax.nn.lowering.materialised import materialised
-from d2l_jax.nn.lowering.switch import on_cpu
 
 
 def flatten(x: Float[Array, "batch *features"]) -> Float[Array, "batch flat"]:
@@ -14,5 +13,5 @@ def flatten(x: Float[Array, "batch *features"]) -> Float[Array, "batch flat"]:
     The dense layer behind a convolution then reads its inputs in the order of the PyTorch chapter.
     """
     if x.ndim == 4 and min(x.shape[1] * x.shape[2], x.shape[3]) > 1:
-        x = on_cpu(materialised, lambda x: x, x).transpose(0, 3, 1, 2)
+        x = materialised(x).transpose(0, 3, 1, 2)
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))

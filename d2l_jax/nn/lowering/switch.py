@@ -21,7 +21,11 @@ def plain_lax() -> Iterator[None]:
         _PLAIN.reset(token)
 
 
+def turned_off() -> bool:
+    """Whether what is traced now is plain `lax`: within `plain_lax()`, and on a mesh, which the forms do not know."""
+    return _PLAIN.get() or not jax.sharding.get_abstract_mesh().empty
+
+
 def on_cpu(cpu: Callable, plain: Callable, *args: Any) -> Any:
     """`cpu(*args)` where the program is compiled for one CPU, unless that is turned off, else `plain(*args)`."""
-    off = _PLAIN.get() or not jax.sharding.get_abstract_mesh().empty
-    return plain(*args) if off else lax.platform_dependent(*args, cpu=cpu, default=plain)
+    return plain(*args) if turned_off() else lax.platform_dependent(*args, cpu=cpu, default=plain)

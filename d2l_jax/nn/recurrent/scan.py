@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from d2l_jax.errors import InputError
+from d2l_jax.nn.recurrent.kept import WHAT_IS_KEPT
 
 Valid = Bool[Array, "steps batch 1"]
 
@@ -29,9 +30,8 @@ def scan_steps(
     Where a step is not valid, the state stays what it was and H is 0.
     """
 
-    # Both products of a step stay in here: that of the inputs for all steps at once trains more slowly on a CPU. Of a
-    # step only the products are kept for the gradient: the rest is computed again in less time than it is stored in.
-    again = jax.checkpoint(step, policy=jax.checkpoint_policies.dots_saveable, prevent_cse=False)
+    # Both products of a step stay in here: that of the inputs for all steps at once trains more slowly on a CPU.
+    again = jax.checkpoint(step, policy=WHAT_IS_KEPT, prevent_cse=False)
 
     def body(before: Any, now: tuple[Array, Array | None]) -> tuple[Any, Array]:
         x, inside = now

@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from d2l_jax.nn.recurrent.kept import kept, named
+
 Inputs = Float[Array, "batch features"]
 Hidden = Float[Array, "batch hidden"]
+WIDE = 64  # hidden units; XLA:CPU does not vectorise activations of fewer in a row of four gates, copied out or not
 
 
 class Weights(NamedTuple):
@@ -26,14 +29,15 @@ class Weights(NamedTuple):
 def rnn_step(weights: Weights, x: Inputs, H: Hidden, activation: Callable[[Array], Array] = jnp.tanh) -> Hidden:
     """activation(W_ih x + b_ih + W_hh H + b_hh) (Elman 1990; book, section 9.4)."""
     from_input, from_hidden = _products(weights, x, H)
-    return activation(from_input + from_hidden)
+    return activation(kept(from_input + from_hidden))
 
 
 def lstm_step(weights: Weights, x: Inputs, state: tuple[Hidden, Hidden]) -> tuple[Hidden, Hidden]:
     """(H, C) -> (H, C), gates in the order i, f, g, o (Hochreiter and Schmidhuber 1997; book, section 10.1)."""
     H, C = state
     from_input, from_hidden = _products(weights, x, H)
-    i, f, g, o = jnp.split(from_input + from_hidden, 4, axis=-1)
+    keep = kept if H.shape[-1] >= WIDE else named
+    i, f, g, o = jnp.split(keep(from_input + from_hidden), 4, axis=-1)
     C = jax.nn.sigmoid(f) * C + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(C), C
 
@@ -41,8 +45,8 @@ def lstm_step(weights: Weights, x: Inputs, state: tuple[Hidden, Hidden]) -> tupl
 def gru_step(weights: Weights, x: Inputs, H: Hidden) -> Hidden:
     """Gates in the order r, z, n; unlike the paper, r acts after the hidden product (Cho et al. 2014; section 10.2)."""
     from_input, from_hidden = _products(weights, x, H)
-    x_r, x_z, x_n = jnp.split(from_input, 3, axis=-1)
-    h_r, h_z, h_n = jnp.split(from_hidden, 3, axis=-1)
+    x_r, x_z, x_n = jnp.split(named(from_input), 3, axis=-1)
+    h_r, h_z, h_n = jnp.split(named(from_hidden), 3, axis=-1)
     r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
     n = jnp.tanh(x_n + r * h_n)
     return n + z * (H - n)

@@ -15,7 +15,7 @@ from d2l_jax.nn.lowering.switch import on_cpu
 Rows = Float[Array, "rows inputs"]
 OfRows = Float[Array, "rows outputs"]
 Kernel = Float[Array, "inputs outputs"]
-NARROW = 16  # columns; more take as long to turn round as that saves
+NARROW = 64  # columns; more take as long to turn round as that saves
 
 
 def dot_general(lhs: Array, rhs: Array, dimension_numbers: Any, **options: Any) -> Array:

@@ -104,20 +104,20 @@ def to_float(inputs: Inputs, params: Tree) -> Inputs:
 
 
 def _metrics(loss: Array, outputs: Array, targets: Array) -> Metrics:
-    """The batch's loss, and how many labels are right (0 where the targets are not labels)."""
+    """The batch's loss, and how many labels are right (0 where targets are not labels: integers, one for each row)."""
     labels = jnp.issubdtype(targets.dtype, jnp.integer) and targets.shape == outputs.shape[:-1]
     return {"loss": loss, "correct": jnp.sum(_right(outputs, targets)) if labels else jnp.zeros((), jnp.int32)}
 
 
 def _right(outputs: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]) -> Bool[Array, "*batch"]:
-    """argmax(outputs) == labels: no class before the label has as much, none behind it more.
+    """argmax(outputs) == labels: no class before the label has as much, none behind it more, none is NaN.
 
     XLA:CPU takes five times as long for argmax.
     """
     at = labels[..., None]
     most = jnp.take_along_axis(outputs, at, -1)
     beaten = jnp.where(jnp.arange(outputs.shape[-1]) < at, outputs < most, outputs <= most)
-    return beaten.all(-1) & (labels >= 0)
+    return beaten.all(-1) & (labels >= 0) & (labels < outputs.shape[-1])
 
 
 def make_epoch(step: Callable) -> Callable[[TrainState, Batch, Int[Array, "batches size"]], tuple[TrainState, Metrics]]:

@@ -120,7 +120,8 @@ def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> tuple[tuple[Ten
 
 
 def _correct(outputs: Tensor, targets: Tensor) -> int:
-    return 0 if targets.is_floating_point() else int((outputs.argmax(-1) == targets).sum())
+    labels = not targets.is_floating_point() and targets.shape == outputs.shape[:-1]
+    return int((outputs.argmax(-1) == targets).sum()) if labels else 0
 
 
 def _tell(callbacks: tuple[Callback, ...], event: Event) -> None:

@@ -328,6 +328,7 @@ def test_materialised_changes_nothing():
     np.testing.assert_array_equal(materialised(x), x)
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(materialised(x) * 2))(x), np.full((3, 4), 2.0))
     np.testing.assert_array_equal(jax.vmap(materialised, 1, 1)(x), x)
+    assert isinstance(materialised(np.ones(3)), jax.Array)
     np.testing.assert_allclose(jax.hessian(lambda x: jnp.sum(materialised(jnp.sin(x))))(x[0]), -np.diag(np.sin(x[0])))
 
 
@@ -338,7 +339,7 @@ def test_nothing_is_fused_with_what_is_materialised(off):
 
     with plain_lax() if off else nullcontext():
         program = jax.jit(jax.grad(curve)).lower(jnp.ones((3, 4))).compile().as_text()
-    assert program.count(" call(") == (0 if off else 2)  # the value and its gradient
+    assert program.count('inlineable="false"') == (0 if off else 2)  # the value and its gradient
 
 
 def test_a_jitted_step_can_stand_within_another():

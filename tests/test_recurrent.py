@@ -134,14 +134,15 @@ def test_forward_mode_is_reverse_mode(kind):
     np.testing.assert_allclose(slope, jnp.sum(jax.grad(curve)(x) * direction), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind, products", [("RNN", 2), ("LSTM", 2), ("GRU", 2)])
-def test_the_gradient_computes_no_product_of_a_step_again(kind, products):
-    layer = getattr(nn, kind)(2, 3, rngs=nnx.Rngs(0))
+@pytest.mark.parametrize("hidden_size", [3, steps.WIDE])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_computes_no_product_of_a_step_again(kind, hidden_size):
+    layer = getattr(nn, kind)(2, hidden_size, rngs=nnx.Rngs(0))
     graph, params = nnx.split(layer)
     gradient = jax.grad(lambda params, x: jnp.sum(nnx.merge(graph, params)(x)[0]))
     jaxpr = str(jax.make_jaxpr(gradient)(params, jnp.ones((5, 3, 2))))
     # forward, and in the backward loop one for each kernel and one for the state before
-    assert jaxpr.count("dot_general[") == products + 3
+    assert jaxpr.count("dot_general[") == 2 + 3
 
 
 def gates_exchanged(weights: Weights, x, state):

@@ -219,6 +219,11 @@ def test_right_labels_are_those_of_argmax():
     assert counted == np.sum(outputs.argmax(-1) == labels) > 100
 
 
+def test_whole_numbers_that_are_no_labels_are_not_counted():
+    numbers = jnp.zeros((3, 1), jnp.int32)
+    assert train_module._metrics(jnp.zeros(()), jnp.zeros((3, 1)), numbers)["correct"] == 0
+
+
 def houses(rows: int = 60) -> Dataset:
     """A table whose test answers are unknown, as Kaggle's are."""
     rng = np.random.default_rng(0)

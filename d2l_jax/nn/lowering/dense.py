@@ -15,7 +15,7 @@ from d2l_jax.nn.lowering.switch import on_cpu
 Rows = Float[Array, "rows inputs"]
 OfRows = Float[Array, "rows outputs"]
 Kernel = Float[Array, "inputs outputs"]
-NARROW = 64  # columns; more take as long to turn round as that saves
+NARROW = 64  # columns; to turn more round pays in some models (GoogLeNet) and costs in others (ViT)
 
 
 def dot_general(lhs: Array, rhs: Array, dimension_numbers: Any, **options: Any) -> Array:
@@ -60,9 +60,10 @@ def _of_kernel(x: Rows, g: OfRows, shape: tuple[int, ...], precision: Any) -> Ke
 def _across(left: Rows, right: OfRows, precision: Any) -> Kernel:
     """left.T @ right as a convolution over one pixel, `left` turned round before.
 
-    XLA:CPU's product gathers few columns of many rows piece by piece, in up to twice the time.
+    XLA:CPU's product gathers few columns of many rows piece by piece, in up to twice the time; it would take a
+    transposition back into the product, but not into a convolution.
     """
-    turned = lax.optimization_barrier(materialised(left).T)[:, None, None]
+    turned = materialised(left).T[:, None, None]
     return correlate(turned, right[None, None], (1, 1), "VALID", precision)[:, 0, 0]
 
 

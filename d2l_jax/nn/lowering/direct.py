@@ -41,8 +41,7 @@ def _input_gradient_by_phases(g: Maps, w: Kernel, shape: tuple[int, ...], geomet
         low = [len(along.places) - 1 - along.window for along in axes]
         return correlate(g, flipped(part), (1, 1), _pads(g.shape[1:3], low, part.shape, lengths), geometry.precision)
 
-    image = by_phases(of_phase, shape[1:3], w.shape[:2], geometry)
-    return image if geometry.strides == (1, 1) else materialised(image)  # else what follows interleaves again
+    return materialised(by_phases(of_phase, shape[1:3], w.shape[:2], geometry))  # else what follows interleaves again
 
 
 def _input_gradient_by_columns(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
@@ -75,17 +74,17 @@ def kernel_gradient(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geomet
 
 def flipped(w: Kernel) -> Float[Array, "kernel_height kernel_width out_channels in_channels"]:
     """The kernel that takes g back to the images."""
-    return lax.optimization_barrier(materialised(w.transpose(0, 1, 3, 2))[::-1, ::-1])
+    return materialised(w.transpose(0, 1, 3, 2))[::-1, ::-1]
 
 
 def turned_images(x: Images) -> Float[Array, "channels height width batch"]:
     """With a sum over the batch to come."""
-    return lax.optimization_barrier(materialised(x).transpose(3, 1, 2, 0))
+    return materialised(x).transpose(3, 1, 2, 0)
 
 
 def turned_maps(g: Maps) -> Float[Array, "out_height out_width batch out_channels"]:
     """As the kernel of `turned_images`."""
-    return lax.optimization_barrier(materialised(g).transpose(1, 2, 0, 3))
+    return materialised(g).transpose(1, 2, 0, 3)
 
 
 def correlate(x: Array, w: Array, strides: Pair, padding: Any, precision: Any, **options: Any) -> Array:

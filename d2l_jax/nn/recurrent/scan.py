@@ -27,7 +27,8 @@ def scan_steps(
 ) -> tuple[Any, Float[Array, "steps batch hidden"]]:
     """(last state, H of every step) of `step`: (x, state) -> state, whose first array is H.
 
-    Where a step is not valid, the state stays what it was and H is 0.
+    Where a step is not valid, the state stays what it was and H is 0. For the gradient is kept what `step` marks by
+    `named` or `copied_out`; all else, products too, is computed again.
     """
 
     # Both products of a step stay in here: that of the inputs for all steps at once trains more slowly on a CPU.

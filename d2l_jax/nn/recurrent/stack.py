@@ -73,7 +73,10 @@ class Recurrent(nnx.Module, Generic[State]):
         return outputs, jax.tree.map(lambda *rows: jnp.stack(rows), *last)
 
     def step(self, weights: Weights, x: Float[Array, "batch features"], state: State) -> State:
-        """One step of one direction of one layer; its state is (batch, hidden_size), or a pair of them."""
+        """One step of one direction of one layer; its state is (batch, hidden_size), or a pair of them.
+
+        What it marks by `named` or `copied_out` is kept for the gradient, and all else computed again.
+        """
         raise NotImplementedError
 
     def weights(self, suffix: str = "_l0") -> Weights:

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from d2l_jax.nn.recurrent.kept import kept, named
+from d2l_jax.nn.recurrent.kept import copied_out, named
 
 Inputs = Float[Array, "batch features"]
 Hidden = Float[Array, "batch hidden"]
-WIDE = 64  # hidden units; XLA:CPU does not vectorise activations of fewer in a row of four gates, copied out or not
+WIDE = 64  # hidden units of an LSTM; XLA:CPU does not vectorise the gates of fewer, so that copying them saves nothing
 
 
 class Weights(NamedTuple):
@@ -29,14 +29,14 @@ class Weights(NamedTuple):
 def rnn_step(weights: Weights, x: Inputs, H: Hidden, activation: Callable[[Array], Array] = jnp.tanh) -> Hidden:
     """activation(W_ih x + b_ih + W_hh H + b_hh) (Elman 1990; book, section 9.4)."""
     from_input, from_hidden = _products(weights, x, H)
-    return activation(kept(from_input + from_hidden))
+    return activation(copied_out(from_input + from_hidden))
 
 
 def lstm_step(weights: Weights, x: Inputs, state: tuple[Hidden, Hidden]) -> tuple[Hidden, Hidden]:
     """(H, C) -> (H, C), gates in the order i, f, g, o (Hochreiter and Schmidhuber 1997; book, section 10.1)."""
     H, C = state
     from_input, from_hidden = _products(weights, x, H)
-    keep = kept if H.shape[-1] >= WIDE else named
+    keep = copied_out if H.shape[-1] >= WIDE else named
     i, f, g, o = jnp.split(keep(from_input + from_hidden), 4, axis=-1)
     C = jax.nn.sigmoid(f) * C + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(C), C

@@ -23,6 +23,7 @@ LAYERS = {  # layer, shape of its input
     "mean of 2x2": (lambda rngs: nn.AvgPool2d(2), (64, 28, 28, 6)),
     "batch normalisation": (lambda rngs: nn.BatchNorm(64), (8, 24, 24, 64)),
     "dense layer over a sequence": (lambda rngs: nn.Linear(256, 256, rngs=rngs), (32, 32, 256)),
+    "long short-term memory, 256 units": (lambda rngs: nn.LSTM(256, 256, rngs=rngs), (8, 128, 256)),
 }
 
 
@@ -31,7 +32,7 @@ def compiled(layer: nnx.Module, x: jax.Array, form):
     apply, params, buffers = functional(layer)
 
     def loss(params, x):
-        y, _ = apply(params, buffers, x)
+        y, *_ = jax.tree.leaves(apply(params, buffers, x)[0])  # of a recurrence the outputs, not the last state
         return jnp.sum(y**3)
 
     with form:

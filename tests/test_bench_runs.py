@@ -10,6 +10,7 @@ import pytest
 
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
+from parity.bench import whole_runs
 from parity.bench.items import Items
 from parity.bench.whole_runs import PROGRAMS, WholeRun, whole_run
 from parity.bench.whole_runs_report import run_json, run_table
@@ -24,6 +25,12 @@ def test_a_run_is_timed_from_process_to_accuracy():
     entry = json.loads(json.dumps(run_json(found), allow_nan=False))
     assert entry["jax"]["s"] > 0 and entry["epochs"] == 1 and {"ratio", "ratio_cached"} <= set(entry)
     assert run_table([found]).row_count == 1
+
+
+def test_a_run_does_not_find_what_the_user_has_compiled(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    _, printed, _ = whole_runs._timed(["-c", "import os; print('JAX_COMPILATION_CACHE_DIR' in os.environ)"])
+    assert printed.strip() == "False"
 
 
 def test_a_run_has_a_ratio_where_the_machine_was_quiet():

@@ -328,7 +328,6 @@ def test_materialised_changes_nothing():
     np.testing.assert_array_equal(materialised(x), x)
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(materialised(x) * 2))(x), np.full((3, 4), 2.0))
     np.testing.assert_array_equal(jax.vmap(materialised, 1, 1)(x), x)
-    assert isinstance(materialised(np.ones(3)), jax.Array)
     np.testing.assert_allclose(jax.hessian(lambda x: jnp.sum(materialised(jnp.sin(x))))(x[0]), -np.diag(np.sin(x[0])))
 
 

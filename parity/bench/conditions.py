@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import jax
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from parity.bench.usage import cpus
 from parity.environment import jax_precision, pinned
@@ -48,15 +49,23 @@ def same_conditions(precision: Precision = "highest") -> Iterator[None]:
     PyTorch may take kernels that are not deterministic: they are faster, and XLA does not promise it either.
     What nobody puts elsewhere JAX keeps on the CPU: a GPU compiles each initialiser for long, and counts no arithmetic.
     """
-    cached, tf32 = jax.config.values["jax_enable_compilation_cache"], precision == "tf32"
+    with (
+        pinned(tf32=precision == "tf32", threads=cpu_threads(), deterministic=False),
+        jax.default_matmul_precision(matmul_precision(precision)),
+        jax.default_device(jax.devices("cpu")[0]),
+        _no_compilation_cache(),
+    ):
+        yield
+
+
+@contextmanager
+def _no_compilation_cache() -> Iterator[None]:
+    """JAX asks only once whether there is one, and remembers the answer until it is reset."""
+    cached = jax.config.values["jax_enable_compilation_cache"]
     jax.config.update("jax_enable_compilation_cache", False)
+    reset_cache()
     try:
-        threads = pinned(tf32=tf32, threads=cpu_threads(), deterministic=False)
-        with (
-            threads,
-            jax.default_matmul_precision(matmul_precision(precision)),
-            jax.default_device(jax.devices("cpu")[0]),
-        ):
-            yield
+        yield
     finally:
         jax.config.update("jax_enable_compilation_cache", cached)
+        reset_cache()

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from rich.console import Console
 
 from d2l_jax import optim
@@ -247,25 +246,17 @@ def test_settings_come_back_after_a_run():
         assert settings()[1:4] == (False, True, jax.devices("cpu")[0])
 
 
-def test_what_is_timed_is_compiled_and_not_found_in_a_cache(tmp_path):
+def test_what_is_timed_is_compiled_and_not_found_in_a_cache(set_jax, tmp_path):
     def compiled(factor):
         jax.jit(lambda x: jnp.sin(x) * factor).lower(jnp.ones(3)).compile()
         return len(list(tmp_path.iterdir()))
 
-    limit = jax.config.values["jax_persistent_cache_min_compile_time_secs"]
-    folder = jax.config.values["jax_compilation_cache_dir"]
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
-    reset_cache()
-    try:
-        before = compiled(2)
-        with conditions.same_conditions():
-            within = compiled(3)
-        assert 0 < before == within < compiled(4)
-    finally:
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", limit)
-        jax.config.update("jax_compilation_cache_dir", folder)
-        reset_cache()
+    set_jax("jax_persistent_cache_min_compile_time_secs", 0)
+    set_jax("jax_compilation_cache_dir", str(tmp_path))
+    before = compiled(2)
+    with conditions.same_conditions():
+        within = compiled(3)
+    assert 0 < before == within < compiled(4)
 
 
 @pytest.mark.parametrize(

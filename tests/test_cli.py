@@ -7,9 +7,10 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from data_toy import toy_images, write_idx
@@ -108,17 +109,16 @@ def test_an_unwritable_folder_is_named(capsys: pytest.CaptureFixture[str], tmp_p
     assert f"cannot write {out}" in refused(capsys, "train", "softmax", *DIGITS, "--out", out)
 
 
-def test_a_full_disk_is_told_in_one_line(capfd: pytest.CaptureFixture[str]):
-    limits, kept_above = resource.getrlimit(resource.RLIMIT_FSIZE), "jax_persistent_cache_min_compile_time_secs"
-    seconds = jax.config.values[kept_above]
-    jax.config.update(kept_above, math.inf)  # else half of a compiled program stays behind, for other tests to find
+def test_a_full_disk_is_told_in_one_line(capfd: pytest.CaptureFixture[str], set_jax: Callable[[str, Any], None]):
+    # else half of a compiled program stays behind, for other tests to find
+    set_jax("jax_persistent_cache_min_compile_time_secs", math.inf)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
         with pytest.raises(SystemExit) as stop:
             main(["train", "softmax", *DIGITS])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        jax.config.update(kept_above, seconds)
     out, err = capfd.readouterr()
     assert stop.value.code == 2 and "epoch" not in out
     assert err == "error: cannot write runs/softmax/checkpoints/1: File too large\n"

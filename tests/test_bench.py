@@ -35,7 +35,7 @@ from parity.bench.programs import Start, Task
 from parity.bench.report import bench_markdown, bench_tables, means_lines
 from parity.bench.result import BenchResult
 from parity.bench.steps import bench_cases
-from parity.bench.timing import Measurement, Round, Stats, summarize, take_turns
+from parity.bench.timing import ROUNDS, Measurement, Round, Stats, summarize, take_turns
 from parity.bench.usage import Usage
 
 MLP = get("mlp")
@@ -99,6 +99,17 @@ def test_every_program_gets_its_repeats_and_never_fewer_than_five():
     found = take_turns(programs, repeats=5, seconds=0.0)
     assert set(found.stats) == {"a", "b"}
     assert all(5 <= found.stats[name].number < calls[name] for name in calls)  # the lead-in is not counted
+
+
+def test_a_program_is_timed_in_many_rounds_where_time_allows():
+    found = take_turns({"a": lambda: None}, repeats=5, seconds=60.0)
+    assert found.rounds + found.left_out >= ROUNDS and found.stats["a"].number > 5 * ROUNDS
+
+
+def test_few_quiet_calls_are_no_statistics():
+    quiet, busy = Round({"a": [1.0] * 2}, 0.0), Round({"a": [9.0] * 4}, 1.5)
+    assert summarize([busy, quiet]).stats["a"].number == 6
+    assert summarize([busy, quiet, quiet, quiet]).stats["a"] == Stats(1.0, 1.0, 0.0, 6)
 
 
 def test_a_ratio_is_pytorchs_time_over_jaxs():

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from parity.bench.usage import Usage, undisturbed
 
-LEAST = 5  # timed calls per block, hence per program
-BLOCK_S = 0.1
+LEAST = 5  # timed calls of each program
+ROUNDS = 10  # a shared machine is slow for tenths of a second, which one round would take for a program's own
+BLOCK, BLOCK_S = 2, 0.1  # timed calls in a block, and its length
 LEAD_IN_S = 0.05
 
 
@@ -60,11 +61,12 @@ class Measurement(NamedTuple):
 
 
 def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, seconds: float) -> Measurement:
-    """Times every program at least `repeats` times, or fewer (never under 5) once `seconds` have gone.
+    """Times every program at least `repeats` times in at least 10 rounds, or less often (never under 5 times) once
+    `seconds` have gone.
 
     A round gives each program one block: untimed calls for 0.05 s, in which the other framework's threads
-    go to sleep, then timed ones (at least 5, and for at least 0.1 s). The order rotates. Rounds in which
-    other processes used more than 5 % of our CPUs are left out, unless all were so: chosen by what
+    go to sleep, then timed ones (at least 2, and for at least 0.1 s). The order rotates. Rounds in which
+    other processes used more than 5 % of our CPUs are left out, unless nearly all were so: chosen by what
     disturbed them, never by their times.
     """
     start, rounds, names = time.perf_counter(), [], list(programs)
@@ -73,9 +75,16 @@ def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, se
         first = len(rounds) % len(names)
         rounds.append(_round({name: programs[name] for name in names[first:] + names[:first]}))
         now = time.perf_counter()
-        done = sum(len(r.times[names[0]]) for r in rounds if r.quiet) >= repeats
-        if done or now + (now - begun) > start + seconds:
+        quiet = [r for r in rounds if r.quiet]
+        done = len(quiet) >= ROUNDS and _calls(quiet) >= repeats
+        late = now + (now - begun) > start + seconds and _calls(rounds) >= LEAST
+        if done or late:
             return summarize(rounds)
+
+
+def _calls(rounds: Sequence[Round]) -> int:
+    """Timed calls of the program that had fewest."""
+    return min(sum(len(r.times[name]) for r in rounds) for name in rounds[0].times) if rounds else 0
 
 
 def _round(programs: dict[str, Callable[[], object]]) -> Round:
@@ -92,14 +101,15 @@ def _block(program: Callable[[], object]) -> list[float]:
         if time.perf_counter() > start + LEAD_IN_S:
             break
     times, start = [], time.perf_counter()
-    while len(times) < LEAST or time.perf_counter() < start + BLOCK_S:
+    while len(times) < BLOCK or time.perf_counter() < start + BLOCK_S:
         times.append(seconds_of(program))
     return times
 
 
 def summarize(rounds: Sequence[Round]) -> Measurement:
-    """Statistics of the quiet rounds, or of all where none was quiet."""
-    counted = [r for r in rounds if r.quiet] or list(rounds)
+    """Statistics of the quiet rounds, or of all where these are too few."""
+    quiet = [r for r in rounds if r.quiet]
+    counted = quiet if _calls(quiet) >= LEAST else list(rounds)
     known = [r.others for r in counted if r.others is not None]
     return Measurement(
         {name: Stats.of([t for r in counted for t in r.times[name]]) for name in counted[0].times},

@@ -69,15 +69,13 @@ def epoch_comparison(
     *,
     batch_size: int | None = None,
     epochs: int = 3,
-    loader_epochs: int = 1,
     progress: Callable[[str, str], None] = lambda name, stage: None,
 ) -> EpochResult:
-    """Trains a classifier of images on `data`, on the CPU: four times from the same weights.
+    """Trains a classifier of images on `data`, on the CPU: four times from the same weights, which take turns.
 
     data: by default the case's own, as `d2l_jax.data.load` finds it
     batch_size: instead of the book's
-    epochs: timed ones of jax and torch_memory, after one that warms up; the loaders have `loader_epochs`
-    and no warm-up, since in an epoch of seconds it would change nothing.
+    epochs: timed ones; jax and torch_memory train one before, which is compared
     """
     data = data or load(case.data, resize=case.resize)
     X, y = data.train
@@ -87,31 +85,37 @@ def epoch_comparison(
         raise InputError(f"{case.name} cannot be trained on {data.name}: {wanted}")
     size = case.batch_size if batch_size is None else batch_size
     batch_order(len(X), size, seed=0, epoch=0)
-    stats, others = {}, {}
-
-    def measure(name: str, epoch: Callable[[int], Any], numbers: range) -> None:
-        progress(case.name, name)
-        stats[name], others[name] = _times(epoch, numbers)
-
     with same_conditions():
         jax_epoch, compile_s, transfer_s = _jax_epoch(case, X, y, size)
-        ours, theirs = jax_epoch(0), (memory := _memory_epoch(case, X, y, size))(0)
-        measure("jax", jax_epoch, range(1, epochs + 1))
-        measure("torch_memory", memory, range(1, epochs + 1))
-        for name, workers in LOADERS.items():
-            measure(name, _loader_epoch(case, X, y, size, workers), range(loader_epochs))
+        programs = {"jax": jax_epoch, "torch_memory": _memory_epoch(case, X, y, size)}
+        ours, theirs = (program(0) for program in programs.values())
+        programs |= {name: _loader_epoch(case, X, y, size, workers) for name, workers in LOADERS.items()}
+        stats, others = _in_turns(programs, epochs, lambda stage: progress(case.name, stage))
     gap = abs(ours - theirs) / abs(theirs)
     return EpochResult(case.name, size, len(X), data.source, stats, others, compile_s, transfer_s, gap)
 
 
-def _times(epoch: Callable[[int], Any], numbers: range) -> tuple[Stats, float | None]:
-    seconds, before = [], Usage.now()
-    with no_collection():
-        for number in numbers:
-            start = time.perf_counter()
-            epoch(number)
-            seconds.append(time.perf_counter() - start)
-    return Stats.of(seconds), Usage.now().others_since(before)
+def _in_turns(
+    programs: dict[str, Callable[[int], float]], epochs: int, tell: Callable[[str], None]
+) -> tuple[dict[str, Stats], dict[str, float | None]]:
+    """(times, CPUs that others used meanwhile): a slow minute of the machine meets all programs."""
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    others: dict[str, list[float | None]] = {name: [] for name in programs}
+    for number in range(1, epochs + 1):
+        for name, epoch in programs.items():
+            tell(f"epoch {number}: {name}")
+            with no_collection():
+                before = Usage.now()
+                epoch(number)
+                after = Usage.now()
+            seconds[name].append(after.wall - before.wall)
+            others[name].append(after.others_since(before))
+    return {name: Stats.of(times) for name, times in seconds.items()}, {name: _mean(o) for name, o in others.items()}
+
+
+def _mean(others: list[float | None]) -> float | None:
+    known = [busy for busy in others if busy is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _jax_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> tuple[Callable[[int], float], float, float]:

@@ -18,11 +18,11 @@ test-all: venv ## with the checks that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 bench: venv ## jitted JAX against PyTorch, every model, as in README; about 40 minutes; writes runs/bench.json, .md and .png
-	$(BIN)/parity bench --all --roofline --gflop 40 --repeats 7 --seconds 8 --json runs/bench.json --markdown runs/bench.md --picture runs/bench.png
+	$(BIN)/parity bench --all --roofline --gflop 40 --seconds 8 --json runs/bench.json --markdown runs/bench.md --picture runs/bench.png
 
 bench-gpu: venv ## the same on a GPU at the book's batches, in three precisions, with CUDA graphs; writes runs/bench-gpu-*; hours
 	for precision in highest tf32 bfloat16; do \
-	  $(BIN)/parity bench --all --device gpu --precision $$precision --roofline --gflop 1e9 --repeats 10 --seconds 2 \
+	  $(BIN)/parity bench --all --device gpu --precision $$precision --roofline --gflop 1e9 --seconds 8 \
 	    --json runs/bench-gpu-$$precision.json --markdown runs/bench-gpu-$$precision.md --picture runs/bench-gpu-$$precision.png || exit 1; \
 	done
 

@@ -19,7 +19,7 @@ from d2l_jax import optim
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
-from parity.bench import compiler, conditions, jax_programs, steps, torch_programs
+from parity.bench import compiler, conditions, epochs, jax_programs, steps, timing, torch_programs
 from parity.bench import phase as phases
 from parity.bench.agreement import agree, loss_gaps
 from parity.bench.batch import random_batch, torch_batch
@@ -35,8 +35,8 @@ from parity.bench.programs import Start, Task
 from parity.bench.report import bench_markdown, bench_tables, means_lines
 from parity.bench.result import BenchResult
 from parity.bench.steps import bench_cases
-from parity.bench.timing import ROUNDS, Measurement, Round, Stats, summarize, take_turns
-from parity.bench.usage import Usage
+from parity.bench.timing import Measurement, Round, Stats, summarize, take_turns
+from parity.bench.usage import QUIET, Usage, cpus
 
 MLP = get("mlp")
 START = Start((0.5, 0.1, 0.1), (2.0, 1.5, 1.0), 0.4)
@@ -91,25 +91,36 @@ def test_rounds_in_which_others_were_busy_are_left_out():
 def test_others_are_what_everyone_used_less_what_we_used():
     assert Usage(3.0, 1.5, 12.0).others_since(Usage(1.0, 0.5, 8.0)) == 1.5
     assert Usage(3.0, 1.5, None).others_since(Usage(1.0, 0.5, 8.0)) is None
+    assert Usage.total([Usage(1.0, 2.0, 3.0), Usage(4.0, 5.0, 6.0)]) == Usage(5.0, 7.0, 9.0)
+    assert Usage.total([Usage(1.0, 2.0, 3.0), Usage(4.0, 5.0, None)]).everyone is None
 
 
-def test_every_program_gets_its_repeats_and_never_fewer_than_five():
+def test_the_calls_of_the_lead_in_do_not_count():
     calls = {"a": 0, "b": 0}
     programs = {name: lambda name=name: calls.update({name: calls[name] + 1}) for name in calls}
     found = take_turns(programs, repeats=5, seconds=0.0)
     assert set(found.stats) == {"a", "b"}
-    assert all(5 <= found.stats[name].number < calls[name] for name in calls)  # the lead-in is not counted
+    assert all(5 <= found.stats[name].number < calls[name] for name in calls)
 
 
-def test_a_program_is_timed_in_many_rounds_where_time_allows():
-    found = take_turns({"a": lambda: None}, repeats=5, seconds=60.0)
-    assert found.rounds + found.left_out >= ROUNDS and found.stats["a"].number > 5 * ROUNDS
+@pytest.mark.parametrize(
+    ("repeats", "seconds", "others", "rounds"),
+    [(12, 60.0, 0.0, 12), (12, 0.0, 0.0, 3), (12, 0.0, 99.0, 3)],
+)
+def test_every_program_gets_its_rounds_while_there_is_time_and_never_under_five_calls(
+    monkeypatch, repeats, seconds, others, rounds
+):
+    monkeypatch.setattr(timing, "_round", lambda programs: Round({name: [1.0] * 2 for name in programs}, others))
+    found = take_turns({"a": print, "b": print}, repeats=repeats, seconds=seconds)
+    assert found.rounds == rounds and found.stats["b"].number == 2 * rounds
+    assert found.disturbed == (others > 0)
 
 
-def test_few_quiet_calls_are_no_statistics():
-    quiet, busy = Round({"a": [1.0] * 2}, 0.0), Round({"a": [9.0] * 4}, 1.5)
-    assert summarize([busy, quiet]).stats["a"].number == 6
-    assert summarize([busy, quiet, quiet, quiet]).stats["a"] == Stats(1.0, 1.0, 0.0, 6)
+def test_few_quiet_calls_are_no_statistics_and_the_rest_is_disturbed():
+    quiet, busy = Round({"a": [1.0] * 2}, 0.0), Round({"a": [9.0] * 2}, 1.5 * QUIET * cpus())
+    few, enough = summarize([quiet, busy, quiet]), summarize([quiet, busy, quiet, quiet])
+    assert few.stats["a"].number == 6 and few.disturbed
+    assert enough.stats["a"] == Stats(1.0, 1.0, 0.0, 6) and not enough.disturbed
 
 
 def test_a_ratio_is_pytorchs_time_over_jaxs():
@@ -297,8 +308,17 @@ def test_an_epoch_is_the_same_in_jax_and_in_pytorch(toy):
     assert found.gap < 1e-5 and found.examples == 70
     entry = json.loads(json.dumps(epoch_json(found), allow_nan=False))
     assert {"jax", "torch_memory", "torch_loader", "torch_loader_2_workers"} <= set(entry)
-    assert entry["jax"]["epoch_s"] > 0 and entry["torch_loader"]["epochs"] == 1
+    assert entry["jax"]["epoch_s"] > 0 and entry["torch_loader"]["epochs"] >= 1
     assert "mlp" in shown(epoch_table([found]))
+
+
+def test_epochs_take_turns_in_an_order_that_rotates(monkeypatch):
+    monkeypatch.setattr(epochs, "TURN_S", 0.0)
+    calls = []
+    programs = {name: lambda number, name=name: calls.append((name, number)) or 0.0 for name in ("a", "b")}
+    stats, others = epochs._in_turns(programs, 2, lambda stage: None)
+    assert calls == [("a", 1), ("b", 1), ("b", 2), ("a", 2)]
+    assert {name: found.number for name, found in stats.items()} == {"a": 2, "b": 2} and set(others) == {"a", "b"}
 
 
 def test_an_epoch_needs_labelled_images_of_the_right_shape(toy):

@@ -20,13 +20,15 @@ from d2l_jax.errors import InputError
 from d2l_jax.train import TrainState, make_epoch, make_train_step
 from parity.bench.conditions import same_conditions
 from parity.bench.items import Items
-from parity.bench.timing import Stats, no_collection
+from parity.bench.timing import LEAD_IN_S, Stats, no_collection
 from parity.bench.torch_programs import loaded
 from parity.bench.usage import Usage, undisturbed
 from parity.torch_side import torch_loss, torch_optimizer
 
 TOLERANCE = 1e-3  # of the mean loss of the first epoch, relative; the batches are the same
 LOADERS = {"torch_loader": 0, "torch_loader_2_workers": 2}
+TURN_S = 1.0
+Span = tuple[Usage, Usage]  # before an epoch and after it
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,12 @@ def epoch_comparison(
     epochs: int = 3,
     progress: Callable[[str, str], None] = lambda name, stage: None,
 ) -> EpochResult:
-    """Trains a classifier of images on `data`, on the CPU: four times from the same weights, which take turns.
+    """Trains a classifier of images on `data`, on the CPU, in four programs that take turns, from the same weights.
 
     data: by default the case's own, as `d2l_jax.data.load` finds it
     batch_size: instead of the book's
-    epochs: timed ones; jax and torch_memory train one before, which is compared
+    epochs: turns of each program; jax and torch_memory train one epoch before, which is compared. The loaders
+    have no warm-up, since in an epoch of seconds it would change nothing.
     """
     data = data or load(case.data, resize=case.resize)
     X, y = data.train
@@ -85,6 +88,7 @@ def epoch_comparison(
         raise InputError(f"{case.name} cannot be trained on {data.name}: {wanted}")
     size = case.batch_size if batch_size is None else batch_size
     batch_order(len(X), size, seed=0, epoch=0)
+    progress(case.name, "the first epochs")
     with same_conditions():
         jax_epoch, compile_s, transfer_s = _jax_epoch(case, X, y, size)
         programs = {"jax": jax_epoch, "torch_memory": _memory_epoch(case, X, y, size)}
@@ -96,26 +100,36 @@ def epoch_comparison(
 
 
 def _in_turns(
-    programs: dict[str, Callable[[int], float]], epochs: int, tell: Callable[[str], None]
+    programs: dict[str, Callable[[int], float]], turns: int, tell: Callable[[str], None]
 ) -> tuple[dict[str, Stats], dict[str, float | None]]:
-    """(times, CPUs that others used meanwhile): a slow minute of the machine meets all programs."""
-    seconds: dict[str, list[float]] = {name: [] for name in programs}
-    others: dict[str, list[float | None]] = {name: [] for name in programs}
-    for number in range(1, epochs + 1):
-        for name, epoch in programs.items():
-            tell(f"epoch {number}: {name}")
+    """(seconds, CPUs that others used meanwhile) of each program's epochs: a slow minute of the machine meets all.
+
+    A turn is an epoch, or as many as make a second, once the other framework's threads sleep. The order rotates.
+    """
+    names, spans = list(programs), {name: list[Span]() for name in programs}
+    for turn in range(turns):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            tell(f"turn {turn + 1}: {name}")
             with no_collection():
-                before = Usage.now()
-                epoch(number)
-                after = Usage.now()
-            seconds[name].append(after.wall - before.wall)
-            others[name].append(after.others_since(before))
-    return {name: Stats.of(times) for name, times in seconds.items()}, {name: _mean(o) for name, o in others.items()}
+                time.sleep(LEAD_IN_S)
+                spans[name] += _turn(programs[name], turn + 1)
+    stats = {name: Stats.of([end.wall - start.wall for start, end in spans[name]]) for name in names}
+    return stats, {name: _others(spans[name]) for name in names}
 
 
-def _mean(others: list[float | None]) -> float | None:
-    known = [busy for busy in others if busy is not None]
-    return sum(known) / len(known) if known else None
+def _turn(epoch: Callable[[int], float], number: int) -> list[Span]:
+    spans, begun = list[Span](), time.perf_counter()
+    while not spans or time.perf_counter() < begun + TURN_S:
+        before = Usage.now()
+        epoch(number)
+        spans.append((before, Usage.now()))
+    return spans
+
+
+def _others(spans: list[Span]) -> float | None:
+    starts, ends = zip(*spans)
+    return Usage.total(ends).others_since(Usage.total(starts))
 
 
 def _jax_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> tuple[Callable[[int], float], float, float]:

@@ -38,8 +38,8 @@ class Options:
     """Instead of the book's, on both sides."""
     gflop: float = 150.0
     """Otherwise the book's batch is halved until a training step has at most so many billion operations."""
-    repeats: int = 30
-    """Timed steps of each program, unless the time is up."""
+    repeats: int = 10
+    """Turns of each program, each of at least two steps and a tenth of a second; fewer where the time is up."""
     seconds: float = 60.0
     """Time for the training steps of one case, and as much for its evaluation."""
     compile: bool = True

@@ -103,14 +103,14 @@ def run_phase(kind: Kind, task: Task, plan: Plan, tell: Tell, other: Gaps | None
 
 
 def _eager(kind: Kind, task: Task, tell: Tell) -> tuple[Program, str, dict[str, float]]:
-    """(program, its layout, seconds of each layout): of images, the faster layout of the two in a short contest."""
+    """(program, its layout, seconds of each layout): of images, the faster of two layouts in a contest of a second."""
     contiguous = kind.torch(task)
     if not has_images(task.batch):
         return contiguous, "contiguous", {}
     tell("memory layouts")
     programs = {"contiguous": contiguous, "channels_last": kind.torch(task, "channels_last")}
     steps = {name: program.step for name, program in programs.items()}
-    stats = take_turns(steps, repeats=LEAST, seconds=0.0).stats
+    stats = take_turns(steps, repeats=LEAST, seconds=1.0).stats
     layouts = {name: found.minimum for name, found in stats.items()}
     layout = min(layouts, key=layouts.__getitem__)
     return programs[layout], layout, layouts

@@ -14,7 +14,7 @@ class Plan:
 
     batch_size: instead of the book's, on both sides
     gflop:      without `batch_size`: the book's batch is halved until a training step has at most so much arithmetic
-    repeats:    timed steps of each program at least; fewer, never under 5, once `seconds` have gone
+    repeats:    turns of each program, each of at least 2 steps and a tenth of a second; fewer where `seconds` run out
     seconds:    for the steps of one case in training, and as many in evaluation
     compile:    torch.compile too, given up after `compile_limit` seconds
     memory:     the peak memory of a training step too, each in a fresh process
@@ -25,7 +25,7 @@ class Plan:
 
     batch_size: int | None = None
     gflop: float = 150.0
-    repeats: int = 30
+    repeats: int = 10
     seconds: float = 60.0
     compile: bool = True
     compile_limit: float = 300.0
@@ -40,7 +40,7 @@ class Plan:
         if not self.gflop > 0:
             raise InputError(f"--gflop {self.gflop:g} is no budget; a number above 0 is right")
         if self.repeats < LEAST:
-            raise InputError(f"{self.repeats} repeats give no spread; {LEAST} or more are right")
+            raise InputError(f"{self.repeats} repeats are too few; {LEAST} or more are right")
         if self.memory and self.device != "cpu":
             raise InputError("--memory reads the memory of a process; it is right with --device cpu")
         jax_device(self.device)

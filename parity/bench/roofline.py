@@ -34,7 +34,6 @@ def ceilings(
     *,
     sides: tuple[int, ...] | None = None,
     copied: int | None = None,
-    repeats: int = 10,
     seconds: float = 10.0,
 ) -> Ceilings:
     """Measured now, in JAX and in PyTorch, the larger of the two; the programs take turns, each kind for `seconds`.
@@ -44,9 +43,9 @@ def ceilings(
     sides, copied = sides or SIDES[device], copied or COPIED[device]
     with same_conditions(precision):
         products = {f"{name} {n}": step for n in sides for name, step in _products(n, device, precision).items()}
-        stats = take_turns(products, repeats=max(LEAST, repeats), seconds=seconds).stats
+        stats = take_turns(products, repeats=LEAST, seconds=seconds).stats
         flops = max(2 * int(name.split()[1]) ** 3 / found.minimum for name, found in stats.items())
-        stats = take_turns(_copies(copied, device), repeats=max(LEAST, repeats), seconds=seconds).stats
+        stats = take_turns(_copies(copied, device), repeats=LEAST, seconds=seconds).stats
         return Ceilings(flops, max(8 * copied / found.minimum for found in stats.values()))
 
 

@@ -2,8 +2,8 @@
 
 The programs run in one process and take turns in blocks (`parity.bench.timing.take_turns`): a slow minute
 of the machine meets all of them. Turns of a single step would be unfair: LeNet at batch 256 took 33 ms in
-JAX and 15 ms in PyTorch, and 28 and 12 ms in blocks of five, because threads of the one still spin while
-the other works.
+JAX and 15 ms in PyTorch, and 28 and 12 ms in blocks, because threads of the one still spin while the other
+works.
 """
 
 from collections.abc import Callable, Sequence

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from parity.bench.usage import Usage, undisturbed
 
-LEAST = 5  # timed calls of each program
-ROUNDS = 10  # a shared machine is slow for tenths of a second, which one round would take for a program's own
-BLOCK, BLOCK_S = 2, 0.1  # timed calls in a block, and its length
+LEAST = 5  # timed calls of each program, of which statistics are made
+BLOCK, BLOCK_S = 2, 0.1  # timed calls in a block, and its length, at least
 LEAD_IN_S = 0.05
 
 
@@ -46,7 +45,7 @@ class Round(NamedTuple):
 class Measurement(NamedTuple):
     """The programs' statistics over the rounds that count.
 
-    others: CPUs that other processes used in those rounds, on average; None where it cannot be known
+    others: CPUs that other processes used in the most disturbed of those rounds; None where it cannot be known
     rounds, left_out: how many rounds count, and how many do not because others were busy
     """
 
@@ -61,13 +60,13 @@ class Measurement(NamedTuple):
 
 
 def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, seconds: float) -> Measurement:
-    """Times every program at least `repeats` times in at least 10 rounds, or less often (never under 5 times) once
-    `seconds` have gone.
+    """Times every program in `repeats` rounds, or in fewer (never under 5 calls) where another would not end in time.
 
     A round gives each program one block: untimed calls for 0.05 s, in which the other framework's threads
     go to sleep, then timed ones (at least 2, and for at least 0.1 s). The order rotates. Rounds in which
-    other processes used more than 5 % of our CPUs are left out, unless nearly all were so: chosen by what
-    disturbed them, never by their times.
+    other processes used more than 5 % of our CPUs do not count, unless the others have under 5 calls:
+    chosen by what disturbed them, never by their times. A shared machine is slow for tenths of a second,
+    which a single round would take for a program's own.
     """
     start, rounds, names = time.perf_counter(), [], list(programs)
     while True:
@@ -75,8 +74,7 @@ def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, se
         first = len(rounds) % len(names)
         rounds.append(_round({name: programs[name] for name in names[first:] + names[:first]}))
         now = time.perf_counter()
-        quiet = [r for r in rounds if r.quiet]
-        done = len(quiet) >= ROUNDS and _calls(quiet) >= repeats
+        done = sum(r.quiet for r in rounds) >= repeats
         late = now + (now - begun) > start + seconds and _calls(rounds) >= LEAST
         if done or late:
             return summarize(rounds)
@@ -113,7 +111,7 @@ def summarize(rounds: Sequence[Round]) -> Measurement:
     known = [r.others for r in counted if r.others is not None]
     return Measurement(
         {name: Stats.of([t for r in counted for t in r.times[name]]) for name in counted[0].times},
-        sum(known) / len(known) if known else None,
+        max(known, default=None),
         len(counted),
         len(rounds) - len(counted),
     )

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 QUIET = 0.05  # the share of our CPUs that other processes may keep busy
@@ -25,6 +26,12 @@ class Usage(NamedTuple):
             return None
         foreign = (self.everyone - before.everyone) - (self.own - before.own)
         return max(0.0, foreign / (self.wall - before.wall))
+
+    @classmethod
+    def total(cls, readings: Sequence["Usage"]) -> "Usage":
+        """Their sum: of several spans' ends less that of their beginnings. Ticks are too coarse for one short span."""
+        walls, own, everyone = zip(*readings)
+        return cls(sum(walls), sum(own), None if None in everyone else sum(everyone))
 
 
 def _busy_seconds() -> float | None:

@@ -69,15 +69,16 @@ def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, se
     which a single round would take for a program's own.
     """
     start, rounds, names = time.perf_counter(), [], list(programs)
-    while True:
-        begun = time.perf_counter()
-        first = len(rounds) % len(names)
-        rounds.append(_round({name: programs[name] for name in names[first:] + names[:first]}))
-        now = time.perf_counter()
-        done = sum(r.quiet for r in rounds) >= repeats
-        late = now + (now - begun) > start + seconds and _calls(rounds) >= LEAST
-        if done or late:
-            return summarize(rounds)
+    with no_collection():
+        while True:
+            begun = time.perf_counter()
+            first = len(rounds) % len(names)
+            rounds.append(_round({name: programs[name] for name in names[first:] + names[:first]}))
+            now = time.perf_counter()
+            done = sum(r.quiet for r in rounds) >= repeats
+            late = now + (now - begun) > start + seconds and _calls(rounds) >= LEAST
+            if done or late:
+                return summarize(rounds)
 
 
 def _calls(rounds: Sequence[Round]) -> int:
@@ -86,10 +87,9 @@ def _calls(rounds: Sequence[Round]) -> int:
 
 
 def _round(programs: dict[str, Callable[[], object]]) -> Round:
-    with no_collection():
-        before = Usage.now()
-        times = {name: _block(program) for name, program in programs.items()}
-        return Round(times, Usage.now().others_since(before))
+    before = Usage.now()
+    times = {name: _block(program) for name, program in programs.items()}
+    return Round(times, Usage.now().others_since(before))
 
 
 def _block(program: Callable[[], object]) -> list[float]:

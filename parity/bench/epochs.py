@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.train import TrainState, make_epoch, make_train_step
 from parity.bench.conditions import same_conditions
 from parity.bench.items import Items
-from parity.bench.timing import LEAD_IN_S, Stats, no_collection
+from parity.bench.timing import LEAD_IN_S, Stats, no_collection, rotated, timed_calls
 from parity.bench.torch_programs import loaded
 from parity.bench.usage import Usage, undisturbed
 from parity.torch_side import torch_loss, torch_optimizer
@@ -28,7 +29,7 @@ from parity.torch_side import torch_loss, torch_optimizer
 TOLERANCE = 1e-3  # of the mean loss of the first epoch, relative; the batches are the same
 LOADERS = {"torch_loader": 0, "torch_loader_2_workers": 2}
 TURN_S = 1.0
-Span = tuple[Usage, Usage]  # before an epoch and after it
+Span = tuple[Usage, Usage]  # before a turn and after it
 
 
 @dataclass(frozen=True)
@@ -106,25 +107,16 @@ def _in_turns(
 
     A turn is an epoch, or as many as make a second, once the other framework's threads sleep. The order rotates.
     """
-    names, spans = list(programs), {name: list[Span]() for name in programs}
+    seconds, spans = {name: list[float]() for name in programs}, {name: list[Span]() for name in programs}
     for turn in range(turns):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
+        for name in rotated(list(programs), turn):
             tell(f"turn {turn + 1}: {name}")
             with no_collection():
                 time.sleep(LEAD_IN_S)
-                spans[name] += _turn(programs[name], turn + 1)
-    stats = {name: Stats.of([end.wall - start.wall for start, end in spans[name]]) for name in names}
-    return stats, {name: _others(spans[name]) for name in names}
-
-
-def _turn(epoch: Callable[[int], float], number: int) -> list[Span]:
-    spans, begun = list[Span](), time.perf_counter()
-    while not spans or time.perf_counter() < begun + TURN_S:
-        before = Usage.now()
-        epoch(number)
-        spans.append((before, Usage.now()))
-    return spans
+                before = Usage.now()
+                seconds[name] += timed_calls(partial(programs[name], turn + 1), 1, TURN_S)
+                spans[name].append((before, Usage.now()))
+    return {name: Stats.of(times) for name, times in seconds.items()}, {name: _others(s) for name, s in spans.items()}
 
 
 def _others(spans: list[Span]) -> float | None:

@@ -72,13 +72,18 @@ def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, se
     with no_collection():
         while True:
             begun = time.perf_counter()
-            first = len(rounds) % len(names)
-            rounds.append(_round({name: programs[name] for name in names[first:] + names[:first]}))
+            rounds.append(_round({name: programs[name] for name in rotated(names, len(rounds))}))
             now = time.perf_counter()
             done = sum(r.quiet for r in rounds) >= repeats
             late = now + (now - begun) > start + seconds and _calls(rounds) >= LEAST
             if done or late:
                 return summarize(rounds)
+
+
+def rotated(names: list[str], turn: int) -> list[str]:
+    """The order of a turn: each begins with another program."""
+    first = turn % len(names)
+    return names[first:] + names[:first]
 
 
 def _calls(rounds: Sequence[Round]) -> int:
@@ -98,8 +103,13 @@ def _block(program: Callable[[], object]) -> list[float]:
         program()
         if time.perf_counter() > start + LEAD_IN_S:
             break
+    return timed_calls(program, BLOCK, BLOCK_S)
+
+
+def timed_calls(program: Callable[[], object], number: int, seconds: float) -> list[float]:
+    """How long each of some calls takes: at least `number`, and as many as begin within `seconds`."""
     times, start = [], time.perf_counter()
-    while len(times) < BLOCK or time.perf_counter() < start + BLOCK_S:
+    while len(times) < number or time.perf_counter() < start + seconds:
         times.append(seconds_of(program))
     return times
 

@@ -29,7 +29,7 @@ class Usage(NamedTuple):
 
     @classmethod
     def total(cls, readings: Sequence["Usage"]) -> "Usage":
-        """Their sum: of several spans' ends less that of their beginnings. Ticks are too coarse for one short span."""
+        """Their sum: that of several spans' ends, less that of their beginnings, is the spans together."""
         walls, own, everyone = zip(*readings)
         return cls(sum(walls), sum(own), None if None in everyone else sum(everyone))
 

@@ -31,7 +31,7 @@ def list_models(json_file: JsonFile = None) -> None:
     Args:
         json_file: Write the table as JSON into this file; - is the standard output.
     """
-    from d2l_jax.listing import overview, overview_table
+    from d2l_jax.runs.listing import overview, overview_table
 
     rows = overview()
     if json_file is None:
@@ -48,7 +48,7 @@ def show(name: Annotated[Positional[str], arg(metavar="NAME")]) -> None:
         name: The model, as `d2l-jax list` calls it.
     """
     from d2l_jax.catalog import get
-    from d2l_jax.listing import details_table
+    from d2l_jax.runs.listing import details_table
 
     _print(details_table(get(name)))
 
@@ -67,7 +67,7 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
         options: What to train, and how.
         json_file: Write a copy of metrics.json into this file; - is the standard output, and the rest goes to stderr.
     """
-    from d2l_jax.memory import keep_memory
+    from d2l_jax.cpu.memory import keep_memory
     from d2l_jax.runs.choice import choose_data
     from d2l_jax.runs.compilation import keep_compiled
     from d2l_jax.runs.fitting import fitted

@@ -1,4 +1,4 @@
-"""What the forms of `d2l_jax.nn.lowering` are worth here: each beside plain `lax`, forward and gradients, ms."""
+"""What the forms of `d2l_jax.cpu` are worth here: each beside plain `lax`, forward and gradients, ms."""
 
 from contextlib import nullcontext
 
@@ -8,8 +8,8 @@ import numpy as np
 from flax import nnx
 
 from d2l_jax import functional, keep_memory, nn
-from d2l_jax.compile import jit
-from d2l_jax.nn.lowering import plain_lax
+from d2l_jax.cpu import plain_lax
+from d2l_jax.cpu.compile import jit
 from parity.bench.timing import take_turns
 
 LAYERS = {  # layer, shape of its input

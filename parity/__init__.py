@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parity.match import save_map as save_map
     from parity.own_pair import check as check
-    from parity.repro import save_repro as save_repro
+    from parity.report.repro import save_repro as save_repro
     from parity.result import Result as Result
-    from parity.weights import load_state_dict as load_state_dict
-    from parity.weights import state_dict as state_dict
+    from parity.weights.rules import load_state_dict as load_state_dict
+    from parity.weights.rules import state_dict as state_dict
 
 PLACES = {
     "check": "own_pair",
     "Result": "result",
     "save_map": "match",
-    "save_repro": "repro",
-    "load_state_dict": "weights",
-    "state_dict": "weights",
+    "save_repro": "report.repro",
+    "load_state_dict": "weights.rules",
+    "state_dict": "weights.rules",
 }
 
 

@@ -73,7 +73,7 @@ def check(
         repro: For each failing case, write a folder with its tensors and a script that needs numpy alone.
     """
     from parity.environment import environment
-    from parity.proof import check_cases
+    from parity.proof.proof import check_cases
     from parity.report import html as page
     from parity.report import junit as junit_xml
     from parity.report import markdown as markdown_table
@@ -144,7 +144,7 @@ def convert(
         target: A weight file, or a new folder.
         model: The case whose weights these are; `d2l-jax list` shows them.
     """
-    from parity.convert import convert as run
+    from parity.weights.convert import convert as run
 
     run(source, target, model)
     print(f"written   {target}")
@@ -278,7 +278,7 @@ def _write(path: Path | None, text: Callable[[], str]) -> None:
 
 def _write_repros(folder: Path | None, results: Sequence["Result"], console: Console) -> None:
     """A folder for each failing case that has left arrays; those that could not be compared have none."""
-    from parity.repro import save_repro
+    from parity.report.repro import save_repro
 
     for result in results if folder else ():
         if folder and result.evidence and (written := save_repro(result, folder)):

@@ -17,16 +17,16 @@ from d2l_jax import optim
 from d2l_jax.case import Case
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
-from parity.compare import POLICY, Policy
-from parity.flax_model import FlaxModel, LinenModel, NNXModel, mode
-from parity.layout import copied, named_leaves, of_inputs
+from parity.arrays.layout import copied, named_leaves, of_inputs
+from parity.compare.rows import POLICY, Policy
 from parity.match import load_map, match
-from parity.pairing import check_structure, make_twin
-from parity.proof import check_case, check_twin
+from parity.models.flax_model import FlaxModel, LinenModel, NNXModel, mode
+from parity.proof.proof import check_case, check_twin
 from parity.result import Result
-from parity.torch_side import namesake, torch_optimizer
-from parity.twin import STEPS, Learning, Twin
-from parity.weights import Leaf, leaves
+from parity.twin.pairing import check_structure, make_twin
+from parity.twin.torch_side import namesake, torch_optimizer
+from parity.twin.twin import STEPS, Learning, Twin
+from parity.weights.rules import Leaf, leaves
 
 Pair = tuple[Any, Any]
 PLAIN_SGD = partial(optim.SGD, lr=0.1)

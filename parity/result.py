@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parity.compare import Row
+from parity.compare.rows import Row
 
 if TYPE_CHECKING:
-    from parity.diagnosis import Cause
+    from parity.blame.diagnosis import Cause
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Result:
 
     rows:     by tier, "float64" (semantics) and "float32" (precision)
     skipped:  {layer: why it could not be compared on its own}
-    evidence: of a failure, the arrays that show it; see `parity.repro.evidence_of`
+    evidence: of a failure, the arrays that show it; see `parity.report.repro.evidence_of`
     weights:  of a user's pair, the map that was found; `parity.save_map` keeps it
     """
 

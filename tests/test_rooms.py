@@ -13,10 +13,11 @@ ROOT = Path(__file__).parent.parent
 FORBIDDEN = {
     "d2l_jax": {"torch", "torchvision", "tensorflow"},
     "d2l_jax/nn": {"torch", "parity", "os", "time"},
+    "d2l_jax/cpu": {"torch", "parity", "os", "time"},
     "d2l_jax/models": {"torch", "parity", "os", "time"},
     "d2l_jax/data": {"torch", "jax", "flax", "tensorflow", "parity"},
     "parity/reference": {"jax", "flax", "optax", "d2l_jax"},
-    "parity/compare.py": {"torch", "jax", "flax", "optax"},
+    "parity/compare": {"torch", "jax", "flax", "optax"},
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from d2l_jax.data.vocab import Vocab
+from d2l_jax.data.text.vocab import Vocab
 
 Split = tuple[Any, np.ndarray]
 

@@ -2,8 +2,8 @@
 
 from flax import nnx
 
+from d2l_jax.cpu import conv_general_dilated, dot_general
 from d2l_jax.init import torch_bias, torch_weight
-from d2l_jax.nn.lowering import conv_general_dilated, dot_general
 
 Size = int | tuple[int, int]
 

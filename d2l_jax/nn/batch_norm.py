@@ -6,7 +6,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from d2l_jax.nn.lowering.sums import moments, sums
+from d2l_jax.cpu.sums import moments, sums
 
 Features = Float[Array, " features"]
 Batch = Float[Array, "*size features"]

@@ -4,7 +4,7 @@ import math
 
 from jaxtyping import Array, Float
 
-from d2l_jax.nn.lowering.materialised import materialised
+from d2l_jax.cpu.materialised import materialised
 
 
 def flatten(x: Float[Array, "batch *features"]) -> Float[Array, "batch flat"]:

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from d2l_jax.cpu.windows import largest, tile_means
 from d2l_jax.nn.affine import Size, pair
-from d2l_jax.nn.lowering.windows import largest, tile_means
 
 Images = Float[Array, "batch height width channels"]
 Pooled = Float[Array, "batch out_height out_width channels"]

@@ -10,12 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax import checkpoint
 from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset
 from d2l_jax.functional import eval_view, functional
 from d2l_jax.runs.texts import Trained
-from d2l_jax.train import Event, Loop, TrainState, arguments, fit, make_eval_step, make_train_step, to_float
+from d2l_jax.train import Event, Loop, TrainState, arguments, checkpoint, fit, make_eval_step, make_train_step, to_float
 
 Callback = Callable[[Event], None]
 Order = Callable[[int], BatchOrder]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d2l_jax.case import Case
-from d2l_jax.checkpoint import FOLDER, epochs_in
 from d2l_jax.data import BatchOrder, Dataset, batch_order
 from d2l_jax.errors import InputError
 from d2l_jax.runs.learner import JaxLearner, Learner
@@ -16,6 +15,7 @@ from d2l_jax.runs.results import METRICS, Figures, Result, best, described, figu
 from d2l_jax.runs.settings import name_of, settings
 from d2l_jax.runs.texts import Texts, write_texts
 from d2l_jax.train import Event, TrainingDiverged
+from d2l_jax.train.checkpoint import FOLDER, epochs_in
 from d2l_jax.write import explained, write_json
 
 KEPT = 2  # last checkpoints that stay, beside the best
@@ -96,7 +96,7 @@ def learner_of(framework: str) -> Callable[[Case, int], Learner]:
     if framework == "jax":
         return JaxLearner
     try:
-        from parity.training import TorchLearner
+        from parity.sides.learner import TorchLearner
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

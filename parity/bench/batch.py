@@ -10,7 +10,7 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.functional import functional, train_view
-from parity.randomness import requested
+from parity.twin.draws import requested
 
 
 class Batch(NamedTuple):

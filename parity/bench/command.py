@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d2l_jax.case import Case
-from d2l_jax.memory import keep_memory
+from d2l_jax.cpu.memory import keep_memory
 from parity.bench.conditions import cpu_threads, matmul_precision
 from parity.bench.document import to_json
 from parity.bench.epochs import epoch_comparison

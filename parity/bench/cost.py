@@ -11,7 +11,7 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from d2l_jax.case import Case
-from d2l_jax.nn.lowering import plain_lax
+from d2l_jax.cpu import plain_lax
 from d2l_jax.train import TrainState, make_train_step
 from parity.bench.batch import random_batch
 

@@ -24,7 +24,7 @@ from parity.bench.items import Items
 from parity.bench.timing import LEAD_IN_S, Stats, no_collection, rotated, timed_calls
 from parity.bench.torch_programs import loaded
 from parity.bench.usage import Usage, undisturbed
-from parity.torch_side import torch_loss, torch_optimizer
+from parity.twin.torch_side import torch_loss, torch_optimizer
 
 TOLERANCE = 1e-3  # of the mean loss of the first epoch, relative; the batches are the same
 LOADERS = {"torch_loader": 0, "torch_loader_2_workers": 2}

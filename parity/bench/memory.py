@@ -80,7 +80,7 @@ def _torch_steps(case: Case, batch: Any) -> None:
     """From the twin's own weights: Flax's model would count, too."""
     from parity.bench.batch import torch_batch
     from parity.bench.torch_programs import torch_steps
-    from parity.torch_side import torch_model
+    from parity.twin.torch_side import torch_model
 
     step = torch_steps(case, torch_model(case), *torch_batch(case, batch, "cpu"))
     for _ in range(STEPS):

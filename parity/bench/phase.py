@@ -21,8 +21,8 @@ from parity.bench.plan import Plan
 from parity.bench.programs import Program, Start, Task
 from parity.bench.timing import LEAST, Measurement, Stats, take_turns
 from parity.bench.torch_programs import torch_evaluation, torch_training
-from parity.disturb import one_ulp
 from parity.environment import torch_device
+from parity.sides.disturb import one_ulp
 
 MODES = {"torch_compile": None, "torch_graphs": "reduce-overhead"}  # of torch.compile; the second: CUDA graphs
 Tell = Callable[[str], None]

@@ -12,8 +12,8 @@ from parity.bench.batch import torch_batch
 from parity.bench.conditions import dtype_of
 from parity.bench.programs import Program, Task, started
 from parity.environment import torch_device
-from parity.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
-from parity.weights import state_dict
+from parity.twin.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
+from parity.weights.rules import state_dict
 
 Compiler = Callable[[Callable], Callable]
 

@@ -24,7 +24,7 @@ from parity import reference
 from parity.bench.conditions import cpu_threads
 from parity.bench.usage import Usage, undisturbed
 from parity.reference import losses
-from parity.torch_side import namesake
+from parity.twin.torch_side import namesake
 
 WORKERS = 4  # the book's
 PROGRAMS = {"jax": "JAX", "jax_cached": "JAX, compiled before", "torch": "PyTorch, notes' way"}

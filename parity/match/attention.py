@@ -2,7 +2,7 @@
 
 from parity.match.flax_layers import FlaxLayer
 from parity.match.torch_layers import Layer
-from parity.weights import Leaf
+from parity.weights.rules import Leaf
 
 PARTS = ("query", "key", "value")
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Shaped
 
-from parity.calls import Path
 from parity.match.arrangement import Arrangement, arrangement
 from parity.match.fitting import Fit
 from parity.match.torch_layers import Layer, Seen
-from parity.weights import Leaf
+from parity.models.calls import Path
+from parity.weights.rules import Leaf
 
 Array = Shaped[np.ndarray, "..."]
 

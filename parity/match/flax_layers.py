@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from flax import linen, nnx
 
-from parity.calls import Path
-from parity.flax_model import FlaxModel, LinenModel
-from parity.weights import flatten
+from parity.models.calls import Path
+from parity.models.flax_model import FlaxModel, LinenModel
+from parity.weights.rules import flatten
 
 RECURRENT = (nnx.RNN, linen.RNN)
 CELLS = (nnx.RNNCellBase, linen.RNNCellBase)

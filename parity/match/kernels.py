@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from parity.match.flax_layers import Own
-from parity.weights import Leaf, output_first
+from parity.weights.rules import Leaf, output_first
 
 Shape = tuple[int, ...]
 TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)

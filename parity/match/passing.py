@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from parity.calls import Path
-from parity.flax_model import FlaxModel
 from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
 from parity.match.candidates import Candidate, available, nearest, same_call, split
 from parity.match.fitting import Fit, alike, fit
@@ -17,7 +15,9 @@ from parity.match.flax_layers import FlaxLayer, Variables
 from parity.match.handing import backward, corrected, handed, known, main_input
 from parity.match.recurrent import kind_of
 from parity.match.torch_layers import Layer, Recorded, arrays_of
-from parity.weights import Leaf, flatten, place, unflatten
+from parity.models.calls import Path
+from parity.models.flax_model import FlaxModel
+from parity.weights.rules import Leaf, flatten, place, unflatten
 
 STEALS = 30  # runs that are given up for it
 

@@ -8,13 +8,13 @@ import torch
 from flax import nnx
 from jaxtyping import Shaped
 
-from parity.flax_model import FlaxModel
 from parity.match.arrangement import NEAR, arrangement
 from parity.match.flax_layers import Variables
 from parity.match.leftovers import Books, check, completed
 from parity.match.passing import Pass, Stolen, in_float64
 from parity.match.torch_layers import Recorded, arrays_of, record
-from parity.weights import Leaf
+from parity.models.flax_model import FlaxModel
+from parity.weights.rules import Leaf
 
 RUNS = 60  # Flax's layers are not computed in them, only what is between
 VARIANTS = 24

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Num
 
 from d2l_jax.errors import InputError
-from parity.calls import TorchCall, torch_calls
 from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
+from parity.models.calls import TorchCall, torch_calls
 
 Array = Num[np.ndarray, "..."]
 

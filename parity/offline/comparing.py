@@ -1,7 +1,7 @@
 """Two recordings -> a Result. Numpy only."""
 
 from d2l_jax.errors import InputError
-from parity.compare import POLICY, Policy, Row, compare_precision, compare_semantics
+from parity.compare.rows import POLICY, Policy, Row, compare_precision, compare_semantics
 from parity.offline.file import Recording
 from parity.result import Result
 

@@ -25,9 +25,9 @@ class About:
     side:       "torch" or "flax"
     full:       with the book's sizes
     given:      hash of what the run was given; sides whose hashes differ cannot be compared
-    layout:     axes of inputs and outputs and the order of the draws, as in `parity.twin.Twin`
+    layout:     axes of inputs and outputs and the order of the draws, as in `parity.twin.twin.Twin`
     probes:     runs behind `noise` and `errors`
-    noise, errors, subtracted: of PyTorch's side; by tensor, as `parity.compare` takes them, errors by tier first
+    noise, errors, subtracted: of PyTorch's side; by tensor, as `parity.compare.rows` takes them, errors by tier first
     """
 
     side: str
@@ -51,7 +51,7 @@ class Recording:
 
     records: {tier: {"phase/name": array}}
     given:   states and batches under the names that `parity.offline.given` gives them; empty on Flax's side
-    spread:  the noise of updates element by element, where `parity.compare` asks for it
+    spread:  the noise of updates element by element, where `parity.compare.rows` asks for it
     """
 
     about: About

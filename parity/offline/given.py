@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 
 from parity.offline.file import Arrays
-from parity.twin import Batch, State
+from parity.twin.twin import Batch, State
 
 
 def flattened(states: Sequence[State], batches: Sequence[Batch]) -> Arrays:

@@ -16,14 +16,14 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
-from parity.compare import POLICY, Record, errors_of, noise_of
+from parity.compare.rows import POLICY, Record, errors_of, noise_of
 from parity.environment import jax_device, jax_precision, pinned, torch_device
-from parity.flax_model import NNXModel
+from parity.models.flax_model import NNXModel
 from parity.offline.file import About, Arrays, Recording, fingerprint
 from parity.offline.given import flattened, restored
-from parity.run_flax import FlaxRun
-from parity.twin import STEPS, Learning, State, Twin
-from parity.weights import leaves
+from parity.sides.flax import FlaxRun
+from parity.twin.twin import STEPS, Learning, State, Twin
+from parity.weights.rules import leaves
 
 PROBES = 4
 TIERS = ("float64", "float32")
@@ -58,7 +58,7 @@ def record_case(
         args = case.args if full else case.args | case.probe
         twin = flax_twin(case.model(**args, rngs=nnx.Rngs(0)), given, case.objective, case.transformation())
         return record_flax(twin, given, device=device, tf32=tf32)
-    from parity.pairing import twin_of
+    from parity.twin.pairing import twin_of
 
     twin = twin_of(case, full=full, steps=1 if full else steps)
     found = record_torch(twin, given, device=device, tf32=tf32, probes=1 if full else probes)
@@ -94,9 +94,9 @@ def record_torch(
 
     Raises InputError where the model gives another result for the same numbers.
     """
-    from parity.pairing import longest_sum
-    from parity.proof import check_repeatable, subtracted_parameters
-    from parity.run_torch import run_torch
+    from parity.proof.proof import check_repeatable, subtracted_parameters
+    from parity.sides.torch import run_torch
+    from parity.twin.pairing import longest_sum
 
     if probes < 1:
         raise InputError(f"--probes {probes} is too few; 1 or more is right")

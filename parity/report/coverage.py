@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass, fields
 
-from parity.compare import BLUNT, Row
+from parity.compare.rows import BLUNT, Row
 from parity.report.order import place
 from parity.result import Result
 

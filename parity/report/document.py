@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from parity.compare import Row
+from parity.compare.rows import Row
 from parity.report.coverage import coverage
 from parity.report.order import phases
 from parity.result import Result

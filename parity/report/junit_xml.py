@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from parity.compare import Row
+from parity.compare.rows import Row
 from parity.report.order import phases
 from parity.report.wording import describe, first_wrong
 from parity.result import Result

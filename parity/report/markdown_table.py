@@ -1,6 +1,6 @@
 """The table of the README."""
 
-from parity.compare import Row
+from parity.compare.rows import Row
 from parity.report.coverage import coverage
 from parity.report.wording import summary
 from parity.result import Result

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from parity.compare import Row
+from parity.compare.rows import Row
 from parity.result import Result
 
 WITHIN_A_STEP = ("evaluation", "forward", "loss", "gradients", "buffers", "update", "optimizer")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from parity.compare import UNIT, Row
+from parity.compare.rows import UNIT, Row
 from parity.report.coverage import coverage
 from parity.report.order import phases, ratio
 from parity.report.pictures import histogram, key, trajectory

@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from parity.compare import UNIT, Row
+from parity.compare.rows import UNIT, Row
 from parity.result import Distance
 
 WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 440, 200, 40, 16, 34, 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parity.compare import Row
+from parity.compare.rows import Row
 from parity.report.coverage import coverage
 from parity.report.order import failures
 from parity.report.wording import describe, first_wrong, summary

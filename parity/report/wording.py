@@ -2,7 +2,7 @@
 
 import math
 
-from parity.compare import Row
+from parity.compare.rows import Row
 from parity.report.coverage import Coverage, coverage
 from parity.result import Result
 

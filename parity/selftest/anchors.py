@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from parity.environment import jax_device, pinned
-from parity.run_flax import FlaxRun
-from parity.run_torch import free_run_torch, run_torch
-from parity.twin import Twin
+from parity.sides.flax import FlaxRun
+from parity.sides.torch import free_run_torch, run_torch
+from parity.twin.twin import Twin
 
 Record = Mapping[str, np.ndarray]
 # PyTorch's tensor, Flax's, PyTorch's in float64

@@ -10,8 +10,8 @@ import torch
 from flax import nnx
 
 from parity.own_pair import PLAIN_SGD, twin_of_pair
-from parity.pairing import abstract
-from parity.twin import Twin
+from parity.twin.pairing import abstract
+from parity.twin.twin import Twin
 
 Plant = Callable[[Any], Any]
 

@@ -8,8 +8,7 @@ from multiprocessing import get_context
 
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
-from parity.pairing import twin_of
-from parity.proof import check_twin
+from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.selftest.anchors import ANCHORS, differing
 from parity.selftest.bug import Bug
@@ -18,7 +17,8 @@ from parity.selftest.bugs.losses import LOSS_PAIRS
 from parity.selftest.bugs.optimizers import OPTIMIZER_PAIRS
 from parity.selftest.pairs import PAIRS
 from parity.selftest.score import Correct, Planted, Score
-from parity.twin import Twin
+from parity.twin.pairing import twin_of
+from parity.twin.twin import Twin
 
 CASES = ("resnet18", "densenet")
 CASE_STEPS = 2

@@ -4,7 +4,7 @@ import jax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array
 
-from d2l_jax.nn.lowering.materialised import materialised
+from d2l_jax.cpu.materialised import materialised
 
 NAME = "kept for the gradient"
 WHAT_IS_KEPT = jax.checkpoint_policies.save_only_these_names(NAME)

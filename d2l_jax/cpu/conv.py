@@ -1,0 +1,57 @@
+"""Convolution, in the form that suits its shape."""
+
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from d2l_jax.cpu.band import banded, suits_band
+from d2l_jax.cpu.dense import both_floating, matmul
+from d2l_jax.cpu.depthwise import depthwise
+from d2l_jax.cpu.direct import Images, Kernel, Maps
+from d2l_jax.cpu.geometry import Geometry
+from d2l_jax.cpu.spatial import convolve
+from d2l_jax.cpu.switch import on_cpu
+
+
+def conv_general_dilated(
+    lhs: Images, rhs: Kernel, window_strides: Any, padding: Any, *, feature_group_count: int = 1, **options: Any
+) -> Maps:
+    """`lax.conv_general_dilated` in the form that `nnx.Conv` calls, channels last.
+
+    On a CPU groups are convolved one by one, and for each the form is chosen by its shape: a depthwise convolution is
+    the sum over its window, one over single pixels a matrix product, one of few channels a product with a band
+    matrix; any other is convolved directly or by Winograd's minimal filtering, with gradients written out. What is
+    dilated, or no convolution of floating-point numbers alone, gets `lax`, and so does any other platform.
+    """
+    plain = partial(
+        lax.conv_general_dilated,
+        window_strides=window_strides,
+        padding=padding,
+        feature_group_count=feature_group_count,
+        **options,
+    )
+    dilations = (*(options.pop("lhs_dilation", None) or ()), *(options.pop("rhs_dilation", None) or ()))
+    precision, _ = options.pop("precision", None), options.pop("dimension_numbers", None)
+    others = any(d != 1 for d in dilations) or any(value not in (None, 1) for value in options.values())
+    if others or isinstance(padding, str) or not both_floating(lhs, rhs):
+        return plain(lhs, rhs)
+    (top, bottom), (left, right) = padding
+    geometry = Geometry(tuple(window_strides), ((top, bottom), (left, right)), precision)
+    return on_cpu(partial(_grouped, geometry=geometry, groups=feature_group_count), plain, lhs, rhs)
+
+
+def _grouped(x: Images, w: Kernel, geometry: Geometry, groups: int) -> Maps:
+    if w.shape[2] == 1 and groups == w.shape[3] > 1:
+        return depthwise(x, w, geometry)
+    inputs, kernels = jnp.split(x, groups, -1), jnp.split(w, groups, -1)
+    outputs = [_one_group(x, w, geometry) for x, w in zip(inputs, kernels, strict=True)]
+    return outputs[0] if groups == 1 else jnp.concatenate(outputs, -1)
+
+
+def _one_group(x: Images, w: Kernel, geometry: Geometry) -> Maps:
+    if w.shape[:2] == (1, 1) and geometry.padding == ((0, 0), (0, 0)):
+        rows, columns = geometry.strides
+        return matmul(x[:, ::rows, ::columns], w[0, 0], geometry.precision)
+    return banded(x, w, geometry) if suits_band(w.shape) else convolve(x, w, geometry)

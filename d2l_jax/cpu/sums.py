@@ -1,0 +1,78 @@
+"""Several sums over the same numbers in one pass."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from d2l_jax.cpu.switch import on_cpu
+
+Batch = Float[Array, "*size features"]
+Features = Float[Array, " features"]
+Lines = tuple[Float[Array, "*lines features"], ...]
+# XLA:CPU works on several features at once only where LLVM unrolls the loop along a line: where it is short, also with
+# what is fused into it. A length without a divisor that is small enough, as a prime, stays whole.
+LONGEST, SHORTEST, TOGETHER = 8, 4, 9
+
+
+def sums(*terms: Batch) -> tuple[Features, ...]:
+    """Each one's sum over all axes but the last, in float32 at least.
+
+    On a CPU the sums along a line run in one loop, nine at most: what they are made from is read once and not for each.
+    What is left is small.
+    """
+    return on_cpu(_in_one_loop, _over_rows, tuple(map(_wide, terms)))
+
+
+def moments(x: Batch) -> tuple[Features, Features]:
+    """The mean and the biased variance over all axes but the last, in float32 at least.
+
+    On a CPU in one pass: of each line the sum and the squares of what lies beyond its first value, which costs no more
+    precision than a line is long; lines are joined by their means (Chan, Golub and LeVeque 1983).
+    """
+    return on_cpu(_joined, _one_after_the_other, _wide(x))
+
+
+def _wide(x: Batch) -> Batch:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _over_rows(terms: tuple[Batch, ...]) -> tuple[Features, ...]:
+    return tuple(x.sum(tuple(range(x.ndim - 1))) for x in terms)
+
+
+def _in_one_loop(terms: tuple[Batch, ...]) -> tuple[Features, ...]:
+    groups = [terms[i : i + TOGETHER] for i in range(0, len(terms), TOGETHER)]
+    return sum((_over_rows(_along_lines(group)) for group in groups), ())
+
+
+def _one_after_the_other(x: Batch) -> tuple[Features, Features]:
+    rows = tuple(range(x.ndim - 1))
+    mean = x.mean(rows)
+    return mean, jnp.square(x - mean).mean(rows)
+
+
+def _joined(x: Batch) -> tuple[Features, Features]:
+    x, count = _in_lines(x), x.size // x.shape[-1]
+    first, length = x[..., :1, :], x.shape[-2]
+    total, squares = _along_lines((x - first, jnp.square(x - first)))
+    means = first[..., 0, :] + total / length
+    mean = _over_rows((means,))[0] * (length / count)
+    within, between = squares - jnp.square(total) / length, length * jnp.square(means - mean)
+    return mean, _over_rows((within + between,))[0] / count
+
+
+def _along_lines(terms: tuple[Batch, ...]) -> Lines:
+    def added(one: Any, other: Any) -> Any:
+        return tuple(a + b for a, b in zip(one, other))
+
+    nothing = (jnp.zeros((), terms[0].dtype),) * len(terms)
+    lines = tuple(map(_in_lines, terms))
+    return lax.reduce(lines, nothing, added, (lines[0].ndim - 2,))
+
+
+def _in_lines(x: Batch) -> Float[Array, "*rows line features"]:
+    *rows, length, features = x.shape
+    line = max(n for n in range(1, LONGEST + 1) if length % n == 0)
+    return x if line < SHORTEST or line == length else x.reshape(*rows, length // line, line, features)

@@ -1,0 +1,1 @@
+"""Data sets that are drawn: each example comes from a formula and a seed."""

@@ -1,0 +1,139 @@
+"""One door to every data set: which is meant, what to take when none is found."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.drawn.sequence import noisy_sine
+from d2l_jax.data.drawn.synthetic import ohms_law, synthetic_regression, weight_decay_data
+from d2l_jax.data.find.lookup import Reader, look_up
+from d2l_jax.data.find.names import spelled
+from d2l_jax.data.images.digits import digits
+from d2l_jax.data.images.folder import fetch_images, nothing_in, read_images
+from d2l_jax.data.images.image_sets import IMAGE_SETS
+from d2l_jax.data.images.resize import resize_images
+from d2l_jax.data.tables.diabetes import diabetes
+from d2l_jax.data.tables.houses import fetch_houses, no_houses, read_houses
+from d2l_jax.data.text.book_texts import BOOK_TEXTS, fetch_book_text, no_book_text, read_book_text, read_raw
+from d2l_jax.data.text.number_words import number_words
+from d2l_jax.data.text.topics import topics
+from d2l_jax.errors import InputError, one_of
+
+BUILT_IN: dict[str, Callable[[int], Dataset]] = {
+    "digits": lambda seed: digits(),
+    "diabetes": lambda seed: diabetes(),
+    "topics": lambda seed: topics(),
+    "number_words": lambda seed: number_words(),
+    "synthetic": lambda seed: synthetic_regression([2, -3.4], 4.2, seed=seed),
+    "weight_decay": lambda seed: weight_decay_data(seed=seed),
+    "ohms_law": lambda seed: ohms_law(seed=seed),
+    "noisy_sine": lambda seed: noisy_sine(seed=seed),
+}
+KNOWN = (*IMAGE_SETS, "houses", *BOOK_TEXTS, *BUILT_IN)
+KINDS = {
+    "image": ("fashion_mnist", digits),
+    "tabular": ("houses", diabetes),
+    "text": ("time_machine", topics),
+    "translation": ("fra_eng", number_words),
+}
+
+log = logging.getLogger(__name__)
+
+
+def load(
+    name: str | None = None,
+    *,
+    source: Path | str | None = None,
+    resize: tuple[int, int] | None = None,
+    download: bool = False,
+    kind: str = "image",
+    seed: int = 0,
+) -> Dataset:
+    """A data set, looked up in this order; the log says which was taken.
+
+    `source`, and nothing else where it is given; the folder in the variable D2L_DATA; the usual caches
+    of torchvision, tensorflow-datasets and Debian, and our own; a download, where `download` allows it;
+    and, where no `name` asks for a certain set, the embedded default of `kind`.
+
+    Args:
+      name: one of `KNOWN`, in any spelling; None takes the book's data set of `kind` where it is found
+        without network, and of images with `source` whatever that folder holds.
+      source: a folder of idx files, csv files, the book's text files, or a prepared tfds folder, or a
+        parent of such.
+      resize: (height, width) for the images; None leaves them as they are.
+      download: fetch what is not found, with its hash checked.
+      kind: `"image"`, `"tabular"`, `"text"` or `"translation"`: what to take where `name` is None.
+      seed: for the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine).
+
+    Raises:
+      InputError: the name or kind is unknown, nothing was found, or what was found is damaged.
+    """
+    if kind not in KINDS:
+        raise one_of("kind of data", kind, list(KINDS))
+    name = None if name is None else canonical(name)
+    if name in BUILT_IN:
+        if source is not None:
+            raise InputError(f"{name} is built in and read from no folder; leave out {source} or the name")
+        data = BUILT_IN[name](seed)
+    elif name is not None:
+        data = look_up(name, _reader(name), source, download)
+    else:
+        data = _of_kind(kind, source, download)
+    log.info("data %s: %s", data.name, data.source)
+    return data if resize is None else _resized(data, resize)
+
+
+def load_raw(name: str, *, source: Path | str | None = None, download: bool = False) -> str:
+    """The whole text of time_machine or fra_eng, looked up as `load` does: for `text_data`, or `read_pairs`.
+
+    Raises:
+      InputError: the name is another one, nothing was found, or what was found is damaged.
+    """
+    known = spelled(name, BOOK_TEXTS)
+    if known is None:
+        raise one_of("text", name, list(BOOK_TEXTS))
+    fetch, missing = partial(fetch_book_text, known), partial(no_book_text, name=known)
+    return look_up(known, Reader(lambda place: read_raw(place.folder, known), fetch, missing), source, download)
+
+
+def canonical(name: str) -> str:
+    """The name in `KNOWN` that is meant, e.g. `"fashion_mnist"` for `"FashionMNIST"`.
+
+    Raises:
+      InputError: there is none; the message tells the nearest.
+    """
+    known = spelled(name, KNOWN)
+    if known is None:
+        raise one_of("data set", name, list(KNOWN))
+    return known
+
+
+def _of_kind(kind: str, source: Path | str | None, download: bool) -> Dataset:
+    name, default = KINDS[kind]
+    any_images = kind == "image" and source is not None
+    return look_up(name, _image_reader(None) if any_images else _reader(name), source, download, default)
+
+
+def _reader(name: str) -> Reader[Dataset]:
+    if name in IMAGE_SETS:
+        return _image_reader(name)
+    if name == "houses":
+        return Reader(lambda place: read_houses(place.folder), fetch_houses, no_houses)
+    fetch, missing = partial(fetch_book_text, name), partial(no_book_text, name=name)
+    return Reader(lambda place: read_book_text(place.folder, name), fetch, missing)
+
+
+def _image_reader(name: str | None) -> Reader[Dataset]:
+    """With None, that of whatever images a folder holds."""
+    fetch, missing = partial(fetch_images, name or "fashion_mnist"), partial(nothing_in, name=name)
+    return Reader(lambda place: read_images(place.folder, name, itself=place.named), fetch, missing)
+
+
+def _resized(data: Dataset, size: tuple[int, int]) -> Dataset:
+    if data.kind != "image":
+        raise InputError(f"{data.name} holds no images to resize; leave out the size")
+    (X, y), (X_test, y_test) = data.train, data.test
+    return replace(data, train=(resize_images(X, size), y), test=(resize_images(X_test, size), y_test))

@@ -1,0 +1,1 @@
+"""Tables: numbers and categories in rows, and their folds."""

@@ -1,0 +1,1 @@
+"""Text: vocabularies, windows, pairs of sentences, and the embedded texts."""

@@ -1,0 +1,67 @@
+"""Text as windows of characters or words for language models (sections 9.2 and 9.3 of the book)."""
+
+import re
+
+import numpy as np
+
+from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.text.vocab import Vocab
+from d2l_jax.data.text.windows import cut, every_window
+from d2l_jax.errors import InputError, one_of
+
+
+def text_tokens(text: str, token: str = "char") -> list[str]:
+    """The lower-case letters a to z of a text, all else between them one space; or its words of these letters.
+
+    Args:
+      text: any text.
+      token: `"char"` or `"word"`.
+
+    Raises:
+      InputError: `token` is another one, or the text holds no such letter.
+    """
+    if token not in ("char", "word"):
+        raise one_of("kind of token", token, ["char", "word"])
+    plain = re.sub("[^A-Za-z]+", " ", text).lower()
+    if not plain.strip():
+        raise InputError("the text is empty; letters from a to z are needed")
+    return list(plain) if token == "char" else plain.split()
+
+
+def text_data(
+    text: str,
+    steps: int = 32,
+    num_train: int = 10000,
+    num_val: int = 5000,
+    token: str = "char",
+    *,
+    name: str = "text",
+    source: str = "the given text",
+) -> Dataset:
+    """The first windows of a text, at every offset, with the next token at each step as the target.
+
+    Args:
+      text: any text, taken as `text_tokens` does.
+      steps: tokens in a window.
+      num_train: windows to train on, the first of the text.
+      num_val: windows to test on, those that follow.
+      token: `"char"` or `"word"`.
+      name: name of the result.
+      source: where the text is from, for the log.
+
+    Returns:
+      X int32 (N, steps), y int32 (N, steps), and one vocabulary: that of the whole text.
+
+    Raises:
+      InputError: as `text_tokens`, or a number is below 1, or the text is too short.
+    """
+    if min(num_train, num_val) < 1:
+        raise InputError(f"{num_train} windows to train and {num_val} to test on: give 1 or more of each")
+    tokens = text_tokens(text, token)
+    starts, wanted = every_window(len(tokens), steps), num_train + num_val
+    if len(starts) < wanted:
+        raise InputError(f"{name} has {len(starts)} windows of {steps} steps; {wanted} were asked for, give less")
+    vocab = Vocab(tokens)
+    ids = np.array(vocab[tokens], np.int32)
+    train, test = starts[:num_train], starts[num_train:wanted]
+    return Dataset(name, cut(ids, train, steps), cut(ids, test, steps), source, vocabs=(vocab,))

@@ -1,0 +1,18 @@
+"""The embedded text: the help topics that ship with Python."""
+
+import platform
+
+from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.text.corpus import text_data
+
+
+def topics(steps: int = 32, num_train: int = 10000, num_val: int = 5000, token: str = "char") -> Dataset:
+    """What `help()` knows of Python's syntax, more than 300,000 characters, as `text_data` gives them.
+
+    The text is not the same in every version of Python; `source` names the version.
+    """
+    from pydoc_data.topics import topics as topic_texts
+
+    text = " ".join(topic_texts.values())
+    source = f"embedded default (help topics of Python {platform.python_version()})"
+    return text_data(text, steps, num_train, num_val, token, name="topics", source=source)

@@ -1,8 +1,0 @@
-"""The same mathematics in forms that are faster on a CPU, chosen by platform and static shape; elsewhere plain `lax`.
-
-`plain_lax()` turns them off. What was tried without success stands with its figures in `parity/bench/TRIED.md`.
-"""
-
-from d2l_jax.nn.lowering.conv import conv_general_dilated as conv_general_dilated
-from d2l_jax.nn.lowering.dense import dot_general as dot_general
-from d2l_jax.nn.lowering.switch import plain_lax as plain_lax

@@ -1,0 +1,1 @@
+"""From failing rows to the first guilty place, and to its cause."""

@@ -1,0 +1,115 @@
+"""One call of a PyTorch module in float64, and everything it leaves behind as a list of arrays."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from d2l_jax.errors import InputError
+from parity.blame.diagnosis.threads import same_draws
+
+
+@dataclass(frozen=True)
+class Call:
+    """A module and its arguments, and what of the result is compared.
+
+    outputs:   how many tensors of the output are compared, from the first
+    buffers:   names of the buffers to be compared after the call
+    gradients: names of the parameters whose gradient is compared; "input" or "input.1" for an argument
+    cotangent: what is propagated back, of the output's structure
+    seen:      Flax's first output: dropout's alterations read its zeros
+    """
+
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    training: bool
+    outputs: int
+    seen: np.ndarray
+    buffers: tuple[str, ...] = ()
+    gradients: tuple[str, ...] = ()
+    cotangent: Any = None
+
+
+def run(call: Call) -> list[np.ndarray]:
+    """Outputs, buffers and gradients of a copy of the module, random numbers always from the same seed."""
+    module = copy.deepcopy(call.module).double().train(call.training)
+    args = [tensor(arg, bool(call.gradients)) for arg in call.args]
+    kwargs = {name: tensor(arg, False) for name, arg in call.kwargs.items()}
+    with same_draws(), torch.set_grad_enabled(bool(call.gradients)):
+        outputs = list(tensors_in(module(*args, **kwargs)))
+    pieces = [output.detach().numpy() for output in outputs[: call.outputs]]
+    if call.buffers:
+        state = dict(module.named_buffers())
+        pieces += [array(state.get(name)) for name in call.buffers]
+    if call.gradients:
+        _propagate(outputs, call.cotangent)
+        known = dict(module.named_parameters()) | dict(_inputs(args))
+        pieces += [_gradient(known.get(name)) for name in call.gradients]
+    return pieces
+
+
+def tensor(value: Any, differentiable: bool) -> Any:
+    """Arrays and tensors in float64 where they are floating; containers element by element; else unchanged."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(tensor(item, False) for item in value)
+    if isinstance(value, np.ndarray):
+        value = torch.as_tensor(np.array(value))
+    if not isinstance(value, torch.Tensor):
+        return value
+    if not value.is_floating_point():
+        return value.detach().cpu()
+    return value.detach().cpu().double().clone().requires_grad_(differentiable)
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors of a nested output, in order; what is None is left out."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for item in value:
+            yield from tensors_in(item)
+
+
+def arrays_in(value: Any) -> list[np.ndarray]:
+    """All arrays of a nested output in float64, in order; what is None is left out."""
+    if isinstance(value, Mapping):
+        return [found for item in value.values() for found in arrays_in(item)]
+    if isinstance(value, (tuple, list)):
+        return [found for item in value for found in arrays_in(item)]
+    return [] if value is None else [np.asarray(value, np.float64)]
+
+
+def array(value: torch.Tensor | None) -> np.ndarray:
+    """What is not there is an empty array, which fits nothing."""
+    return np.zeros(0) if value is None else value.detach().double().numpy()
+
+
+def _gradient(leaf: torch.Tensor | None) -> np.ndarray:
+    if leaf is None:
+        return np.zeros(0)
+    return (torch.zeros_like(leaf) if leaf.grad is None else leaf.grad).detach().numpy()
+
+
+def _propagate(outputs: list[torch.Tensor], cotangent: Any) -> None:
+    sent = [torch.as_tensor(part) for part in arrays_in(cotangent)]
+    if not sent:
+        raise InputError("gradients cannot be compared without a cotangent; give one of the output's shape")
+    pairs = [(out, back) for out, back in zip(outputs, sent) if out.requires_grad]
+    if pairs:
+        torch.autograd.backward([out for out, _ in pairs], [back for _, back in pairs])
+
+
+def _inputs(args: list[Any]) -> Iterator[tuple[str, torch.Tensor]]:
+    for place, arg in enumerate(args):
+        if isinstance(arg, torch.Tensor):
+            yield f"input.{place}", arg
+            if place == 0:
+                yield "input", arg

@@ -1,0 +1,204 @@
+"""Why a layer differs: PyTorch's layer with one convention altered, until it does what Flax did."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from d2l_jax.errors import InputError
+from parity.blame.diagnosis.altered import ALTERATIONS
+from parity.blame.diagnosis.altered.others import DROPOUTS
+from parity.blame.diagnosis.calls import Call, arrays_in, run
+from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
+from parity.blame.diagnosis.factors import DROPOUT_RATES
+from parity.blame.diagnosis.tensors import explain_tensor
+from parity.blame.diagnosis.threads import one_thread
+
+MOST_RUNS = 1200
+MOST_HALVES = 3
+Trial = tuple[str, str, Call]
+Tried = tuple[Trial, list[np.ndarray]]
+# What an altered module may raise where the alteration does not fit the call.
+UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError, AssertionError, NotImplementedError)
+
+
+@one_thread()
+def explain_layer(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    flax_output: Any,
+    *,
+    training: bool,
+    flax_buffers: Mapping[str, np.ndarray] | None = None,
+    cotangent: Any = None,
+    flax_grads: Mapping[str, np.ndarray] | None = None,
+    noise: float = NOISE,
+) -> Cause | None:
+    """The one convention (or two) under which PyTorch's layer does what Flax's did.
+
+    module:       as it was before the call; a copy is altered and run in float64
+    args, kwargs: of the call, in PyTorch's layout: tensors, arrays, or anything else the module takes
+    flax_output:  array in PyTorch's layout, or nested tuples of arrays as the module returns; fewer are fine
+    flax_buffers: {name: array} after the call, for instance running_mean
+    cotangent, flax_grads: what was propagated back, of the output's structure, and {name: gradient} of
+                  parameters and of arguments ("input" or "input.1")
+
+    Returns None where they agree, and where no hypothesis explains the difference. Raises InputError where
+    there is nothing to compare, and where gradients come without a cotangent.
+    """
+    call, flax = _posed(module, args, kwargs, flax_output, training, flax_buffers or {}, cotangent, flax_grads or {})
+    if call.gradients and not arrays_in(cotangent):
+        raise InputError("gradients cannot be compared without a cotangent; give one of the output's shape")
+    oracle = run(call)
+    if agree(oracle, flax, noise):
+        return None
+    tried: list[Tried] = []
+    found = choose(oracle, flax, _runs(_single(call), tried), noise)
+    found = found or choose(oracle, flax, _runs(_double(call, tried, oracle, flax)), noise)
+    return found or _by_numbers(oracle, flax, noise)
+
+
+def _posed(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    flax_output: Any,
+    training: bool,
+    buffers: Mapping[str, np.ndarray],
+    cotangent: Any,
+    grads: Mapping[str, np.ndarray],
+) -> tuple[Call, list[np.ndarray]]:
+    outputs = arrays_in(flax_output)
+    if not outputs:
+        raise InputError("flax_output holds no array; give what the Flax layer returned, in PyTorch's layout")
+    call = Call(module, args, kwargs, training, len(outputs), outputs[0], tuple(buffers), tuple(grads), cotangent)
+    flax = [*outputs, *arrays_in(dict(buffers)), *arrays_in(dict(grads))]
+    return call, flax
+
+
+def _runs(trials: Iterator[Trial], tried: list[Tried] | None = None) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+    """What each trial gives; those that cannot run are left out."""
+    for trial in trials:
+        try:
+            pieces = run(trial[2])
+        except UNFIT:
+            continue
+        if tried is not None:
+            tried.append((trial, pieces))
+        yield trial[0], trial[1], pieces
+
+
+def _single(call: Call) -> Iterator[Trial]:
+    """One alteration: of the module, of its call, of each of its parts."""
+    for hypothesis in CALLS:
+        yield from hypothesis(call)
+    for name, text, altered in _altered(call.module):
+        yield name, text, replace(call, module=altered)
+    parts = [path for path, part in call.module.named_modules() if path and part is not call.module]
+    trials = (trial for path in parts for trial in _in_part(call, path))
+    yield from (trial for trial, _ in zip(trials, range(MOST_RUNS)))
+
+
+def _altered(module: nn.Module) -> Iterator[tuple[str, str, nn.Module]]:
+    for alteration in ALTERATIONS:
+        yield from alteration(module)
+
+
+def _in_part(call: Call, path: str) -> Iterator[Trial]:
+    for name, text, altered in _altered(call.module.get_submodule(path)):
+        whole = copy.deepcopy(call.module)
+        parent, _, last = path.rpartition(".")
+        setattr(whole.get_submodule(parent), last, altered)
+        yield name, f"in {path}: {text}", replace(call, module=whole)
+
+
+def _double(call: Call, tried: list[Tried], oracle: list[np.ndarray], flax: list[np.ndarray]) -> Iterator[Trial]:
+    """Two alterations at once: two defaults may differ in one layer. The first must explain a part by itself."""
+    halves = sorted(tried, key=lambda item: _remaining(item[1], oracle, flax))
+    for (first, text, altered), pieces in halves[:MOST_HALVES]:
+        if _remaining(pieces, oracle, flax) > 0.5:
+            return
+        for second, also, both in _altered(altered.module):
+            if second != first:
+                yield "+".join(sorted((first, second))), f"{text}; {also}", replace(altered, module=both)
+
+
+def _remaining(pieces: list[np.ndarray], oracle: list[np.ndarray], flax: list[np.ndarray]) -> float:
+    """The share of the gap that an alteration leaves, in the piece where it leaves least."""
+    left = math.inf
+    for ours, altered, theirs in zip(oracle, pieces, flax):
+        gap = distance([ours], [theirs], [ours])
+        if 1e-9 < gap < math.inf:
+            left = min(left, distance([altered], [theirs], [ours]) / gap)
+    return left
+
+
+def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
+    """The first piece that differs, by its numbers alone."""
+    for ours, theirs in zip(oracle, flax):
+        if distance([ours], [theirs], [ours]) > 100 * noise:
+            return explain_tensor(ours, theirs, noise)
+    return None
+
+
+def other_mode(call: Call) -> Iterator[Trial]:
+    """Evaluation for training, or the other way round."""
+    names = ("training", "evaluation") if call.training else ("evaluation", "training")
+    stochastic = any(isinstance(part, DROPOUTS) for part in call.module.modules())
+    if stochastic and not call.training:
+        return
+    if call.training and isinstance(call.module, DROPOUTS):
+        text = "Flax's dropout is off, PyTorch's is in training mode"
+        yield "dropout-off", text, replace(call, training=False)
+        return
+    yield "mode", f"Flax runs in {names[1]} mode, PyTorch in {names[0]} mode", replace(call, training=not call.training)
+
+
+def dropout_mask(call: Call) -> Iterator[Trial]:
+    """With Flax's own draws, seen in the zeros of its output: which scale have the others?"""
+    p = getattr(call.module, "p", None)
+    dropped = call.seen == 0
+    if not isinstance(call.module, DROPOUTS) or not isinstance(p, float) or not dropped.any() or dropped.all():
+        return
+    where = "" if call.training else " in evaluation mode"
+    if where:
+        text = f"Flax drops{where}, PyTorch does not; the others are scaled by 1 / (1 - {p:g})"
+        yield "dropout-in-evaluation", text, _masked(call, 1 / (1 - p))
+    else:
+        text = "the rule is the same, the draws are not: other values are dropped in Flax"
+        yield "dropout-draws", text, _masked(call, 1 / (1 - p))
+    text = f"Flax drops{where} without scaling the others by 1 / (1 - {p:g})"
+    yield "dropout-unscaled", text, _masked(call, 1.0)
+    text = f"Flax scales by 1 / {p:g}: its rate is PyTorch's probability to keep"
+    yield "dropout-complement", text, _masked(call, 1 / p if p else 1.0)
+    text = f"Flax scales by 1 - {p:g} where PyTorch scales by its reciprocal"
+    yield "dropout-scale", text, _masked(call, 1 - p)
+    for rate in DROPOUT_RATES:
+        yield "dropout-rate", f"Flax's rate is {rate:g}, PyTorch's {p:g}", _masked(call, 1 / (1 - rate))
+
+
+def _masked(call: Call, scale: float) -> Call:
+    return replace(call, module=_Masked(torch.as_tensor(np.where(call.seen == 0, 0.0, scale))))
+
+
+class _Masked(nn.Module):
+    def __init__(self, mask: torch.Tensor):
+        super().__init__()
+        self.mask = mask
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.mask
+
+
+def arguments_exchanged(call: Call) -> Iterator[Trial]:
+    if len(call.args) == 2 and all(isinstance(arg, (np.ndarray, torch.Tensor)) for arg in call.args):
+        yield "arguments-exchanged", "Flax's two inputs are exchanged", replace(call, args=call.args[::-1])
+
+
+CALLS: list[Callable[[Call], Iterator[Trial]]] = [dropout_mask, other_mode, arguments_exchanged]

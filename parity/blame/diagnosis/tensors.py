@@ -1,0 +1,44 @@
+"""Why two tensors differ, from their numbers alone."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from parity.blame.diagnosis import order, places, values
+from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
+from parity.blame.diagnosis.order import Explanation
+from parity.blame.diagnosis.precision import leak
+
+# The simplest first: among hypotheses that explain equally well, the first is taken.
+HYPOTHESES: list[Callable[[np.ndarray, np.ndarray], Iterator[Explanation]]] = [
+    *places.FIRST,
+    *values.HYPOTHESES,
+    *order.HYPOTHESES,
+    *places.HYPOTHESES,
+    *values.CHANNELS,
+    *values.LAST,
+    *order.LAST,
+    *places.LAST,
+]
+
+
+def explain_tensor(oracle: np.ndarray, flax: np.ndarray, noise: float = NOISE) -> Cause | None:
+    """What turns PyTorch's tensor into Flax's, if anything simple does.
+
+    oracle, flax: float64 in PyTorch's layout; shapes may differ
+    noise: the relative difference that rounding alone makes
+
+    Returns None where they agree within 100 times the noise, and where nothing explains the difference.
+    """
+    oracle, flax = np.asarray(oracle, np.float64), np.asarray(flax, np.float64)
+    if not oracle.size or not flax.size or agree([oracle], [flax], noise):
+        return None
+    found = choose([oracle], [flax], _candidates(oracle, flax), noise)
+    return found or leak(oracle, flax, distance([oracle], [flax], [oracle]))
+
+
+def _candidates(oracle: np.ndarray, flax: np.ndarray) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+    finite = bool(np.isfinite(oracle).all() and np.isfinite(flax).all())
+    for hypothesis in HYPOTHESES if finite else places.FIRST:
+        with np.errstate(all="ignore"):
+            yield from ((name, text, [explained]) for name, text, explained in hypothesis(oracle, flax))

@@ -1,0 +1,69 @@
+"""Why the loss differs while the outputs agree."""
+
+import warnings
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+from parity.arrays.layout import inverse, transposed
+from parity.blame.diagnosis import Cause, explain_loss, explain_tensor
+from parity.blame.diagnosis.cause import choose
+from parity.sides.flax import FlaxRun, precision
+from parity.sides.torch import Record, TorchRun
+from parity.twin.twin import State, Twin
+
+
+def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
+    run = TorchRun(twin, "float64", "cpu")
+    run.load(state)
+    found = [name for name in oracle if name.startswith("forward/output")]
+    targets = run.targets(twin.batches[0])
+    if len(found) == 1 and isinstance(targets, torch.Tensor):
+        loss = lambda outputs, targets: twin.learning.torch_loss(outputs, targets, run.model)  # noqa: E731
+        outputs, gradient = oracle[found[0]], _loss_gradient(twin, oracle[found[0]], state)
+        loss = _ignoring(loss, outputs, targets)
+        cause = explain_loss(loss, outputs, targets.numpy(), float(flax["forward/loss"]), gradient)
+        if not cause and outputs.shape == targets.shape and outputs.shape[1:] == (1,):
+            text = f"Flax broadcasts {outputs.shape} against {outputs.shape[:1]}: every output meets every target"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                met = loss(torch.tensor(outputs), targets[:, 0]).detach().numpy()
+            cause = choose([oracle["forward/loss"]], [flax["forward/loss"]], [("broadcast", text, [met])])
+        if cause:
+            return cause
+    return explain_tensor(oracle["forward/loss"], flax["forward/loss"])
+
+
+def _loss_gradient(twin: Twin, outputs: np.ndarray, state: State) -> np.ndarray | None:
+    """The gradient of Flax's loss with respect to the outputs, in PyTorch's layout."""
+    batch, axes = twin.batches[0], twin.output_axes[0]
+    run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
+    with precision(run.device):
+        params, _ = run.load(state)
+        _, targets, _ = run.arrays(batch)
+        given = jnp.asarray(transposed(outputs, inverse(axes)))
+        gradient = jax.grad(lambda outputs: jnp.sum(twin.learning.flax_loss(outputs, targets, params)))(given)
+        return np.asarray(transposed(gradient, axes))
+
+
+class _Ignoring:
+    """A loss that tells which label it leaves out, as PyTorch's modules do."""
+
+    def __init__(self, loss: Callable, ignore_index: int):
+        self.loss, self.ignore_index = loss, ignore_index
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.loss(outputs, targets)
+
+
+def _ignoring(loss: Callable, outputs: np.ndarray, targets: torch.Tensor) -> Callable:
+    """The label all of whose rows receive no gradient from PyTorch's loss is the one that it leaves out."""
+    if targets.is_floating_point() or outputs.ndim != 2:
+        return loss
+    given = torch.tensor(outputs, requires_grad=True)
+    loss(given, targets).sum().backward()
+    silent = set(targets[(given.grad == 0).all(1)].tolist()) if given.grad is not None else set()
+    return _Ignoring(loss, silent.pop()) if len(silent) == 1 else loss

@@ -1,0 +1,192 @@
+"""From failing rows to the first guilty place, and to its cause."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_leaves, tree_map
+
+from parity.blame.body import explain_body
+from parity.blame.diagnosis import Cause, explain_layer, explain_tensor
+from parity.blame.diagnosis.altered import ALTERATIONS
+from parity.blame.loss import of_loss
+from parity.blame.optimizer import of_optimizer
+from parity.compare.rows import Row, rms
+from parity.layers.isolate import Isolated, Layer, _torch_calls
+from parity.result import Blame
+from parity.sides.torch import Record, TorchRun
+from parity.twin.twin import State, Twin
+
+
+def blame(
+    twin: Twin,
+    rows: Sequence[Row],
+    layers: Mapping[bool, Isolated],
+    oracle: Record,
+    flax: Record,
+    states: Sequence[State],
+) -> Blame | None:
+    """What is wrong first: a layer on its own, the body between the layers, the loss, the optimiser.
+
+    rows:   all of the float64 tier
+    layers: by mode (training or not), what isolation found, the modules around layers included
+    """
+    wrong = {f"{row.phase}/{row.name}" for row in rows if not row.passed}
+    if untied := _untied(twin):
+        return Blame.because(untied, "", "backward", "the model's own body")
+    for train, direction in (
+        (True, "forward"),
+        (False, "evaluation"),
+        (True, "backward"),
+        (True, "buffers"),
+        (False, "buffers"),
+    ):
+        guilty = _first(layers[train], "forward" if direction == "evaluation" else direction)
+        if guilty:
+            return _of_layer(twin, guilty, direction, train, states[0])
+    for name in _of_phases(wrong, ("forward/output", "evaluation/output", "gradients/", "buffers/", "evaluation/")):
+        if name.startswith("gradients/") and "forward/loss" in wrong:
+            break  # the loss is wrong, the model is right
+        train = not name.startswith("evaluation")
+        direction, _, tensor = name.partition("/")
+        if "output" in name and (unfit := _unfit(layers[train])):
+            return _of_shape(twin, *unfit, direction)
+        if "output" in name and (inherited := _inherited(layers[train])):
+            cause = explain_body(twin, states[0], train, oracle[name], flax[name], tensor)
+            return Blame.because(cause or inherited[0], "", direction, inherited[1])
+        cause = _of_tensor(oracle, flax, name)
+        return Blame.because(cause, "", direction, f"the model's own body, between its layers: {name}")
+    if "forward/loss" in wrong or any(name.startswith("gradients/") for name in wrong):
+        return Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
+    return of_optimizer(twin, wrong, oracle, flax, states)
+
+
+def _untied(twin: Twin) -> Cause | None:
+    """A tensor that one side shares between layers, and the other does not."""
+    shared: dict[int, list[str]] = {}
+    for name, parameter in twin.torch_model.named_parameters(remove_duplicate=False):
+        shared.setdefault(id(parameter), []).append(name)
+    paths = {leaf.key: leaf.path for leaf in twin.leaves if leaf.rows is None and not leaf.merged}
+    for names in shared.values():
+        if len({paths[name] for name in names if name in paths}) > 1:
+            return Cause("weight-tying", f"{' and '.join(names)} are one tensor in PyTorch, several in Flax", 0.0)
+    keys: dict[tuple, list[str]] = {}
+    for key, path in paths.items():
+        keys.setdefault(path, []).append(key)
+    for names in keys.values():
+        if sum(any(name in group for name in names) for group in shared.values()) > 1:
+            return Cause("weight-tying", f"{' and '.join(names)} are one tensor in Flax, several in PyTorch", 0.0)
+    return None
+
+
+def _unfit(isolated: Isolated) -> tuple[str, str] | None:
+    """The first layer whose results have other shapes than PyTorch's, and so cannot be compared."""
+    return next(((label, why) for label, why in isolated.skipped.items() if why.startswith("results")), None)
+
+
+def _of_shape(twin: Twin, label: str, why: str, direction: str) -> Blame:
+    """The alteration by which PyTorch's layer gives results of Flax's shape: a hint only."""
+    name = label.partition(" (call")[0]
+    calls = [
+        call
+        for call in _torch_calls(twin, TorchRun(twin, "float64", "cpu"), twin.batches[0], False)
+        if call.name == name
+    ]
+    wanted = sorted(map(int, re.findall(r"\d+", why.rpartition("[(")[2])))
+    for alteration in ALTERATIONS:
+        for cause, text, altered in alteration(calls[0].module) if calls else ():
+            with suppress(RuntimeError, ValueError, TypeError, IndexError), torch.no_grad():
+                found = altered.double().eval()(*calls[0].args, **calls[0].kwargs)
+                if isinstance(found, torch.Tensor) and sorted(found.shape) == wanted:
+                    return Blame.because(Cause(cause, f"{why}; perhaps {text}", math.nan), name, direction, label)
+    return Blame(name, direction, "", f"{label}: {why}")
+
+
+def _inherited(isolated: Isolated) -> tuple[Cause | None, str] | None:
+    """In the body between the layers: the first layer that is given something else."""
+    for label, pair in isolated.received.items():
+        theirs, ours = (np.asarray(array, np.float64) for array in pair)  # masks too
+        scale = max(rms(theirs), 1e-300) if theirs.size else 1.0
+        if theirs.shape != ours.shape or np.max(np.abs(theirs - ours), initial=0.0) > 1e-10 * scale:
+            return explain_tensor(theirs, ours), f"the model's own body, before {label.rpartition('.')[0]}"
+    return None
+
+
+def _of_phases(wrong: set[str], phases: Sequence[str]) -> Iterator[str]:
+    for start in phases:
+        yield from sorted(name for name in wrong if name.startswith(start))
+
+
+def _first(isolated: Isolated, direction: str) -> Layer | None:
+    """The first layer that is wrong by itself while all that it calls is right; backward, the last one."""
+    failing = {row.name for row in isolated.rows if not row.passed and row.phase == f"layer {direction}"}
+    wrong = [
+        layer
+        for layer in isolated.layers
+        if any(name.startswith(f"{layer.label}.") and _own(name, layer, isolated) for name in failing)
+    ]
+    inner = [layer for layer in wrong if not any(_inside(other, layer) for other in wrong)]
+    return next(iter(inner if direction != "backward" else reversed(inner)), None)
+
+
+def _own(name: str, layer: Layer, isolated: Isolated) -> bool:
+    """Of the layers whose label the row's name starts with, the one that it belongs to."""
+    labels = [x.label for x in isolated.layers if name.startswith(f"{x.label}.")]
+    key = name.removeprefix(f"{layer.label}.")
+    return layer.label == max(labels, key=len) or any(
+        key in {k.partition("/")[2] for k in r} for r in (layer.oracle, layer.flax)
+    )
+
+
+def _inside(inner: Layer, outer: Layer) -> bool:
+    call = inner.theirs.parent
+    while call is not None:
+        if call is outer.theirs:
+            return True
+        call = call.parent
+    return False
+
+
+def _of_layer(twin: Twin, layer: Layer, direction: str, train: bool, state: State) -> Blame:
+    run = TorchRun(twin, "float64", "cpu")
+    run.load(state)
+    call = layer.theirs
+    module = run.model.get_submodule(call.name).train(train).cpu()
+    parts: dict[str, dict[str, np.ndarray]] = {"forward": {}, "backward": {}, "buffers": {}}
+    for key, array in layer.flax.items():
+        where, _, name = key.partition("/")
+        parts[where][name] = array
+    outputs = list(parts["forward"].values())
+    args, kwargs = tree_map(_on_cpu, (call.args, call.kwargs))
+    cotangent = next(iter(call.cotangents.values()), None)
+    if _repeated((args, kwargs)):  # isolation has the sum of their gradients, one argument a part of it
+        parts["backward"] = {name: a for name, a in parts["backward"].items() if name.split(".")[0] != "input"}
+    explain = partial(explain_layer, module, args, kwargs, outputs[0] if outputs else None, training=train)
+    back = {"cotangent": _on_cpu(cotangent), "flax_grads": parts["backward"]}
+    back = back if cotangent is not None and parts["backward"] else {}
+    cause = explain(flax_buffers=parts["buffers"] or None, **back)
+    if not cause and direction in ("forward", "evaluation"):  # gradients that are not finite hide the reason
+        cause = explain()
+    kind = type(call.module).__name__
+    return Blame.because(cause, call.name, direction, f"{layer.label} ({kind}), {direction}")
+
+
+def _repeated(arguments: Any) -> bool:
+    """Is one tensor given several times, as in the attention of a sequence to itself?"""
+    tensors = [x for x in tree_leaves(arguments) if isinstance(x, torch.Tensor)]
+    return any(a.shape == b.shape and torch.equal(a, b) for i, a in enumerate(tensors) for b in tensors[:i])
+
+
+def _on_cpu(value: Any) -> Any:
+    return value.detach().cpu() if isinstance(value, torch.Tensor) else value
+
+
+def _of_tensor(oracle: Record, flax: Record, name: str) -> Cause | None:
+    if name not in oracle or name not in flax:
+        return None
+    return explain_tensor(oracle[name], flax[name])

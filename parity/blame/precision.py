@@ -1,0 +1,74 @@
+"""Which layer is less precise than PyTorch's, where both compute the same in float64."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from torch.utils._pytree import tree_map
+
+from parity.arrays.layout import named_leaves
+from parity.arrays.torch_arrays import to_numpy
+from parity.blame.diagnosis.precision import leak
+from parity.compare.rows import POLICY, UNIT, rms
+from parity.layers.isolate import Layer, Mismatch, Ports, _below, _flax_calls, _run_flax, _torch_calls, label
+from parity.result import Blame
+from parity.sides.flax import FlaxRun, precision
+from parity.sides.torch import TorchRun
+from parity.twin.pairing import longest_sum
+from parity.twin.twin import Twin
+
+
+def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
+    """The first layer that, from PyTorch's float64 inputs, errs more in evaluation than the policy lets it.
+
+    Returns None where every layer by itself is as precise as PyTorch's.
+    """
+    exact, low = TorchRun(twin, "float64", "cpu"), TorchRun(twin, dtype, "cpu")
+    for run in (exact, low):
+        run.load(twin.start)
+    batch, device = twin.batches[0], jax.devices("cpu")[0]
+    theirs = _torch_calls(twin, exact, batch, False)
+    flax_run = FlaxRun(twin, dtype, device)
+    ours = {(call.path, call.number): call for call in _flax_calls(flax_run.flax, batch, False)}
+    shared = [call for call in theirs if (twin.names.get(call.name), call.number) in ours and call.name]
+    with precision(device):
+        params, buffers = flax_run.load(twin.start)
+        for call in (call for call in shared if not any(child in shared for child in _below(call))):
+            layer = Layer(label(call), call, ours[twin.names[call.name], call.number])
+            try:
+                ports = Ports.of(call, layer.ours)
+            except Mismatch:
+                continue
+            part = flax_run.flax.part(layer.ours.module, layer.ours.path, params, buffers, train=False)
+            given = replace(ports, tensors=tuple(_cast(x, dtype) for x in ports.tensors))
+            found = _run_flax(twin, layer, given, part, False, True)
+            if blame := _judged(twin, layer, found, low, dtype):
+                return blame
+    return None
+
+
+def _judged(twin: Twin, layer: Layer, flax: dict[str, np.ndarray], low: TorchRun, dtype: str) -> Blame | None:
+    call = layer.theirs
+    args, kwargs = tree_map(lambda x: _cast(x, dtype), (call.args, call.kwargs))
+    with torch.no_grad():
+        own = dict(named_leaves(low.model.get_submodule(call.name).eval()(*args, **kwargs), "output"))
+    floor = POLICY.sums * float(np.sqrt(longest_sum(twin))) * UNIT[dtype]
+    for name, tensor in named_leaves(call.output, "output"):
+        oracle, found = to_numpy(tensor), flax.get(f"forward/{name}")
+        if found is None or not tensor.is_floating_point() or found.shape != oracle.shape:
+            continue
+        scale = rms(oracle) or 1.0
+        error, theirs = (rms(x.astype(np.float64) - oracle) / scale for x in (found, to_numpy(own[name])))
+        if error > POLICY.ratio * theirs + floor:
+            cause = leak(oracle, found.astype(np.float64), float(np.max(np.abs(found - oracle))) / scale)
+            text = f"{layer.label} ({type(call.module).__name__}), {dtype}: error {error:.0e}, PyTorch's {theirs:.0e}"
+            return Blame.because(cause, call.name, "forward", text)
+    return None
+
+
+def _cast(value: Any, dtype: str) -> Any:
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value.to(getattr(torch, dtype))
+    return value

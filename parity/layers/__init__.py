@@ -1,0 +1,1 @@
+"""Each layer on its own, in both directions, on the same inputs and cotangents."""

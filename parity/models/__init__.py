@@ -1,0 +1,1 @@
+"""Flax models of either kind as pure functions, and the calls of their submodules."""

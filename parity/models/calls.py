@@ -1,0 +1,147 @@
+"""Every call of every submodule, in either framework, without changing a model: where the check looks inside.
+
+`around(path, module, call, args, kwargs)` stands in for a call of a Flax submodule and returns its output;
+`call(*args, **kwargs)` is the call itself. Calls within a scan, a map or a jit of the model's own are not seen:
+what flows there belongs to another trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flax import linen, nnx
+from jax.extend.core import get_opaque_trace_state
+
+from parity.arrays.layout import named_leaves
+
+if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
+    import torch
+
+Path = tuple[Any, ...]
+Around = Callable[[Path, Any, Callable, tuple, dict], Any]
+
+
+@dataclass
+class TorchCall:
+    """One call of a submodule of PyTorch's.
+
+    name, number: its dotted name (its first one, where it is shared), and which of its calls this is, from 0
+    args, kwargs, output: copies, since a model may change them in place later
+    parent:       the call that it happened in, or None
+    cotangents:   of the output's tensors, once there has been a backward pass
+    span:         how many random numbers had been drawn at its start and at its end
+    """
+
+    name: str
+    number: int
+    module: torch.nn.Module
+    args: tuple
+    kwargs: dict[str, Any]
+    parent: TorchCall | None
+    output: Any = None
+    children: list[TorchCall] = field(default_factory=list)
+    cotangents: dict[str, torch.Tensor] = field(default_factory=dict)
+    span: tuple[int, int] = (0, 0)
+
+
+@contextmanager
+def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) -> Iterator[list[TorchCall]]:
+    """Within it, every call of `model` and its submodules is added to the list, in the order of their starts.
+
+    drawn: how many random numbers have been drawn so far
+    """
+    import torch
+
+    calls: list[TorchCall] = []
+    stack: list[TorchCall] = []
+    counts: dict[str, int] = {}
+
+    def enter(name: str, module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
+        parent = stack[-1] if stack else None
+        call = TorchCall(name, counts.get(name, 0), module, _copied(args), _copied(kwargs), parent)
+        call.span = (drawn(), 0)
+        counts[name] = call.number + 1
+        if parent:
+            parent.children.append(call)
+        stack.append(call)
+        calls.append(call)
+
+    def leave(module: torch.nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
+        call = stack.pop()
+        call.output, call.span = _copied(output), (call.span[0], drawn())
+        for where, tensor in named_leaves(output, "output"):
+            if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
+                tensor.register_hook(partial(received, call, where))
+
+    def received(call: TorchCall, where: str, cotangent: torch.Tensor | None) -> None:
+        if cotangent is not None:  # None: nothing used this result, as a final state of cuDNN's
+            call.cotangents[where] = cotangent
+
+    handles = []
+    for name, module in model.named_modules():
+        handles.append(module.register_forward_pre_hook(partial(enter, name), with_kwargs=True))
+        handles.append(module.register_forward_hook(leave, with_kwargs=True))
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _copied(tree: Any) -> Any:
+    import torch
+    from torch.utils._pytree import tree_map
+
+    return tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, tree)
+
+
+@contextmanager
+def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
+    """Within it, `around` stands in for every call of `root` and its submodules."""
+    paths = {id(node): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Module)}
+    types = {type(node) for _, node in nnx.iter_graph(root) if isinstance(node, nnx.Module) and callable(node)}
+    here, active = get_opaque_trace_state(convention="nnx"), []
+
+    def wrap(stock: Callable) -> Callable:
+        def __call__(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
+            seen = id(self) in paths and get_opaque_trace_state(convention="nnx") == here
+            if not seen or (active and active[-1] is self):  # the latter: a call of the parent class's
+                return stock(self, *args, **kwargs)
+            active.append(self)
+            try:
+                return around(paths[id(self)], self, partial(stock, self), args, kwargs)
+            finally:
+                active.pop()
+
+        return __call__
+
+    own = {cls: vars(cls).get("__call__") for cls in types}
+    stock = {cls: cls.__call__ for cls in types}  # all of them first: a class may inherit from another
+    for cls in types:
+        cls.__call__ = wrap(stock[cls])
+    try:
+        yield
+    finally:
+        for cls, method in own.items():
+            if method is None:
+                del cls.__call__
+            else:
+                cls.__call__ = method
+
+
+@contextmanager
+def linen_calls(around: Around) -> Iterator[None]:
+    """Within it, `around` stands in for every call of every Linen module."""
+    here = get_opaque_trace_state(convention="nnx")
+
+    def intercept(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        if context.method_name != "__call__" or get_opaque_trace_state(convention="nnx") != here:
+            return call(*args, **kwargs)
+        return around(context.module.path, context.module, call, args, kwargs)
+
+    with linen.intercept_methods(intercept):
+        yield

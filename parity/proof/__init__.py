@@ -1,0 +1,1 @@
+"""The order in which everything is asked of a twin."""

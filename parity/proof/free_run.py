@@ -1,0 +1,110 @@
+"""All steps in a row: how far both frameworks drift, judged by how far PyTorch's own rounding makes it drift."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from parity.compare.rows import UNIT, Policy, Record, Row, compare_semantics, largest_of, noise_of, row
+from parity.result import Distance
+from parity.sides.disturb import one_ulp
+from parity.sides.flax import FlaxRun
+from parity.sides.torch import free_run_torch
+from parity.twin.pairing import longest_sum
+from parity.twin.twin import Twin
+
+PROBES, MOST_PROBES = 2, 20
+
+
+def free_run(
+    twin: Twin, runs: Mapping[str, FlaxRun], device: str, policy: Policy
+) -> tuple[dict[str, list[Row]], list[Distance]]:
+    """Rows for each tier, and the distances over time.
+
+    float64: every tensor after the last step, against the noise that one ulp at the start becomes.
+    float32: the distance of all parameters to the float64 run, against PyTorch's own.
+    """
+    oracle = free_run_torch(twin, "float64", device)
+    free = {tier: run.free() for tier, run in runs.items() if tier != "bfloat16"}  # where a free run is chaos
+    rows: dict[str, list[Row]] = {}
+    trajectory: list[Distance] = []
+    if "float64" in free:
+        rows["float64"] = _semantics(twin, oracle, free["float64"], device, policy)
+    if low := next((tier for tier in free if tier == "float32"), None):
+        rows[low], trajectory = _precision(twin, oracle, free, low, device, policy)
+    return rows, trajectory
+
+
+def _semantics(twin: Twin, oracle: Record, flax: Record, device: str, policy: Policy) -> list[Row]:
+    chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
+    end, noise, rows = len(twin.batches), dict[str, float](), list[Row]()
+    last = _last(oracle, end)
+    for seeds in (range(PROBES), range(PROBES, MOST_PROBES)):
+        disturbed = (_last(free_run_torch(twin, "float64", device, one_ulp(seed)), end) for seed in seeds)
+        noise = largest_of(noise, noise_of(last, disturbed))
+        rows = compare_semantics(last, _last(flax, end), noise, longest_sum(twin), chaotic)
+        if all(row.passed for row in rows):
+            break
+    return rows
+
+
+def _precision(
+    twin: Twin, oracle: Record, free: Mapping[str, Record], low: str, device: str, policy: Policy
+) -> tuple[list[Row], list[Distance]]:
+    way, plain = Way.of(twin, oracle), dict[str, np.ndarray]()
+    reference, rows, trajectory = [0.0] * len(twin.batches), list[Row](), list[Distance]()
+    for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):  # a unit may flip in one run of many
+        for seed in seeds:
+            run = free_run_torch(twin, low, device, one_ulp(seed))
+            plain = run if seed < 0 else plain
+            reference = [max(r, way.apart(oracle, run, n)) for n, r in enumerate(reference, 1)]
+        trajectory = [
+            _distances(way, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
+        ]
+        rows = [_row(twin, low, d, policy) for d in trajectory]
+        if all(row.passed for row in rows):
+            break
+    return rows, trajectory
+
+
+@dataclass(frozen=True)
+class Way:
+    """How far all parameters have gone from their start after each step, and so the scale of every distance."""
+
+    names: tuple[str, ...]
+    lengths: tuple[float, ...]
+
+    @classmethod
+    def of(cls, twin: Twin, oracle: Record) -> "Way":
+        trained = [leaf for leaf in twin.leaves if leaf.trained]
+        start = {leaf.name: sum(twin.start.tensors[key] for key in (leaf.key, *leaf.merged)) for leaf in trained}
+        steps = range(1, len(twin.batches) + 1)
+        squares = (sum(np.sum((oracle[f"{step}/{name}"] - a) ** 2.0) for name, a in start.items()) for step in steps)
+        return cls(tuple(start), tuple(float(np.sqrt(square)) for square in squares))
+
+    def apart(self, one: Record, other: Record, step: int) -> float:
+        """The distance between the parameters of two runs after a step."""
+        keys = [f"{step}/{name}" for name in self.names]
+        square = sum(np.sum((one[key].astype(np.float64) - other[key]) ** 2) for key in keys)
+        return float(np.sqrt(square)) / (self.lengths[step - 1] or 1.0)
+
+
+def _distances(
+    way: Way, oracle: Record, free: Mapping[str, Record], low: str, plain: Record, step: int, reference: float
+) -> Distance:
+    exact = way.apart(oracle, free["float64"], step) if "float64" in free else math.nan
+    flax = free[low]
+    return Distance(step, reference, way.apart(oracle, flax, step), way.apart(plain, flax, step), exact)
+
+
+def _row(twin: Twin, low: str, found: Distance, policy: Policy) -> Row:
+    longest = longest_sum(twin)
+    limit = policy.ratio * found.torch32 + policy.sums * math.sqrt(longest) * UNIT[low]
+    because = f"{policy.ratio:g} x PyTorch's {found.torch32:.1e} + {policy.sums:g} x sqrt({longest}) ulp"
+    return row(f"free run/all parameters after step {found.step}", found.flax32, limit, because)
+
+
+def _last(record: Record, step: int) -> dict[str, np.ndarray]:
+    start = f"{step}/"
+    return {f"after {step} steps/{key.removeprefix(start)}": a for key, a in record.items() if key.startswith(start)}

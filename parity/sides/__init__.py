@@ -1,0 +1,1 @@
+"""Each framework takes the steps, and records what happens."""

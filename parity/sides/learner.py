@@ -1,0 +1,129 @@
+"""Training the PyTorch twin as the Flax model is trained: the same weights, batches and figures."""
+
+import importlib.metadata
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from d2l_jax.case import Case
+from d2l_jax.data import Dataset
+from d2l_jax.errors import InputError
+from d2l_jax.functional import functional
+from d2l_jax.runs.learner import Callback, Order
+from d2l_jax.runs.texts import Trained
+from d2l_jax.train import Event, Record, Sums, arguments, check_finite, in_order
+from d2l_jax.write import replacing
+from parity.twin.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
+from parity.weights.rules import load_state_dict, state_dict
+
+PIECES = 12
+
+
+class TorchLearner:
+    """The PyTorch twin of a Case, started from the Flax model's weights; see `d2l_jax.runs.learner.Learner`."""
+
+    def __init__(self, case: Case, seed: int):
+        torch.manual_seed(seed)
+        self.case = case
+        self.model = torch_model(case)
+        weights = state_dict(case.build(seed))
+        self.model.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
+        self.objective, self.loss = torch_loss(case), torch_loss(replace(case, penalty=None))
+        self.optimizer, self.clip = torch_optimizer(case, self.model), torch_clipping(case)
+        self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        self.precision = str(next(self.model.parameters()).dtype).removeprefix("torch.")
+        self.device = f"cpu ({torch.get_num_threads()} threads)"
+        self.versions = {name: importlib.metadata.version(name) for name in ("torch", "jax", "flax", "numpy")}
+        self.steps = 0
+
+    def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
+        """Trains the given epochs; the callbacks hear what those of `d2l_jax.train.fit` hear, without a state."""
+        for epoch in epochs:
+            full, rest = order(epoch)
+            batches = [*full, *([rest] if len(rest) else [])]
+            sums, every = Sums(), max(1, len(batches) // PIECES)
+            for rows in batches:
+                loss, correct = self._step(*_tensors(data.train, rows))
+                check_finite([loss], f"epoch {epoch}, step", self.steps)
+                self.steps += 1
+                sums = sums.add(loss, correct, rows[None])
+                if sums.batches % every == 0:
+                    _tell(callbacks, Event(epoch, sums.batches, len(batches), None, None))
+            record = Record(epoch, *sums.means(), *self._evaluate(data.test, len(batches[0]), epoch).means())
+            _tell(callbacks, Event(epoch, len(batches), len(batches), None, record))
+
+    def _step(self, inputs: tuple[Tensor, ...], targets: Tensor) -> tuple[float, int]:
+        self.model.train()
+        self.optimizer.zero_grad()
+        outputs = self.model(*inputs)
+        loss = self.objective(outputs, targets, self.model)
+        loss.backward()
+        self.clip(self.model)
+        self.optimizer.step()
+        return loss.item(), _correct(outputs, targets)
+
+    @torch.no_grad()
+    def _evaluate(self, test: tuple[np.ndarray, np.ndarray], batch_size: int, epoch: int) -> Sums:
+        self.model.eval()
+        sums, (full, rest) = Sums(), in_order(test[0], batch_size)
+        for rows in [*full, *([rest] if len(rest) else [])]:
+            inputs, targets = _tensors(test, rows)
+            outputs = self.model(*inputs)
+            loss = self.loss(outputs, targets, self.model).item()
+            check_finite([loss], f"evaluation after epoch {epoch}, batch", sums.batches)
+            sums = sums.add(loss, _correct(outputs, targets), rows[None])
+        return sums
+
+    @torch.no_grad()
+    def predict(self, inputs: Any) -> np.ndarray:
+        """The outputs in evaluation mode."""
+        self.model.eval()
+        return self.model(*map(torch_inputs, arguments(inputs))).numpy()
+
+    def trained(self) -> Trained:
+        """The Flax model with PyTorch's weights."""
+        model = load_state_dict(self.case.build(), self.model.state_dict())
+        _, params, buffers = functional(model)
+        return Trained(model, params, buffers)
+
+    def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
+        """Saves the weights alone, as PyTorch's users expect them: `model.pt` of the last epoch."""
+        path = folder.parent / "model.pt"
+        with replacing(path) as part:
+            try:
+                torch.save(self.model.state_dict(), part)
+            except RuntimeError as error:  # what PyTorch's writer makes of a full disk
+                raise OSError(str(error).split("\n")[0]) from error
+        return path
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        """Not there: a run of the twin is made to be compared, from its start."""
+        raise InputError("--resume is not there for --framework torch; start again with another --out")
+
+
+def torch_inputs(X: np.ndarray) -> Tensor:
+    """Images (batch, height, width, channels), bytes or numbers, as (batch, channels, height, width) in [0, 1]."""
+    inputs = torch.from_numpy(X)
+    inputs = inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs
+    return inputs.permute(0, 3, 1, 2).contiguous() if inputs.ndim == 4 else inputs
+
+
+def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor]:
+    y = torch.from_numpy(split[1][rows])
+    inputs = tuple(torch_inputs(X[rows]) for X in arguments(split[0]))
+    return inputs, y if y.is_floating_point() else y.long()
+
+
+def _correct(outputs: Tensor, targets: Tensor) -> int:
+    labels = not targets.is_floating_point() and targets.shape == outputs.shape[:-1]
+    return int((outputs.argmax(-1) == targets).sum()) if labels else 0
+
+
+def _tell(callbacks: tuple[Callback, ...], event: Event) -> None:
+    for callback in callbacks:
+        callback(event)

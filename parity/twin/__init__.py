@@ -1,0 +1,1 @@
+"""One set of weights, batches and draws for two sides."""

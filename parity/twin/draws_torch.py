@@ -1,0 +1,88 @@
+"""The random numbers of `parity.twin.draws` in PyTorch, imposed on its operators below autograd."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from d2l_jax.errors import InputError
+from parity.twin.draws import Draw
+
+aten = torch.ops.aten
+
+
+def without_cudnn_dropout(model: torch.nn.Module) -> torch.nn.Module:
+    """The model; while its recurrent layers draw dropout cuDNN is off, which would hide it from `ImposedOnTorch`."""
+    cudnn, before = torch.backends.cudnn, list[bool]()
+
+    def off(layer: torch.nn.Module, *_: Any) -> None:
+        before.append(cudnn.enabled)
+        cudnn.enabled = cudnn.enabled and not layer.training  # pyright: ignore[reportAttributeAccessIssue]
+
+    def back(*_: Any) -> None:
+        cudnn.enabled = before.pop()  # pyright: ignore[reportAttributeAccessIssue]
+
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.RNNBase) and layer.dropout:
+            layer.register_forward_pre_hook(off)
+            layer.register_forward_hook(back, always_call=True)
+    return model
+
+
+class ImposedOnTorch(TorchDispatchMode):
+    """Within it the n-th draw of PyTorch's operators is `draws[n]`; without draws, they are `seen` alone.
+
+    Backward passes within it draw nothing of their own.
+    """
+
+    def __init__(self, draws: Sequence[np.ndarray] | None = None, site: Callable[[], str] = lambda: ""):
+        super().__init__()
+        self.draws, self.site, self.seen = draws, site, list[Draw]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        packet = func.overloadpacket
+        if packet is aten.bernoulli_:
+            return args[0].copy_(self._bernoulli(args[0], args[1] if len(args) > 1 else 0.5))
+        if packet is aten.bernoulli:
+            p = args[1] if len(args) > 1 and args[1] is not None else args[0]
+            return self._bernoulli(args[0], p)
+        if packet is aten.native_dropout:
+            return self._native_dropout(*args)
+        if packet in (aten.rand, aten.randn, aten.rand_like, aten.randn_like):
+            made = func(*args, **kwargs)
+            return made.copy_(self._next(made, packet in (aten.randn, aten.randn_like)))
+        if packet is aten.uniform_:
+            low, high = [*args[1:], *([0.0, 1.0][len(args) - 1 :])][:2]
+            return args[0].copy_(low + (high - low) * self._next(args[0], False))
+        if packet is aten.normal_:
+            mean, std = [*args[1:], *([0.0, 1.0][len(args) - 1 :])][:2]
+            return args[0].copy_(mean + std * self._next(args[0], True))
+        return func(*args, **kwargs)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        if kind is None and self.draws is not None and len(self.seen) < len(self.draws):
+            left = self.draws[len(self.seen)].shape
+            raise InputError(f"Flax draws random numbers of shape {left} where PyTorch draws none")
+
+    def _bernoulli(self, like: torch.Tensor, p: Any) -> torch.Tensor:
+        return (self._next(like, False) < p).to(like.dtype)
+
+    def _native_dropout(self, x: torch.Tensor, p: float, train: bool | None) -> tuple[torch.Tensor, torch.Tensor]:
+        if not train or p == 0:
+            return x.clone(), torch.ones_like(x, dtype=torch.bool)
+        keep = self._next(x, False) < 1 - p
+        return x * keep * (1 / (1 - p) if p < 1 else 0), keep
+
+    def _next(self, like: torch.Tensor, normal: bool) -> torch.Tensor:
+        draw = Draw(tuple(like.shape), normal, self.site())
+        self.seen.append(draw)
+        if self.draws is None:
+            return torch.full(like.shape, 0.25, dtype=torch.float64, device=like.device)
+        if len(self.seen) > len(self.draws) or self.draws[len(self.seen) - 1].shape != draw.shape:
+            raise InputError(f"PyTorch draws other random numbers than when it was first run: {draw}")
+        exact = torch.float32 if like.dtype == torch.bfloat16 else like.dtype  # a rounded number may cross the rate
+        return torch.as_tensor(self.draws[len(self.seen) - 1], dtype=exact, device=like.device)

@@ -1,0 +1,1 @@
+"""PyTorch's state_dict and Flax's state: rules, files, conversion."""

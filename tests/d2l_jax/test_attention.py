@@ -1,0 +1,268 @@
+"""Sections 11.2, 11.3, 11.5 and 11.6: the specification's values on both sides, and PyTorch's own attention."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jaxtyping import config as jaxtyping_config
+from twins import in_jax, in_torch, normal, outline, twins
+
+import parity
+from d2l_jax import eval_view, functional, intermediates, models, train_view
+from d2l_jax.errors import InputError
+from parity import reference
+
+SIDES = pytest.mark.parametrize(("room", "array"), [(models, jnp.asarray), (reference, torch.tensor)])
+NAN = float("nan")
+POOLED = {  # x = [0, 1, 2, 4], y = [0, 2, 1, 5] at [0.5, 3]
+    "gaussian": (
+        [1.004183, 2.875938],
+        [[0.421877, 0.008171], [0.421877, 0.099547], [0.1552, 0.446141], [0.001046, 0.446141]],
+    ),
+    "boxcar": ([1.0, NAN], [[0.5, NAN], [0.5, NAN], [0.0, NAN], [0.0, NAN]]),
+    "constant": ([2.0, 2.0], [[0.25, 0.25]] * 4),
+    "epanechikov": ([1.0, NAN], [[0.5, NAN], [0.5, NAN], [0.0, NAN], [0.0, NAN]]),
+}
+ENCODED = [
+    [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0],
+    [0.841471, 0.540302, 0.099833, 0.995004, 0.01, 0.99995, 0.001, 1.0],
+    [0.909297, -0.416147, 0.198669, 0.980067, 0.019999, 0.9998, 0.002, 0.999998],
+    [0.14112, -0.989992, 0.29552, 0.955337, 0.029995, 0.99955, 0.003, 0.999996],
+]
+
+
+def kernel(room, name):
+    return room.gaussian() if name == "gaussian" else getattr(room, name)
+
+
+# Attention pooling
+@SIDES
+@pytest.mark.parametrize("name", POOLED)
+def test_nadaraya_watson(room, array, name):
+    x, y, at = array([0.0, 1.0, 2.0, 4.0]), array([0.0, 2.0, 1.0, 5.0]), array([0.5, 3.0])
+    estimates, weights = room.nadaraya_watson(x, y, at, kernel(room, name))
+    np.testing.assert_allclose(estimates, POOLED[name][0], atol=1e-6)
+    np.testing.assert_allclose(weights, POOLED[name][1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_pooling_is_the_twins(name):
+    arrays = normal(9), normal(9, seed=1), normal(5)
+    ours = models.nadaraya_watson(*in_jax(*arrays), kernel(models, name))
+    theirs = reference.nadaraya_watson(*in_torch(*arrays), kernel(reference, name))
+    for left, right in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-13)
+
+
+@SIDES
+def test_kernels(room, array):
+    u = array([-2.0, -0.5, 0.0, 1.0])
+    np.testing.assert_allclose(room.gaussian(0.5)(u), np.exp([-8.0, -0.5, 0.0, -2.0]), rtol=1e-6)
+    np.testing.assert_allclose(room.epanechikov(u), [0, 0.5, 1, 0])
+    np.testing.assert_allclose(room.epanechikov(u, corrected=True), [0, 0.5625, 0.75, 0])
+    np.testing.assert_allclose(room.boxcar(u), [0, 1, 1, 0])
+
+
+@pytest.fixture
+def unchecked_shapes():
+    """As it is outside of the tests."""
+    jaxtyping_config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping_config.update("jaxtyping_disable", False)
+
+
+def test_pooling_refuses_bad_input(unchecked_shapes):
+    with pytest.raises(InputError, match="sigma is 0"):
+        models.gaussian(0)
+    with pytest.raises(InputError, match="3 inputs for 2 targets"):
+        models.nadaraya_watson(jnp.ones(3), jnp.ones(2), jnp.ones(1), models.constant)
+
+
+# Masked softmax
+@SIDES
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_masked_softmax(room, array, dtype):
+    X = array(np.ones((2, 2, 4), dtype))
+    third, half = [1 / 3, 1 / 3, 1 / 3, 0], [0.5, 0.5, 0, 0]
+    by_example, by_query = (room.masked_softmax(X, array(lens)) for lens in ([2, 3], [[1, 3], [2, 4]]))
+    np.testing.assert_allclose(by_example, [[half, half], [third, third]], rtol=1e-6)
+    np.testing.assert_allclose(by_query, [[[1, 0, 0, 0], third], [half, [0.25] * 4]], rtol=1e-6)
+    assert str(by_query.dtype).endswith(dtype)
+    np.testing.assert_array_equal(X, np.ones((2, 2, 4)))
+
+
+@SIDES
+def test_all_weights_are_equal_where_the_valid_length_is_0(room, array):
+    X = array(normal(1, 2, 4))
+    np.testing.assert_array_equal(room.masked_softmax(X, array([0])), np.full((1, 2, 4), 0.25))
+    assert not np.allclose(room.masked_softmax(X, array([4])), 0.25)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 3, 1), ()])
+def test_valid_lengths_of_another_shape_are_refused(shape, unchecked_shapes):
+    with pytest.raises(InputError, match=r"\(2,\) or \(2, 3\) is right"):
+        models.masked_softmax(jnp.ones((2, 3, 4)), jnp.ones(shape, int))
+
+
+# Scoring functions
+@SIDES
+def test_dot_product_attention(room, array):
+    ones, values = np.ones((2, 10, 2)), np.stack([np.arange(40.0).reshape(10, 4)] * 2)
+    model = room.DotProductAttention(0.5, **({"rngs": nnx.Rngs(0)} if room is models else {}))
+    args = array(ones[:, :1]), array(ones), array(values), array([2, 6])
+    outputs = evaluated(model, *args) if room is models else model.eval()(*args)
+    np.testing.assert_allclose(outputs, [[[2, 3, 4, 5]], [[10, 11, 12, 13]]], rtol=1e-6)
+
+
+def evaluated(model, *inputs):
+    apply, params, buffers = functional(eval_view(model))
+    return jax.jit(apply)(params, buffers, *inputs)[0]
+
+
+SCORING = [
+    ("DotProductAttention", {"dropout": 0.5}, (2, 3, 6), (2, 5, 6)),
+    ("AdditiveAttention", {"num_hiddens": 7, "dropout": 0.5, "query_size": 4, "key_size": 6}, (2, 3, 4), (2, 5, 6)),
+    ("MultiHeadAttention", {"num_hiddens": 6, "num_heads": 3, "dropout": 0.5}, (2, 3, 6), (2, 5, 6)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "queries", "keys"), SCORING)
+def test_weights_are_kept_before_dropout(name, args, queries, keys):
+    ours, theirs = twins(name, **args)
+    arrays = normal(*queries), normal(*keys), normal(2, 5, 6, seed=1), np.array([2, 4])
+    apply, params, buffers = intermediates(train_view(ours))
+    _, sown = jax.jit(apply)(params, buffers, *in_jax(*arrays))
+    theirs(*in_torch(*arrays))
+    heads = name == "MultiHeadAttention"
+    (kept,) = (sown["attention"] if heads else sown)["attention_weights"]
+    expected = (theirs.attention if heads else theirs).attention_weights
+    np.testing.assert_allclose(kept, expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(kept.sum(-1), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "args", "queries", "keys"), SCORING)
+def test_what_lies_behind_the_valid_length_does_not_count(name, args, queries, keys):
+    ours, _ = twins(name, **args)
+    Q, K, V = in_jax(normal(*queries), normal(*keys), normal(2, 5, 6, seed=1))
+    run = lambda K, V: evaluated(ours, Q, K, V, jnp.array([2, 4]))  # noqa: E731
+    outputs = run(K, V)
+    np.testing.assert_array_equal(run(K.at[:, 4].set(9), V.at[:, 4].set(9)), outputs)
+    changed = run(K, V.at[:, 3].set(9))
+    np.testing.assert_array_equal(changed[0], outputs[0])
+    assert not np.allclose(changed[1], outputs[1])
+
+
+# Multi-head attention
+def test_heads_must_divide_the_hidden_units():
+    with pytest.raises(InputError, match="10 hidden units for 3 heads"):
+        models.MultiHeadAttention(10, 3, 0.0, rngs=nnx.Rngs(0))
+
+
+SHAPES = st.tuples(*[st.integers(1, 5)] * 3, st.integers(1, 3), st.integers(1, 3))
+
+
+@settings(max_examples=12, deadline=None)
+@given(shapes=SHAPES, bias=st.booleans(), masked=st.booleans(), seed=st.integers(0, 99))
+def test_multi_head_attention_is_pytorchs(shapes, bias, masked, seed):
+    """Outputs, weights and gradients; at the valid lengths -1e6 and PyTorch's minus infinity give the same zeros."""
+    batch, queries, keys, heads, head_size = shapes
+    hiddens = heads * head_size
+    random = np.random.default_rng(seed)
+    lens = random.integers(1, keys + 1, batch) if masked else None
+    arrays = [random.normal(size=(batch, steps, hiddens)) for steps in (queries, keys, keys, queries)]
+    torch.manual_seed(seed)
+    stock = torch.nn.MultiheadAttention(hiddens, heads, bias=bias, batch_first=True).double()
+    for left, right in zip(of_flax(stock, arrays, lens), of_pytorch(stock, arrays, lens), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-10, atol=1e-13)
+
+
+def of_pytorch(stock, arrays, lens):
+    """(outputs, weights, gradients of the inputs, of the in-projection, of the out-projection)."""
+    *inputs, cotangent = in_torch(*arrays)
+    inputs = [x.requires_grad_() for x in inputs]
+    padding = None if lens is None else torch.arange(inputs[1].shape[1]) >= torch.tensor(lens)[:, None]
+    outputs, weights = stock(*inputs, key_padding_mask=padding, average_attn_weights=False)
+    trained = [stock.in_proj_weight, stock.out_proj.weight]
+    gradients = torch.autograd.grad(outputs, [*inputs, *trained], cotangent)
+    return [tensor.detach() for tensor in (outputs, weights, *gradients)]
+
+
+def of_flax(stock, arrays, lens):
+    hiddens, bias = stock.embed_dim, stock.in_proj_bias is not None
+    ours = outline("MultiHeadAttention", num_hiddens=hiddens, num_heads=stock.num_heads, dropout=0.0, bias=bias)
+    parity.load_state_dict(ours, split(stock.state_dict()), jnp.float64)
+    apply, params, buffers = intermediates(eval_view(ours))
+    *inputs, cotangent = in_jax(*arrays)
+    rest = () if lens is None else in_jax(lens)
+
+    @jax.jit
+    def run(params, *inputs):
+        outputs, pull, sown = jax.vjp(lambda p, *x: apply(p, buffers, *x, *rest), params, *inputs, has_aux=True)
+        return outputs, pull(cotangent), sown["attention"]["attention_weights"][0]
+
+    outputs, (grads, *input_grads), weights = run(params, *inputs)
+    in_proj = jnp.concatenate([grads[name]["kernel"].T for name in ("W_q", "W_k", "W_v")])
+    heads_apart = weights.reshape(-1, stock.num_heads, *weights.shape[1:])
+    return [outputs, heads_apart, *input_grads, in_proj, grads["W_o"]["kernel"].T]
+
+
+def split(state_dict):
+    """PyTorch keeps the projections of queries, keys and values in one matrix."""
+    found = {}
+    for kind in ("weight", "bias"):
+        if f"in_proj_{kind}" in state_dict:
+            parts = state_dict[f"in_proj_{kind}"].chunk(3)
+            found |= {f"{name}.{kind}": part for name, part in zip(("W_q", "W_k", "W_v"), parts, strict=True)}
+            found[f"W_o.{kind}"] = state_dict[f"out_proj.{kind}"]
+    return found
+
+
+def test_heads_that_are_split_otherwise_are_noticed():
+    """The control: units dealt out to the heads one by one, instead of in chunks."""
+    stock = torch.nn.MultiheadAttention(6, 3, bias=False, batch_first=True).double()
+    arrays = [normal(2, steps, 6, seed=seed) for seed, steps in enumerate((3, 5, 5, 3))]
+    right = of_pytorch(stock, arrays, None)[0]
+    rows = np.arange(6).reshape(3, 2).T.reshape(-1)
+    with torch.no_grad():
+        stock.in_proj_weight.copy_(torch.cat([part[rows] for part in stock.in_proj_weight.chunk(3)]))
+    assert not np.allclose(of_flax(stock, arrays, None)[0], right)
+
+
+# Positional encoding
+def test_positional_encoding():
+    ours, theirs = twins("PositionalEncoding", num_hiddens=8, dropout=0.3)
+    np.testing.assert_allclose(ours.P[0, :4], ENCODED, atol=1e-6)
+    np.testing.assert_allclose(ours.P, theirs.P, rtol=0, atol=1e-13)
+    X = jnp.asarray(normal(2, 4, 8))
+    np.testing.assert_allclose(evaluated(ours, X) - X, [ENCODED] * 2, atol=1e-6)
+    assert not theirs.state_dict() and not functional(ours).params
+
+
+def test_positions_continue_from_an_offset():
+    ours, theirs = twins("PositionalEncoding", num_hiddens=6, dropout=0.0, max_len=9)
+    X = normal(2, 4, 6)
+    expected = theirs(*in_torch(X), 5)
+    apply, params, buffers = functional(ours)
+    for offset in (5, jnp.array(5)):
+        np.testing.assert_allclose(jax.jit(apply)(params, buffers, *in_jax(X), offset)[0], expected, atol=1e-14)
+    assert not np.allclose(evaluated(ours, *in_jax(X)), expected)
+
+
+def test_positional_encoding_refuses_bad_input():
+    with pytest.raises(InputError, match="7 units"):
+        models.PositionalEncoding(7, 0.0, rngs=nnx.Rngs(0))
+    model = models.PositionalEncoding(8, 0.0, max_len=5, rngs=nnx.Rngs(0))
+    with pytest.raises(InputError, match="6 steps.*max_len=5"):
+        model(jnp.ones((1, 6, 8)))
+    with pytest.raises(InputError, match="7 steps.*max_len=5"):
+        model(jnp.ones((1, 4, 8)), 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_the_table_takes_the_precision_of_the_input(dtype):
+    model = models.PositionalEncoding(8, 0.0, rngs=nnx.Rngs(0))
+    assert model(jnp.zeros((1, 3, 8), dtype)).dtype == dtype

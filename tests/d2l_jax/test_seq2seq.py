@@ -1,0 +1,314 @@
+"""Translation by recurrent networks: facts of the specification, both twins, the book's fault, training and search."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+import parity
+import parity.reference as reference
+from d2l_jax import TrainState, eval_view, functional, intermediates, losses, make_train_step, models, optim
+from d2l_jax.errors import InputError
+from d2l_jax.generate import make_beam_search, make_greedy, until_eos
+from parity.weights.rules import leaves
+
+SIZES = {"src_vocab": 11, "tgt_vocab": 13, "embed_size": 9, "num_hiddens": 17, "num_layers": 2}
+BUILDERS = ("seq2seq", "seq2seq_attention")
+PAD = 5
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """Optimising the code would take most of the time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def pair(name: str, **options):
+    """PyTorch's model and ours, with its weights, in float64 and evaluation mode."""
+    torch.manual_seed(0)
+    theirs = getattr(reference, name)(**SIZES, **options).double().eval()
+    ours = getattr(models, name)(**SIZES, **options, rngs=nnx.Rngs(0))
+    return eval_view(parity.load_state_dict(ours, theirs.state_dict(), dtype=jnp.float64)), theirs
+
+
+def batch(seed: int = 0, size: int = 5, sources: int = 7, steps: int = 3):
+    """(source, decoder input, valid lengths of the source)."""
+    random = np.random.default_rng(seed)
+    src, tgt = random.integers(0, SIZES["src_vocab"], (size, sources)), random.integers(0, 13, (size, steps))
+    return src, tgt, random.permutation(np.arange(1, sources + 1))[:size]
+
+
+def run(model: nnx.Module, *inputs):
+    apply, params, buffers = functional(model)
+    return jax.jit(apply)(params, buffers, *map(jnp.asarray, inputs))[0]
+
+
+def other_padding(src: np.ndarray, valid_lens: np.ndarray) -> np.ndarray:
+    """The same sentences, with other tokens behind them."""
+    behind = np.arange(src.shape[1]) >= valid_lens[:, None]
+    return np.where(behind, (src + 1) % SIZES["src_vocab"], src)
+
+
+# Facts
+DECODERS = {  # embed 8, hidden 16, 2 layers
+    "Seq2SeqDecoder": (3898, "rnn.rnn.", {}),
+    "Seq2SeqAttentionDecoder": (
+        4426,
+        "rnn.",
+        {"attention.W_k.weight": (16, 16), "attention.W_q.weight": (16, 16), "attention.w_v.weight": (1, 16)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_keys_shapes_and_counts_of_decoders(name):
+    count, prefix, expected = DECODERS[name]
+    expected = {**expected, "embedding.weight": (10, 8)}
+    for layer, size in enumerate((24, 16)):
+        shapes = {"weight_ih": (48, size), "weight_hh": (48, 16), "bias_ih": (48,), "bias_hh": (48,)}
+        expected |= {f"{prefix}{weight}_l{layer}": shape for weight, shape in shapes.items()}
+    expected |= {"dense.weight": (10, 16), "dense.bias": (10,)}
+    ours = getattr(models, name)(10, 8, 16, 2, rngs=nnx.Rngs(0))
+    theirs = getattr(reference, name)(10, 8, 16, 2).state_dict()
+    assert [(leaf.key, leaf.shape) for leaf in leaves(ours)] == list(expected.items())
+    assert [(key, tuple(value.shape)) for key, value in theirs.items()] == list(expected.items())
+    assert sum(math.prod(shape) for shape in expected.values()) == count
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_shapes_of_logits_and_states(name):
+    encoder = models.Seq2SeqEncoder(10, 8, 16, 2, rngs=nnx.Rngs(0))
+    decoder = getattr(models, name)(10, 8, 16, 2, rngs=nnx.Rngs(0))
+    X, valid_lens = jnp.zeros((4, 7), int), jnp.full(4, 7)
+
+    def both(model):
+        outputs = model.encoder(X, valid_lens)
+        state = model.decoder.init_state(outputs, valid_lens)
+        return outputs, model.decoder(X, state), state
+
+    whole = models.EncoderDecoder(encoder, decoder)
+    apply, params, buffers = functional(eval_view(whole), both)
+    outputs, (logits, after), state = jax.tree.map(jnp.shape, apply(params, buffers)[0])
+    assert (outputs, logits) == (((7, 4, 16), (2, 4, 16)), (4, 7, 10))
+    assert (
+        after
+        == state
+        == {
+            "Seq2SeqDecoder": ((7, 4, 16), (2, 4, 16)),
+            "Seq2SeqAttentionDecoder": ((4, 7, 16), (2, 4, 16), (4,)),
+        }[name]
+    )
+
+
+def started(name: str, key: str) -> list[np.ndarray]:
+    """The tensor `key` as either side starts it."""
+    torch.manual_seed(0)
+    sizes = {"src_vocab": 70, "tgt_vocab": 50, "embed_size": 40, "num_hiddens": 60, "num_layers": 2}
+    ours = parity.state_dict(getattr(models, name)(**sizes, rngs=nnx.Rngs(0)))
+    return [ours[key], getattr(reference, name)(**sizes).state_dict()[key].numpy()]
+
+
+XAVIER = {
+    ("seq2seq", "encoder.rnn.rnn.weight_ih_l0"): 180 + 40,
+    ("seq2seq", "encoder.rnn.rnn.weight_hh_l1"): 180 + 60,
+    ("seq2seq", "decoder.rnn.rnn.weight_ih_l0"): 180 + 100,
+    ("seq2seq_attention", "encoder.rnn.rnn.weight_ih_l1"): 180 + 60,
+    ("seq2seq_attention", "decoder.rnn.weight_ih_l0"): 180 + 100,
+}
+UNIFORM = {fact: math.sqrt(6 / fans) for fact, fans in XAVIER.items()} | {
+    (name, key): 60**-0.5
+    for name, key in [
+        ("seq2seq", "encoder.rnn.rnn.bias_ih_l1"),
+        ("seq2seq", "decoder.rnn.rnn.bias_hh_l0"),
+        ("seq2seq", "decoder.dense.weight"),
+        ("seq2seq", "decoder.dense.bias"),
+        ("seq2seq_attention", "decoder.rnn.bias_ih_l0"),
+        ("seq2seq_attention", "decoder.attention.W_k.weight"),
+        ("seq2seq_attention", "decoder.dense.weight"),
+    ]
+}
+
+
+@pytest.mark.parametrize(("name", "key"), UNIFORM)
+def test_uniform_start(name, key):
+    for values in started(name, key):
+        bound, noise = UNIFORM[name, key], 4 / math.sqrt(values.size)
+        assert abs(values).max() <= bound * (1 + 1e-6)
+        assert values.std() * math.sqrt(3) / bound == pytest.approx(1, abs=noise)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+def test_embeddings_start_from_a_standard_normal_distribution(name, side):
+    for values in started(name, f"{side}.embedding.weight"):
+        noise = 4 / math.sqrt(values.size)
+        assert values.std() == pytest.approx(1, abs=noise)
+        assert (abs(values) > 2).mean() == pytest.approx(0.0455, abs=noise)
+
+
+# Both twins
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("corrected", [False, True])
+def test_twins_give_the_same_logits(name, corrected):
+    ours, theirs = pair(name, corrected=corrected)
+    inputs = batch()
+    expected = theirs(*map(torch.tensor, inputs)).detach().numpy()
+    np.testing.assert_allclose(run(ours, *inputs), expected, atol=1e-13)
+
+
+def test_twins_give_the_same_attention_weights():
+    ours, theirs = pair("seq2seq_attention")
+    inputs = src, tgt, valid_lens = batch()
+    theirs(*map(torch.tensor, inputs))
+    apply, params, buffers = intermediates(ours)
+    _, sown = jax.jit(apply)(params, buffers, *map(jnp.asarray, inputs))
+    weights = sown["decoder"]["attention"]["attention_weights"]
+    assert len(weights) == len(theirs.decoder.attention_weights) == tgt.shape[1]
+    for step, expected in zip(weights, theirs.decoder.attention_weights):
+        np.testing.assert_allclose(step, expected.numpy(), atol=1e-14)
+    behind = np.arange(src.shape[1]) >= valid_lens[:, None]
+    assert not np.any(np.stack(weights)[:, behind[:, None]])
+    np.testing.assert_allclose(np.sum(weights, -1), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("corrected", [False, True])
+def test_single_steps_give_what_all_steps_at_once_give(name, corrected):
+    ours, _ = pair(name, corrected=corrected)
+    src, tgt, valid_lens = map(jnp.asarray, batch())
+
+    def stepwise(model):
+        state, logits = model.decoder.init_state(model.encoder(src, valid_lens), valid_lens), []
+        for t in range(tgt.shape[1]):
+            scores, state = model.decoder(tgt[:, t : t + 1], state)
+            logits.append(scores)
+        return jnp.concatenate(logits, 1)
+
+    apply, params, buffers = functional(ours, stepwise)
+    np.testing.assert_allclose(jax.jit(apply)(params, buffers)[0], run(ours, src, tgt, valid_lens), atol=1e-13)
+
+
+# What the decoder's GRU reads: [embedding, context] in 10.7, [context, embedding] in 11.4
+@pytest.mark.parametrize(("name", "context"), [("seq2seq", slice(9, None)), ("seq2seq_attention", slice(0, 17))])
+def test_where_the_context_stands(name, context):
+    ours, _ = pair(name)
+    src, tgt, valid_lens = map(jnp.asarray, batch())
+
+    def spread(model, columns: slice) -> float:
+        """How much the logits change with the encoder's outputs alone, without these columns of the GRU's weights."""
+        rnn = model.decoder.rnn if name == "seq2seq_attention" else model.decoder.rnn.rnn
+        rnn.weight_ih_l0[...] = rnn.weight_ih_l0[...].at[:, columns].set(0)
+        outputs, hidden = model.encoder(src, valid_lens)
+        logits = [
+            model.decoder(tgt, model.decoder.init_state((scale * outputs, hidden), valid_lens))[0] for scale in (1, 2)
+        ]
+        return jnp.max(jnp.abs(logits[0] - logits[1]))
+
+    def without(columns: slice) -> float:
+        apply, params, buffers = functional(ours, partial(spread, columns=columns))
+        return float(jax.jit(apply)(params, buffers)[0])
+
+    assert without(context) < 1e-15
+    others = slice(0, 9) if context.start else slice(17, None)
+    assert without(others) > 0.01
+
+
+# The book's fault: paddings are read
+def test_the_book_reads_the_padding_and_the_corrected_form_does_not():
+    src, tgt, valid_lens = batch()
+    other = other_padding(src, valid_lens)
+    for name in BUILDERS:
+        for corrected, same in ((False, False), (True, True)):
+            ours, theirs = pair(name, corrected=corrected)
+            logits = [run(ours, X, tgt, valid_lens) for X in (src, other)]
+            assert np.array_equal(*logits) == same
+            logits = [theirs(*map(torch.tensor, (X, tgt, valid_lens))) for X in (src, other)]
+            assert torch.equal(*logits) == same
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_corrected_gives_every_sentence_what_it_gets_alone(name):
+    ours, _ = pair(name, corrected=True)
+    plain, _ = pair(name)
+    src, tgt, valid_lens = batch(size=2)
+    logits = run(ours, src, tgt, valid_lens)
+    for row, end in enumerate(valid_lens):
+        alone = src[row : row + 1, :end], tgt[row : row + 1], valid_lens[row : row + 1]
+        np.testing.assert_allclose(logits[row], run(plain, *alone)[0], atol=1e-13)
+
+
+# Training and search
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_trained_model_translates_what_it_has_learnt(name):
+    bos, eos = 3, 4
+    src, valid_lens = np.array([[1, 2, 7, 0], [3, 7, 0, 0], [5, 6, 1, 7]]), np.array([3, 2, 4])
+    words = [[8, 9, 10, eos], [11, eos, PAD, PAD], [8, 11, eos, PAD]]
+    inputs = np.array([[bos, *row[:-1]] for row in words])
+    loss = partial(losses.masked_cross_entropy, pad=PAD)
+    model = getattr(models, name)(11, 13, 16, 16, 1, 0.1, rngs=nnx.Rngs(0))
+    tx = optim.Adam(lr=0.02)
+    step, state = make_train_step(model, tx, loss), TrainState.create(model, tx)
+    data = jax.tree.map(jnp.asarray, ((src, inputs, valid_lens), np.array(words)))
+    for _ in range(60):
+        state, metrics = step(state, data)
+    assert metrics["loss"] < 0.1
+    for search in (make_greedy(model, 4, bos), make_beam_search(model, 4, bos, eos, 3)):
+        ids = search(state.params, state.buffers, src, valid_lens)[0]
+        assert until_eos(ids, eos) == [[8, 9, 10], [11], [8, 11]]
+
+
+SEARCHED = {
+    "seq2seq": models.seq2seq,
+    "seq2seq-corrected": partial(models.seq2seq, corrected=True),
+    "bahdanau": models.seq2seq_attention,
+}
+
+
+@pytest.mark.parametrize("build", SEARCHED.values(), ids=SEARCHED)
+def test_a_beam_of_one_is_greedy_and_greedy_is_what_the_whole_call_prefers(build):
+    model = build(**SIZES, rngs=nnx.Rngs(1))
+    _, params, buffers = functional(model)
+    params = jax.tree.map(lambda p: 3 * p, params)  # so that the scores differ enough
+    src, _, valid_lens = batch(1)
+    ids, log_p = make_greedy(model, 6, 1)(params, buffers, src, valid_lens)
+    narrow, _ = make_beam_search(model, 6, 1, 2, width=1)(params, buffers, src, valid_lens)
+    assert until_eos(narrow, 2) == until_eos(ids, 2)
+    inputs = jnp.concatenate([jnp.ones((len(src), 1), int), ids[:, :-1]], 1)
+    logits, _ = jax.jit(functional(eval_view(model)).apply)(params, buffers, src, inputs, jnp.asarray(valid_lens))
+    np.testing.assert_array_equal(ids, jnp.argmax(logits, -1))
+    np.testing.assert_allclose(log_p, jnp.max(jax.nn.log_softmax(logits), -1), atol=1e-4)
+    assert len(np.unique(ids)) > 3
+
+
+def test_heat_maps_of_a_translation():
+    model, (src, _, valid_lens) = models.seq2seq_attention(**SIZES, rngs=nnx.Rngs(0)), batch()
+    ids, _, sown = make_greedy(model, 6, 1, with_attention=True)(*functional(model)[1:], src, valid_lens)
+    (weights,) = sown["decoder"]["attention"]["attention_weights"]
+    assert weights.shape == (6, 5, 1, 7)
+    inputs = jnp.concatenate([jnp.ones((5, 1), int), ids[:, :-1]], 1)
+    apply, params, buffers = intermediates(eval_view(model))
+    _, expected = jax.jit(apply)(params, buffers, src, inputs, jnp.asarray(valid_lens))
+    np.testing.assert_allclose(weights, expected["decoder"]["attention"]["attention_weights"], atol=1e-6)
+
+
+# Bad input
+@pytest.mark.parametrize("length", [0, 8])
+def test_lengths_that_a_corrected_encoder_cannot_end_at_are_refused(length):
+    encoder = models.Seq2SeqEncoder(11, 9, 17, 1, corrected=True, rngs=nnx.Rngs(0))
+    with pytest.raises(InputError, match=rf"\[{length}, 7\] where 1 to 7"):
+        encoder(jnp.zeros((2, 7), int), jnp.array([length, 7]))
+
+
+def test_a_token_beyond_the_vocabulary_gives_nan_and_no_other_sentence_suffers():
+    ours, _ = pair("seq2seq")
+    src, tgt, valid_lens = batch()
+    src[2, 0] = SIZES["src_vocab"]
+    logits = run(ours, src, tgt, valid_lens)
+    assert np.isnan(logits).all((1, 2)).tolist() == [False, False, True, False, False]

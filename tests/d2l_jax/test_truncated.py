@@ -1,0 +1,61 @@
+"""A state that is carried over windows, against PyTorch's twin with `detach`."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+import parity.reference as reference
+from d2l_jax import losses, models, optim
+from d2l_jax.data import sequential_windows
+from d2l_jax.train import TrainState
+from d2l_jax.train.truncated import make_truncated_epoch
+from parity.reference.losses import cross_entropy
+from parity.weights.rules import state_dict
+
+STEPS, VOCAB = 4, 7
+IDS = np.random.default_rng(0).integers(0, VOCAB, 80).astype(np.int32)
+STARTS = sequential_windows(len(IDS), STEPS, 3, seed=0, epoch=0)
+
+
+def ours(name: str, starts: np.ndarray = STARTS) -> tuple[nnx.Module, np.ndarray]:
+    model = getattr(models, name)(VOCAB, 5, rngs=nnx.Rngs(0))
+    tx = optim.SGD(lr=1.0)
+    epoch = make_truncated_epoch(model, tx, losses.cross_entropy, STEPS)
+    _, found = epoch(TrainState.create(model, tx), jnp.asarray(IDS), jnp.asarray(starts))
+    return model, np.asarray(found)
+
+
+def theirs(name: str, model: nnx.Module, cut) -> np.ndarray:
+    twin = getattr(reference, name)(VOCAB, 5)
+    twin.load_state_dict({key: torch.tensor(array) for key, array in state_dict(model).items()})
+    optimizer, hidden, found = torch.optim.SGD(twin.parameters(), lr=1.0), None, []
+    for starts in STARTS:
+        at = starts[:, None] + np.arange(STEPS)
+        optimizer.zero_grad()
+        outputs, hidden = twin.run(torch.tensor(IDS[at]), cut(hidden))
+        loss = cross_entropy(outputs, torch.tensor(IDS[at + 1]).long())
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return np.array(found)
+
+
+def detached(hidden):
+    if hidden is None:
+        return None
+    return tuple(map(detached, hidden)) if isinstance(hidden, tuple) else hidden.detach()
+
+
+@pytest.mark.parametrize("name", ["rnn_lm", "lstm_lm", "gru_lm_scratch"])
+def test_the_losses_are_those_of_the_twin(name):
+    model, found = ours(name)
+    assert len(found) == len(STARTS) >= 5
+    np.testing.assert_allclose(found, theirs(name, model, detached), rtol=1e-5)
+
+
+def test_control_a_state_that_starts_anew_gives_other_losses():
+    model, found = ours("rnn_lm")
+    forgetful = theirs("rnn_lm", model, lambda hidden: None)
+    assert abs(found[0] - forgetful[0]) < 1e-6 < np.min(np.abs(found[1:] - forgetful[1:]))

@@ -1,0 +1,122 @@
+"""The rules of comparison, on arrays: each way in which other tools pass wrongly must fail here."""
+
+import math
+
+import numpy as np
+import pytest
+
+from parity.compare.rows import (
+    POLICY,
+    Row,
+    compare_classes,
+    compare_precision,
+    compare_semantics,
+    errors_of,
+    noise_of,
+)
+from parity.result import Result
+
+T = np.random.default_rng(0).normal(size=(5, 7))
+
+
+def semantics(oracle, flax, noise=0.0):
+    return compare_semantics(oracle, flax, dict.fromkeys(oracle, noise), 35)
+
+
+def only(rows):
+    (row,) = rows
+    return row
+
+
+def test_equal_tensors_pass():
+    assert only(semantics({"forward/y": T}, {"forward/y": T.copy()})).passed
+
+
+@pytest.mark.parametrize(
+    "change, because",
+    [
+        (lambda t: np.where(t > 1, np.nan, t), "not finite in Flax"),
+        (lambda t: np.where(t > 1, np.inf, t), "not finite in Flax"),
+        (lambda t: t[:, :1], "shape (5, 1) in Flax, (5, 7) in PyTorch"),
+        (lambda t: t.T, "shape (7, 5)"),
+        (lambda t: t[None], "shape (1, 5, 7)"),
+        (lambda t: t.astype(np.float32), "float32 in Flax within a float64 run"),
+        (lambda t: t[::-1], "ulp"),
+        (lambda t: t + 1e-9 * np.where(np.arange(7) % 2, 1, -1), "ulp"),
+        (lambda t: t.mean() * np.ones_like(t), "ulp"),
+        (lambda t: t * (1 + 1e-10), "ulp"),
+    ],
+)
+def test_what_is_wrong_fails(change, because):
+    rows = [row for row in semantics({"forward/y": T}, {"forward/y": change(T)}) if not row.passed]
+    assert because in rows[0].because
+
+
+def test_not_finite_on_both_sides_is_no_agreement():
+    bad = np.full(3, np.nan)
+    assert not only(semantics({"forward/y": bad}, {"forward/y": bad})).passed
+
+
+@pytest.mark.parametrize("oracle, flax, because", [({"a/x": T}, {}, "missing"), ({}, {"a/x": T}, "only in Flax")])
+def test_a_tensor_on_one_side_fails(oracle, flax, because):
+    row = only(semantics(oracle, flax))
+    assert because in row.because and row.gap == math.inf and not row.passed
+
+
+def test_empty_tensors_compare_nothing():
+    empty = np.zeros((0, 3))
+    assert not only(semantics({"a/x": empty}, {"a/x": empty})).passed
+    assert Result("x", "", 0, {"float64": []}).status == "error"
+
+
+def test_counters_are_compared_exactly():
+    count = np.asarray(7)
+    assert only(semantics({"buffers/n": count}, {"buffers/n": count})).passed
+    assert not only(semantics({"buffers/n": count}, {"buffers/n": count + 1})).passed
+
+
+def test_the_noise_sets_the_threshold_and_has_a_ceiling():
+    near = {"a/x": T * (1 + 1e-13)}
+    assert not only(semantics({"a/x": T}, near)).passed
+    assert only(semantics({"a/x": T}, near, noise=1e-13)).passed
+    row = only(semantics({"a/x": T}, near, noise=1e-9))
+    assert row.passed and row.threshold == POLICY.ceiling and "above it" in row.because
+    row = only(semantics({"a/x": T}, {"a/x": T * (1 + 5e-9)}, noise=1e-9))
+    assert not row.passed and "ill-conditioned" in row.because
+
+
+def test_noise_and_errors_are_the_largest_of_the_runs():
+    scale = np.sqrt(np.mean(T**2))
+    runs = [{"a/x": T + 1e-9}, {"a/x": T - 3e-9}]
+    assert noise_of({"a/x": T}, runs)["a/x"] == pytest.approx(3e-9 / scale, rel=1e-5)
+    assert errors_of({"a/x": T}, runs)["a/x"] == pytest.approx(3e-9 / scale, rel=1e-5)
+    assert errors_of({"a/x": T}, [{"a/x": T * np.nan}])["a/x"] == math.inf
+
+
+def test_what_is_zero_in_exact_arithmetic_is_measured_against_its_layer():
+    oracle = {"gradients/conv.weight": T, "gradients/conv.bias": np.full(3, 1e-17)}
+    other = {"gradients/conv.weight": T, "gradients/conv.bias": np.full(3, -4e-17)}
+    rows = {row.name: row for row in semantics(oracle, other)}
+    assert rows["conv.bias"].passed and "analytically zero" in rows["conv.bias"].because
+    rows = {row.name: row for row in semantics(oracle, other | {"gradients/conv.bias": np.full(3, 1e-9)})}
+    assert not rows["conv.bias"].passed
+
+
+def test_float32_is_judged_by_pytorchs_own_error():
+    single = T.astype(np.float32)
+    reference = errors_of({"a/x": T}, [{"a/x": single}])
+    assert only(compare_precision({"a/x": T}, reference, {"a/x": single}, 35)).passed
+    worse = single * np.float32(1 + 1e-5)
+    assert not only(compare_precision({"a/x": T}, reference, {"a/x": worse}, 35)).passed
+    assert only(compare_precision({"a/x": T}, {"a/x": 1e-5}, {"a/x": worse}, 35)).passed
+    assert not only(compare_precision({"a/x": T}, {"a/x": math.inf}, {"a/x": single}, 35)).passed
+
+
+def test_a_class_may_flip_only_where_the_margin_is_small():
+    oracle = {"forward/output": np.array([[1.0, 1.0 + 1e-8, 0.0], [3.0, 1.0, 0.0]])}
+    limit = [Row("forward", "output", 0.0, 1e-7, "", "pass")]
+    near = {"forward/output": np.array([[1.0 + 1e-8, 1.0, 0.0], [3.0, 1.0, 0.0]])}
+    far = {"forward/output": np.array([[1.0, 1.0 + 1e-8, 0.0], [1.0, 3.0, 0.0]])}
+    (excused,), (wrong,) = compare_classes(oracle, near, limit), compare_classes(oracle, far, limit)
+    assert excused.passed and excused.because.startswith("1 of 2 classes flip")
+    assert not wrong.passed and wrong.gap == 1

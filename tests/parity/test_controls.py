@@ -1,0 +1,196 @@
+"""Negative controls: a planted bug in every phase of the check must fail, and at the right name."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from small_pair import INPUTS, TRAINING, SmallTorch, small
+
+import parity
+from d2l_jax import losses, nn, optim
+from d2l_jax.case import Case
+from d2l_jax.cpu import conv_general_dilated
+from parity.proof.proof import check_twin
+from parity.selftest.bugs.norms import BiasedVariance, NoGradient, Uncounted
+from parity.twin.pairing import pair
+from parity.twin.twin import STEPS
+
+
+def check(model, tiers=("float64",), **changes):
+    return parity.check(model, SmallTorch(), INPUTS, tiers=tiers, **(TRAINING | changes))
+
+
+def failures(result, tier="float64"):
+    return [f"{row.phase}/{row.name}" for row in result.rows[tier] if not row.passed]
+
+
+def test_the_correct_pair_passes():
+    result = check(small(), tiers=("float64", "float32"))
+    assert result.status == "pass", [row for rows in result.rows.values() for row in rows if not row.passed]
+    phases = {row.phase for row in result.rows["float64"]}
+    assert {"evaluation", "forward", "gradients", "buffers", "update", "optimizer"} <= phases
+    assert {"step 5 update", "after 5 steps", "layer forward", "layer backward", "layer buffers"} <= phases
+
+
+class TransposedLinear(nn.Linear):
+    def __call__(self, x):
+        return x @ self.kernel[...].T + self.bias[...]
+
+
+class NoBias(nn.Linear):
+    def __call__(self, x):
+        return x @ self.kernel[...]
+
+
+class KeepsScale(nnx.Dropout):
+    def __call__(self, x):
+        return super().__call__(x) * (1 if self.deterministic else 1 - self.rate)
+
+
+def plant(layer, cls=None, **attributes):
+    """A model whose `layer` is of another class or has other settings."""
+    model = small()
+    part = getattr(model, layer) if layer else model
+    if cls is not None:
+        part.__class__ = cls
+    for name, value in attributes.items():
+        setattr(part, name, value)
+    return model
+
+
+BUGS = {
+    "transposed square weight": (plant("square", TransposedLinear), "evaluation/output"),
+    "missing bias": (plant("out", NoBias), "evaluation/output"),
+    "missing bias gets no gradient": (plant("out", NoBias), "gradients/out.bias"),
+    "channel order at the flatten": (plant("", flatten=lambda x: x.reshape(len(x), -1)), "evaluation/output"),
+    "asymmetric padding": (plant("down", padding="SAME", conv_general_dilated=jax.lax.conv_general_dilated,
+                                 strides=(2, 2), kernel_size=(3, 3)), "evaluation/output"),
+    "eps of batch norm": (plant("bn", eps=1e-6), "evaluation/output"),
+    "eps of layer norm": (plant("norm", epsilon=1e-6), "forward/output"),
+    "momentum turned round": (plant("bn", momentum=0.9), "buffers/bn.running_mean"),
+    "biased running variance": (plant("bn", BiasedVariance), "buffers/bn.running_var"),
+    "batches not counted": (plant("bn", Uncounted), "buffers/bn.num_batches_tracked"),
+    "no gradient through the statistics": (plant("bn", NoGradient), "gradients/conv.weight"),
+    "dropout without its scale": (plant("drop", KeepsScale), "forward/output"),
+    "approximate activation": (plant("", activation=lambda x: nnx.softplus(1e3 * x) / 1e3), "forward/output"),
+    "gradient at the input only": (plant("conv", conv_general_dilated=lambda x, *a, **k: conv_general_dilated(
+        x + 1e-9 * (x - jax.lax.stop_gradient(x)), *a, **k)), "gradients/input"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_fails_at_its_name(bug):
+    model, name = BUGS[bug]
+    assert name in failures(check(model))
+
+
+def test_biased_variance_shows_in_the_buffers_alone():
+    phases = {name.partition("/")[0] for name in failures(check(plant("bn", BiasedVariance)))}
+    assert {phase.split()[-1] for phase in phases} == {"buffers", "steps"}
+
+
+def half_as_many(logits, y):
+    return losses.cross_entropy(logits, y) * len(y) / (len(y) - 1)
+
+
+def test_a_loss_divided_by_the_wrong_count(monkeypatch):
+    monkeypatch.setattr("parity.reference.losses.half_as_many", parity.reference.losses.cross_entropy, raising=False)
+    assert "forward/loss" in failures(check(small(), loss=half_as_many))
+
+
+def sgd(*transformations):
+    return lambda **_: optax.chain(*transformations)
+
+
+OPTIMIZERS = {
+    "momentum forgotten": ("SGD", sgd(optax.sgd(0.1)), "optimizer/momentum_buffer:conv.weight"),
+    "momentum with dampening": (
+        "SGD",
+        sgd(optax.ema(0.9, debias=False), optax.scale(-0.1)),
+        "update/conv.weight",
+    ),
+    "momentum of 0.99": ("SGD", sgd(optax.sgd(0.1, 0.99)), "step 5 optimizer/momentum_buffer:conv.weight"),
+    "nesterov": ("SGD", sgd(optax.sgd(0.1, 0.9, nesterov=True)), "update/conv.weight"),
+    "weight decay before the moments": (
+        "AdamW",
+        sgd(optax.add_decayed_weights(1e-2), optax.adam(1e-3)),
+        "optimizer/exp_avg:conv.weight",
+    ),
+    "weight decay of Optax": ("AdamW", sgd(optax.adamw(1e-3)), "step 5 update/conv.weight"),
+    "no bias correction": ("Adam", sgd(optax.scale_by_rms(0.999), optax.scale(-1e-3)), "update/conv.weight"),
+}
+RIGHT = {
+    "SGD": partial(optim.SGD, lr=0.1, momentum=0.9),
+    "Adam": partial(optim.Adam, lr=1e-3),
+    "AdamW": partial(optim.AdamW, lr=1e-3),
+}
+
+
+def twin_with(optimizer):
+    case = Case("small", "", "", type(small()), INPUTS.shape, **(TRAINING | {"optimizer": optimizer}))
+    return pair(case, small(), SmallTorch(), [(INPUTS,)] * STEPS, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_right_optimizer_passes(name):
+    assert check_twin(twin_with(RIGHT[name])).status == "pass"
+
+
+@pytest.mark.parametrize("bug", OPTIMIZERS)
+def test_a_wrong_optimizer_fails_at_its_name(bug):
+    right, wrong, name = OPTIMIZERS[bug]
+    twin = twin_with(RIGHT[right])
+    twin = replace(twin, learning=replace(twin.learning, optimizer=wrong()))
+    assert name in failures(check_twin(twin, tiers=("float64",)))
+
+
+class Rounded(nn.Linear):
+    """Keeps eight bits of its product in float32, as TF32 or bfloat16 would, and all of them in float64."""
+
+    def __call__(self, x):
+        y = x @ self.kernel[...]
+        return (y.astype(jnp.bfloat16).astype(y.dtype) if y.dtype == jnp.float32 else y) + self.bias[...]
+
+
+def test_low_precision_fails_in_float32_alone():
+    result = check(plant("out", Rounded), tiers=("float64", "float32"))
+    assert not failures(result)
+    assert "evaluation/output" in failures(result, "float32")
+
+
+class Leaks(nn.Linear):
+    """Computes in float32 even where everything is float64."""
+
+    def __call__(self, x):
+        return (x.astype(jnp.float32) @ self.kernel[...].astype(jnp.float32)).astype(x.dtype) + self.bias[...]
+
+
+def test_a_float32_leak_fails_in_float64():
+    assert "evaluation/output" in failures(check(plant("square", Leaks)))
+
+
+class MovesInEvaluation(nn.BatchNorm):
+    def __call__(self, x):
+        self.mean[...] += 0 if not self.use_running_average else 1e-6
+        y = super().__call__(x)
+        return y
+
+
+def test_statistics_that_move_in_evaluation_fail():
+    assert "evaluation/bn.running_mean" in failures(check(plant("bn", MovesInEvaluation)))
+
+
+class DrawsTwice(nnx.Dropout):
+    def __call__(self, x):
+        super().__call__(x)
+        return super().__call__(x)
+
+
+def test_a_draw_that_pytorch_does_not_make_is_an_error():
+    with pytest.raises(parity.weights.rules.InputError, match="random numbers differ"):
+        check(plant("drop", DrawsTwice))

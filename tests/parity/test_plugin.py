@@ -1,0 +1,84 @@
+"""The pytest plugin in test runs of its own: what passes, what a failure says, and what loading it costs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_results import BAD, BROKEN, GOOD
+
+from parity.plugin import message
+
+pytest_plugins = ["pytester"]
+ROOT = Path(__file__).parents[2]
+USED = 'pytest_plugins = ["parity.plugin"]\n'
+PAIRS = """
+import numpy as np, torch
+from flax import nnx
+
+class Net(nnx.Module):
+    def __init__(self, factor):
+        self.layers, self.factor = nnx.List([nnx.Linear(3, 5, rngs=nnx.Rngs(0))]), factor
+    def __call__(self, x):
+        return self.factor * self.layers[0](x)
+
+torch_model = torch.nn.Sequential(torch.nn.Linear(3, 5))
+x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+
+def test_same(parity): assert parity(Net(1), torch_model, x, steps=1, tiers=("float64",)).status == "pass"
+def test_differs(parity): parity(Net(1.0001), torch_model, x, steps=1, tiers=("float64",))
+def test_wrong(parity): parity("lennet")
+"""
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def test_what_is_the_same_passes_and_what_differs_fails_and_says_where(pytester):
+    """In a process of its own: within this one, pytester would unload PyTorch behind its back."""
+    pytester.makeconftest(USED)
+    pytester.makepyfile(PAIRS)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rA")
+    result.assert_outcomes(passed=1, failed=2)
+    text = result.stdout.str()
+    for line in ("PASSED *::test_same", "FAILED *::test_differs*", "FAILED *::test_wrong*"):
+        result.stdout.fnmatch_lines([f"*{line}"])
+    assert "Net: Flax and PyTorch differ in " in text and "float64 layer forward/0.output: gap " in text
+    assert "unknown model 'lennet'; did you mean lenet" in text and "plugin.py" not in text.split("test_wrong")[0]
+
+
+def test_the_message_starts_with_the_guilty_and_the_worst():
+    lines = message(BAD).splitlines()
+    assert lines[0] == "bad: Flax and PyTorch differ in 10 of 11 comparisons"
+    assert lines[1].strip().startswith("first wrong: bn (BatchNorm2d), buffers")
+    assert "missing in Flax" in lines[2] and "after 5 steps/conv.weight: gap 4.0e-02, threshold 1.0e-13" in lines[3]
+    assert lines[-1].strip() == "... and 5 more"
+    assert message(BROKEN) == "broken: TypeError: <x> & y"
+
+
+def test_control_a_passing_result_has_nothing_to_name():
+    assert message(GOOD) == "good: Flax and PyTorch differ in 0 of 14 comparisons"
+
+
+def test_loading_it_imports_neither_framework():
+    code = "import sys, parity.plugin; print({'torch', 'jax', 'numpy'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert found.stdout == "set()\n", found.stderr
+
+
+def test_installed_it_is_found_and_may_be_named_again(pytester):
+    """With the entry point of pyproject.toml, in a process of its own."""
+    import tomllib
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    info = pytester.mkdir("parity_installed-1.dist-info")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parity-installed\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[pytest11]\n" + "\n".join(f"{k} = {v}" for k, v in declared.items()))
+    os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(pytester.path)))
+    pytester.makepyfile("def test_it(parity): assert callable(parity)")
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    pytester.makeconftest(USED)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)

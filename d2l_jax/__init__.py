@@ -12,5 +12,8 @@ from d2l_jax.train import fit as fit
 from d2l_jax.train import make_epoch as make_epoch
 from d2l_jax.train import make_eval_step as make_eval_step
 from d2l_jax.train import make_train_step as make_train_step
+from d2l_jax.turns import Observed as Observed
+from d2l_jax.turns import Turn as Turn
+from d2l_jax.turns import supervised as supervised
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
 """The one declaration of a model: everything that checks, trains, times or lists it reads a Case."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -9,16 +9,19 @@ import jax
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array
 
 from d2l_jax import losses, optim
 from d2l_jax.functional import Tree
+from d2l_jax.metrics import LABELS, Metric
+from d2l_jax.train.step import Observe
+from d2l_jax.turns import Observed, Supervised, Tensors, Turn
+from d2l_jax.turns import supervised as turn_of
 
 Shape = tuple[int, ...]
 
 
 class Input(NamedTuple):
-    """One array that a model takes.
+    """An array that a model takes, as it is declared.
 
     shape: the batch first
     least: of integers, the smallest
@@ -31,48 +34,60 @@ class Input(NamedTuple):
 
     @property
     def dtype(self) -> type:
+        """Returns NumPy's type of the array."""
         return np.int32 if self.below else np.float32
 
+    @property
+    def is_image(self) -> bool:
+        """Tells whether it is images, (batch, height, width, channels)."""
+        return not self.below and len(self.shape) == 4
+
     def random(self, random: np.random.Generator) -> np.ndarray:
-        """Integers in the range; or normal numbers of mean 0.4, float32: a mean of 0 would hide bugs."""
+        """Draws integers in the range; or normal numbers of mean 0.4, float32: a mean of 0 would hide bugs."""
         if self.below:
             return random.integers(self.least, self.below, self.shape, self.dtype)
         return (0.4 + random.normal(size=self.shape)).astype(self.dtype)
 
 
 def floats(shape: Shape) -> Input:
-    """Floating-point numbers."""
+    """Declares floating-point numbers."""
     return Input(shape)
 
 
 def tokens(shape: Shape, vocab: int) -> Input:
-    """Numbers of tokens, from 0 to `vocab` - 1."""
+    """Declares numbers of tokens, from 0 to `vocab` - 1."""
     return Input(shape, 0, vocab)
 
 
 def lengths(shape: Shape, longest: int) -> Input:
-    """Valid lengths, from 1 to `longest`."""
+    """Declares valid lengths, from 1 to `longest`."""
     return Input(shape, 1, longest + 1)
+
+
+PLAIN_SGD = partial(optim.SGD, lr=0.1)
+Draw = Callable[[np.random.Generator], Tensors]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model of the book with its data, loss and optimiser.
+    """A model of the book with its batches, and with the turns in which it learns.
 
     name:       as the commands know it, e.g. "lenet"
     section:    of the book, or of the study notes ("A3")
     title:      the entry of the specification, e.g. "LeNet"
-    model:      the Flax class or function; its PyTorch twin has the same file and name
+    model:      the Flax class or function, or several, {"net_D": ..., "net_G": ...}; the PyTorch twin of each has the
+                same file and name. None where an algorithm has no parameters
+    inputs:     shape of one batch of "input", images channels last; or a tuple of `tokens`, `lengths` and `floats`.
+                () where `draw` makes the batches
     args:       the book's arguments
-    inputs:     shape of one batch, images channels last; or a tuple of `tokens`, `lengths` and `floats`
     probe:      arguments that differ in the parity check (odd sizes, fewer channels)
-    probe_inputs: likewise for the check's batch; all dimensions different, and odd unless a stride needs an even one
-    outputs:    "scores", "tokens" (scores of the next token at each step), "values" (regression), or "images"
-                (batch, height, width, channels)
-    loss:       a function of `d2l_jax.losses`; the twin's has the same name
-    penalty:    a function of the parameters that is added to the loss, likewise
-    optimizer:  a `partial` of a factory of `d2l_jax.optim`; the twin's is that name in `torch.optim`
-    clip:       norm above which the gradients of all parameters together are scaled down; None leaves them
+    probe_inputs: inputs of the check; all dimensions different, and odd unless a stride needs an even one
+    draw:       random numbers -> a batch by name, for related arrays that are drawn together; None draws "input" from
+                `inputs`, and "targets" that fit the outputs
+    turns:      the updates of a training step, see `d2l_jax.turns`; none where nothing is learned
+    observe:    (nets, tensors) -> tensors, in evaluation mode; what is measured on held-out data and compared
+    labels:     targets are classes, one for each row of scores; else numbers like the outputs
+    metrics:    {name: what is measured beside the loss}
     data:       name of the data set it is trained on; "" for building blocks
     resize:     (height, width) in pixels, where the data is resized
     epochs:     how many the chapter trains
@@ -81,66 +96,119 @@ class Case:
     name: str
     section: str
     title: str
-    model: Callable[..., nnx.Module]
-    inputs: Shape | tuple[Input, ...]
+    model: Callable[..., nnx.Module] | Mapping[str, Callable[..., nnx.Module]] | None
+    inputs: Shape | tuple[Input, ...] = ()
     args: dict[str, Any] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
     probe_inputs: Shape | tuple[Input, ...] | None = None
-    outputs: str = "scores"
-    loss: Callable = losses.cross_entropy
-    penalty: Callable | None = None
-    optimizer: Callable[..., optax.GradientTransformation] = partial(optim.SGD, lr=0.1)
-    clip: float | None = None
+    draw: Draw | None = None
+    turns: tuple[Turn, ...] = ()
+    observe: Observe | None = None
+    labels: bool = False
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
     data: str = ""
     resize: tuple[int, int] | None = None
     epochs: int = 10
 
-    def build(self, seed: int = 0) -> nnx.Module:
-        """The model with the book's arguments, freshly initialised."""
-        return self.model(**self.args, rngs=nnx.Rngs(seed))
+    def build(self, seed: int = 0, probe: bool = False) -> nnx.Module:
+        """Returns the model, freshly initialised, with the book's arguments, or with those of the check.
 
-    def objective(self, outputs: Any, targets: Any, params: Tree) -> Array:
-        """What is minimised: the loss, and the penalty."""
-        loss = self.loss(outputs, targets)
-        return loss + self.penalty(params) if self.penalty else loss
+        Several nets stand in an `nnx.Dict` under their names; the arguments of each are `args[name]`.
+        """
+        args = self.args | self.probe if probe else self.args
+        rngs = nnx.Rngs(seed)
+        if self.model is None:
+            return nnx.Dict()
+        if isinstance(self.model, Mapping):
+            return nnx.Dict({name: make(**args.get(name, {}), rngs=rngs) for name, make in self.model.items()})
+        return self.model(**args, rngs=rngs)
 
-    def transformation(self) -> optax.GradientTransformation:
-        """The optimiser, behind the clipping."""
-        clip = () if self.clip is None else (optim.clip_gradients(self.clip),)
-        return optax.chain(*clip, self.optimizer()) if clip else self.optimizer()
+    @property
+    def turn(self) -> Turn:
+        """Returns the only turn, of supervised learning."""
+        (turn,) = self.turns
+        return turn
+
+    @property
+    def objective(self) -> Supervised:
+        """Returns what supervised learning minimises: its `loss` and its `penalty`."""
+        return cast(Supervised, self.turn.objective)
+
+    def with_loss(self, loss: Callable) -> "Case":
+        """Returns the same case of supervised learning with another loss."""
+        turn = self.turn._replace(objective=replace(self.objective, loss=loss))
+        return replace(self, turns=(turn,), observe=Observed(loss))
 
     @property
     def arrays(self) -> tuple[Input, ...]:
-        """What the model takes."""
+        """Returns the declared arrays of "input"."""
         return as_arrays(self.inputs)
 
     @property
     def probe_arrays(self) -> tuple[Input, ...]:
-        """What it takes in the check."""
+        """Returns the declared arrays of "input" in the check."""
         return as_arrays(self.probe_inputs or self.inputs)
 
     @property
     def batch_size(self) -> int:
+        """Returns the number of examples in the book's batch."""
         return self.arrays[0].shape[0]
 
     def of_batch_size(self, size: int) -> "Case":
-        """The same with `size` examples in a batch."""
-        return replace(self, inputs=tuple(x._replace(shape=(size, *x.shape[1:])) for x in self.arrays))
+        """Returns the same case with `size` examples in a batch."""
+        return replace(self, inputs=resized(self.arrays, size))
 
     def abstract_inputs(self) -> tuple[jax.ShapeDtypeStruct, ...]:
-        """Shapes and dtypes of one batch."""
+        """Returns shapes and dtypes of one batch of "input"."""
         return tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in self.arrays)
 
-    @property
-    def kind(self) -> str:
-        """Of the data that it learns from: "image", "tabular", "text" or "translation"."""
-        first, *more = self.arrays
-        if first.below:
-            return "translation" if more else "text"
-        return "image" if len(first.shape) == 4 else "tabular"
+
+def supervised(
+    name: str = "",
+    section: str = "",
+    title: str = "",
+    model: Callable[..., nnx.Module] | None = None,
+    inputs: Shape | tuple[Input, ...] = (),
+    *,
+    loss: Callable = losses.cross_entropy,
+    penalty: Callable[[Tree], Any] | None = None,
+    optimizer: Callable[..., optax.GradientTransformation] = PLAIN_SGD,
+    clip: float | None = None,
+    labels: bool = True,
+    metrics: Mapping[str, Metric] | None = None,
+    **options: Any,
+) -> Case:
+    """Returns a Case of supervised learning: one turn, in which all parameters learn from "input" and "targets".
+
+    loss:      a function of `d2l_jax.losses`; the twin's has the same name
+    penalty:   a function of the parameters that is added to the loss, with a twin of the same name
+    optimizer: a `partial` of a factory of `d2l_jax.optim`; the twin's is that name in `torch.optim`
+    clip:      norm above which the gradients of all parameters together are scaled down
+    metrics:   None takes the accuracy where the targets are labels
+    options:   further members of the Case
+    """
+    if metrics is None:
+        metrics = LABELS if labels else {}
+    return Case(
+        name,
+        section,
+        title,
+        model,
+        inputs,
+        turns=turn_of(loss, optimizer, clip, penalty),
+        observe=Observed(loss),
+        labels=labels,
+        metrics=metrics,
+        **options,
+    )
+
+
+def resized(arrays: Sequence[Input], size: int) -> tuple[Input, ...]:
+    """Returns the arrays with `size` examples."""
+    return tuple(x._replace(shape=(size, *x.shape[1:])) for x in arrays)
 
 
 def as_arrays(inputs: Shape | tuple[Input, ...]) -> tuple[Input, ...]:
-    """One shape stands for one array of floating-point numbers."""
+    """Returns the declared arrays; a single shape stands for one array of floating-point numbers."""
     arrays = tuple(x for x in inputs if isinstance(x, Input))
-    return arrays or (floats(cast(Shape, inputs)),)
+    return arrays or ((floats(cast(Shape, inputs)),) if inputs else ())

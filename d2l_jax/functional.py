@@ -26,14 +26,35 @@ def functional(model: nnx.Module, method: Callable[..., Any] | None = None) -> F
 
     method: what runs, as a function of (model, *inputs); None is the model's own call
     """
-    graphdef, params, buffers = _split(model)
+    run, params, buffers = parts(model)
 
     def apply(params: Tree, buffers: Tree, *inputs: Any) -> tuple[Any, Tree]:
-        module = nnx.merge(graphdef, params, buffers)
-        outputs = nnx.capture(method or type(module).__call__)(module, *inputs)
-        return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
+        return run(method or type(model).__call__, params, buffers, *inputs)
 
     return Functional(apply, params, buffers)
+
+
+class Parts(NamedTuple):
+    """A model as a way to run any function of it, and the two plain dicts that this takes.
+
+    run: (function, params, buffers, *inputs) -> (function(model, *inputs), buffers)
+    """
+
+    run: Callable[..., tuple[Any, Tree]]
+    params: Tree
+    buffers: Tree
+
+
+def parts(model: nnx.Module) -> Parts:
+    """Takes `model` apart once for many functions of it, such as the objectives of a training step."""
+    graphdef, params, buffers = _split(model)
+
+    def run(function: Callable[..., Any], params: Tree, buffers: Tree, *inputs: Any) -> tuple[Any, Tree]:
+        module = nnx.merge(graphdef, params, buffers)
+        result = nnx.capture(function)(module, *inputs)
+        return result, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
+
+    return Parts(run, params, buffers)
 
 
 def intermediates(model: nnx.Module, method: Callable[..., Any] | None = None) -> Functional:

@@ -73,7 +73,7 @@ def check(
         repro: For each failing case, write a folder with its tensors and a script that needs numpy alone.
     """
     from parity.environment import environment
-    from parity.proof.proof import check_cases
+    from parity.proof.cases import check_cases
     from parity.report import html as page
     from parity.report import junit as junit_xml
     from parity.report import markdown as markdown_table

@@ -3,10 +3,11 @@
 from functools import partial
 
 from d2l_jax import losses, models, optim
-from d2l_jax.case import Case, floats, lengths, tokens
+from d2l_jax.case import floats, lengths, supervised, tokens
+from d2l_jax.metrics import perplexity
 
 SCORING = (
-    Case(
+    supervised(
         "additive-attention",
         "11.3",
         "AdditiveAttention",
@@ -15,10 +16,10 @@ SCORING = (
         args={"num_hiddens": 8, "dropout": 0.1, "query_size": 20, "key_size": 2},
         probe={"num_hiddens": 13, "query_size": 7, "key_size": 9},
         probe_inputs=(floats((3, 5, 7)), floats((3, 11, 9)), floats((3, 11, 15)), lengths((3,), 11)),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "dot-product-attention",
         "11.3",
         "DotProductAttention",
@@ -26,13 +27,13 @@ SCORING = (
         (floats((2, 1, 2)), floats((2, 10, 2)), floats((2, 10, 4)), lengths((2,), 10)),
         args={"dropout": 0.5},
         probe_inputs=(floats((3, 5, 7)), floats((3, 11, 7)), floats((3, 11, 9)), lengths((3,), 11)),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
 )
 
 BLOCKS = (
-    Case(
+    supervised(
         "multi-head-attention",
         "11.5",
         "MultiHeadAttention",
@@ -41,10 +42,10 @@ BLOCKS = (
         args={"num_hiddens": 100, "num_heads": 5, "dropout": 0.5},
         probe={"num_hiddens": 15, "num_heads": 3},
         probe_inputs=(floats((5, 7, 15)), floats((5, 11, 15)), floats((5, 11, 15)), lengths((5,), 11)),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "positional-encoding",
         "11.6",
         "PositionalEncoding",
@@ -53,10 +54,10 @@ BLOCKS = (
         args={"num_hiddens": 32, "dropout": 0.0},
         probe={"num_hiddens": 18, "dropout": 0.3, "max_len": 37},
         probe_inputs=(5, 7, 18),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "position-wise-ffn",
         "11.7",
         "PositionWiseFFN",
@@ -65,10 +66,10 @@ BLOCKS = (
         args={"ffn_num_hiddens": 4, "ffn_num_outputs": 8, "num_inputs": 4},
         probe={"ffn_num_hiddens": 13, "ffn_num_outputs": 9, "num_inputs": 7},
         probe_inputs=(5, 3, 7),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "add-norm",
         "11.7",
         "AddNorm",
@@ -77,10 +78,10 @@ BLOCKS = (
         args={"norm_shape": 4, "dropout": 0.5},
         probe={"norm_shape": 11},
         probe_inputs=(floats((5, 7, 11)), floats((5, 7, 11))),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "transformer-encoder-block",
         "11.7",
         "TransformerEncoderBlock",
@@ -89,10 +90,10 @@ BLOCKS = (
         args={"num_hiddens": 24, "ffn_num_hiddens": 48, "num_heads": 8, "dropout": 0.5},
         probe={"num_hiddens": 15, "ffn_num_hiddens": 13, "num_heads": 3},
         probe_inputs=(floats((5, 7, 15)), lengths((5,), 7)),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "transformer-encoder",
         "11.7",
         "TransformerEncoder (shape check)",
@@ -108,10 +109,10 @@ BLOCKS = (
         },
         probe={"vocab_size": 23, "num_hiddens": 18, "ffn_num_hiddens": 13, "num_heads": 3},
         probe_inputs=(tokens((5, 7), 23), lengths((5,), 7)),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "transformer-decoder-block",
         "11.7",
         "TransformerDecoderBlock",
@@ -120,18 +121,19 @@ BLOCKS = (
         args={"num_hiddens": 24, "ffn_num_hiddens": 48, "num_heads": 8, "dropout": 0.5},
         probe={"num_hiddens": 15, "ffn_num_hiddens": 13, "num_heads": 3},
         probe_inputs=(floats((5, 7, 15)), floats((5, 9, 15)), lengths((5,), 9)),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
 )
 
+PERPLEXITY = {"perplexity": perplexity}
 transformer = partial(
-    Case,
+    supervised,
     section="11.7",
     model=models.transformer,
     inputs=(tokens((128, 9), 194), tokens((128, 9), 214), lengths((128,), 9)),
     probe_inputs=(tokens((5, 9), 23), tokens((5, 7), 29), lengths((5,), 9)),
-    outputs="tokens",
+    metrics=PERPLEXITY,
     loss=partial(losses.masked_cross_entropy, pad=5),
     optimizer=partial(optim.Adam, lr=0.001),
     clip=1.0,
@@ -148,7 +150,7 @@ TRANSFORMERS = (
 )
 
 VISION = (
-    Case(
+    supervised(
         "patch-embedding",
         "11.8",
         "PatchEmbedding (3 channels, shape check)",
@@ -157,10 +159,10 @@ VISION = (
         args={"in_channels": 3},
         probe={"img_size": (35, 21), "patch_size": (7, 3), "num_hiddens": 27},
         probe_inputs=(5, 35, 21, 3),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "vit-block",
         "11.8",
         "ViTBlock (shape check)",
@@ -169,10 +171,10 @@ VISION = (
         args={"num_hiddens": 24, "norm_shape": 24, "mlp_num_hiddens": 48, "num_heads": 8, "dropout": 0.5},
         probe={"num_hiddens": 15, "norm_shape": 15, "mlp_num_hiddens": 13, "num_heads": 3},
         probe_inputs=(5, 7, 15),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
-    Case(
+    supervised(
         "vit",
         "11.8",
         "ViT",

@@ -3,9 +3,9 @@
 from functools import partial
 
 from d2l_jax import losses, models
-from d2l_jax.case import Case
+from d2l_jax.case import Case, supervised
 
-Block = partial(Case, outputs="values", loss=losses.mse)
+Block = partial(supervised, labels=False, loss=losses.mse)
 WIDE = {"num_inputs": 19, "num_hiddens": 37, "num_outputs": 11}
 SMALL = {"num_inputs": 9, "num_hiddens": 7, "num_outputs": 3}
 

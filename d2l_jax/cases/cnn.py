@@ -3,11 +3,11 @@
 from functools import partial
 
 from d2l_jax import losses, models, optim
-from d2l_jax.case import Case
+from d2l_jax.case import Case, supervised
 
 SMALL = {"num_classes": 7, "in_channels": 3}
 QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
-Classifier = partial(Case, data="fashion_mnist")
+Classifier = partial(supervised, data="fashion_mnist")
 Classifier96 = partial(
     Classifier,
     inputs=(128, 96, 96, 1),
@@ -17,10 +17,10 @@ Classifier96 = partial(
     resize=(96, 96),
 )
 Classifier224 = partial(Classifier, inputs=(128, 224, 224, 1), optimizer=partial(optim.SGD, lr=0.01), resize=(224, 224))
-Block = partial(Case, outputs="images", loss=losses.mse)
+Block = partial(supervised, labels=False, loss=losses.mse)
 
 CNN: tuple[Case, ...] = (
-    Case(
+    supervised(
         "conv2d-scratch",
         "7.2",
         "Conv2D (scratch)",
@@ -29,7 +29,7 @@ CNN: tuple[Case, ...] = (
         args={"kernel_size": (1, 2)},
         probe={"kernel_size": (3, 5)},
         probe_inputs=(7, 9),
-        outputs="values",
+        labels=False,
         loss=losses.mse,
     ),
     Block(

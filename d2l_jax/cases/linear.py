@@ -3,10 +3,10 @@
 from functools import partial
 
 from d2l_jax import losses, models, optim
-from d2l_jax.case import Case
+from d2l_jax.case import supervised
 
 LINEAR = (
-    Case(
+    supervised(
         "linear-regression-scratch",
         "3.4",
         "LinearRegressionScratch",
@@ -15,13 +15,13 @@ LINEAR = (
         args={"num_inputs": 2},
         probe={"num_inputs": 3},
         probe_inputs=(5, 3),
-        outputs="values",
+        labels=False,
         loss=losses.half_mse,
         optimizer=partial(optim.SGD, lr=0.03),
         data="synthetic",
         epochs=3,
     ),
-    Case(
+    supervised(
         "linear-regression",
         "3.5",
         "LinearRegression",
@@ -29,13 +29,13 @@ LINEAR = (
         (32, 2),
         probe={"in_features": 3},
         probe_inputs=(5, 3),
-        outputs="values",
+        labels=False,
         loss=losses.mse,
         optimizer=partial(optim.SGD, lr=0.03),
         data="synthetic",
         epochs=3,
     ),
-    Case(
+    supervised(
         "weight-decay-scratch",
         "3.7",
         "WeightDecayScratch",
@@ -44,13 +44,13 @@ LINEAR = (
         args={"num_inputs": 200},
         probe={"num_inputs": 37},
         probe_inputs=(5, 37),
-        outputs="values",
+        labels=False,
         loss=losses.half_mse,
         penalty=partial(losses.l2_penalty, lambd=3.0, names=("w",)),
         optimizer=partial(optim.SGD, lr=0.01),
         data="weight_decay",
     ),
-    Case(
+    supervised(
         "weight-decay",
         "3.7",
         "WeightDecay",
@@ -59,12 +59,12 @@ LINEAR = (
         args={"in_features": 200},
         probe={"in_features": 37},
         probe_inputs=(5, 37),
-        outputs="values",
+        labels=False,
         loss=losses.mse,
         optimizer=partial(optim.SGD, lr=0.01, weight_decay=3.0, groups={"bias": {"weight_decay": 0.0}}),
         data="weight_decay",
     ),
-    Case(
+    supervised(
         "softmax-scratch",
         "4.4",
         "SoftmaxRegressionScratch",
@@ -75,7 +75,7 @@ LINEAR = (
         loss=losses.cross_entropy_of_probabilities,
         data="fashion_mnist",
     ),
-    Case(
+    supervised(
         "softmax",
         "4.5",
         "SoftmaxRegression",
@@ -88,7 +88,7 @@ LINEAR = (
 )
 
 MLP = (
-    Case(
+    supervised(
         "mlp-scratch",
         "5.2",
         "MLPScratch",
@@ -98,7 +98,7 @@ MLP = (
         probe_inputs=(3, 7, 9, 5),
         data="fashion_mnist",
     ),
-    Case(
+    supervised(
         "mlp",
         "5.2",
         "MLP",
@@ -108,7 +108,7 @@ MLP = (
         probe_inputs=(3, 7, 9, 5),
         data="fashion_mnist",
     ),
-    Case(
+    supervised(
         "dropout-mlp-scratch",
         "5.6",
         "DropoutMLPScratch",
@@ -124,7 +124,7 @@ MLP = (
         probe_inputs=(3, 7, 9, 5),
         data="fashion_mnist",
     ),
-    Case(
+    supervised(
         "dropout-mlp",
         "5.6",
         "DropoutMLP",
@@ -140,7 +140,7 @@ MLP = (
         probe_inputs=(3, 7, 9, 5),
         data="fashion_mnist",
     ),
-    Case(
+    supervised(
         "houses",
         "5.7",
         "LinearRegression (Kaggle house prices)",
@@ -149,7 +149,7 @@ MLP = (
         args={"in_features": 330},
         probe={"in_features": 37},
         probe_inputs=(5, 37),
-        outputs="values",
+        labels=False,
         loss=losses.mse,
         optimizer=partial(optim.SGD, lr=0.01),
         data="houses",
@@ -157,7 +157,7 @@ MLP = (
 )
 
 NOTES = (
-    Case(
+    supervised(
         "two-hidden-mlp-scratch",
         "A3",
         "TwoHiddenMLPScratch",
@@ -168,7 +168,7 @@ NOTES = (
         data="fashion_mnist",
         epochs=30,
     ),
-    Case(
+    supervised(
         "two-hidden-mlp",
         "A4",
         "TwoHiddenMLP",
@@ -180,7 +180,7 @@ NOTES = (
         data="fashion_mnist",
         epochs=30,
     ),
-    Case(
+    supervised(
         "lenet5",
         "A5",
         "LeNet5",

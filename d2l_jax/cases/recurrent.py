@@ -3,26 +3,28 @@
 from functools import partial
 
 from d2l_jax import losses, models, optim
-from d2l_jax.case import Case, tokens
+from d2l_jax.case import supervised, tokens
+from d2l_jax.metrics import perplexity
 
+PERPLEXITY = {"perplexity": perplexity}
 LM = partial(
-    Case,
+    supervised,
     inputs=(tokens((1024, 32), 28),),
     args={"vocab_size": 28, "num_hiddens": 32},
     probe={"vocab_size": 11, "num_hiddens": 7},
     probe_inputs=(tokens((5, 9), 11),),
-    outputs="tokens",
+    metrics=PERPLEXITY,
     loss=losses.cross_entropy,
     clip=1.0,
     data="time_machine",
 )
 Block = partial(
-    Case, probe={"num_inputs": 9, "num_hiddens": 7}, probe_inputs=(5, 3, 9), outputs="values", loss=losses.sum_of_mses
+    supervised, probe={"num_inputs": 9, "num_hiddens": 7}, probe_inputs=(5, 3, 9), labels=False, loss=losses.sum_of_mses
 )
 SGD1, SGD2, SGD4 = (partial(optim.SGD, lr=lr) for lr in (1.0, 2.0, 4.0))
 
 RECURRENT = (
-    Case(
+    supervised(
         "sequence-regression",
         "9.1",
         "LinearRegression (autoregressive, tau=4)",
@@ -31,7 +33,7 @@ RECURRENT = (
         args={"in_features": 4},
         probe={"in_features": 7},
         probe_inputs=(5, 7),
-        outputs="values",
+        labels=False,
         loss=losses.mse,
         optimizer=partial(optim.SGD, lr=0.01),
         data="noisy_sine",

@@ -3,13 +3,15 @@
 from functools import partial
 
 from d2l_jax import losses, models, optim
-from d2l_jax.case import Case, lengths, tokens
+from d2l_jax.case import Case, lengths, supervised, tokens
+from d2l_jax.metrics import perplexity
 
+PERPLEXITY = {"perplexity": perplexity}
 Translation = partial(
-    Case,
+    supervised,
     inputs=(tokens((128, 9), 194), tokens((128, 9), 214), lengths((128,), 9)),
     probe_inputs=(tokens((5, 7), 11), tokens((5, 3), 13), lengths((5,), 7)),
-    outputs="tokens",
+    metrics=PERPLEXITY,
     loss=partial(losses.masked_cross_entropy, pad=5),
     optimizer=partial(optim.Adam, lr=0.005),
     clip=1.0,
@@ -19,7 +21,7 @@ Translation = partial(
 SMALL = {"src_vocab": 11, "tgt_vocab": 13, "embed_size": 9, "num_hiddens": 17, "num_layers": 2, "dropout": 0.3}
 
 TRANSLATION: tuple[Case, ...] = (
-    Case(
+    supervised(
         "seq2seq-encoder",
         "10.7",
         "Seq2SeqEncoder (shape check)",
@@ -28,7 +30,7 @@ TRANSLATION: tuple[Case, ...] = (
         args={"vocab_size": 10, "embed_size": 8, "num_hiddens": 16, "num_layers": 2},
         probe={"vocab_size": 11, "embed_size": 9, "num_hiddens": 17, "num_layers": 2, "dropout": 0.3},
         probe_inputs=(tokens((5, 7), 11),),
-        outputs="values",
+        labels=False,
         loss=losses.sum_of_mses,
     ),
     Translation("seq2seq", "10.7", "Seq2Seq (GRU encoder-decoder)", models.seq2seq, probe=SMALL),

@@ -17,6 +17,8 @@ from d2l_jax.data.drawn.synthetic import (
 from d2l_jax.data.drawn.synthetic import (
     weight_decay_data as weight_decay_data,
 )
+from d2l_jax.data.find.kinds import EMBEDDED as EMBEDDED
+from d2l_jax.data.find.kinds import kind_of as kind_of
 from d2l_jax.data.find.loading import KNOWN as KNOWN
 from d2l_jax.data.find.loading import load as load
 from d2l_jax.data.find.loading import load_raw as load_raw

@@ -5,10 +5,8 @@ import os
 from pathlib import Path
 
 from d2l_jax.case import Case
-from d2l_jax.data import KNOWN, Dataset, load
+from d2l_jax.data import EMBEDDED, KNOWN, Dataset, kind_of, load
 from d2l_jax.errors import InputError
-
-DEFAULTS = {"image": "digits", "tabular": "diabetes", "text": "topics", "translation": "number_words"}
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +29,9 @@ def _own_data(case: Case, download: bool) -> Dataset:
     except InputError as error:
         if download or os.environ.get("D2L_DATA"):
             raise
-        log.warning("%s; training on %s instead", error, DEFAULTS[case.kind])
-        return load(DEFAULTS[case.kind], resize=case.resize)
+        embedded = EMBEDDED[kind_of(case.data)]
+        log.warning("%s; training on %s instead", error, embedded)
+        return load(embedded, resize=case.resize)
 
 
 def _is_folder(wanted: str) -> bool:
@@ -40,7 +39,7 @@ def _is_folder(wanted: str) -> bool:
 
 
 def _from_folder(case: Case, folder: Path) -> Dataset:
-    found = load(source=folder, kind=case.kind, resize=case.resize)
+    found = load(source=folder, kind=kind_of(case.data), resize=case.resize)
     if found.name == case.data or found.name not in KNOWN:
         return found
     try:  # the folder may hold several sets

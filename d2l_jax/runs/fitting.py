@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from d2l_jax.case import Case, tokens
-from d2l_jax.data import Dataset
+from d2l_jax.data import Dataset, kind_of
 from d2l_jax.errors import InputError
 from d2l_jax.functional import eval_view, functional
 
@@ -18,18 +18,18 @@ CONTENT = {"image": "images", "tabular": "a table", "text": "text", "translation
 def fitted(case: Case, data: Dataset) -> Case:
     """The Case, made for the features or vocabularies of `data`; InputError if the two do not fit."""
     _refuse_kind(case, data)
-    case = {"image": _images, "tabular": _table, "text": _text, "translation": _translation}[case.kind](case, data)
+    case = {"image": _images, "tabular": _table, "text": _text, "translation": _translation}[data.kind](case, data)
     if case.batch_size > data.examples:
         raise InputError(
             f"--batch-size {case.batch_size} does not fit {data.examples} examples; give one from 1 to {data.examples}"
         )
-    if case.outputs == "scores":
+    if "accuracy" in case.metrics:
         _refuse_classes(case, data)
     return case
 
 
 def _refuse_kind(case: Case, data: Dataset) -> None:
-    takes = (CONTENT[case.kind], "numbers" if case.outputs == "values" else "labels")
+    takes = (CONTENT[kind_of(case.data)], "labels" if case.labels else "numbers")
     has = (CONTENT[data.kind], "labels" if np.issubdtype(data.train[1].dtype, np.integer) else "numbers")
     if takes != has:
         raise InputError(f"{case.name} learns {takes[1]} from {takes[0]}; {data.name} has {has[1]} for {has[0]}")
@@ -65,8 +65,8 @@ def _translation(case: Case, data: Dataset) -> Case:
     shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
     encoder, decoder, valid = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
     inputs = (encoder._replace(below=len(source)), decoder._replace(below=len(target)), valid)
-    loss = partial(case.loss, pad=target["<pad>"])
-    return replace(case, args={**case.args, **sizes}, inputs=inputs, loss=loss)
+    loss = partial(case.objective.loss, pad=target["<pad>"])
+    return replace(case, args={**case.args, **sizes}, inputs=inputs).with_loss(loss)
 
 
 def _refuse_classes(case: Case, data: Dataset) -> None:

@@ -12,12 +12,18 @@ import numpy as np
 
 from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset
+from d2l_jax.data.dataset import Split
 from d2l_jax.functional import eval_view, functional
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Loop, TrainState, arguments, checkpoint, fit, make_eval_step, make_train_step, to_float
 
 Callback = Callable[[Event], None]
 Order = Callable[[int], BatchOrder]
+
+
+def named(split: Split) -> Tensors:
+    """Returns a split of a data set by name: {"input": X, "targets": y}."""
+    return {"input": split[0], "targets": split[1]}
 
 
 class Learner(Protocol):
@@ -60,9 +66,9 @@ class JaxLearner:
 
     def __init__(self, case: Case, seed: int):
         self.model = model = case.build(seed)
-        tx = case.transformation()
-        self.loop = Loop(make_train_step(model, tx, case.loss, case.penalty), make_eval_step(model, case.loss))
-        self.state = TrainState.create(model, tx)
+        train_step = make_train_step(model, case.turns, case.metrics)
+        self.loop = Loop(train_step, make_eval_step(model, case.observe, case.metrics), case.metrics)
+        self.state = TrainState.create(model, case.turns)
         self.apply = jax.jit(functional(eval_view(model)).apply)
         self.parameters = sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
         self.precision = str(jax.tree.leaves(self.state.params)[0].dtype)
@@ -71,7 +77,7 @@ class JaxLearner:
         self.versions = {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
 
     def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
-        train, test = jax.tree.map(jnp.asarray, (data.train, data.test))
+        train, test = jax.tree.map(jnp.asarray, (named(data.train), named(data.test)))
         hear = (self._hear, *callbacks)
         fit(self.loop, self.state, train, test, order=order, epochs=epochs, pieces=12, callbacks=hear)
 

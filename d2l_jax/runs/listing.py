@@ -68,12 +68,13 @@ def training(case: Case) -> dict[str, str]:
     """The book's settings in words; empty for a building block."""
     if not case.data:
         return {}
-    options = ", ".join(f"{name} {value}" for name, value in getattr(case.optimizer, "keywords", {}).items())
+    turn, objective = case.turn, case.objective
+    options = ", ".join(f"{name} {value}" for name, value in getattr(turn.optimizer, "keywords", {}).items())
     return {
         "data": case.data + (f", resized to {case.resize[0]}x{case.resize[1]}" if case.resize else ""),
         "batch": " and ".join("x".join(map(str, array.shape)) for array in case.arrays),
-        "optimizer": f"{name_of(case.optimizer)} ({options})",
-        **({} if case.clip is None else {"clipping": f"gradients to norm {case.clip:g}"}),
-        "loss": name_of(case.loss) + (f" + {name_of(case.penalty)}" if case.penalty else ""),
+        "optimizer": f"{name_of(turn.optimizer)} ({options})",
+        **({} if turn.clip is None else {"clipping": f"gradients to norm {turn.clip:g}"}),
+        "loss": name_of(objective.loss) + (f" + {name_of(objective.penalty)}" if objective.penalty else ""),
         "epochs": str(case.epochs),
     }

@@ -1,14 +1,12 @@
 """The files of a training run: `metrics.json`, `curves.png`, and `predictions.png` or `predictions.txt`."""
 
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from d2l_jax.case import Case
 from d2l_jax.data import Dataset
 from d2l_jax.runs.plot import Sample, draw_attention, draw_curves, draw_images, draw_scatter
 from d2l_jax.runs.texts import Texts
-from d2l_jax.train import Record
+from d2l_jax.train import EpochMeans
 from d2l_jax.write import replacing, write_json
 
 METRICS, CURVES, PREDICTIONS, TEXTS, ATTENTION = (
@@ -29,19 +27,11 @@ class Result(NamedTuple):
     sample: Sample | Texts
 
 
-def figures(record: Record, case: Case) -> Figures:
-    """The record by name; of text the perplexities, exp(loss), in place of accuracies; a regression has neither."""
-    named = record._asdict()
-    if case.outputs == "scores":
-        return named
-    named = {k: v for k, v in named.items() if not k.endswith("accuracy")}
-    if case.outputs == "tokens":
-        named |= {f"{split}_perplexity": _exp(named[f"{split}_loss"]) for split in ("train", "test")}
-    return named
-
-
-def _exp(loss: float) -> float:
-    return math.exp(min(loss, 700.0))  # a loss of diverging training may be above what a float holds
+def figures(means: EpochMeans) -> Figures:
+    """Returns the figures of both splits by name: "train_loss", "test_accuracy", "test_perplexity" ..."""
+    splits = {"train": means.train, "test": means.test}
+    named = {f"{split}_{name}": value for split, values in splits.items() for name, value in values.items()}
+    return {"epoch": means.epoch} | named
 
 
 def best(records: list[Figures]) -> Figures:
@@ -50,9 +40,8 @@ def best(records: list[Figures]) -> Figures:
 
 
 def described(record: Figures) -> str:
-    """The record in words."""
-    names = [f"{split}_{kind}" for split in ("train", "test") for kind in ("loss", "accuracy", "perplexity")]
-    names = [name for name in names if name in record]
+    """Returns the record in words."""
+    names = [name for name in record if name.startswith(("train_", "test_"))]
     return "  ".join(f"{name.removeprefix('train_').replace('_', ' ')} {record[name]:.4f}" for name in names)
 
 

@@ -4,6 +4,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ def train(job: Job, listener: Listener = SILENT) -> Result:
         run.learner.fit(job.data, job.order, range(first, job.case.epochs + 1), (run.hear, listener.event))
     except TrainingDiverged as error:
         saved = f"the last good checkpoint is {run.saved}" if run.saved else "no checkpoint was saved before"
-        raise TrainingDiverged(f"{error} ({saved})") from error
+        raise TrainingDiverged(f"{error}; lower --lr ({saved})") from error
     return run.end()
 
 
@@ -92,16 +93,17 @@ def holds_run(out: Path) -> bool:
 
 
 def learner_of(framework: str) -> Callable[[Case, int], Learner]:
-    """(case, seed) -> the learner of "jax" or "torch"; InputError where PyTorch is not installed."""
+    """Returns (case, seed) -> the learner of "jax" or "torch"; InputError where PyTorch is not installed."""
     if framework == "jax":
         return JaxLearner
+    # Another package brings it: this one has never heard of PyTorch.
+    learners = entry_points(group="d2l_jax.learners", name=framework)
     try:
-        from parity.sides.learner import TorchLearner
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
+        return next(iter(learners)).load()
+    except (StopIteration, ModuleNotFoundError) as error:
+        if getattr(error, "name", "torch") != "torch":
             raise
-        raise InputError("--framework torch needs PyTorch: pip install 'd2l-jax[parity]'") from error
-    return TorchLearner
+        raise InputError(f"--framework {framework} needs PyTorch: pip install 'd2l-jax[parity]'") from error
 
 
 class _Run:
@@ -145,10 +147,10 @@ class _Run:
 
     def hear(self, event: Event) -> None:
         """At the end of an epoch: a record, a checkpoint, the metrics so far, and a line."""
-        if event.record is None:
+        if event.means is None:
             return
         job = self.job
-        self.records.append(figures(event.record, job.case))
+        self.records.append(figures(event.means))
         self.seconds.append(round(time.perf_counter() - self.since, 3))
         meta = {"settings": self.settings, "records": self.records, "seconds": self.seconds}
         keep = [*range(event.epoch - KEPT + 1, event.epoch), best(self.records)["epoch"]]
@@ -192,14 +194,14 @@ class _Run:
 
     def _sample(self) -> Any:
         job = self.job
-        if job.case.outputs == "tokens":
-            return write_texts(job.case, job.data, self.learner.trained())
+        if "perplexity" in job.case.metrics:
+            return write_texts(job.data, self.learner.trained())
         X, y = job.data.test
         return y[:SAMPLE], self.learner.predict(X[:SAMPLE])
 
 
 def _description(job: Job) -> str:
     case = job.case
-    options = [f"{name} {value}" for name, value in getattr(case.optimizer, "keywords", {}).items()]
-    optimizer = " ".join([name_of(case.optimizer), ", ".join(options)])
+    options = [f"{name} {value}" for name, value in getattr(case.turn.optimizer, "keywords", {}).items()]
+    optimizer = " ".join([name_of(case.turn.optimizer), ", ".join(options)])
     return f"{case.name} (section {case.section}), batches of {case.batch_size}, {optimizer}, seed {job.seed}"

@@ -63,13 +63,14 @@ def configured(options: Options) -> Case:
     if options.lr is not None:
         if not (math.isfinite(options.lr) and options.lr > 0):
             raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
-        case = replace(case, optimizer=partial(case.optimizer, lr=options.lr))
+        turns = tuple(turn._replace(optimizer=partial(turn.optimizer, lr=options.lr)) for turn in case.turns)
+        case = replace(case, turns=turns)
     _at_least("seed", options.seed, 0)
     return case
 
 
 def _of_image_size(case: Case, size: int) -> Case:
-    if case.kind != "image":
+    if not case.arrays[0].is_image:
         raise InputError(f"{case.name} takes no images; leave --image-size out")
     batch, _, _, channels = case.arrays[0].shape
     sized = {name: (size, size) for name in ("image_size", "img_size") if name in case.args | case.probe}
@@ -90,11 +91,11 @@ def settings(case: Case, data: Dataset, seed: int, framework: str) -> dict[str, 
         "framework": framework,
         "seed": seed,
         "batch_size": case.batch_size,
-        "loss": case.loss,
-        "penalty": case.penalty,
-        "clip": case.clip,
-        "optimizer": name_of(case.optimizer),
-        **getattr(case.optimizer, "keywords", {}),
+        "loss": case.objective.loss,
+        "penalty": case.objective.penalty,
+        "clip": case.turn.clip,
+        "optimizer": name_of(case.turn.optimizer),
+        **getattr(case.turn.optimizer, "keywords", {}),
         "data": data.name,
         "data_crc32": data_crc32(data),
         "resize": case.resize,

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax.case import Case
 from d2l_jax.data import Dataset, encode
 from d2l_jax.functional import Tree
 from d2l_jax.generate import bleu, make_completion, make_greedy, until_eos
@@ -53,9 +52,9 @@ class Texts(NamedTuple):
     attention: dict[str, np.ndarray]
 
 
-def write_texts(case: Case, data: Dataset, trained: Trained) -> Texts:
-    """The book's samples, or the like where the data is other than the book's."""
-    return _translations(data, trained) if case.kind == "translation" else Texts(_continuations(data, trained), {})
+def write_texts(data: Dataset, trained: Trained) -> Texts:
+    """Writes the book's samples, or the like where the data is other than the book's."""
+    return _translations(data, trained) if data.kind == "translation" else Texts(_continuations(data, trained), {})
 
 
 def _continuations(data: Dataset, trained: Trained) -> list[Text]:

@@ -18,7 +18,7 @@ from flax import nnx
 
 from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree
-from d2l_jax.train import TrainState
+from d2l_jax.train.state import TrainState
 from d2l_jax.write import replacing, write_json
 
 WEIGHTS, TRAINING, META, CHECKSUMS = "weights", "training", "meta.json", "checksums.json"

@@ -44,7 +44,7 @@ def steps(case: Case, factor: int) -> Grown | None:
 
 def image(case: Case, factor: int) -> Grown | None:
     """Larger images, and a model that is made for them."""
-    if case.kind != "image":
+    if not case.arrays[0].is_image:
         return None
     size, height, width, channels = case.arrays[0].shape
     height, width = height * factor, width * factor

@@ -10,28 +10,34 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.functional import functional, train_view
+from d2l_jax.turns import Tensors
 from parity.twin.draws import requested
 
 
-class Batch(NamedTuple):
-    """Arrays as JAX takes them: float32, images channels last, labels and tokens int32."""
+class Sample(NamedTuple):
+    """Arrays of one batch as JAX takes them: float32, images channels last, labels and tokens int32."""
 
     inputs: tuple[np.ndarray, ...]
     targets: Any
 
+    @property
+    def tensors(self) -> Tensors:
+        """Returns the arrays by name, as a training step takes them."""
+        return {"input": self.inputs, "targets": self.targets}
 
-def random_batch(case: Case, size: int, seed: int = 0) -> Batch:
+
+def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
     """Images in [0, 1], or normal inputs, with targets of the shape that the loss needs."""
     random, arrays = np.random.default_rng(seed), case.of_batch_size(size).arrays
-    if case.kind == "image":
+    if case.arrays[0].is_image:
         inputs = (random.random(arrays[0].shape).astype(np.float32),)
     else:
         inputs = tuple(array.random(random) for array in arrays)
     outputs = jax.eval_shape(lambda *X: _outputs(case, X), *inputs)
-    if case.outputs in ("scores", "tokens"):
-        return Batch(inputs, random.integers(0, outputs.shape[-1], outputs.shape[:-1], np.int32))
+    if case.labels:
+        return Sample(inputs, random.integers(0, outputs.shape[-1], outputs.shape[:-1], np.int32))
     targets = [random.normal(size=output.shape).astype(np.float32) for output in jax.tree.leaves(outputs)]
-    return Batch(inputs, targets[0] if len(targets) == 1 else targets)
+    return Sample(inputs, targets[0] if len(targets) == 1 else targets)
 
 
 def _outputs(case: Case, inputs: tuple[Any, ...]) -> Any:
@@ -39,12 +45,12 @@ def _outputs(case: Case, inputs: tuple[Any, ...]) -> Any:
     return apply(params, buffers, *inputs)[0]
 
 
-def draws(model: nnx.Module, batch: Batch) -> bool:
+def draws(model: nnx.Module, batch: Sample) -> bool:
     """Whether a training step draws random numbers (dropout)."""
     return bool(requested(*functional(train_view(model)), *batch.inputs))
 
 
-def has_images(batch: Batch) -> bool:
+def has_images(batch: Sample) -> bool:
     """Whether PyTorch can store an input in more than one memory layout."""
     return any(array.ndim == 4 for array in batch.inputs)
 
@@ -54,18 +60,15 @@ def floats_to(tree: Any, dtype: str) -> Any:
     return jax.tree.map(lambda a: jnp.asarray(a, dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
 
 
-def torch_batch(
-    case: Case, batch: Batch, device: str, dtype: torch.dtype = torch.float32
-) -> tuple[tuple[torch.Tensor, ...], Any]:
+def torch_batch(batch: Sample, device: str, dtype: torch.dtype = torch.float32) -> tuple[tuple[torch.Tensor, ...], Any]:
     """The same numbers as PyTorch takes them: images channels first, labels and tokens int64."""
-    images = case.outputs == "images"
-    inputs = tuple(_tensor(array, device, dtype, array.ndim == 4) for array in batch.inputs)
+    inputs = tuple(_tensor(array, device, dtype) for array in batch.inputs)
     if isinstance(batch.targets, list):
-        return inputs, [_tensor(array, device, dtype, images) for array in batch.targets]
-    return inputs, _tensor(batch.targets, device, dtype, images)
+        return inputs, [_tensor(array, device, dtype) for array in batch.targets]
+    return inputs, _tensor(batch.targets, device, dtype)
 
 
-def _tensor(array: np.ndarray, device: str, dtype: torch.dtype, images: bool) -> torch.Tensor:
+def _tensor(array: np.ndarray, device: str, dtype: torch.dtype) -> torch.Tensor:
     tensor = torch.tensor(array, device=device)
     tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor.long()
-    return tensor.permute(0, 3, 1, 2).contiguous() if images else tensor
+    return tensor.permute(0, 3, 1, 2).contiguous() if tensor.ndim == 4 else tensor

@@ -18,11 +18,11 @@ from parity.bench.batch import random_batch
 
 def traced_training(case: Case, size: int) -> ClosedJaxpr:
     """The training step on `size` examples, from shapes alone, in plain `lax`: the zeros beside a band do not count."""
-    model, tx = case.build(), case.transformation()
-    state = jax.eval_shape(lambda: TrainState.create(model, tx))
-    step = make_train_step(model, tx, case.loss, case.penalty)
+    model = case.build()
+    state = jax.eval_shape(lambda: TrainState.create(model, case.turns))
+    step = make_train_step(model, case.turns, case.metrics)
     with plain_lax():
-        return jax.make_jaxpr(step)(state, tuple(random_batch(case, size)))
+        return jax.make_jaxpr(step)(state, random_batch(case, size).tensors)
 
 
 def arithmetic(traced: ClosedJaxpr) -> float:

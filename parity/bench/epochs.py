@@ -24,7 +24,7 @@ from parity.bench.items import Items
 from parity.bench.timing import LEAD_IN_S, Stats, no_collection, rotated, timed_calls
 from parity.bench.torch_programs import loaded
 from parity.bench.usage import Usage, undisturbed
-from parity.twin.torch_side import torch_loss, torch_optimizer
+from parity.twin.torch_side import torch_turn
 
 TOLERANCE = 1e-3  # of the mean loss of the first epoch, relative; the batches are the same
 LOADERS = {"torch_loader": 0, "torch_loader_2_workers": 2}
@@ -84,7 +84,7 @@ def epoch_comparison(
     data = data or load(case.data, resize=case.resize)
     X, y = data.train
     shape = case.arrays[0].shape[1:]
-    if X.ndim != 4 or case.outputs != "scores" or X.shape[1:] != shape:
+    if X.ndim != 4 or "accuracy" not in case.metrics or X.shape[1:] != shape:
         wanted = f"labelled images of shape {shape} are right"
         raise InputError(f"{case.name} cannot be trained on {data.name}: {wanted}")
     size = case.batch_size if batch_size is None else batch_size
@@ -126,12 +126,12 @@ def _others(spans: list[Span]) -> float | None:
 
 def _jax_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> tuple[Callable[[int], float], float, float]:
     """(number -> mean loss, seconds to compile, seconds to bring the bytes to the device)."""
-    model, tx = case.build(), case.transformation()
+    model = case.build()
     start = time.perf_counter()
-    data = jax.block_until_ready(jax.device_put((X, y)))
+    data = jax.block_until_ready(jax.device_put({"input": X, "targets": y}))
     transfer_s = time.perf_counter() - start
-    state = TrainState.create(model, tx)
-    scan: Any = make_epoch(make_train_step(model, tx, case.loss, case.penalty))
+    state = TrainState.create(model, case.turns)
+    scan: Any = make_epoch(make_train_step(model, case.turns, case.metrics))
     start = time.perf_counter()
     compiled = {rows.shape: scan.lower(state, data, rows).compile() for rows in _rows(len(X), size, 0)}
     compile_s = time.perf_counter() - start
@@ -155,12 +155,12 @@ def _rows(n: int, size: int, epoch: int) -> list[np.ndarray]:
 
 
 def _torch_step(case: Case) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    model, loss = loaded(case, case.build()).train(), torch_loss(case)
-    optimizer = torch_optimizer(case, model)
+    model, turn = loaded(case, case.build()).train(), torch_turn(case.turn)
+    optimizer = turn.optimizer(model)
 
     def step(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         optimizer.zero_grad()
-        value = loss(model(X), y, model)
+        value, _ = turn.objective(model, {"input": X, "targets": y})
         value.backward()
         optimizer.step()
         return value.detach() * len(y)

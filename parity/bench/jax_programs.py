@@ -16,9 +16,9 @@ def jax_training(task: Task) -> Program:
 
     It also counts the correct labels, as in training; PyTorch's steps do not.
     """
-    case, tx = task.case, task.case.transformation()
-    state, batch = task.on_device((TrainState.create(task.flax, tx), tuple(task.batch)))
-    compiled, ahead = _ahead(make_train_step(task.flax, tx, case.loss, case.penalty), state, batch)
+    case = task.case
+    state, batch = task.on_device((TrainState.create(task.flax, case.turns), task.batch.tensors))
+    compiled, ahead = _ahead(make_train_step(task.flax, case.turns, case.metrics), state, batch)
 
     def step() -> jax.Array:
         nonlocal state
@@ -32,8 +32,8 @@ def jax_training(task: Task) -> Program:
 def jax_evaluation(task: Task) -> Program:
     """`d2l_jax.make_eval_step`, compiled ahead: forward and loss in evaluation mode."""
     _, params, buffers = functional(task.flax)
-    arguments = task.on_device((params, buffers, tuple(task.batch)))
-    compiled, ahead = _ahead(make_eval_step(task.flax, task.case.loss), *arguments)
+    arguments = task.on_device((params, buffers, task.batch.tensors))
+    compiled, ahead = _ahead(make_eval_step(task.flax, task.case.observe, task.case.metrics), *arguments)
     return started(lambda: jax.block_until_ready(compiled(*arguments))["loss"], **ahead)
 
 

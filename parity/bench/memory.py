@@ -82,7 +82,7 @@ def _torch_steps(case: Case, batch: Any) -> None:
     from parity.bench.torch_programs import torch_steps
     from parity.twin.torch_side import torch_model
 
-    step = torch_steps(case, torch_model(case), *torch_batch(case, batch, "cpu"))
+    step = torch_steps(case, torch_model(case), *torch_batch(batch, "cpu"))
     for _ in range(STEPS):
         step()
 

@@ -10,7 +10,7 @@ import jax
 from flax import nnx
 
 from d2l_jax.case import Case
-from parity.bench.batch import Batch, floats_to
+from parity.bench.batch import Sample, floats_to
 from parity.bench.conditions import Precision, dtype_of
 from parity.environment import jax_device
 
@@ -23,7 +23,7 @@ class Task:
 
     case: Case
     model: nnx.Module
-    batch: Batch
+    batch: Sample
     device: str = "cpu"
     precision: Precision = "highest"
 

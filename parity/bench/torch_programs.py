@@ -1,7 +1,6 @@
 """A step of training and a step of evaluation in PyTorch, eager or through a compiler."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +11,8 @@ from parity.bench.batch import torch_batch
 from parity.bench.conditions import dtype_of
 from parity.bench.programs import Program, Task, started
 from parity.environment import torch_device
-from parity.twin.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
+from parity.reference import losses
+from parity.twin.torch_side import namesake, torch_model, torch_turn
 from parity.weights.rules import state_dict
 
 Compiler = Callable[[Callable], Callable]
@@ -32,15 +32,16 @@ def torch_steps(
     wait: Callable[[], None] = lambda: None,
 ) -> Callable[[], torch.Tensor]:
     """The book's way: zero_grad, forward, loss, backward, step; forward and loss go through `compiler`."""
-    loss, clip, optimizer = torch_loss(case), torch_clipping(case), torch_optimizer(case, model.train())
-    objective = compiler(lambda X, y: loss(model(*X), y, model))
+    turn = torch_turn(case.turn)
+    optimizer = turn.optimizer(model.train())
+    objective = compiler(lambda X, y: turn.objective(model, {"input": X, "targets": y})[0])
 
     def step() -> torch.Tensor:
         optimizer.zero_grad()
         value = objective(inputs, targets)
         if value.requires_grad:  # the book's MyLinear reads .data: nothing is trained, in JAX neither
             value.backward()
-            clip(model)
+            turn.prepare(model)
         optimizer.step()
         wait()
         return value.detach()
@@ -51,9 +52,9 @@ def torch_steps(
 def torch_evaluation(task: Task, layout: str = "contiguous", compiler: Compiler = lambda f: f) -> Program:
     """Forward and loss in evaluation mode, under `torch.inference_mode`."""
     model, inputs, targets = _torch_side(task, layout)
-    loss, wait = torch_loss(replace(task.case, penalty=None)), _waiting(task.device)
+    loss, wait = namesake(task.case.objective.loss, losses), _waiting(task.device)
     model.eval()
-    objective = compiler(lambda X, y: loss(model(*X), y, model))
+    objective = compiler(lambda X, y: loss(model(*X), y))
 
     def step() -> torch.Tensor:
         with torch.inference_mode():
@@ -68,7 +69,7 @@ def _torch_side(task: Task, layout: str) -> tuple[torch.nn.Module, tuple[torch.T
     """Model, inputs and targets on the device; layout: "contiguous" or "channels_last", of 4-D tensors."""
     side, dtype = torch_device(task.device), getattr(torch, dtype_of(task.precision))
     model = loaded(task.case, task.model).to(side, dtype)
-    inputs, targets = torch_batch(task.case, task.batch, side, dtype)
+    inputs, targets = torch_batch(task.batch, side, dtype)
     if layout == "channels_last":
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         inputs = tuple(x.to(memory_format=torch.channels_last) if x.ndim == 4 else x for x in inputs)

@@ -71,7 +71,7 @@ def whole_run(
     Raises InputError for another kind of model, or where a process fails.
     """
     case = replace(case.of_batch_size(batch_size or case.batch_size), epochs=epochs or case.epochs)
-    if case.kind != "image" or case.outputs != "scores" or case.penalty or case.clip:
+    if not case.arrays[0].is_image or "accuracy" not in case.metrics or case.objective.penalty or case.turn.clip:
         raise InputError(f"{case.name} has no DataLoader in the notes' way; a classifier of images is right")
     found = choose_data(case, data)
     case = fitted(case, found)
@@ -107,8 +107,8 @@ def write_recipe(case: Case, data: Dataset, folder: Path) -> None:
     np.savez(folder / "data.npz", X=X, y=y.astype(np.int64), X_test=X_test, y_test=y_test.astype(np.int64))
     recipe = {
         "model": partial(namesake(case.model, reference), **case.args),
-        "loss": namesake(case.loss, losses),
-        "optimizer": namesake(case.optimizer, torch.optim),
+        "loss": namesake(case.objective.loss, losses),
+        "optimizer": namesake(case.turn.optimizer, torch.optim),
         "batch_size": case.batch_size,
         "epochs": case.epochs,
         "resize": case.resize,

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.cause import Cause, choose
-from parity.sides.torch import TorchRun
+from parity.sides.torch import TorchRun, leaves
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.twin import State, Twin
 
@@ -48,10 +47,16 @@ def explain_body(
 def _output(run: TorchRun, twin: Twin, state: State, train: bool, mode: "Altering", name: str) -> np.ndarray:
     run.load(state)
     run.model.train(train)
-    batch = twin.batches[0]
-    with torch.no_grad(), ImposedOnTorch(twin.torch_draws(batch) if train else ()), mode:
-        outputs = run.model(*run.inputs(batch))
-    return to_numpy(dict(named_leaves(outputs, "output"))[name])
+    batch, made = twin.batches[0], dict[str, Any]()
+    drawing = ImposedOnTorch(twin.torch_draws(batch) if train else ())
+    tensors = run.batch(batch)
+    with torch.no_grad(), drawing, mode:
+        if train:
+            for turn in twin.torch.turns:
+                made |= turn.objective(run.model, tensors)[1]
+        elif twin.torch.observe:
+            made = twin.torch.observe(run.model, tensors)
+    return to_numpy(dict(leaves(made))[name])
 
 
 class Altering(TorchFunctionMode):

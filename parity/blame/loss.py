@@ -11,6 +11,7 @@ import torch
 from parity.arrays.layout import inverse, transposed
 from parity.blame.diagnosis import Cause, explain_loss, explain_tensor
 from parity.blame.diagnosis.cause import choose
+from parity.reference.turns import Supervised
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.torch import Record, TorchRun
 from parity.twin.twin import State, Twin
@@ -20,9 +21,13 @@ def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | N
     run = TorchRun(twin, "float64", "cpu")
     run.load(state)
     found = [name for name in oracle if name.startswith("forward/output")]
-    targets = run.targets(twin.batches[0])
-    if len(found) == 1 and isinstance(targets, torch.Tensor):
-        loss = lambda outputs, targets: twin.learning.torch_loss(outputs, targets, run.model)  # noqa: E731
+    targets = run.batch(twin.batches[0]).get("targets")
+    objective = twin.torch.turns[0].objective
+    if len(found) == 1 and isinstance(targets, torch.Tensor) and isinstance(objective, Supervised):
+
+        def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return objective(Answering(run.model, outputs), {"input": (), "targets": targets})[0]
+
         outputs, gradient = oracle[found[0]], _loss_gradient(twin, oracle[found[0]], state)
         loss = _ignoring(loss, outputs, targets)
         cause = explain_loss(loss, outputs, targets.numpy(), float(flax["forward/loss"]), gradient)
@@ -37,15 +42,32 @@ def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | N
     return explain_tensor(oracle["forward/loss"], flax["forward/loss"])
 
 
+class Answering:
+    """A model that answers every call with one output, and has the parameters of another."""
+
+    def __init__(self, model: torch.nn.Module, outputs: torch.Tensor):
+        self.named_parameters = model.named_parameters
+        self.outputs = outputs
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.outputs
+
+
 def _loss_gradient(twin: Twin, outputs: np.ndarray, state: State) -> np.ndarray | None:
     """The gradient of Flax's loss with respect to the outputs, in PyTorch's layout."""
-    batch, axes = twin.batches[0], twin.output_axes[0]
+    batch, axes = twin.batches[0], twin.axes["output"]
     run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
     with precision(run.device):
-        params, _ = run.load(state)
-        _, targets, _ = run.arrays(batch)
+        params, buffers = run.load(state)
+        tensors = run.tensors(batch)
         given = jnp.asarray(transposed(outputs, inverse(axes)))
-        gradient = jax.grad(lambda outputs: jnp.sum(twin.learning.flax_loss(outputs, targets, params)))(given)
+
+        def loss(outputs: jax.Array) -> jax.Array:
+            function = lambda nets, _: twin.flax.turns[0].objective(nets, tensors)[0]  # noqa: E731
+            answer = lambda path, module, call, args, kwargs: call(*args, **kwargs) if path else outputs  # noqa: E731
+            return jnp.sum(run.flax.run(function, params, buffers, None, train=True, around=answer)[0])
+
+        gradient = jax.grad(loss)(given)
         return np.asarray(transposed(gradient, axes))
 
 

@@ -69,7 +69,7 @@ def blame(
 def _untied(twin: Twin) -> Cause | None:
     """A tensor that one side shares between layers, and the other does not."""
     shared: dict[int, list[str]] = {}
-    for name, parameter in twin.torch_model.named_parameters(remove_duplicate=False):
+    for name, parameter in twin.torch.model.named_parameters(remove_duplicate=False):
         shared.setdefault(id(parameter), []).append(name)
     paths = {leaf.key: leaf.path for leaf in twin.leaves if leaf.rows is None and not leaf.merged}
     for names in shared.values():

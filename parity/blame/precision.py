@@ -31,7 +31,7 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
     batch, device = twin.batches[0], jax.devices("cpu")[0]
     theirs = _torch_calls(twin, exact, batch, False)
     flax_run = FlaxRun(twin, dtype, device)
-    ours = {(call.path, call.number): call for call in _flax_calls(flax_run.flax, batch, False)}
+    ours = {(call.path, call.number): call for call in _flax_calls(twin.flax, flax_run.flax, batch, False)}
     shared = [call for call in theirs if (twin.names.get(call.name), call.number) in ours and call.name]
     with precision(device):
         params, buffers = flax_run.load(twin.start)

@@ -21,13 +21,13 @@ from parity.environment import Device
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel, Part
 from parity.sides.disturb import one_ulp
-from parity.sides.flax import FlaxRun, precision
+from parity.sides.flax import DRAWS, FlaxRun, precision
 from parity.sides.keys import input_names
-from parity.sides.torch import Record, TorchRun
+from parity.sides.torch import Record, TorchRun, touched
 from parity.twin.draws import imposed_on_jax, requested
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.pairing import longest_sum
-from parity.twin.twin import Batch, Twin
+from parity.twin.twin import Batch, FlaxSide, Twin
 from parity.weights.rules import export
 
 PROBES = 2
@@ -83,7 +83,7 @@ def isolate(
     run.load(twin.start)
     flax_run = FlaxRun(twin, "float64", jax_device)
     theirs = _torch_calls(twin, run, twin.batches[0], train)
-    ours = {(call.path, call.number): call for call in _flax_calls(flax_run.flax, twin.batches[0], train)}
+    ours = {(call.path, call.number): call for call in _flax_calls(twin.flax, flax_run.flax, twin.batches[0], train)}
     found, oracle, flax = Isolated(), {}, {}
     noisy: list[Record] = [{} for _ in range(PROBES)]
     shared = [call for call in theirs if call.name in twin.names and (twin.names[call.name], call.number) in ours]
@@ -139,18 +139,29 @@ def _below(call: TorchCall) -> Iterator[TorchCall]:
 def _torch_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[TorchCall]:
     """In the order of their starts; in training with the cotangents of the loss."""
     run.model.train(train)
-    inputs = run.inputs(batch)
+    tensors = run.batch(batch)
     drawing = ImposedOnTorch(twin.torch_draws(batch) if train else ())
     with torch_calls(run.model, lambda: len(drawing.seen)) as calls, torch.set_grad_enabled(train):
-        with drawing:
-            outputs = run.model(*(x * 1 if x.requires_grad else x for x in inputs))
-        if train:
-            twin.learning.torch_loss(outputs, run.targets(batch), run.model).backward()
+        for turn in twin.torch.turns if train else ():
+            drawing.more_to_come = turn is not twin.torch.turns[-1]
+            with drawing:
+                loss, _ = turn.objective(run.model, touched(tensors))
+            if loss.requires_grad:
+                loss.backward()
+        if not train and twin.torch.observe:
+            twin.torch.observe(run.model, tensors)
     run.load(twin.start)  # the statistics have moved
     return calls
 
 
-def _flax_calls(flax: FlaxModel, batch: Batch, train: bool) -> list[FlaxCall]:
+def functions_of(side: FlaxSide, train: bool) -> list[Callable]:
+    """Returns what is run in that mode: the objective of every turn, or the evaluation."""
+    if train:
+        return [turn.objective for turn in side.turns]
+    return [side.observe] if side.observe else []
+
+
+def _flax_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> list[FlaxCall]:
     """Likewise, by a trace alone."""
     calls: list[FlaxCall] = []
     counts: dict[Path, int] = {}
@@ -169,17 +180,18 @@ def _flax_calls(flax: FlaxModel, batch: Batch, train: bool) -> list[FlaxCall]:
         found.output, found.span = _shapes(output), (found.span[0], drawn)
         return output
 
-    def run(params: Any, buffers: Any, *inputs: Any) -> None:
-        flax.apply(params, buffers, inputs, train=train, around=around)
+    def run(params: Any, buffers: Any, tensors: Any) -> None:
+        for function in functions_of(side, train):
+            flax.run(function, params, buffers, tensors, train=train, around=around)
 
-    requested(run, flax.params, flax.buffers, *batch.inputs, site=count)
+    requested(run, flax.params, flax.buffers, batch.tensors, site=count)
     return calls
 
 
 def _flax_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int], list[jax.Array]]:
     """What each submodule is given in the model's own run: an inherited error shows here."""
 
-    def apply(params: Any, buffers: Any, inputs: tuple, draws: tuple) -> dict:
+    def apply(params: Any, buffers: Any, tensors: dict) -> dict:
         found: dict[tuple[Path, int], list[jax.Array]] = {}
         counts: dict[Path, int] = {}
 
@@ -188,15 +200,16 @@ def _flax_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int]
             found[path, number] = [x for x in jax.tree.leaves((args, kwargs)) if hasattr(x, "shape")]
             return call(*args, **kwargs)
 
-        with imposed_on_jax(draws):
-            run.flax.apply(params, buffers, inputs, train=train, around=around)
+        named = {name: value for name, value in tensors.items() if name != DRAWS}
+        with imposed_on_jax(tensors[DRAWS] if train else ()):
+            for function in functions_of(twin.flax, train):
+                run.flax.run(function, params, buffers, named, train=train, around=around)
         keys.extend(found)
         return dict(enumerate(found.values()))
 
     keys: list[tuple[Path, int]] = []
     with precision(run.device):
-        inputs, _, draws = run.arrays(twin.batches[0])
-        values = jax.jit(apply)(*run.load(twin.start), inputs, draws if train else ())
+        values = jax.jit(apply)(*run.load(twin.start), run.tensors(twin.batches[0]))
     return {key: values[i] for i, key in enumerate(keys)}
 
 

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import jax
@@ -44,10 +45,22 @@ class FlaxModel(Protocol):
     params: Tree
     buffers: Tree
 
+    def run(
+        self,
+        function: Callable,
+        params: Tree,
+        buffers: Tree,
+        *inputs: Any,
+        train: bool,
+        around: Around | None = None,
+    ) -> tuple[Any, Tree]:
+        """Returns (function(model, *inputs), buffers); `around` stands in for every call of a submodule."""
+        ...
+
     def apply(
         self, params: Tree, buffers: Tree, args: tuple, *, train: bool, around: Around | None = None
     ) -> tuple[Any, Tree]:
-        """(outputs, buffers) of one call; `around` stands in for every call of a submodule."""
+        """Returns (outputs, buffers) of one call of the model."""
         ...
 
     def in_precision(self, dtype: str) -> "FlaxModel":
@@ -67,6 +80,11 @@ class FlaxModel(Protocol):
         ...
 
 
+def called(model: Callable, *inputs: Any) -> Any:
+    """Returns what the model makes of the inputs: the plainest function to run."""
+    return model(*inputs)
+
+
 @dataclass(frozen=True)
 class Part:
     """A submodule on its own: `apply(params, buffers, args, kwargs) -> (outputs, buffers)`.
@@ -80,7 +98,19 @@ class Part:
     buffers: Tree
 
 
-class NNXModel:
+class Called:
+    """The one thing that both kinds share."""
+
+    run: Callable[..., tuple[Any, Tree]]
+
+    def apply(
+        self, params: Tree, buffers: Tree, args: tuple, *, train: bool, around: Around | None = None
+    ) -> tuple[Any, Tree]:
+        """Returns (outputs, buffers) of one call of the model."""
+        return self.run(called, params, buffers, *args, train=train, around=around)
+
+
+class NNXModel(Called):
     """An NNX module; it is not changed."""
 
     def __init__(self, model: nnx.Module):
@@ -98,13 +128,24 @@ class NNXModel:
                     setattr(node, name, jnp.dtype(dtype))
         return NNXModel(model)
 
-    def apply(
-        self, params: Tree, buffers: Tree, args: tuple, *, train: bool, around: Around | None = None
+    def run(
+        self,
+        function: Callable,
+        params: Tree,
+        buffers: Tree,
+        *inputs: Any,
+        train: bool,
+        around: Around | None = None,
     ) -> tuple[Any, Tree]:
         module = nnx.merge(self._graphs[train], params, buffers)
+        flags = mode(module.__call__, train) if callable(module) else {}
+
+        def bound(module: Any, *inputs: Any) -> Any:
+            return function(partial(module, **flags) if flags else module, *inputs)
+
         with nnx_calls(module, around) if around else nullcontext():
-            outputs = _called(module, args, mode(module.__call__, train))
-        return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
+            result = nnx.capture(bound)(module, *inputs)  # what it sows is no state, and is dropped
+        return result, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
     def tensors(self, inputs: tuple) -> Iterator[Tensor]:
         modules = {path: node for path, node in nnx.iter_graph(self._views[True]) if isinstance(node, nnx.Module)}
@@ -146,7 +187,7 @@ def _forget_initializers(module: nnx.Module) -> None:
                 setattr(node, name, None)
 
 
-class LinenModel:
+class LinenModel(Called):
     """A Linen module with its variables; its layers take the precision of what they are given."""
 
     def __init__(self, module: linen.Module, variables: Tree):
@@ -155,11 +196,24 @@ class LinenModel:
         self.params = plain.pop("params", {})
         self.buffers = plain
 
-    def apply(
-        self, params: Tree, buffers: Tree, args: tuple, *, train: bool, around: Around | None = None
+    def run(
+        self,
+        function: Callable,
+        params: Tree,
+        buffers: Tree,
+        *inputs: Any,
+        train: bool,
+        around: Around | None = None,
     ) -> tuple[Any, Tree]:
+        flags = mode(type(self.module).__call__, train)
+        state = [buffers]
+
+        def bound(*args: Any) -> Any:
+            outputs, state[0] = _apply(self.module, params, state[0], args, flags, train)
+            return outputs
+
         with linen_calls(around) if around else nullcontext():
-            return _apply(self.module, params, buffers, args, mode(type(self.module).__call__, train), train)
+            return function(bound, *inputs), state[0]
 
     def in_precision(self, dtype: str) -> "LinenModel":
         return self
@@ -175,7 +229,8 @@ class LinenModel:
             kinds[path] = type(module)
             return call(*args, **kwargs)
 
-        jax.eval_shape(lambda *args: self.apply(self.params, self.buffers, args, train=True, around=around), *inputs)
+        run = lambda *inputs: self.run(called, self.params, self.buffers, *inputs, train=True, around=around)  # noqa: E731
+        jax.eval_shape(run, *inputs)
         return kinds
 
     def tensors(self, inputs: tuple) -> Iterator[Tensor]:

@@ -1,60 +1,68 @@
-"""What a side is given, as flat arrays: the states that its steps start from, and the batches."""
+"""The start of either side as flat arrays: the states that its steps start from, and the batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
+from typing import Any
 
 import numpy as np
 
 from parity.offline.file import Arrays
 from parity.twin.twin import Batch, State
 
+SEVERAL = {"tuple": tuple, "list": list}
+
 
 def flattened(states: Sequence[State], batches: Sequence[Batch]) -> Arrays:
-    """{"state/0/tensor/conv.weight", "state/1/slot/momentum_buffer/conv.weight", "batch/0/input/0", ...}."""
-    found: Arrays = {}
+    """Returns {"state/0/tensor/conv.weight", "state/1/slot/momentum_buffer/conv.weight", "batch/0/one/input", ...}."""
+    arrays: Arrays = {}
     for number, state in enumerate(states):
-        found |= {f"state/{number}/tensor/{key}": array for key, array in state.tensors.items()}
+        arrays |= {f"state/{number}/tensor/{key}": array for key, array in state.tensors.items()}
         for name, slots in state.slots.items():
-            found |= {f"state/{number}/slot/{slot}/{name}": np.asarray(a) for slot, a in slots.items()}
+            arrays |= {f"state/{number}/slot/{slot}/{name}": np.asarray(a) for slot, a in slots.items()}
     for number, batch in enumerate(batches):
-        several = isinstance(batch.targets, list | tuple)
-        targets = batch.targets if several else [batch.targets]
-        kinds = {"input": batch.inputs, "targets" if several else "target": targets, "draw": batch.draws}
-        found |= {f"batch/{number}/{kind}/{i}": np.asarray(a) for kind, all in kinds.items() for i, a in enumerate(all)}
-    return found
+        for name, value in batch.tensors.items():
+            arrays |= _listed(f"batch/{number}/{type(value).__name__}/{name}", value)
+        arrays |= _listed(f"batch/{number}/draws/all", batch.draws)
+    return arrays
 
 
-def restored(given: Arrays) -> tuple[list[State], tuple[Batch, ...]]:
-    """The reverse."""
-    return list(_states(given)), tuple(_batches(given))
+def _listed(place: str, value: Any) -> Arrays:
+    if isinstance(value, tuple | list):
+        return {f"{place}/{i}": np.asarray(array) for i, array in enumerate(value)}
+    return {f"{place.replace('/ndarray/', '/one/')}": np.asarray(value)}
 
 
-def _states(given: Arrays):
+def restored(arrays: Arrays) -> tuple[list[State], tuple[Batch, ...]]:
+    """Returns the states and batches that `flattened` took apart; after every batch there is a state."""
+    states = list(_states(arrays))
+    return states, tuple(_batch(arrays, number) for number in range(len(states) - 1))
+
+
+def _states(arrays: Arrays) -> Iterator[State]:
     for number in count():
-        tensors = _below(given, f"state/{number}/tensor/")
+        tensors = _below(arrays, f"state/{number}/tensor/")
         if not tensors:
             return
         slots: dict[str, Arrays] = {}
-        for key, array in _below(given, f"state/{number}/slot/").items():
+        for key, array in _below(arrays, f"state/{number}/slot/").items():
             slot, _, name = key.partition("/")
             slots.setdefault(name, {})[slot] = array
         yield State(tensors, slots)
 
 
-def _batches(given: Arrays):
-    for number in count():
-        inputs, one, several, draws = (
-            _listed(given, f"batch/{number}/{kind}/") for kind in ("input", "target", "targets", "draw")
-        )
-        if not inputs:
-            return
-        yield Batch(tuple(inputs), several or one[0], tuple(draws))
+def _batch(arrays: Arrays, number: int) -> Batch:
+    tensors: dict[str, Any] = dict(_below(arrays, f"batch/{number}/one/"))
+    for kind, make in SEVERAL.items():
+        parts: dict[str, dict[int, np.ndarray]] = {}
+        for key, array in _below(arrays, f"batch/{number}/{kind}/").items():
+            name, _, place = key.rpartition("/")
+            parts.setdefault(name, {})[int(place)] = array
+        tensors |= {name: make(found[i] for i in sorted(found)) for name, found in parts.items()}
+    draws = _below(arrays, f"batch/{number}/draws/all/")
+    order = [name for name in ("input", "targets") if name in tensors]
+    in_order = {name: tensors[name] for name in (*order, *(n for n in tensors if n not in order))}
+    return Batch(in_order, tuple(draws[str(i)] for i in range(len(draws))))
 
 
-def _listed(given: Arrays, start: str) -> list[np.ndarray]:
-    found = _below(given, start)
-    return [found[str(number)] for number in range(len(found))]
-
-
-def _below(given: Arrays, start: str) -> Arrays:
-    return {key.removeprefix(start): array for key, array in given.items() if key.startswith(start)}
+def _below(arrays: Arrays, start: str) -> Arrays:
+    return {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}

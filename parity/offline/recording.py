@@ -4,25 +4,26 @@ PyTorch's side of a case needs JAX, too, on the CPU: the Case is written in Flax
 needs no PyTorch.
 """
 
-import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import optax
 from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
+from d2l_jax.train.step import Observe
+from d2l_jax.turns import Turn
 from parity.compare.rows import POLICY, Record, errors_of, noise_of
 from parity.environment import jax_device, jax_precision, pinned, torch_device
 from parity.models.flax_model import NNXModel
 from parity.offline.file import About, Arrays, Recording, fingerprint
 from parity.offline.given import flattened, restored
 from parity.sides.flax import FlaxRun
-from parity.twin.twin import STEPS, Learning, State, Twin
+from parity.twin.twin import STEPS, FlaxHalf, FlaxSide, State, Twin
 from parity.weights.rules import leaves
 
 PROBES = 4
@@ -55,8 +56,7 @@ def record_case(
     if side == "flax":
         if not given:
             raise InputError("Flax's side starts from PyTorch's states: --given FILE, of --side torch, is right")
-        args = case.args if full else case.args | case.probe
-        twin = flax_twin(case.model(**args, rngs=nnx.Rngs(0)), given, case.objective, case.transformation())
+        twin = flax_twin(case.build(probe=not full), given, case.turns, case.observe)
         return record_flax(twin, given, device=device, tf32=tf32)
     from parity.twin.pairing import twin_of
 
@@ -65,20 +65,25 @@ def record_case(
     return replace(found, about=replace(found.about, section=case.section, full=full))
 
 
-def flax_twin(
-    model: nnx.Module, given: Recording, loss: Callable[[Any, Any, Any], Any], optimizer: optax.GradientTransformation
-) -> Twin:
-    """A twin whose PyTorch side is a recording; the model's tensors have PyTorch's names and layout.
+def flax_twin(model: nnx.Module, given: Recording, turns: tuple[Turn, ...], observe: Observe | None = None) -> FlaxHalf:
+    """Returns a twin whose PyTorch side is a recording; the model's tensors have PyTorch's names and layout.
 
-    loss: (outputs, targets, params) -> scalar
+    turns:   as `d2l_jax.supervised` makes them; observe: `d2l_jax.Observed(loss)`
     """
     states, batches = restored(given.given)
     tensors, layout = leaves(model), given.about.layout
     _check_tensors(given, {leaf.key: leaf.shape for leaf in tensors}, states[0])
-    learning = Learning(loss, _absent, optimizer, _absent)
-    inputs, outputs = (tuple(map(tuple, layout[which])) for which in ("inputs", "outputs"))
-    nobody, flax, order = typing.cast(Any, None), NNXModel(model), tuple(layout["order"])
-    return Twin(given.about.name, flax, nobody, tensors, states[0], batches, learning, inputs, outputs, order)
+    return FlaxHalf(
+        name=given.about.name,
+        leaves=tensors,
+        start=states[0],
+        batches=batches,
+        axes={name: tuple(axes) for name, axes in layout["axes"].items()},
+        order=tuple(layout["order"]),
+        names={},
+        turns=tuple((turn.name, turn.trains) for turn in turns),
+        flax=FlaxSide(NNXModel(model), turns, observe),
+    )
 
 
 def record_torch(
@@ -90,13 +95,12 @@ def record_torch(
     probes: int = PROBES,
     tiers: tuple[str, ...] = TIERS,
 ) -> Recording:
-    """PyTorch's side of any twin, from its own states, or from those in `given`.
+    """Returns PyTorch's side of any twin, from its own states, or from those in `given`.
 
     Raises InputError where the model gives another result for the same numbers.
     """
-    from parity.proof.proof import check_repeatable, subtracted_parameters
+    from parity.proof.judging import check_repeatable, subtracted_parameters
     from parity.sides.torch import run_torch
-    from parity.twin.pairing import longest_sum
 
     if probes < 1:
         raise InputError(f"--probes {probes} is too few; 1 or more is right")
@@ -116,30 +120,37 @@ def record_torch(
         spread: Arrays = {}
         noise = noise_of(oracle, disturbed(dtype="float64", seeds=range(probes)), spread)
         errors = {t: errors_of(oracle, disturbed(dtype=t, seeds=range(-1, probes))) for t in records if t != "float64"}
-    arrays, subtracted = flattened(states, twin.batches), {}
-    for number, state in enumerate(states[:-1], 1):
-        subtracted |= subtracted_parameters(twin, number, state)
-    about = About(
-        "torch",
-        twin.name,
-        "",
-        sum(parameter.numel() for parameter in twin.torch_model.parameters()),
-        False,
-        fingerprint(arrays),
-        longest_sum(twin),
-        {"inputs": twin.input_axes, "outputs": twin.output_axes, "order": twin.order},
-        {"torch": version("torch"), "device": where, "tf32": tf32},
-        probes,
-        noise,
-        errors,
-        subtracted,
+    about = replace(
+        _about(twin, states, {"torch": version("torch"), "device": where, "tf32": tf32}),
+        probes=probes,
+        noise=noise,
+        errors=errors,
+        subtracted=dict(
+            ChainMap(*(subtracted_parameters(twin, number, state) for number, state in enumerate(states[:-1], 1)))
+        ),
     )
     wide = {name: array for name, array in spread.items() if POLICY.noise_factor * noise[name] > POLICY.ceiling}
-    return Recording(about, _plain(records), arrays, wide)
+    return Recording(about, _plain(records), flattened(states, twin.batches), wide)
+
+
+def _about(twin: Twin, states: Sequence[State], environment: dict[str, Any]) -> About:
+    from parity.twin.pairing import longest_sum
+
+    return About(
+        side="torch",
+        name=twin.name,
+        section="",
+        params=sum(parameter.numel() for parameter in twin.torch.model.parameters()),
+        full=False,
+        given=fingerprint(flattened(states, twin.batches)),
+        longest_sum=longest_sum(twin),
+        layout={"axes": twin.axes, "order": twin.order},
+        environment=environment,
+    )
 
 
 def record_flax(
-    twin: Twin, given: Recording, *, device: str = "cpu", tf32: bool = False, tiers: tuple[str, ...] = TIERS
+    twin: FlaxHalf, given: Recording, *, device: str = "cpu", tf32: bool = False, tiers: tuple[str, ...] = TIERS
 ) -> Recording:
     """Flax's side of any twin, from the states and on the batches of PyTorch's recording."""
     states, batches = restored(given.given)
@@ -172,7 +183,3 @@ def _check_tensors(given: Recording, ours: dict[str, tuple], start: State) -> No
         raise InputError(
             f"{given.about.name}: {key} is {theirs.get(key, 'missing')} in the file, {ours.get(key, 'missing')} in Flax"
         )
-
-
-def _absent(*_: Any) -> Any:
-    raise InputError("PyTorch's side of this twin is a file: it cannot be run here")

@@ -77,7 +77,7 @@ class Way:
 
     @classmethod
     def of(cls, twin: Twin, oracle: Record) -> "Way":
-        trained = [leaf for leaf in twin.leaves if leaf.trained]
+        trained = twin.moved
         start = {leaf.name: sum(twin.start.tensors[key] for key in (leaf.key, *leaf.merged)) for leaf in trained}
         steps = range(1, len(twin.batches) + 1)
         squares = (sum(np.sum((oracle[f"{step}/{name}"] - a) ** 2.0) for name, a in start.items()) for step in steps)

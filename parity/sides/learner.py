@@ -2,7 +2,6 @@
 
 import importlib.metadata
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,17 @@ from d2l_jax.case import Case
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
+from d2l_jax.metrics import measured
 from d2l_jax.runs.learner import Callback, Order
 from d2l_jax.runs.texts import Trained
-from d2l_jax.train import Event, Record, Sums, arguments, check_finite, in_order
+from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, losses_of, tell
+from d2l_jax.turns import Tensors, arguments
 from d2l_jax.write import replacing
-from parity.twin.torch_side import torch_clipping, torch_loss, torch_model, torch_optimizer
+from parity.twin.torch_side import torch_side
 from parity.weights.rules import load_state_dict, state_dict
 
 PIECES = 12
+Results = dict[str, Any]
 
 
 class TorchLearner:
@@ -30,11 +32,13 @@ class TorchLearner:
     def __init__(self, case: Case, seed: int):
         torch.manual_seed(seed)
         self.case = case
-        self.model = torch_model(case)
+        side = torch_side(case)
+        self.model = side.model
         weights = state_dict(case.build(seed))
         self.model.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
-        self.objective, self.loss = torch_loss(case), torch_loss(replace(case, penalty=None))
-        self.optimizer, self.clip = torch_optimizer(case, self.model), torch_clipping(case)
+        (self.turn,) = side.turns
+        self.observe = side.observe
+        self.optimizer = self.turn.optimizer(self.model)
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.precision = str(next(self.model.parameters()).dtype).removeprefix("torch.")
         self.device = f"cpu ({torch.get_num_threads()} threads)"
@@ -46,37 +50,36 @@ class TorchLearner:
         for epoch in epochs:
             full, rest = order(epoch)
             batches = [*full, *([rest] if len(rest) else [])]
-            sums, every = Sums(), max(1, len(batches) // PIECES)
+            sums, every = Sums.of(self.case.metrics), max(1, len(batches) // PIECES)
             for rows in batches:
-                loss, correct = self._step(*_tensors(data.train, rows))
-                check_finite([loss], f"epoch {epoch}, step", self.steps)
+                results = self._step(_tensors(data.train, rows))
+                check_finite(losses_of(results), f"epoch {epoch}, step", self.steps)
                 self.steps += 1
-                sums = sums.add(loss, correct, rows[None])
+                sums = sums.add(results, rows[None])
                 if sums.batches % every == 0:
-                    _tell(callbacks, Event(epoch, sums.batches, len(batches), None, None))
-            record = Record(epoch, *sums.means(), *self._evaluate(data.test, len(batches[0]), epoch).means())
-            _tell(callbacks, Event(epoch, len(batches), len(batches), None, record))
+                    tell(callbacks, Event(epoch, sums.batches, len(batches), None, None))
+            means = EpochMeans(epoch, sums.means(), self._evaluate(data.test, len(batches[0]), epoch).means())
+            tell(callbacks, Event(epoch, len(batches), len(batches), None, means))
 
-    def _step(self, inputs: tuple[Tensor, ...], targets: Tensor) -> tuple[float, int]:
+    def _step(self, batch: Tensors) -> Results:
         self.model.train()
         self.optimizer.zero_grad()
-        outputs = self.model(*inputs)
-        loss = self.objective(outputs, targets, self.model)
+        loss, more = self.turn.objective(self.model, batch)
         loss.backward()
-        self.clip(self.model)
+        self.turn.prepare(self.model)
         self.optimizer.step()
-        return loss.item(), _correct(outputs, targets)
+        return {"loss": loss.item()} | _measured(self.case, batch | more)
 
     @torch.no_grad()
     def _evaluate(self, test: tuple[np.ndarray, np.ndarray], batch_size: int, epoch: int) -> Sums:
         self.model.eval()
-        sums, (full, rest) = Sums(), in_order(test[0], batch_size)
+        sums, (full, rest) = Sums.of(self.case.metrics), in_order(test[0], batch_size)
         for rows in [*full, *([rest] if len(rest) else [])]:
-            inputs, targets = _tensors(test, rows)
-            outputs = self.model(*inputs)
-            loss = self.loss(outputs, targets, self.model).item()
-            check_finite([loss], f"evaluation after epoch {epoch}, batch", sums.batches)
-            sums = sums.add(loss, _correct(outputs, targets), rows[None])
+            batch = _tensors(test, rows)
+            observed = self.observe(self.model, batch)
+            results = {"loss": observed["loss"].item()} | _measured(self.case, batch | observed)
+            check_finite(losses_of(results), f"evaluation after epoch {epoch}, batch", sums.batches)
+            sums = sums.add(results, rows[None])
         return sums
 
     @torch.no_grad()
@@ -113,17 +116,13 @@ def torch_inputs(X: np.ndarray) -> Tensor:
     return inputs.permute(0, 3, 1, 2).contiguous() if inputs.ndim == 4 else inputs
 
 
-def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor]:
+def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> Tensors:
     y = torch.from_numpy(split[1][rows])
     inputs = tuple(torch_inputs(X[rows]) for X in arguments(split[0]))
-    return inputs, y if y.is_floating_point() else y.long()
+    return {"input": inputs, "targets": y if y.is_floating_point() else y.long()}
 
 
-def _correct(outputs: Tensor, targets: Tensor) -> int:
-    labels = not targets.is_floating_point() and targets.shape == outputs.shape[:-1]
-    return int((outputs.argmax(-1) == targets).sum()) if labels else 0
-
-
-def _tell(callbacks: tuple[Callback, ...], event: Event) -> None:
-    for callback in callbacks:
-        callback(event)
+def _measured(case: Case, tensors: Tensors) -> Results:
+    """Returns (sum, count) of each metric, by the functions that JAX measures with."""
+    arrays = {name: x.detach().numpy() for name, x in tensors.items() if isinstance(x, Tensor)}
+    return measured(case.metrics, arrays)

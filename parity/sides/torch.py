@@ -1,6 +1,6 @@
 """PyTorch's side: a run over the twin's batches, as a flat dict {phase/name: numpy array}."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from d2l_jax.errors import InputError
+from d2l_jax.turns import Tensors
 from parity.arrays.layout import Axes, copied, named_leaves
 from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.keys import Record as Record
-from parity.sides.keys import input_names as input_names
 from parity.sides.keys import phase as phase
 from parity.twin.draws_torch import ImposedOnTorch
-from parity.twin.twin import Batch, State, Twin
+from parity.twin.twin import Batch, State, TorchTurn, Twin
 
 
 def run_torch(
@@ -32,18 +32,20 @@ def run_torch(
     Returns the record and the states that the steps have started from, the last one being the end.
     """
     run = TorchRun(twin, dtype, device)
-    given, record = list(states or [twin.start]), {}
+    starts = list(states or [twin.start])
+    record: Record = {}
     for number in range(1, len(twin.batches) + 1):
-        record |= run.taken(number, given[number - 1], one_ulp(seed))
+        record |= run.taken(number, starts[number - 1], one_ulp(seed))
         run.advance()
         if states is None:
-            given.append(rounded(run.state()))
-    return record, given
+            starts.append(rounded(run.state()))
+    return record, starts
 
 
 def free_run_torch(twin: Twin, dtype: str, device: str, disturb: Disturb = np.asarray) -> Record:
-    """All steps in a row: parameters and buffers after each, `1/conv.weight`."""
-    run, record = TorchRun(twin, dtype, device, disturb), {}
+    """Takes all steps in a row: parameters and buffers after each, `1/conv.weight`."""
+    run = TorchRun(twin, dtype, device, disturb)
+    record: Record = {}
     run.load(twin.start)
     for number, batch in enumerate(twin.batches, 1):
         run.step(batch, number)
@@ -53,40 +55,47 @@ def free_run_torch(twin: Twin, dtype: str, device: str, disturb: Disturb = np.as
 
 
 class TorchRun:
-    """A copy of PyTorch's model and its optimiser, in one precision."""
+    """A copy of PyTorch's model and its optimisers, in one precision."""
 
     def __init__(self, twin: Twin, dtype: str, device: str, disturb: Disturb = np.asarray):
-        self.twin, self.dtype, self.device, self.disturb = twin, dtype, device, disturb
-        self.model = twin.torch_copy(dtype, device)
-        learning = twin.learning
-        self.optimizer = learning.torch_optimizer(self.model)
-        self.scheduler = learning.torch_scheduler(self.optimizer) if learning.torch_scheduler else None
+        self.twin = twin
+        self.dtype = dtype
+        self.device = device
+        self.disturb = disturb
+        self.model = twin.torch.copied(dtype, device)
+        self.turns = twin.torch.turns
+        self.optimizers = [turn.optimizer(self.model) for turn in self.turns]
+        pairs = zip(self.turns, self.optimizers, strict=True)
+        self.schedulers = [turn.scheduler(optimizer) for turn, optimizer in pairs if turn.scheduler]
         self.merged: dict[str, tuple[str, ...]] = merged(twin)
+        self.fixed = {leaf.name for leaf in twin.resting if leaf.trained}
 
     def taken(self, number: int, state: State, disturb: Disturb = np.asarray) -> Record:
-        """The step of that number from that state, disturbed; first the evaluation."""
-        self.disturb, record = disturb, {}
-        if number == 1:
+        """Takes the step of that number from that state, disturbed; first the evaluation."""
+        self.disturb = disturb
+        record: Record = {}
+        if number == 1 or not self.turns:
             self.load(state)
-            record = self.evaluate(self.twin.batches[0])
+            record = self.evaluate(self.twin.batches[number - 1], number)
         self.load(state)
         return record | self.step(self.twin.batches[number - 1], number)
 
     def advance(self) -> None:
-        """The scheduler's step, once for all runs of a step."""
-        if self.scheduler:
-            self.scheduler.step()
+        """Takes the schedulers' step, once for all runs of a step."""
+        for scheduler in self.schedulers:
+            scheduler.step()
 
     def load(self, state: State, below: str = "") -> None:
-        """Puts weights, buffers and the optimiser's slots in place; `below`: those of one submodule alone."""
-        given = {key: array for key, array in state.tensors.items() if key.startswith(below)}
-        floating = {key: np.issubdtype(array.dtype, np.floating) for key, array in given.items()}
-        tensors = {k: self.tensor(a) if floating[k] else torch.as_tensor(a) for k, a in given.items()}
+        """Puts weights, buffers and the optimisers' slots in place; `below`: those of one submodule alone."""
+        arrays = {key: array for key, array in state.tensors.items() if key.startswith(below)}
+        floating = {key: np.issubdtype(array.dtype, np.floating) for key, array in arrays.items()}
+        tensors = {k: self.tensor(a) if floating[k] else torch.as_tensor(a) for k, a in arrays.items()}
         self.model.load_state_dict(tensors, strict=not below)
-        for name, parameter in self.model.named_parameters():
-            self.optimizer.state.pop(parameter, None)
-            if slots := state.slots.get(name):
-                self.optimizer.state[parameter] = {slot: self._slot(slot, a) for slot, a in slots.items()}
+        for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
+            for name, parameter in self.model.named_parameters():
+                optimizer.state.pop(parameter, None)
+                if (slots := state.slots.get(name)) and name.startswith(turn.trains):
+                    optimizer.state[parameter] = {slot: self._slot(slot, a) for slot, a in slots.items()}
 
     def _slot(self, name: str, array: np.ndarray) -> torch.Tensor:
         if name == "step":
@@ -94,106 +103,131 @@ class TorchRun:
         return to_torch(array.astype(self.dtype)).to(self.device)
 
     def state(self) -> State:
-        """The reverse of `load`."""
+        """Returns the weights, buffers and slots as they are now: the reverse of `load`."""
         tensors = {key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()}
         slots = {
-            name: {slot: to_numpy(torch.as_tensor(v)) for slot, v in self.optimizer.state[p].items() if v is not None}
+            name: {slot: to_numpy(torch.as_tensor(v)) for slot, v in optimizer.state[p].items() if v is not None}
+            for optimizer in self.optimizers
             for name, p in self.model.named_parameters()
-            if self.optimizer.state[p]
+            if p in optimizer.state and optimizer.state[p]
         }
         return State(tensors, slots)
 
     def tensors(self) -> Record:
-        """Parameters and buffers under the names of the twin's map."""
+        """Returns parameters and buffers under the names of the twin's map."""
         return self.compared({key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()})
 
     def compared(self, arrays: Record, mean: bool = False) -> Record:
-        """Of arrays by key, what Flax has too; the sum of those that it keeps as one (of gradients, the mean)."""
+        """Returns by name what Flax has too; the sum of what it keeps as one array (of gradients, the mean)."""
         join = np.mean if mean else np.sum
         pieces = {name: [arrays[key] for key in keys if key in arrays] for name, keys in self.merged.items()}
-        whole = {name: found for name, found in pieces.items() if len(found) == len(self.merged[name])}
-        return {name: join(found, 0) if len(found) > 1 else found[0] for name, found in whole.items()}
+        whole = {name: parts for name, parts in pieces.items() if len(parts) == len(self.merged[name])}
+        return {name: join(parts, 0) if len(parts) > 1 else parts[0] for name, parts in whole.items()}
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
+        """Returns the numbers in this precision, disturbed."""
         return to_torch(self.disturb(array.astype(self.dtype))).to(self.device)
 
     def rounded_otherwise(self, module: torch.nn.Module) -> AbstractContextManager[None]:
-        """Within it, layers are disturbed, too. In float64: what is lower has its own rounding to be judged by."""
+        """Disturbs layers, too, in float64: lower precision has its own rounding to be judged by."""
         return disturbed_layers(module, self.disturb if self.dtype == "float64" else np.asarray)
 
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """In PyTorch's layout; floating-point ones disturbed, and ready to receive a gradient."""
-        return tuple(self._input(x, axes) for x, axes in zip(batch.inputs, self.twin.input_axes, strict=True))
+    def batch(self, batch: Batch) -> Tensors:
+        """Returns the tensors in PyTorch's layout; floating-point ones disturbed, and ready to receive a gradient.
 
-    def _input(self, array: np.ndarray, axes: Axes) -> torch.Tensor:
-        array = copied(array, axes)
-        if np.issubdtype(array.dtype, np.floating):
-            return self.tensor(array).requires_grad_()
-        return torch.tensor(array, device=self.device)
+        Targets are neither.
+        """
+        return {name: _mapped(self._tensor, value, name) for name, value in batch.tensors.items()}
+
+    def _tensor(self, array: np.ndarray, name: str) -> torch.Tensor:
+        axes: Axes = self.twin.axes.get(name, ())
+        array = copied(array, axes) if array.ndim == len(axes) else array
+        if not np.issubdtype(array.dtype, np.floating):
+            return torch.tensor(array, device=self.device)
+        if name.partition(".")[0] == "targets":
+            return to_torch(array.astype(self.dtype)).to(self.device)
+        return self.tensor(array).requires_grad_()
 
     @torch.no_grad()
-    def evaluate(self, batch: Batch) -> Record:
-        """The outputs in evaluation mode, and the buffers, which it must leave alone."""
-        self.model.eval()
-        inputs = self.inputs(batch)
-        before = [x.clone() for x in inputs]
-        with self.rounded_otherwise(self.model):
-            output = dict(named_leaves(self.model(*inputs), "output"))
-        if not all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True)):
-            raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
-        record = {f"evaluation/{name}": to_numpy(tensor) for name, tensor in output.items()}
-        return record | {f"evaluation/{name}": array for name, array in self.buffers().items()}
+    def evaluate(self, batch: Batch, number: int = 1) -> Record:
+        """Returns what is observed in evaluation mode, and the buffers, which it must leave alone."""
+        where = phase(number, "evaluation")
+        record: Record = {}
+        if self.twin.torch.observe is not None:
+            self.model.eval()
+            tensors = self.batch(batch)
+            before = [(name, x.clone()) for name, x in leaves(tensors)]
+            with self.rounded_otherwise(self.model):
+                observed = self.twin.torch.observe(self.model, tensors)
+            if not all(torch.equal(x, y) for (_, x), (_, y) in zip(leaves(tensors), before, strict=True)):
+                raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
+            seen = {name: value for name, value in observed.items() if name != "loss"}
+            record = {f"{where}/{name}": to_numpy(tensor) for name, tensor in leaves(seen)}
+        return record | {f"{where}/{name}": array for name, array in self.buffers().items()}
 
     def buffers(self) -> Record:
+        """Returns the tensors that are no parameters."""
         trained = {name for name, _ in parameters(self.model)}
         return {name: array for name, array in self.tensors().items() if name.split(" + ")[0] not in trained}
 
     def step(self, batch: Batch, number: int) -> Record:
-        """One update, with everything in between."""
-        before = {name: to_numpy(p) for name, p in parameters(self.model)}
-        inputs, outputs, loss = self.differentiate(batch)
-        record = {f"{phase(number, 'forward')}/{name}": to_numpy(t) for name, t in named_leaves(outputs, "output")}
-        record[f"{phase(number, 'forward')}/loss"] = to_numpy(loss)
-        gradients = {name: gradient(p) for name, p in parameters(self.model)}
-        found = self.compared(gradients, mean=True)
-        record |= {f"{phase(number, 'gradients')}/{name}": array for name, array in found.items()}
-        for name, x in zip(input_names(len(inputs)), inputs, strict=True):
-            if x.requires_grad:
-                record[f"{phase(number, 'gradients')}/{name}"] = gradient(x)
-        self.twin.learning.prepare(self.model)
-        self.optimizer.step()
-        record |= {f"{phase(number, 'buffers')}/{name}": array for name, array in self.buffers().items()}
-        updates = {name: to_numpy(p) - before[name] for name, p in parameters(self.model)}
-        record |= {f"{phase(number, 'update')}/{name}": array for name, array in self.compared(updates).items()}
-        return record | self._slots(phase(number, "optimizer"))
+        """Takes every turn once, with everything in between."""
+        record: Record = {}
+        tensors, drawing = self.batch(batch), ImposedOnTorch(self.twin.torch_draws(batch))
+        for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
+            record |= self._turn(turn, optimizer, tensors, drawing, number, last=turn is self.turns[-1])
+        return record
 
-    def differentiate(self, batch: Batch) -> tuple[tuple[torch.Tensor, ...], Any, torch.Tensor]:
-        """Inputs, outputs and loss in training mode; the gradients are in their places."""
+    def _turn(
+        self,
+        turn: TorchTurn,
+        optimizer: torch.optim.Optimizer,
+        tensors: Tensors,
+        drawing: ImposedOnTorch,
+        number: int,
+        last: bool,
+    ) -> Record:
+        where = {name: phase(number, name, turn.name) for name in ("forward", "gradients", "buffers", "update")}
+        own = [(name, p) for name, p in parameters(self.model) if name.startswith(turn.trains)]
+        before = {name: to_numpy(p) for name, p in own}
+        loss, more = self.differentiate(turn, tensors, drawing, last)
+        record = {f"{where['forward']}/{name}": to_numpy(tensor) for name, tensor in leaves(more)}
+        record[f"{where['forward']}/loss"] = to_numpy(loss)
+        gradients = self.compared({name: gradient(p) for name, p in own}, mean=True)
+        record |= {f"{where['gradients']}/{name}": array for name, array in gradients.items()}
+        for name, x in leaves(tensors):
+            if x.requires_grad and x.is_leaf:
+                record[f"{where['gradients']}/{name}"] = gradient(x)
+                x.grad = None
+        turn.prepare(self.model)
+        optimizer.step()
+        resting = self.buffers() | {name: a for name, a in self.tensors().items() if name in self.fixed}
+        record |= {f"{where['buffers']}/{name}": array for name, array in resting.items()}
+        updates = self.compared({name: to_numpy(p) - before[name] for name, p in own})
+        record |= {f"{where['update']}/{name}": array for name, array in updates.items()}
+        return record | self._slots(phase(number, "optimizer", turn.name), optimizer, own)
+
+    def differentiate(
+        self, turn: TorchTurn, tensors: Tensors, drawing: ImposedOnTorch, last: bool = True
+    ) -> tuple[torch.Tensor, Tensors]:
+        """Returns loss and further tensors in training mode; the gradients are in their places.
+
+        last: nothing is drawn after this turn
+        """
         self.model.train()
-        self.optimizer.zero_grad()
-        inputs = self.inputs(batch)
-        with ImposedOnTorch(self.twin.torch_draws(batch)), self.rounded_otherwise(self.model):
-            outputs = self.model(*(x * 1 if x.requires_grad else x for x in inputs))
-        loss = self.twin.learning.torch_loss(outputs, self.targets(batch), self.model)
-        loss.backward()
-        return inputs, outputs, loss
+        self.model.zero_grad()
+        drawing.more_to_come = not last
+        with drawing, self.rounded_otherwise(self.model):
+            loss, more = turn.objective(self.model, touched(tensors))
+        if loss.requires_grad:
+            loss.backward()
+        return loss, more
 
-    def targets(self, batch: Batch) -> Any:
-        if isinstance(batch.targets, np.ndarray):
-            return self._target(batch.targets, self.twin.output_axes[0])
-        return [self._target(y, axes) for y, axes in zip(batch.targets, self.twin.output_axes, strict=True)]
-
-    def _target(self, array: np.ndarray, axes: Axes) -> torch.Tensor:
-        if not np.issubdtype(array.dtype, np.floating):
-            return torch.tensor(array, device=self.device)
-        array = copied(array, axes) if array.ndim == len(axes) else array
-        return to_torch(array.astype(self.dtype)).to(self.device)
-
-    def _slots(self, where: str) -> Record:
-        """`momentum_buffer:conv.weight`, for every slot of every parameter that the optimiser has touched."""
+    def _slots(self, where: str, optimizer: torch.optim.Optimizer, own: list[tuple[str, torch.Tensor]]) -> Record:
+        """Returns `momentum_buffer:conv.weight`, for every slot of every parameter that the optimiser has touched."""
         slots: dict[str, Record] = {}
-        for name, parameter in parameters(self.model):
-            for slot, value in self.optimizer.state[parameter].items():
+        for name, parameter in own:
+            for slot, value in optimizer.state[parameter].items():
                 if value is not None:
                     slots.setdefault(slot, {})[name] = to_numpy(torch.as_tensor(value))
         return {
@@ -201,6 +235,22 @@ class TorchRun:
             for slot, arrays in slots.items()
             for name, array in self.compared(arrays, mean=slot == "step").items()
         }
+
+
+def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:
+    """Returns (name, tensor) of every tensor, "output" or "output.0"."""
+    return [leaf for name, value in tensors.items() for leaf in named_leaves(value, name)]
+
+
+def touched(tensors: Tensors) -> Tensors:
+    """Returns the tensors as results of an operation: what is a leaf of the graph may not be changed in place."""
+    return {name: _mapped(lambda x, _: x * 1 if x.requires_grad else x, value, name) for name, value in tensors.items()}
+
+
+def _mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(_mapped(function, x, f"{name}.{i}") for i, x in enumerate(value))
+    return function(value, name)
 
 
 def merged(twin: Twin) -> dict[str, tuple[str, ...]]:

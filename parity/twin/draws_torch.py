@@ -39,7 +39,10 @@ class ImposedOnTorch(TorchDispatchMode):
 
     def __init__(self, draws: Sequence[np.ndarray] | None = None, site: Callable[[], str] = lambda: ""):
         super().__init__()
-        self.draws, self.site, self.seen = draws, site, list[Draw]()
+        self.draws = draws
+        self.site = site
+        self.seen = list[Draw]()
+        self.more_to_come = False  # several turns of a step share the draws
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -64,7 +67,7 @@ class ImposedOnTorch(TorchDispatchMode):
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         super().__exit__(kind, error, trace)
-        if kind is None and self.draws is not None and len(self.seen) < len(self.draws):
+        if kind is None and not self.more_to_come and self.draws is not None and len(self.seen) < len(self.draws):
             left = self.draws[len(self.seen)].shape
             raise InputError(f"Flax draws random numbers of shape {left} where PyTorch draws none")
 

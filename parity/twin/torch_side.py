@@ -1,60 +1,91 @@
-"""A Case in PyTorch: its twin, its loss and its optimiser, each found by the name it has in the Case."""
+"""A Case in PyTorch: its twin, its objectives and its optimisers, each found by the name it has in the Case."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
+from d2l_jax.turns import Turn
 from parity import reference
-from parity.reference import losses
+from parity.reference import losses, turns
 from parity.reference.clip import clip_gradients
+from parity.twin.twin import TorchSide, TorchTurn, leave
+
+
+def torch_side(case: Case, probe: bool = False) -> TorchSide:
+    """Returns PyTorch's side of a case; `probe`: with the arguments of the parity check."""
+    observe = None if case.observe is None else namesake(case.observe, turns, losses)
+    return TorchSide(torch_model(case, probe), tuple(map(torch_turn, case.turns)), observe)
 
 
 def torch_model(case: Case, probe: bool = False) -> nn.Module:
-    """The twin with the book's arguments, freshly initialised; `probe`: with those of the parity check."""
+    """Returns the twin, freshly initialised; several nets stand in an `nn.ModuleDict`."""
     args = case.args | case.probe if probe else case.args
+    if case.model is None:
+        return nn.ModuleDict()
+    if isinstance(case.model, Mapping):
+        nets = {name: namesake(make, reference)(**args.get(name, {})) for name, make in case.model.items()}
+        return nn.ModuleDict(nets)
     return namesake(case.model, reference)(**args)
 
 
-def torch_loss(case: Case) -> Callable[[Tensor, Tensor, nn.Module], Tensor]:
-    """(outputs, targets, model) -> the loss with the Case's penalty; labels are int64."""
-    loss = namesake(case.loss, losses)
-    if case.penalty is None:
-        return lambda outputs, targets, model: loss(outputs, targets)
-    penalty = namesake(case.penalty, losses)
-    return lambda outputs, targets, model: loss(outputs, targets) + penalty(dict(model.named_parameters()))
+def torch_turn(turn: Turn) -> TorchTurn:
+    """Returns the same turn in PyTorch."""
+    return TorchTurn(
+        objective=namesake(turn.objective, turns, losses),
+        optimizer=partial(torch_optimizer, turn),
+        trains=turn.trains,
+        name=turn.name,
+        prepare=torch_clipping(turn),
+    )
 
 
-def torch_optimizer(case: Case, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser of `torch.optim`; `groups` become parameter groups, the first that fits a name wins."""
-    make = namesake(case.optimizer, torch.optim)
+def torch_optimizer(turn: Turn, model: nn.Module) -> torch.optim.Optimizer:
+    """Returns the optimiser of `torch.optim`; `groups` become parameter groups, the first that fits a name wins."""
+    make = namesake(turn.optimizer, torch.optim)
     groups = make.keywords.pop("groups", None) or {}
     sorted_in: dict[str, list[nn.Parameter]] = {ending: [] for ending in (*groups, "")}
-    for name, parameter in model.named_parameters():
+    for name, parameter in moved(turn, model):
         sorted_in[next(ending for ending in sorted_in if name.endswith(ending))].append(parameter)
     filled = [{"params": p, **groups.get(ending, {})} for ending, p in sorted_in.items() if p]
     return make(filled or [{"params": []}])  # a layer without parameters learns nothing, and may be compared
 
 
-def torch_clipping(case: Case) -> Callable[[nn.Module], None]:
-    """model -> None: scales its gradients down as the Case says, after the backward pass."""
-    theta = case.clip
-    return (lambda model: None) if theta is None else lambda model: clip_gradients(model, theta)
+def moved(turn: Turn | TorchTurn, model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Returns the parameters that the turn moves."""
+    return [(name, p) for name, p in model.named_parameters() if name.startswith(turn.trains)]
 
 
-def namesake(function: Callable, module: ModuleType) -> Any:
-    """What is called like `function` in `module`, with the same arguments bound to it.
+def torch_clipping(turn: Turn) -> Callable[[nn.Module], None]:
+    """Returns model -> None, which scales the turn's gradients down as the Case says, after the backward pass."""
+    theta = turn.clip
+    if theta is None:
+        return leave
+    return lambda model: clip_gradients([p for _, p in moved(turn, model)], theta)
 
-    Raises InputError where nothing is.
+
+def namesake(function: Any, *modules: ModuleType) -> Any:
+    """Returns what is called like `function` in one of the modules, with the same arguments bound to it.
+
+    A dataclass that is called, as `Supervised`, has the namesakes of its functions as members.
+
+    Raises InputError where nothing is called so.
     """
     if isinstance(function, partial):
-        return partial(namesake(function.func, module), *function.args, **function.keywords)
-    name = getattr(function, "__name__", str(function))
-    if not hasattr(module, name):
-        raise InputError(f"{name} has no namesake in {module.__name__}; a pair, (Flax's, PyTorch's), is right then")
-    return getattr(module, name)
+        return partial(namesake(function.func, *modules), *function.args, **function.keywords)
+    made = is_dataclass(function) and not isinstance(function, type)
+    name = type(function).__name__ if made else getattr(function, "__name__", str(function))
+    place = next((module for module in modules if hasattr(module, name)), None)
+    if place is None:
+        listed = " or ".join(module.__name__ for module in modules)
+        raise InputError(f"{name} has no namesake in {listed}; a pair, (Flax's, PyTorch's), is right then")
+    if not made:
+        return getattr(place, name)
+    members = {each.name: getattr(function, each.name) for each in fields(function)}
+    return getattr(place, name)(**{n: namesake(v, *modules) if callable(v) else v for n, v in members.items()})

@@ -1,16 +1,16 @@
-"""Two models, one set of weights, the same batches and random numbers: all that a check needs to run both."""
+"""Two sides, one set of weights, the same batches and random numbers: all that a check needs to run both."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optax
 
-from parity.arrays.layout import Axes
+from d2l_jax.turns import Tensors, Turn
+from parity.arrays.layout import Axes, named_leaves
 from parity.models.flax_model import FlaxModel
 from parity.weights.rules import Leaf
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     import torch
 
 STEPS = 5
+Draws = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
 class State:
-    """What a training step starts from, under PyTorch's names and in its layout.
+    """The start of a training step, under PyTorch's names and in its layout.
 
     tensors: {key: array}, parameters and buffers
     slots:   {parameter: {slot of the optimiser: array}}; empty before the first step
@@ -34,72 +35,141 @@ class State:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step is given: inputs and targets in Flax's layout, draws in PyTorch's.
+    """The tensors of one training step in Flax's layout, and its draws in PyTorch's.
 
-    draws: random numbers in the order in which Flax asks for them
+    tensors: by name, {"input": array or tuple of arrays, "targets": ...}
+    draws:   random numbers in the order in which Flax asks for them
     """
 
-    inputs: tuple[np.ndarray, ...]
-    targets: Any
-    draws: tuple[np.ndarray, ...] = ()
+    tensors: Tensors
+    draws: Draws = ()
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """Returns what the model is called with in supervised learning; () where it is called otherwise."""
+        given = self.tensors.get("input", ())
+        return given if isinstance(given, tuple) else (given,)
+
+    def leaves(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Returns (name, array) of every tensor: "input", or "input.0" of several."""
+        for name, value in self.tensors.items():
+            yield from named_leaves(value, name)
+
+
+def leave(model: Any) -> None:
+    """Leaves PyTorch's gradients as they are."""
 
 
 @dataclass(frozen=True)
-class Learning:
-    """How either side learns.
+class TorchTurn:
+    """One update of PyTorch's; see `d2l_jax.turns.Turn`.
 
-    flax_loss:       (outputs, targets, params) -> loss
-    torch_loss:      (outputs, targets, model) -> loss
-    torch_optimizer: model -> optimizer
-    torch_scheduler: optimizer -> scheduler, which takes a step after each of the optimiser's
-    prepare:         PyTorch's model -> None, after the gradient: clipping
+    objective: (model, tensors) -> (loss, further tensors)
+    optimizer: model -> the optimiser of what the turn trains
+    scheduler: optimizer -> scheduler, which takes a step after each of the optimiser's
+    prepare:   model -> None, after the gradient: clipping
     """
 
-    flax_loss: Callable
-    torch_loss: Callable
-    optimizer: optax.GradientTransformation
-    torch_optimizer: Callable[[torch.nn.Module], torch.optim.Optimizer]
-    torch_scheduler: Callable[[torch.optim.Optimizer], Any] | None = None
-    prepare: Callable[[torch.nn.Module], Any] = lambda model: None
+    objective: Callable[[Any, Tensors], tuple[torch.Tensor, Tensors]]
+    optimizer: Callable[[torch.nn.Module], torch.optim.Optimizer]
+    trains: str = ""
+    name: str = ""
+    scheduler: Callable[[torch.optim.Optimizer], Any] | None = None
+    prepare: Callable[[torch.nn.Module], Any] = leave
 
 
 @dataclass(frozen=True)
-class Twin:
-    """Two models ready to be run on the same numbers.
+class FlaxSide:
+    """Flax's model, its turns and its evaluation."""
 
-    leaves:      every tensor that both have
-    start:       the first weights, values that float32 holds exactly; those that PyTorch alone has, too
-    input_axes:  for each input, Flax's axes in PyTorch's order; likewise output_axes for each leaf of the output
-    order:       for each random number that PyTorch draws, which of Flax's it is
-    names:       {PyTorch's submodule: Flax's path} of those that both have
-    """
+    model: FlaxModel
+    turns: tuple[Turn, ...]
+    observe: Callable[[Any, Tensors], Tensors] | None
 
-    name: str
-    flax: FlaxModel
-    torch_model: torch.nn.Module
-    leaves: list[Leaf]
-    start: State
-    batches: tuple[Batch, ...]
-    learning: Learning
-    input_axes: tuple[Axes, ...]
-    output_axes: tuple[Axes, ...]
-    order: tuple[int, ...] = ()
-    names: dict[str, tuple] = field(default_factory=dict)
 
-    def torch_copy(self, dtype: str, device: str) -> torch.nn.Module:
-        """A copy of PyTorch's model: no run leaves a trace in the twin."""
+@dataclass(frozen=True)
+class TorchSide:
+    """PyTorch's model, its turns and its evaluation."""
+
+    model: torch.nn.Module
+    turns: tuple[TorchTurn, ...]
+    observe: Callable[[Any, Tensors], Tensors] | None
+
+    def copied(self, dtype: str, device: str) -> torch.nn.Module:
+        """Returns a copy of the model: no run leaves a trace in the side."""
         import torch
 
         from parity.twin.draws_torch import without_cudnn_dropout
 
-        return without_cudnn_dropout(copy.deepcopy(self.torch_model).to(device, getattr(torch, dtype)))
+        return without_cudnn_dropout(copy.deepcopy(self.model).to(device, getattr(torch, dtype)))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The numbers that every side is run on.
+
+    leaves: every tensor that both models have
+    start:  the first weights, values that float32 holds exactly; those that PyTorch alone has, too
+    axes:   of each tensor of the batches and the outputs by name, Flax's axes in PyTorch's order
+    order:  for each random number that PyTorch draws, which of Flax's it is
+    names:  {PyTorch's submodule: Flax's path} of those that both have
+    turns:  (name, start of the names of the leaves that it moves) of each turn
+    """
+
+    name: str
+    leaves: list[Leaf]
+    start: State
+    batches: tuple[Batch, ...]
+    axes: dict[str, Axes]
+    order: tuple[int, ...]
+    names: dict[str, tuple]
+    turns: tuple[tuple[str, str], ...]
+
+    def trained(self, trains: str = "") -> list[Leaf]:
+        """Returns the leaves that a turn moves, by the start of their names."""
+        return [leaf for leaf in self.leaves if leaf.trained and leaf.key.startswith(trains)]
+
+    @property
+    def moved(self) -> list[Leaf]:
+        """Returns the leaves that any turn moves."""
+        return [leaf for leaf in self.leaves if leaf.trained and any(leaf.key.startswith(t) for _, t in self.turns)]
+
+    @property
+    def resting(self) -> list[Leaf]:
+        """Returns the leaves that no turn moves: buffers, and parameters that stay as they are."""
+        moved = {leaf.key for leaf in self.moved}
+        return [leaf for leaf in self.leaves if leaf.key not in moved]
 
     @property
     def classes(self) -> bool:
-        """Whether the targets are classes, so that the outputs are scores."""
-        targets = self.batches[0].targets
+        """Tells whether the targets are classes, so that the outputs are scores."""
+        targets = self.batches[0].tensors.get("targets")
         return isinstance(targets, np.ndarray) and np.issubdtype(targets.dtype, np.integer)
 
-    def torch_draws(self, batch: Batch) -> tuple[np.ndarray, ...]:
-        """In the order in which PyTorch asks for them."""
+    def torch_draws(self, batch: Batch) -> Draws:
+        """Returns the draws in the order in which PyTorch asks for them."""
         return tuple(batch.draws[number] for number in self.order)
+
+
+@dataclass(frozen=True)
+class FlaxHalf(Problem):
+    """Flax's side ready to be run, where PyTorch's is a recording."""
+
+    flax: FlaxSide
+
+
+@dataclass(frozen=True)
+class Twin(FlaxHalf):
+    """Two models ready to be run on the same numbers."""
+
+    torch: TorchSide
+
+    def with_flax(self, **turn: Any) -> Twin:
+        """Returns the twin with another objective or optimiser of Flax's first turn: a planted mistake."""
+        first, *others = self.flax.turns
+        return replace(self, flax=replace(self.flax, turns=(first._replace(**turn), *others)))
+
+    def with_torch(self, **turn: Any) -> Twin:
+        """Returns the twin with another part of PyTorch's first turn: a scheduler, a clipping."""
+        first, *others = self.torch.turns
+        return replace(self, torch=replace(self.torch, turns=(replace(first, **turn), *others)))

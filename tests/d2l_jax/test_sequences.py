@@ -9,7 +9,7 @@ import pytest
 from d2l_jax import losses
 from d2l_jax.catalog import CASES, get
 from d2l_jax.models import attention
-from parity.proof.proof import check_case
+from parity.proof.cases import check_case
 
 TRAINED = [case.name for case in CASES if case.kind in ("text", "translation") and case.data]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from d2l_jax.catalog import CASES
-from parity.proof.proof import check_case
+from parity.proof.cases import check_case
 
 TRAINED = [case for case in CASES if case.data]
 

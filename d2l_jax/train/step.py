@@ -1,0 +1,134 @@
+"""The training step: the one that users run, that the bench times, and that `parity` proves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array
+
+from d2l_jax.cpu.compile import jit
+from d2l_jax.functional import Tree, eval_view, parts, train_view
+from d2l_jax.metrics import LABELS, Metric, measured
+from d2l_jax.train.state import TrainState
+from d2l_jax.turns import Nets, Tensors, Turn, parted, united
+
+Run = Callable[..., tuple[Any, Tree]]  # (function, params, buffers, *inputs) -> (result, buffers), see `Parts.run`
+Metrics = dict[str, Any]
+Step = Callable[[TrainState, Tensors], tuple[TrainState, Metrics]]
+EvalStep = Callable[[Tree, Tree, Tensors], Metrics]
+Observe = Callable[[Nets, Tensors], Tensors]
+
+
+class Seen(NamedTuple):
+    """All that is in between, of one turn.
+
+    tensors:         what the objective returned beside the loss
+    gradients:       of the leaves that the turn moves
+    input_gradients: like the batch, None in the place of integers and of "targets"
+    params, buffers, opt_state: after the turn
+    """
+
+    loss: Array
+    tensors: Tensors
+    gradients: Tree
+    input_gradients: Tensors
+    params: Tree
+    buffers: Tree
+    opt_state: optax.OptState
+
+
+Watch = Callable[[Turn, Seen], None]
+
+
+def step(
+    run: Run, turns: Sequence[Turn], state: TrainState, batch: Tensors, watch: Watch | None = None
+) -> tuple[TrainState, Tensors]:
+    """Takes every turn once, each on the leaves that the one before it has left.
+
+    run:   the model in training mode, see `d2l_jax.functional.parts`
+    watch: is told of each turn while the step is traced. The loss is then differentiated with respect to the
+           batch, too, which adds to the program and changes nothing of it
+
+    Returns the next state and all tensors: the batch, what the objectives returned, and the losses.
+    """
+    tensors, params, buffers, opt_states = dict(batch), state.params, state.buffers, list(state.opt_state)
+    for number, turn in enumerate(turns):
+        moving, fixed = parted(params, turn.trains)
+        values, place = _differentiable(batch if watch else {})
+
+        def objective(
+            moving: Tree, values: list[Array], turn=turn, fixed=fixed, place=place, buffers=buffers, tensors=tensors
+        ) -> tuple[Array, tuple[Tensors, Tree]]:
+            (loss, more), changed = run(turn.objective, united(moving, fixed), buffers, tensors | place(values))
+            return loss, (more, changed)
+
+        gradient = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
+        (loss, (more, buffers)), (grads, value_grads) = gradient(moving, values)
+        updates, opt_states[number] = turn.transformation().update(grads, opt_states[number], moving)
+        params = united(optax.apply_updates(moving, updates), fixed)
+        tensors = tensors | more | {turn.loss_name: loss}
+        if watch:
+            watch(turn, Seen(loss, more, grads, place(value_grads), params, buffers, opt_states[number]))
+    return TrainState(params, buffers, tuple(opt_states), state.step + 1), tensors
+
+
+def _differentiable(batch: Tensors) -> tuple[list[Array], Callable[[list[Any]], Tensors]]:
+    """Returns the floating-point arrays of the batch, and how to put others in their place; targets are left out."""
+    inputs = {name: value for name, value in batch.items() if name != "targets"}
+    leaves, tree = jax.tree.flatten(inputs)
+    places = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+    def placed(values: list[Any]) -> Tensors:
+        by_place = dict(zip(places, values, strict=True))
+        return jax.tree.unflatten(tree, [by_place.get(i, leaf) for i, leaf in enumerate(leaves)])
+
+    return [leaves[i] for i in places], placed
+
+
+def make_train_step(model: nnx.Module, turns: Sequence[Turn], metrics: Mapping[str, Metric] | None = None) -> Step:
+    """Returns the jitted (state, batch) -> (state, {"loss": ..., metric: (sum, count)}).
+
+    The state is donated: go on with the one that is returned. A batch is a dict, {"input": X, "targets": y} where
+    the turns are those of `supervised`; bytes 0..255 in it become numbers in [0, 1]. Each turn with a name has a
+    loss of its own, "generator_loss".
+
+    metrics: by name, see `d2l_jax.metrics`; None counts the right labels, where the targets are labels
+    """
+    return compiled_step(parts(train_view(model)).run, turns, metrics)
+
+
+def compiled_step(run: Run, turns: Sequence[Turn], metrics: Mapping[str, Metric] | None = None) -> Step:
+    """Returns `make_train_step` of anything that can be run as a model."""
+    measures = LABELS if metrics is None else metrics
+
+    def train_step(state: TrainState, batch: Tensors) -> tuple[TrainState, Metrics]:
+        state, tensors = step(run, turns, state, to_float(batch, state.params))
+        return state, {turn.loss_name: tensors[turn.loss_name] for turn in turns} | measured(measures, tensors)
+
+    return jit(train_step, donate_argnums=0)
+
+
+def make_eval_step(model: nnx.Module, observe: Observe, metrics: Mapping[str, Metric] | None = None) -> EvalStep:
+    """Returns the jitted (params, buffers, batch) -> {"loss": ..., metric: (sum, count)}, in evaluation mode.
+
+    observe: (nets, tensors) -> tensors with a "loss" among them; `Observed(loss)` for supervised learning
+    """
+    run = parts(eval_view(model)).run
+    measures = LABELS if metrics is None else metrics
+
+    def eval_step(params: Tree, buffers: Tree, batch: Tensors) -> Metrics:
+        batch = to_float(batch, params)
+        tensors, _ = run(observe, params, buffers, batch)
+        return {"loss": tensors["loss"]} | measured(measures, batch | tensors)
+
+    return jit(eval_step)
+
+
+def to_float(batch: Any, params: Tree) -> Any:
+    """Returns the batch with bytes 0..255 as numbers in [0, 1] of the parameters' dtype; anything else stays."""
+    leaves = jax.tree.leaves(params)
+    dtype = leaves[0].dtype if leaves else jnp.float32
+    return jax.tree.map(lambda a: a.astype(dtype) / 255 if a.dtype == jnp.uint8 else a, batch)

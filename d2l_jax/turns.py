@@ -1,0 +1,143 @@
+"""Turns: a training step is a list of updates over named tensors."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import optax
+from flax import nnx
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.tree_util import DictKey
+from jaxtyping import Array
+
+from d2l_jax import optim
+from d2l_jax.errors import InputError
+from d2l_jax.optim.groups import torch_name
+
+Tree = dict[str, Any]
+Tensors = dict[str, Any]  # inputs, targets, masks, outputs, losses: an array, or a tuple of them, by name
+Nets = Any  # the model, which is called; or several by name, nets["net_D"]
+Objective = Callable[[Nets, Tensors], tuple[Array, Tensors]]
+
+
+class Turn(NamedTuple):
+    """One update: what is minimised, which leaves it moves, and how.
+
+    objective: (nets, tensors) -> (loss, further tensors that may be compared or measured)
+    optimizer: () -> the Optax transformation; in a Case a `partial` of a factory of `d2l_jax.optim`
+    trains:    start of the PyTorch names of the leaves that move, e.g. "net_D."; "" is all of them
+    name:      "" for the only turn
+    clip:      norm above which the gradients of the turn's leaves together are scaled down; None leaves them
+    """
+
+    objective: Objective
+    optimizer: Callable[..., optax.GradientTransformation]
+    trains: str = ""
+    name: str = ""
+    clip: float | None = None
+
+    def transformation(self) -> optax.GradientTransformation:
+        """Returns the optimiser, behind the clipping."""
+        if self.clip is None:
+            return self.optimizer()
+        return optax.chain(optim.clip_gradients(self.clip), self.optimizer())
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the turn's loss among the tensors: "loss", or "generator_loss"."""
+        return f"{self.name}_loss" if self.name else "loss"
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """An objective: the loss of the outputs for "input" against "targets", and a penalty on the parameters.
+
+    loss:    (outputs, targets) -> scalar
+    penalty: (parameters as a plain dict) -> scalar; None adds nothing
+    """
+
+    loss: Callable[[Any, Any], Array]
+    penalty: Callable[[Tree], Array] | None = None
+
+    def __call__(self, nets: Nets, tensors: Tensors) -> tuple[Array, Tensors]:
+        """Returns (loss + penalty, {"output": the model's outputs})."""
+        outputs = nets(*arguments(tensors["input"]))
+        loss = self.loss(outputs, tensors["targets"])
+        if self.penalty:
+            loss = loss + self.penalty(nnx.to_pure_dict(nnx.state(nets, nnx.Param)))
+        return loss, {"output": outputs}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """An evaluation: the outputs for "input", and their loss where there are "targets"."""
+
+    loss: Callable[[Any, Any], Array]
+
+    def __call__(self, nets: Nets, tensors: Tensors) -> Tensors:
+        """Returns {"output": ..., "loss": ...}."""
+        outputs = nets(*arguments(tensors["input"]))
+        return {"output": outputs, "loss": self.loss(outputs, tensors["targets"])}
+
+
+def supervised(
+    loss: Callable[[Any, Any], Array],
+    optimizer: Callable[..., optax.GradientTransformation] | optax.GradientTransformation,
+    clip: float | None = None,
+    penalty: Callable[[Tree], Array] | None = None,
+) -> tuple[Turn]:
+    """Returns the one turn of supervised learning; `optimizer` is a factory, or a transformation itself."""
+    ready = isinstance(optimizer, optax.GradientTransformation)
+    make = (lambda: optimizer) if ready else optimizer
+    return (Turn(Supervised(loss, penalty), make, clip=clip),)  # type: ignore[arg-type]
+
+
+def arguments(inputs: Any) -> tuple[Any, ...]:
+    """Returns what a model is called with: several inputs stand in a tuple."""
+    return inputs if isinstance(inputs, tuple) else (inputs,)
+
+
+def parted(params: Tree, trains: str) -> tuple[Tree, Tree]:
+    """Returns (the leaves that a turn moves, the others), each a plain dict."""
+    if not trains:
+        return params, {}
+    moving, fixed = dict[tuple, Any](), dict[tuple, Any]()
+    for path, leaf in flatten_dict(params).items():
+        (moving if name_of(path).startswith(trains) else fixed)[path] = leaf
+    return unflatten_dict(moving), unflatten_dict(fixed)
+
+
+def united(moving: Tree, fixed: Tree) -> Tree:
+    """Returns the dict that `parted` took apart."""
+    return unflatten_dict(flatten_dict(moving) | flatten_dict(fixed)) if fixed else moving
+
+
+def name_of(path: tuple) -> str:
+    """Returns PyTorch's name of the leaf at `path` of a plain dict."""
+    return torch_name(tuple(DictKey(key) for key in path))
+
+
+def check_turns(turns: Sequence[Turn], names: Sequence[str]) -> None:
+    """Raises InputError where a turn moves nothing, or two of them the same leaf.
+
+    names: of all parameters, as PyTorch calls them
+    """
+    moved_by: dict[str, Turn] = {}
+    for turn in turns:
+        own = [name for name in names if name.startswith(turn.trains)]
+        if turn.trains and not own:
+            listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            raise InputError(f'{_called(turn)} trains "{turn.trains}", which no parameter starts with: {listed}')
+        for name in own:
+            if name in moved_by:
+                raise InputError(f"{_called(moved_by[name])} and {_called(turn)} both train {name}; one turn is right")
+            moved_by[name] = turn
+
+
+def _called(turn: Turn) -> str:
+    return f"turn {turn.name!r}" if turn.name else "the turn without a name"
+
+
+def parameter_names(params: Tree) -> list[str]:
+    """Returns the PyTorch name of every leaf."""
+    return [name_of(path) for path in flatten_dict(params)]

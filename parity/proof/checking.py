@@ -1,0 +1,40 @@
+"""The options of a check, in one object."""
+
+from dataclasses import dataclass
+
+from d2l_jax.errors import InputError
+from parity.compare.rows import POLICY, Policy
+from parity.twin.twin import STEPS
+
+PROBES = 4
+TIERS = ("float64", "float32")
+
+
+@dataclass(frozen=True)
+class Checking:
+    """How a twin is checked.
+
+    device: "cpu" or "gpu", for both sides
+    tf32:   let a GPU round float32 products to TF32 on both sides
+    full:   the book's sizes, a batch of 3 and one step
+    steps:  training steps, each on a batch of its own
+    policy: how close is close enough
+    probes: runs of PyTorch with numbers moved by one ulp, which measure noise
+    tiers:  precisions: "float64", "float32", "bfloat16"
+    layers: each layer on its own, too
+
+    Raises InputError where there would be no step.
+    """
+
+    device: str = "cpu"
+    tf32: bool = False
+    full: bool = False
+    steps: int = STEPS
+    policy: Policy = POLICY
+    probes: int = PROBES
+    tiers: tuple[str, ...] = TIERS
+    layers: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"--steps {self.steps} is too few; 1 or more is right")

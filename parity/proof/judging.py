@@ -1,0 +1,104 @@
+"""Rows of one step: how far rounding may move it is measured as often as the verdict needs it."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from d2l_jax.errors import InputError
+from parity.compare.rows import (
+    Policy,
+    Row,
+    compare_precision,
+    compare_semantics,
+    errors_of,
+    largest_of,
+    noise_of,
+)
+from parity.proof.checking import PROBES
+from parity.sides.disturb import one_ulp
+from parity.sides.keys import phase
+from parity.sides.torch import Record, TorchRun
+from parity.twin.pairing import longest_sum
+from parity.twin.twin import State, Twin
+
+MOST_PROBES = 20
+
+
+def check_repeatable(twin: Twin, device: str, first: Record) -> None:
+    """Raises InputError where PyTorch gives another result than its `first` for the same numbers."""
+    second = TorchRun(twin, "float64", device).taken(1, twin.start)
+    for key in second:
+        scale = np.max(np.abs(first[key]), initial=1e-300)
+        if first[key].size and np.max(np.abs(first[key] - second[key])) > 1e-9 * scale:
+            raise InputError(f"{twin.name}: PyTorch's model is not deterministic: two runs differ in {key}")
+
+
+def check_finite(twin: Twin, number: int, oracle: Record) -> None:
+    """Raises InputError where an objective of PyTorch's is not finite: there is nothing to be measured against."""
+    for name, _ in twin.turns:
+        loss = oracle.get(f"{phase(number, 'forward', name)}/loss")
+        if loss is not None and not np.isfinite(loss).all():
+            called = f"the objective of turn {name!r}" if name else "the objective"
+            raise InputError(f"{twin.name}: {called} is {float(loss)} in PyTorch at step {number}; a number is right")
+
+
+def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[str, float]:
+    """Returns for each update the largest of the parameters that it was the difference of."""
+    return {
+        f"{phase(number, 'update', name)}/{leaf.name}": float(np.max(np.abs(state.tensors[leaf.key]), initial=0.0))
+        for name, trains in twin.turns
+        for leaf in twin.trained(trains)
+    }
+
+
+Disturbed = Callable[[range], Iterator[Record]]
+
+
+def semantics(
+    oracle: Record,
+    flax: Record,
+    twin: Twin,
+    disturbed: Disturbed,
+    policy: Policy,
+    subtracted: dict[str, float],
+    probes: int = PROBES,
+) -> list[Row]:
+    """Returns the rows of float64. Where a gap seems too large, more probes tell how far rounding can move it."""
+    spread, noise, rows = dict[str, np.ndarray](), dict[str, float](), list[Row]()
+    for seeds in (range(probes), range(probes, MOST_PROBES)):
+        noise = largest_of(noise, noise_of(oracle, disturbed(seeds), spread))
+        rows = compare_semantics(oracle, flax, noise, longest_sum(twin), policy, subtracted, spread)
+        if all(row.passed for row in rows):
+            break
+    return rows
+
+
+def precise(
+    oracle: Record,
+    flax: Record,
+    twin: Twin,
+    disturbed: Disturbed,
+    policy: Policy,
+    subtracted: dict[str, float],
+    tier: str = "float32",
+) -> list[Row]:
+    """Returns the rows of low precision.
+
+    PyTorch's error is the largest of a few runs that differ by one ulp: equally good ways of rounding.
+
+    A unit of a rectifier or a maximum may flip in one of them and move a whole gradient. Where Flax's error
+    seems too large, more runs tell how often PyTorch does the same.
+    """
+    reference, rows = dict[str, float](), list[Row]()
+    for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):
+        reference = largest_of(reference, errors_of(oracle, disturbed(seeds)))
+        rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, subtracted)
+        if all(row.passed for row in rows):
+            break
+    return rows
+
+
+def disturbed_steps(run: TorchRun, number: int, state: State, seeds: range) -> Iterator[Record]:
+    """Takes a step of PyTorch's for each seed, its weights and inputs moved by one ulp; seed -1 moves nothing."""
+    for seed in seeds:
+        yield run.taken(number, state, one_ulp(seed))

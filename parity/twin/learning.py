@@ -1,0 +1,80 @@
+"""How a user's own pair learns: a loss and an optimiser on either side."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import jax.numpy as jnp
+import optax
+import torch
+
+from d2l_jax import optim
+from d2l_jax.errors import InputError
+from d2l_jax.turns import Observed, Turn, supervised
+from parity.arrays.layout import named_leaves
+from parity.models.flax_model import FlaxModel
+from parity.reference import losses as torch_losses
+from parity.reference import turns as torch_turns
+from parity.twin.torch_side import namesake, torch_optimizer
+from parity.twin.twin import FlaxSide, TorchSide, TorchTurn, leave
+
+Pair = tuple[Any, Any]
+PLAIN_SGD = partial(optim.SGD, lr=0.1)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A loss and an optimiser; see `parity.check`."""
+
+    loss: Callable | Pair | None = None
+    optimizer: Callable | Pair = PLAIN_SGD
+    scheduler: Callable | None = None
+    before_step: Callable | None = None
+
+    def sides(self, flax: FlaxModel, model: torch.nn.Module) -> tuple[FlaxSide, TorchSide]:
+        """Returns both models with the one turn in which they learn."""
+        flax_loss, torch_loss = _losses(self.loss)
+        transformation, make = _optimizers(self.optimizer)
+        turn = TorchTurn(
+            torch_turns.Supervised(torch_loss), make, scheduler=self.scheduler, prepare=self.before_step or leave
+        )
+        ours = FlaxSide(flax, supervised(flax_loss, transformation), Observed(flax_loss))
+        return ours, TorchSide(model, (turn,), torch_turns.Observed(torch_loss))
+
+
+def _optimizers(
+    optimizer: Callable | Pair,
+) -> tuple[optax.GradientTransformation, Callable[[torch.nn.Module], torch.optim.Optimizer]]:
+    if isinstance(optimizer, tuple):
+        transformation, make = optimizer
+        if not isinstance(transformation, optax.GradientTransformation) or not callable(make):
+            raise InputError("optimizer=(an Optax transformation, a function of PyTorch's parameters) is right")
+        return transformation, lambda model: cast(torch.optim.Optimizer, make(model.parameters()))
+    if not isinstance(optimizer, partial) or optimizer.args:
+        raise InputError(
+            "optimizer is a partial of a factory of d2l_jax.optim with named options, or a pair for both sides;"
+            f" {getattr(optimizer, '__name__', optimizer)!r} is neither"
+        )
+    namesake(optimizer, torch.optim)
+    return optimizer(), partial(torch_optimizer, Turn(leave, optimizer))  # type: ignore[arg-type]
+
+
+def _losses(loss: Callable | Pair | None) -> Pair:
+    if loss is None:
+        return _squares(jnp), _squares(torch)
+    if isinstance(loss, tuple):
+        return loss
+    return loss, namesake(loss, torch_losses)
+
+
+def _squares(numpy: Any) -> Callable:
+    """Returns half the mean square of every output's distance to its target."""
+
+    def loss(outputs: Any, targets: Any) -> Any:
+        arrays = [array for _, array in named_leaves(outputs, "output")]
+        wanted = targets if isinstance(targets, list) else [targets]
+        floating = [(a, t) for a, t in zip(arrays, wanted, strict=True) if "float" in str(a.dtype)]
+        return sum(numpy.mean((a - t) ** 2) / 2 for a, t in floating)
+
+    return loss

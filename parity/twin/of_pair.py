@@ -1,0 +1,94 @@
+"""The twin of a user's own pair: two models that were never written to match."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from flax import linen, nnx
+
+from d2l_jax.errors import InputError
+from parity.arrays.layout import copied, of_inputs
+from parity.match import load_map, match
+from parity.models.flax_model import FlaxModel, LinenModel, NNXModel, mode
+from parity.twin.learning import Learning
+from parity.twin.pairing import check_structure, make_twin
+from parity.twin.twin import STEPS, Twin
+from parity.weights.rules import Leaf, leaves
+
+
+def twin_of_pair(
+    model: nnx.Module | linen.Module,
+    torch_model: torch.nn.Module,
+    inputs: tuple[np.ndarray, ...],
+    variables: Any = None,
+    learning: Learning | None = None,
+    weights: str | Path | Sequence[Leaf] | None = None,
+    labels: bool = False,
+    steps: int = STEPS,
+) -> Twin:
+    """Returns the twin of a user's own pair; the arguments are those of `parity.check`."""
+    if steps < 1:
+        raise InputError(f"steps={steps} is too few; 1 or more is right")
+    for x in inputs:
+        if not x.size:
+            raise InputError(f"inputs of shape {x.shape} are empty: there would be nothing to compare")
+        if np.issubdtype(x.dtype, np.floating) and not np.all(np.isfinite(x)):
+            raise InputError("inputs have values that are not finite")
+    flax = _flax_model(model, variables, inputs)
+    tensors = _weight_map(flax, model, torch_model, inputs, weights)
+    random = np.random.default_rng(0)
+    batches = [tuple(map(_float32, inputs))]
+    batches += [tuple(_like(x, random) for x in inputs) for _ in range(steps - 1)]
+    named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
+    ours, theirs = (learning or Learning()).sides(flax, torch_model)
+    return make_twin(flax.name, ours, theirs, tensors, named, labels, random)
+
+
+def _float32(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32) if np.issubdtype(x.dtype, np.floating) else x
+
+
+def _like(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Another batch of the same kind: the rows in another order, numbers disturbed by a tenth."""
+    x = x[random.permutation(len(x))] if x.ndim else x
+    if not np.issubdtype(x.dtype, np.floating):
+        return x
+    return (x + 0.1 * np.std(x) * random.normal(size=x.shape)).astype(np.float32)
+
+
+def _flax_model(model: nnx.Module | linen.Module, variables: Any, inputs: tuple) -> FlaxModel:
+    if isinstance(model, nnx.Module):
+        return NNXModel(nnx.clone(model))
+    if isinstance(model, linen.Module):
+        flags: dict[str, Any] = mode(type(model).__call__, False)
+        made: Any = variables or model.init(jax.random.key(0), *map(jnp.asarray, inputs), **flags)
+        return LinenModel(model, made)
+    raise InputError(
+        f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none"
+    )
+
+
+def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: tuple, weights: Any) -> list[Leaf]:
+    if isinstance(weights, str | Path):
+        return load_map(Path(weights))
+    if weights is not None:
+        return list(weights)
+    named, by_name = leaves(model) if isinstance(model, nnx.Module) else [], None
+    try:
+        if named:
+            check_structure(flax.name, model, torch_model)  # type: ignore[arg-type]
+            return named
+    except InputError as error:  # other names, or other tensors: the structure will tell
+        by_name = error
+    torch_inputs = tuple(torch.as_tensor(copied(x, of_inputs(x.ndim))) for x in inputs)
+    try:
+        return match(flax, torch_model, inputs, torch_inputs)
+    except InputError:
+        if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
+            # Most of the names are the same: those that are not, are the news.
+            raise by_name or InputError(flax.name) from None
+        raise

@@ -1,0 +1,61 @@
+"""Values for every tensor of a model: none may hide a bug."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.weights.rules import Leaf
+
+
+def random_weights(
+    tensors: list[Leaf], model: torch.nn.Module | None, random: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Returns values for every tensor, biases and statistics too: a bias of 0 or a variance of 1 would hide bugs.
+
+    What PyTorch's model alone has keeps its values there.
+    """
+    by_path: dict[tuple, np.ndarray] = {}
+    found: dict[str, np.ndarray] = {}
+    own = {key: tensor.detach().cpu().numpy() for key, tensor in (model.state_dict() if model else {}).items()}
+    whole = {leaf.key: own[leaf.key].shape if leaf.rows else leaf.shape for leaf in tensors}
+    for leaf in tensors:
+        if leaf.path not in by_path or leaf.rows:
+            by_path[leaf.path] = _random_tensor(leaf, whole[leaf.key], random)
+        for key in (leaf.key, *leaf.merged):
+            found.setdefault(key, by_path[leaf.path])
+    return own | found | _tied(model, found)
+
+
+def _tied(model: torch.nn.Module | None, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns one value for all names of a parameter that PyTorch shares, though Flax may not."""
+    first: dict[int, np.ndarray] = {}
+    named = model.named_parameters(remove_duplicate=False) if model else ()
+    return {key: first.setdefault(id(parameter), found[key]) for key, parameter in named if key in found}
+
+
+def _random_tensor(leaf: Leaf, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+    name = leaf.key.rpartition(".")[2]
+    if np.issubdtype(leaf.dtype, np.integer):
+        return np.asarray(random.integers(1, 9, shape), np.int64)
+    if leaf.dtype == bool:
+        return random.random(shape) < 0.5
+    if "var" in name:
+        return _float32(random.uniform(0.5, 2.0, shape))
+    if name == "gamma" or (name == "weight" and len(shape) == 1):
+        return _float32(random.uniform(0.5, 1.5, shape))
+    scale = 1 / math.sqrt(fan_in_of(leaf)) if len(shape) > 1 and name not in ("beta", "moving_mean") else 0.3
+    return _float32(scale * random.normal(size=shape))
+
+
+def fan_in_of(leaf: Leaf) -> int:
+    """Returns the inputs of one unit: PyTorch's weights have the units first, the book's own (in, out) last."""
+    size = math.prod(leaf.shape)
+    own_layout = leaf.axes == tuple(range(len(leaf.axes)))
+    units = leaf.shape[-1 if own_layout else 0] if len(leaf.shape) > 1 else 1
+    return max(1, size // units)
+
+
+def _float32(array: Any) -> np.ndarray:
+    return np.asarray(array, np.float32)

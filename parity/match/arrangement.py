@@ -73,7 +73,8 @@ def correlation(flax: Num[np.ndarray, "..."], torch: Num[np.ndarray, "..."]) -> 
 
 
 def _pearson(left: np.ndarray, right: np.ndarray) -> float:
-    left, right = left - left.mean(), right - right.mean()
+    left = left - left.mean()
+    right = right - right.mean()
     norm = np.linalg.norm(left) * np.linalg.norm(right)
     return float(left @ right / norm) if norm > 0 and np.isfinite(norm) else 0.0
 
@@ -115,7 +116,8 @@ def _views(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]
 def _flattened(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]]:
     """Dense inputs whose features were flattened in another order: (C, H, W) against (H, W, C)."""
     rows = torch.reshape(-1, shape[-1])
-    axes, joined = tuple(range(torch.ndim)), torch.shape[:-1] != shape[:-1]
+    axes = tuple(range(torch.ndim))
+    joined = torch.shape[:-1] != shape[:-1]
     for split in _factors(shape[-1]):
         for order in itertools.permutations(range(len(split))):
             if order == tuple(range(len(split))) or (len(split) == 3 and order not in _TRIPLES):

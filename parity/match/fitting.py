@@ -82,7 +82,8 @@ def _own_recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> li
     if sum(len(own.shape) == 1 for own in flax.own) != 1 or kind == "GRU" or "bias_hh" not in shapes:
         return _plain(layer, shapes, flax)
     found = _plain(layer, {name: shape for name, shape in shapes.items() if name != "bias_hh"}, flax)
-    first, second = layer.tensors["bias_ih"], layer.tensors["bias_hh"]
+    first = layer.tensors["bias_ih"]
+    second = layer.tensors["bias_hh"]
     return [[replace(leaf, merged=(second,)) if leaf.key == first else leaf for leaf in leaves] for leaves in found]
 
 
@@ -105,7 +106,8 @@ def _recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> list[l
 
 def _plain(layer: Layer, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
     """By the usual names where both sides have them, the rest by shape."""
-    named, rest = [], []
+    named = []
+    rest = []
     left = dict(shapes)
     for own in flax.own:
         name = NAMES.get(str(own.local[-1]), str(own.local[-1]))

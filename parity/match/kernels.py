@@ -49,7 +49,8 @@ def _affine(shape: Shape, stored: Shape) -> list[tuple]:
     """(*window, in, out), or a dense kernel with any number of input and output axes."""
     if len(shape) == len(stored) and _taken(stored, output_first(len(stored))) == shape:
         return [(stored, output_first(len(stored)))]
-    outputs, inputs = shape[0], math.prod(shape[1:])
+    outputs = shape[0]
+    inputs = math.prod(shape[1:])
     if math.prod(shape[2:]) > 1:
         return []  # a window cannot be a dense layer
     for cut in range(len(stored) + 1):

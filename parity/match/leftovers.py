@@ -22,7 +22,9 @@ class Books:
     """Which rows of PyTorch's tensors and which of Flax's variables have a counterpart."""
 
     def __init__(self, recorded: Recorded, variables: Variables, leaves: list[Leaf]):
-        self.recorded, self.variables, self.leaves = recorded, variables, []
+        self.recorded = recorded
+        self.variables = variables
+        self.leaves = []
         self.rows = {key: np.zeros(array.shape[:1] or 1, bool) for key, array in recorded.arrays.items()}
         for leaf in leaves:
             self.add(leaf)

@@ -107,7 +107,8 @@ class Pass:
             partner = self.partners[path] = Partner(candidate.fit.layer, leaves, guessed)
             if output is not None:
                 return output
-            found, seen = candidate.found, candidate.call
+            found = candidate.found
+            seen = candidate.call
         if seen is None or not known(partner.layer, flax):
             return self._computed(flax, partner.leaves, args, kwargs)
         return handed(partner.layer, seen, found, flax, x, kwargs)
@@ -203,7 +204,9 @@ class Pass:
 
     def _settled(self, candidate: Candidate, flax: FlaxLayer, args: tuple, kwargs: dict) -> tuple[list[Leaf], Any]:
         """The right one of the alternatives, and the output if it had to be computed to know."""
-        layer, found, alternatives = candidate.fit.layer, candidate.found, candidate.fit.alternatives
+        layer = candidate.fit.layer
+        found = candidate.found
+        alternatives = candidate.fit.alternatives
         leaves = [split(leaf, found) for leaf in alternatives[0]]
         if candidate.call is None or (len(alternatives) == 1 and known(layer, flax)):
             return leaves, None

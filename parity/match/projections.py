@@ -51,7 +51,8 @@ def projections(
     inputs:   query, key and value of each call
     attended: what the output projection was given, in rows that count the sequence first
     """
-    width, whole = module.embed_dim, module.in_proj_weight is not None
+    width = module.embed_dim
+    whole = module.in_proj_weight is not None
     found = []
     for number, name in enumerate(("query", "key", "value")):
         size = (width, (module.kdim, module.vdim)[number - 1]) if number else (width, width)

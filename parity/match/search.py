@@ -42,7 +42,8 @@ def match(
 def _search(model: FlaxModel, recorded: Recorded, inputs: tuple) -> list[Leaf]:
     variables = Variables(model, inputs)
     start = in_float64(model.params), in_float64(model.buffers)
-    excluded, fits = set(), {}
+    excluded = set()
+    fits = {}
     prefix: tuple[int, ...] | None = ()
     loaded: list[Leaf] = []
     best: tuple[tuple, Pass, Books] | None = None
@@ -96,7 +97,8 @@ def _next(choices: list[tuple[int, int]]) -> tuple[int, ...] | None:
 
 
 def _agrees(flax: Any, torch_output: Any) -> bool:
-    ours, theirs = arrays_of(flax), arrays_of(torch_output)
+    ours = arrays_of(flax)
+    theirs = arrays_of(torch_output)
     if not ours or len(ours) != len(theirs):
         return False
     found = [arrangement(left, right) for left, right in zip(ours, theirs, strict=True)]

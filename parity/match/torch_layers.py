@@ -124,7 +124,8 @@ def kept(model: torch.nn.Module, calls: list[TorchCall]) -> Iterator[None]:
 
     def enter(module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
         call = calls[-1]
-        call.args, call.kwargs = _copied(args), _copied(kwargs)
+        call.args = _copied(args)
+        call.kwargs = _copied(kwargs)
         stack.append(call)
 
     def leave(module: torch.nn.Module, args: tuple, output: Any) -> None:

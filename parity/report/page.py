@@ -12,7 +12,8 @@ from parity.report.style import CSS
 from parity.report.wording import first_wrong, summary, total
 from parity.result import Result
 
-PASSING, FAILING = 5, 50  # rows of a phase; the rest is in the JSON
+PASSING = 5  # rows of a phase; the rest is in the JSON
+FAILING = 50
 CURVES = {
     "torch32": "PyTorch in float32, from the float64 run",
     "flax32": "Flax in float32, from the float64 run",
@@ -22,7 +23,8 @@ CURVES = {
 
 def html(results: list[Result], environment: dict[str, Any]) -> str:
     """The page. It opens without a network and runs no script."""
-    passed, failing = sum(r.status == "pass" for r in results), [r for r in results if r.status != "pass"]
+    passed = sum(r.status == "pass" for r in results)
+    failing = [r for r in results if r.status != "pass"]
     verdict = "fail" if failing or not results else "pass"
     named = f"<p>Not passed: {', '.join(map(_link, failing))}.</p>" if failing else ""
     return "\n".join(
@@ -60,7 +62,8 @@ def _counters(results: list[Result]) -> str:
 
 
 def _overview(results: list[Result]) -> str:
-    counted, judged = ("#parameters", "#layers", "#tensors"), ("#float64 gap", "#limit", "#float32 error", "#limit")
+    counted = ("#parameters", "#layers", "#tensors")
+    judged = ("#float64 gap", "#limit", "#float32 error", "#limit")
     rows = []
     for r in results:
         counts = coverage(r)

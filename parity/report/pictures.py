@@ -10,7 +10,12 @@ import numpy as np
 from parity.compare.rows import UNIT, Row
 from parity.result import Distance
 
-WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 440, 200, 40, 16, 34, 12
+WIDTH = 440
+HEIGHT = 200
+LEFT = 40
+RIGHT = 16
+BOTTOM = 34
+TOP = 12
 CURVES = {"torch32": "one", "flax32": "two", "between": "three"}
 
 
@@ -21,14 +26,17 @@ def histogram(tier: str, rows: Sequence[Row]) -> str:
         return ""
     counts = Counter(np.floor(2 * np.log10(ulps[ulps > 0])).astype(int).tolist())
     zero = int(np.sum(ulps == 0))
-    first, last = min(counts, default=0), max(counts, default=0)
+    first = min(counts, default=0)
+    last = max(counts, default=0)
     bins = [(f"{10 ** (b / 2):.2g} to {10 ** ((b + 1) / 2):.2g}", counts[b]) for b in range(first, last + 1)]
     slots = [("0", zero), ("", 0), *bins]
-    step, highest = (WIDTH - LEFT - RIGHT) / len(slots), max(count for _, count in slots)
+    step = (WIDTH - LEFT - RIGHT) / len(slots)
+    highest = max(count for _, count in slots)
     bars = []
     for number, (title, count) in enumerate(slots):
         size = (HEIGHT - BOTTOM - TOP) * count / highest
-        x, y = LEFT + number * step, HEIGHT - BOTTOM - size
+        x = LEFT + number * step
+        y = HEIGHT - BOTTOM - size
         bars.append(
             f'<rect class="bar" x="{x + 1:.1f}" y="{y:.1f}" width="{step - 2:.1f}" height="{size:.1f}">'
             f"<title>{title} ulp: {count} tensors</title></rect>"
@@ -50,8 +58,10 @@ def trajectory(distances: Sequence[Distance]) -> str:
     values = [v for points in found.values() for _, v in points]
     if not values:
         return ""
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    high, steps = max(high, low + 1), [d.step for d in distances]
+    low = math.floor(math.log10(min(values)))
+    high = math.ceil(math.log10(max(values)))
+    high = max(high, low + 1)
+    steps = [d.step for d in distances]
     width = max(steps[-1] - steps[0], 1)
 
     def at(step: int, value: float) -> tuple[float, float]:

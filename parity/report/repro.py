@@ -17,7 +17,8 @@ from parity.report.order import in_order
 from parity.report.wording import first_wrong
 from parity.result import Blame, Result
 
-PAIRS, LARGEST = 8, 2**24  # failing tensors of each tier; values of each array
+PAIRS = 8  # failing tensors of each tier
+LARGEST = 2**24  # values of each array
 SCRIPT = Path(__file__).with_name("repro_script.py")
 
 
@@ -35,7 +36,8 @@ def evidence_of(
 
     Of each tier the guilty layer's tensors come first, then the earliest.
     """
-    layers, found = list(layers), dict[str, np.ndarray]()
+    layers = list(layers)
+    found = dict[str, np.ndarray]()
     alone = {f"layer {key.partition('/')[0]}/{layer.label}.{key.partition('/')[2]}": (layer, key)
              for layer in layers for key in layer.oracle}  # fmt: skip
     guilty = {place for place, (layer, _) in alone.items() if blame and layer.theirs.name == blame.layer}

@@ -30,7 +30,8 @@ def table(results: list[Result]) -> Table:
         out.add_column(header, justify="right", no_wrap=True)
     out.add_column("verdict", no_wrap=True)
     for r in results:
-        compared, worst = coverage(r), [_margin(r.worst(tier)) for tier in TIERS]
+        compared = coverage(r)
+        worst = [_margin(r.worst(tier)) for tier in TIERS]
         counts = f"{r.params:,}", str(compared.layers), str(compared.rows)
         out.add_row(r.section, r.name, *counts, *worst, f"[{STYLE[r.status]}]{r.status}[/]")
     out.caption = "float64: the same mathematics?  float32: as precise as PyTorch?"

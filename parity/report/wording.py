@@ -23,7 +23,8 @@ def total(results: list[Result]) -> Coverage:
 
 def summary(results: list[Result]) -> str:
     """How many passed, what was compared, and the largest float64 gap of the run with its place and its limit."""
-    passed, all = sum(r.status == "pass" for r in results), total(results)
+    passed = sum(r.status == "pass" for r in results)
+    all = total(results)
     text = f"{passed} of {len(results)} cases pass"
     if not all.rows:
         return text

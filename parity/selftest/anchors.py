@@ -57,7 +57,8 @@ def within_itself(ours: np.ndarray, flax: np.ndarray, oracle: np.ndarray) -> boo
 
 def cosine(ours: np.ndarray, flax: np.ndarray, oracle: np.ndarray) -> bool:
     """The cosine of the angle between the two is above 0.99."""
-    a, b = ours.astype(np.float64).ravel(), flax.astype(np.float64).ravel()
+    a = ours.astype(np.float64).ravel()
+    b = flax.astype(np.float64).ravel()
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     return bool(a @ b / norms > 0.99) if norms else bool(np.array_equal(a, b))
 
@@ -101,7 +102,8 @@ def _judged(anchor: Anchor, ours: Record, flax: Record, oracle: Record) -> Itera
 
 def _records(twin: Twin) -> tuple[Record, Record, Record]:
     """PyTorch's and Flax's float32 run, and PyTorch's in float64: one step in full, the parameters after all."""
-    one, last = replace(twin, batches=twin.batches[:1]), len(twin.batches)
+    one = replace(twin, batches=twin.batches[:1])
+    last = len(twin.batches)
     with pinned():
         oracle, states = run_torch(one, "float64", "cpu")
         ours, _ = run_torch(one, "float32", "cpu", states)

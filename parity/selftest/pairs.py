@@ -78,7 +78,8 @@ class Channels1d(T.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv, self.out = T.Conv1d(4, 6, 3, padding=1), T.Linear(6, 3)
+        self.conv = T.Conv1d(4, 6, 3, padding=1)
+        self.out = T.Linear(6, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.out(self.conv(x.transpose(1, 2)).transpose(1, 2))
@@ -244,7 +245,8 @@ class TorchBlock(T.Module):
     def __init__(self):
         super().__init__()
         self.attention = T.MultiheadAttention(6, 2, batch_first=True)
-        self.norm, self.out = T.LayerNorm(6), T.Linear(6, 7)
+        self.norm = T.LayerNorm(6)
+        self.out = T.Linear(6, 7)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
@@ -253,7 +255,9 @@ class TorchBlock(T.Module):
 
 class Recurrent(nnx.Module):
     def __init__(self):
-        self.lstm, self.gru, self.out = layers.LSTM(4, 6), layers.GRU(6, 5), dense(5, 3)
+        self.lstm = layers.LSTM(4, 6)
+        self.gru = layers.GRU(6, 5)
+        self.out = dense(5, 3)
 
     def __call__(self, x: Float[Array, "batch time 4"]) -> Float[Array, "batch time 3"]:
         return self.out(self.gru(self.lstm(x)[0])[0])
@@ -262,7 +266,8 @@ class Recurrent(nnx.Module):
 class TorchRecurrent(T.Module):
     def __init__(self):
         super().__init__()
-        self.lstm, self.gru = T.LSTM(4, 6, batch_first=True), T.GRU(6, 5, batch_first=True)
+        self.lstm = T.LSTM(4, 6, batch_first=True)
+        self.gru = T.GRU(6, 5, batch_first=True)
         self.out = T.Linear(5, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -273,7 +278,8 @@ class Text(nnx.Module):
     """An embedding whose weight is the classifier's too; index 0 is padding."""
 
     def __init__(self):
-        self.embed, self.hidden = layers.Embedding(11, 6, 0), dense(6, 6)
+        self.embed = layers.Embedding(11, 6, 0)
+        self.hidden = dense(6, 6)
         self.out = layers.TiedLinear(self.embed.weight)
 
     def __call__(self, ids: Int[Array, "batch time"]) -> Float[Array, "batch time 11"]:
@@ -283,7 +289,9 @@ class Text(nnx.Module):
 class TorchText(T.Module):
     def __init__(self):
         super().__init__()
-        self.embed, self.hidden, self.out = T.Embedding(11, 6, padding_idx=0), T.Linear(6, 6), T.Linear(6, 11)
+        self.embed = T.Embedding(11, 6, padding_idx=0)
+        self.hidden = T.Linear(6, 6)
+        self.out = T.Linear(6, 11)
         self.out.weight = self.embed.weight
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -292,7 +300,8 @@ class TorchText(T.Module):
 
 class Lookup(nnx.Module):
     def __init__(self):
-        self.embed, self.out = layers.Embedding(11, 6, 0), dense(6, 4)
+        self.embed = layers.Embedding(11, 6, 0)
+        self.out = dense(6, 4)
 
     def __call__(self, ids: Int[Array, "batch time"]) -> Float[Array, "batch 4"]:
         return self.out(self.embed(ids).mean(1))
@@ -301,7 +310,8 @@ class Lookup(nnx.Module):
 class TorchLookup(T.Module):
     def __init__(self):
         super().__init__()
-        self.embed, self.out = T.Embedding(11, 6, padding_idx=0), T.Linear(6, 4)
+        self.embed = T.Embedding(11, 6, padding_idx=0)
+        self.out = T.Linear(6, 4)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.out(self.embed(ids).mean(1))
@@ -309,7 +319,9 @@ class TorchLookup(T.Module):
 
 class TwoHeads(nnx.Module):
     def __init__(self):
-        self.body, self.left, self.right = dense(5, 6), dense(6, 3), dense(6, 1)
+        self.body = dense(5, 6)
+        self.left = dense(6, 3)
+        self.right = dense(6, 1)
 
     def __call__(self, x: Float[Array, "batch 5"]) -> tuple:
         x = nnx.relu(self.body(x))
@@ -319,7 +331,9 @@ class TwoHeads(nnx.Module):
 class TorchTwoHeads(T.Module):
     def __init__(self):
         super().__init__()
-        self.body, self.left, self.right = T.Linear(5, 6), T.Linear(6, 3), T.Linear(6, 1)
+        self.body = T.Linear(5, 6)
+        self.left = T.Linear(6, 3)
+        self.right = T.Linear(6, 1)
 
     def forward(self, x: torch.Tensor) -> tuple:
         x = torch.relu(self.body(x))

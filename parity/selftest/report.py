@@ -14,7 +14,8 @@ HEADERS = ("rule", "caught", "placed", "named", "false alarms")
 
 def lines(score: Score) -> list[tuple[str, ...]]:
     """The check's own line, then one for each anchor, which neither place nor name anything."""
-    bugs, twins = len(score.bugs), len(score.twins)
+    bugs = len(score.bugs)
+    twins = len(score.twins)
     own = [f"{sum(getattr(bug, what) for bug in score.bugs)} of {bugs}" for what in ("caught", "placed", "named")]
     found: list[tuple[str, ...]] = [("parity", *own, f"{sum(bool(twin.alarm) for twin in score.twins)} of {twins}")]
     for anchor in ANCHORS:

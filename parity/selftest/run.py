@@ -93,12 +93,14 @@ def _planted(bug: Bug) -> Planted:
 def _scored(bug: Bug, start: float, result: Result, anchors: list[str]) -> Planted:
     if result.error:
         layer = bug.place if (bug.place or "output") in result.error else "?"
-        cause, text = next((cause for cause in bug.causes if cause in result.error), ""), result.error
+        cause = next((cause for cause in bug.causes if cause in result.error), "")
+        text = result.error
     else:
         blame = result.blame
         layer, cause, text = (blame.layer, blame.cause, blame.text) if blame else ("?", "", "")
     caught = result.status in ("fail", "error")
-    placed, named = caught and layer == bug.place, caught and cause in bug.causes
+    placed = caught and layer == bug.place
+    named = caught and cause in bug.causes
     seconds = round(time.perf_counter() - start, 2)
     told = (bug.name, bug.pair.name, bug.place, bug.causes)
     return Planted(*told, caught, placed, named, layer, cause, text, tuple(anchors), seconds)

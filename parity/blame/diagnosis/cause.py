@@ -35,7 +35,8 @@ def choose(
     oracle, flax: what was computed, as one or more arrays
     candidates:   (name, text, the arrays under this hypothesis), the simplest first
     """
-    unexplained, floor = distance(oracle, flax, oracle), max(10 * noise, 1e-11)
+    unexplained = distance(oracle, flax, oracle)
+    floor = max(10 * noise, 1e-11)
     best = None
     for name, text, explained in candidates:
         residual = distance(explained() if callable(explained) else explained, flax, oracle)

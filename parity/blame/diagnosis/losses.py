@@ -42,7 +42,8 @@ def explain_loss(
     """
     if flax_grad is not None and flax_grad.shape != outputs.shape:
         raise InputError(f"the gradient has shape {flax_grad.shape}, the outputs {outputs.shape}; give one for each")
-    x, y = torch.tensor(outputs, dtype=torch.float64), torch.as_tensor(np.array(targets))
+    x = torch.tensor(outputs, dtype=torch.float64)
+    y = torch.as_tensor(np.array(targets))
     y = y.double() if y.is_floating_point() else y
     flax = [np.asarray(flax_loss, np.float64)] + ([] if flax_grad is None else [np.asarray(flax_grad, np.float64)])
     oracle = _evaluated(loss, x, y)[: len(flax)]
@@ -94,7 +95,8 @@ def _reductions(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[tuple[
         yield "ignored-counted", text, kept / labels
         yield "ignored-counted", f"Flax divides by the {kept} targets that are not ignored", labels / kept
         yield "sum", f"Flax sums, PyTorch averages over {kept} targets that are not ignored", float(kept)
-    rows, every = x.shape[0] if x.ndim else 1, x.numel()
+    rows = x.shape[0] if x.ndim else 1
+    every = x.numel()
     counts = {
         "sum": (labels or every, "entries"),
         "per-row": (every // rows if not labels else labels // rows, "entries of a row"),
@@ -227,7 +229,8 @@ def regression(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Altered
             )
         )
     if y01:
-        logits, plain = F.binary_cross_entropy_with_logits, F.binary_cross_entropy
+        logits = F.binary_cross_entropy_with_logits
+        plain = F.binary_cross_entropy
         formulas.append(("logits", "binary cross-entropy of logits", lambda x, y: logits(x, y, reduction="none")))
         formulas.append(
             ("sigmoid-missing", "binary cross-entropy of probabilities", lambda x, y: plain(x, y, reduction="none"))

@@ -44,7 +44,8 @@ def explain_update(
         names = sorted(set(flax_update) ^ set(before))
         raise InputError(f"flax_update and before differ in {', '.join(names)}; give every parameter in both")
     step = Step(make, before, grads, state)
-    oracle, flax = update(step), [np.asarray(flax_update[name], np.float64) for name in before]
+    oracle = update(step)
+    flax = [np.asarray(flax_update[name], np.float64) for name in before]
     if agree(oracle, flax, noise):
         return None
     found = choose(oracle, flax, _candidates(step), noise)
@@ -63,7 +64,8 @@ def _candidates(step: Step) -> Iterator[tuple[str, str, list[np.ndarray]]]:
 
 def _one_factor(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
     """One factor for all parameters, such as another learning rate."""
-    ours, theirs = np.concatenate([a.ravel() for a in oracle]), np.concatenate([a.ravel() for a in flax])
+    ours = np.concatenate([a.ravel() for a in oracle])
+    theirs = np.concatenate([a.ravel() for a in flax])
     if ours.size < 3 or not ours.any():
         return None
     factor = float(np.vdot(ours, theirs) / np.vdot(ours, ours))

@@ -120,7 +120,8 @@ def permuted(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
             continue
         rows, others = (np.moveaxis(array, axis, 0).reshape(length, -1) for array in (oracle, flax))
         keys = np.random.default_rng(0).normal(size=rows.shape[1])
-        here, there = rows @ keys, others @ keys
+        here = rows @ keys
+        there = others @ keys
         if np.unique(np.round(here / (np.abs(here).max() or 1), 9)).size < max(3, length / 2):
             continue
         index = np.empty(length, int)

@@ -14,7 +14,8 @@ def nonfinite(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """NaN or infinity in one framework and numbers in the other; the rest agrees."""
     if oracle.shape != flax.shape:
         return
-    here, there = ~np.isfinite(oracle), ~np.isfinite(flax)
+    here = ~np.isfinite(oracle)
+    there = ~np.isfinite(flax)
     odd = (here | there) & ~((oracle == flax) | (np.isnan(oracle) & np.isnan(flax)))
     if not odd.any():
         return
@@ -48,7 +49,8 @@ def zeros(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """Zeros where the other side has values: dropped out or masked, with dropout's scale on the rest or not."""
     if oracle.shape != flax.shape:
         return
-    missing, extra = (flax == 0) & (oracle != 0), (oracle == 0) & (flax != 0)
+    missing = (flax == 0) & (oracle != 0)
+    extra = (oracle == 0) & (flax != 0)
     if missing.any() and np.sum((flax != 0) & (oracle != 0)) >= 2:
         text = f"{missing.sum()} of {flax.size} values are zero in Flax alone (dropped or masked)"
         yield "zeros", text, np.where(missing, 0, oracle)

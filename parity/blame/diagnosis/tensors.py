@@ -30,7 +30,8 @@ def explain_tensor(oracle: np.ndarray, flax: np.ndarray, noise: float = NOISE) -
 
     Returns None where they agree within 100 times the noise, and where nothing explains the difference.
     """
-    oracle, flax = np.asarray(oracle, np.float64), np.asarray(flax, np.float64)
+    oracle = np.asarray(oracle, np.float64)
+    flax = np.asarray(flax, np.float64)
     if not oracle.size or not flax.size or agree([oracle], [flax], noise):
         return None
     found = choose([oracle], [flax], _candidates(oracle, flax), noise)

@@ -89,8 +89,10 @@ def clipped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """Flax stops at a bound that PyTorch passes; two values at the bound are needed to see one."""
     if oracle.shape != flax.shape or flax.size < 4:
         return
-    low, high = float(flax.min()), float(flax.max())
-    at_low, at_high = np.sum(flax == low) >= 2, np.sum(flax == high) >= 2
+    low = float(flax.min())
+    high = float(flax.max())
+    at_low = np.sum(flax == low) >= 2
+    at_high = np.sum(flax == high) >= 2
     if low == high or not (at_low or at_high):
         return
     bounds = f"{f'{low:.6g}' if at_low else '-inf'} .. {f'{high:.6g}' if at_high else 'inf'}"
@@ -103,8 +105,10 @@ def unclipped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """PyTorch stops at a bound that Flax passes."""
     if oracle.shape != flax.shape or oracle.size < 4:
         return
-    low, high = float(oracle.min()), float(oracle.max())
-    at_low, at_high = (oracle == low) & (flax < low), (oracle == high) & (flax > high)
+    low = float(oracle.min())
+    high = float(oracle.max())
+    at_low = (oracle == low) & (flax < low)
+    at_high = (oracle == high) & (flax > high)
     beyond = (at_low if np.sum(at_low) >= 2 else False) | (at_high if np.sum(at_high) >= 2 else np.zeros_like(at_high))
     if np.any(beyond) and np.unique(oracle[~beyond]).size > 3:
         text = f"Flax goes on where PyTorch is clipped to {low:.6g} .. {high:.6g}"

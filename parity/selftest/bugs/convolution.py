@@ -43,12 +43,15 @@ class HighAndLow(ConvTranspose2d):
     """The output padding at the beginning."""
 
     def __call__(self, x: Array) -> Array:
-        low, high = self.low, self.high
-        self.low, self.high = high, low
+        low = self.low
+        high = self.high
+        self.low = high
+        self.high = low
         try:
             return super().__call__(x)
         finally:
-            self.low, self.high = low, high
+            self.low = low
+            self.high = high
 
 
 BUGS = (

@@ -15,7 +15,8 @@ from parity.selftest.pairs import COLUMN, SMALL, small, torch_small
 
 Scores = Float[Array, "batch classes"]
 Labels = Int[Array, " batch"]
-SMOOTHING, IGNORED = 0.1, 2
+SMOOTHING = 0.1
+IGNORED = 2
 
 
 def classes(name: str, flax: Callable, pytorch: Callable) -> Pair:
@@ -75,7 +76,8 @@ def softmax_twice(x: Scores, y: Labels) -> Array:
 
 
 def kl_exchanged(x: Scores, y: Scores) -> Array:
-    p, q = jax.nn.log_softmax(x), jax.nn.log_softmax(y)
+    p = jax.nn.log_softmax(x)
+    q = jax.nn.log_softmax(y)
     return (jnp.exp(p) * (p - q)).sum(-1).mean()
 
 

@@ -88,8 +88,10 @@ class ResetBefore(GRU):
     """The reset gate before the product, as Cho et al. (2014)."""
 
     def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
-        (r, z, n), (hr, hz, _) = self.gates(self.of_input(x)), self.gates(self.of_state(h))
-        r, z = jax.nn.sigmoid(r + hr), jax.nn.sigmoid(z + hz)
+        r, z, n = self.gates(self.of_input(x))
+        hr, hz, _ = self.gates(self.of_state(h))
+        r = jax.nn.sigmoid(r + hr)
+        z = jax.nn.sigmoid(z + hz)
         return (1 - z) * jnp.tanh(n + self.gates(self.of_state(r * h))[2]) + z * h, c
 
 
@@ -97,8 +99,10 @@ class OtherUpdate(GRU):
     """z takes the new state."""
 
     def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
-        (r, z, n), (hr, hz, hn) = self.gates(self.of_input(x)), self.gates(self.of_state(h))
-        r, z = jax.nn.sigmoid(r + hr), jax.nn.sigmoid(z + hz)
+        r, z, n = self.gates(self.of_input(x))
+        hr, hz, hn = self.gates(self.of_state(h))
+        r = jax.nn.sigmoid(r + hr)
+        z = jax.nn.sigmoid(z + hz)
         return z * jnp.tanh(n + r * hn) + (1 - z) * h, c
 
 

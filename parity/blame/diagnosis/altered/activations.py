@@ -101,7 +101,8 @@ def softmaxes(module: nn.Module) -> Iterator[Altered]:
     if not isinstance(module, (nn.Softmax, nn.LogSoftmax, nn.Softmin)):
         return
     logarithm = isinstance(module, nn.LogSoftmax)
-    own, dim = type(module).__name__, module.dim if module.dim is not None else -1
+    own = type(module).__name__
+    dim = module.dim if module.dim is not None else -1
     other = F.softmax if logarithm else F.log_softmax
     name, what = ("softmax", "softmax") if logarithm else ("log-softmax", "its logarithm")
     yield name, f"Flax computes {what}, PyTorch {own}", _computing(module, lambda x: other(x, dim))

@@ -14,7 +14,8 @@ from parity.blame.diagnosis.altered.change import Altered, changed, followed, fo
 def scales(module: Any) -> Iterator[Altered]:
     if not _packed(module):
         return
-    d, e = module.head_dim, module.embed_dim
+    d = module.head_dim
+    e = module.embed_dim
     for factor, text in (
         (math.sqrt(d), "Flax does not divide the scores by the root of the head's size"),
         (math.sqrt(d / e), f"Flax divides the scores by the root of {e}, the whole size, PyTorch by that of {d}"),
@@ -43,7 +44,8 @@ def heads(module: Any) -> Iterator[Altered]:
     """(heads, size) against (size, heads) within each projection, with or without the output's columns."""
     if not _packed(module) or module.num_heads == 1:
         return
-    e, h = module.embed_dim, module.num_heads
+    e = module.embed_dim
+    h = module.num_heads
     for first in dict.fromkeys((h, e // h)):
         order = torch.arange(e).reshape(first, -1).T.reshape(-1)
         index = torch.cat([order + i * e for i in range(3)])

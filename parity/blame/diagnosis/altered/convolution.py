@@ -113,7 +113,8 @@ def _own_pads(m: _ConvNd) -> Pads:
 def same(m: nn.Module, x: torch.Tensor, low: bool = False) -> Pads:
     """XLA's SAME (or SAME_LOWER) for a window over the trailing axes."""
     axes = x.ndim - 2
-    steps, window = sized(m, axes, m.stride), sized(m, axes, m.kernel_size)
+    steps = sized(m, axes, m.stride)
+    window = sized(m, axes, m.kernel_size)
     spread = sized(m, axes, getattr(m, "dilation", 1))
     pads = []
     for n, k, s, d in zip(x.shape[2:], window, steps, spread):
@@ -156,7 +157,8 @@ def _cropped(m: Any, x: torch.Tensor, low: int, kind: str, flip: bool) -> torch.
     weight = m.weight.flip(tuple(range(2, 2 + axes))) if flip else m.weight
     full = TRANSPOSED[axes](x, weight, None, m.stride, 0, 0, m.groups, m.dilation)
     for place, (n, k, s) in enumerate(zip(x.shape[2:], m.kernel_size, m.stride)):
-        axis, (p, extra) = 2 + place, (m.padding[place], m.output_padding[place])
+        axis = 2 + place
+        p, extra = (m.padding[place], m.output_padding[place])
         own = (n - 1) * s - 2 * p + m.dilation[place] * (k - 1) + extra + 1
         size = {"own": own, "same": n * s, "valid": full.shape[axis] - low}[kind]
         short = max(low + size - full.shape[axis], 0)

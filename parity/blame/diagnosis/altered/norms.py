@@ -177,7 +177,8 @@ def _normalised(
         var, mean = torch.var_mean(x, axes, correction=ddof, keepdim=True)
         y = x - mean
     else:
-        y, var = x, x.square().mean(axes, keepdim=True)
+        y = x
+        var = x.square().mean(axes, keepdim=True)
     y = y / (var.sqrt() + m.eps) if outside else y / torch.sqrt(var + m.eps)
     y = y if m.weight is None else y * m.weight
     return y if m.bias is None else y + m.bias
@@ -187,7 +188,8 @@ def groups(module: nn.Module) -> Iterator[Altered]:
     """Another number of groups, or channels dealt to the groups in turn."""
     if not isinstance(module, nn.GroupNorm):
         return
-    channels, own = module.num_channels, module.num_groups
+    channels = module.num_channels
+    own = module.num_groups
     for count in range(1, channels + 1):
         if channels % count == 0 and count != own:
             text = f"Flax normalises {count} groups, PyTorch {own}"

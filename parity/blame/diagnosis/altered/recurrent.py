@@ -17,7 +17,8 @@ def gates(module: nn.Module) -> Iterator[Altered]:
     """The gates' blocks of all weights and biases in another order."""
     if not isinstance(module, KINDS):
         return
-    names, size = _gates(module), module.hidden_size
+    names = _gates(module)
+    size = module.hidden_size
     for order in itertools.permutations(range(len(names))):
         if list(order) != sorted(order):
             shown = ", ".join(names[i] for i in order)
@@ -34,7 +35,8 @@ def biases(module: nn.Module) -> Iterator[Altered]:
     text = "Flax has the hidden state's bias alone; PyTorch adds a second, of the input"
     yield "first-bias-missing", text, _with(module, "bias_ih", torch.zeros_like)
     yield "bias-missing", "Flax leaves out both biases", _with(module, "bias", torch.zeros_like)
-    names, size = _gates(module), module.hidden_size
+    names = _gates(module)
+    size = module.hidden_size
     for place, gate in enumerate(names if len(names) > 1 else ""):
         text = f"Flax leaves out the hidden state's bias of gate {gate}"
         yield "hidden-bias-missing", text, _with(module, "bias_hh", _block(place, size, lambda b: 0 * b))
@@ -56,7 +58,8 @@ def square_weights(module: nn.Module) -> Iterator[Altered]:
     """Each gate's block transposed."""
     if not isinstance(module, KINDS):
         return
-    count, size = len(_gates(module)), module.hidden_size
+    count = len(_gates(module))
+    size = module.hidden_size
     transpose = _blocks_transposed(count, size)
     yield "transposed", "Flax transposes the hidden weights", _with(module, "weight_hh", transpose)
     if module.input_size == size and getattr(module, "num_layers", 1) == 1:
@@ -171,7 +174,8 @@ def _gru_forward(m: nn.GRU, x: torch.Tensor, h: torch.Tensor | None = None) -> t
         w_ih, w_hh, b_ih, b_hh = (
             getattr(m, f"{name}_l{layer}", None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        state, outputs = h[layer], []
+        state = h[layer]
+        outputs = []
         for step in x:
             state = _gru_step(step, state, w_ih, w_hh, b_ih, b_hh)
             outputs.append(state)

@@ -79,7 +79,7 @@ def _noisy(oracle: np.ndarray, flax: np.ndarray) -> bool:
 
 
 def _smooth(values: np.ndarray) -> list[np.ndarray]:
-    """What a wrong convention would make an error proportional to."""
+    """The arrays that a wrong convention would make an error proportional to."""
     return [values, np.abs(values), values**2, values**3]
 
 

@@ -9,14 +9,14 @@ from parity.blame.diagnosis.order import Explanation, product_without
 
 
 def counted(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One whole number against another: a counter, not a factor."""
+    """A whole number against a different one: a counter, not a factor."""
     if oracle.size == flax.size == 1 and oracle.item().is_integer() and flax.item().is_integer() and flax.any():
         text = f"Flax has counted {flax.item():.0f}, PyTorch {oracle.item():.0f}"
         yield "count", text, flax
 
 
 def scaled(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One constant factor, with the reason where the number has one."""
+    """A constant factor, with the reason where the number has one."""
     if oracle.shape != flax.shape or not (power := np.vdot(oracle, oracle)) > 0:
         return
     factor = float(np.vdot(oracle, flax) / power)
@@ -30,14 +30,14 @@ def scaled(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
 
 
 def offset(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One constant summand."""
+    """A constant summand."""
     if oracle.shape == flax.shape and oracle.size >= 2:
         summand = float(np.mean(flax - oracle))
         yield "offset", f"Flax is PyTorch {summand:+.10g}", oracle + summand
 
 
 def affine(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One factor and one summand."""
+    """A constant factor and a constant summand."""
     if oracle.shape != flax.shape or np.unique(oracle).size < 4:
         return
     centred = oracle - oracle.mean()
@@ -71,7 +71,7 @@ def shared_offset(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]
 
 
 def channel_scale(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One factor for each slice along an axis: a scale that one side lacks, a norm of another eps."""
+    """A factor for each slice along an axis: a scale that one side lacks, a norm of another eps."""
     if oracle.shape != flax.shape or oracle.ndim < 2:
         return
     for axis in (1, *range(oracle.ndim - 1, 1, -1), 0):
@@ -130,7 +130,7 @@ FUNCTIONS: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
 
 
 def functions(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One more elementary function, element by element."""
+    """An elementary function more, element by element."""
     if oracle.shape != flax.shape or oracle.size < 2:
         return
     for name, text, function in FUNCTIONS:

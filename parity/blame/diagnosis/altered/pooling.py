@@ -22,9 +22,9 @@ def options(module: nn.Module) -> Iterator[Altered]:
     if not isinstance(module, (*AVERAGE, *MAXIMUM)):
         return
     if isinstance(module, AVERAGE):
-        own = module.count_include_pad
-        text = f"Flax {'leaves the padding out of' if own else 'counts the padding in'} the average"
-        yield "count-include-pad", text, changed(module, count_include_pad=not own)
+        counted = module.count_include_pad
+        text = f"Flax {'leaves the padding out of' if counted else 'counts the padding in'} the average"
+        yield "count-include-pad", text, changed(module, count_include_pad=not counted)
     text = f"Flax rounds the output's size {'down' if module.ceil_mode else 'up'} (ceil_mode)"
     yield "ceil-mode", text, changed(module, ceil_mode=not module.ceil_mode)
     for stride in (1, 2, 3, module.kernel_size):

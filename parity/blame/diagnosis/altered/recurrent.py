@@ -48,7 +48,7 @@ def biases(module: nn.Module) -> Iterator[Altered]:
 
 
 def complement(module: nn.Module) -> Iterator[Altered]:
-    """h' = z n + (1 - z) h instead of (1 - z) n + z h."""
+    """Computes h' = z n + (1 - z) h instead of (1 - z) n + z h."""
     if isinstance(module, (nn.GRU, nn.GRUCell)):
         text = "Flax's update gate z takes the new state, PyTorch's keeps the old one"
         yield "update-complement", text, _with(module, "", _block(1, module.hidden_size, torch.neg))
@@ -83,7 +83,7 @@ def _block(place: int, size: int, function: Callable[[torch.Tensor], torch.Tenso
 
 
 def _with(module: nn.Module, start: str, function: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
-    """With a function of all parameters whose name begins so; projections are left alone."""
+    """Applies the function to all parameters whose name begins with `start`; projections are left alone."""
     names = [name for name, _ in module.named_parameters() if name.startswith(start) and "weight_hr" not in name]
     return reweighted(module, **dict.fromkeys(names, function))
 
@@ -94,9 +94,9 @@ def _gates(module: nn.Module) -> str:
 
 def nonlinearity(module: nn.Module) -> Iterator[Altered]:
     if isinstance(module, nn.RNN):
-        own = "tanh" if module.mode == "RNN_TANH" else "relu"
-        new = "relu" if own == "tanh" else "tanh"
-        text = f"Flax's activation is {new}, PyTorch's {own}"
+        current = "tanh" if module.mode == "RNN_TANH" else "relu"
+        new = "relu" if current == "tanh" else "tanh"
+        text = f"Flax's activation is {new}, PyTorch's {current}"
         yield "activation", text, changed(module, mode=f"RNN_{new.upper()}", nonlinearity=new)
     elif isinstance(module, nn.RNNCell):
         new = "relu" if module.nonlinearity == "tanh" else "tanh"

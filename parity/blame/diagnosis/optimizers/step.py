@@ -15,7 +15,7 @@ Make = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 
 @dataclass(frozen=True)
 class Step:
-    """What the step starts from; the tensors are in the order of `before`."""
+    """Everything a step starts from; the tensors are in the order of `before`."""
 
     make: Make
     before: Arrays

@@ -86,9 +86,9 @@ def adagrad(
 ) -> np.ndarray:
     """The change of `w` (book, section 12.7); `start` replaces the accumulator's initial value."""
     g = (-g if o.get("maximize") else g) + o["weight_decay"] * w
-    own = o["initial_accumulator_value"]
+    initial = o["initial_accumulator_value"]
     t = float(slots.get("step", 0))
     eps = o["eps"] if eps is None else eps
-    total = slots.get("sum", np.full_like(w, own)) + g * g + (0 if start is None else start - own)
+    total = slots.get("sum", np.full_like(w, initial)) + g * g + (0 if start is None else start - initial)
     lr = float(o["lr"]) / (1 + t * o["lr_decay"])
     return -lr * g / (np.sqrt(total + eps) if eps_inside else np.sqrt(total) + eps)

@@ -26,7 +26,7 @@ class Pair:
     integers:  inputs are whole numbers below this, or floating-point numbers where it is 0
     labels:    targets are classes
     loss:      (Flax's, PyTorch's), see `parity.check`
-    optimizer: likewise
+    optimizer: (Flax's, PyTorch's), see `parity.check`
     learning:  fields of `Learning` that differ: a scheduler, clipping
     """
 
@@ -49,13 +49,13 @@ class Pair:
         """
         model = abstract(self.flax)
         plant(model)
-        made = twin_of_pair(
+        twin = twin_of_pair(
             model, self.torch(), (self.inputs(seed),), None, self.loss, self.optimizer, None, self.labels, self.steps
         )
-        return replace(made, name=self.name, learning=replace(made.learning, **self.learning | learning))
+        return replace(twin, name=self.name, learning=replace(twin.learning, **self.learning | learning))
 
     def larger(self, scale: float) -> "Pair":
-        """With larger numbers."""
+        """The same pair with larger numbers."""
         return replace(self, scale=scale)
 
     def inputs(self, seed: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from d2l_jax.errors import InputError
 from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.selftest.anchors import ANCHORS, differing
-from parity.selftest.bug import Bug
+from parity.selftest.bug import Bug, Pair
 from parity.selftest.bugs import BUGS
 from parity.selftest.bugs.losses import LOSS_PAIRS
 from parity.selftest.bugs.optimizers import OPTIMIZER_PAIRS
@@ -40,8 +40,8 @@ def selftest(
     if jobs < 1:
         raise InputError(f"--jobs {jobs} is too few; 1 or more is right")
     chosen = list(tasks) or all_tasks()
-    found = list(progress(_results(chosen, jobs), len(chosen)))
-    return Score([x for x in found if isinstance(x, Planted)], [x for x in found if isinstance(x, Correct)])
+    results = list(progress(_results(chosen, jobs), len(chosen)))
+    return Score([x for x in results if isinstance(x, Planted)], [x for x in results if isinstance(x, Correct)])
 
 
 def all_tasks() -> list[Task]:
@@ -50,7 +50,8 @@ def all_tasks() -> list[Task]:
     return [*(("case", name, 0) for name in CASES), *small, *(("bug", bug.name, 0) for bug in BUGS)]
 
 
-def pairs() -> dict:
+def pairs() -> dict[str, Pair]:
+    """All correct pairs by name."""
     return {pair.name: pair for pair in (*PAIRS, *LOSS_PAIRS, *OPTIMIZER_PAIRS)}
 
 
@@ -63,7 +64,7 @@ def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Planted | Correct]:
 
 
 def perform(task: Task) -> Planted | Correct:
-    """One task, by names, so that another process can do it."""
+    """Performs one task, by names, so that another process can do it."""
     kind, name, seed = task
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what bugs do
@@ -102,5 +103,5 @@ def _scored(bug: Bug, start: float, result: Result, anchors: list[str]) -> Plant
     placed = caught and layer == bug.place
     named = caught and cause in bug.causes
     seconds = round(time.perf_counter() - start, 2)
-    told = (bug.name, bug.pair.name, bug.place, bug.causes)
-    return Planted(*told, caught, placed, named, layer, cause, text, tuple(anchors), seconds)
+    planted = (bug.name, bug.pair.name, bug.place, bug.causes)
+    return Planted(*planted, caught, placed, named, layer, cause, text, tuple(anchors), seconds)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Planted:
-    """One bug.
+    """A planted bug, and what the check made of it.
 
-    caught, placed, named: what the check made of it
-    layer, cause, text:    in its own words
+    caught, placed, named: the bug was seen, at its place, by its cause
+    layer, cause, text:    the check's blame, in its own words
     anchors:               names of the anchors that caught it too
     """
 
@@ -34,7 +34,7 @@ class Planted:
 
 @dataclass(frozen=True)
 class Correct:
-    """One correct twin; alarm: what the check held against it, "" if nothing; anchors: those that raised one."""
+    """A correct twin; alarm: what the check held against it, "" if nothing; anchors: those that raised one."""
 
     name: str
     alarm: str
@@ -48,7 +48,7 @@ class Correct:
 
 @dataclass(frozen=True)
 class Score:
-    """All of it."""
+    """Every planted bug and every correct twin of a run."""
 
     bugs: list[Planted] = field(default_factory=list)
     twins: list[Correct] = field(default_factory=list)

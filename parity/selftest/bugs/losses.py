@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from d2l_jax import losses
 from parity.selftest.bug import Bug, Pair
-from parity.selftest.pairs import COLUMN, SMALL, small, torch_small
+from parity.selftest.pairs import COLUMN, SMALL
+from parity.selftest.pairs.dense import small, torch_small
 
 Scores = Float[Array, "batch classes"]
 Labels = Int[Array, " batch"]

@@ -34,7 +34,7 @@ class Tiny(nn.Linear):
 
 
 class NotANumber(nn.Linear):
-    """One value, where the first input is largest."""
+    """Makes the first value not a number."""
 
     def __call__(self, x: Array) -> Array:
         y = super().__call__(x)

@@ -6,7 +6,8 @@ from jaxtyping import Array
 
 from parity.selftest.bug import Bug, become, setting
 from parity.selftest.layers import GRU, LSTM, Embedding, MultiheadAttention
-from parity.selftest.pairs import ATTENTION, LOOKUP, RECURRENT, Block
+from parity.selftest.pairs import ATTENTION, LOOKUP, RECURRENT
+from parity.selftest.pairs.sequences import Block
 
 
 class Scaled(Embedding):
@@ -70,7 +71,7 @@ class OneBias(LSTM):
 
 
 class MergedBiases(LSTM):
-    """One bias in place of two: it receives the whole gradient, the other none."""
+    """Merges two biases into one: it receives the whole gradient, the other none."""
 
     def of_state(self, h: Array) -> Array:
         return h @ self.weight_hh_l0[...].T + jax.lax.stop_gradient(self.bias_hh_l0[...])

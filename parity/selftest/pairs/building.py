@@ -1,0 +1,28 @@
+"""Short names for what the twins are built of."""
+
+from collections import OrderedDict
+from functools import partial
+
+import torch
+from flax import nnx
+
+from d2l_jax import nn, optim
+
+T = torch.nn
+MOMENTUM = partial(optim.SGD, lr=0.1, momentum=0.9)
+
+
+def named(**modules: T.Module) -> T.Sequential:
+    return T.Sequential(OrderedDict(modules))
+
+
+def rngs() -> nnx.Rngs:
+    return nnx.Rngs(0)
+
+
+def conv(inputs: int, outputs: int, size: int = 1, **options) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, size, rngs=rngs(), **options)
+
+
+def dense(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    return nn.Linear(inputs, outputs, bias, rngs=rngs())

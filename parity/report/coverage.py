@@ -45,7 +45,7 @@ class Coverage:
 
 def coverage(result: Result) -> Coverage:
     """Counts what `result` compared."""
-    rows = [row for found in result.rows.values() for row in found]
+    rows = [row for tier in result.rows.values() for row in tier]
     once = {(row.phase, row.name): row for row in rows}.values()
     compared = {(row.phase, row.name) for row in rows if math.isfinite(row.gap)}
     done = [row for row in once if (row.phase, row.name) in compared]

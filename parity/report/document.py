@@ -28,7 +28,7 @@ def _case(result: Result) -> dict[str, Any]:
         "settings": result.settings,
         "coverage": asdict(coverage(result)),
         "blame": asdict(result.blame) if result.blame else None,
-        "phases": [_phase(tier, p, found) for tier, rows in result.rows.items() for p, found in phases(rows).items()],
+        "phases": [_phase(tier, p, part) for tier, rows in result.rows.items() for p, part in phases(rows).items()],
         "trajectory": [asdict(distance) for distance in result.trajectory],
         "skipped": result.skipped,
     }

@@ -18,8 +18,8 @@ def place(row: Row) -> tuple[int, int]:
         return AFTERWARDS + 1, 0
     if row.phase.startswith("after "):
         return AFTERWARDS, 0
-    found = re.match(r"step (\d+) ?(.*)", row.phase)
-    step, phase = (int(found[1]), found[2]) if found else (1, row.phase)
+    match = re.match(r"step (\d+) ?(.*)", row.phase)
+    step, phase = (int(match[1]), match[2]) if match else (1, row.phase)
     phase = "loss" if row.name == "loss" else phase
     return step, WITHIN_A_STEP.index(phase) if phase in WITHIN_A_STEP else len(WITHIN_A_STEP)
 
@@ -31,10 +31,10 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
 
 def phases(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """{phase: its rows}, the earliest phase first."""
-    found: dict[str, list[Row]] = {}
+    by_phase: dict[str, list[Row]] = {}
     for row in in_order(rows):
-        found.setdefault(row.phase, []).append(row)
-    return found
+        by_phase.setdefault(row.phase, []).append(row)
+    return by_phase
 
 
 def failures(result: Result) -> Iterator[tuple[str, Row]]:

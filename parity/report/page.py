@@ -52,10 +52,11 @@ def html(results: list[Result], environment: dict[str, Any]) -> str:
 
 
 def _counters(results: list[Result]) -> str:
-    all = total(results)
+    counts = total(results)
     shown = {
-        "cases": len(results), "comparisons": all.rows, "layers alone": all.layers, "tensors": all.tensors,
-        "gradients": all.gradients, "buffers": all.buffers, "steps": all.steps, "left uncompared": all.uncompared,
+        "cases": len(results), "comparisons": counts.rows, "layers alone": counts.layers, "tensors": counts.tensors,
+        "gradients": counts.gradients, "buffers": counts.buffers, "steps": counts.steps,
+        "left uncompared": counts.uncompared,
     }  # fmt: skip
     boxes = "".join(f"<div><dt>{name}</dt><dd>{count:,}</dd></div>" for name, count in shown.items())
     return f'<dl class="counters">{boxes}</dl>'

@@ -20,7 +20,7 @@ CURVES = {"torch32": "one", "flax32": "two", "between": "three"}
 
 
 def histogram(tier: str, rows: Sequence[Row]) -> str:
-    """How many tensors have which gap, in units of the tier's unit roundoff: half a decade a bar; "" without rows."""
+    """Counts tensors by gap, in units of the tier's unit roundoff: half a decade a bar; "" without rows."""
     ulps = np.array([row.gap for row in rows if math.isfinite(row.gap)]) / UNIT[tier]
     if not ulps.size:
         return ""
@@ -53,9 +53,9 @@ def histogram(tier: str, rows: Sequence[Row]) -> str:
 
 def trajectory(distances: Sequence[Distance]) -> str:
     """The three float32 distances of a free run over its steps, on a logarithmic axis; "" where there are none."""
-    found = {name: [(d.step, getattr(d, name)) for d in distances] for name in CURVES}
-    found = {name: [(s, v) for s, v in points if math.isfinite(v) and v > 0] for name, points in found.items()}
-    values = [v for points in found.values() for _, v in points]
+    measured = {name: [(d.step, getattr(d, name)) for d in distances] for name in CURVES}
+    curves = {name: [(s, v) for s, v in points if math.isfinite(v) and v > 0] for name, points in measured.items()}
+    values = [v for points in curves.values() for _, v in points]
     if not values:
         return ""
     low = math.floor(math.log10(min(values)))
@@ -75,7 +75,7 @@ def trajectory(distances: Sequence[Distance]) -> str:
         marks.append(_text(LEFT - 4, y + 4, _power(exponent), "end"))
     marks += [_text(at(step, 10.0**low)[0], HEIGHT - BOTTOM + 14, str(step)) for step in _thinned(steps, 10)]
     marks.append(_text((LEFT + WIDTH) / 2, HEIGHT - 4, "step"))
-    for name, points in found.items():
+    for name, points in curves.items():
         line = " ".join("{:.1f},{:.1f}".format(*at(*point)) for point in points)
         marks.append(f'<polyline class="curve {CURVES[name]}" points="{line}"/>')
         marks += [_point(CURVES[name], *at(step, value), f"step {step}: {value:.2e}") for step, value in points]

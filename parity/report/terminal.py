@@ -19,7 +19,7 @@ STYLE = {"pass": "green", "fail": "red", "error": "red"}
 
 
 def table(results: list[Result]) -> Table:
-    """One line per case: what was compared, and in each tier the tensor closest to its limit."""
+    """A line for each case: what was compared, and in each tier the tensor closest to its limit."""
     from rich.table import Table
 
     title = "Flax against PyTorch, from identical random weights"
@@ -53,7 +53,7 @@ def show(console: Console, results: list[Result], environment: dict[str, Any]) -
 
 
 def details(result: Result, limit: int = 8) -> list[str]:
-    """Of a failure: who is wrong first, then a line for every failing tensor, the earliest first, at most `limit`."""
+    """Lists who is wrong first in a failure, then at most `limit` failing tensors, the earliest first."""
     if result.error:
         return [f"{result.name}: {result.error}"]
     bad = list(failures(result))

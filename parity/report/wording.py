@@ -22,15 +22,15 @@ def total(results: list[Result]) -> Coverage:
 
 
 def summary(results: list[Result]) -> str:
-    """How many passed, what was compared, and the largest float64 gap of the run with its place and its limit."""
+    """Tells how many passed, what was compared, and the largest float64 gap of the run with its place and its limit."""
     passed = sum(r.status == "pass" for r in results)
-    all = total(results)
+    counts = total(results)
     text = f"{passed} of {len(results)} cases pass"
-    if not all.rows:
+    if not counts.rows:
         return text
-    if all.blunt:
-        text += f" (in float32, {all.blunt} tensors are so ill-conditioned that only gross errors would show)"
-    text += f"; {all.rows:,} comparisons: {all}"
+    if counts.blunt:
+        text += f" (in float32, {counts.blunt} tensors are so ill-conditioned that only gross errors would show)"
+    text += f"; {counts.rows:,} comparisons: {counts}"
     rows = [(row, r) for r in results for row in r.rows.get("float64", []) if math.isfinite(row.gap)]
     single = [pair for pair in rows if not _in_a_row(pair[0])]
     text += _largest("the largest float64 gap is", single) if single else ""
@@ -39,7 +39,7 @@ def summary(results: list[Result]) -> str:
 
 
 def _in_a_row(row: Row) -> bool:
-    """Of a free run, in which the model amplifies every rounding error."""
+    """Tells a row of a free run, in which the model amplifies every rounding error."""
     return row.phase.startswith("after ")
 
 

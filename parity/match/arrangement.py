@@ -15,7 +15,7 @@ NEAR = 5e-3  # another epsilon, an approximate GELU, a cast to float32
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How an array of Flax's follows from PyTorch's.
+    """The way in which an array of Flax's follows from PyTorch's.
 
     gap:    the largest difference, relative to the root mean square
     axes:   the order of PyTorch's axes, before anything is reshaped
@@ -41,10 +41,10 @@ def arrangement(
         return None
     best = None
     for candidate, view in _views(torch, flax.shape):
-        found = gap(flax, view)
-        if best is None or found < best.gap:
-            best = Arrangement(found, *candidate)
-        if found < EXACT:
+        distance = gap(flax, view)
+        if best is None or distance < best.gap:
+            best = Arrangement(distance, *candidate)
+        if distance < EXACT:
             break
     return best if best is not None and (loose or best.gap < NEAR) else None
 
@@ -65,11 +65,11 @@ def gap(left: Shaped[np.ndarray, "*shape"], right: Shaped[np.ndarray, "*shape"])
 
 
 def correlation(flax: Num[np.ndarray, "..."], torch: Num[np.ndarray, "..."]) -> float:
-    """How alike two arrays are that are not the same, from 0 to 1, in the arrangement that suits best."""
+    """The likeness of two arrays that are not the same, from 0 to 1, in the arrangement that suits best."""
     if flax.size != torch.size or _integer(flax) or _integer(torch):
         return 0.0
-    found = (abs(_pearson(flax.ravel(), view.ravel())) for _, view in itertools.islice(_views(torch, flax.shape), 8))
-    return max(found, default=0.0)
+    views = itertools.islice(_views(torch, flax.shape), 8)
+    return max((abs(_pearson(flax.ravel(), view.ravel())) for _, view in views), default=0.0)
 
 
 def _pearson(left: np.ndarray, right: np.ndarray) -> float:

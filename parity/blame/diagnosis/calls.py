@@ -15,7 +15,7 @@ from parity.blame.diagnosis.threads import same_draws
 
 @dataclass(frozen=True)
 class Call:
-    """A module and its arguments, and what of the result is compared.
+    """A module with its arguments, and the parts of the result that are compared.
 
     outputs:   how many tensors of the output are compared, from the first
     buffers:   names of the buffers to be compared after the call

@@ -197,6 +197,7 @@ class _Masked(nn.Module):
 
 
 def arguments_exchanged(call: Call) -> Iterator[Trial]:
+    """The two arguments in the opposite order."""
     if len(call.args) == 2 and all(isinstance(arg, (np.ndarray, torch.Tensor)) for arg in call.args):
         yield "arguments-exchanged", "Flax's two inputs are exchanged", replace(call, args=call.args[::-1])
 

@@ -8,11 +8,13 @@ from parity.blame.diagnosis.cause import Cause, rms
 
 
 def float32(x: np.ndarray) -> np.ndarray:
+    """Rounds to float32."""
     with np.errstate(over="ignore"):
         return x.astype(np.float32).astype(np.float64)
 
 
 def float16(x: np.ndarray) -> np.ndarray:
+    """Rounds to float16."""
     with np.errstate(over="ignore"):
         return x.astype(np.float16).astype(np.float64)
 

@@ -141,7 +141,7 @@ def functions(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
 
 
 def signs(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """Equal but for the signs of some."""
+    """The same numbers but for the signs of some."""
     if oracle.shape == flax.shape and np.unique(np.abs(oracle)).size >= 3:
         count = int(np.sum(np.signbit(oracle) != np.signbit(flax)))
         yield "signs", f"{count} of {oracle.size} values have the other sign in Flax", np.copysign(oracle, flax)

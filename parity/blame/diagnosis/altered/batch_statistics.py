@@ -10,6 +10,7 @@ from parity.blame.diagnosis.altered.change import Altered, changed, forwarding
 
 
 def momentum(module: nn.Module) -> Iterator[Altered]:
+    """Another share of the batch in the running statistics."""
     if not isinstance(module, _NormBase) or module.momentum is None:
         return
     mixed = module.momentum
@@ -22,6 +23,7 @@ def momentum(module: nn.Module) -> Iterator[Altered]:
 
 
 def biased_running_variance(module: nn.Module) -> Iterator[Altered]:
+    """Running averages of the biased variance."""
     if isinstance(module, _BatchNorm) and module.track_running_stats:
         text = "Flax's running variance averages the biased variance, PyTorch's the unbiased one, n / (n - 1) larger"
         yield "biased-variance", text, forwarding(module, _observing_biased)

@@ -15,6 +15,7 @@ EPS = (1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 1e-4, 1e-7, 0.0)
 
 
 def eps(module: nn.Module) -> Iterator[Altered]:
+    """Another eps."""
     pytorch_eps = getattr(module, "eps", None)
     if isinstance(pytorch_eps, float):
         for value in EPS:
@@ -69,6 +70,7 @@ def _unbiased_batch(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
 
 
 def eps_outside(module: nn.Module) -> Iterator[Altered]:
+    """Eps added to the standard deviation."""
     if isinstance(module, nn.LayerNorm):
         axes = tuple(range(-len(module.normalized_shape), 0))
         for ddof, name in ((0, "eps-outside"), (1, "eps-outside-unbiased")):
@@ -90,6 +92,7 @@ def other_axes(module: nn.Module) -> Iterator[Altered]:
 
 
 def no_mean(module: nn.Module) -> Iterator[Altered]:
+    """Division by the root mean square, no mean subtracted."""
     if isinstance(module, nn.LayerNorm):
         axes = tuple(range(-len(module.normalized_shape), 0))
         text = "Flax divides by the root mean square without subtracting the mean (RMSNorm)"

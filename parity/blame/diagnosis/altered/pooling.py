@@ -19,6 +19,7 @@ MAX = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}
 
 
 def options(module: nn.Module) -> Iterator[Altered]:
+    """Padding counted or not, sizes rounded up or down, another stride."""
     if not isinstance(module, (*AVERAGE, *MAXIMUM)):
         return
     if isinstance(module, AVERAGE):

@@ -28,6 +28,7 @@ def gates(module: nn.Module) -> Iterator[Altered]:
 
 
 def biases(module: nn.Module) -> Iterator[Altered]:
+    """Biases left out, or 1 added to the forget gate's."""
     if not isinstance(module, KINDS) or not module.bias:
         return
     text = "Flax has the input's bias alone; PyTorch adds a second, of the hidden state"
@@ -93,6 +94,7 @@ def _gates(module: nn.Module) -> str:
 
 
 def nonlinearity(module: nn.Module) -> Iterator[Altered]:
+    """The other activation of a plain recurrent layer."""
     if isinstance(module, nn.RNN):
         current = "tanh" if module.mode == "RNN_TANH" else "relu"
         new = "relu" if current == "tanh" else "tanh"
@@ -131,7 +133,7 @@ def _half_turned(y: torch.Tensor, time: int) -> torch.Tensor:
 
 
 def states(module: nn.Module) -> Iterator[Altered]:
-    """Which states are returned."""
+    """Other states returned."""
     if isinstance(module, nn.LSTM):
         text = "Flax returns (c, h), PyTorch (h, c)"
         yield "state-order", text, followed(module, lambda y: (y[0], (y[1][1], y[1][0])))

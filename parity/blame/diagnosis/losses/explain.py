@@ -79,7 +79,7 @@ def _candidates(
 
 
 def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
-    """The gradient alone: the value may agree while the gradient does not."""
+    """Explains the gradient alone: the value may agree while the gradient does not."""
     if distance(oracle[:1], flax[:1], oracle[:1]) <= 100 * noise and len(flax) == 2:
         return explain_tensor(oracle[1], flax[1], noise)
     return None

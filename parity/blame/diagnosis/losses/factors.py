@@ -44,7 +44,7 @@ def _reductions(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[tuple[
 
 
 def one_factor(oracle: list[np.ndarray], flax: list[np.ndarray], shape: tuple[int, ...]) -> Iterator[Explanation]:
-    """Any one factor of value and gradient; of a single number, only one with a reason."""
+    """Tries a single factor of value and gradient; of a single number, only one with a reason."""
     ours, theirs = (np.concatenate([piece.ravel() for piece in pieces]) for pieces in (oracle, flax))
     if ours.shape != theirs.shape or not ours.any():
         return
@@ -56,7 +56,7 @@ def one_factor(oracle: list[np.ndarray], flax: list[np.ndarray], shape: tuple[in
 
 
 def constant(oracle: list[np.ndarray], flax: list[np.ndarray]) -> Iterator[Explanation]:
-    """The same gradient and another value: a summand that does not depend on the outputs, such as a penalty."""
+    """Tries a summand that does not depend on the outputs, such as a penalty: the gradient is the same."""
     if len(oracle) == 2 and oracle[0].shape == flax[0].shape == () and np.count_nonzero(oracle[1]) >= 2:
         text = f"Flax's value is {float(flax[0] - oracle[0]):+.8g}, its gradient the same: a penalty on one side"
         yield "constant-term", text, [flax[0], oracle[1]]

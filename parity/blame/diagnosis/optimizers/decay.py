@@ -10,6 +10,7 @@ from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, w
 
 
 def weight_decay(step: Step, about: Ready) -> Iterator[Trial]:
+    """No weight decay, another, of other parameters, or in the other place."""
     group = first_group(about)
     if "weight_decay" not in group:
         return

@@ -14,6 +14,7 @@ EPS = (1e-8, 1e-6, 1e-7, 1e-10, 1e-5, 1e-3, 1e-12, 1e-16, 0.0)
 
 
 def betas(step: Step, about: Ready) -> Iterator[Trial]:
+    """Other betas, or the largest second moment so far."""
     group = first_group(about)
     if "betas" not in group:
         return
@@ -40,6 +41,7 @@ def _amsgrad(now: Ready, on: bool) -> None:
 
 
 def eps(step: Step, about: Ready) -> Iterator[Trial]:
+    """Another eps."""
     pytorch_eps = first_group(about).get("eps")
     if not isinstance(pytorch_eps, float):
         return
@@ -50,6 +52,7 @@ def eps(step: Step, about: Ready) -> Iterator[Trial]:
 
 
 def adam(step: Step, about: Ready) -> Iterator[Trial]:
+    """Adam with eps elsewhere, other bias corrections or another count of steps."""
     if type(about.optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or first_group(about)["amsgrad"]:
         return
 
@@ -71,6 +74,7 @@ def adam(step: Step, about: Ready) -> Iterator[Trial]:
 
 
 def rmsprop(step: Step, about: Ready) -> Iterator[Trial]:
+    """RMSprop with eps elsewhere, another decay, or centred."""
     if not isinstance(about.optimizer, torch.optim.RMSprop):
         return
     group = first_group(about)
@@ -103,6 +107,7 @@ def _centre(now: Ready, on: bool) -> None:
 
 
 def adagrad(step: Step, about: Ready) -> Iterator[Trial]:
+    """Adagrad with eps elsewhere, another start or another count of steps."""
     if not isinstance(about.optimizer, torch.optim.Adagrad):
         return
     group = first_group(about)

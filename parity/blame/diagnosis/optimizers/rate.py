@@ -9,6 +9,7 @@ from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, w
 
 
 def rates(step: Step, about: Ready) -> Iterator[Trial]:
+    """Another learning rate, or the opposite sign."""
     lr = float(first_group(about)["lr"])
     for factor, what in ((2, "twice"), (0.5, "half"), (10, "ten times"), (0.1, "a tenth of")):
 
@@ -27,6 +28,7 @@ def _opposite(now: Ready) -> None:
 
 
 def momentum(step: Step, about: Ready) -> Iterator[Trial]:
+    """No momentum, another, dampened, or Nesterov's."""
     group = first_group(about)
     if "momentum" not in group:
         return
@@ -54,7 +56,7 @@ def momentum(step: Step, about: Ready) -> Iterator[Trial]:
 
 
 def _dampened(now: Ready) -> None:
-    """PyTorch's first buffer is the gradient undampened; here the first is dampened too."""
+    """Dampens the first buffer too, which PyTorch does not."""
     for group in now.optimizer.param_groups:
         for parameter in group["params"]:
             slots = now.optimizer.state[parameter]

@@ -43,7 +43,7 @@ Change = Callable[[Ready], None]
 
 
 def ready(step: Step) -> Ready:
-    """Raises InputError where a gradient is missing or of another shape."""
+    """The optimiser with its tensors. Raises InputError where a gradient is missing or of another shape."""
     tensors = {}
     for name, values in step.before.items():
         if name not in step.grads or step.grads[name].shape != values.shape:

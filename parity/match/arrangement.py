@@ -1,4 +1,4 @@
-"""Whether two arrays hold the same numbers, and in which arrangement: channels last, batch first, flattened."""
+"""The arrangement in which two arrays hold the same numbers: channels last, batch first, flattened."""
 
 import itertools
 import math
@@ -97,7 +97,7 @@ def _alike(left: np.ndarray, right: np.ndarray) -> bool:
 
 
 def _views(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]]:
-    """(axes, joined, split, order) of every arrangement with Flax's shape, the usual ones first."""
+    """Yields (axes, joined, split, order) of every arrangement with Flax's shape, the usual ones first."""
     orders = _orders(torch.ndim)
     for axes in orders:
         if tuple(torch.shape[axis] for axis in axes) == shape:

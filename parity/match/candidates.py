@@ -28,6 +28,7 @@ class Candidate:
 
 
 def nearest(fits: Fit, x: Array) -> Candidate:
+    """The call of a layer whose input is nearest to `x`."""
     best = Candidate(fits, None, None)
     for seen in fits.layer.calls:
         inputs = arrangement(x, seen.inputs[0]) if seen.inputs else None
@@ -37,7 +38,7 @@ def nearest(fits: Fit, x: Array) -> Candidate:
 
 
 def available(layer: Layer, paired: dict[Layer, Path]) -> bool:
-    """An attention is matched whole, or its projections are, or the one that makes three of them."""
+    """Tells if a layer is free; an attention is matched whole, by its projections, or by the one that makes three."""
     if layer in paired or layer.whole in paired:
         return False
     others = [other for other in paired if other.whole and other.whole in (layer, layer.whole)]

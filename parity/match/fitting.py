@@ -1,4 +1,4 @@
-"""Whether a layer of PyTorch's and one of Flax's have the same tensors, and the leaves if so."""
+"""The leaves for a layer of PyTorch's and one of Flax's, if they have the same tensors."""
 
 import itertools
 import math
@@ -41,7 +41,7 @@ class Fit:
 
 
 def fit(layer: Layer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fit | None:
-    """None if the largest tensors of the two differ: these are not the same layer."""
+    """The ways to pair the tensors of two layers; None if their largest tensors differ."""
     shapes = layer.shapes(arrays)
     sizes = [math.prod(shape) for shape in shapes.values()]
     if not flax.whole and max(sizes) != max(math.prod(variable.shape) for variable in flax.variables):

@@ -64,7 +64,7 @@ class Variables:
         self._by_id: dict[int, Any] = {}
 
     def enter(self, root: Any) -> None:
-        """A run starts with the module `root`, whose variables stand for the model's."""
+        """Starts a run with the module `root`, whose variables stand for the model's."""
         if isinstance(root, nnx.Module):
             self._by_id = {id(node): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Variable)}
 

@@ -1,4 +1,4 @@
-"""What a layer of PyTorch's gave, as Flax's layer would give it: its own mistakes do not reach the layers behind it."""
+"""The output of a layer of PyTorch's, as Flax's would give it: a mistake does not reach the layers behind."""
 
 import math
 from typing import Any

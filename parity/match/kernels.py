@@ -38,7 +38,7 @@ def ways(
 
 
 def _transposed(shape: Shape, stored: Shape, flax_module: Any) -> list[tuple]:
-    """Flax turns the kernel round itself where `transpose_kernel` is set, and exchanges its channels."""
+    """Orders of a transposed kernel; with `transpose_kernel` Flax itself flips it and exchanges its channels."""
     rank = len(stored)
     if len(shape) != rank:
         return []
@@ -49,7 +49,7 @@ def _transposed(shape: Shape, stored: Shape, flax_module: Any) -> list[tuple]:
 
 
 def _affine(shape: Shape, stored: Shape) -> list[tuple]:
-    """(*window, in, out), or a dense kernel with any number of input and output axes."""
+    """Orders for (*window, in, out), or a dense kernel with any number of input and output axes."""
     if len(shape) == len(stored) and _permuted(stored, output_first(len(stored))) == shape:
         return [(stored, output_first(len(stored)))]
     outputs = shape[0]

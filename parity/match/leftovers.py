@@ -83,7 +83,7 @@ def completed(
 
 
 def _renamed_twins(recorded: Recorded, leaves: list[Leaf]) -> list[Leaf]:
-    """Two variables for one shared tensor get one of its names each, as long as there are any."""
+    """Gives two variables for one shared tensor one of its names each, as long as there are any."""
     path_of: dict[tuple, Path] = {}
     renamed = []
     for leaf in leaves:
@@ -104,7 +104,7 @@ def _renamed(leaf: Leaf, key: str, merged: tuple[str, ...]) -> Leaf:
 
 
 def _whole_layers(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> int:
-    """Layers that were not called, such as auxiliary heads, or that found no partner; what is left of `variant`."""
+    """Pairs layers without a partner, such as auxiliary heads that were not called; returns the rest of `variant`."""
     free = set(books.unpaired())
     alone = [layer for layer in books.recorded.layers if layer.whole is None]
     for flax in _groups(books, layers):
@@ -165,7 +165,7 @@ def _ways(key: str, layer: Layer | None, variable: Variable, flax: FlaxLayer | N
 
 
 def _name_score(key: str, variable: Variable) -> float:
-    """The last names count most."""
+    """The likeness of two paths; the last names count most."""
     return 2 * alike(key.split(".")[-1], variable.path[-1]) + alike(key, ".".join(map(str, variable.path)))
 
 

@@ -23,11 +23,13 @@ STEALS = 30  # runs that are given up for it
 
 
 class Stolen(Exception):
-    """A layer's true partner was given to another layer for want of a better one."""
+    """Raised where a layer's true partner went to another layer for want of a better one."""
 
 
 @dataclass(frozen=True)
 class Partner:
+    """The layer of PyTorch's that one of Flax's was paired with, and how."""
+
     layer: Layer
     leaves: list[Leaf]
     guessed: bool
@@ -60,7 +62,7 @@ class Pass:
     _counts: dict[Path, int] = field(default_factory=dict)
 
     def run(self, inputs: tuple) -> "Pass":
-        """Raises Stolen if it should be run again, with another entry in `excluded`."""
+        """Runs the model. Raises Stolen if it should be run again, with another entry in `excluded`."""
         self.params, self.buffers = self._trees(self.loaded)
         arguments = tuple(jnp.asarray(x, jnp.float64) if np.issubdtype(x.dtype, np.floating) else x for x in inputs)
         try:
@@ -114,7 +116,7 @@ class Pass:
         return handed(partner.layer, seen, arranged, flax, x, kwargs)
 
     def _hidden(self, path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
-        """A module whose layers might be called within a scan, where nothing is seen: then it is one layer."""
+        """Calls a module whose layers might be within a scan, where nothing is seen: then it is one layer."""
         before = self._met
         output = call(*args, **kwargs)
         if self._met > before or not any(kind_of(layer.module) for layer in self.recorded.layers):
@@ -187,7 +189,7 @@ class Pass:
         return same[choice]
 
     def _guess(self, free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
-        """No layer saw this input: the one with the most alike, or else the next in order."""
+        """Guesses where no layer saw this input: the one with the most alike, or else the next in order."""
         free = sorted(free, key=lambda c: c.fit.layer.backward != from_end)
         if len(free) > 1:
             alikeness = [

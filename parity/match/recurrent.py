@@ -62,7 +62,7 @@ def _single(module: torch.nn.RNNBase, suffix: str, backward: bool, x: torch.Tens
 
 
 def kind_of(module: torch.nn.Module) -> str | None:
-    """LSTM, GRU or RNN, for layers and cells alike."""
+    """Names the kind, LSTM, GRU or RNN, for layers and cells alike."""
     kinds = {
         "LSTM": (torch.nn.LSTM, torch.nn.LSTMCell),
         "GRU": (torch.nn.GRU, torch.nn.GRUCell),

@@ -88,7 +88,7 @@ def _open(run: Pass, books: Books) -> bool:
 
 
 def _next(choices: list[tuple[int, int]]) -> tuple[int, ...] | None:
-    """The last choice that has another candidate takes it; those behind it start anew."""
+    """The next prefix: the last choice that has another candidate takes it; those behind it start anew."""
     for place in range(len(choices) - 1, -1, -1):
         choice, count = choices[place]
         if choice + 1 < count:

@@ -110,7 +110,7 @@ def arrays_of(tree: Any) -> list[Array]:
 
 @contextmanager
 def slow_attention() -> Iterator[None]:
-    """The fast path of transformers does not call its submodules."""
+    """Switches off the fast path of transformers, which does not call its submodules."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -153,7 +153,7 @@ def _copied(value: Any) -> Any:
 
 
 def randomize(model: torch.nn.Module, random: np.random.Generator) -> None:
-    """Weights that keep a signal's size; biases, scales and statistics away from 0 and 1."""
+    """Draws weights that keep a signal's size; biases, scales and statistics away from 0 and 1."""
     done: set[int] = set()
     with torch.no_grad():
         for module in model.modules():

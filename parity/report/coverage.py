@@ -1,4 +1,4 @@
-"""What a check has compared: a verdict is worth as much as what it rests on."""
+"""Counts of what a check has compared: a verdict is worth as much as what it rests on."""
 
 import math
 import re
@@ -63,7 +63,7 @@ def coverage(result: Result) -> Coverage:
 
 
 def _layer(row: Row) -> str:
-    """`net.0 (call 2).output.0` -> `net.0 (call 2)`."""
+    """The layer of a row: `net.0 (call 2).output.0` -> `net.0 (call 2)`."""
     return re.split(r"\.output(?:\.|$)", row.name)[0]
 
 

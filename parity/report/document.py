@@ -12,7 +12,7 @@ from parity.result import Result
 
 
 def to_json(results: list[Result], environment: dict[str, Any]) -> str:
-    """{"environment", "cases"}, strict JSON; a number that is not finite (nothing could be compared) is null."""
+    """Strict JSON of {"environment", "cases"}; a number that is not finite (nothing could be compared) is null."""
     document = {"environment": environment, "cases": list(map(_case, results))}
     return json.dumps(_strict(document), indent=1, allow_nan=False)
 

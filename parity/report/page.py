@@ -22,7 +22,7 @@ CURVES = {
 
 
 def html(results: list[Result], environment: dict[str, Any]) -> str:
-    """The page. It opens without a network and runs no script."""
+    """The page, which opens without a network and runs no script."""
     passed = sum(r.status == "pass" for r in results)
     failing = [r for r in results if r.status != "pass"]
     verdict = "fail" if failing or not results else "pass"
@@ -148,7 +148,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 
 def _table(label: str, head: Sequence[str], rows: Iterable[str]) -> str:
-    """A heading that starts with # stands over numbers."""
+    """A table; a heading that starts with # stands over numbers."""
     cells = "".join(f'<th class="n">{h[1:]}</th>' if h[0] == "#" else f"<th>{h}</th>" for h in head)
     region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">'
     return f"{region}<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"

@@ -8,7 +8,7 @@ from parity.result import Result
 
 
 def describe(row: Row) -> str:
-    """`forward/output: gap 1.0e-03, threshold 4.0e-15 (16 x noise ...)`."""
+    """Writes a row as `forward/output: gap 1.0e-03, threshold 4.0e-15 (16 x noise ...)`."""
     return f"{row.phase}/{row.name}: gap {row.gap:.1e}, threshold {row.threshold:.1e} ({row.because})"
 
 
@@ -18,6 +18,7 @@ def first_wrong(result: Result) -> str:
 
 
 def total(results: list[Result]) -> Coverage:
+    """The coverage of all results together."""
     return sum(map(coverage, results), Coverage())
 
 

@@ -94,12 +94,12 @@ class Bug:
 
 
 def become(layer: str, cls: type) -> Plant:
-    """The layer's class is another."""
+    """Plants another class of the layer."""
     return lambda model: setattr(getattr(model, layer) if layer else model, "__class__", cls)
 
 
 def setting(layer: str, **attributes: Any) -> Plant:
-    """The layer's attributes have other values."""
+    """Plants other values of the layer's attributes."""
 
     def plant(model: nnx.Module) -> None:
         for name, value in attributes.items():
@@ -109,5 +109,5 @@ def setting(layer: str, **attributes: Any) -> Plant:
 
 
 def function(layer: str, replacement: Callable) -> Plant:
-    """The layer computes another function."""
+    """Plants another function in the layer's place."""
     return setting(layer, function=replacement)

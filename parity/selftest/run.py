@@ -45,7 +45,7 @@ def selftest(
 
 
 def all_tasks() -> list[Task]:
-    """("case" | "pair" | "bug", its name, a seed); those that take long come first."""
+    """Lists ("case" | "pair" | "bug", its name, a seed); those that take long come first."""
     small = [("pair", pair.name, seed) for seed in SEEDS for pair in pairs().values() if not seed or pair in PAIRS]
     return [*(("case", name, 0) for name in CASES), *small, *(("bug", bug.name, 0) for bug in BUGS)]
 

@@ -1,4 +1,4 @@
-"""What the selftest found, as plain data."""
+"""The findings of the selftest as plain data."""
 
 from dataclasses import dataclass, field
 
@@ -55,7 +55,7 @@ class Score:
 
     @property
     def good(self) -> bool:
-        """All bugs are caught, 95 % placed, 80 % named, and no correct twin is accused."""
+        """Tells if all bugs are caught, 95 % placed, 80 % named, and no correct twin is accused."""
         n = len(self.bugs)
         shares = [sum(getattr(bug, what) for bug in self.bugs) for what in ("caught", "placed", "named")]
         enough = shares[0] == n and shares[1] >= 0.95 * n and shares[2] >= 0.8 * n

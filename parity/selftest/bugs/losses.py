@@ -83,7 +83,7 @@ def kl_exchanged(x: Scores, y: Scores) -> Array:
 
 
 def broadcast(x: Scores, y: Scores) -> Array:
-    """(n, 1) - (n,): every prediction meets every target."""
+    """Broadcasts (n, 1) - (n,): every prediction meets every target."""
     return ((x - y[:, 0]) ** 2).mean() / 2
 
 

@@ -21,7 +21,7 @@ class Unscaled(MultiheadAttention):
 
 
 class OtherPolarity(MultiheadAttention):
-    """True is "keep", as in Flax."""
+    """Takes True in the mask for "keep", as Flax does."""
 
     def masked(self, scores: Array, mask: Array) -> Array:
         return jnp.where(mask, scores, -jnp.inf)
@@ -58,7 +58,7 @@ class NoMask(Block):
 
 
 class OutputFirst(LSTM):
-    """Gates i, f, o, g."""
+    """Gates in the order i, f, o, g."""
 
     def order(self, gates: list[Array]) -> list[Array]:
         i, f, o, g = gates
@@ -78,7 +78,7 @@ class MergedBiases(LSTM):
 
 
 class ZFirst(GRU):
-    """Gates z, r, n."""
+    """Gates in the order z, r, n."""
 
     def order(self, gates: list[Array]) -> list[Array]:
         z, r, n = gates
@@ -97,7 +97,7 @@ class ResetBefore(GRU):
 
 
 class OtherUpdate(GRU):
-    """z takes the new state."""
+    """Takes the new state by z, not by 1 - z."""
 
     def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
         r, z, n = self.gates(self.of_input(x))

@@ -69,6 +69,8 @@ def torch_activations() -> T.Module:
 
 
 class TwoHeads(nnx.Module):
+    """A body with two outputs."""
+
     def __init__(self):
         self.body = dense(5, 6)
         self.left = dense(6, 3)

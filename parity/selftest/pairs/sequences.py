@@ -44,6 +44,8 @@ class TorchBlock(T.Module):
 
 
 class Recurrent(nnx.Module):
+    """An LSTM, a GRU and a dense layer, one after the other."""
+
     def __init__(self):
         self.lstm = layers.LSTM(4, 6)
         self.gru = layers.GRU(6, 5)
@@ -89,6 +91,8 @@ class TorchText(T.Module):
 
 
 class Lookup(nnx.Module):
+    """The mean of embeddings, classified; index 0 is padding."""
+
     def __init__(self):
         self.embed = layers.Embedding(11, 6, 0)
         self.out = dense(6, 4)

@@ -10,7 +10,7 @@ from parity.blame.diagnosis.altered.change import Altered, changed, forwarding
 
 
 def momentum(module: nn.Module) -> Iterator[Altered]:
-    """Another share of the batch in the running statistics."""
+    """A different share of the batch in the running statistics."""
     if not isinstance(module, _NormBase) or module.momentum is None:
         return
     mixed = module.momentum

@@ -56,7 +56,7 @@ def _dealt(module: _ConvNd, side: str, order: torch.Tensor) -> nn.Module:
 
 
 def strides(module: nn.Module) -> Iterator[Altered]:
-    """Another stride or dilation, or the axes exchanged."""
+    """A different stride or dilation, or the axes exchanged."""
     if not isinstance(module, _ConvNd):
         return
     axes = len(module.kernel_size)

@@ -15,7 +15,7 @@ EPS = (1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 1e-4, 1e-7, 0.0)
 
 
 def eps(module: nn.Module) -> Iterator[Altered]:
-    """Another eps."""
+    """The usual values of eps."""
     pytorch_eps = getattr(module, "eps", None)
     if isinstance(pytorch_eps, float):
         for value in EPS:

@@ -41,7 +41,7 @@ def _amsgrad(now: Ready, on: bool) -> None:
 
 
 def eps(step: Step, about: Ready) -> Iterator[Trial]:
-    """Another eps."""
+    """The usual values of eps."""
     pytorch_eps = first_group(about).get("eps")
     if not isinstance(pytorch_eps, float):
         return

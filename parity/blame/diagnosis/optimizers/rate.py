@@ -9,7 +9,7 @@ from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, w
 
 
 def rates(step: Step, about: Ready) -> Iterator[Trial]:
-    """Another learning rate, or the opposite sign."""
+    """A different learning rate, or the opposite sign."""
     lr = float(first_group(about)["lr"])
     for factor, what in ((2, "twice"), (0.5, "half"), (10, "ten times"), (0.1, "a tenth of")):
 

@@ -11,16 +11,17 @@ Axes = tuple[int, ...]
 
 
 def channels_first(rank: int) -> Axes:
-    """(batch, *size, channels) -> (batch, channels, *size)."""
+    """Axes that turn (batch, *size, channels) into (batch, channels, *size)."""
     return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else tuple(range(rank))
 
 
 def of_inputs(rank: int) -> Axes:
-    """Flax's axes in PyTorch's order: images are turned round, tables and sequences stay."""
+    """Flax's axes in PyTorch's order: images are transposed, tables and sequences stay."""
     return channels_first(rank) if rank > 3 else tuple(range(rank))
 
 
 def inverse(axes: Axes) -> Axes:
+    """The order of axes that undoes this one."""
     return tuple(int(axis) for axis in np.argsort(axes))
 
 
@@ -36,7 +37,7 @@ def fitting(flax: Shape, torch: Shape) -> Iterator[Axes]:
 
 
 def between(flax: Shape, torch: Shape) -> Axes:
-    """The likeliest of them; no change where none fits, so that the comparison shows both shapes."""
+    """The likeliest order of axes; no change where none fits, so that the comparison shows both shapes."""
     return next(fitting(flax, torch), tuple(range(len(flax))))
 
 

@@ -5,7 +5,7 @@ import torch
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """A copy; numpy knows bfloat16 by JAX's type for it."""
+    """A copy in numpy, which knows bfloat16 by JAX's type for it."""
     tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
         return tensor.float().numpy().astype("bfloat16")
@@ -13,7 +13,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 
 def to_torch(array: np.ndarray) -> torch.Tensor:
-    """The reverse."""
+    """A tensor of PyTorch's with the array's values, bfloat16 too."""
     if array.dtype.name == "bfloat16":
         return torch.as_tensor(array.astype(np.float32)).bfloat16()
     return torch.as_tensor(array)

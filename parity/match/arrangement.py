@@ -1,4 +1,4 @@
-"""Whether two arrays hold the same numbers, and in which arrangement: channels last, batch first, flattened."""
+"""The arrangement in which two arrays hold the same numbers: channels last, batch first, flattened."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ NEAR = 5e-3  # another epsilon, an approximate GELU, a cast to float32
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How an array of Flax's follows from PyTorch's.
+    """The way in which an array of Flax's follows from PyTorch's.
 
     gap:    the largest difference, relative to the root mean square
     axes:   the order of PyTorch's axes, before anything is reshaped
@@ -41,10 +41,10 @@ def arrangement(
         return None
     best = None
     for candidate, view in _views(torch, flax.shape):
-        found = gap(flax, view)
-        if best is None or found < best.gap:
-            best = Arrangement(found, *candidate)
-        if found < EXACT:
+        distance = gap(flax, view)
+        if best is None or distance < best.gap:
+            best = Arrangement(distance, *candidate)
+        if distance < EXACT:
             break
     return best if best is not None and (loose or best.gap < NEAR) else None
 
@@ -65,15 +65,16 @@ def gap(left: Shaped[np.ndarray, "*shape"], right: Shaped[np.ndarray, "*shape"])
 
 
 def correlation(flax: Num[np.ndarray, "..."], torch: Num[np.ndarray, "..."]) -> float:
-    """How alike two arrays are that are not the same, from 0 to 1, in the arrangement that suits best."""
+    """The likeness of two arrays that are not the same, from 0 to 1, in the arrangement that suits best."""
     if flax.size != torch.size or _integer(flax) or _integer(torch):
         return 0.0
-    found = (abs(_pearson(flax.ravel(), view.ravel())) for _, view in itertools.islice(_views(torch, flax.shape), 8))
-    return max(found, default=0.0)
+    views = itertools.islice(_views(torch, flax.shape), 8)
+    return max((abs(_pearson(flax.ravel(), view.ravel())) for _, view in views), default=0.0)
 
 
 def _pearson(left: np.ndarray, right: np.ndarray) -> float:
-    left, right = left - left.mean(), right - right.mean()
+    left = left - left.mean()
+    right = right - right.mean()
     norm = np.linalg.norm(left) * np.linalg.norm(right)
     return float(left @ right / norm) if norm > 0 and np.isfinite(norm) else 0.0
 
@@ -96,7 +97,7 @@ def _alike(left: np.ndarray, right: np.ndarray) -> bool:
 
 
 def _views(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]]:
-    """(axes, joined, split, order) of every arrangement with Flax's shape, the usual ones first."""
+    """Yields (axes, joined, split, order) of every arrangement with Flax's shape, the usual ones first."""
     orders = _orders(torch.ndim)
     for axes in orders:
         if tuple(torch.shape[axis] for axis in axes) == shape:
@@ -115,7 +116,8 @@ def _views(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]
 def _flattened(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]]:
     """Dense inputs whose features were flattened in another order: (C, H, W) against (H, W, C)."""
     rows = torch.reshape(-1, shape[-1])
-    axes, joined = tuple(range(torch.ndim)), torch.shape[:-1] != shape[:-1]
+    axes = tuple(range(torch.ndim))
+    joined = torch.shape[:-1] != shape[:-1]
     for split in _factors(shape[-1]):
         for order in itertools.permutations(range(len(split))):
             if order == tuple(range(len(split))) or (len(split) == 3 and order not in _TRIPLES):

@@ -1,6 +1,6 @@
 """PyTorch's multi-head attention in one matrix, and Flax's with axes for the heads."""
 
-from parity.match.flax_layers import FlaxLayer
+from parity.match.flax_layers import FlaxLayer, Variable
 from parity.match.torch_layers import Layer
 from parity.weights.rules import Leaf
 
@@ -8,45 +8,50 @@ PARTS = ("query", "key", "value")
 
 
 def attention_leaves(layer: Layer, shapes: dict[str, tuple[int, ...]], flax: FlaxLayer) -> list[Leaf]:
-    """kernels (E, heads, D) and biases (heads, D) as rows of `in_proj`, and the output's (heads, D, E).
+    """Leaves for kernels (E, heads, D) and biases (heads, D) as rows of `in_proj`, and the output's (heads, D, E).
 
     shapes: of PyTorch's tensors, by local name. Variables without a counterpart are left out.
     """
-    found = []
-    for own in flax.own:
-        part, variable = map(str, own.local[-2:])
+    leaves = []
+    for variable in flax.variables:
+        part, kind = map(str, variable.local[-2:])
         leaf = None
         if part in PARTS:
-            leaf = _projection(layer, shapes, own, PARTS.index(part), variable)
+            leaf = _projection(layer, shapes, variable, PARTS.index(part), kind)
         elif part == "out":
-            leaf = _leaf(layer, shapes, own, "out_proj." + ("weight" if variable == "kernel" else "bias"))
-        found += [leaf] if leaf else []
-    return found
+            leaf = _leaf(layer, shapes, variable, "out_proj." + ("weight" if kind == "kernel" else "bias"))
+        leaves += [leaf] if leaf else []
+    return leaves
 
 
-def _projection(layer: Layer, shapes: dict, own, number: int, variable: str) -> Leaf | None:
-    name = f"in_proj_{'weight' if variable == 'kernel' else 'bias'}"
-    if name not in shapes and variable == "kernel":
-        return _leaf(layer, shapes, own, f"{PARTS[number][0]}_proj_weight")
+def _projection(layer: Layer, shapes: dict, variable: Variable, number: int, kind: str) -> Leaf | None:
+    name = f"in_proj_{'weight' if kind == 'kernel' else 'bias'}"
+    if name not in shapes and kind == "kernel":
+        return _leaf(layer, shapes, variable, f"{PARTS[number][0]}_proj_weight")
     if name not in shapes:
         return None
     width = shapes[name][0] // 3
-    return _leaf(layer, shapes, own, name, (number * width, (number + 1) * width))
+    return _leaf(layer, shapes, variable, name, (number * width, (number + 1) * width))
 
 
-def _leaf(layer: Layer, shapes: dict, own, name: str, rows: tuple[int, int] | None = None) -> Leaf | None:
+def _leaf(
+    layer: Layer, shapes: dict, variable: Variable, name: str, rows: tuple[int, int] | None = None
+) -> Leaf | None:
     if name not in shapes:
         return None
     shape = (rows[1] - rows[0], *shapes[name][1:]) if rows else shapes[name]
-    rank = len(own.shape)
+    rank = len(variable.shape)
     inputs = 0 if len(shape) == 1 else rank - 1 if name == "out_proj.weight" else 1
     axes = (*range(inputs, rank), *range(inputs))
     size = 1
     for axis in axes[: rank - inputs]:
-        size *= own.shape[axis]
+        size *= variable.shape[axis]
     rest = 1
     for axis in range(inputs):
-        rest *= own.shape[axis]
+        rest *= variable.shape[axis]
     if (size, rest)[: len(shape)] != shape:
         return None
-    return Leaf(layer.tensors[name], own.path, own.trained, own.dtype, own.shape, own.shape, axes, shape, rows=rows)
+    stored = variable.shape
+    return Leaf(
+        layer.tensors[name], variable.path, variable.trained, variable.dtype, stored, stored, axes, shape, rows=rows
+    )

@@ -16,31 +16,32 @@ Array = Shaped[np.ndarray, "..."]
 
 @dataclass
 class Candidate:
-    """found: the arrangement of the inputs, where they are the same."""
+    """A layer of PyTorch's that fits; `arrangement`: of the inputs, where they are the same."""
 
     fit: Fit
     call: Seen | None
-    found: Arrangement | None
+    arrangement: Arrangement | None
 
     @property
     def gap(self) -> float:
-        return self.found.gap if self.found else np.inf
+        return self.arrangement.gap if self.arrangement else np.inf
 
 
 def nearest(fits: Fit, x: Array) -> Candidate:
+    """The call of a layer whose input is nearest to `x`."""
     best = Candidate(fits, None, None)
     for seen in fits.layer.calls:
-        found = arrangement(x, seen.inputs[0]) if seen.inputs else None
-        if found and found.gap < best.gap:
-            best = Candidate(fits, seen, found)
+        inputs = arrangement(x, seen.inputs[0]) if seen.inputs else None
+        if inputs and inputs.gap < best.gap:
+            best = Candidate(fits, seen, inputs)
     return best
 
 
-def available(layer: Layer, taken: dict[Layer, Path]) -> bool:
-    """An attention is matched whole, or its projections are, or the one that makes three of them."""
-    if layer in taken or layer.whole in taken:
+def available(layer: Layer, paired: dict[Layer, Path]) -> bool:
+    """Tells if a layer is free; an attention is matched whole, by its projections, or by the one that makes three."""
+    if layer in paired or layer.whole in paired:
         return False
-    others = [other for other in taken if other.whole and other.whole in (layer, layer.whole)]
+    others = [other for other in paired if other.whole and other.whole in (layer, layer.whole)]
     return not any(_overlap(mine, theirs) for mine in _places(layer) for other in others for theirs in _places(other))
 
 
@@ -55,17 +56,17 @@ def _overlap(left: tuple[str, tuple[int, int] | None], right: tuple[str, tuple[i
 def same_call(layer: Layer, x: Array, number: int) -> tuple[Arrangement | None, Seen | None]:
     """The call of a shared layer that saw this input, or else the one with this number."""
     for seen in layer.calls:
-        if seen.inputs and (found := arrangement(x, seen.inputs[0])):
-            return found, seen
+        if seen.inputs and (inputs := arrangement(x, seen.inputs[0])):
+            return inputs, seen
     if number >= len(layer.calls) or not layer.calls[number].inputs:
         return None, None
     return arrangement(x, layer.calls[number].inputs[0], loose=True), layer.calls[number]
 
 
-def split(leaf: Leaf, found: Arrangement | None) -> Leaf:
+def split(leaf: Leaf, inputs: Arrangement | None) -> Leaf:
     """A dense kernel whose rows are in the order of a flatten that differs from PyTorch's."""
-    if not (found and found.split and len(leaf.shape) == 2 and leaf.axes == (1, 0)):
+    if not (inputs and inputs.split and len(leaf.shape) == 2 and leaf.axes == (1, 0)):
         return leaf
-    # found.split is Flax's; PyTorch's columns run through it in the order found.order.
-    axes = (len(found.split), *found.order)
-    return replace(leaf, split=(*found.split, leaf.split[-1]), axes=axes)
+    # `inputs.split` is Flax's; PyTorch's columns run through it in the order `inputs.order`.
+    axes = (len(inputs.split), *inputs.order)
+    return replace(leaf, split=(*inputs.split, leaf.split[-1]), axes=axes)

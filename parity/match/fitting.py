@@ -1,4 +1,4 @@
-"""Whether a layer of PyTorch's and one of Flax's have the same tensors, and the leaves if so."""
+"""The leaves for a layer of PyTorch's and one of Flax's, if they have the same tensors."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from parity.match.attention import attention_leaves
-from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer, Own
+from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer, Variable
 from parity.match.kernels import ways
 from parity.match.recurrent import GATES, kind_of, sources
 from parity.match.torch_layers import Layer
@@ -29,7 +29,9 @@ LIMIT = 24  # alternatives of one pair of layers
 
 @dataclass(frozen=True)
 class Fit:
-    """alternatives: maps of the tensors of two layers, the likeliest first
+    """A layer of PyTorch's whose tensors fit one of Flax's.
+
+    alternatives: maps of the tensors of two layers, the likeliest first
     missing:      how many tensors of either side they leave out
     """
 
@@ -39,10 +41,10 @@ class Fit:
 
 
 def fit(layer: Layer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fit | None:
-    """None if the largest tensors of the two differ: these are not the same layer."""
+    """The ways to pair the tensors of two layers; None if their largest tensors differ."""
     shapes = layer.shapes(arrays)
     sizes = [math.prod(shape) for shape in shapes.values()]
-    if not flax.whole and max(sizes) != max(math.prod(own.shape) for own in flax.own):
+    if not flax.whole and max(sizes) != max(math.prod(variable.shape) for variable in flax.variables):
         return None
     needed = [name for name, key in layer.tensors.items() if not counter(arrays[key])]
     recurrent = kind_of(layer.module)
@@ -59,79 +61,85 @@ def fit(layer: Layer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fit | N
     alternatives = [leaves for leaves in alternatives if leaves]
     if not alternatives:
         return None
-    largest = max(flax.own, key=lambda own: math.prod(own.shape))
+    largest = max(flax.variables, key=lambda variable: math.prod(variable.shape))
     if not any(leaf.path == largest.path for leaf in alternatives[0]):
         return None
     keys = {key for leaf in alternatives[0] for key in (leaf.key, *leaf.merged)}
-    missing = len(flax.own) - len(alternatives[0]) + sum(layer.tensors[name] not in keys for name in needed)
+    missing = len(flax.variables) - len(alternatives[0]) + sum(layer.tensors[name] not in keys for name in needed)
     return Fit(layer, alternatives, missing)
 
 
 def counter(array: np.ndarray) -> bool:
-    """num_batches_tracked and its like."""
+    """Tells num_batches_tracked and its like."""
     return array.ndim == 0 and np.issubdtype(array.dtype, np.integer)
 
 
 def alike(left: Any, right: Any) -> float:
-    """From 0 to 1: how alike two names are."""
+    """The likeness of two names, from 0 to 1."""
     return SequenceMatcher(None, str(left).lower(), str(right).lower()).ratio()
 
 
 def _own_recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
     """A recurrence of the user's own, with all gates in one matrix, and one bias or both."""
-    if sum(len(own.shape) == 1 for own in flax.own) != 1 or kind == "GRU" or "bias_hh" not in shapes:
+    if sum(len(variable.shape) == 1 for variable in flax.variables) != 1 or kind == "GRU" or "bias_hh" not in shapes:
         return _plain(layer, shapes, flax)
-    found = _plain(layer, {name: shape for name, shape in shapes.items() if name != "bias_hh"}, flax)
-    first, second = layer.tensors["bias_ih"], layer.tensors["bias_hh"]
-    return [[replace(leaf, merged=(second,)) if leaf.key == first else leaf for leaf in leaves] for leaves in found]
+    alternatives = _plain(layer, {name: shape for name, shape in shapes.items() if name != "bias_hh"}, flax)
+    first = layer.tensors["bias_ih"]
+    second = layer.tensors["bias_hh"]
+
+    def with_second(leaf: Leaf) -> Leaf:
+        return replace(leaf, merged=(second,)) if leaf.key == first else leaf
+
+    return [[with_second(leaf) for leaf in leaves] for leaves in alternatives]
 
 
 def _recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
-    names = [(str(own.local[-2:][0]), str(own.local[-1])) for own in flax.own]
-    found = sources(kind, shapes["weight_hh"][0] // max(1, len(GATES[kind])), names)
+    names = [(str(variable.local[-2:][0]), str(variable.local[-1])) for variable in flax.variables]
+    tensors = sources(kind, shapes["weight_hh"][0] // max(1, len(GATES[kind])), names)
     leaves = []
-    for own, (parts, rows) in zip(flax.own, found or ()):
+    for variable, (parts, rows) in zip(flax.variables, tensors or ()):
         if not all(name in shapes for name in parts):
             continue
         shape = (rows[1] - rows[0], *shapes[parts[0]][1:]) if rows else shapes[parts[0]]
         axes = (1, 0) if len(shape) == 2 else (0,)
-        if len(own.shape) != len(shape) or tuple(own.shape[axis] for axis in axes) != shape:
+        if len(variable.shape) != len(shape) or tuple(variable.shape[axis] for axis in axes) != shape:
             return []
         key, *merged = (layer.tensors[name] for name in parts)
-        common = (own.path, own.trained, own.dtype, own.shape, own.shape, axes, shape)
+        common = (variable.path, variable.trained, variable.dtype, variable.shape, variable.shape, axes, shape)
         leaves.append(Leaf(key, *common, rows=rows, merged=tuple(merged)))
     return [leaves]
 
 
 def _plain(layer: Layer, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
-    """By the usual names where both sides have them, the rest by shape."""
-    named, rest = [], []
+    """Pairs tensors by the usual names where both sides have them, the rest by shape."""
+    named = []
+    rest = []
     left = dict(shapes)
-    for own in flax.own:
-        name = NAMES.get(str(own.local[-1]), str(own.local[-1]))
-        found = _ways(layer, name, left[name], own, flax) if name in left else []
-        if found:
+    for variable in flax.variables:
+        name = NAMES.get(str(variable.local[-1]), str(variable.local[-1]))
+        leaves = _ways(layer, name, left[name], variable, flax) if name in left else []
+        if leaves:
             del left[name]
-            named.append(found)
+            named.append(leaves)
         else:
-            rest.append(own)
+            rest.append(variable)
     assigned = [named]
     if rest and left:
         size = min(len(rest), len(left))
         assigned = []
         for names in _assignments(list(left), rest, size):
-            by_shape = [_ways(layer, name, left[name], own, flax) for name, own in zip(names, rest)]
+            by_shape = [_ways(layer, name, left[name], variable, flax) for name, variable in zip(names, rest)]
             assigned.append([*named, *filter(None, by_shape)])
         assigned.sort(key=len, reverse=True)
-        assigned = [found for found in assigned if len(found) == len(assigned[0])]
-    products = (itertools.product(*found) for found in assigned)
+        assigned = [leaves for leaves in assigned if len(leaves) == len(assigned[0])]
+    products = (itertools.product(*leaves) for leaves in assigned)
     return [list(leaves) for leaves in itertools.islice(itertools.chain.from_iterable(products), LIMIT)]
 
 
-def _assignments(names: list[str], own: list[Own], size: int) -> list[tuple[str, ...]]:
-    found = list(itertools.islice(itertools.permutations(names, size), 20 * LIMIT))
-    return sorted(found, key=lambda names: -sum(alike(n, o.local[-1]) for n, o in zip(names, own)))[:LIMIT]
+def _assignments(names: list[str], variables: list[Variable], size: int) -> list[tuple[str, ...]]:
+    orders = list(itertools.islice(itertools.permutations(names, size), 20 * LIMIT))
+    return sorted(orders, key=lambda names: -sum(alike(n, o.local[-1]) for n, o in zip(names, variables)))[:LIMIT]
 
 
-def _ways(layer: Layer, name: str, shape: tuple[int, ...], own: Own, flax: FlaxLayer) -> list[Leaf]:
-    return ways(layer.tensors[name], shape, own, layer.module, flax.module, rows=layer.rows.get(name))
+def _ways(layer: Layer, name: str, shape: tuple[int, ...], variable: Variable, flax: FlaxLayer) -> list[Leaf]:
+    return ways(layer.tensors[name], shape, variable, layer.module, flax.module, rows=layer.rows.get(name))

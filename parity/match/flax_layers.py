@@ -1,6 +1,6 @@
-"""Flax's layers as `around` meets them: their variables and where these stand in the plain dicts."""
+"""Flax's layers as `around` meets them: their variables and the places of these in the plain dicts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ WHOLE = (*RECURRENT, *CELLS, *ATTENTION)  # matched with the variables of their 
 
 
 @dataclass(frozen=True)
-class Own:
+class Variable:
     """A variable: `local` within its layer, `path` in params or buffers."""
 
     local: Path
@@ -29,12 +29,17 @@ class Own:
 
 @dataclass(frozen=True)
 class FlaxLayer:
-    """path: of the module; holds: whether modules within it own variables too; module: None if it was not called."""
+    """A layer of Flax's.
+
+    path:   of the module
+    module: None if it was not called
+    holds:  modules within it have variables too
+    """
 
     path: Path
     kind: type
     module: Any
-    own: tuple[Own, ...]
+    variables: tuple[Variable, ...]
     holds: bool
 
     @property
@@ -48,54 +53,54 @@ class Variables:
     def __init__(self, model: FlaxModel, inputs: tuple):
         self.model = model
         if isinstance(model, LinenModel):
-            found = [(path, True, value) for path, value in flatten(model.params)]
-            found += [(path, False, value) for path, value in flatten(model.buffers)]
+            triples = [(path, True, value) for path, value in flatten(model.params)]
+            triples += [(path, False, value) for path, value in flatten(model.buffers)]
             self.owners: dict[Path, type] = {}
-            self.all = {path: Own(path[-1:], path, t, np.shape(v), v.dtype) for path, t, v in found}
+            self.all = {path: Variable(path[-1:], path, t, np.shape(v), v.dtype) for path, t, v in triples}
         else:
             tensors = list(model.tensors(inputs))
             self.owners = {tensor.path: tensor.kind for tensor in tensors}
-            self.all = {t.path: Own(t.path[-1:], t.path, t.trained, t.shape, t.dtype) for t in tensors}
+            self.all = {t.path: Variable(t.path[-1:], t.path, t.trained, t.shape, t.dtype) for t in tensors}
         self._by_id: dict[int, Any] = {}
 
     def enter(self, root: Any) -> None:
-        """A run starts with the module `root`, whose variables stand for the model's."""
+        """Starts a run with the module `root`, whose variables stand for the model's."""
         if isinstance(root, nnx.Module):
             self._by_id = {id(node): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Variable)}
 
     def layer(self, path: Path, module: Any, *, deep: bool = False) -> FlaxLayer:
-        """`deep`: with the variables of all modules within it."""
-        found = self._linen(path, module) if isinstance(module, linen.Module) else self._nnx(module)
-        direct = [own for own in found if len(own.local) == 1]
-        own = found if deep or isinstance(module, WHOLE) else direct
-        return FlaxLayer(path, type(module), module, tuple(own), len(direct) < len(found))
+        """The layer of a module; `deep` adds the variables of all modules within it."""
+        below = self._linen(path, module) if isinstance(module, linen.Module) else self._nnx(module)
+        direct = [variable for variable in below if len(variable.local) == 1]
+        variables = below if deep or isinstance(module, WHOLE) else direct
+        return FlaxLayer(path, type(module), module, tuple(variables), len(direct) < len(below))
 
-    def _nnx(self, module: Any) -> list[Own]:
+    def _nnx(self, module: Any) -> list[Variable]:
         if isinstance(module, RECURRENT):
             module = module.cell
         nodes: list[tuple[Any, Any]] = list(nnx.iter_graph(module))
         modules = {path for path, node in nodes if path and _plain(node)}
-        found = []
+        variables = []
         for local, node in nodes:
             known = self.all.get(self._by_id.get(id(node), ())) if isinstance(node, nnx.Variable) else None
             if known:
-                # A list of parameters is no module of its own.
+                # A list of parameters is no module.
                 start = max((end for end in range(len(local)) if local[:end] in modules), default=0)
                 local = local if start else (".".join(map(str, local)),)
-                found.append(Own(local, known.path, known.trained, known.shape, known.dtype))
-        return found
+                variables.append(replace(known, local=local))
+        return variables
 
-    def _linen(self, path: Path, module: linen.Module) -> list[Own]:
+    def _linen(self, path: Path, module: linen.Module) -> list[Variable]:
         roots = [path]
         if isinstance(module, linen.RNN):
             roots = [module.cell.path]  # it may stand beside the module that runs it
-        found = []
-        for own in self.all.values():
-            place = own.path if own.trained else own.path[1:]
+        variables = []
+        for variable in self.all.values():
+            place = variable.path if variable.trained else variable.path[1:]
             for root in roots:
                 if place[: len(root)] == root:
-                    found.append(Own(place[len(root) :], own.path, own.trained, own.shape, own.dtype))
-        return found
+                    variables.append(replace(variable, local=place[len(root) :]))
+        return variables
 
 
 def _plain(node: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a layer of PyTorch's gave, as Flax's layer would give it: its own mistakes do not reach the layers behind it."""
+"""The output of a layer of PyTorch's, as Flax's would give it: a mistake does not reach the layers behind."""
 
 import math
 from typing import Any
@@ -38,20 +38,20 @@ def main_input(flax: FlaxLayer, args: tuple, kwargs: dict) -> np.ndarray | None:
 
 
 def known(layer: Layer, flax: FlaxLayer) -> bool:
-    """Whether the output's arrangement follows from the kinds of the two layers."""
+    """Tells if the output's arrangement follows from the kinds of the two layers."""
     stock = type(layer.module).__module__.startswith("torch.nn.")
     return stock and issubclass(flax.kind, (*STOCK, *RECURRENT, *CELLS, *ATTENTION))
 
 
-def handed(layer: Layer, call: Seen, found: Arrangement | None, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> Any:
+def handed(layer: Layer, call: Seen, inputs: Arrangement | None, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> Any:
     """PyTorch's output in Flax's arrangement."""
     if issubclass(flax.kind, RECURRENT):
-        return _sequence(layer, call, found, flax, kwargs)
+        return _sequence(layer, call, inputs, flax, kwargs)
     outputs: Any = arrays_of(call.output)
     if issubclass(flax.kind, CELLS):
         carry: Any = tuple(map(jnp.asarray, reversed(outputs)))
         return (carry if len(carry) > 1 else carry[0]), jnp.asarray(outputs[0])
-    y = _arranged(outputs[0], layer, found, x.shape)
+    y = _arranged(outputs[0], layer, inputs, x.shape)
     if issubclass(flax.kind, DENSE):
         features = getattr(flax.module, "out_features" if isinstance(flax.module, nnx.Module) else "features")
         features = (features,) if isinstance(features, int) else tuple(features)
@@ -60,23 +60,25 @@ def handed(layer: Layer, call: Seen, found: Arrangement | None, flax: FlaxLayer,
     return jnp.asarray(y)
 
 
-def _arranged(y: np.ndarray, layer: Layer, found: Arrangement | None, shape: tuple[int, ...]) -> np.ndarray:
+def _arranged(y: np.ndarray, layer: Layer, inputs: Arrangement | None, shape: tuple[int, ...]) -> np.ndarray:
     first = isinstance(layer.module, torch.nn.Module) and any(
         name in type(layer.module).__name__ for name in CHANNELS_FIRST
     )
     if first and y.ndim > 2:
         y = np.moveaxis(y, 1, -1)
-    elif found and y.ndim in (len(found.axes), len(found.axes) + 1):
-        y = y.transpose(*found.axes, *range(len(found.axes), y.ndim))
+    elif inputs and y.ndim in (len(inputs.axes), len(inputs.axes) + 1):
+        y = y.transpose(*inputs.axes, *range(len(inputs.axes), y.ndim))
     lead = shape if layer.module.__class__.__name__.startswith("Embedding") else shape[:-1]
-    if found and found.joined and math.prod(lead) * y.shape[-1] == y.size:
+    if inputs and inputs.joined and math.prod(lead) * y.shape[-1] == y.size:
         y = y.reshape(*lead, y.shape[-1])
     return y
 
 
-def _sequence(layer: Layer, call: Seen, found: Arrangement | None, flax: FlaxLayer, kwargs: dict) -> Any:
+def _sequence(layer: Layer, call: Seen, inputs: Arrangement | None, flax: FlaxLayer, kwargs: dict) -> Any:
     y, *states = arrays_of(call.output)
-    axes = found.axes if found and len(found.axes) == 3 else (1, 0, 2) if _option(flax, kwargs, "time_major") else None
+    axes = (1, 0, 2) if _option(flax, kwargs, "time_major") else None
+    if inputs and len(inputs.axes) == 3:
+        axes = inputs.axes
     y = y.transpose(axes) if axes else y
     if _option(flax, kwargs, "reverse") and not _option(flax, kwargs, "keep_order"):
         y = np.flip(y, axes.index(1) if axes else 1)
@@ -87,23 +89,23 @@ def _sequence(layer: Layer, call: Seen, found: Arrangement | None, flax: FlaxLay
 
 
 def _option(flax: FlaxLayer, kwargs: dict, name: str) -> bool:
-    given = kwargs.get(name)
-    return bool(getattr(flax.module, name) if given is None else given)
+    option = kwargs.get(name)
+    return bool(getattr(flax.module, name) if option is None else option)
 
 
 def backward(flax: FlaxLayer, kwargs: dict) -> bool:
-    """Whether a recurrent layer reads its sequence from the end."""
+    """Tells if a recurrent layer reads its sequence from the end."""
     return issubclass(flax.kind, RECURRENT) and _option(flax, kwargs, "reverse")
 
 
-def corrected(output: Any, wanted: list[np.ndarray], found: Arrangement | None) -> Any:
+def corrected(output: Any, outputs: list[np.ndarray], inputs: Arrangement | None) -> Any:
     """PyTorch's output where its shape leaves no doubt, for a layer with a mistake in it."""
-    got = arrays_of(output)
-    if len(got) != 1 or not hasattr(output, "shape") or not wanted:
+    flax_outputs = arrays_of(output)
+    if len(flax_outputs) != 1 or not hasattr(output, "shape") or not outputs:
         return output
-    axes = found.axes if found else ()
-    orders = [axes] if len(axes) == wanted[0].ndim else []
-    for order in [*orders, tuple(range(wanted[0].ndim))]:
-        if wanted[0].transpose(order).shape == got[0].shape:
-            return jnp.asarray(wanted[0].transpose(order))
+    axes = inputs.axes if inputs else ()
+    orders = [axes] if len(axes) == outputs[0].ndim else []
+    for order in [*orders, tuple(range(outputs[0].ndim))]:
+        if outputs[0].transpose(order).shape == flax_outputs[0].shape:
+            return jnp.asarray(outputs[0].transpose(order))
     return output

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from parity.match.flax_layers import Own
+from parity.match.flax_layers import Variable
 from parity.weights.rules import Leaf, output_first
 
 Shape = tuple[int, ...]
@@ -15,27 +15,30 @@ ORDERED = (torch.nn.Embedding, torch.nn.EmbeddingBag, torch.nn.LayerNorm)  # the
 AFFINE = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
-def ways(key: str, shape: Shape, own: Own, module: Any, flax_module: Any = None, **options: Any) -> list[Leaf]:
-    """Leaves for PyTorch's tensor `key` of this shape (or these rows of it) and the variable `own`.
+def ways(
+    key: str, shape: Shape, variable: Variable, module: Any, flax_module: Any = None, **options: Any
+) -> list[Leaf]:
+    """Leaves for PyTorch's tensor `key` of this shape (or these rows of it) and the variable.
 
     module:      PyTorch's, which says what the axes mean
     flax_module: Flax's, if it is known
     """
 
     def leaf(split: Shape, axes: Shape, flip: Shape = ()) -> Leaf:
-        return Leaf(key, own.path, own.trained, own.dtype, own.shape, split, axes, shape, flip, **options)
+        stored = variable.shape
+        return Leaf(key, variable.path, variable.trained, variable.dtype, stored, split, axes, shape, flip, **options)
 
-    if own.local[-1] == "kernel" and len(shape) > 1:
+    if variable.local[-1] == "kernel" and len(shape) > 1:
         if isinstance(module, TRANSPOSED):
-            return [leaf(*order) for order in _transposed(shape, own.shape, flax_module)]
+            return [leaf(*order) for order in _transposed(shape, variable.shape, flax_module)]
         if isinstance(module, AFFINE):
-            return [leaf(*order) for order in _affine(shape, own.shape)]
-    found = [leaf(*order) for order in _orders(shape, own.shape)]
-    return found[:1] if isinstance(module, ORDERED) else found
+            return [leaf(*order) for order in _affine(shape, variable.shape)]
+    leaves = [leaf(*order) for order in _orders(shape, variable.shape)]
+    return leaves[:1] if isinstance(module, ORDERED) else leaves
 
 
 def _transposed(shape: Shape, stored: Shape, flax_module: Any) -> list[tuple]:
-    """Flax turns the kernel round itself where `transpose_kernel` is set, and exchanges its channels."""
+    """Orders of a transposed kernel; with `transpose_kernel` Flax itself flips it and exchanges its channels."""
     rank = len(stored)
     if len(shape) != rank:
         return []
@@ -46,10 +49,11 @@ def _transposed(shape: Shape, stored: Shape, flax_module: Any) -> list[tuple]:
 
 
 def _affine(shape: Shape, stored: Shape) -> list[tuple]:
-    """(*window, in, out), or a dense kernel with any number of input and output axes."""
-    if len(shape) == len(stored) and _taken(stored, output_first(len(stored))) == shape:
+    """Orders for (*window, in, out), or a dense kernel with any number of input and output axes."""
+    if len(shape) == len(stored) and _permuted(stored, output_first(len(stored))) == shape:
         return [(stored, output_first(len(stored)))]
-    outputs, inputs = shape[0], math.prod(shape[1:])
+    outputs = shape[0]
+    inputs = math.prod(shape[1:])
     if math.prod(shape[2:]) > 1:
         return []  # a window cannot be a dense layer
     for cut in range(len(stored) + 1):
@@ -69,8 +73,8 @@ def _orders(shape: Shape, stored: Shape) -> list[tuple]:
         return [(split, tuple(range(rank)))] if len(target) <= 1 else []
     usual = [tuple(range(rank)), output_first(rank), (rank - 1, *range(rank - 1))]
     every = [*usual, *itertools.permutations(range(rank))] if rank <= 5 else usual
-    return [(split, axes) for axes in dict.fromkeys(every) if _taken(split, axes) == target]
+    return [(split, axes) for axes in dict.fromkeys(every) if _permuted(split, axes) == target]
 
 
-def _taken(shape: Shape, axes: Shape) -> Shape:
+def _permuted(shape: Shape, axes: Shape) -> Shape:
     return tuple(shape[axis] for axis in axes)

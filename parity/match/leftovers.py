@@ -10,7 +10,7 @@ import torch
 
 from d2l_jax.errors import InputError
 from parity.match.fitting import alike, counter, fit
-from parity.match.flax_layers import FlaxLayer, Own, Variables
+from parity.match.flax_layers import FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
 from parity.match.torch_layers import Layer, Recorded
 from parity.weights.rules import Leaf
@@ -19,10 +19,12 @@ Path = tuple[str | int, ...]
 
 
 class Books:
-    """Which rows of PyTorch's tensors and which of Flax's variables have a counterpart."""
+    """Keeps account of the rows of PyTorch's tensors and of Flax's variables that have a counterpart."""
 
     def __init__(self, recorded: Recorded, variables: Variables, leaves: list[Leaf]):
-        self.recorded, self.variables, self.leaves = recorded, variables, []
+        self.recorded = recorded
+        self.variables = variables
+        self.leaves = []
         self.rows = {key: np.zeros(array.shape[:1] or 1, bool) for key, array in recorded.arrays.items()}
         for leaf in leaves:
             self.add(leaf)
@@ -33,7 +35,7 @@ class Books:
             self.rows[key][slice(*leaf.rows) if leaf.rows else slice(None)] = True
 
     def unpaired(self) -> list[str]:
-        """Of which no row has a counterpart, counters aside; a shared tensor has one if any of its keys has."""
+        """Lists tensors of which no row has a counterpart, counters aside; a shared tensor has one if any key has."""
         return [
             key
             for key, rows in self.rows.items()
@@ -43,9 +45,10 @@ class Books:
     def optional(self, key: str) -> bool:
         return counter(self.recorded.arrays[key])
 
-    def own(self) -> list[Own]:
+    def unpaired_variables(self) -> list[Variable]:
+        """Lists the variables of Flax's without a counterpart."""
         done = {leaf.path for leaf in self.leaves}
-        return [own for path, own in self.variables.all.items() if path not in done]
+        return [variable for path, variable in self.variables.all.items() if path not in done]
 
     def problems(self) -> Iterator[str]:
         for key, rows in self.rows.items():
@@ -54,8 +57,8 @@ class Books:
             shape = self.recorded.arrays[key].shape
             some = f" rows {', '.join(map(str, _runs(~rows)))}" if rows.any() else ""
             yield f"only in PyTorch: {key} {shape}{some}"
-        for own in self.own():
-            yield f"only in Flax: {'.'.join(map(str, own.path))} {own.shape}"
+        for variable in self.unpaired_variables():
+            yield f"only in Flax: {'.'.join(map(str, variable.path))} {variable.shape}"
 
 
 def _runs(rows: np.ndarray) -> list[str]:
@@ -80,16 +83,16 @@ def completed(
 
 
 def _renamed_twins(recorded: Recorded, leaves: list[Leaf]) -> list[Leaf]:
-    """Two variables for one shared tensor get one of its names each, as long as there are any."""
-    taken: dict[tuple, Path] = {}
-    found = []
+    """Gives two variables for one shared tensor one of its names each, as long as there are any."""
+    path_of: dict[tuple, Path] = {}
+    renamed = []
     for leaf in leaves:
-        names = [key for key in recorded.aliases[leaf.key] if taken.get((key, leaf.rows), leaf.path) == leaf.path]
+        names = [key for key in recorded.aliases[leaf.key] if path_of.get((key, leaf.rows), leaf.path) == leaf.path]
         if names and leaf.key not in names:
             leaf = _renamed(leaf, names[0], tuple(_alias(recorded, other, names[0]) for other in leaf.merged))
-        taken[leaf.key, leaf.rows] = leaf.path
-        found.append(leaf)
-    return found
+        path_of[leaf.key, leaf.rows] = leaf.path
+        renamed.append(leaf)
+    return renamed
 
 
 def _alias(recorded: Recorded, other: str, key: str) -> str:
@@ -101,30 +104,30 @@ def _renamed(leaf: Leaf, key: str, merged: tuple[str, ...]) -> Leaf:
 
 
 def _whole_layers(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> int:
-    """Layers that were not called, such as auxiliary heads, or that found no partner; what is left of `variant`."""
+    """Pairs layers without a partner, such as auxiliary heads that were not called; returns the rest of `variant`."""
     free = set(books.unpaired())
     alone = [layer for layer in books.recorded.layers if layer.whole is None]
     for flax in _groups(books, layers):
         fits = [fit(layer, books.recorded.arrays, flax) for layer in alone if set(layer.tensors.values()) & free]
-        fits = [found for found in fits if found and not found.missing]
+        fits = [candidate for candidate in fits if candidate and not candidate.missing]
         fits = [f for f in fits if all(key in free or books.optional(key) for key in f.layer.tensors.values())]
         if not fits:
             continue
         # A tie goes to the first.
-        best = max(fits, key=lambda found: alike(found.layer.name, ".".join(map(str, flax.path))))
-        variant, taken = divmod(variant, len(best.alternatives))
-        for leaf in best.alternatives[taken]:
+        best = max(fits, key=lambda candidate: alike(candidate.layer.name, ".".join(map(str, flax.path))))
+        variant, choice = divmod(variant, len(best.alternatives))
+        for leaf in best.alternatives[choice]:
             books.add(leaf)
         free -= set(best.layer.tensors.values())
     return variant
 
 
 def _groups(books: Books, layers: dict[Path, FlaxLayer]) -> Iterator[FlaxLayer]:
-    left = books.own()
-    by_owner: dict[tuple, list[Own]] = {}
-    for own in left:
-        by_owner.setdefault((own.path[:-1], own.trained or None), []).append(own)
-    merged: dict[Path, list[Own]] = {}
+    left = books.unpaired_variables()
+    by_owner: dict[tuple, list[Variable]] = {}
+    for variable in left:
+        by_owner.setdefault((variable.path[:-1], variable.trained or None), []).append(variable)
+    merged: dict[Path, list[Variable]] = {}
     for (path, trained), owns in by_owner.items():
         place = path if trained or path[:1] != ("batch_stats",) else path[1:]
         merged.setdefault(place, []).extend(owns)
@@ -136,32 +139,34 @@ def _groups(books: Books, layers: dict[Path, FlaxLayer]) -> Iterator[FlaxLayer]:
 
 
 def _single_tensors(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> None:
-    """By shape; among several, the likeliest name and then the order; `variant` counts through the others."""
+    """Pairs by shape; among several, by the likeliest name, then by order; `variant` counts through the others."""
     modules = {key: layer for layer in books.recorded.layers if layer.whole is None for key in layer.tensors.values()}
-    for own in books.own():
-        flax = layers.get(own.path[:-1])
-        found = [
-            (key, leaf) for key in books.unpaired() for leaf in _ways(key, modules.get(key), own, flax, books.recorded)
+    for variable in books.unpaired_variables():
+        flax = layers.get(variable.path[:-1])
+        candidates = [
+            (key, leaf)
+            for key in books.unpaired()
+            for leaf in _ways(key, modules.get(key), variable, flax, books.recorded)
         ]
-        if not found:
+        if not candidates:
             continue
-        names = {key: _name_score(key, own) for key, _ in found}
-        found.sort(key=lambda item: -names[item[0]])
-        variant, taken = divmod(variant, len(found))
-        books.add(found[taken][1])
+        names = {key: _name_score(key, variable) for key, _ in candidates}
+        candidates.sort(key=lambda item: -names[item[0]])
+        variant, choice = divmod(variant, len(candidates))
+        books.add(candidates[choice][1])
 
 
-def _ways(key: str, layer: Layer | None, own: Own, flax: FlaxLayer | None, recorded: Recorded) -> list[Leaf]:
+def _ways(key: str, layer: Layer | None, variable: Variable, flax: FlaxLayer | None, recorded: Recorded) -> list[Leaf]:
     module: Any = layer.module if layer else None
     if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention):
         return []
     shape = recorded.arrays[key].shape
-    return list(itertools.islice(ways(key, shape, own, module, flax.module if flax else None), 4))
+    return list(itertools.islice(ways(key, shape, variable, module, flax.module if flax else None), 4))
 
 
-def _name_score(key: str, own: Own) -> float:
-    """The last names count most."""
-    return 2 * alike(key.split(".")[-1], own.path[-1]) + alike(key, ".".join(map(str, own.path)))
+def _name_score(key: str, variable: Variable) -> float:
+    """The likeness of two paths; the last names count most."""
+    return 2 * alike(key.split(".")[-1], variable.path[-1]) + alike(key, ".".join(map(str, variable.path)))
 
 
 def check(books: Books, recorded: Recorded, error: Exception | None, notes: list[str]) -> list[Leaf]:

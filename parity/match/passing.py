@@ -23,11 +23,13 @@ STEALS = 30  # runs that are given up for it
 
 
 class Stolen(Exception):
-    """A layer's true partner was given to another layer for want of a better one."""
+    """Raised where a layer's true partner went to another layer for want of a better one."""
 
 
 @dataclass(frozen=True)
 class Partner:
+    """The layer of PyTorch's that one of Flax's was paired with, and how."""
+
     layer: Layer
     leaves: list[Leaf]
     guessed: bool
@@ -35,9 +37,9 @@ class Partner:
 
 @dataclass
 class Pass:
-    """`prefix` says which candidate to take where several saw the same input; later ones take the first.
+    """A run; `prefix` says which candidate to take where several saw the same input; later ones take the first.
 
-    choices:  (taken, how many there were) of each such place
+    choices:  (which candidate, how many there were) of each such place
     guesses:  how many choices came before each layer whose input no layer of PyTorch's saw
     """
 
@@ -60,11 +62,11 @@ class Pass:
     _counts: dict[Path, int] = field(default_factory=dict)
 
     def run(self, inputs: tuple) -> "Pass":
-        """Raises Stolen if it should be run again, with another entry in `excluded`."""
+        """Runs the model. Raises Stolen if it should be run again, with another entry in `excluded`."""
         self.params, self.buffers = self._trees(self.loaded)
-        given = tuple(jnp.asarray(x, jnp.float64) if np.issubdtype(x.dtype, np.floating) else x for x in inputs)
+        arguments = tuple(jnp.asarray(x, jnp.float64) if np.issubdtype(x.dtype, np.floating) else x for x in inputs)
         try:
-            self.output = self.model.apply(self.params, self.buffers, given, train=False, around=self._around)[0]
+            self.output = self.model.apply(self.params, self.buffers, arguments, train=False, around=self._around)[0]
         except Stolen:
             raise
         except Exception as error:  # the caller decides whether missing partners explain it
@@ -84,7 +86,7 @@ class Pass:
         if path == ():
             self.variables.enter(module)
         flax = self.variables.layer(path, module)
-        if not flax.own:
+        if not flax.variables:
             return self._hidden(path, module, call, args, kwargs)
         self._met += 1
         x = main_input(flax, args, kwargs)
@@ -94,7 +96,7 @@ class Pass:
         number = self._counts[path] = self._counts.get(path, -1) + 1
         if path in self.partners:
             partner = self.partners[path]
-            found, seen = same_call(partner.layer, x, number)
+            arranged, seen = same_call(partner.layer, x, number)
         else:
             chosen = self._choose(flax, x, kwargs)
             if chosen is None and flax.whole and flax.holds:
@@ -107,19 +109,20 @@ class Pass:
             partner = self.partners[path] = Partner(candidate.fit.layer, leaves, guessed)
             if output is not None:
                 return output
-            found, seen = candidate.found, candidate.call
+            arranged = candidate.arrangement
+            seen = candidate.call
         if seen is None or not known(partner.layer, flax):
             return self._computed(flax, partner.leaves, args, kwargs)
-        return handed(partner.layer, seen, found, flax, x, kwargs)
+        return handed(partner.layer, seen, arranged, flax, x, kwargs)
 
     def _hidden(self, path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
-        """A module whose layers might be called within a scan, where nothing is seen: then it is one layer."""
+        """Calls a module whose layers might be within a scan, where nothing is seen: then it is one layer."""
         before = self._met
         output = call(*args, **kwargs)
         if self._met > before or not any(kind_of(layer.module) for layer in self.recorded.layers):
             return output
         flax = self.variables.layer(path, module, deep=True)
-        x = main_input(flax, args, kwargs) if flax.own else None
+        x = main_input(flax, args, kwargs) if flax.variables else None
         if x is None:
             return output
         self._met += 1
@@ -136,18 +139,18 @@ class Pass:
 
     def _choose(self, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> tuple[Candidate, bool] | None:
         """The candidate, and whether it was guessed."""
-        fits = [found for layer in self.recorded.layers if (found := self._fit(layer, flax))]
-        taken = {partner.layer: path for path, partner in self.partners.items()}
-        candidates = [nearest(found, x) for found in fits]
-        open_ones = [c for c in candidates if available(c.fit.layer, taken)]
+        fits = [fitting for layer in self.recorded.layers if (fitting := self._fit(layer, flax))]
+        paired = {partner.layer: path for path, partner in self.partners.items()}
+        candidates = [nearest(fitting, x) for fitting in fits]
+        open_ones = [c for c in candidates if available(c.fit.layer, paired)]
         limit = max(2 * min((c.gap for c in open_ones), default=np.inf), EXACT)
         same = [c for c in open_ones if c.gap <= min(limit, NEAR)]
         complete = [c for c in same if not c.fit.missing]
         if same:
             return self._among(complete or same, flax, kwargs), False
-        shared = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in taken]
+        shared = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in paired]
         for candidate in shared:
-            path = taken[candidate.fit.layer]
+            path = paired[candidate.fit.layer]
             if self.partners[path].guessed and len(self.excluded) < STEALS:
                 self.excluded.add((path, candidate.fit.layer))
                 raise Stolen
@@ -164,11 +167,10 @@ class Pass:
             return None
         if (flax.path, layer) not in self.fits:
             self.fits[flax.path, layer] = fit(layer, self.recorded.arrays, flax)
-        found = self.fits[flax.path, layer]
-        return found
+        return self.fits[flax.path, layer]
 
     def _among(self, same: list[Candidate], flax: FlaxLayer, kwargs: dict) -> Candidate:
-        """Of those that saw the same input: the prefix's, or the likeliest by kind, name and order."""
+        """Chooses among those that saw the same input: the prefix's, or the likeliest by kind, name and order."""
         if len(same) == 1:
             return same[0]
         last = str(flax.path[-1]) if flax.path else ""
@@ -180,14 +182,14 @@ class Pass:
             return (layer.backward != backward(flax, kwargs), other != kind, alike(last, layer.name.split(".")[-1]) < 1)
 
         same = sorted(same, key=likely)
-        place = len(self.choices)
-        taken = self.prefix[place] if place < len(self.prefix) else 0
-        taken = min(taken, len(same) - 1)
-        self.choices.append((taken, len(same)))
-        return same[taken]
+        number = len(self.choices)
+        choice = self.prefix[number] if number < len(self.prefix) else 0
+        choice = min(choice, len(same) - 1)
+        self.choices.append((choice, len(same)))
+        return same[choice]
 
     def _guess(self, free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
-        """No layer saw this input: the one with the most alike, or else the next in order."""
+        """Guesses where no layer saw this input: the one with the most alike, or else the next in order."""
         free = sorted(free, key=lambda c: c.fit.layer.backward != from_end)
         if len(free) > 1:
             alikeness = [
@@ -198,29 +200,31 @@ class Pass:
                 free = [free[best]]
         chosen = free[0]
         calls = [seen for seen in chosen.fit.layer.calls if seen.inputs]
-        found = [arrangement(x, seen.inputs[0], loose=True) for seen in calls[:1]]
-        return Candidate(chosen.fit, calls[0] if calls else None, found[0] if found else None)
+        arrangements = [arrangement(x, seen.inputs[0], loose=True) for seen in calls[:1]]
+        return Candidate(chosen.fit, calls[0] if calls else None, arrangements[0] if arrangements else None)
 
     def _settled(self, candidate: Candidate, flax: FlaxLayer, args: tuple, kwargs: dict) -> tuple[list[Leaf], Any]:
         """The right one of the alternatives, and the output if it had to be computed to know."""
-        layer, found, alternatives = candidate.fit.layer, candidate.found, candidate.fit.alternatives
-        leaves = [split(leaf, found) for leaf in alternatives[0]]
+        layer = candidate.fit.layer
+        arranged = candidate.arrangement
+        alternatives = candidate.fit.alternatives
+        leaves = [split(leaf, arranged) for leaf in alternatives[0]]
         if candidate.call is None or (len(alternatives) == 1 and known(layer, flax)):
             return leaves, None
-        wanted = arrays_of(candidate.call.output)
+        outputs = arrays_of(candidate.call.output)
         first = None
         for leaves in alternatives:
-            leaves = [split(leaf, found) for leaf in leaves]
+            leaves = [split(leaf, arranged) for leaf in leaves]
             output = self._computed(flax, leaves, args, kwargs)
-            got = arrays_of(output)
-            if got and wanted and (fits := arrangement(got[0], wanted[0])) and fits.gap < NEAR:
+            flax_outputs = arrays_of(output)
+            if flax_outputs and outputs and (fits := arrangement(flax_outputs[0], outputs[0])) and fits.gap < NEAR:
                 return leaves, output
             first = first or (leaves, output)
         assert first
-        return first[0], corrected(first[1], wanted, found)
+        return first[0], corrected(first[1], outputs, arranged)
 
     def _computed(self, flax: FlaxLayer, leaves: list[Leaf], args: tuple, kwargs: dict) -> Any:
-        """What Flax's layer gives with PyTorch's weights."""
+        """Computes Flax's layer with PyTorch's weights."""
         params, buffers = self._trees(leaves)
         self._busy = True
         try:
@@ -231,7 +235,7 @@ class Pass:
 
 
 def in_float64(tree: dict) -> dict:
-    """With arrays in place of shapes, floats in float64."""
+    """The tree with arrays in place of shapes, floats in float64."""
 
     def value(leaf: Any) -> Any:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):

@@ -11,7 +11,11 @@ import torch
 
 @dataclass
 class Projection:
-    """names, rows: of its weight and bias in the attention; module: a dense layer of these sizes"""
+    """A dense layer within an attention.
+
+    names, rows: of its weight and bias in the attention
+    module:      a dense layer of these sizes
+    """
 
     name: str
     names: dict[str, str]
@@ -22,23 +26,23 @@ class Projection:
 
 @contextmanager
 def contexts(model: torch.nn.Module) -> Iterator[dict[int, list[np.ndarray]]]:
-    """{id of an attention: what its output projection is given at each call}, filled within."""
+    """Yields {id of an attention: the inputs of its output projection, call by call}, filled within."""
     owners = {
         id(module.out_proj.weight): id(module)
         for module in model.modules()
         if isinstance(module, torch.nn.MultiheadAttention)
     }
-    found: dict[int, list[np.ndarray]] = {owner: [] for owner in owners.values()}
+    attended: dict[int, list[np.ndarray]] = {owner: [] for owner in owners.values()}
     stock = torch.nn.functional.linear
 
     def linear(x: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
         if id(weight) in owners:
-            found[owners[id(weight)]].append(x.detach().clone().numpy())
+            attended[owners[id(weight)]].append(x.detach().clone().numpy())
         return stock(x, weight, bias)
 
     torch.nn.functional.linear = linear
     try:
-        yield found
+        yield attended
     finally:
         torch.nn.functional.linear = stock
 
@@ -51,26 +55,27 @@ def projections(
     inputs:   query, key and value of each call
     attended: what the output projection was given, in rows that count the sequence first
     """
-    width, whole = module.embed_dim, module.in_proj_weight is not None
-    found = []
+    width = module.embed_dim
+    whole = module.in_proj_weight is not None
+    parts = []
     for number, name in enumerate(("query", "key", "value")):
         size = (width, (module.kdim, module.vdim)[number - 1]) if number else (width, width)
         rows = (number * width, (number + 1) * width)
-        found.append(
+        parts.append(
             Projection(
                 name,
                 {"weight": "in_proj_weight" if whole else f"{name[0]}_proj_weight", "bias": "in_proj_bias"},
                 _dense(size[1], size[0]),
-                [given[number] for given in inputs if len(given) > number],
+                [call[number] for call in inputs if len(call) > number],
                 {"weight": rows, "bias": rows} if whole else {"bias": rows},
             )
         )
     if whole:
         names = {"weight": "in_proj_weight", "bias": "in_proj_bias"}
-        found.append(Projection("in_proj", names, _dense(width, 3 * width), found[0].inputs))
+        parts.append(Projection("in_proj", names, _dense(width, 3 * width), parts[0].inputs))
     names = {"weight": "out_proj.weight", "bias": "out_proj.bias"}
-    outputs = [_sequence_first(x, given[0], module.batch_first) for x, given in zip(attended, inputs)]
-    return [*found, Projection("out", names, _dense(width, width), outputs)]
+    outputs = [_sequence_first(x, call[0], module.batch_first) for x, call in zip(attended, inputs)]
+    return [*parts, Projection("out", names, _dense(width, width), outputs)]
 
 
 def _dense(inputs: int, outputs: int) -> torch.nn.Linear:

@@ -15,30 +15,30 @@ NAME = re.compile(r"(?:dense_)?([ih])([ifgorzn]?)_?")
 
 
 def by_depth(module: torch.nn.RNNBase, calls: list[tuple]) -> Iterator[tuple[str, bool, list[tuple]]]:
-    """(suffix of the names of its tensors, backward, [(input, (output, final states))]) of every direction.
+    """Yields (suffix of its tensors' names, backward, [(input, (output, final states))]) of every direction.
 
     Sequences are batch first there, whatever `module` says; packed ones are left out.
     """
     directions = 2 if module.bidirectional else 1
-    given = [_given(module, *call[:2]) for call in calls]
-    given = [call for call in given if call is not None]
+    sequences = [_batch_first(module, *call[:2]) for call in calls]
+    sequences = [call for call in sequences if call is not None]
     for depth in range(module.num_layers):
         outputs = []
         for backward in range(directions):
             suffix = f"_l{depth}{'_reverse' if backward else ''}"
             row = depth * directions + backward
-            states = [tuple(state[row : row + 1] for state in hidden) for _, hidden in given]
+            states = [tuple(state[row : row + 1] for state in hidden) for _, hidden in sequences]
             runs = [
                 (x, _single(module, suffix, bool(backward), x, hidden))
-                for (x, _), hidden in zip(given, states, strict=True)
+                for (x, _), hidden in zip(sequences, states, strict=True)
             ]
             outputs.append([output for _, (output, *_) in runs])
             yield suffix, bool(backward), runs
         joined = [torch.cat(both, -1) for both in zip(*outputs, strict=True)]
-        given = [(x, hidden) for x, (_, hidden) in zip(joined, given, strict=True)]
+        sequences = [(x, hidden) for x, (_, hidden) in zip(joined, sequences, strict=True)]
 
 
-def _given(module: torch.nn.RNNBase, args: tuple, kwargs: dict) -> tuple | None:
+def _batch_first(module: torch.nn.RNNBase, args: tuple, kwargs: dict) -> tuple | None:
     x, hidden = (*args, *kwargs.values(), None)[:2]
     if not isinstance(x, torch.Tensor) or x.ndim != 3:
         return None
@@ -62,7 +62,7 @@ def _single(module: torch.nn.RNNBase, suffix: str, backward: bool, x: torch.Tens
 
 
 def kind_of(module: torch.nn.Module) -> str | None:
-    """LSTM, GRU or RNN, for layers and cells alike."""
+    """Names the kind, LSTM, GRU or RNN, for layers and cells alike."""
     kinds = {
         "LSTM": (torch.nn.LSTM, torch.nn.LSTMCell),
         "GRU": (torch.nn.GRU, torch.nn.GRUCell),
@@ -74,14 +74,14 @@ def kind_of(module: torch.nn.Module) -> str | None:
 def sources(
     kind: str, hidden: int, names: list[tuple[str, str]]
 ) -> list[tuple[tuple[str, ...], tuple[int, int] | None]] | None:
-    """For each variable (part of the cell, kernel or bias): names of PyTorch's tensors, whose sum it is, and rows.
+    """Lists for each variable (part of the cell, kernel or bias) PyTorch's tensors whose sum it is, and rows.
 
     None if `names` are not those of a cell of this kind.
     """
     parsed = [(NAME.fullmatch(part), variable) for part, variable in names]
-    if any(found is None or variable not in ("kernel", "bias") for found, variable in parsed):
+    if any(match is None or variable not in ("kernel", "bias") for match, variable in parsed):
         return None
-    split = [(found[1], found[2], variable) for found, variable in parsed if found]
+    split = [(match[1], match[2], variable) for match, variable in parsed if match]
     if any(gate not in GATES[kind] for _, gate, _ in split) or not {"i", "h"} <= {side for side, _, _ in split}:
         return None
     return [_source(kind, hidden, *item, split) for item in split]

@@ -26,7 +26,7 @@ def match(
     inputs: tuple[Shaped[np.ndarray, "..."], ...],
     torch_inputs: tuple[torch.Tensor, ...],
 ) -> list[Leaf]:
-    """One Leaf for each variable of Flax's that has a counterpart in PyTorch's state_dict, in PyTorch's order.
+    """The Leaf of each variable of Flax's that has a counterpart in PyTorch's state_dict, in PyTorch's order.
 
     inputs, torch_inputs: the same values, images channels last and channels first
 
@@ -42,7 +42,8 @@ def match(
 def _search(model: FlaxModel, recorded: Recorded, inputs: tuple) -> list[Leaf]:
     variables = Variables(model, inputs)
     start = in_float64(model.params), in_float64(model.buffers)
-    excluded, fits = set(), {}
+    excluded = set()
+    fits = {}
     prefix: tuple[int, ...] | None = ()
     loaded: list[Leaf] = []
     best: tuple[tuple, Pass, Books] | None = None
@@ -80,27 +81,28 @@ def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int) ->
 
 
 def _open(run: Pass, books: Books) -> bool:
-    """Whether tensors were paired that no call decided about."""
+    """Tells if tensors were paired that no call decided about."""
     return len({leaf.path for partner in run.partners.values() for leaf in partner.leaves}) < len(
         {leaf.path for leaf in books.leaves}
     )
 
 
 def _next(choices: list[tuple[int, int]]) -> tuple[int, ...] | None:
-    """The last choice that has another candidate takes it; those behind it start anew."""
+    """The next prefix: the last choice that has another candidate takes it; those behind it start anew."""
     for place in range(len(choices) - 1, -1, -1):
-        taken, count = choices[place]
-        if taken + 1 < count:
-            return (*(taken for taken, _ in choices[:place]), taken + 1)
+        choice, count = choices[place]
+        if choice + 1 < count:
+            return (*(choice for choice, _ in choices[:place]), choice + 1)
     return None
 
 
 def _agrees(flax: Any, torch_output: Any) -> bool:
-    ours, theirs = arrays_of(flax), arrays_of(torch_output)
+    ours = arrays_of(flax)
+    theirs = arrays_of(torch_output)
     if not ours or len(ours) != len(theirs):
         return False
-    found = [arrangement(left, right) for left, right in zip(ours, theirs, strict=True)]
-    return all(item is not None and item.gap < NEAR for item in found)
+    arrangements = [arrangement(left, right) for left, right in zip(ours, theirs, strict=True)]
+    return all(item is not None and item.gap < NEAR for item in arrangements)
 
 
 def _notes(run: Pass) -> list[str]:

@@ -20,7 +20,7 @@ Array = Num[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class Seen:
-    """One call in numpy: its array arguments, and its output with arrays in place of tensors."""
+    """A call in numpy: its array arguments, and its output with arrays in place of tensors."""
 
     inputs: list[Array]
     output: Any
@@ -45,14 +45,16 @@ class Layer:
     whole: "Layer | None" = None
 
     def shapes(self, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:
-        """By local name."""
-        found = {name: arrays[key].shape for name, key in self.tensors.items()}
-        return found | {name: (end - first, *found[name][1:]) for name, (first, end) in self.rows.items()}
+        """Shapes by local name."""
+        shapes = {name: arrays[key].shape for name, key in self.tensors.items()}
+        return shapes | {name: (end - first, *shapes[name][1:]) for name, (first, end) in self.rows.items()}
 
 
 @dataclass
 class Recorded:
-    """layers: in the order of their first calls, those that were not called last
+    """A run of PyTorch's model.
+
+    layers:  in the order of their first calls, those that were not called last
     arrays:  the state_dict
     aliases: {key: all keys of the same tensor}
     output:  of the model, in numpy
@@ -71,10 +73,10 @@ def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int =
     except Exception as error:
         raise InputError(f"PyTorch's model cannot be copied: {error}") from error
     randomize(run, np.random.default_rng(seed))
-    given = [x.detach().cpu().double() if x.is_floating_point() else x.cpu() for x in inputs]
-    with torch.no_grad(), slow_attention(), contexts(run) as attended, torch_calls(run) as calls, kept(run, calls):
+    arguments = [x.detach().cpu().double() if x.is_floating_point() else x.cpu() for x in inputs]
+    with torch.no_grad(), slow_attention(), contexts(run) as attended, torch_calls(run) as calls, copying(run, calls):
         try:
-            output = run(*given)
+            output = run(*arguments)
         except Exception as error:
             raise InputError(f"PyTorch's model does not run on these inputs: {error}") from error
     state = run.state_dict(keep_vars=True)
@@ -108,7 +110,7 @@ def arrays_of(tree: Any) -> list[Array]:
 
 @contextmanager
 def slow_attention() -> Iterator[None]:
-    """The fast path of transformers does not call its submodules."""
+    """Switches off the fast path of transformers, which does not call its submodules."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -118,13 +120,14 @@ def slow_attention() -> Iterator[None]:
 
 
 @contextmanager
-def kept(model: torch.nn.Module, calls: list[TorchCall]) -> Iterator[None]:
-    """What `calls` holds is copied, so that operations in place do not change it later."""
+def copying(model: torch.nn.Module, calls: list[TorchCall]) -> Iterator[None]:
+    """Copies the arrays of `calls`, so that operations in place do not change them later."""
     stack: list[TorchCall] = []
 
     def enter(module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
         call = calls[-1]
-        call.args, call.kwargs = _copied(args), _copied(kwargs)
+        call.args = _copied(args)
+        call.kwargs = _copied(kwargs)
         stack.append(call)
 
     def leave(module: torch.nn.Module, args: tuple, output: Any) -> None:
@@ -150,7 +153,7 @@ def _copied(value: Any) -> Any:
 
 
 def randomize(model: torch.nn.Module, random: np.random.Generator) -> None:
-    """Weights that keep a signal's size; biases, scales and statistics away from 0 and 1."""
+    """Draws weights that keep a signal's size; biases, scales and statistics away from 0 and 1."""
     done: set[int] = set()
     with torch.no_grad():
         for module in model.modules():
@@ -175,7 +178,7 @@ def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, t
         by_module.setdefault(id(call.module), []).append(call)
     order = {module: number for number, module in enumerate(by_module)}
     named = sorted(model.named_modules(), key=lambda item: order.get(id(item[1]), len(order)))
-    found: dict[tuple, Layer] = {}
+    layers: dict[tuple, Layer] = {}
     inside = [module.out_proj for module in model.modules() if isinstance(module, torch.nn.MultiheadAttention)]
     for name, module in named:
         tensors = {} if any(module is part for part in inside) else _tensors(name, module)
@@ -183,17 +186,17 @@ def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, t
         for part in _parts(name, module, tensors, seen):
             # Modules of one kind that share all of their tensors are one layer.
             same = (type(module), *(aliases[key][0] for key in part.tensors.values()))
-            found.setdefault(same, part)
-            if found[same] is not part:
-                found[same].calls += part.calls
-    return [layer for layer in found.values() if layer.tensors]
+            layers.setdefault(same, part)
+            if layers[same] is not part:
+                layers[same].calls += part.calls
+    return [layer for layer in layers.values() if layer.tensors]
 
 
 def _tensors(name: str, module: torch.nn.Module) -> dict[str, str]:
     whole = isinstance(module, torch.nn.MultiheadAttention)
-    own = [n for n, _ in module.named_parameters(recurse=whole)]
-    own += [n for n, b in module.named_buffers(recurse=False) if n not in module._non_persistent_buffers_set]
-    return {n: f"{name}.{n}" if name else n for n in own}
+    names = [n for n, _ in module.named_parameters(recurse=whole)]
+    names += [n for n, b in module.named_buffers(recurse=False) if n not in module._non_persistent_buffers_set]
+    return {n: f"{name}.{n}" if name else n for n in names}
 
 
 def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: list[tuple]) -> Iterator[Layer]:
@@ -202,9 +205,9 @@ def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: l
         yield Layer(name, module, tensors, seen)
         return
     for suffix, backward, runs in by_depth(module, calls):
-        own = {n.removesuffix(suffix): key for n, key in tensors.items() if n.endswith(suffix)}
+        local = {n.removesuffix(suffix): key for n, key in tensors.items() if n.endswith(suffix)}
         seen = [Seen([to_numpy(x)], to_numpy(output)) for x, output in runs]
-        yield Layer(f"{name}{suffix}", module, own, seen, backward)
+        yield Layer(f"{name}{suffix}", module, local, seen, backward)
 
 
 def _projections(layer: Layer, arrays: dict[str, Array], attended: dict[int, list]) -> Iterator[Layer]:
@@ -214,12 +217,12 @@ def _projections(layer: Layer, arrays: dict[str, Array], attended: dict[int, lis
     for part in projections(layer.module, [call.inputs for call in layer.calls], attended.get(id(layer.module), [])):
         tensors = {local: layer.tensors[name] for local, name in part.names.items() if name in layer.tensors}
         rows = {local: part.rows[local] for local in tensors if local in part.rows}
-        found = Layer(f"{layer.name}.{part.name}", part.module, tensors, rows=rows, whole=layer)
-        weight, bias = (_rows(found, local, arrays) for local in ("weight", "bias"))
+        projection = Layer(f"{layer.name}.{part.name}", part.module, tensors, rows=rows, whole=layer)
+        weight, bias = (_rows(projection, local, arrays) for local in ("weight", "bias"))
         for x in part.inputs:
             y = x @ weight.T
-            found.calls.append(Seen([x], y if bias is None else y + bias))
-        yield found
+            projection.calls.append(Seen([x], y if bias is None else y + bias))
+        yield projection
 
 
 def _rows(layer: Layer, local: str, arrays: dict[str, Array]) -> Any:

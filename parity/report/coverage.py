@@ -1,4 +1,4 @@
-"""What a check has compared: a verdict is worth as much as what it rests on."""
+"""Counts of what a check has compared: a verdict is worth as much as what it rests on."""
 
 import math
 import re
@@ -45,7 +45,7 @@ class Coverage:
 
 def coverage(result: Result) -> Coverage:
     """Counts what `result` compared."""
-    rows = [row for found in result.rows.values() for row in found]
+    rows = [row for tier in result.rows.values() for row in tier]
     once = {(row.phase, row.name): row for row in rows}.values()
     compared = {(row.phase, row.name) for row in rows if math.isfinite(row.gap)}
     done = [row for row in once if (row.phase, row.name) in compared]
@@ -63,7 +63,7 @@ def coverage(result: Result) -> Coverage:
 
 
 def _layer(row: Row) -> str:
-    """`net.0 (call 2).output.0` -> `net.0 (call 2)`."""
+    """The layer of a row: `net.0 (call 2).output.0` -> `net.0 (call 2)`."""
     return re.split(r"\.output(?:\.|$)", row.name)[0]
 
 

@@ -12,7 +12,7 @@ from parity.result import Result
 
 
 def to_json(results: list[Result], environment: dict[str, Any]) -> str:
-    """{"environment", "cases"}, strict JSON; a number that is not finite (nothing could be compared) is null."""
+    """Strict JSON of {"environment", "cases"}; a number that is not finite (nothing could be compared) is null."""
     document = {"environment": environment, "cases": list(map(_case, results))}
     return json.dumps(_strict(document), indent=1, allow_nan=False)
 
@@ -28,7 +28,7 @@ def _case(result: Result) -> dict[str, Any]:
         "settings": result.settings,
         "coverage": asdict(coverage(result)),
         "blame": asdict(result.blame) if result.blame else None,
-        "phases": [_phase(tier, p, found) for tier, rows in result.rows.items() for p, found in phases(rows).items()],
+        "phases": [_phase(tier, p, part) for tier, rows in result.rows.items() for p, part in phases(rows).items()],
         "trajectory": [asdict(distance) for distance in result.trajectory],
         "skipped": result.skipped,
     }

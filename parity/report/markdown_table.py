@@ -7,7 +7,7 @@ from parity.result import Result
 
 
 def markdown(results: list[Result]) -> str:
-    """Per case what was compared and, in each tier, the tensor that is closest to its limit."""
+    """Lists per case what was compared and, in each tier, the tensor that is closest to its limit."""
     lines = [
         "| | case | parameters | layers | tensors | float64: gap (limit) | float32: error (limit) | |",
         "|--|--|--:|--:|--:|--:|--:|--|",

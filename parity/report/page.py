@@ -12,7 +12,8 @@ from parity.report.style import CSS
 from parity.report.wording import first_wrong, summary, total
 from parity.result import Result
 
-PASSING, FAILING = 5, 50  # rows of a phase; the rest is in the JSON
+PASSING = 5  # rows of a phase; the rest is in the JSON
+FAILING = 50
 CURVES = {
     "torch32": "PyTorch in float32, from the float64 run",
     "flax32": "Flax in float32, from the float64 run",
@@ -21,8 +22,9 @@ CURVES = {
 
 
 def html(results: list[Result], environment: dict[str, Any]) -> str:
-    """The page. It opens without a network and runs no script."""
-    passed, failing = sum(r.status == "pass" for r in results), [r for r in results if r.status != "pass"]
+    """The page, which opens without a network and runs no script."""
+    passed = sum(r.status == "pass" for r in results)
+    failing = [r for r in results if r.status != "pass"]
     verdict = "fail" if failing or not results else "pass"
     named = f"<p>Not passed: {', '.join(map(_link, failing))}.</p>" if failing else ""
     return "\n".join(
@@ -50,17 +52,19 @@ def html(results: list[Result], environment: dict[str, Any]) -> str:
 
 
 def _counters(results: list[Result]) -> str:
-    all = total(results)
+    counts = total(results)
     shown = {
-        "cases": len(results), "comparisons": all.rows, "layers alone": all.layers, "tensors": all.tensors,
-        "gradients": all.gradients, "buffers": all.buffers, "steps": all.steps, "left uncompared": all.uncompared,
+        "cases": len(results), "comparisons": counts.rows, "layers alone": counts.layers, "tensors": counts.tensors,
+        "gradients": counts.gradients, "buffers": counts.buffers, "steps": counts.steps,
+        "left uncompared": counts.uncompared,
     }  # fmt: skip
     boxes = "".join(f"<div><dt>{name}</dt><dd>{count:,}</dd></div>" for name, count in shown.items())
     return f'<dl class="counters">{boxes}</dl>'
 
 
 def _overview(results: list[Result]) -> str:
-    counted, judged = ("#parameters", "#layers", "#tensors"), ("#float64 gap", "#limit", "#float32 error", "#limit")
+    counted = ("#parameters", "#layers", "#tensors")
+    judged = ("#float64 gap", "#limit", "#float32 error", "#limit")
     rows = []
     for r in results:
         counts = coverage(r)
@@ -144,7 +148,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 
 def _table(label: str, head: Sequence[str], rows: Iterable[str]) -> str:
-    """A heading that starts with # stands over numbers."""
+    """A table; a heading that starts with # stands over numbers."""
     cells = "".join(f'<th class="n">{h[1:]}</th>' if h[0] == "#" else f"<th>{h}</th>" for h in head)
     region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">'
     return f"{region}<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"

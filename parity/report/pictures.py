@@ -10,25 +10,33 @@ import numpy as np
 from parity.compare.rows import UNIT, Row
 from parity.result import Distance
 
-WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 440, 200, 40, 16, 34, 12
+WIDTH = 440
+HEIGHT = 200
+LEFT = 40
+RIGHT = 16
+BOTTOM = 34
+TOP = 12
 CURVES = {"torch32": "one", "flax32": "two", "between": "three"}
 
 
 def histogram(tier: str, rows: Sequence[Row]) -> str:
-    """How many tensors have which gap, in units of the tier's unit roundoff: half a decade a bar; "" without rows."""
+    """Counts tensors by gap, in units of the tier's unit roundoff: half a decade a bar; "" without rows."""
     ulps = np.array([row.gap for row in rows if math.isfinite(row.gap)]) / UNIT[tier]
     if not ulps.size:
         return ""
     counts = Counter(np.floor(2 * np.log10(ulps[ulps > 0])).astype(int).tolist())
     zero = int(np.sum(ulps == 0))
-    first, last = min(counts, default=0), max(counts, default=0)
+    first = min(counts, default=0)
+    last = max(counts, default=0)
     bins = [(f"{10 ** (b / 2):.2g} to {10 ** ((b + 1) / 2):.2g}", counts[b]) for b in range(first, last + 1)]
     slots = [("0", zero), ("", 0), *bins]
-    step, highest = (WIDTH - LEFT - RIGHT) / len(slots), max(count for _, count in slots)
+    step = (WIDTH - LEFT - RIGHT) / len(slots)
+    highest = max(count for _, count in slots)
     bars = []
     for number, (title, count) in enumerate(slots):
         size = (HEIGHT - BOTTOM - TOP) * count / highest
-        x, y = LEFT + number * step, HEIGHT - BOTTOM - size
+        x = LEFT + number * step
+        y = HEIGHT - BOTTOM - size
         bars.append(
             f'<rect class="bar" x="{x + 1:.1f}" y="{y:.1f}" width="{step - 2:.1f}" height="{size:.1f}">'
             f"<title>{title} ulp: {count} tensors</title></rect>"
@@ -45,13 +53,15 @@ def histogram(tier: str, rows: Sequence[Row]) -> str:
 
 def trajectory(distances: Sequence[Distance]) -> str:
     """The three float32 distances of a free run over its steps, on a logarithmic axis; "" where there are none."""
-    found = {name: [(d.step, getattr(d, name)) for d in distances] for name in CURVES}
-    found = {name: [(s, v) for s, v in points if math.isfinite(v) and v > 0] for name, points in found.items()}
-    values = [v for points in found.values() for _, v in points]
+    measured = {name: [(d.step, getattr(d, name)) for d in distances] for name in CURVES}
+    curves = {name: [(s, v) for s, v in points if math.isfinite(v) and v > 0] for name, points in measured.items()}
+    values = [v for points in curves.values() for _, v in points]
     if not values:
         return ""
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    high, steps = max(high, low + 1), [d.step for d in distances]
+    low = math.floor(math.log10(min(values)))
+    high = math.ceil(math.log10(max(values)))
+    high = max(high, low + 1)
+    steps = [d.step for d in distances]
     width = max(steps[-1] - steps[0], 1)
 
     def at(step: int, value: float) -> tuple[float, float]:
@@ -65,7 +75,7 @@ def trajectory(distances: Sequence[Distance]) -> str:
         marks.append(_text(LEFT - 4, y + 4, _power(exponent), "end"))
     marks += [_text(at(step, 10.0**low)[0], HEIGHT - BOTTOM + 14, str(step)) for step in _thinned(steps, 10)]
     marks.append(_text((LEFT + WIDTH) / 2, HEIGHT - 4, "step"))
-    for name, points in found.items():
+    for name, points in curves.items():
         line = " ".join("{:.1f},{:.1f}".format(*at(*point)) for point in points)
         marks.append(f'<polyline class="curve {CURVES[name]}" points="{line}"/>')
         marks += [_point(CURVES[name], *at(step, value), f"step {step}: {value:.2e}") for step, value in points]

@@ -1,11 +1,14 @@
 """A failure as a folder that stands for itself: arrays, and a script that needs numpy alone to show the gap."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,51 +20,89 @@ from parity.report.order import in_order
 from parity.report.wording import first_wrong
 from parity.result import Blame, Result
 
-PAIRS, LARGEST = 8, 2**24  # failing tensors of each tier; values of each array
+if TYPE_CHECKING:  # the arrays are enough to write a folder
+    from parity.models.calls import TorchCall
+
+PAIRS = 8  # failing tensors of each tier
+LARGEST = 2**24  # values of each array
 SCRIPT = Path(__file__).with_name("repro_script.py")
+
+
+@dataclass(frozen=True)
+class LayerEvidence:
+    """A layer on its own, as a failure shows it.
+
+    label:        the name of its rows: the layer, and which call of it
+    name:         the layer in PyTorch
+    oracle, flax: either side's answer to PyTorch's inputs and cotangents, {"forward/output": array}
+    arrays:       of the guilty layer alone: what it computes with, {"input/0": array}, in PyTorch's layout
+    """
+
+    label: str
+    name: str
+    oracle: Record
+    flax: Record
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class IsolatedLayer(Protocol):
+    """A layer that ran on its own on both sides; `theirs` is PyTorch's call."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def theirs(self) -> TorchCall: ...
+    @property
+    def oracle(self) -> Record: ...
+    @property
+    def flax(self) -> Record: ...
 
 
 def evidence_of(
     rows: Mapping[str, Sequence[Row]],
     records: Mapping[str, tuple[Record, Record]],
-    layers: Iterable[Any] = (),
+    layers: Iterable[IsolatedLayer] = (),
     blame: Blame | None = None,
 ) -> dict[str, np.ndarray]:
     """The arrays that show a failure; nothing where every row has passed.
 
     rows:    by tier
     records: by tier, (the float64 oracle, Flax's), {"phase/name": array}
-    layers:  `parity.layers.isolate.Layer`s, for the rows of layers on their own and for what the guilty one was given
+    layers:  for the rows of layers on their own, and for the inputs of the guilty one
 
     Of each tier the guilty layer's tensors come first, then the earliest.
     """
-    layers, found = list(layers), dict[str, np.ndarray]()
+    isolated = _layers(layers, blame)
+    evidence = dict[str, np.ndarray]()
     alone = {f"layer {key.partition('/')[0]}/{layer.label}.{key.partition('/')[2]}": (layer, key)
-             for layer in layers for key in layer.oracle}  # fmt: skip
-    guilty = {place for place, (layer, _) in alone.items() if blame and layer.theirs.name == blame.layer}
-    for tier, all in rows.items():
+             for layer in isolated for key in layer.oracle}  # fmt: skip
+    guilty = {place for place, (layer, _) in alone.items() if blame and layer.name == blame.layer}
+    for tier, tier_rows in rows.items():
         torch, flax = records.get(tier, ({}, {}))
-        bad = [f"{row.phase}/{row.name}" for row in in_order(all) if _beyond(row)]
+        bad = [f"{row.phase}/{row.name}" for row in in_order(tier_rows) if _beyond(row)]
         bad.sort(key=lambda place: place not in guilty)
         for place in islice((p for p in bad if p in torch or p in flax or p in alone), PAIRS):
             layer, key = alone.get(place, (None, place))
-            sides = (layer.oracle, layer.flax) if layer else (torch, flax)
-            pair = {side: record.get(key) for side, record in zip(("torch", "flax"), sides)}
-            found |= {f"{tier}/{side}/{place}": a for side, a in pair.items() if a is not None and a.size <= LARGEST}
-    if found and blame:
-        first = next((layer for layer in layers if layer.theirs.name == blame.layer), None)
-        found |= dict(_given(first)) if first else {}
-    return found
+            sides = {"torch": layer.oracle, "flax": layer.flax} if layer else {"torch": torch, "flax": flax}
+            pair = {f"{tier}/{side}/{place}": record.get(key) for side, record in sides.items()}
+            evidence |= {name: array for name, array in pair.items() if array is not None and array.size <= LARGEST}
+    if evidence:
+        evidence |= {f"layer/{name}": array for layer in isolated for name, array in layer.arrays.items()}
+    return evidence
 
 
-def _beyond(row: Row) -> bool:
-    """Not those that fail only because no limit can be granted: their tensors may agree."""
-    return not row.passed and row.gap > row.threshold
+def _layers(layers: Iterable[IsolatedLayer], blame: Blame | None) -> list[LayerEvidence]:
+    """The layers as plain records; the first call of the guilty one has its arrays."""
+    layers = list(layers)
+    guilty = next((layer for layer in layers if blame and layer.theirs.name == blame.layer), None)
+    return [
+        LayerEvidence(x.label, x.theirs.name, x.oracle, x.flax, dict(_computes_with(x.theirs)) if x is guilty else {})
+        for x in layers
+    ]
 
 
-def _given(layer: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """What the guilty layer computes with, in PyTorch's layout."""
-    call = layer.theirs
+def _computes_with(call: TorchCall) -> Iterator[tuple[str, np.ndarray]]:
+    """Inputs, cotangents and parameters of a call, in PyTorch's layout."""
     parts = {
         "input": dict(named_leaves((call.args, call.kwargs), "")),
         "cotangent": call.cotangents,
@@ -71,7 +112,12 @@ def _given(layer: Any) -> Iterator[tuple[str, np.ndarray]]:
         for name, tensor in tensors.items():
             array = tensor.detach().cpu().numpy()
             if array.size <= LARGEST:
-                yield f"layer/{kind}/{name.lstrip('.')}", array
+                yield f"{kind}/{name.lstrip('.')}", array
+
+
+def _beyond(row: Row) -> bool:
+    """Leaves out rows that fail only because no limit can be granted: their tensors may agree."""
+    return not row.passed and row.gap > row.threshold
 
 
 def save_repro(result: Result, folder: Path | str) -> Path | None:
@@ -96,8 +142,8 @@ def save_repro(result: Result, folder: Path | str) -> Path | None:
 
 def _rows(result: Result) -> Iterator[dict[str, Any]]:
     """The failing rows that have arrays."""
-    for tier, all in result.rows.items():
-        for row in filter(_beyond, in_order(all)):
+    for tier, tier_rows in result.rows.items():
+        for row in filter(_beyond, in_order(tier_rows)):
             place = f"{row.phase}/{row.name}"
             torch, flax = (result.evidence.get(f"{tier}/{side}/{place}") for side in ("torch", "flax"))
             if torch is not None or flax is not None:
@@ -108,7 +154,7 @@ def _rows(result: Result) -> Iterator[dict[str, Any]]:
 
 
 def _scale(tier: str, gap: float, torch: np.ndarray | None, flax: np.ndarray | None) -> float:
-    """What the gap of the row is relative to; 1 where nothing could be measured."""
+    """The size that the gap of the row is relative to; 1 where nothing could be measured."""
     if torch is None or flax is None or not math.isfinite(gap):
         return 1.0
     return measured(tier, torch, flax) / gap

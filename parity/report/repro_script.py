@@ -25,6 +25,7 @@ def gap_of(row, torch, flax):
 
 
 def lines_of(row, torch, flax):
+    """The verdict on a row, and where it is furthest apart."""
     gap = gap_of(row, torch, flax)
     verdict = "differ" if gap > row["threshold"] else "agree"
     yield f"{verdict}: {row['tier']} {row['place']}: gap {gap:.3e}, threshold {row['threshold']:.3e} ({row['because']})"
@@ -39,6 +40,7 @@ def lines_of(row, torch, flax):
 
 
 def main(arguments):
+    """Prints the blame and every row; returns 1 if any tensors differ."""
     folder = Path(__file__).parent
     about = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     arrays = dict(np.load(folder / "arrays.npz", allow_pickle=False))

@@ -19,7 +19,7 @@ STYLE = {"pass": "green", "fail": "red", "error": "red"}
 
 
 def table(results: list[Result]) -> Table:
-    """One line per case: what was compared, and in each tier the tensor closest to its limit."""
+    """A line for each case: what was compared, and in each tier the tensor closest to its limit."""
     from rich.table import Table
 
     title = "Flax against PyTorch, from identical random weights"
@@ -30,7 +30,8 @@ def table(results: list[Result]) -> Table:
         out.add_column(header, justify="right", no_wrap=True)
     out.add_column("verdict", no_wrap=True)
     for r in results:
-        compared, worst = coverage(r), [_margin(r.worst(tier)) for tier in TIERS]
+        compared = coverage(r)
+        worst = [_margin(r.worst(tier)) for tier in TIERS]
         counts = f"{r.params:,}", str(compared.layers), str(compared.rows)
         out.add_row(r.section, r.name, *counts, *worst, f"[{STYLE[r.status]}]{r.status}[/]")
     out.caption = "float64: the same mathematics?  float32: as precise as PyTorch?"
@@ -52,7 +53,7 @@ def show(console: Console, results: list[Result], environment: dict[str, Any]) -
 
 
 def details(result: Result, limit: int = 8) -> list[str]:
-    """Of a failure: who is wrong first, then a line for every failing tensor, the earliest first, at most `limit`."""
+    """Lists who is wrong first in a failure, then at most `limit` failing tensors, the earliest first."""
     if result.error:
         return [f"{result.name}: {result.error}"]
     bad = list(failures(result))

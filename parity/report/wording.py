@@ -8,7 +8,7 @@ from parity.result import Result
 
 
 def describe(row: Row) -> str:
-    """`forward/output: gap 1.0e-03, threshold 4.0e-15 (16 x noise ...)`."""
+    """Writes a row as `forward/output: gap 1.0e-03, threshold 4.0e-15 (16 x noise ...)`."""
     return f"{row.phase}/{row.name}: gap {row.gap:.1e}, threshold {row.threshold:.1e} ({row.because})"
 
 
@@ -18,18 +18,20 @@ def first_wrong(result: Result) -> str:
 
 
 def total(results: list[Result]) -> Coverage:
+    """The coverage of all results together."""
     return sum(map(coverage, results), Coverage())
 
 
 def summary(results: list[Result]) -> str:
-    """How many passed, what was compared, and the largest float64 gap of the run with its place and its limit."""
-    passed, all = sum(r.status == "pass" for r in results), total(results)
+    """Tells how many passed, what was compared, and the largest float64 gap of the run with its place and its limit."""
+    passed = sum(r.status == "pass" for r in results)
+    counts = total(results)
     text = f"{passed} of {len(results)} cases pass"
-    if not all.rows:
+    if not counts.rows:
         return text
-    if all.blunt:
-        text += f" (in float32, {all.blunt} tensors are so ill-conditioned that only gross errors would show)"
-    text += f"; {all.rows:,} comparisons: {all}"
+    if counts.blunt:
+        text += f" (in float32, {counts.blunt} tensors are so ill-conditioned that only gross errors would show)"
+    text += f"; {counts.rows:,} comparisons: {counts}"
     rows = [(row, r) for r in results for row in r.rows.get("float64", []) if math.isfinite(row.gap)]
     single = [pair for pair in rows if not _in_a_row(pair[0])]
     text += _largest("the largest float64 gap is", single) if single else ""
@@ -38,7 +40,7 @@ def summary(results: list[Result]) -> str:
 
 
 def _in_a_row(row: Row) -> bool:
-    """Of a free run, in which the model amplifies every rounding error."""
+    """Tells a row of a free run, in which the model amplifies every rounding error."""
     return row.phase.startswith("after ")
 
 

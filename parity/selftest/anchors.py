@@ -21,7 +21,7 @@ Rule = Callable[[np.ndarray, np.ndarray, np.ndarray], bool]
 class Anchor:
     """A tool's rule.
 
-    phases: what it looks at: "evaluation" (outputs), "forward" (the loss too), "gradients", "trained" (parameters
+    phases: that the tool looks at: "evaluation" (outputs), "forward" (the loss too), "gradients", "trained" (parameters
             after all steps)
     """
 
@@ -31,7 +31,7 @@ class Anchor:
 
 
 def largest_difference(ours: np.ndarray, flax: np.ndarray, oracle: np.ndarray) -> bool:
-    """Hugging Face's tests of PyTorch against Flax: 1e-5; where either is not a number, both become 0."""
+    """Hugging Face's rule for PyTorch against Flax: 1e-5; where either is not a number, both become 0."""
     odd = np.isnan(ours) | np.isnan(flax)
     return bool(np.max(np.abs(np.where(odd, 0, ours) - np.where(odd, 0, flax))) <= 1e-5)
 
@@ -57,7 +57,8 @@ def within_itself(ours: np.ndarray, flax: np.ndarray, oracle: np.ndarray) -> boo
 
 def cosine(ours: np.ndarray, flax: np.ndarray, oracle: np.ndarray) -> bool:
     """The cosine of the angle between the two is above 0.99."""
-    a, b = ours.astype(np.float64).ravel(), flax.astype(np.float64).ravel()
+    a = ours.astype(np.float64).ravel()
+    b = flax.astype(np.float64).ravel()
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     return bool(a @ b / norms > 0.99) if norms else bool(np.array_equal(a, b))
 
@@ -66,8 +67,8 @@ def error_ratio(ours: np.ndarray, flax: np.ndarray, oracle: np.ndarray) -> bool:
     """PyTorch dynamo's `same`: close within 1e-3, or no further from float64 than twice PyTorch's own error."""
     if np.allclose(flax, ours, rtol=1e-3, atol=1e-3):
         return True
-    error, own = (float(np.sqrt(np.mean((x - oracle) ** 2))) for x in (flax, ours))
-    return bool(error <= 2 * own + 1e-4)
+    flax_error, torch_error = (float(np.sqrt(np.mean((x - oracle) ** 2))) for x in (flax, ours))
+    return bool(flax_error <= 2 * torch_error + 1e-4)
 
 
 GRADIENTS = ("evaluation", "gradients")
@@ -101,12 +102,13 @@ def _judged(anchor: Anchor, ours: Record, flax: Record, oracle: Record) -> Itera
 
 def _records(twin: Twin) -> tuple[Record, Record, Record]:
     """PyTorch's and Flax's float32 run, and PyTorch's in float64: one step in full, the parameters after all."""
-    one, last = replace(twin, batches=twin.batches[:1]), len(twin.batches)
+    single = replace(twin, batches=twin.batches[:1])
+    last = len(twin.batches)
     with pinned():
-        oracle, states = run_torch(one, "float64", "cpu")
-        ours, _ = run_torch(one, "float32", "cpu", states)
+        oracle, states = run_torch(single, "float64", "cpu")
+        ours, _ = run_torch(single, "float32", "cpu", states)
         run = FlaxRun(twin, "float32", jax_device("cpu"))
-        flax = FlaxRun.teacher_forced(_sharing(run, one), states)
+        flax = FlaxRun.teacher_forced(_sharing(run, single), states)
         free = [free_run_torch(twin, "float64", "cpu"), free_run_torch(twin, "float32", "cpu"), run.free()]
     trained = {leaf.name for leaf in twin.leaves if leaf.trained}
     after = [{f"trained/{name}": record[f"{last}/{name}"] for name in trained} for record in free]

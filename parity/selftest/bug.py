@@ -26,7 +26,7 @@ class Pair:
     integers:  inputs are whole numbers below this, or floating-point numbers where it is 0
     labels:    targets are classes
     loss:      (Flax's, PyTorch's), see `parity.check`
-    optimizer: likewise
+    optimizer: (Flax's, PyTorch's), see `parity.check`
     learning:  fields of `Learning` that differ: a scheduler, clipping
     """
 
@@ -49,13 +49,13 @@ class Pair:
         """
         model = abstract(self.flax)
         plant(model)
-        made = twin_of_pair(
+        twin = twin_of_pair(
             model, self.torch(), (self.inputs(seed),), None, self.loss, self.optimizer, None, self.labels, self.steps
         )
-        return replace(made, name=self.name, learning=replace(made.learning, **self.learning | learning))
+        return replace(twin, name=self.name, learning=replace(twin.learning, **self.learning | learning))
 
     def larger(self, scale: float) -> "Pair":
-        """With larger numbers."""
+        """The same pair with larger numbers."""
         return replace(self, scale=scale)
 
     def inputs(self, seed: int) -> np.ndarray:
@@ -94,12 +94,12 @@ class Bug:
 
 
 def become(layer: str, cls: type) -> Plant:
-    """The layer's class is another."""
+    """Plants another class of the layer."""
     return lambda model: setattr(getattr(model, layer) if layer else model, "__class__", cls)
 
 
 def setting(layer: str, **attributes: Any) -> Plant:
-    """The layer's attributes have other values."""
+    """Plants other values of the layer's attributes."""
 
     def plant(model: nnx.Module) -> None:
         for name, value in attributes.items():
@@ -109,5 +109,5 @@ def setting(layer: str, **attributes: Any) -> Plant:
 
 
 def function(layer: str, replacement: Callable) -> Plant:
-    """The layer computes another function."""
+    """Plants another function in the layer's place."""
     return setting(layer, function=replacement)

@@ -50,8 +50,11 @@ class ConvTranspose2d(nnx.Module):
     """`torch.nn.ConvTranspose2d` with a square kernel; weight (in, out, height, width)."""
 
     def __init__(self, in_channels: int, out_channels: int, size: int, stride: int, padding: int, output_padding: int):
-        self.weight, self.bias = param(in_channels, out_channels, size, size), param(out_channels)
-        self.stride, self.low, self.high = stride, size - 1 - padding, size - 1 - padding + output_padding
+        self.weight = param(in_channels, out_channels, size, size)
+        self.bias = param(out_channels)
+        self.stride = stride
+        self.low = size - 1 - padding
+        self.high = size - 1 - padding + output_padding
 
     def __call__(self, x: Images) -> Images:
         pads = [(self.low, self.high)] * 2
@@ -68,8 +71,11 @@ class GroupNorm(nnx.Module):
     """`torch.nn.GroupNorm`, and with one channel to a group `InstanceNorm2d(affine=True)`."""
 
     def __init__(self, num_groups: int, channels: int, eps: float = 1e-5):
-        self.weight, self.bias = param(channels), param(channels)
-        self.num_groups, self.eps, self.ddof = num_groups, eps, 0
+        self.weight = param(channels)
+        self.bias = param(channels)
+        self.num_groups = num_groups
+        self.eps = eps
+        self.ddof = 0
 
     def __call__(self, x: Images) -> Images:
         groups = self.split(x)
@@ -89,7 +95,11 @@ class Pool(nnx.Module):
     """`torch.nn.MaxPool2d` or `AvgPool2d`: the gradient goes to the first of equal maxima, padding is averaged in."""
 
     def __init__(self, kind: str, size: int, stride: int, padding: int = 0, ceil_mode: bool = False):
-        self.kind, self.size, self.stride, self.padding, self.ceil_mode = kind, size, stride, padding, ceil_mode
+        self.kind = kind
+        self.size = size
+        self.stride = stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
         self.count_include_pad = True
 
     def __call__(self, x: Images) -> Images:
@@ -98,7 +108,8 @@ class Pool(nnx.Module):
             pads = ((0, 0), (self.padding, more[0]), (self.padding, more[1]), (0, 0))
             return nn.MaxPool2d(self.size, self.stride)(jnp.pad(x, pads, constant_values=-jnp.inf))
         pads = ((self.padding, self.padding),) * 2
-        window, strides = (self.size,) * 2, (self.stride,) * 2
+        window = (self.size,) * 2
+        strides = (self.stride,) * 2
         return nnx.avg_pool(x, window, strides, pads, count_include_pad=self.count_include_pad)  # pyright: ignore
 
 
@@ -106,7 +117,8 @@ class Embedding(nnx.Module):
     """`torch.nn.Embedding`; the row `padding_idx` receives no gradient."""
 
     def __init__(self, count: int, size: int, padding_idx: int | None = None):
-        self.weight, self.padding_idx = param(count, size), padding_idx
+        self.weight = param(count, size)
+        self.padding_idx = padding_idx
 
     def __call__(self, ids: Int[Array, "batch time"]) -> Sequence:
         rows = self.weight[...][ids]
@@ -119,7 +131,8 @@ class TiedLinear(nnx.Module):
     """`torch.nn.Linear` whose weight (out, in) is another layer's."""
 
     def __init__(self, weight: nnx.Param):
-        self.weight, self.bias = weight, param(weight.shape[0])
+        self.weight = weight
+        self.bias = param(weight.shape[0])
 
     def __call__(self, x: Sequence) -> Sequence:
         return x @ self.weight[...].T + self.bias[...]
@@ -129,7 +142,8 @@ class MultiheadAttention(nnx.Module):
     """`torch.nn.MultiheadAttention(batch_first=True)` of a sequence to itself; in the mask True is "ignore"."""
 
     def __init__(self, size: int, heads: int, rngs: nnx.Rngs):
-        self.in_proj_weight, self.in_proj_bias = param(3 * size, size), param(3 * size)
+        self.in_proj_weight = param(3 * size, size)
+        self.in_proj_bias = param(3 * size)
         self.out_proj = nn.Linear(size, size, rngs=rngs)
         self.heads = heads
 
@@ -164,8 +178,10 @@ class LSTM(nnx.Module):
 
     def __init__(self, inputs: int, hidden: int):
         rows = self.GATES * hidden
-        self.weight_ih_l0, self.weight_hh_l0 = param(rows, inputs), param(rows, hidden)
-        self.bias_ih_l0, self.bias_hh_l0 = param(rows), param(rows)
+        self.weight_ih_l0 = param(rows, inputs)
+        self.weight_hh_l0 = param(rows, hidden)
+        self.bias_ih_l0 = param(rows)
+        self.bias_hh_l0 = param(rows)
         self.hidden = hidden
 
     def __call__(self, x: Sequence) -> tuple:
@@ -202,8 +218,10 @@ class GRU(LSTM):
         return outputs, h
 
     def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
-        (r, z, n), (hr, hz, hn) = self.gates(self.of_input(x)), self.gates(self.of_state(h))
-        r, z = jax.nn.sigmoid(r + hr), jax.nn.sigmoid(z + hz)
+        r, z, n = self.gates(self.of_input(x))
+        hr, hz, hn = self.gates(self.of_state(h))
+        r = jax.nn.sigmoid(r + hr)
+        z = jax.nn.sigmoid(z + hz)
         return (1 - z) * jnp.tanh(n + r * hn) + z * h, c
 
     def gates(self, blocks: Array) -> list[Array]:

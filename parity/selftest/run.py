@@ -11,7 +11,7 @@ from d2l_jax.errors import InputError
 from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.selftest.anchors import ANCHORS, differing
-from parity.selftest.bug import Bug
+from parity.selftest.bug import Bug, Pair
 from parity.selftest.bugs import BUGS
 from parity.selftest.bugs.losses import LOSS_PAIRS
 from parity.selftest.bugs.optimizers import OPTIMIZER_PAIRS
@@ -40,17 +40,18 @@ def selftest(
     if jobs < 1:
         raise InputError(f"--jobs {jobs} is too few; 1 or more is right")
     chosen = list(tasks) or all_tasks()
-    found = list(progress(_results(chosen, jobs), len(chosen)))
-    return Score([x for x in found if isinstance(x, Planted)], [x for x in found if isinstance(x, Correct)])
+    results = list(progress(_results(chosen, jobs), len(chosen)))
+    return Score([x for x in results if isinstance(x, Planted)], [x for x in results if isinstance(x, Correct)])
 
 
 def all_tasks() -> list[Task]:
-    """("case" | "pair" | "bug", its name, a seed); those that take long come first."""
+    """Lists ("case" | "pair" | "bug", its name, a seed); those that take long come first."""
     small = [("pair", pair.name, seed) for seed in SEEDS for pair in pairs().values() if not seed or pair in PAIRS]
     return [*(("case", name, 0) for name in CASES), *small, *(("bug", bug.name, 0) for bug in BUGS)]
 
 
-def pairs() -> dict:
+def pairs() -> dict[str, Pair]:
+    """All correct pairs by name."""
     return {pair.name: pair for pair in (*PAIRS, *LOSS_PAIRS, *OPTIMIZER_PAIRS)}
 
 
@@ -63,7 +64,7 @@ def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Planted | Correct]:
 
 
 def perform(task: Task) -> Planted | Correct:
-    """One task, by names, so that another process can do it."""
+    """Performs one task, by names, so that another process can do it."""
     kind, name, seed = task
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what bugs do
@@ -93,12 +94,14 @@ def _planted(bug: Bug) -> Planted:
 def _scored(bug: Bug, start: float, result: Result, anchors: list[str]) -> Planted:
     if result.error:
         layer = bug.place if (bug.place or "output") in result.error else "?"
-        cause, text = next((cause for cause in bug.causes if cause in result.error), ""), result.error
+        cause = next((cause for cause in bug.causes if cause in result.error), "")
+        text = result.error
     else:
         blame = result.blame
         layer, cause, text = (blame.layer, blame.cause, blame.text) if blame else ("?", "", "")
     caught = result.status in ("fail", "error")
-    placed, named = caught and layer == bug.place, caught and cause in bug.causes
+    placed = caught and layer == bug.place
+    named = caught and cause in bug.causes
     seconds = round(time.perf_counter() - start, 2)
-    told = (bug.name, bug.pair.name, bug.place, bug.causes)
-    return Planted(*told, caught, placed, named, layer, cause, text, tuple(anchors), seconds)
+    planted = (bug.name, bug.pair.name, bug.place, bug.causes)
+    return Planted(*planted, caught, placed, named, layer, cause, text, tuple(anchors), seconds)

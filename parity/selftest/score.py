@@ -1,14 +1,14 @@
-"""What the selftest found, as plain data."""
+"""The findings of the selftest as plain data."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Planted:
-    """One bug.
+    """A planted bug, and what the check made of it.
 
-    caught, placed, named: what the check made of it
-    layer, cause, text:    in its own words
+    caught, placed, named: the bug was seen, at its place, by its cause
+    layer, cause, text:    the check's blame, in its own words
     anchors:               names of the anchors that caught it too
     """
 
@@ -34,7 +34,7 @@ class Planted:
 
 @dataclass(frozen=True)
 class Correct:
-    """One correct twin; alarm: what the check held against it, "" if nothing; anchors: those that raised one."""
+    """A correct twin; alarm: what the check held against it, "" if nothing; anchors: those that raised one."""
 
     name: str
     alarm: str
@@ -48,14 +48,14 @@ class Correct:
 
 @dataclass(frozen=True)
 class Score:
-    """All of it."""
+    """Every planted bug and every correct twin of a run."""
 
     bugs: list[Planted] = field(default_factory=list)
     twins: list[Correct] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        """All bugs are caught, 95 % placed, 80 % named, and no correct twin is accused."""
+        """Tells if all bugs are caught, 95 % placed, 80 % named, and no correct twin is accused."""
         n = len(self.bugs)
         shares = [sum(getattr(bug, what) for bug in self.bugs) for what in ("caught", "placed", "named")]
         enough = shares[0] == n and shares[1] >= 0.95 * n and shares[2] >= 0.8 * n

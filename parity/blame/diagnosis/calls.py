@@ -15,7 +15,7 @@ from parity.blame.diagnosis.threads import same_draws
 
 @dataclass(frozen=True)
 class Call:
-    """A module and its arguments, and what of the result is compared.
+    """A module with its arguments, and the parts of the result that are compared.
 
     outputs:   how many tensors of the output are compared, from the first
     buffers:   names of the buffers to be compared after the call
@@ -67,7 +67,7 @@ def tensor(value: Any, differentiable: bool) -> Any:
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """All tensors of a nested output, in order; what is None is left out."""
+    """All tensors of a nested output, in order; None is left out."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping):
@@ -79,16 +79,16 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
-    """All arrays of a nested output in float64, in order; what is None is left out."""
+    """All arrays of a nested output in float64, in order; None is left out."""
     if isinstance(value, Mapping):
-        return [found for item in value.values() for found in arrays_in(item)]
+        return [leaf for item in value.values() for leaf in arrays_in(item)]
     if isinstance(value, (tuple, list)):
-        return [found for item in value for found in arrays_in(item)]
+        return [leaf for item in value for leaf in arrays_in(item)]
     return [] if value is None else [np.asarray(value, np.float64)]
 
 
 def array(value: torch.Tensor | None) -> np.ndarray:
-    """What is not there is an empty array, which fits nothing."""
+    """Returns a buffer in float64; a missing one is an empty array, which fits nothing."""
     return np.zeros(0) if value is None else value.detach().double().numpy()
 
 

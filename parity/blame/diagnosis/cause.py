@@ -1,4 +1,4 @@
-"""What a diagnosis returns, and the one rule by which a hypothesis explains a difference."""
+"""The result of a diagnosis, and the one rule by which a hypothesis explains a difference."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ NOISE = 1e-12  # what float64 makes of a layer's rounding, relative to the resul
 
 @dataclass(frozen=True)
 class Cause:
-    """Why Flax differs from PyTorch.
+    """A reason why Flax differs from PyTorch.
 
     name:     short stable id in kebab case; two causes at once are joined by "+"
     text:     one line for people
@@ -35,7 +35,8 @@ def choose(
     oracle, flax: what was computed, as one or more arrays
     candidates:   (name, text, the arrays under this hypothesis), the simplest first
     """
-    unexplained, floor = distance(oracle, flax, oracle), max(10 * noise, 1e-11)
+    unexplained = distance(oracle, flax, oracle)
+    floor = max(10 * noise, 1e-11)
     best = None
     for name, text, explained in candidates:
         residual = distance(explained() if callable(explained) else explained, flax, oracle)
@@ -49,12 +50,12 @@ def choose(
 
 
 def agree(oracle: Pieces, flax: Pieces, noise: float) -> bool:
-    """Is there nothing to explain?"""
+    """Tells if there is nothing to explain."""
     return distance(oracle, flax, oracle) <= 100 * noise
 
 
 def explains(residual: float, unexplained: float, noise: float) -> bool:
-    """The residual is near the noise and far below the gap without the hypothesis."""
+    """Tells if the residual is near the noise and far below the gap without the hypothesis."""
     return residual <= max(1e3 * noise, 1e-9) and residual <= 1e-3 * unexplained
 
 
@@ -67,7 +68,7 @@ def distance(explained: Pieces, flax: Pieces, oracle: Pieces) -> float:
 
 
 def _settled(scales: list[float], flax: Pieces) -> list[float]:
-    """A piece that is zero in exact arithmetic is measured against the largest of the others."""
+    """Scales; a piece that is zero in exact arithmetic is measured against the largest of the others."""
     largest = max(scales, default=0.0) or max(map(rms, flax), default=0.0) or 1.0
     return [scale if scale > 1e-13 * largest else largest for scale in scales]
 

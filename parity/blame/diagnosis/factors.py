@@ -8,7 +8,7 @@ DROPOUT_RATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8,
 
 
 def factors(shape: tuple[int, ...]) -> Iterator[tuple[str, str, float]]:
-    """(name, reason, value) of every telling factor for a tensor of this shape; the simplest first."""
+    """Lists (name, reason, value) of every telling factor for a tensor of this shape; the simplest first."""
     yield "sign", "the opposite sign", -1.0
     for name, reason, value in _positive(shape):
         yield name, reason, value

@@ -59,9 +59,9 @@ def explain_layer(
     if agree(oracle, flax, noise):
         return None
     tried: list[Tried] = []
-    found = choose(oracle, flax, _runs(_single(call), tried), noise)
-    found = found or choose(oracle, flax, _runs(_double(call, tried, oracle, flax)), noise)
-    return found or _by_numbers(oracle, flax, noise)
+    cause = choose(oracle, flax, _runs(_single(call), tried), noise)
+    cause = cause or choose(oracle, flax, _runs(_double(call, tried, oracle, flax)), noise)
+    return cause or _by_numbers(oracle, flax, noise)
 
 
 def _posed(
@@ -83,7 +83,7 @@ def _posed(
 
 
 def _runs(trials: Iterator[Trial], tried: list[Tried] | None = None) -> Iterator[tuple[str, str, list[np.ndarray]]]:
-    """What each trial gives; those that cannot run are left out."""
+    """Runs each trial; those that cannot run are left out."""
     for trial in trials:
         try:
             pieces = run(trial[2])
@@ -95,7 +95,7 @@ def _runs(trials: Iterator[Trial], tried: list[Tried] | None = None) -> Iterator
 
 
 def _single(call: Call) -> Iterator[Trial]:
-    """One alteration: of the module, of its call, of each of its parts."""
+    """Tries one alteration at a time: of the module, of its call, of each of its parts."""
     for hypothesis in CALLS:
         yield from hypothesis(call)
     for name, text, altered in _altered(call.module):
@@ -119,7 +119,7 @@ def _in_part(call: Call, path: str) -> Iterator[Trial]:
 
 
 def _double(call: Call, tried: list[Tried], oracle: list[np.ndarray], flax: list[np.ndarray]) -> Iterator[Trial]:
-    """Two alterations at once: two defaults may differ in one layer. The first must explain a part by itself."""
+    """Tries two alterations at once, as two defaults may differ; the first must explain a part by itself."""
     halves = sorted(tried, key=lambda item: _remaining(item[1], oracle, flax))
     for (first, text, altered), pieces in halves[:MOST_HALVES]:
         if _remaining(pieces, oracle, flax) > 0.5:
@@ -161,7 +161,7 @@ def other_mode(call: Call) -> Iterator[Trial]:
 
 
 def dropout_mask(call: Call) -> Iterator[Trial]:
-    """With Flax's own draws, seen in the zeros of its output: which scale have the others?"""
+    """Dropout with Flax's own draws, which show as zeros of its output: the other values tell the scale."""
     p = getattr(call.module, "p", None)
     dropped = call.seen == 0
     if not isinstance(call.module, DROPOUTS) or not isinstance(p, float) or not dropped.any() or dropped.all():
@@ -197,6 +197,7 @@ class _Masked(nn.Module):
 
 
 def arguments_exchanged(call: Call) -> Iterator[Trial]:
+    """The two arguments in the opposite order."""
     if len(call.args) == 2 and all(isinstance(arg, (np.ndarray, torch.Tensor)) for arg in call.args):
         yield "arguments-exchanged", "Flax's two inputs are exchanged", replace(call, args=call.args[::-1])
 

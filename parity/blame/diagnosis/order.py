@@ -36,7 +36,7 @@ def _moved(order: tuple[int, ...]) -> int:
 
 
 def flipped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """Reversed along one axis or several: a convolution in place of a cross-correlation."""
+    """The order reversed along one axis or several: a convolution in place of a cross-correlation."""
     long = [axis for axis, length in enumerate(oracle.shape) if length > 1]
     for count in range(1, len(long) + 1):
         for axes in itertools.combinations(long, count):
@@ -44,14 +44,14 @@ def flipped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
 
 
 def rolled(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """Moved by one along an axis, around the end."""
+    """A roll by one along an axis, around the end."""
     for axis, by in itertools.product(range(oracle.ndim), (1, -1)):
         if oracle.shape[axis] >= 3:
             yield "rolled", f"Flax is rolled by {by:+d} along axis {axis}", np.roll(oracle, by, axis)
 
 
 def shifted(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """Moved by one along an axis; what came in at the edge is not judged."""
+    """A shift by one along an axis; what came in at the edge is not judged."""
     if oracle.shape != flax.shape:
         return
     for axis, by in itertools.product(range(oracle.ndim), (1, -1)):
@@ -107,7 +107,7 @@ def orders_of(length: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
 
 
 def _divisors(length: int) -> list[int]:
-    """All but 1 and the length itself."""
+    """Divisors but 1 and the length itself."""
     return [d for d in range(2, length // 2 + 1) if length % d == 0]
 
 
@@ -120,7 +120,8 @@ def permuted(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
             continue
         rows, others = (np.moveaxis(array, axis, 0).reshape(length, -1) for array in (oracle, flax))
         keys = np.random.default_rng(0).normal(size=rows.shape[1])
-        here, there = rows @ keys, others @ keys
+        here = rows @ keys
+        there = others @ keys
         if np.unique(np.round(here / (np.abs(here).max() or 1), 9)).size < max(3, length / 2):
             continue
         index = np.empty(length, int)
@@ -141,7 +142,7 @@ def scrambled(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
 def _taken(
     name: str, text: str, oracle: np.ndarray, flax: np.ndarray, index: np.ndarray, axis: int
 ) -> Iterator[Explanation]:
-    """Looks at one line first: most orders are wrong, and arrays are large."""
+    """Takes an axis in another order, after a look at one line: most orders are wrong, and arrays are large."""
     line: tuple = (0,) * oracle.ndim
     line = (*line[:axis], slice(None), *line[axis + 1 :])
     if np.allclose(oracle[line][index], flax[line], rtol=1e-6, atol=1e-6 * np.abs(oracle[line]).max(), equal_nan=True):

@@ -14,7 +14,8 @@ def nonfinite(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """NaN or infinity in one framework and numbers in the other; the rest agrees."""
     if oracle.shape != flax.shape:
         return
-    here, there = ~np.isfinite(oracle), ~np.isfinite(flax)
+    here = ~np.isfinite(oracle)
+    there = ~np.isfinite(flax)
     odd = (here | there) & ~((oracle == flax) | (np.isnan(oracle) & np.isnan(flax)))
     if not odd.any():
         return
@@ -38,17 +39,18 @@ def triangle(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     if oracle.shape != flax.shape or oracle.ndim < 2 or min(oracle.shape[-2:]) < 3:
         return
     for keep, side, offset in ((np.tril, "above", 0), (np.triu, "below", 0), (np.tril, "on and above", -1)):
-        kept = keep(np.ones(oracle.shape[-2:]), offset)
-        yield "causal-mask", f"Flax is zero {side} the diagonal", oracle * kept
-        if not np.any(oracle * (1 - kept)):
-            yield "causal-mask", f"PyTorch is zero {side} the diagonal, Flax is not", np.where(kept, oracle, flax)
+        mask = keep(np.ones(oracle.shape[-2:]), offset)
+        yield "causal-mask", f"Flax is zero {side} the diagonal", oracle * mask
+        if not np.any(oracle * (1 - mask)):
+            yield "causal-mask", f"PyTorch is zero {side} the diagonal, Flax is not", np.where(mask, oracle, flax)
 
 
 def zeros(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """Zeros where the other side has values: dropped out or masked, with dropout's scale on the rest or not."""
     if oracle.shape != flax.shape:
         return
-    missing, extra = (flax == 0) & (oracle != 0), (oracle == 0) & (flax != 0)
+    missing = (flax == 0) & (oracle != 0)
+    extra = (oracle == 0) & (flax != 0)
     if missing.any() and np.sum((flax != 0) & (oracle != 0)) >= 2:
         text = f"{missing.sum()} of {flax.size} values are zero in Flax alone (dropped or masked)"
         yield "zeros", text, np.where(missing, 0, oracle)
@@ -64,14 +66,14 @@ def zeros(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
 
 
 def broadcast(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One slice, or the mean or sum of all, stands everywhere along an axis; or the axis is gone."""
+    """Repeats a slice, or the mean or sum of all, along an axis; or drops the axis."""
     for axis, length in enumerate(oracle.shape):
         if length < 2:
             continue
         for name, what, reduced in _reductions(oracle, axis):
-            for kept in (reduced, np.squeeze(reduced, axis)):
-                if kept.shape == flax.shape and kept.size >= 1:
-                    yield name, f"Flax has {what} axis {axis}, and no such axis", kept
+            for part in (reduced, np.squeeze(reduced, axis)):
+                if part.shape == flax.shape and part.size >= 1:
+                    yield name, f"Flax has {what} axis {axis}, and no such axis", part
             if oracle.shape == flax.shape:
                 explained = np.broadcast_to(reduced, flax.shape)
                 yield "broadcast", f"Flax has {what} axis {axis} everywhere along it", explained
@@ -95,7 +97,7 @@ def _stretches(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
 
 
 def cropped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One side has more rows or columns: the shared part agrees (ceil mode, padding at one end)."""
+    """More rows or columns on one side; the shared part agrees (ceil mode, padding at one end)."""
     if oracle.ndim != flax.ndim or oracle.shape == flax.shape:
         return
     starts = {"end": 0, "beginning": 1}
@@ -114,12 +116,12 @@ def cropped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
         )
 
 
-def _part(length: int, kept: int, from_end: int) -> slice:
-    return slice(length - kept, length) if from_end else slice(0, kept)
+def _part(length: int, common: int, from_end: int) -> slice:
+    return slice(length - common, length) if from_end else slice(0, common)
 
 
 def some_places(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """They differ in the last row or column, on the border, in some rows of the batch, in some channels alone."""
+    """Differences in the last row or column, on the border, in some rows of the batch, in some channels alone."""
     if oracle.shape != flax.shape or oracle.ndim < 1:
         return
     different = np.abs(flax - oracle) > CLOSE * (np.sqrt(np.mean(oracle**2)) or 1)

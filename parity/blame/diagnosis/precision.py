@@ -8,11 +8,13 @@ from parity.blame.diagnosis.cause import Cause, rms
 
 
 def float32(x: np.ndarray) -> np.ndarray:
+    """Rounds to float32."""
     with np.errstate(over="ignore"):
         return x.astype(np.float32).astype(np.float64)
 
 
 def float16(x: np.ndarray) -> np.ndarray:
+    """Rounds to float16."""
     with np.errstate(over="ignore"):
         return x.astype(np.float16).astype(np.float64)
 
@@ -79,11 +81,12 @@ def _noisy(oracle: np.ndarray, flax: np.ndarray) -> bool:
 
 
 def _smooth(values: np.ndarray) -> list[np.ndarray]:
-    """What a wrong convention would make an error proportional to."""
+    """The arrays that a wrong convention would make an error proportional to."""
     return [values, np.abs(values), values**2, values**3]
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = a - a.mean(), b - b.mean()
+    a = a - a.mean()
+    b = b - b.mean()
     power = float(np.sqrt(np.vdot(a, a) * np.vdot(b, b)))
     return float(np.vdot(a, b)) / power if power else 0.0

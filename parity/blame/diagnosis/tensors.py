@@ -23,18 +23,19 @@ HYPOTHESES: list[Callable[[np.ndarray, np.ndarray], Iterator[Explanation]]] = [
 
 
 def explain_tensor(oracle: np.ndarray, flax: np.ndarray, noise: float = NOISE) -> Cause | None:
-    """What turns PyTorch's tensor into Flax's, if anything simple does.
+    """Finds what turns PyTorch's tensor into Flax's, if anything simple does.
 
     oracle, flax: float64 in PyTorch's layout; shapes may differ
     noise: the relative difference that rounding alone makes
 
     Returns None where they agree within 100 times the noise, and where nothing explains the difference.
     """
-    oracle, flax = np.asarray(oracle, np.float64), np.asarray(flax, np.float64)
+    oracle = np.asarray(oracle, np.float64)
+    flax = np.asarray(flax, np.float64)
     if not oracle.size or not flax.size or agree([oracle], [flax], noise):
         return None
-    found = choose([oracle], [flax], _candidates(oracle, flax), noise)
-    return found or leak(oracle, flax, distance([oracle], [flax], [oracle]))
+    cause = choose([oracle], [flax], _candidates(oracle, flax), noise)
+    return cause or leak(oracle, flax, distance([oracle], [flax], [oracle]))
 
 
 def _candidates(oracle: np.ndarray, flax: np.ndarray) -> Iterator[tuple[str, str, list[np.ndarray]]]:

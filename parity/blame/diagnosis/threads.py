@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch computes in one thread; afterwards in as many as before."""
+    """Limits PyTorch to one thread; afterwards it has as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -19,7 +19,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def same_draws() -> Iterator[None]:
-    """PyTorch's CPU generator starts from one seed; afterwards it goes on as if nothing had been drawn."""
+    """Seeds PyTorch's CPU generator; afterwards it goes on as if nothing had been drawn."""
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(0)
     try:

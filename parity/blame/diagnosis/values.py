@@ -9,14 +9,14 @@ from parity.blame.diagnosis.order import Explanation, product_without
 
 
 def counted(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One whole number against another: a counter, not a factor."""
+    """A whole number against a different one: a counter, not a factor."""
     if oracle.size == flax.size == 1 and oracle.item().is_integer() and flax.item().is_integer() and flax.any():
         text = f"Flax has counted {flax.item():.0f}, PyTorch {oracle.item():.0f}"
         yield "count", text, flax
 
 
 def scaled(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One constant factor, with the reason where the number has one."""
+    """A constant factor, with the reason where the number has one."""
     if oracle.shape != flax.shape or not (power := np.vdot(oracle, oracle)) > 0:
         return
     factor = float(np.vdot(oracle, flax) / power)
@@ -30,14 +30,14 @@ def scaled(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
 
 
 def offset(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One constant summand."""
+    """A constant summand."""
     if oracle.shape == flax.shape and oracle.size >= 2:
         summand = float(np.mean(flax - oracle))
         yield "offset", f"Flax is PyTorch {summand:+.10g}", oracle + summand
 
 
 def affine(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One factor and one summand."""
+    """A constant factor and a constant summand."""
     if oracle.shape != flax.shape or np.unique(oracle).size < 4:
         return
     centred = oracle - oracle.mean()
@@ -71,7 +71,7 @@ def shared_offset(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]
 
 
 def channel_scale(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One factor for each slice along an axis: a scale that one side lacks, a norm of another eps."""
+    """A factor for each slice along an axis: a scale that one side lacks, a norm of another eps."""
     if oracle.shape != flax.shape or oracle.ndim < 2:
         return
     for axis in (1, *range(oracle.ndim - 1, 1, -1), 0):
@@ -89,8 +89,10 @@ def clipped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """Flax stops at a bound that PyTorch passes; two values at the bound are needed to see one."""
     if oracle.shape != flax.shape or flax.size < 4:
         return
-    low, high = float(flax.min()), float(flax.max())
-    at_low, at_high = np.sum(flax == low) >= 2, np.sum(flax == high) >= 2
+    low = float(flax.min())
+    high = float(flax.max())
+    at_low = np.sum(flax == low) >= 2
+    at_high = np.sum(flax == high) >= 2
     if low == high or not (at_low or at_high):
         return
     bounds = f"{f'{low:.6g}' if at_low else '-inf'} .. {f'{high:.6g}' if at_high else 'inf'}"
@@ -103,8 +105,10 @@ def unclipped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """PyTorch stops at a bound that Flax passes."""
     if oracle.shape != flax.shape or oracle.size < 4:
         return
-    low, high = float(oracle.min()), float(oracle.max())
-    at_low, at_high = (oracle == low) & (flax < low), (oracle == high) & (flax > high)
+    low = float(oracle.min())
+    high = float(oracle.max())
+    at_low = (oracle == low) & (flax < low)
+    at_high = (oracle == high) & (flax > high)
     beyond = (at_low if np.sum(at_low) >= 2 else False) | (at_high if np.sum(at_high) >= 2 else np.zeros_like(at_high))
     if np.any(beyond) and np.unique(oracle[~beyond]).size > 3:
         text = f"Flax goes on where PyTorch is clipped to {low:.6g} .. {high:.6g}"
@@ -126,7 +130,7 @@ FUNCTIONS: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
 
 
 def functions(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """One more elementary function, element by element."""
+    """An elementary function more, element by element."""
     if oracle.shape != flax.shape or oracle.size < 2:
         return
     for name, text, function in FUNCTIONS:
@@ -137,7 +141,7 @@ def functions(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
 
 
 def signs(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
-    """Equal but for the signs of some."""
+    """The same numbers but for the signs of some."""
     if oracle.shape == flax.shape and np.unique(np.abs(oracle)).size >= 3:
         count = int(np.sum(np.signbit(oracle) != np.signbit(flax)))
         yield "signs", f"{count} of {oracle.size} values have the other sign in Flax", np.copysign(oracle, flax)

@@ -16,12 +16,12 @@ def with_kernel(change) -> type:
     class Changed(nnx.Conv):
         def __call__(self, x: Array) -> Array:
             kernel = self.kernel[...]
-            own = self.conv_general_dilated
-            self.conv_general_dilated = lambda lhs, rhs, *args, **kwargs: own(lhs, change(kernel), *args, **kwargs)
+            stock = self.conv_general_dilated
+            self.conv_general_dilated = lambda lhs, rhs, *args, **kwargs: stock(lhs, change(kernel), *args, **kwargs)
             try:
                 return super().__call__(x)
             finally:
-                self.conv_general_dilated = own
+                self.conv_general_dilated = stock
 
     return Changed
 
@@ -43,12 +43,15 @@ class HighAndLow(ConvTranspose2d):
     """The output padding at the beginning."""
 
     def __call__(self, x: Array) -> Array:
-        low, high = self.low, self.high
-        self.low, self.high = high, low
+        low = self.low
+        high = self.high
+        self.low = high
+        self.high = low
         try:
             return super().__call__(x)
         finally:
-            self.low, self.high = low, high
+            self.low = low
+            self.high = high
 
 
 BUGS = (

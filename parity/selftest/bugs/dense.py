@@ -9,7 +9,8 @@ from jaxtyping import Array
 from d2l_jax import nn
 from parity.selftest.bug import Bug, become, function, setting
 from parity.selftest.layers import param
-from parity.selftest.pairs import CNN, DEEP, MLP, TEXT, TWO_HEADS, TwoHeads
+from parity.selftest.pairs import CNN, DEEP, MLP, TEXT, TWO_HEADS
+from parity.selftest.pairs.dense import TwoHeads
 
 
 class Transposed(nn.Linear):
@@ -49,7 +50,7 @@ class Complement(nnx.Dropout):
 
 
 class NotReset(nnx.Dropout):
-    """Evaluation mode does not reach it."""
+    """Dropout that evaluation mode does not reach."""
 
     def __call__(self, x: Array) -> Array:
         return jnp.where(jnp.arange(x.size).reshape(x.shape) % 4 == 0, 0, x / (1 - self.rate)) if (

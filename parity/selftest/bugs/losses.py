@@ -11,11 +11,13 @@ from torch.nn import functional as F
 
 from d2l_jax import losses
 from parity.selftest.bug import Bug, Pair
-from parity.selftest.pairs import COLUMN, SMALL, small, torch_small
+from parity.selftest.pairs import COLUMN, SMALL
+from parity.selftest.pairs.dense import small, torch_small
 
 Scores = Float[Array, "batch classes"]
 Labels = Int[Array, " batch"]
-SMOOTHING, IGNORED = 0.1, 2
+SMOOTHING = 0.1
+IGNORED = 2
 
 
 def classes(name: str, flax: Callable, pytorch: Callable) -> Pair:
@@ -75,12 +77,13 @@ def softmax_twice(x: Scores, y: Labels) -> Array:
 
 
 def kl_exchanged(x: Scores, y: Scores) -> Array:
-    p, q = jax.nn.log_softmax(x), jax.nn.log_softmax(y)
+    p = jax.nn.log_softmax(x)
+    q = jax.nn.log_softmax(y)
     return (jnp.exp(p) * (p - q)).sum(-1).mean()
 
 
 def broadcast(x: Scores, y: Scores) -> Array:
-    """(n, 1) - (n,): every prediction meets every target."""
+    """Broadcasts (n, 1) - (n,): every prediction meets every target."""
     return ((x - y[:, 0]) ** 2).mean() / 2
 
 

@@ -14,7 +14,8 @@ class BiasedVariance(nn.BatchNorm):
     """Running statistics of the biased variance, as Flax's own."""
 
     def _observe(self, mean: Array, var: Array, count: int) -> None:
-        self.mean[...], self.var[...] = self._average(self.mean[...], mean), self._average(self.var[...], var)
+        self.mean[...] = self._average(self.mean[...], mean)
+        self.var[...] = self._average(self.var[...], var)
         self.num_batches_tracked[...] += 1
 
 
@@ -48,7 +49,8 @@ class AlwaysRunning(nn.BatchNorm):
     """Normalises by the running statistics in training too."""
 
     def __call__(self, x: Array) -> Array:
-        mean, var = self.mean[...], self.var[...]
+        mean = self.mean[...]
+        var = self.var[...]
         if not self.use_running_average:
             self._observe(*_moments(x), x.size // x.shape[-1])
         return _by(mean, var, self, x)

@@ -26,7 +26,7 @@ class Bfloat16(nn.Linear):
 
 
 class Tiny(nn.Linear):
-    """Signs in turn: neither sums nor means show it, nor a tolerance of 1e-6."""
+    """Adds a little of signs in turn: neither sums nor means show it, nor a tolerance of 1e-6."""
 
     def __call__(self, x: Array) -> Array:
         y = super().__call__(x)
@@ -34,7 +34,7 @@ class Tiny(nn.Linear):
 
 
 class NotANumber(nn.Linear):
-    """One value, where the first input is largest."""
+    """Makes the first value not a number."""
 
     def __call__(self, x: Array) -> Array:
         y = super().__call__(x)

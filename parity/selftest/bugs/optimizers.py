@@ -11,7 +11,7 @@ import torch
 
 from d2l_jax import optim
 from parity.selftest.bug import Bug, Pair
-from parity.selftest.pairs import small, torch_small
+from parity.selftest.pairs.dense import small, torch_small
 
 ALL = "optimizer"
 

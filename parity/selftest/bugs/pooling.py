@@ -7,7 +7,8 @@ from jaxtyping import Array
 
 from parity.selftest.bug import Bug, become, function, setting
 from parity.selftest.layers import Pool
-from parity.selftest.pairs import POOLS, RESIZING, TIES, resized
+from parity.selftest.pairs import POOLS, RESIZING, TIES
+from parity.selftest.pairs.images import resized
 
 
 class LastMaximum(Pool):

@@ -6,7 +6,8 @@ from jaxtyping import Array
 
 from parity.selftest.bug import Bug, become, setting
 from parity.selftest.layers import GRU, LSTM, Embedding, MultiheadAttention
-from parity.selftest.pairs import ATTENTION, LOOKUP, RECURRENT, Block
+from parity.selftest.pairs import ATTENTION, LOOKUP, RECURRENT
+from parity.selftest.pairs.sequences import Block
 
 
 class Scaled(Embedding):
@@ -20,7 +21,7 @@ class Unscaled(MultiheadAttention):
 
 
 class OtherPolarity(MultiheadAttention):
-    """True is "keep", as in Flax."""
+    """Takes True in the mask for "keep", as Flax does."""
 
     def masked(self, scores: Array, mask: Array) -> Array:
         return jnp.where(mask, scores, -jnp.inf)
@@ -57,7 +58,7 @@ class NoMask(Block):
 
 
 class OutputFirst(LSTM):
-    """Gates i, f, o, g."""
+    """Gates in the order i, f, o, g."""
 
     def order(self, gates: list[Array]) -> list[Array]:
         i, f, o, g = gates
@@ -70,14 +71,14 @@ class OneBias(LSTM):
 
 
 class MergedBiases(LSTM):
-    """One bias in place of two: it receives the whole gradient, the other none."""
+    """Merges two biases into one: it receives the whole gradient, the other none."""
 
     def of_state(self, h: Array) -> Array:
         return h @ self.weight_hh_l0[...].T + jax.lax.stop_gradient(self.bias_hh_l0[...])
 
 
 class ZFirst(GRU):
-    """Gates z, r, n."""
+    """Gates in the order z, r, n."""
 
     def order(self, gates: list[Array]) -> list[Array]:
         z, r, n = gates
@@ -88,17 +89,21 @@ class ResetBefore(GRU):
     """The reset gate before the product, as Cho et al. (2014)."""
 
     def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
-        (r, z, n), (hr, hz, _) = self.gates(self.of_input(x)), self.gates(self.of_state(h))
-        r, z = jax.nn.sigmoid(r + hr), jax.nn.sigmoid(z + hz)
+        r, z, n = self.gates(self.of_input(x))
+        hr, hz, _ = self.gates(self.of_state(h))
+        r = jax.nn.sigmoid(r + hr)
+        z = jax.nn.sigmoid(z + hz)
         return (1 - z) * jnp.tanh(n + self.gates(self.of_state(r * h))[2]) + z * h, c
 
 
 class OtherUpdate(GRU):
-    """z takes the new state."""
+    """Takes the new state by z, not by 1 - z."""
 
     def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
-        (r, z, n), (hr, hz, hn) = self.gates(self.of_input(x)), self.gates(self.of_state(h))
-        r, z = jax.nn.sigmoid(r + hr), jax.nn.sigmoid(z + hz)
+        r, z, n = self.gates(self.of_input(x))
+        hr, hz, hn = self.gates(self.of_state(h))
+        r = jax.nn.sigmoid(r + hr)
+        z = jax.nn.sigmoid(z + hz)
         return z * jnp.tanh(n + r * hn) + (1 - z) * h, c
 
 

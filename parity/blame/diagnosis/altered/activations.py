@@ -82,13 +82,13 @@ def slopes(module: nn.Module) -> Iterator[Altered]:
 
 
 def others(module: nn.Module) -> Iterator[Altered]:
-    """Another function altogether."""
+    """Replaces the function by another."""
     if isinstance(module, ACTIVATIONS):
-        own = type(module).__name__
+        pytorch_name = type(module).__name__
         for name, text, function in FUNCTIONS:
-            yield name, f"Flax computes {text}, PyTorch {own}", _computing(module, function)
+            yield name, f"Flax computes {text}, PyTorch {pytorch_name}", _computing(module, function)
         for slope in (0.01, 0.2, 0.3):
-            text = f"Flax computes a leaky ReLU of slope {slope:g}, PyTorch {own}"
+            text = f"Flax computes a leaky ReLU of slope {slope:g}, PyTorch {pytorch_name}"
             yield "leaky-relu", text, _computing(module, lambda x, slope=slope: F.leaky_relu(x, slope))
 
 
@@ -97,17 +97,18 @@ def _computing(module: nn.Module, function: Function) -> nn.Module:
 
 
 def softmaxes(module: nn.Module) -> Iterator[Altered]:
-    """Along another axis, the logarithm or not, missing, to base 2."""
+    """Softmax along another axis, its logarithm or not, missing, to base 2."""
     if not isinstance(module, (nn.Softmax, nn.LogSoftmax, nn.Softmin)):
         return
     logarithm = isinstance(module, nn.LogSoftmax)
-    own, dim = type(module).__name__, module.dim if module.dim is not None else -1
+    pytorch_name = type(module).__name__
+    dim = module.dim if module.dim is not None else -1
     other = F.softmax if logarithm else F.log_softmax
     name, what = ("softmax", "softmax") if logarithm else ("log-softmax", "its logarithm")
-    yield name, f"Flax computes {what}, PyTorch {own}", _computing(module, lambda x: other(x, dim))
-    yield "softmax-missing", f"Flax leaves {own} out", _computing(module, lambda x: x * 1)
-    yield "softmax-twice", f"Flax applies {own} twice", followed(module, lambda y: type(module)(dim)(y))
-    text = f"Flax applies the sigmoid to each, PyTorch {own}"
+    yield name, f"Flax computes {what}, PyTorch {pytorch_name}", _computing(module, lambda x: other(x, dim))
+    yield "softmax-missing", f"Flax leaves {pytorch_name} out", _computing(module, lambda x: x * 1)
+    yield "softmax-twice", f"Flax applies {pytorch_name} twice", followed(module, lambda y: type(module)(dim)(y))
+    text = f"Flax applies the sigmoid to each, PyTorch {pytorch_name}"
     yield "sigmoid", text, _computing(module, F.logsigmoid if logarithm else torch.sigmoid)
     if logarithm:
         yield "log-base", "Flax's logarithm is to base 2", followed(module, lambda y: y / math.log(2))

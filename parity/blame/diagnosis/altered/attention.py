@@ -12,9 +12,11 @@ from parity.blame.diagnosis.altered.change import Altered, changed, followed, fo
 
 
 def scales(module: Any) -> Iterator[Altered]:
+    """Other factors of the scores."""
     if not _packed(module):
         return
-    d, e = module.head_dim, module.embed_dim
+    d = module.head_dim
+    e = module.embed_dim
     for factor, text in (
         (math.sqrt(d), "Flax does not divide the scores by the root of the head's size"),
         (math.sqrt(d / e), f"Flax divides the scores by the root of {e}, the whole size, PyTorch by that of {d}"),
@@ -28,6 +30,7 @@ def _on_query(size: int, factor: float) -> Callable[[torch.Tensor], torch.Tensor
 
 
 def projection_order(module: Any) -> Iterator[Altered]:
+    """Query, key and value in another order."""
     if not _packed(module):
         return
     size = module.embed_dim
@@ -40,10 +43,11 @@ def projection_order(module: Any) -> Iterator[Altered]:
 
 
 def heads(module: Any) -> Iterator[Altered]:
-    """(heads, size) against (size, heads) within each projection, with or without the output's columns."""
+    """Heads as (heads, size) or (size, heads) within each projection, with or without the output's columns."""
     if not _packed(module) or module.num_heads == 1:
         return
-    e, h = module.embed_dim, module.num_heads
+    e = module.embed_dim
+    h = module.num_heads
     for first in dict.fromkeys((h, e // h)):
         order = torch.arange(e).reshape(first, -1).T.reshape(-1)
         index = torch.cat([order + i * e for i in range(3)])
@@ -64,6 +68,7 @@ def _mixed(module: nn.Module, index: torch.Tensor, order: torch.Tensor) -> nn.Mo
 
 
 def head_count(module: Any) -> Iterator[Altered]:
+    """A different number of heads."""
     if not _packed(module):
         return
     for count in range(1, module.embed_dim + 1):
@@ -73,6 +78,7 @@ def head_count(module: Any) -> Iterator[Altered]:
 
 
 def biases(module: Any) -> Iterator[Altered]:
+    """Biases left out."""
     if not isinstance(module, nn.MultiheadAttention) or module.in_proj_bias is None:
         return
     text = "Flax leaves out the out-projection's bias"
@@ -84,7 +90,7 @@ def biases(module: Any) -> Iterator[Altered]:
 
 
 def masks(module: Any) -> Iterator[Altered]:
-    """True is "ignore" in PyTorch and "keep" in Flax."""
+    """Masks of the other polarity, or none: True is "ignore" in PyTorch and "keep" in Flax."""
     if not isinstance(module, nn.MultiheadAttention):
         return
     text = "Flax reads the mask the other way round: True is ignore in PyTorch and keep in Flax"
@@ -115,6 +121,7 @@ def _causal(m: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.T
 
 
 def layout(module: Any) -> Iterator[Altered]:
+    """Batch and time exchanged, or other weights returned."""
     if not isinstance(module, nn.MultiheadAttention):
         return
     text = "Flax reads batch and time in the opposite order"

@@ -1,4 +1,4 @@
-"""How a module is altered: always a deep copy, with other attributes, other weights or another forward."""
+"""Ways to alter a module: always a deep copy, with other attributes, other weights or another forward."""
 
 import copy
 import types
@@ -60,5 +60,5 @@ def _forward(module: nn.Module) -> Callable[..., Any]:
 
 
 def sized(module: nn.Module, axes: int, value: Any) -> tuple[int, ...]:
-    """3 -> (3, 3) for a module over two spatial axes."""
+    """The option for each axis: 3 is (3, 3) for a module over two spatial axes."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes

@@ -56,14 +56,15 @@ def _dealt(module: _ConvNd, side: str, order: torch.Tensor) -> nn.Module:
 
 
 def strides(module: nn.Module) -> Iterator[Altered]:
+    """A different stride or dilation, or the axes exchanged."""
     if not isinstance(module, _ConvNd):
         return
     axes = len(module.kernel_size)
     for name, values in (("stride", (1, 2, 3, 4)), ("dilation", (1, 2, 3))):
         for value in values:
-            own = getattr(module, name)
-            if own != (value,) * axes:
-                text = f"Flax has {name} {value}, PyTorch {own}"
+            current = getattr(module, name)
+            if current != (value,) * axes:
+                text = f"Flax has {name} {value}, PyTorch {current}"
                 yield name, text, changed(module, **{name: (value,) * axes})
         if len(set(getattr(module, name))) > 1:
             text = f"Flax has the {name} of the axes in the opposite order"
@@ -74,34 +75,37 @@ def padding(module: nn.Module) -> Iterator[Altered]:
     """SAME padding of any stride, none, one more or less, on one side only, of another kind."""
     if not isinstance(module, _ConvNd) or isinstance(module, _ConvTransposeNd):
         return
-    own = _own_pads(module)
+    pytorch_pads = _pads_of(module)
     for low in (False, True):
-        text = f"Flax pads as 'SAME' does: what is uneven goes to the {'beginning' if low else 'end'}; PyTorch {own}"
+        end = "beginning" if low else "end"
+        text = f"Flax pads as 'SAME' does: what is uneven goes to the {end}; PyTorch {pytorch_pads}"
         yield "same-padding", text, forwarding(module, lambda m, x, low=low: _convolve(m, x, same(m, x, low)))
-    for name, text, pads in _other_pads(own):
-        if all(min(pair) >= 0 for pair in pads) and pads != own:
+    for name, text, pads in _other_pads(pytorch_pads):
+        if all(min(pair) >= 0 for pair in pads) and pads != pytorch_pads:
             yield name, text, forwarding(module, lambda m, x, pads=pads: _convolve(m, x, pads))
     for mode in MODES:
-        if mode != module.padding_mode and any(map(any, own)):
+        if mode != module.padding_mode and any(map(any, pytorch_pads)):
             text = f"Flax pads with {mode}, PyTorch with {module.padding_mode}"
-            yield "padding-mode", text, forwarding(module, lambda m, x, mode=mode: _convolve(m, x, own, mode))
+            yield "padding-mode", text, forwarding(module, lambda m, x, mode=mode: _convolve(m, x, pytorch_pads, mode))
 
 
-def _other_pads(own: Pads) -> Iterator[tuple[str, str, Pads]]:
-    yield "no-padding", f"Flax does not pad, PyTorch pads {own}", [(0, 0)] * len(own)
-    causal = [(low + high, 0) for low, high in own]
-    yield "causal-padding", f"Flax pads the beginning alone, {causal}, PyTorch {own}", causal
+def _other_pads(pytorch_pads: Pads) -> Iterator[tuple[str, str, Pads]]:
+    yield "no-padding", f"Flax does not pad, PyTorch pads {pytorch_pads}", [(0, 0)] * len(pytorch_pads)
+    causal = [(low + high, 0) for low, high in pytorch_pads]
+    yield "causal-padding", f"Flax pads the beginning alone, {causal}, PyTorch {pytorch_pads}", causal
     for by in (1, -1):
-        yield "padding", f"Flax pads {by:+d} on every side of PyTorch's {own}", [(a + by, b + by) for a, b in own]
+        text = f"Flax pads {by:+d} on every side of PyTorch's {pytorch_pads}"
+        yield "padding", text, [(low + by, high + by) for low, high in pytorch_pads]
     for a, b in itertools.product((-1, 0, 1), repeat=2):
         if a != b:
-            pads = [(low + a, high + b) for low, high in own]
-            yield "uneven-padding", f"Flax pads {pads}, PyTorch {own}", pads
-    if len(own) > 1:
-        yield "padding", f"Flax pads the axes in the opposite order of PyTorch's {own}", own[::-1]
+            pads = [(low + a, high + b) for low, high in pytorch_pads]
+            yield "uneven-padding", f"Flax pads {pads}, PyTorch {pytorch_pads}", pads
+    if len(pytorch_pads) > 1:
+        text = f"Flax pads the axes in the opposite order of PyTorch's {pytorch_pads}"
+        yield "padding", text, pytorch_pads[::-1]
 
 
-def _own_pads(m: _ConvNd) -> Pads:
+def _pads_of(m: _ConvNd) -> Pads:
     if m.padding == "valid":
         return [(0, 0)] * len(m.kernel_size)
     if m.padding == "same":
@@ -113,7 +117,8 @@ def _own_pads(m: _ConvNd) -> Pads:
 def same(m: nn.Module, x: torch.Tensor, low: bool = False) -> Pads:
     """XLA's SAME (or SAME_LOWER) for a window over the trailing axes."""
     axes = x.ndim - 2
-    steps, window = sized(m, axes, m.stride), sized(m, axes, m.kernel_size)
+    steps = sized(m, axes, m.stride)
+    window = sized(m, axes, m.kernel_size)
     spread = sized(m, axes, getattr(m, "dilation", 1))
     pads = []
     for n, k, s, d in zip(x.shape[2:], window, steps, spread):
@@ -123,7 +128,7 @@ def same(m: nn.Module, x: torch.Tensor, low: bool = False) -> Pads:
 
 
 def flat(pads: Pads) -> list[int]:
-    """In the order of `torch.nn.functional.pad`: the last axis first."""
+    """Lists the pads in the order of `torch.nn.functional.pad`: the last axis first."""
     return [side for pair in reversed(pads) for side in pair]
 
 
@@ -156,9 +161,9 @@ def _cropped(m: Any, x: torch.Tensor, low: int, kind: str, flip: bool) -> torch.
     weight = m.weight.flip(tuple(range(2, 2 + axes))) if flip else m.weight
     full = TRANSPOSED[axes](x, weight, None, m.stride, 0, 0, m.groups, m.dilation)
     for place, (n, k, s) in enumerate(zip(x.shape[2:], m.kernel_size, m.stride)):
-        axis, (p, extra) = 2 + place, (m.padding[place], m.output_padding[place])
-        own = (n - 1) * s - 2 * p + m.dilation[place] * (k - 1) + extra + 1
-        size = {"own": own, "same": n * s, "valid": full.shape[axis] - low}[kind]
+        axis = 2 + place
+        pytorch_size = (n - 1) * s - 2 * m.padding[place] + m.dilation[place] * (k - 1) + m.output_padding[place] + 1
+        size = {"own": pytorch_size, "same": n * s, "valid": full.shape[axis] - low}[kind]
         short = max(low + size - full.shape[axis], 0)
         full = F.pad(full, [0, 0] * (full.ndim - 1 - axis) + [0, short]).narrow(axis, low, size)
     return full if m.bias is None else full + m.bias.reshape(1, -1, *(1,) * axes)

@@ -13,6 +13,7 @@ WITH_BIAS = (nn.Linear, nn.Bilinear, _ConvNd)
 
 
 def biases(module: nn.Module) -> Iterator[Altered]:
+    """The bias left out, added twice or subtracted."""
     if not isinstance(module, WITH_BIAS) or module.bias is None:
         return
     yield "bias-missing", "Flax leaves out the bias", reweighted(module, bias=torch.zeros_like)
@@ -21,13 +22,14 @@ def biases(module: nn.Module) -> Iterator[Altered]:
 
 
 def transposed(module: nn.Module) -> Iterator[Altered]:
+    """The weight transposed."""
     if isinstance(module, nn.Linear) and module.in_features == module.out_features:
         text = "Flax multiplies by the transposed weight: a kernel is (in, out), PyTorch's weight (out, in)"
         yield "transposed", text, reweighted(module, weight=torch.t)
 
 
 def input_order(module: nn.Module) -> Iterator[Altered]:
-    """The columns meet features flattened in another order."""
+    """Columns that meet features flattened in another order."""
     if not isinstance(module, nn.Linear):
         return
     for factors, order in orders_of(module.in_features):
@@ -37,7 +39,7 @@ def input_order(module: nn.Module) -> Iterator[Altered]:
 
 
 def scales(module: nn.Module) -> Iterator[Altered]:
-    """Equalised learning rate, and the like: the weight times a function of its size."""
+    """The weight times a function of its size, as for an equalised learning rate."""
     if isinstance(module, nn.Linear):
         n = module.in_features
         for factor, name in ((n**0.5, "the root of the fan-in"), (n**-0.5, "one over the root of the fan-in")):

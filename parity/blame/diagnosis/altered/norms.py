@@ -8,17 +8,19 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from parity.blame.diagnosis.altered.batch_statistics import biased_running_variance, momentum, observing, statistics
 from parity.blame.diagnosis.altered.change import Altered, changed, forwarding, reweighted
 
 EPS = (1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 1e-4, 1e-7, 0.0)
 
 
 def eps(module: nn.Module) -> Iterator[Altered]:
-    own = getattr(module, "eps", None)
-    if isinstance(own, float):
+    """The usual values of eps."""
+    pytorch_eps = getattr(module, "eps", None)
+    if isinstance(pytorch_eps, float):
         for value in EPS:
-            if value != own:
-                text = f"Flax computes with eps={value:g} where PyTorch has {own:g}"
+            if value != pytorch_eps:
+                text = f"Flax computes with eps={value:g} where PyTorch has {pytorch_eps:g}"
                 yield "eps", text, changed(module, eps=value)
 
 
@@ -32,81 +34,6 @@ def affine(module: nn.Module) -> Iterator[Altered]:
         yield "bias-missing", "Flax leaves out the bias", reweighted(module, bias=torch.zeros_like)
         both = reweighted(module, weight=torch.ones_like, bias=torch.zeros_like)
         yield "affine-missing", "Flax leaves out scale and bias", both
-
-
-def momentum(module: nn.Module) -> Iterator[Altered]:
-    if not isinstance(module, _NormBase) or module.momentum is None:
-        return
-    own = module.momentum
-    text = f"Flax mixes in 1 - {own:g} of the batch statistics where PyTorch mixes in {own:g}"
-    yield "momentum-complement", text, changed(module, momentum=1 - own)
-    for value in (0.01, 0.1, 0.99, 0.9, 0.001, 0.0, 1.0):
-        if value != own:
-            text = f"Flax mixes in {value:g} of the batch statistics (its momentum {1 - value:g}), PyTorch {own:g}"
-            yield "momentum", text, changed(module, momentum=value)
-
-
-def biased_running_variance(module: nn.Module) -> Iterator[Altered]:
-    if isinstance(module, _BatchNorm) and module.track_running_stats:
-        text = "Flax's running variance averages the biased variance, PyTorch's the unbiased one, n / (n - 1) larger"
-        yield "biased-variance", text, forwarding(module, _observing_biased)
-
-
-def _observing_biased(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    before = m.running_var
-    y = type(m).forward(m, x)
-    if m.training and before is not None and m.momentum is not None:
-        axes = [axis for axis in range(x.ndim) if axis != 1]
-        with torch.no_grad():
-            gained = m.momentum * (x.var(axes, unbiased=True) - x.var(axes, unbiased=False))
-            m.running_var = before - gained.to(before.dtype)  # in place, the backward pass would refuse
-    return y
-
-
-def statistics(module: nn.Module) -> Iterator[Altered]:
-    """Batch statistics against running statistics."""
-    if not isinstance(module, _BatchNorm) or not module.track_running_stats:
-        return
-    running = "Flax normalises by the running statistics, PyTorch by those of the batch"
-    yield "running-statistics", running, forwarding(module, _by_running)
-    batch = "Flax normalises by the statistics of the batch, PyTorch by the running ones"
-    yield "batch-statistics", batch, forwarding(module, _by_batch)
-    text = "Flax leaves the running statistics as they were"
-    yield "statistics-not-updated", text, forwarding(module, _not_observing)
-
-
-def _by_running(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    return nn.functional.batch_norm(x, m.running_mean, m.running_var, m.weight, m.bias, False, 0.0, m.eps)
-
-
-def _by_batch(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    return nn.functional.batch_norm(x, None, None, m.weight, m.bias, True, 0.0, m.eps)
-
-
-def _not_observing(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    return nn.functional.batch_norm(x, None, None, m.weight, m.bias, m.training, 0.0, m.eps)
-
-
-def observing(module: nn.Module) -> Iterator[Altered]:
-    """Batch statistics without their gradient, or observed twice."""
-    if isinstance(module, _BatchNorm) and module.track_running_stats:
-        yield "no-gradient", "Flax lets no gradient through the batch statistics", forwarding(module, _constant)
-        yield "statistics-twice", "Flax updates the running statistics twice in one call", forwarding(module, _twice)
-
-
-def _constant(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
-    if not m.training:
-        return type(m).forward(m, x)
-    type(m).forward(m, x.detach())
-    var, mean = torch.var_mean(x.detach(), axes, correction=0)
-    return nn.functional.batch_norm(x, mean, var, m.weight, m.bias, False, 0.0, m.eps)
-
-
-def _twice(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    if m.training:
-        type(m).forward(m, x.detach())
-    return type(m).forward(m, x)
 
 
 def unbiased(module: nn.Module) -> Iterator[Altered]:
@@ -143,6 +70,7 @@ def _unbiased_batch(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
 
 
 def eps_outside(module: nn.Module) -> Iterator[Altered]:
+    """Eps added to the standard deviation."""
     if isinstance(module, nn.LayerNorm):
         axes = tuple(range(-len(module.normalized_shape), 0))
         for ddof, name in ((0, "eps-outside"), (1, "eps-outside-unbiased")):
@@ -164,6 +92,7 @@ def other_axes(module: nn.Module) -> Iterator[Altered]:
 
 
 def no_mean(module: nn.Module) -> Iterator[Altered]:
+    """Division by the root mean square, no mean subtracted."""
     if isinstance(module, nn.LayerNorm):
         axes = tuple(range(-len(module.normalized_shape), 0))
         text = "Flax divides by the root mean square without subtracting the mean (RMSNorm)"
@@ -177,22 +106,24 @@ def _normalised(
         var, mean = torch.var_mean(x, axes, correction=ddof, keepdim=True)
         y = x - mean
     else:
-        y, var = x, x.square().mean(axes, keepdim=True)
+        y = x
+        var = x.square().mean(axes, keepdim=True)
     y = y / (var.sqrt() + m.eps) if outside else y / torch.sqrt(var + m.eps)
     y = y if m.weight is None else y * m.weight
     return y if m.bias is None else y + m.bias
 
 
 def groups(module: nn.Module) -> Iterator[Altered]:
-    """Another number of groups, or channels dealt to the groups in turn."""
+    """Changes the number of groups, or deals the channels to the groups in turn."""
     if not isinstance(module, nn.GroupNorm):
         return
-    channels, own = module.num_channels, module.num_groups
+    channels = module.num_channels
+    pytorch_groups = module.num_groups
     for count in range(1, channels + 1):
-        if channels % count == 0 and count != own:
-            text = f"Flax normalises {count} groups, PyTorch {own}"
+        if channels % count == 0 and count != pytorch_groups:
+            text = f"Flax normalises {count} groups, PyTorch {pytorch_groups}"
             yield "group-count", text, changed(module, num_groups=count)
-    if 1 < own < channels:
+    if 1 < pytorch_groups < channels:
         text = "Flax deals the channels to the groups in turn, PyTorch's groups are contiguous"
         yield "group-order", text, forwarding(module, _dealt)
 
@@ -205,7 +136,7 @@ def _dealt(m: nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
 
 
 def instance_as_batch(module: nn.Module) -> Iterator[Altered]:
-    """One normalisation in place of another over the same channels."""
+    """Normalises the same channels over the batch, or each instance by itself."""
     if isinstance(module, _InstanceNorm):
         text = "Flax normalises over the batch, PyTorch each instance by itself"
         yield (

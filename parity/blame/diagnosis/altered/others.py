@@ -14,6 +14,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 
 
 def embedding(module: nn.Module) -> Iterator[Altered]:
+    """The embedding scaled, or its padding index like any other."""
     if not isinstance(module, nn.Embedding):
         return
     root = math.sqrt(module.embedding_dim)
@@ -45,7 +46,7 @@ def _zeroed(m: nn.Embedding, x: torch.Tensor) -> torch.Tensor:
 
 
 def flatten(module: nn.Module) -> Iterator[Altered]:
-    """(C, H, W) against (H, W, C), and what else the order may be."""
+    """Features flattened as (H, W, C), not (C, H, W), and in other orders."""
     if not isinstance(module, nn.Flatten):
         return
     text = "Flax flattens (H, W, C), PyTorch (C, H, W)"
@@ -58,6 +59,7 @@ def flatten(module: nn.Module) -> Iterator[Altered]:
 
 
 def resize(module: nn.Module) -> Iterator[Altered]:
+    """Resizing of another mode, or with the corners aligned."""
     if not isinstance(module, nn.Upsample):
         return
     for mode in ("bilinear", "bicubic", "nearest", "nearest-exact", "linear", "trilinear", "area"):
@@ -85,6 +87,7 @@ def resize(module: nn.Module) -> Iterator[Altered]:
 
 
 def shuffle(module: nn.Module) -> Iterator[Altered]:
+    """The channels of a pixel shuffle in another order."""
     if isinstance(module, nn.PixelShuffle):
         r = module.upscale_factor
         text = "Flax reads the channels as (r, r, C), PyTorch as (C, r, r)"

@@ -19,12 +19,13 @@ MAX = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}
 
 
 def options(module: nn.Module) -> Iterator[Altered]:
+    """Padding counted or not, sizes rounded up or down, another stride."""
     if not isinstance(module, (*AVERAGE, *MAXIMUM)):
         return
     if isinstance(module, AVERAGE):
-        own = module.count_include_pad
-        text = f"Flax {'leaves the padding out of' if own else 'counts the padding in'} the average"
-        yield "count-include-pad", text, changed(module, count_include_pad=not own)
+        counted = module.count_include_pad
+        text = f"Flax {'leaves the padding out of' if counted else 'counts the padding in'} the average"
+        yield "count-include-pad", text, changed(module, count_include_pad=not counted)
     text = f"Flax rounds the output's size {'down' if module.ceil_mode else 'up'} (ceil_mode)"
     yield "ceil-mode", text, changed(module, ceil_mode=not module.ceil_mode)
     for stride in (1, 2, 3, module.kernel_size):

@@ -17,7 +17,8 @@ def gates(module: nn.Module) -> Iterator[Altered]:
     """The gates' blocks of all weights and biases in another order."""
     if not isinstance(module, KINDS):
         return
-    names, size = _gates(module), module.hidden_size
+    names = _gates(module)
+    size = module.hidden_size
     for order in itertools.permutations(range(len(names))):
         if list(order) != sorted(order):
             shown = ", ".join(names[i] for i in order)
@@ -27,6 +28,7 @@ def gates(module: nn.Module) -> Iterator[Altered]:
 
 
 def biases(module: nn.Module) -> Iterator[Altered]:
+    """Biases left out, or 1 added to the forget gate's."""
     if not isinstance(module, KINDS) or not module.bias:
         return
     text = "Flax has the input's bias alone; PyTorch adds a second, of the hidden state"
@@ -34,7 +36,8 @@ def biases(module: nn.Module) -> Iterator[Altered]:
     text = "Flax has the hidden state's bias alone; PyTorch adds a second, of the input"
     yield "first-bias-missing", text, _with(module, "bias_ih", torch.zeros_like)
     yield "bias-missing", "Flax leaves out both biases", _with(module, "bias", torch.zeros_like)
-    names, size = _gates(module), module.hidden_size
+    names = _gates(module)
+    size = module.hidden_size
     for place, gate in enumerate(names if len(names) > 1 else ""):
         text = f"Flax leaves out the hidden state's bias of gate {gate}"
         yield "hidden-bias-missing", text, _with(module, "bias_hh", _block(place, size, lambda b: 0 * b))
@@ -46,7 +49,7 @@ def biases(module: nn.Module) -> Iterator[Altered]:
 
 
 def complement(module: nn.Module) -> Iterator[Altered]:
-    """h' = z n + (1 - z) h instead of (1 - z) n + z h."""
+    """Computes h' = z n + (1 - z) h instead of (1 - z) n + z h."""
     if isinstance(module, (nn.GRU, nn.GRUCell)):
         text = "Flax's update gate z takes the new state, PyTorch's keeps the old one"
         yield "update-complement", text, _with(module, "", _block(1, module.hidden_size, torch.neg))
@@ -56,7 +59,8 @@ def square_weights(module: nn.Module) -> Iterator[Altered]:
     """Each gate's block transposed."""
     if not isinstance(module, KINDS):
         return
-    count, size = len(_gates(module)), module.hidden_size
+    count = len(_gates(module))
+    size = module.hidden_size
     transpose = _blocks_transposed(count, size)
     yield "transposed", "Flax transposes the hidden weights", _with(module, "weight_hh", transpose)
     if module.input_size == size and getattr(module, "num_layers", 1) == 1:
@@ -80,7 +84,7 @@ def _block(place: int, size: int, function: Callable[[torch.Tensor], torch.Tenso
 
 
 def _with(module: nn.Module, start: str, function: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
-    """With a function of all parameters whose name begins so; projections are left alone."""
+    """Applies the function to all parameters whose name begins with `start`; projections are left alone."""
     names = [name for name, _ in module.named_parameters() if name.startswith(start) and "weight_hr" not in name]
     return reweighted(module, **dict.fromkeys(names, function))
 
@@ -90,10 +94,11 @@ def _gates(module: nn.Module) -> str:
 
 
 def nonlinearity(module: nn.Module) -> Iterator[Altered]:
+    """The other activation of a plain recurrent layer."""
     if isinstance(module, nn.RNN):
-        own = "tanh" if module.mode == "RNN_TANH" else "relu"
-        new = "relu" if own == "tanh" else "tanh"
-        text = f"Flax's activation is {new}, PyTorch's {own}"
+        current = "tanh" if module.mode == "RNN_TANH" else "relu"
+        new = "relu" if current == "tanh" else "tanh"
+        text = f"Flax's activation is {new}, PyTorch's {current}"
         yield "activation", text, changed(module, mode=f"RNN_{new.upper()}", nonlinearity=new)
     elif isinstance(module, nn.RNNCell):
         new = "relu" if module.nonlinearity == "tanh" else "tanh"
@@ -128,7 +133,7 @@ def _half_turned(y: torch.Tensor, time: int) -> torch.Tensor:
 
 
 def states(module: nn.Module) -> Iterator[Altered]:
-    """Which states are returned."""
+    """Other states returned."""
     if isinstance(module, nn.LSTM):
         text = "Flax returns (c, h), PyTorch (h, c)"
         yield "state-order", text, followed(module, lambda y: (y[0], (y[1][1], y[1][0])))
@@ -171,7 +176,8 @@ def _gru_forward(m: nn.GRU, x: torch.Tensor, h: torch.Tensor | None = None) -> t
         w_ih, w_hh, b_ih, b_hh = (
             getattr(m, f"{name}_l{layer}", None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        state, outputs = h[layer], []
+        state = h[layer]
+        outputs = []
         for step in x:
             state = _gru_step(step, state, w_ih, w_hh, b_ih, b_hh)
             outputs.append(state)

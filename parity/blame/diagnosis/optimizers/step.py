@@ -15,7 +15,7 @@ Make = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 
 @dataclass(frozen=True)
 class Step:
-    """What the step starts from; the tensors are in the order of `before`."""
+    """Everything a step starts from; the tensors are in the order of `before`."""
 
     make: Make
     before: Arrays
@@ -43,7 +43,7 @@ Change = Callable[[Ready], None]
 
 
 def ready(step: Step) -> Ready:
-    """Raises InputError where a gradient is missing or of another shape."""
+    """The optimiser with its tensors. Raises InputError where a gradient is missing or of another shape."""
     tensors = {}
     for name, values in step.before.items():
         if name not in step.grads or step.grads[name].shape != values.shape:

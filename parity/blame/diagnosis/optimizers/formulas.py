@@ -31,7 +31,10 @@ def adam(
     later:           added to the count of steps
     single:          bias corrections in float32
     """
-    (b1, b2), lr, eps, decay = o["betas"], float(o["lr"]), o["eps"], o["weight_decay"]
+    b1, b2 = o["betas"]
+    lr = float(o["lr"])
+    eps = o["eps"]
+    decay = o["weight_decay"]
     decoupled = o.get("decoupled_weight_decay", False) if decoupled is None else decoupled
     g = (-g if o.get("maximize") else g) + (0 if decoupled else decay * w)
     t = float(slots.get("step", 0)) + 1 + later
@@ -55,7 +58,8 @@ def rmsprop(
     w: np.ndarray, g: np.ndarray, slots: Slots, o: Options, *, eps_inside: bool = False, **other: Any
 ) -> np.ndarray:
     """The change of `w` (book, section 12.8); `alpha` and `eps` may be others than the options say."""
-    alpha, eps = other.get("alpha", o["alpha"]), other.get("eps", o["eps"])
+    alpha = other.get("alpha", o["alpha"])
+    eps = other.get("eps", o["eps"])
     g = (-g if o.get("maximize") else g) + o["weight_decay"] * w
     v = alpha * slots.get("square_avg", np.full_like(w, other.get("fresh", 0.0))) + (1 - alpha) * g * g
     if o["centered"]:
@@ -82,8 +86,9 @@ def adagrad(
 ) -> np.ndarray:
     """The change of `w` (book, section 12.7); `start` replaces the accumulator's initial value."""
     g = (-g if o.get("maximize") else g) + o["weight_decay"] * w
-    own, t = o["initial_accumulator_value"], float(slots.get("step", 0))
+    initial = o["initial_accumulator_value"]
+    t = float(slots.get("step", 0))
     eps = o["eps"] if eps is None else eps
-    total = slots.get("sum", np.full_like(w, own)) + g * g + (0 if start is None else start - own)
+    total = slots.get("sum", np.full_like(w, initial)) + g * g + (0 if start is None else start - initial)
     lr = float(o["lr"]) / (1 + t * o["lr_decay"])
     return -lr * g / (np.sqrt(total + eps) if eps_inside else np.sqrt(total) + eps)

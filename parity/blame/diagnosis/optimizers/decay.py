@@ -1,0 +1,69 @@
+"""Hypotheses on weight decay: how large, of which parameters, of the gradient or of the weights."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from parity.blame.diagnosis.optimizers.step import Ready, Step, update
+from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, with_options
+
+
+def weight_decay(step: Step, about: Ready) -> Iterator[Trial]:
+    """No weight decay, another, of other parameters, or in the other place."""
+    group = first_group(about)
+    if "weight_decay" not in group:
+        return
+    decay = group["weight_decay"]
+    decoupled = group.get("decoupled_weight_decay", isinstance(about.optimizer, torch.optim.AdamW))
+    if decay:
+        yield "weight-decay-missing", f"Flax has no weight decay, PyTorch {decay:g}", with_options(step, weight_decay=0)
+        name, text = (
+            ("weight-decay-l2", "Flax adds weight decay to the gradient, PyTorch decays the weights (AdamW)")
+            if decoupled
+            else ("weight-decay-decoupled", "Flax decays the weights (AdamW), PyTorch adds to the gradient (L2)")
+        )
+        yield name, text, after(step, _into_gradient if decoupled else _into_weights)
+        text = "Flax decays weights by weight_decay, not by lr * weight_decay"
+        yield "weight-decay-unscaled", text, after(step, _unscaled_decay)
+        text = "Flax does not decay biases and norms (vectors), PyTorch does"
+        yield "weight-decay-on-bias", text, lambda: _spared(step, lambda array: array.ndim <= 1)
+        text = "Flax decays biases and norms (vectors) alone"
+        yield "weight-decay-on-bias", text, lambda: _spared(step, lambda array: array.ndim > 1)
+        for factor, what in ((0.5, "half"), (2.0, "twice")):
+            text = f"Flax's weight decay is {what} PyTorch's {decay:g}"
+            yield "weight-decay", text, with_options(step, weight_decay=decay * factor)
+    for value in (1e-4, 1e-2, 5e-4, 1e-3, 1e-1):
+        if value != decay:
+            text = f"Flax's weight decay is {value:g}, PyTorch's {decay:g}"
+            yield "weight-decay", text, with_options(step, weight_decay=value)
+
+
+def _into_gradient(now: Ready) -> None:
+    for name, tensor in now.tensors.items():
+        now.gradients[name].add_(tensor.detach(), alpha=now.options(name)["weight_decay"])
+    _no_decay(now)
+
+
+def _into_weights(now: Ready) -> None:
+    for name, tensor in now.tensors.items():
+        group = now.options(name)
+        tensor.data.mul_(1 - group["lr"] * group["weight_decay"])
+    _no_decay(now)
+
+
+def _unscaled_decay(now: Ready) -> None:
+    for name, tensor in now.tensors.items():
+        tensor.data.mul_(1 - now.options(name)["weight_decay"])
+    _no_decay(now)
+
+
+def _no_decay(now: Ready) -> None:
+    for group in now.optimizer.param_groups:
+        group["weight_decay"] = 0.0
+
+
+def _spared(step: Step, spared: Callable[[np.ndarray], bool]) -> list[np.ndarray]:
+    """Some parameters without decay, the others with it."""
+    pairs = zip(step.before.values(), update(step), update(step, _no_decay))
+    return [without if spared(array) else decayed for array, decayed, without in pairs]

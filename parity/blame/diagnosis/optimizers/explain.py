@@ -1,0 +1,91 @@
+"""Why an update differs: PyTorch's optimiser with one option altered, until it takes Flax's step."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from d2l_jax.errors import InputError
+from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
+from parity.blame.diagnosis.factors import telling
+from parity.blame.diagnosis.optimizers.decay import weight_decay
+from parity.blame.diagnosis.optimizers.gradients import clipping, gradients
+from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, rmsprop
+from parity.blame.diagnosis.optimizers.rate import momentum, rates
+from parity.blame.diagnosis.optimizers.step import Arrays, Make, Step, ready, update
+from parity.blame.diagnosis.optimizers.trial import Hypothesis
+from parity.blame.diagnosis.tensors import explain_tensor
+from parity.blame.diagnosis.threads import one_thread
+
+HYPOTHESES: list[Hypothesis] = [
+    rates,
+    momentum,
+    weight_decay,
+    betas,
+    eps,
+    adam,
+    rmsprop,
+    adagrad,
+    clipping,
+    gradients,
+]
+
+
+@one_thread()
+def explain_update(
+    make: Make,
+    before: Arrays,
+    grads: Arrays,
+    state: Mapping[str, Mapping[str, np.ndarray]],
+    flax_update: Arrays,
+    noise: float = NOISE,
+) -> Cause | None:
+    """The one option (or convention) under which PyTorch's optimiser takes Flax's step.
+
+    make:          gives the optimiser for a list of tensors, in the order of `before`
+    before, grads: {parameter: array}, all float64
+    state:         {parameter: {slot: array}} before the step, PyTorch's slot names; empty before the first step
+    flax_update:   {parameter: array after - before} from the same state and gradients
+
+    Returns None where they agree, and where no hypothesis explains the difference. Raises InputError where
+    parameters, gradients and updates do not match.
+    """
+    if set(flax_update) != set(before):
+        names = sorted(set(flax_update) ^ set(before))
+        raise InputError(f"flax_update and before differ in {', '.join(names)}; give every parameter in both")
+    step = Step(make, before, grads, state)
+    oracle = update(step)
+    flax = [np.asarray(flax_update[name], np.float64) for name in before]
+    if agree(oracle, flax, noise):
+        return None
+    cause = choose(oracle, flax, _candidates(step), noise)
+    return cause or _one_factor(oracle, flax, noise) or _by_numbers(oracle, flax, noise)
+
+
+def _candidates(step: Step) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+    """Computes the step of each hypothesis; an optimiser that cannot run with the altered option is left out."""
+    for hypothesis in HYPOTHESES:
+        for name, text, altered_update in hypothesis(step, ready(step)):
+            try:
+                yield name, text, altered_update()
+            except (RuntimeError, ValueError, KeyError, TypeError):
+                continue
+
+
+def _one_factor(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
+    """Tries a single factor for all parameters, such as another learning rate."""
+    ours = np.concatenate([a.ravel() for a in oracle])
+    theirs = np.concatenate([a.ravel() for a in flax])
+    if ours.size < 3 or not ours.any():
+        return None
+    factor = float(np.vdot(ours, theirs) / np.vdot(ours, ours))
+    known = telling(factor, ()) if factor else None
+    text = f"Flax's step is {factor:.8g} times PyTorch's" + (f": {known[1]}" if known else "")
+    return choose(oracle, flax, [("step-scale", text, [factor * a for a in oracle])], noise)
+
+
+def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
+    """The first parameter that differs, by its numbers alone."""
+    for ours, theirs in zip(oracle, flax):
+        if distance([ours], [theirs], [ours]) > 100 * noise:
+            return explain_tensor(ours, theirs, noise)
+    return None

@@ -1,0 +1,65 @@
+"""Hypotheses on the learning rate and on momentum."""
+
+from collections.abc import Iterator
+
+import torch
+
+from parity.blame.diagnosis.optimizers.step import Ready, Step, update
+from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, with_options
+
+
+def rates(step: Step, about: Ready) -> Iterator[Trial]:
+    """A different learning rate, or the opposite sign."""
+    lr = float(first_group(about)["lr"])
+    for factor, what in ((2, "twice"), (0.5, "half"), (10, "ten times"), (0.1, "a tenth of")):
+
+        def change(now: Ready, factor: float = factor) -> None:
+            for group in now.optimizer.param_groups:
+                group["lr"] = group["lr"] * factor
+
+        yield "learning-rate", f"Flax's learning rate is {what} PyTorch's {lr:g}", after(step, change)
+    text = "Flax goes up the gradient: the sign of the step is the opposite"
+    yield "sign", text, lambda: update(step, _opposite)
+
+
+def _opposite(now: Ready) -> None:
+    for gradient in now.gradients.values():
+        gradient.neg_()
+
+
+def momentum(step: Step, about: Ready) -> Iterator[Trial]:
+    """No momentum, another, dampened, or Nesterov's."""
+    group = first_group(about)
+    if "momentum" not in group:
+        return
+    current = group["momentum"]
+    if current:
+        text = f"Flax's momentum is {1 - current:g}, PyTorch's {current:g}"
+        yield "momentum-complement", text, with_options(step, momentum=1 - current)
+        text = f"Flax has no momentum, PyTorch {current:g}"
+        yield "momentum-missing", text, with_options(step, momentum=0, nesterov=False)
+        text = "Flax adds 1 - momentum of the gradient to the buffer, PyTorch all of it (dampening)"
+        yield "dampening", text, lambda: update(step, _dampened)
+        if group.get("dampening"):
+            yield "dampening", "Flax does not dampen", with_options(step, dampening=0)
+        if "nesterov" in group:
+            new = not group["nesterov"]
+            text = f"Flax {'looks' if new else 'does not look'} ahead (Nesterov)"
+            yield "nesterov", text, with_options(step, nesterov=new)
+    for value in (0.9, 0.99, 0.5, 0.95):
+        if value != current:
+            yield (
+                "momentum",
+                f"Flax's momentum is {value:g}, PyTorch's {current:g}",
+                with_options(step, momentum=value),
+            )
+
+
+def _dampened(now: Ready) -> None:
+    """Dampens the first buffer too, which PyTorch does not."""
+    for group in now.optimizer.param_groups:
+        for parameter in group["params"]:
+            slots = now.optimizer.state[parameter]
+            if slots.get("momentum_buffer") is None:
+                slots["momentum_buffer"] = torch.zeros_like(parameter)
+        group["dampening"] = group["momentum"]

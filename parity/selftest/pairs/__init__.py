@@ -1,0 +1,10 @@
+"""The correct twins: one for each family of layers, all small."""
+
+from parity.selftest.pairs.dense import ACTIVATIONS, COLUMN, DEEP, MLP, SMALL, TWO_HEADS
+from parity.selftest.pairs.images import CNN, CONV1D, NORMS, POOLS, RESIZING, TIES, TRANSPOSED
+from parity.selftest.pairs.sequences import ATTENTION, LOOKUP, RECURRENT, TEXT
+
+PAIRS = (
+    *(MLP, CNN, CONV1D, TRANSPOSED, NORMS, ACTIVATIONS, POOLS, TIES, RESIZING, ATTENTION, RECURRENT, TEXT, LOOKUP),
+    *(TWO_HEADS, DEEP, SMALL, COLUMN),
+)  # fmt: skip

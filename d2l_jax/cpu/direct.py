@@ -14,6 +14,7 @@ from d2l_jax.cpu.materialised import materialised
 
 Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
+CHANNELS_LAST = ("NHWC", "HWIO", "NHWC")
 
 
 def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
@@ -89,8 +90,8 @@ def turned_maps(g: Maps) -> Float[Array, "out_height out_width batch out_channel
 
 def correlate(x: Array, w: Array, strides: Pair, padding: Any, precision: Any, **options: Any) -> Array:
     """`lax.conv_general_dilated`, channels last."""
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=numbers, precision=precision, **options)
+    options |= {"dimension_numbers": CHANNELS_LAST, "precision": precision}
+    return lax.conv_general_dilated(x, w, strides, padding, **options)
 
 
 def _dilated(g: Maps, strides: Pair) -> list[int]:

@@ -7,13 +7,12 @@ from jaxtyping import Array, Float
 from d2l_jax.cpu.dense import matmul
 from d2l_jax.cpu.geometry import Geometry
 from d2l_jax.cpu.materialised import materialised
-
-CHANNELS, OUTPUTS = 8, 24
+from d2l_jax.cpu.thresholds import BAND_COLUMNS, BAND_INPUTS
 
 
 def suits_band(w: tuple[int, ...]) -> bool:
-    """Whether the zeros beside the band waste less than the short sums of `lax` cost."""
-    return w[2] < CHANNELS
+    """True where the zeros of a band cost less than the short sums of `lax`."""
+    return w[2] < BAND_INPUTS
 
 
 def banded(
@@ -26,7 +25,7 @@ def banded(
     The kernel becomes a band matrix (patch * channels, pixels * out_channels); all patches are one product with it.
     """
     rows, columns = geometry.out_size(x.shape, w.shape)
-    pixels = min(columns, max(2, OUTPUTS // w.shape[3]))
+    pixels = min(columns, max(2, BAND_COLUMNS // w.shape[3]))
     patches = _patches(materialised(x), w.shape, pixels, geometry)
     y = matmul(patches, _band(w, pixels, geometry), geometry.precision)
     return y.reshape(x.shape[0], rows, -1, w.shape[3])[:, :, :columns]

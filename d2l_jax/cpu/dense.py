@@ -11,11 +11,11 @@ from d2l_jax.cpu.bilinear import bilinear
 from d2l_jax.cpu.direct import correlate
 from d2l_jax.cpu.materialised import materialised
 from d2l_jax.cpu.switch import on_cpu
+from d2l_jax.cpu.thresholds import NARROW_SIDE
 
 Rows = Float[Array, "rows inputs"]
 OfRows = Float[Array, "rows outputs"]
 Kernel = Float[Array, "inputs outputs"]
-NARROW = 64  # columns; to turn more round pays in some models (GoogLeNet) and costs in others (ViT)
 
 
 def dot_general(lhs: Array, rhs: Array, dimension_numbers: Any, **options: Any) -> Array:
@@ -52,7 +52,7 @@ def _of_rows(g: OfRows, w: Kernel, shape: tuple[int, ...], precision: Any) -> Ro
 
 
 def _of_kernel(x: Rows, g: OfRows, shape: tuple[int, ...], precision: Any) -> Kernel:
-    if min(shape) > NARROW:
+    if min(shape) > NARROW_SIDE:
         return lax.dot_general(x, g, (((0,), (0,)), ((), ())), precision=precision)
     return _across(x, g, precision) if shape[0] <= shape[1] else _across(g, x, precision).T
 

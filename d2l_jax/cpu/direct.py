@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from d2l_jax.cpu.geometry import Geometry, Images, Pair, Phase, by_phases
 from d2l_jax.cpu.materialised import materialised
+from d2l_jax.cpu.thresholds import COLUMNS_PER_OUTPUT
 
 Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
@@ -24,7 +25,7 @@ def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
 
 def input_gradient(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
     """What flows back to images of `shape`."""
-    small = g.shape[0] * g.shape[1] * g.shape[2] < 4 * w.shape[3]
+    small = g.shape[0] * g.shape[1] * g.shape[2] < COLUMNS_PER_OUTPUT * w.shape[3]
     return (_input_gradient_by_columns if small else _input_gradient_by_phases)(g, w, shape, geometry)
 
 

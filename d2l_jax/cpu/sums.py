@@ -7,13 +7,11 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.cpu.switch import on_cpu
+from d2l_jax.cpu.thresholds import LINE_LONGEST, LINE_SHORTEST, SUMS_AT_ONCE
 
 Batch = Float[Array, "*size features"]
 Features = Float[Array, " features"]
 Lines = tuple[Float[Array, "*lines features"], ...]
-# XLA:CPU works on several features at once only where LLVM unrolls the loop along a line: where it is short, also with
-# what is fused into it. A length without a divisor that is small enough, as a prime, stays whole.
-LONGEST, SHORTEST, TOGETHER = 8, 4, 9
 
 
 def sums(*terms: Batch) -> tuple[Features, ...]:
@@ -43,7 +41,7 @@ def _over_rows(terms: tuple[Batch, ...]) -> tuple[Features, ...]:
 
 
 def _in_one_loop(terms: tuple[Batch, ...]) -> tuple[Features, ...]:
-    groups = [terms[i : i + TOGETHER] for i in range(0, len(terms), TOGETHER)]
+    groups = [terms[i : i + SUMS_AT_ONCE] for i in range(0, len(terms), SUMS_AT_ONCE)]
     return sum((_of_lines(*_along_lines(group)) for group in groups), ())
 
 
@@ -80,5 +78,5 @@ def _along_lines(terms: tuple[Batch, ...]) -> Lines:
 
 def _in_lines(x: Batch) -> Float[Array, "*rows line features"]:
     *rows, length, features = x.shape
-    line = max(n for n in range(1, LONGEST + 1) if length % n == 0)
-    return x if line < SHORTEST or line == length else x.reshape(*rows, length // line, line, features)
+    line = max(n for n in range(1, LINE_LONGEST + 1) if length % n == 0)
+    return x if line < LINE_SHORTEST or line == length else x.reshape(*rows, length // line, line, features)

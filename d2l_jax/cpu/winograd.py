@@ -18,11 +18,16 @@ from jaxtyping import Array
 from d2l_jax.cpu import direct
 from d2l_jax.cpu.direct import Images, Kernel, Maps, correlate, flipped, turned_images, turned_maps
 from d2l_jax.cpu.geometry import Geometry, Pair, windows_along
+from d2l_jax.cpu.thresholds import (
+    WINOGRAD_BATCH,
+    WINOGRAD_BITS,
+    WINOGRAD_CHANNELS,
+    WINOGRAD_PIXELS,
+    WINOGRAD_SHARE,
+)
 
 POINTS = (0, 1, -1, 2, -0.5)  # the most exact ones: Barabasz et al. (2020)
 MOST = len(POINTS) + 1  # products at a time
-CHANNELS, PIXELS = 10, 512  # fewer: combining takes longer than it saves
-FEW = 16  # images; fewer are turned round before they are combined
 
 
 class Scheme(NamedTuple):
@@ -98,10 +103,11 @@ class Tiling(NamedTuple):
 def suits(x: tuple[int, ...], w: tuple[int, ...], geometry: Geometry, dtype: Any) -> bool:
     """Whether it saves time, and digits suffice for sums and differences of rows."""
     (taps, _, inputs, outputs), (rows, columns) = w, geometry.out_size(x, w)
-    if geometry.strides != (1, 1) or not 1 < taps < MOST or jnp.finfo(dtype).bits < 32:
+    if geometry.strides != (1, 1) or not 1 < taps < MOST or jnp.finfo(dtype).bits < WINOGRAD_BITS:
         return False
-    saves = Tiling.of(rows, taps).products <= 0.75 * rows * taps
-    return saves and x[0] * rows * columns >= PIXELS and inputs * outputs >= CHANNELS * (inputs + outputs)
+    saves = Tiling.of(rows, taps).products <= WINOGRAD_SHARE * rows * taps
+    enough = inputs * outputs >= WINOGRAD_CHANNELS * (inputs + outputs)
+    return saves and enough and x[0] * rows * columns >= WINOGRAD_PIXELS
 
 
 def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
@@ -128,7 +134,7 @@ def input_gradient(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometr
 def kernel_gradient(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry) -> Kernel:
     """That of each product, combined."""
     tiling = _tiling(x.shape, shape, geometry)
-    products = (_of_few if len(x) < FEW else _of_many)(x, g, shape, geometry, tiling)
+    products = (_of_few if len(x) < WINOGRAD_BATCH else _of_many)(x, g, shape, geometry, tiling)
     return jnp.concatenate([_combined(column, products) for column in tiling.scheme.of_kernel.T])
 
 

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from d2l_jax.cpu.thresholds import LSTM_HIDDEN
 from d2l_jax.nn.recurrent.kept import copied_out, named
 
 Inputs = Float[Array, "batch features"]
 Hidden = Float[Array, "batch hidden"]
-WIDE = 64  # hidden units of an LSTM; XLA:CPU does not vectorise the gates of fewer, so that copying them saves nothing
 
 
 class Weights(NamedTuple):
@@ -36,7 +36,7 @@ def lstm_step(weights: Weights, x: Inputs, state: tuple[Hidden, Hidden]) -> tupl
     """(H, C) -> (H, C), gates in the order i, f, g, o (Hochreiter and Schmidhuber 1997; book, section 10.1)."""
     H, C = state
     from_input, from_hidden = _products(weights, x, H)
-    keep = copied_out if H.shape[-1] >= WIDE else named
+    keep = copied_out if H.shape[-1] >= LSTM_HIDDEN else named
     i, f, g, o = jnp.split(keep(from_input + from_hidden), 4, axis=-1)
     C = jax.nn.sigmoid(f) * C + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(C), C

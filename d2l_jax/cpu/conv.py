@@ -57,8 +57,8 @@ def _channels_last(lhs: Array, rhs: Array, dimension_numbers: Any) -> bool:
 def _grouped(x: Images, w: Kernel, geometry: Geometry, groups: int) -> Maps:
     if w.shape[2] == 1 and groups == w.shape[3] > 1:
         return depthwise(x, w, geometry)
-    inputs, kernels = jnp.split(x, groups, -1), jnp.split(w, groups, -1)
-    outputs = [_one_group(x, w, geometry) for x, w in zip(inputs, kernels, strict=True)]
+    pairs = zip(jnp.split(x, groups, -1), jnp.split(w, groups, -1), strict=True)
+    outputs = [_one_group(images, kernel, geometry) for images, kernel in pairs]
     return outputs[0] if groups == 1 else jnp.concatenate(outputs, -1)
 
 

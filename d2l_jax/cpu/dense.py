@@ -29,7 +29,7 @@ def dot_general(lhs: Array, rhs: Array, dimension_numbers: Any, **options: Any) 
 
 
 def both_floating(lhs: Array, rhs: Array) -> bool:
-    """Whether both are of one floating-point type; the other forms are for these."""
+    """True where both are of one floating-point type, for which the other forms are."""
     return lhs.dtype == rhs.dtype and jnp.issubdtype(lhs.dtype, jnp.floating)
 
 
@@ -58,13 +58,13 @@ def _of_kernel(x: Rows, g: OfRows, shape: tuple[int, ...], precision: Any) -> Ke
 
 
 def _across(left: Rows, right: OfRows, precision: Any) -> Kernel:
-    """left.T @ right as a convolution over one pixel, `left` turned round before.
+    """left.T @ right as a convolution over one pixel, `left` transposed in memory before.
 
     XLA:CPU's product gathers few columns of many rows piece by piece, in up to twice the time; it would take a
     transposition back into the product, but not into a convolution.
     """
-    turned = materialised(left).T[:, None, None]
-    return correlate(turned, right[None, None], (1, 1), "VALID", precision)[:, 0, 0]
+    pixels = materialised(left).T[:, None, None]
+    return correlate(pixels, right[None, None], (1, 1), "VALID", precision)[:, 0, 0]
 
 
 _bound = bilinear(_dense_product, _of_rows, _of_kernel)

@@ -16,10 +16,10 @@ Lines = tuple[Float[Array, "*lines features"], ...]
 
 
 def sums(*terms: Batch) -> tuple[Features, ...]:
-    """Each one's sum over all axes but the last, in float32 at least.
+    """The sum of each term over all axes but the last, in float32 at least.
 
-    On a CPU the sums along a line run in one loop, nine at most: what they are made from is read once and not for each.
-    What is left is small.
+    On a CPU the sums along a line run in one loop, which reads once from memory what the terms share. The sums of the
+    lines are small.
     """
     return on_cpu(_in_one_loop, _one_by_one, tuple(map(wide, terms)))
 
@@ -34,6 +34,7 @@ def moments(x: Batch) -> tuple[Features, Features]:
 
 
 def wide(x: Batch) -> Batch:
+    """`x` in float32 at least."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -53,12 +54,15 @@ def _one_after_the_other(x: Batch) -> tuple[Features, Features]:
 
 
 def _joined(x: Batch) -> tuple[Features, Features]:
-    x, count = _in_lines(x), x.size // x.shape[-1]
-    first, length = x[..., :1, :], x.shape[-2]
+    count = x.size // x.shape[-1]
+    x = _in_lines(x)
+    length = x.shape[-2]
+    first = x[..., :1, :]
     total, squares = _along_lines((x - first, jnp.square(x - first)))
     means = first[..., 0, :] + total / length
     mean = over_rows(means) * (length / count)
-    within, between = squares - jnp.square(total) / length, length * jnp.square(means - mean)
+    within = squares - jnp.square(total) / length
+    between = length * jnp.square(means - mean)
     return mean, over_rows(within + between) / count
 
 

@@ -22,13 +22,16 @@ COLUMNS_PER_OUTPUT = 4
 WINOGRAD_BITS = 32
 # multiplications <= WINOGRAD_SHARE * direct ones, batch * rows * columns >= WINOGRAD_PIXELS, and
 # inputs * outputs >= WINOGRAD_CHANNELS * (inputs + outputs): else combining rows takes longer than it saves.
-WINOGRAD_SHARE, WINOGRAD_PIXELS, WINOGRAD_CHANNELS = 0.75, 512, 10
+WINOGRAD_SHARE = 0.75
+WINOGRAD_PIXELS = 512
+WINOGRAD_CHANNELS = 10
 # Its kernel gradient transposes images before it combines their rows: batch < WINOGRAD_BATCH.
 WINOGRAD_BATCH = 16
 
 # Sums (`sums.py`) along lines of the largest divisor <= LINE_LONGEST, if that is >= LINE_SHORTEST: XLA:CPU works on
 # several features at once only where LLVM unrolls the loop along a line, with all that is fused into it.
-LINE_LONGEST, LINE_SHORTEST = 8, 4
+LINE_LONGEST = 8
+LINE_SHORTEST = 4
 # Sums in one loop: a 3x3 window's. More do not fit into the registers.
 SUMS_AT_ONCE = 9
 

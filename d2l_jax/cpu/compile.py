@@ -7,12 +7,11 @@ from typing import Any
 import jax
 from jax.core import Tracer
 
-# jaxlib 0.10 sends convolutions to YNNPACK, which is slower here than what came before; fuses dense layers that
-# follow each other into one call, twelve times slower for few images; and stops at 256 bits.
-CPU_OPTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE",
-    "xla_cpu_prefer_vector_width": "512",
-}
+YNN_FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
+# Left to themselves, jaxlib 0.10 sends to YNNPACK: convolutions, which are slower there; dense layers that
+# follow each other, in one call, twelve times slower for few images; and sums, which give wrong numbers from row
+# 32,768 on (jax issue 39103). Single products are faster there, and right. Vectors would stop at 256 bits.
+CPU_OPTIONS = {YNN_FUSIONS: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", "xla_cpu_prefer_vector_width": "512"}
 
 
 def jit(function: Callable, **options: Any) -> Callable:
@@ -30,7 +29,7 @@ def jit(function: Callable, **options: Any) -> Callable:
 
 @cache
 def cpu_options() -> dict[str, str] | None:
-    """Those of `CPU_OPTIONS` that this version of XLA knows; None on other platforms."""
+    """The part of `CPU_OPTIONS` that this version of XLA knows; None on other platforms."""
     return {name: value for name, value in CPU_OPTIONS.items() if _knows(name, value)} or None
 
 

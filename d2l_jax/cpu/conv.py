@@ -5,25 +5,27 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array
 
 from d2l_jax.cpu.band import banded, suits_band
 from d2l_jax.cpu.dense import both_floating, matmul
 from d2l_jax.cpu.depthwise import depthwise
-from d2l_jax.cpu.direct import Images, Kernel, Maps
+from d2l_jax.cpu.direct import CHANNELS_LAST, Images, Kernel, Maps
 from d2l_jax.cpu.geometry import Geometry
 from d2l_jax.cpu.spatial import convolve
 from d2l_jax.cpu.switch import on_cpu
 
 
 def conv_general_dilated(
-    lhs: Images, rhs: Kernel, window_strides: Any, padding: Any, *, feature_group_count: int = 1, **options: Any
-) -> Maps:
+    lhs: Array, rhs: Array, window_strides: Any, padding: Any, *, feature_group_count: int = 1, **options: Any
+) -> Array:
     """`lax.conv_general_dilated` in the form that `nnx.Conv` calls, channels last.
 
     On a CPU groups are convolved one by one, and for each the form is chosen by its shape: a depthwise convolution is
     the sum over its window, one over single pixels a matrix product, one of few channels a product with a band
-    matrix; any other is convolved directly or by Winograd's minimal filtering, with gradients written out. What is
-    dilated, or no convolution of floating-point numbers alone, gets `lax`, and so does any other platform.
+    matrix; any other is convolved directly or by Winograd's minimal filtering, with gradients written out. Plain `lax`
+    gets every other order or number of axes, dilations, named padding, numbers that are not of one floating-point
+    type, further options, and every other platform.
     """
     plain = partial(
         lax.conv_general_dilated,
@@ -32,21 +34,31 @@ def conv_general_dilated(
         feature_group_count=feature_group_count,
         **options,
     )
+    precision = options.pop("precision", None)
+    if not (_channels_last(lhs, rhs, options.pop("dimension_numbers", None)) and both_floating(lhs, rhs)):
+        return plain(lhs, rhs)
     dilations = (*(options.pop("lhs_dilation", None) or ()), *(options.pop("rhs_dilation", None) or ()))
-    precision, _ = options.pop("precision", None), options.pop("dimension_numbers", None)
     others = any(d != 1 for d in dilations) or any(value not in (None, 1) for value in options.values())
-    if others or isinstance(padding, str) or not both_floating(lhs, rhs):
+    if others or isinstance(padding, str):
         return plain(lhs, rhs)
     (top, bottom), (left, right) = padding
     geometry = Geometry(tuple(window_strides), ((top, bottom), (left, right)), precision)
     return on_cpu(partial(_grouped, geometry=geometry, groups=feature_group_count), plain, lhs, rhs)
 
 
+def _channels_last(lhs: Array, rhs: Array, dimension_numbers: Any) -> bool:
+    """Images and kernel in the order of `nnx.Conv`; `lax` takes None for channels first."""
+    if lhs.ndim != 4:
+        return False
+    order = partial(lax.conv_dimension_numbers, lhs.shape, rhs.shape)
+    return order(dimension_numbers) == order(CHANNELS_LAST)
+
+
 def _grouped(x: Images, w: Kernel, geometry: Geometry, groups: int) -> Maps:
     if w.shape[2] == 1 and groups == w.shape[3] > 1:
         return depthwise(x, w, geometry)
-    inputs, kernels = jnp.split(x, groups, -1), jnp.split(w, groups, -1)
-    outputs = [_one_group(x, w, geometry) for x, w in zip(inputs, kernels, strict=True)]
+    pairs = zip(jnp.split(x, groups, -1), jnp.split(w, groups, -1), strict=True)
+    outputs = [_one_group(images, kernel, geometry) for images, kernel in pairs]
     return outputs[0] if groups == 1 else jnp.concatenate(outputs, -1)
 
 

@@ -11,11 +11,11 @@ from d2l_jax.cpu.bilinear import bilinear
 from d2l_jax.cpu.direct import correlate
 from d2l_jax.cpu.materialised import materialised
 from d2l_jax.cpu.switch import on_cpu
+from d2l_jax.cpu.thresholds import NARROW_SIDE
 
 Rows = Float[Array, "rows inputs"]
 OfRows = Float[Array, "rows outputs"]
 Kernel = Float[Array, "inputs outputs"]
-NARROW = 64  # columns; to turn more round pays in some models (GoogLeNet) and costs in others (ViT)
 
 
 def dot_general(lhs: Array, rhs: Array, dimension_numbers: Any, **options: Any) -> Array:
@@ -29,7 +29,7 @@ def dot_general(lhs: Array, rhs: Array, dimension_numbers: Any, **options: Any) 
 
 
 def both_floating(lhs: Array, rhs: Array) -> bool:
-    """Whether both are of one floating-point type; the other forms are for these."""
+    """True where both are of one floating-point type, for which the other forms are."""
     return lhs.dtype == rhs.dtype and jnp.issubdtype(lhs.dtype, jnp.floating)
 
 
@@ -52,19 +52,19 @@ def _of_rows(g: OfRows, w: Kernel, shape: tuple[int, ...], precision: Any) -> Ro
 
 
 def _of_kernel(x: Rows, g: OfRows, shape: tuple[int, ...], precision: Any) -> Kernel:
-    if min(shape) > NARROW:
+    if min(shape) > NARROW_SIDE:
         return lax.dot_general(x, g, (((0,), (0,)), ((), ())), precision=precision)
     return _across(x, g, precision) if shape[0] <= shape[1] else _across(g, x, precision).T
 
 
 def _across(left: Rows, right: OfRows, precision: Any) -> Kernel:
-    """left.T @ right as a convolution over one pixel, `left` turned round before.
+    """left.T @ right as a convolution over one pixel, `left` transposed in memory before.
 
     XLA:CPU's product gathers few columns of many rows piece by piece, in up to twice the time; it would take a
     transposition back into the product, but not into a convolution.
     """
-    turned = materialised(left).T[:, None, None]
-    return correlate(turned, right[None, None], (1, 1), "VALID", precision)[:, 0, 0]
+    pixels = materialised(left).T[:, None, None]
+    return correlate(pixels, right[None, None], (1, 1), "VALID", precision)[:, 0, 0]
 
 
 _bound = bilinear(_dense_product, _of_rows, _of_kernel)

@@ -23,18 +23,19 @@ def _depthwise(x: Images, w: Kernel, geometry: Geometry) -> Maps:
 
 
 def _forward(x: Images, w: Kernel, geometry: Geometry) -> tuple[Maps, tuple[Padded, Kernel]]:
-    around = materialised(jnp.pad(x, ((0, 0), *geometry.padding, (0, 0))))
-    views = geometry.views(around, w.shape[:2])
-    return reduce(operator.add, (view * w[i, j, 0] for (i, j), view in views)), (around, w)
+    padded = materialised(jnp.pad(x, ((0, 0), *geometry.padding, (0, 0))))
+    views = geometry.views(padded, w.shape[:2])
+    return reduce(operator.add, (view * w[i, j, 0] for (i, j), view in views)), (padded, w)
 
 
-def _backward(geometry: Geometry, kept: tuple[Padded, Kernel], g: Maps) -> tuple[Images, Kernel]:
-    (around, w), (rows, columns) = kept, g.shape[1:3]
-    height, width = (n - sum(p) for n, p in zip(around.shape[1:3], geometry.padding))
+def _backward(geometry: Geometry, residuals: tuple[Padded, Kernel], g: Maps) -> tuple[Images, Kernel]:
+    padded, w = residuals
+    rows, columns = g.shape[1:3]
+    height, width = (n - sum(p) for n, p in zip(padded.shape[1:3], geometry.padding))
     (above, _), (before, _) = pads = _pads_of_gradient(g, w, (height, width), geometry)
     padded_g = materialised(jnp.pad(g, ((0, 0), *pads, (0, 0))))  # both gradients read it: g is computed once
     g = padded_g[:, above : above + rows, before : before + columns]
-    of_kernel = jnp.stack(sums(*(view * g for _, view in geometry.views(around, w.shape[:2]))))
+    of_kernel = jnp.stack(sums(*(view * g for _, view in geometry.views(padded, w.shape[:2]))))
     of_input = materialised(_input_gradient(padded_g, (above, before), w, (height, width), geometry))
     return of_input, of_kernel.reshape(w.shape).astype(w.dtype)
 
@@ -52,12 +53,13 @@ def _input_gradient(padded_g: Padded, offset: Pair, w: Kernel, size: Pair, geome
     """Sums of shifted views of g, which begins at `offset` in `padded_g`."""
 
     def of_phase(vertical: Phase, horizontal: Phase) -> Images:
-        rows, columns = vertical.length, horizontal.length
         places = product(enumerate(vertical.places), enumerate(horizontal.places))
-        top, left = offset[0] + vertical.window, offset[1] + horizontal.window
+        top = offset[0] + vertical.window
+        left = offset[1] + horizontal.window
+        lengths = vertical.length, horizontal.length
         starts = ((i, j, top - m, left - n) for (m, i), (n, j) in places)
-        terms = (padded_g[:, y : y + rows, x : x + columns] * w[i, j, 0] for i, j, y, x in starts)
-        return reduce(operator.add, terms, jnp.zeros((len(padded_g), rows, columns, w.shape[3]), padded_g.dtype))
+        terms = (padded_g[:, y : y + lengths[0], x : x + lengths[1]] * w[i, j, 0] for i, j, y, x in starts)
+        return reduce(operator.add, terms, jnp.zeros((len(padded_g), *lengths, w.shape[3]), padded_g.dtype))
 
     return by_phases(of_phase, size, w.shape[:2], geometry)
 

@@ -11,9 +11,11 @@ from jaxtyping import Array, Float
 
 from d2l_jax.cpu.geometry import Geometry, Images, Pair, Phase, by_phases
 from d2l_jax.cpu.materialised import materialised
+from d2l_jax.cpu.thresholds import COLUMNS_PER_OUTPUT
 
 Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width in_channels out_channels"]
+CHANNELS_LAST = ("NHWC", "HWIO", "NHWC")
 
 
 def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
@@ -22,15 +24,15 @@ def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
 
 
 def input_gradient(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
-    """What flows back to images of `shape`."""
-    small = g.shape[0] * g.shape[1] * g.shape[2] < 4 * w.shape[3]
+    """The gradient of images of `shape`."""
+    small = g.shape[0] * g.shape[1] * g.shape[2] < COLUMNS_PER_OUTPUT * w.shape[3]
     return (_input_gradient_by_columns if small else _input_gradient_by_phases)(g, w, shape, geometry)
 
 
 def _input_gradient_by_phases(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
-    """For each phase of pixels, g correlated with its part of the flipped kernel: `lax` would multiply zeros within g.
+    """The gradient phase by phase: g correlated with a part of the flipped kernel, where `lax` multiplies zeros.
 
-    XLA:CPU wants this form within a scan also where the stride is 1.
+    Within a scan XLA:CPU is slow at the form of `lax` also where the stride is 1.
     """
 
     def of_phase(*axes: Phase) -> Images:
@@ -45,11 +47,12 @@ def _input_gradient_by_phases(g: Maps, w: Kernel, shape: tuple[int, ...], geomet
 
 
 def _input_gradient_by_columns(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
-    """One product gives what every pixel of a window gets; the windows are added up.
+    """The gradient as a sum over windows: one product gives the part of every pixel in each.
 
-    For kernels so large, beside the images, that turning them round would take longer than that.
+    It suits kernels so large beside the images that to flip one takes longer than that.
     """
-    (kh, kw, channels, outputs), (height, width) = w.shape, shape[1:3]
+    kh, kw, channels, outputs = w.shape
+    height, width = shape[1:3]
     (top, _), (left, _) = geometry.padding
     flat = lax.dot_general(
         g.reshape(-1, outputs), w.reshape(-1, outputs), (((1,), (1,)), ((), ())), precision=geometry.precision
@@ -65,32 +68,32 @@ def _input_gradient_by_columns(g: Maps, w: Kernel, shape: tuple[int, ...], geome
 
 
 def kernel_gradient(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry) -> Kernel:
-    """The images correlated with g, batch and channels exchanged."""
+    """The gradient of the kernel: images correlated with g, batch and channels exchanged."""
     low = [p[0] for p in geometry.padding]
     padding = _pads(x.shape[1:3], low, _dilated(g, geometry.strides), shape[:2])
     one_by_one = {"rhs_dilation": geometry.strides, "precision": geometry.precision}
-    return correlate(turned_images(x), turned_maps(g), (1, 1), padding, **one_by_one).transpose(1, 2, 0, 3)
+    return correlate(transposed_images(x), transposed_maps(g), (1, 1), padding, **one_by_one).transpose(1, 2, 0, 3)
 
 
 def flipped(w: Kernel) -> Float[Array, "kernel_height kernel_width out_channels in_channels"]:
-    """The kernel that takes g back to the images."""
+    """The kernel of the convolution that takes g back to the images."""
     return materialised(w.transpose(0, 1, 3, 2))[::-1, ::-1]
 
 
-def turned_images(x: Images) -> Float[Array, "channels height width batch"]:
-    """With a sum over the batch to come."""
+def transposed_images(x: Images) -> Float[Array, "channels height width batch"]:
+    """The images with channels first and the batch last, over which a correlation sums."""
     return materialised(x).transpose(3, 1, 2, 0)
 
 
-def turned_maps(g: Maps) -> Float[Array, "out_height out_width batch out_channels"]:
-    """As the kernel of `turned_images`."""
+def transposed_maps(g: Maps) -> Float[Array, "out_height out_width batch out_channels"]:
+    """The gradient of the result as the kernel that `transposed_images` are correlated with."""
     return materialised(g).transpose(1, 2, 0, 3)
 
 
 def correlate(x: Array, w: Array, strides: Pair, padding: Any, precision: Any, **options: Any) -> Array:
     """`lax.conv_general_dilated`, channels last."""
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=numbers, precision=precision, **options)
+    options |= {"dimension_numbers": CHANNELS_LAST, "precision": precision}
+    return lax.conv_general_dilated(x, w, strides, padding, **options)
 
 
 def _dilated(g: Maps, strides: Pair) -> list[int]:
@@ -98,5 +101,5 @@ def _dilated(g: Maps, strides: Pair) -> list[int]:
 
 
 def _pads(size: Any, low: list[int], kernel: Any, out: Any) -> list[Pair]:
-    """With `low` before, as much padding after (below 0: cropping) as makes the result `out` long."""
+    """`low` before, and as much padding after (below 0: cropping) as makes the result `out` long."""
     return [(b, o + k - 1 - n - b) for n, b, k, o in zip(size, low, kernel, out)]

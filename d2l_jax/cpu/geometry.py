@@ -1,4 +1,4 @@
-"""Where the windows of a convolution stand, and what flows back through them."""
+"""Places of the windows of a convolution, and the gradient that flows back through them."""
 
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -13,13 +13,13 @@ Pair = tuple[int, int]
 
 
 def windows_along(x: Array, axis: int, window: int, stride: int) -> list[Array]:
-    """What stands at each place of every window along an axis."""
+    """Values at each place of all windows along an axis, one array for each place."""
     end = (x.shape[axis] - window) // stride * stride + 1
     return [lax.slice_in_dim(x, place, place + end, stride, axis) for place in range(window)]
 
 
 class Geometry(NamedTuple):
-    """Where windows stand: their steps, and zeros (before, after) for height and width. Static."""
+    """Static places of windows: their strides, and zeros (before, after) for height and width."""
 
     strides: Pair
     padding: tuple[Pair, Pair]
@@ -32,8 +32,9 @@ class Geometry(NamedTuple):
         return rows, columns
 
     def views(self, x: Images, window: tuple[int, ...]) -> Iterator[tuple[Pair, Images]]:
-        """((row, column) in the window, what stands there in every window), of padded images."""
-        (sh, sw), (kh, kw) = self.strides, window
+        """Pairs of a place (row, column) in the window and the values there in all windows, of padded images."""
+        sh, sw = self.strides
+        kh, kw = window
         rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], window, self.strides))
         for i, j in product(range(kh), range(kw)):
             yield (i, j), x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw]
@@ -42,7 +43,7 @@ class Geometry(NamedTuple):
 class Phase(NamedTuple):
     """Every stride-th pixel along an axis.
 
-    places: where in a window these pixels can stand
+    places: places in a window at which these pixels can stand
     window: the number of the window in which the first pixel stands at the first place; at each later place it stands
             in the window before, and each later pixel in the window after
     length: how many pixels; some of the last may lie beyond the image
@@ -54,7 +55,7 @@ class Phase(NamedTuple):
 
     @classmethod
     def of(cls, first: int, size: int, window: int, stride: int, padding: int) -> "Phase":
-        """Of the pixels first, first + stride, ... of `size`; windows begin `padding` before the image."""
+        """The phase of pixels first, first + stride, ... of `size`; windows begin `padding` before the image."""
         at = first + padding
         return cls(range(at % stride, window, stride), at // stride, -(-size // stride))
 

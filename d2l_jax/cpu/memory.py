@@ -4,8 +4,8 @@ import ctypes
 
 import jax
 
-MAPPINGS, KEPT = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's mallopt
-ALL = -1
+# Of glibc's mallopt: no memory is mapped for one piece alone, none that is free at the top of a heap is given back.
+OPTIONS = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, -1)}
 
 
 def keep_memory() -> bool:
@@ -23,4 +23,4 @@ def keep_memory() -> bool:
     except (AttributeError, OSError):
         return False
     jax.config.update("jax_cpu_enable_async_dispatch", False)
-    return all(mallopt(option, value) for option, value in ((MAPPINGS, 0), (KEPT, ALL)))
+    return all(mallopt(option, value) for option, value in OPTIONS.values())

@@ -13,7 +13,7 @@ _PLAIN: ContextVar[bool] = ContextVar("plain_lax", default=False)
 
 @contextmanager
 def plain_lax() -> Iterator[None]:
-    """What is traced within is plain `lax`; what `jax.jit` has traced before stays as it is."""
+    """Turns the other forms off for all that is traced within; what `jax.jit` has traced before stays as it is."""
     token = _PLAIN.set(True)
     try:
         yield
@@ -22,10 +22,10 @@ def plain_lax() -> Iterator[None]:
 
 
 def turned_off() -> bool:
-    """Whether what is traced now is plain `lax`: within `plain_lax()`, and on a mesh, which the forms do not know."""
+    """True where plain `lax` is traced: within `plain_lax()`, and on a mesh, which the forms do not know."""
     return _PLAIN.get() or not jax.sharding.get_abstract_mesh().empty
 
 
 def on_cpu(cpu: Callable, plain: Callable, *args: Any) -> Any:
-    """`cpu(*args)` where the program is compiled for one CPU, unless that is turned off, else `plain(*args)`."""
+    """`cpu(*args)` in a program for one CPU, unless the forms are turned off; else `plain(*args)`."""
     return plain(*args) if turned_off() else lax.platform_dependent(*args, cpu=cpu, default=plain)

@@ -21,10 +21,10 @@ def largest(x: Images, axis: int, window: int, stride: int) -> Pooled:
     """The first of the largest values of every window along an axis; NaN is the largest of all.
 
     Written as a fold over the places of the window: the gradient goes to one place, as in PyTorch, and on a CPU that is
-    an order of magnitude faster than `lax.reduce_window`. There the place is kept, too, as a byte, for the gradient.
+    an order of magnitude faster than `lax.reduce_window`. There the place, a byte, is the residual.
     """
-    kept = partial(_with_places, axis=axis, window=window, stride=stride, length=x.shape[axis])
-    return on_cpu(kept, lambda x: reduce(_larger, windows_along(x, axis, window, stride)), x)
+    with_places = partial(_with_places, axis=axis, window=window, stride=stride, length=x.shape[axis])
+    return on_cpu(with_places, lambda x: reduce(_larger, windows_along(x, axis, window, stride)), x)
 
 
 def _larger(first: Array, second: Array) -> Array:
@@ -37,23 +37,26 @@ def _wins(second: Array, first: Array) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
 def _with_places(x: Images, axis: int, window: int, stride: int, length: int) -> Pooled:
-    return _found(x, axis, window, stride, length)[0]
+    return _values_and_places(x, axis, window, stride, length)[0]
 
 
-def _found(x: Images, axis: int, window: int, stride: int, length: int) -> tuple[Pooled, Places]:
+def _values_and_places(x: Images, axis: int, window: int, stride: int, length: int) -> tuple[Pooled, Places]:
     best, *others = windows_along(x, axis, window, stride)
     where = jnp.zeros(best.shape, jnp.int8)
     for place, view in enumerate(others, 1):
         wins = _wins(view, best)
-        best, where = jnp.where(wins, view, best), jnp.where(wins, jnp.int8(place), where)
+        best = jnp.where(wins, view, best)
+        where = jnp.where(wins, jnp.int8(place), where)
     return best, where
 
 
 def _to_places(axis: int, window: int, stride: int, length: int, where: Places, g: Pooled) -> tuple[Images]:
-    """Pixels whose numbers leave the same remainder by the stride are at the same places, one window further on."""
-    rows, before = -(-length // stride), (window - 1) // stride
+    """The gradient, phase by phase: every stride-th pixel is at the same places, each in the next window."""
+    rows = -(-length // stride)
+    before = (window - 1) // stride
     pad = [(before, max(0, rows - n)) if i == axis else (0, 0) for i, n in enumerate(g.shape)]
-    g, where = jnp.pad(g, pad), jnp.pad(where, pad, constant_values=-1)
+    g = jnp.pad(g, pad)
+    where = jnp.pad(where, pad, constant_values=-1)
 
     def from_window(place: int) -> Array:
         start = before - place // stride
@@ -66,7 +69,7 @@ def _to_places(axis: int, window: int, stride: int, length: int, where: Places, 
     return (lax.slice_in_dim(jnp.stack(phases, axis + 1).reshape(shape), 0, length, axis=axis),)
 
 
-_with_places.defvjp(_found, _to_places)
+_with_places.defvjp(_values_and_places, _to_places)
 
 
 def tile_means(x: Images, window: tuple[int, int]) -> Pooled:
@@ -76,14 +79,16 @@ def tile_means(x: Images, window: tuple[int, int]) -> Pooled:
 
 
 def _averaged(x: Images, window: tuple[int, int]) -> Pooled:
-    (kh, kw), (batch, height, width, channels) = window, x.shape
+    kh, kw = window
+    batch, height, width, channels = x.shape
     x = x[:, : height // kh * kh, : width // kw * kw]
     return x.reshape(batch, height // kh, kh, width // kw, kw, channels).mean((2, 4))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _summed(x: Images, window: tuple[int, int], size: tuple[int, int]) -> Pooled:
-    (kh, kw), (rows, columns) = window, (n // k for n, k in zip(size, window))
+    kh, kw = window
+    rows, columns = (n // k for n, k in zip(size, window))
     views = (x[:, i : rows * kh : kh, j : columns * kw : kw] for i, j in product(range(kh), range(kw)))
     wide = jnp.promote_types(x.dtype, jnp.float32)
     return (reduce(add, (view.astype(wide) for view in views)) / (kh * kw)).astype(x.dtype)
@@ -94,7 +99,8 @@ def _summed_forward(x: Images, window: tuple[int, int], size: tuple[int, int]) -
 
 
 def _to_tiles(window: tuple[int, int], size: tuple[int, int], _: None, g: Pooled) -> tuple[Images]:
-    (kh, kw), (batch, rows, columns, channels) = window, g.shape
+    kh, kw = window
+    batch, rows, columns, channels = g.shape
     shared = (g / (kh * kw))[:, :, None, :, None]
     tiles = jnp.broadcast_to(shared, (batch, rows, kh, columns, kw, channels))
     whole = tiles.reshape(batch, rows * kh, columns * kw, channels)

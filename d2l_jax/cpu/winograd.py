@@ -16,13 +16,18 @@ from jax import lax
 from jaxtyping import Array
 
 from d2l_jax.cpu import direct
-from d2l_jax.cpu.direct import Images, Kernel, Maps, correlate, flipped, turned_images, turned_maps
+from d2l_jax.cpu.direct import Images, Kernel, Maps, correlate, flipped, transposed_images, transposed_maps
 from d2l_jax.cpu.geometry import Geometry, Pair, windows_along
+from d2l_jax.cpu.thresholds import (
+    WINOGRAD_BATCH,
+    WINOGRAD_BITS,
+    WINOGRAD_CHANNELS,
+    WINOGRAD_PIXELS,
+    WINOGRAD_SHARE,
+)
 
 POINTS = (0, 1, -1, 2, -0.5)  # the most exact ones: Barabasz et al. (2020)
 MOST = len(POINTS) + 1  # products at a time
-CHANNELS, PIXELS = 10, 512  # fewer: combining takes longer than it saves
-FEW = 16  # images; fewer are turned round before they are combined
 
 
 class Scheme(NamedTuple):
@@ -38,7 +43,7 @@ class Scheme(NamedTuple):
     @classmethod
     @cache
     def of(cls, outputs: int, taps: int) -> "Scheme":
-        """For `outputs` rows of the result."""
+        """The scheme for `outputs` rows of the result."""
         products = outputs + taps - 1
         points = np.array(POINTS[: products - 1], float)
         others = [np.delete(points, i) for i in range(len(points))]
@@ -50,7 +55,7 @@ class Scheme(NamedTuple):
 
 
 def _powers(points: np.ndarray, count: int) -> np.ndarray:
-    """Of infinity, the last point, the highest only."""
+    """Powers of each point; infinity, the last one, has the highest only."""
     return np.vstack([points[:, None] ** np.arange(count), np.eye(count)[-1:]])
 
 
@@ -63,7 +68,7 @@ class Tiling(NamedTuple):
 
     @classmethod
     def of(cls, rows: int, taps: int) -> "Tiling":
-        """With the fewest products."""
+        """The tiling with the fewest products."""
         choices = [cls(rows, taps, outputs) for outputs in range(2, MOST - taps + 2)]
         return min(choices, key=lambda tiling: (tiling.products, -tiling.outputs))
 
@@ -85,29 +90,33 @@ class Tiling(NamedTuple):
         return Scheme.of(self.outputs, self.taps)
 
     def of_images(self, x: Array, axis: int = 1) -> list[Array]:
-        """What of the images goes into each product."""
+        """The combined rows of the images that go into each product."""
         rows = windows_along(x, axis, self.outputs + self.taps - 1, self.outputs)
         return [_combined(row, rows) for row in self.scheme.of_images]
 
     def of_result(self, g: Array, axis: int = 1) -> list[Array]:
-        """What of the result's gradient goes into each product's."""
+        """The combined rows of the result's gradient, which are each product's gradient."""
         rows = windows_along(g, axis, self.outputs, self.outputs)
         return [_combined(column, rows) for column in self.scheme.of_result.T]
 
 
 def suits(x: tuple[int, ...], w: tuple[int, ...], geometry: Geometry, dtype: Any) -> bool:
-    """Whether it saves time, and digits suffice for sums and differences of rows."""
-    (taps, _, inputs, outputs), (rows, columns) = w, geometry.out_size(x, w)
-    if geometry.strides != (1, 1) or not 1 < taps < MOST or jnp.finfo(dtype).bits < 32:
+    """True where it saves time, and digits suffice for sums and differences of rows."""
+    taps, _, inputs, outputs = w
+    rows, columns = geometry.out_size(x, w)
+    if geometry.strides != (1, 1) or not 1 < taps < MOST or jnp.finfo(dtype).bits < WINOGRAD_BITS:
         return False
-    saves = Tiling.of(rows, taps).products <= 0.75 * rows * taps
-    return saves and x[0] * rows * columns >= PIXELS and inputs * outputs >= CHANNELS * (inputs + outputs)
+    saves = Tiling.of(rows, taps).products <= WINOGRAD_SHARE * rows * taps
+    enough = inputs * outputs >= WINOGRAD_CHANNELS * (inputs + outputs)
+    return saves and enough and x[0] * rows * columns >= WINOGRAD_PIXELS
 
 
 def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
     """`direct.convolution` where the strides are 1."""
-    tiling, (_, sides) = _tiling(x.shape, w.shape, geometry), geometry.padding
-    images, taps = tiling.of_images(_filled(x, tiling, 1, geometry.padding[0])), jnp.split(w, len(w))
+    tiling = _tiling(x.shape, w.shape, geometry)
+    rows, sides = geometry.padding
+    images = tiling.of_images(_filled(x, tiling, 1, rows))
+    taps = jnp.split(w, len(w))
     kernels = [_combined(row, taps) for row in tiling.scheme.of_kernel]
     products = [
         correlate(image, kernel, (1, 1), ((0, 0), sides), geometry.precision)
@@ -118,35 +127,37 @@ def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:
 
 
 def input_gradient(g: Maps, w: Kernel, shape: tuple[int, ...], geometry: Geometry) -> Images:
-    """A convolution again, of g with the kernel turned round."""
+    """The gradient of images: the convolution of g with the flipped kernel."""
     (top, bottom), (left, right) = geometry.padding
-    down, along = w.shape[0] - 1, w.shape[1] - 1
-    padding = ((down - top, down - bottom), (along - left, along - right))
+    height, width, *_ = w.shape
+    padding = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
     return convolution(g, flipped(w), geometry._replace(padding=padding))
 
 
 def kernel_gradient(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry) -> Kernel:
-    """That of each product, combined."""
+    """The gradient of the kernel: those of all products, combined."""
     tiling = _tiling(x.shape, shape, geometry)
-    products = (_of_few if len(x) < FEW else _of_many)(x, g, shape, geometry, tiling)
+    products = (_of_few if len(x) < WINOGRAD_BATCH else _of_many)(x, g, shape, geometry, tiling)
     return jnp.concatenate([_combined(column, products) for column in tiling.scheme.of_kernel.T])
 
 
 def _of_few(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry, tiling: Tiling) -> list[Kernel]:
-    """Images turned round before their rows are combined: faster for few."""
-    images = tiling.of_images(_filled(turned_images(x), tiling, 1, *geometry.padding))
-    maps = tiling.of_result(_filled(turned_maps(g), tiling, 0), axis=0)
-    turned = [
+    """Gradients of the products, of images transposed before their rows are combined: faster for few."""
+    images = tiling.of_images(_filled(transposed_images(x), tiling, 1, *geometry.padding))
+    maps = tiling.of_result(_filled(transposed_maps(g), tiling, 0), axis=0)
+    products = [
         correlate(image, map_, (1, 1), ((0, 0), (0, 0)), geometry.precision)
         for image, map_ in zip(images, maps, strict=True)
     ]
-    return [product.transpose(1, 2, 0, 3) for product in turned]
+    return [product.transpose(1, 2, 0, 3) for product in products]
 
 
 def _of_many(x: Images, g: Maps, shape: tuple[int, ...], geometry: Geometry, tiling: Tiling) -> list[Kernel]:
-    """Rows combined before they are turned round."""
-    (rows, sides), one_row = geometry.padding, (1, *shape[1:])
-    images, maps = tiling.of_images(_filled(x, tiling, 1, rows)), tiling.of_result(_filled(g, tiling, 1))
+    """Gradients of the products, of rows combined before they are transposed."""
+    rows, sides = geometry.padding
+    one_row = (1, *shape[1:])
+    images = tiling.of_images(_filled(x, tiling, 1, rows))
+    maps = tiling.of_result(_filled(g, tiling, 1))
     along = geometry._replace(padding=((0, 0), sides))
     return [direct.kernel_gradient(image, map_, one_row, along) for image, map_ in zip(images, maps, strict=True)]
 
@@ -156,9 +167,10 @@ def _tiling(x: tuple[int, ...], w: tuple[int, ...], geometry: Geometry) -> Tilin
 
 
 def _filled(x: Array, tiling: Tiling, axis: int, rows: Pair = (0, 0), columns: Pair = (0, 0)) -> Array:
-    """With zeros before and after, and for the rest of the last tile; where that is below 0, cropped."""
+    """`x` with zeros before and after, and for the rest of the last tile; where that is below 0, cropped."""
     config = [(0, 0, 0)] * x.ndim
-    config[axis], config[axis + 1] = (rows[0], rows[1] + tiling.beyond, 0), (*columns, 0)
+    config[axis] = (rows[0], rows[1] + tiling.beyond, 0)
+    config[axis + 1] = (*columns, 0)
     return lax.pad(x, jnp.zeros((), x.dtype), config)
 
 

@@ -1,8 +1,12 @@
 """Flax's affine layers, started as PyTorch starts them."""
 
-from flax import nnx
+from typing import Any
 
-from d2l_jax.cpu import conv_general_dilated, dot_general
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from d2l_jax.cpu import add_bias, conv_general_dilated, dot_general
 from d2l_jax.init import torch_bias, torch_weight
 
 Size = int | tuple[int, int]
@@ -29,6 +33,15 @@ class Linear(nnx.Linear):
             dot_general=dot_general,
             rngs=rngs,
         )
+
+    def __call__(
+        self, inputs: Float[Array, "*batch in_features"], out_sharding: Any = None
+    ) -> Float[Array, "*batch out_features"]:
+        if self.bias is None or out_sharding is not None:
+            return super().__call__(inputs, out_sharding)
+        inputs, kernel, bias = self.promote_dtype((inputs, self.kernel[...], self.bias[...]), dtype=self.dtype)
+        numbers = (((inputs.ndim - 1,), (0,)), ((), ()))
+        return add_bias(self.dot_general(inputs, kernel, numbers, precision=self.precision), bias)
 
 
 class Conv2d(nnx.Conv):
@@ -59,9 +72,17 @@ class Conv2d(nnx.Conv):
             strides=pair(stride),
             padding=tuple((p, p) for p in pair(padding)),
             feature_group_count=groups,
-            use_bias=bias,
+            use_bias=False,  # `__call__` adds it
             kernel_init=torch_weight,
-            bias_init=torch_bias(in_channels // groups * height * width),
             conv_general_dilated=conv_general_dilated,
             rngs=rngs,
         )
+        if bias:
+            start = torch_bias(in_channels // groups * height * width)
+            self.bias = nnx.Param(start(rngs.params(), (out_channels,), jnp.float32))
+
+    def __call__(
+        self, inputs: Float[Array, "*batch height width in_channels"], out_sharding: Any = None
+    ) -> Float[Array, "*batch out_height out_width out_channels"]:
+        y = super().__call__(inputs, out_sharding)
+        return y if self.bias is None else add_bias(y, self.bias[...])

@@ -43,7 +43,7 @@ class BatchNorm(nnx.Module):
         return y
 
     def set_view(self, use_running_average: bool | None = None) -> None:
-        """Called by `nnx.view`, `train()` and `eval()`."""
+        """Sets the mode, for `nnx.view`, `train()` and `eval()`."""
         if use_running_average is not None:
             self.use_running_average = use_running_average
 
@@ -74,9 +74,11 @@ def _forward(
 
 
 def _backward(
-    eps: float, kept: tuple[Batch, Features, Features, Features], grads: tuple[Batch, Features, Features]
+    eps: float, residuals: tuple[Batch, Features, Features, Features], grads: tuple[Batch, Features, Features]
 ) -> tuple[Batch, Features, Features]:
-    (x, scale, mean, inverse), (g, of_mean, of_var), count = kept, grads, kept[0].size // kept[0].shape[-1]
+    x, scale, mean, inverse = residuals
+    g, of_mean, of_var = grads
+    count = x.size // x.shape[-1]
     total, along = sums(g, g * (x - mean))
     slope = (2 * of_var - scale * inverse**3 * along) / count
     shift = (of_mean - scale * inverse * total) / count

@@ -1,4 +1,4 @@
-"""What a model keeps but never trains."""
+"""Values of a model that are never trained."""
 
 from flax import nnx
 

@@ -16,8 +16,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import parity
 from d2l_jax import eval_view, functional, nn, train_view
+from d2l_jax.cpu.thresholds import LSTM_HIDDEN
 from d2l_jax.errors import InputError
-from d2l_jax.nn.recurrent import layers, steps
+from d2l_jax.nn.recurrent import layers
 from d2l_jax.nn.recurrent.steps import Weights
 from parity.twin.draws_torch import without_cudnn_dropout
 
@@ -122,7 +123,7 @@ def test_everything_at_once_is_pytorchs(kind):
 
 
 def test_wide_states_are_pytorchs():
-    compare("LSTM", **FULL | {"hidden_size": steps.WIDE})
+    compare("LSTM", **FULL | {"hidden_size": LSTM_HIDDEN})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +135,7 @@ def test_forward_mode_is_reverse_mode(kind):
     np.testing.assert_allclose(slope, jnp.sum(jax.grad(curve)(x) * direction), rtol=1e-5)
 
 
-@pytest.mark.parametrize("hidden_size", [3, steps.WIDE])
+@pytest.mark.parametrize("hidden_size", [3, LSTM_HIDDEN])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_computes_no_product_of_a_step_again(kind, hidden_size):
     layer = getattr(nn, kind)(2, hidden_size, rngs=nnx.Rngs(0))

@@ -1,4 +1,4 @@
-"""A step over a whole sequence, and where sequences end."""
+"""A step over a whole sequence, and the ends of sequences."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from d2l_jax.errors import InputError
-from d2l_jax.nn.recurrent.kept import WHAT_IS_KEPT
+from d2l_jax.nn.recurrent.residuals import SAVE_RESIDUALS
 
 Valid = Bool[Array, "steps batch 1"]
 
@@ -27,16 +27,16 @@ def scan_steps(
 ) -> tuple[Any, Float[Array, "steps batch hidden"]]:
     """(last state, H of every step) of `step`: (x, state) -> state, whose first array is H.
 
-    Where a step is not valid, the state stays what it was and H is 0. For the gradient is kept what `step` marks by
-    `named` or `copied_out`; all else, products too, is computed again.
+    Where a step is not valid, the state stays what it was and H is 0. Residuals are what `step` marks as
+    `residual` or `copied_residual`; all else, products too, is rematerialised.
     """
 
     # Both products of a step stay in here: that of the inputs for all steps at once trains more slowly on a CPU.
-    again = jax.checkpoint(step, policy=WHAT_IS_KEPT, prevent_cse=False)
+    rematerialised = jax.checkpoint(step, policy=SAVE_RESIDUALS, prevent_cse=False)
 
     def body(before: Any, now: tuple[Array, Array | None]) -> tuple[Any, Array]:
         x, inside = now
-        after = again(x, before)
+        after = rematerialised(x, before)
         H = jax.tree.leaves(after)[0]
         if inside is None:
             return after, H
@@ -46,7 +46,7 @@ def scan_steps(
 
 
 def valid_steps(seq_lengths: Int[Array, "..."], steps: int, batch: int) -> Valid:
-    """Which steps lie within their sequence, of `seq_lengths[i]` steps.
+    """True where a step lies within its sequence, of `seq_lengths[i]` steps.
 
     Raises InputError where there is not one length for each sequence, or a length is not from 1 to `steps`. Traced
     lengths have no values to check: all steps are valid where one is above `steps`, none where it is below 1.

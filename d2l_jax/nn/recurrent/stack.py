@@ -20,7 +20,7 @@ State = TypeVar("State")  # an array, or a pair of them
 
 
 class Recurrent(nnx.Module, Generic[State]):
-    """What RNN, LSTM and GRU share, as in `torch.nn`: parameters of the same names, shapes and initialisation.
+    """The base of RNN, LSTM and GRU, as in `torch.nn`: parameters of the same names, shapes and initialisation.
 
     Shapes: inputs (steps, batch, input_size) -> outputs (steps, batch, directions x hidden_size) and the last state,
     (layers x directions, batch, hidden_size), for LSTM a pair (H, C) of them. The first state is 0 unless given.
@@ -48,9 +48,11 @@ class Recurrent(nnx.Module, Generic[State]):
         rngs: nnx.Rngs,
     ):
         if min(input_size, hidden_size, num_layers) < 1 or not 0 <= dropout <= 1:
-            given = f"{input_size=}, {hidden_size=}, {num_layers=}, {dropout=}"
-            raise InputError(f"{type(self).__name__}: {given} where sizes from 1 and a dropout from 0 to 1 are right")
-        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+            sizes = f"{input_size=}, {hidden_size=}, {num_layers=}, {dropout=}"
+            raise InputError(f"{type(self).__name__}: {sizes} where sizes from 1 and a dropout from 0 to 1 are right")
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
         directions = ("", "_reverse") if bidirectional else ("",)
         self.suffixes = tuple(tuple(f"_l{n}{direction}" for direction in directions) for n in range(num_layers))
         for n, suffixes in enumerate(self.suffixes):
@@ -64,7 +66,8 @@ class Recurrent(nnx.Module, Generic[State]):
         self._check(inputs)
         states = iter(self._split(self._first(inputs, state)))
         valid = None if seq_lengths is None else valid_steps(seq_lengths, *inputs.shape[:2])
-        outputs, last = inputs.astype(self._dtype), []
+        outputs = inputs.astype(self._dtype)
+        last = []
         for n, suffixes in enumerate(self.suffixes):
             outputs = self.dropout(outputs) if n else outputs
             runs = [self._run(suffix, outputs, next(states), valid) for suffix in suffixes]
@@ -73,14 +76,14 @@ class Recurrent(nnx.Module, Generic[State]):
         return outputs, jax.tree.map(lambda *rows: jnp.stack(rows), *last)
 
     def step(self, weights: Weights, x: Float[Array, "batch features"], state: State) -> State:
-        """One step of one direction of one layer; its state is (batch, hidden_size), or a pair of them.
+        """The state after one step of one direction of one layer: (batch, hidden_size), or a pair of them.
 
-        What it marks by `named` or `copied_out` is kept for the gradient, and all else computed again.
+        Residuals are what it marks as `residual` or `copied_residual`; all else is rematerialised.
         """
         raise NotImplementedError
 
     def weights(self, suffix: str = "_l0") -> Weights:
-        """Those of one direction of one layer, by the end of their names, such as "_l1_reverse"."""
+        """Weights of one direction of one layer, by the end of their names, such as "_l1_reverse"."""
         matrices = [getattr(self, name + suffix)[...].T for name in ("weight_ih", "weight_hh")]
         biases = [getattr(self, name + suffix)[...] for name in ("bias_ih", "bias_hh")] if self.bias else []
         return Weights(*matrices, *biases)
@@ -90,7 +93,8 @@ class Recurrent(nnx.Module, Generic[State]):
         raise NotImplementedError
 
     def _add_weights(self, suffix: str, features: int, rngs: nnx.Rngs) -> None:
-        rows, bound = self.gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
+        rows = self.gates * self.hidden_size
+        bound = 1 / math.sqrt(self.hidden_size)
         shapes = {"weight_ih": (rows, features), "weight_hh": (rows, self.hidden_size)}
         shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}
         for name, shape in shapes.items():
@@ -112,9 +116,9 @@ class Recurrent(nnx.Module, Generic[State]):
         start = self.start(jnp.zeros((self._rows, inputs.shape[1], self.hidden_size), self._dtype))
         if state is None:
             return start
-        given, right = (jax.tree.map(jnp.shape, x) for x in (state, start))
-        if given != right:
-            raise InputError(f"{type(self).__name__}: a state of shape {given} where {right} is right")
+        shape, right = (jax.tree.map(jnp.shape, x) for x in (state, start))
+        if shape != right:
+            raise InputError(f"{type(self).__name__}: a state of shape {shape} where {right} is right")
         return jax.tree.map(lambda array: array.astype(self._dtype), state)
 
     def _split(self, state: State) -> list[State]:

@@ -151,8 +151,8 @@ class Case:
 
     @property
     def batch_size(self) -> int:
-        """Returns the number of examples in the book's batch."""
-        return self.arrays[0].shape[0]
+        """Returns the number of examples in the book's batch; 0 where batches are drawn otherwise."""
+        return self.arrays[0].shape[0] if self.arrays else 0
 
     def of_batch_size(self, size: int) -> "Case":
         """Returns the same case with `size` examples in a batch."""
@@ -174,6 +174,7 @@ def supervised(
     penalty: Callable[[Tree], Any] | None = None,
     optimizer: Callable[..., optax.GradientTransformation] = PLAIN_SGD,
     clip: float | None = None,
+    trains: str = "",
     labels: bool = True,
     metrics: Mapping[str, Metric] | None = None,
     **options: Any,
@@ -184,6 +185,7 @@ def supervised(
     penalty:   a function of the parameters that is added to the loss, with a twin of the same name
     optimizer: a `partial` of a factory of `d2l_jax.optim`; the twin's is that name in `torch.optim`
     clip:      norm above which the gradients of all parameters together are scaled down
+    trains:    start of the PyTorch names of the parameters that learn; "" is all of them
     metrics:   None takes the accuracy where the targets are labels
     options:   further members of the Case
     """
@@ -195,12 +197,17 @@ def supervised(
         title,
         model,
         inputs,
-        turns=turn_of(loss, optimizer, clip, penalty),
+        turns=turn_of(loss, optimizer, clip, penalty, trains),
         observe=Observed(loss),
         labels=labels,
         metrics=metrics,
         **options,
     )
+
+
+def nothing(random: np.random.Generator) -> Tensors:
+    """Draws a batch without tensors."""
+    return {}
 
 
 def resized(arrays: Sequence[Input], size: int) -> tuple[Input, ...]:

@@ -8,9 +8,12 @@ from d2l_jax.cases.cnn import CNN, MOBILE
 from d2l_jax.cases.linear import LINEAR, MLP, NOTES
 from d2l_jax.cases.recurrent import RECURRENT
 from d2l_jax.cases.translation import BAHDANAU, TRANSLATION
+from d2l_jax.cases.turns import GAN, TOYS
+from d2l_jax.cases.turns import VISION as CHAPTER_14
 
 CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
-CASES: tuple[Case, ...] = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + NOTES + MOBILE
+FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11
+CASES: tuple[Case, ...] = FIRST + TOYS + CHAPTER_14 + GAN + NOTES + MOBILE
 
 
 def get(name: str) -> Case:

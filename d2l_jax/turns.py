@@ -85,11 +85,12 @@ def supervised(
     optimizer: Callable[..., optax.GradientTransformation] | optax.GradientTransformation,
     clip: float | None = None,
     penalty: Callable[[Tree], Array] | None = None,
+    trains: str = "",
 ) -> tuple[Turn]:
     """Returns the one turn of supervised learning; `optimizer` is a factory, or a transformation itself."""
     ready = isinstance(optimizer, optax.GradientTransformation)
     make = (lambda: optimizer) if ready else optimizer
-    return (Turn(Supervised(loss, penalty), make, clip=clip),)  # type: ignore[arg-type]
+    return (Turn(Supervised(loss, penalty), make, trains, clip=clip),)  # type: ignore[arg-type]
 
 
 def arguments(inputs: Any) -> tuple[Any, ...]:

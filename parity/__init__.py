@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from parity.own_pair import check as check
     from parity.report.repro import save_repro as save_repro
     from parity.result import Result as Result
-    from parity.weights.rules import load_state_dict as load_state_dict
-    from parity.weights.rules import state_dict as state_dict
+    from parity.weights.state_dict import load_state_dict as load_state_dict
+    from parity.weights.state_dict import state_dict as state_dict
 
 PLACES = {
     "check": "own_pair",
     "Result": "result",
     "save_map": "match",
     "save_repro": "report.repro",
-    "load_state_dict": "weights.rules",
-    "state_dict": "weights.rules",
+    "load_state_dict": "weights.state_dict",
+    "state_dict": "weights.state_dict",
 }
 
 

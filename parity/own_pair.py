@@ -13,13 +13,12 @@ from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from parity.compare.rows import POLICY, Policy
 from parity.proof.cases import check_case
-from parity.proof.checking import Checking
 from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.twin.learning import PLAIN_SGD, Learning, Pair
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.twin import STEPS
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 
 def check(
@@ -69,4 +68,4 @@ def check(
     learning = Learning(loss, optimizer, scheduler, before_step)
     arrays = tuple(map(np.asarray, inputs if isinstance(inputs, tuple) else (inputs,)))
     twin = twin_of_pair(model, torch_model, arrays, variables, learning, weights, outputs == "scores", steps)
-    return replace(check_twin(twin, Checking(**options)), weights=twin.leaves)
+    return replace(check_twin(twin, **options), weights=twin.leaves)

@@ -40,6 +40,12 @@ from d2l_jax.models.densenet import DenseBlock as DenseBlock
 from d2l_jax.models.densenet import DenseNet as DenseNet
 from d2l_jax.models.densenet import transition_block as transition_block
 from d2l_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
+from d2l_jax.models.frozen import FrozenFeatures as FrozenFeatures
+from d2l_jax.models.gan import discriminator as discriminator
+from d2l_jax.models.gan import discriminator_loss as discriminator_loss
+from d2l_jax.models.gan import generated as generated
+from d2l_jax.models.gan import generator as generator
+from d2l_jax.models.gan import generator_loss as generator_loss
 from d2l_jax.models.googlenet import GoogleNet as GoogleNet
 from d2l_jax.models.googlenet import Inception as Inception
 from d2l_jax.models.gru import GRU as GRU
@@ -87,6 +93,9 @@ from d2l_jax.models.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from d2l_jax.models.seq2seq import seq2seq as seq2seq
 from d2l_jax.models.softmax import SoftmaxRegression as SoftmaxRegression
 from d2l_jax.models.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from d2l_jax.models.toy import Point as Point
+from d2l_jax.models.toy import height as height
+from d2l_jax.models.toy import valley as valley
 from d2l_jax.models.transformer import TransformerDecoder as TransformerDecoder
 from d2l_jax.models.transformer import TransformerEncoder as TransformerEncoder
 from d2l_jax.models.transformer import transformer as transformer

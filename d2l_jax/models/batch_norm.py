@@ -18,6 +18,9 @@ class BatchNormScratch(nnx.Module):
     is an attribute here; the book asks whether gradients are on.
     """
 
+    # PyTorch has the channels behind the batch.
+    weight_rule = {name: (name, "channels_first") for name in ("gamma", "beta", "moving_mean", "moving_var")}
+
     def __init__(self, num_features: int, num_dims: int):
         shape = (*(1,) * (num_dims - 1), num_features)
         self.gamma = nnx.Param(jnp.ones(shape, jnp.float32))

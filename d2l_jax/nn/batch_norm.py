@@ -22,6 +22,13 @@ class BatchNorm(nnx.Module):
     Raises ValueError when training on one value per feature, as PyTorch does.
     """
 
+    # PyTorch's name of each variable, and how its axes are ordered there.
+    weight_rule = {
+        "scale": ("weight", "as_is"),
+        "mean": ("running_mean", "as_is"),
+        "var": ("running_var", "as_is"),
+    }
+
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1):
         self.scale = nnx.Param(jnp.ones(num_features, jnp.float32))
         self.bias = nnx.Param(jnp.zeros(num_features, jnp.float32))

@@ -1,5 +1,6 @@
 """What there is to train: a table of all cases, and the details of one. No weight is allocated."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -29,7 +30,7 @@ def _row(case: Case) -> dict[str, Any]:
         "title": case.title,
         "parameters": count(shapes(case).params),
         "data": case.data or None,
-        "batch_size": case.batch_size,
+        "batch_size": case.batch_size or None,
         "epochs": case.epochs if case.data else None,
     }
 
@@ -52,7 +53,7 @@ def overview_table(rows: list[dict[str, Any]]) -> Table:
 def details_table(case: Case) -> Table:
     """Every parameter and buffer with its shape, then the settings of its training."""
     table = Table("", "", "", box=None, show_header=False, pad_edge=False)
-    table.add_row(case.name, f"{case.title}, section {case.section}", f"{case.model.__module__}.{case.model.__name__}")
+    table.add_row(case.name, f"{case.title}, section {case.section}", _places(case))
     pure = shapes(case)
     for kind, tree in (("parameter", pure.params), ("buffer", pure.buffers)):
         for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
@@ -62,6 +63,12 @@ def details_table(case: Case) -> Table:
     for name, value in training(case).items():
         table.add_row("training", name, value)
     return table
+
+
+def _places(case: Case) -> str:
+    """Returns where the model stands, or each of several, or the algorithm."""
+    models = case.model.values() if isinstance(case.model, Mapping) else [case.model or type(case.observe)]
+    return ", ".join(f"{model.__module__}.{model.__name__}" for model in models)
 
 
 def training(case: Case) -> dict[str, str]:

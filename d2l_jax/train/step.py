@@ -1,7 +1,8 @@
 """The training step: the one that users run, that the bench times, and that `parity` proves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,11 @@ from flax import nnx
 from jaxtyping import Array
 
 from d2l_jax.cpu.compile import jit
+from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree, eval_view, parts, train_view
 from d2l_jax.metrics import LABELS, Metric, measured
 from d2l_jax.train.state import TrainState
-from d2l_jax.turns import Nets, Tensors, Turn, parted, united
+from d2l_jax.turns import Nets, Objective, Tensors, Turn, parted, united
 
 Run = Callable[..., tuple[Any, Tree]]  # (function, params, buffers, *inputs) -> (result, buffers), see `Parts.run`
 Metrics = dict[str, Any]
@@ -59,20 +61,30 @@ def step(
         moving, fixed = parted(params, turn.trains)
         values, place = _differentiable(batch if watch else {})
 
-        def objective(
-            moving: Tree, values: list[Array], turn=turn, fixed=fixed, place=place, buffers=buffers, tensors=tensors
-        ) -> tuple[Array, tuple[Tensors, Tree]]:
-            (loss, more), changed = run(turn.objective, united(moving, fixed), buffers, tensors | place(values))
-            return loss, (more, changed)
-
-        gradient = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
+        loss_of = partial(_loss, run, turn.objective, fixed, buffers, tensors, place)
+        gradient = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
         (loss, (more, buffers)), (grads, value_grads) = gradient(moving, values)
         updates, opt_states[number] = turn.transformation().update(grads, opt_states[number], moving)
-        params = united(optax.apply_updates(moving, updates), fixed)
+        params = united(cast(Tree, optax.apply_updates(moving, updates)), fixed)
         tensors = tensors | more | {turn.loss_name: loss}
         if watch:
             watch(turn, Seen(loss, more, grads, place(value_grads), params, buffers, opt_states[number]))
     return TrainState(params, buffers, tuple(opt_states), state.step + 1), tensors
+
+
+def _loss(
+    run: Run,
+    objective: Objective,
+    fixed: Tree,
+    buffers: Tree,
+    tensors: Tensors,
+    place: Callable[[list[Array]], Tensors],
+    moving: Tree,
+    values: list[Array],
+) -> tuple[Array, tuple[Tensors, Tree]]:
+    """Returns (loss, (further tensors, buffers)) as a function of the last two arguments."""
+    (loss, more), changed = run(objective, united(moving, fixed), buffers, tensors | place(values))
+    return loss, (more, changed)
 
 
 def _differentiable(batch: Tensors) -> tuple[list[Array], Callable[[list[Any]], Tensors]]:
@@ -111,11 +123,15 @@ def compiled_step(run: Run, turns: Sequence[Turn], metrics: Mapping[str, Metric]
     return jit(train_step, donate_argnums=0)
 
 
-def make_eval_step(model: nnx.Module, observe: Observe, metrics: Mapping[str, Metric] | None = None) -> EvalStep:
+def make_eval_step(model: nnx.Module, observe: Observe | None, metrics: Mapping[str, Metric] | None = None) -> EvalStep:
     """Returns the jitted (params, buffers, batch) -> {"loss": ..., metric: (sum, count)}, in evaluation mode.
 
     observe: (nets, tensors) -> tensors with a "loss" among them; `Observed(loss)` for supervised learning
+
+    Raises InputError where `observe` is None, as that of a case which observes nothing.
     """
+    if observe is None:
+        raise InputError("there is nothing to observe: observe=Observed(loss) is right for supervised learning")
     run = parts(eval_view(model)).run
     measures = LABELS if metrics is None else metrics
 

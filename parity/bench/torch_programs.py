@@ -13,7 +13,7 @@ from parity.bench.programs import Program, Task, started
 from parity.environment import torch_device
 from parity.reference import losses
 from parity.twin.torch_side import namesake, torch_model, torch_turn
-from parity.weights.rules import state_dict
+from parity.weights.state_dict import state_dict
 
 Compiler = Callable[[Callable], Callable]
 

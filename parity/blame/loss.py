@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | N
     if len(found) == 1 and isinstance(targets, torch.Tensor) and isinstance(objective, Supervised):
 
         def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            return objective(Answering(run.model, outputs), {"input": (), "targets": targets})[0]
+            return objective(cast(Any, Answering(run.model, outputs)), {"input": (), "targets": targets})[0]
 
         outputs, gradient = oracle[found[0]], _loss_gradient(twin, oracle[found[0]], state)
         loss = _ignoring(loss, outputs, targets)

@@ -28,7 +28,7 @@ from parity.twin.draws import imposed_on_jax, requested
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Batch, FlaxSide, Twin
-from parity.weights.rules import export
+from parity.weights.leaf import export
 
 PROBES = 2
 

@@ -2,7 +2,7 @@
 
 from parity.match.flax_layers import FlaxLayer, Variable
 from parity.match.torch_layers import Layer
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 PARTS = ("query", "key", "value")
 

@@ -9,7 +9,7 @@ from parity.match.arrangement import Arrangement, arrangement
 from parity.match.fitting import Fit
 from parity.match.torch_layers import Layer, Seen
 from parity.models.calls import Path
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 Array = Shaped[np.ndarray, "..."]
 

@@ -14,7 +14,7 @@ from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer, Var
 from parity.match.kernels import ways
 from parity.match.recurrent import GATES, kind_of, sources
 from parity.match.torch_layers import Layer
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 NAMES = {
     "kernel": "weight",

@@ -8,7 +8,7 @@ from flax import linen, nnx
 
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel, LinenModel
-from parity.weights.rules import flatten
+from parity.weights.leaf import flatten
 
 RECURRENT = (nnx.RNN, linen.RNN)
 CELLS = (nnx.RNNCellBase, linen.RNNCellBase)

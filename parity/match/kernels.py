@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from parity.match.flax_layers import Variable
-from parity.weights.rules import Leaf, output_first
+from parity.weights.leaf import Leaf
+from parity.weights.rules import output_first
 
 Shape = tuple[int, ...]
 TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)

@@ -13,7 +13,7 @@ from parity.match.fitting import alike, counter, fit
 from parity.match.flax_layers import FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
 from parity.match.torch_layers import Layer, Recorded
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 Path = tuple[str | int, ...]
 

@@ -17,7 +17,7 @@ from parity.match.recurrent import kind_of
 from parity.match.torch_layers import Layer, Recorded, arrays_of
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
-from parity.weights.rules import Leaf, flatten, place, unflatten
+from parity.weights.leaf import Leaf, flatten, place, unflatten
 
 STEALS = 30  # runs that are given up for it
 

@@ -14,7 +14,7 @@ from parity.match.leftovers import Books, check, completed
 from parity.match.passing import Pass, Stolen, in_float64
 from parity.match.torch_layers import Recorded, arrays_of, record
 from parity.models.flax_model import FlaxModel
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 RUNS = 60  # Flax's layers are not computed in them, only what is between
 VARIANTS = 24

@@ -18,7 +18,7 @@ from flax import linen, nnx
 
 from d2l_jax.functional import Tree, eval_view, train_view
 from parity.models.calls import Around, Path, linen_calls, nnx_calls
-from parity.weights.rules import flatten
+from parity.weights.leaf import flatten
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class NNXModel(Called):
         train: bool,
         around: Around | None = None,
     ) -> tuple[Any, Tree]:
-        module = nnx.merge(self._graphs[train], params, buffers)
+        module: Any = nnx.merge(self._graphs[train], params, buffers)
         flags = mode(module.__call__, train) if callable(module) else {}
 
         def bound(module: Any, *inputs: Any) -> Any:

@@ -48,12 +48,12 @@ def check_case(case: Case, **options: Any) -> Result:
     Models that cannot correspond or cannot run are the result's `error`, not an exception.
     """
     start = time.perf_counter()
+    if options.get("full"):
+        options |= {"steps": 1, "probes": 1, "layers": False}
     checking = Checking(**options)
-    if checking.full:
-        checking = replace(checking, steps=1, probes=1, layers=False)
     try:
         twin = twin_of(case, full=checking.full, steps=checking.steps)
-        result = replace(check_twin(twin, checking), section=case.section)
+        result = replace(check_twin(twin, **options), section=case.section)
     except InputError as error:
         result = Result(case.name, case.section, 0, error=str(error))
     except Exception as error:  # a model that cannot run is one case's result, not the end of all

@@ -29,12 +29,15 @@ from parity.twin.twin import State, Twin
 Rows = dict[str, list[Row]]
 
 
-def check_twin(twin: Twin, checking: Checking) -> Result:
+def check_twin(twin: Twin, **options: Any) -> Result:
     """Runs both sides in float64, to see whether they agree, and in each lower precision, to see how well.
 
     Every step starts from the state in which PyTorch has been, so that the last is tested as sharply as the
     first; then all steps are taken in a row, and each layer on its own.
+
+    options: of `Checking`
     """
+    checking = Checking(**options)
     with pinned(tf32=checking.tf32):
         sides = Sides.of(twin, checking)
         kept = Kept()

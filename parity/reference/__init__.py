@@ -17,6 +17,8 @@ from parity.reference.batch_norm import BNLeNet as BNLeNet
 from parity.reference.batch_norm import BNLeNetScratch as BNLeNetScratch
 from parity.reference.bi_rnn import BiGRU as BiGRU
 from parity.reference.bi_rnn import BiRNNScratch as BiRNNScratch
+from parity.reference.boxes import BoxOverlaps as BoxOverlaps
+from parity.reference.boxes import box_iou as box_iou
 from parity.reference.builders import CenteredLayer as CenteredLayer
 from parity.reference.builders import CustomMLP as CustomMLP
 from parity.reference.builders import FixedHiddenMLP as FixedHiddenMLP
@@ -40,6 +42,12 @@ from parity.reference.densenet import DenseBlock as DenseBlock
 from parity.reference.densenet import DenseNet as DenseNet
 from parity.reference.densenet import transition_block as transition_block
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
+from parity.reference.frozen import FrozenFeatures as FrozenFeatures
+from parity.reference.gan import discriminator as discriminator
+from parity.reference.gan import discriminator_loss as discriminator_loss
+from parity.reference.gan import generated as generated
+from parity.reference.gan import generator as generator
+from parity.reference.gan import generator_loss as generator_loss
 from parity.reference.googlenet import GoogleNet as GoogleNet
 from parity.reference.googlenet import Inception as Inception
 from parity.reference.gru import GRU as GRU
@@ -87,6 +95,9 @@ from parity.reference.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from parity.reference.seq2seq import seq2seq as seq2seq
 from parity.reference.softmax import SoftmaxRegression as SoftmaxRegression
 from parity.reference.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from parity.reference.toy import Point as Point
+from parity.reference.toy import height as height
+from parity.reference.toy import valley as valley
 from parity.reference.transformer import TransformerDecoder as TransformerDecoder
 from parity.reference.transformer import TransformerEncoder as TransformerEncoder
 from parity.reference.transformer import transformer as transformer

@@ -110,7 +110,7 @@ def _records(twin: Twin) -> tuple[Record, Record, Record]:
         run = FlaxRun(twin, "float32", jax_device("cpu"))
         flax = FlaxRun.teacher_forced(_sharing(run, single), states)
         free = [free_run_torch(twin, "float64", "cpu"), free_run_torch(twin, "float32", "cpu"), run.free()]
-    trained = {leaf.name for leaf in twin.leaves if leaf.trained}
+    trained = {leaf.name for leaf in twin.moved}
     after = [{f"trained/{name}": record[f"{last}/{name}"] for name in trained} for record in free]
     return {**ours, **after[1]}, {**flax, **after[2]}, {**oracle, **after[0]}
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from flax import nnx
 
-from parity.own_pair import PLAIN_SGD, twin_of_pair
+from parity.twin.learning import PLAIN_SGD, Learning
+from parity.twin.of_pair import twin_of_pair
 from parity.twin.pairing import abstract
 from parity.twin.twin import Twin
 
@@ -27,7 +28,7 @@ class Pair:
     labels:    targets are classes
     loss:      (Flax's, PyTorch's), see `parity.check`
     optimizer: (Flax's, PyTorch's), see `parity.check`
-    learning:  fields of `Learning` that differ: a scheduler, clipping
+    torch_turn: parts of PyTorch's turn that differ: a scheduler, clipping
     """
 
     name: str
@@ -38,21 +39,26 @@ class Pair:
     labels: bool = False
     loss: Any = None
     optimizer: Any = PLAIN_SGD
-    learning: dict[str, Any] = field(default_factory=dict)
+    torch_turn: dict[str, Any] = field(default_factory=dict)
     steps: int = 2
     scale: float = 1.0
 
-    def twin(self, plant: Plant = lambda model: None, seed: int = 0, **learning: Any) -> Twin:
-        """The pair as a twin, with what `plant` does to Flax's model.
+    def twin(self, plant: Plant = lambda model: None, seed: int = 0, **flax_turn: Any) -> Twin:
+        """Returns the pair as a twin, with what `plant` does to Flax's model.
 
         Raises InputError where the models cannot correspond.
         """
         model = abstract(self.flax)
         plant(model)
         twin = twin_of_pair(
-            model, self.torch(), (self.inputs(seed),), None, self.loss, self.optimizer, None, self.labels, self.steps
+            model,
+            self.torch(),
+            (self.inputs(seed),),
+            learning=Learning(self.loss, self.optimizer),
+            labels=self.labels,
+            steps=self.steps,
         )
-        return replace(twin, name=self.name, learning=replace(twin.learning, **self.learning | learning))
+        return replace(twin, name=self.name).with_torch(**self.torch_turn).with_flax(**flax_turn)
 
     def larger(self, scale: float) -> "Pair":
         """The same pair with larger numbers."""
@@ -75,7 +81,7 @@ class Bug:
     place:    the layer's name in PyTorch; "" the model's own body; "loss" or "optimizer"
     causes:   the names of `Cause` that are right, or words of the one line of an InputError
     plant:    changes Flax's model in place
-    learning: fields of `Learning`: a wrong loss or optimiser
+    flax_turn: parts of Flax's turn: a wrong objective or optimiser
     steps:    of training, where the pair's are too few to see it
     """
 
@@ -84,13 +90,13 @@ class Bug:
     place: str
     causes: tuple[str, ...]
     plant: Plant = lambda model: None
-    learning: dict[str, Any] = field(default_factory=dict)
+    flax_turn: dict[str, Any] = field(default_factory=dict)
     tiers: tuple[str, ...] = ("float64",)
     steps: int = 0
 
     def twin(self) -> Twin:
         pair = replace(self.pair, steps=self.steps) if self.steps else self.pair
-        return pair.twin(self.plant, **self.learning)
+        return pair.twin(self.plant, **self.flax_turn)
 
 
 def become(layer: str, cls: type) -> Plant:

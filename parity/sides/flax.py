@@ -21,7 +21,7 @@ from parity.sides.keys import Record, phase
 from parity.sides.slots import slots_of, with_slots
 from parity.twin.draws import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
-from parity.weights.rules import Leaf, export, place
+from parity.weights.leaf import Leaf, export, place
 
 DRAWS = "draws"  # the name under which a batch carries its random numbers into the step
 

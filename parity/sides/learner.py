@@ -1,9 +1,9 @@
 """Training the PyTorch twin as the Flax model is trained: the same weights, batches and figures."""
 
 import importlib.metadata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, l
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.write import replacing
 from parity.twin.torch_side import torch_side
-from parity.weights.rules import load_state_dict, state_dict
+from parity.weights.state_dict import load_state_dict, state_dict
 
 PIECES = 12
 Results = dict[str, Any]
@@ -37,7 +37,7 @@ class TorchLearner:
         weights = state_dict(case.build(seed))
         self.model.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
         (self.turn,) = side.turns
-        self.observe = side.observe
+        self.observe = cast(Callable, side.observe)
         self.optimizer = self.turn.optimizer(self.model)
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.precision = str(next(self.model.parameters()).dtype).removeprefix("torch.")

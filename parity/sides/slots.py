@@ -7,7 +7,7 @@ import numpy as np
 
 from parity.sides.keys import Record
 from parity.twin.twin import State
-from parity.weights.rules import Leaf, export, flatten, place
+from parity.weights.leaf import Leaf, export, flatten, place
 
 # Optax's name of an optimiser's slot -> PyTorch's; which of several, the other side's slots decide.
 SLOTS = {

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from parity.models.calls import Path
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 
 def correspondence(tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths: Iterable[Path]) -> dict[str, Path]:

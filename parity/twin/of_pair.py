@@ -17,7 +17,8 @@ from parity.models.flax_model import FlaxModel, LinenModel, NNXModel, mode
 from parity.twin.learning import Learning
 from parity.twin.pairing import check_structure, make_twin
 from parity.twin.twin import STEPS, Twin
-from parity.weights.rules import Leaf, leaves
+from parity.weights.leaf import Leaf
+from parity.weights.rules import leaves
 
 
 def twin_of_pair(

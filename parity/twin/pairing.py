@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -24,7 +25,8 @@ from parity.twin.modules import correspondence, site_of
 from parity.twin.random_weights import fan_in_of, random_weights
 from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin
-from parity.weights.rules import Leaf, leaves
+from parity.weights.leaf import Leaf
+from parity.weights.rules import leaves
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -154,16 +156,16 @@ def _trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward
         finally:
             stack.pop()
 
-    def run(params: Any, buffers: Any, tensors: Tensors, functions: list[Callable]) -> Any:
+    def run(functions: list[Callable], params: Any, buffers: Any, tensors: Tensors) -> None:
         for function in functions:
             made, _ = flax.run(function, params, buffers, tensors, train=True, around=around)
             shapes.update({key: x.shape for name, value in made.items() for key, x in named_leaves(value, name)})
 
     objectives = _functions(side.turns, None, forward)
     site = lambda: site_of(stack, by_path)  # noqa: E731
-    draws = requested(lambda *trees: run(*trees, objectives), flax.params, flax.buffers, batch, site=site)
+    draws = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site)
     if not forward and side.observe:
-        requested(lambda *trees: run(*trees, [side.observe]), flax.params, flax.buffers, batch)
+        requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
     return Traced(shapes, draws)
 
 

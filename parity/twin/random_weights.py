@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 
 def random_weights(

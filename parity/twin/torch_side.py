@@ -20,7 +20,7 @@ from parity.twin.twin import TorchSide, TorchTurn, leave
 
 def torch_side(case: Case, probe: bool = False) -> TorchSide:
     """Returns PyTorch's side of a case; `probe`: with the arguments of the parity check."""
-    observe = None if case.observe is None else namesake(case.observe, turns, losses)
+    observe = None if case.observe is None else namesake(case.observe, turns, losses, reference)
     return TorchSide(torch_model(case, probe), tuple(map(torch_turn, case.turns)), observe)
 
 
@@ -38,7 +38,7 @@ def torch_model(case: Case, probe: bool = False) -> nn.Module:
 def torch_turn(turn: Turn) -> TorchTurn:
     """Returns the same turn in PyTorch."""
     return TorchTurn(
-        objective=namesake(turn.objective, turns, losses),
+        objective=namesake(turn.objective, turns, losses, reference),
         optimizer=partial(torch_optimizer, turn),
         trains=turn.trains,
         name=turn.name,

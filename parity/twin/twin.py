@@ -12,7 +12,7 @@ import numpy as np
 from d2l_jax.turns import Tensors, Turn
 from parity.arrays.layout import Axes, named_leaves
 from parity.models.flax_model import FlaxModel
-from parity.weights.rules import Leaf
+from parity.weights.leaf import Leaf
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from d2l_jax.train import TrainState, checkpoint
 from parity.weights.files import SUFFIXES, write_state_dict
-from parity.weights.rules import load_state_dict, state_dict
+from parity.weights.state_dict import load_state_dict, state_dict
 
 
 def convert(source: Path, target: Path, name: str) -> None:
@@ -27,4 +27,4 @@ def convert(source: Path, target: Path, name: str) -> None:
     if target.exists():
         raise InputError(f"{target} exists already; give the name of a new folder")
     meta = {"settings": {"model": name, "source": str(source)}, "records": [], "seconds": []}
-    checkpoint.save(target / checkpoint.FOLDER, 0, TrainState.create(model, case.optimizer()), meta)
+    checkpoint.save(target / checkpoint.FOLDER, 0, TrainState.create(model, case.turns), meta)

@@ -12,7 +12,7 @@ from d2l_jax.data import sequential_windows
 from d2l_jax.train import TrainState
 from d2l_jax.train.truncated import make_truncated_epoch
 from parity.reference.losses import cross_entropy
-from parity.weights.rules import state_dict
+from parity.weights.state_dict import state_dict
 
 STEPS, VOCAB = 4, 7
 IDS = np.random.default_rng(0).integers(0, VOCAB, 80).astype(np.int32)

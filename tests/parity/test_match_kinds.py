@@ -14,7 +14,7 @@ from d2l_jax.errors import InputError
 from parity.match import match
 from parity.match.torch_layers import randomize, slow_attention
 from parity.models.flax_model import FlaxModel, LinenModel, NNXModel
-from parity.weights.rules import Leaf, export, place
+from parity.weights.leaf import Leaf, export, place
 
 R = nnx.Rngs(0)
 F64 = {"param_dtype": jnp.float64}

@@ -1,6 +1,7 @@
 """Bugs in losses: PyTorch's is right, Flax's is another."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from torch.nn import functional as F
 
 from d2l_jax import losses
+from d2l_jax.turns import Supervised
 from parity.selftest.bug import Bug, Pair
 from parity.selftest.pairs import COLUMN, SMALL
 from parity.selftest.pairs.dense import small, torch_small
@@ -36,8 +38,12 @@ def torch_kl(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return F.kl_div(F.log_softmax(x, 1), F.softmax(y, 1), reduction="batchmean")
 
 
+def small_penalty(params: dict[str, Any]) -> Array:
+    return jnp.asarray(1e-3 * sum(jnp.sum(p**2) for p in jax.tree.leaves(params)))
+
+
 def wrong(loss: Callable) -> dict[str, Callable]:
-    return {"flax_loss": lambda outputs, targets, params: loss(outputs, targets)}
+    return {"objective": Supervised(loss)}
 
 
 PLAIN = classes("cross-entropy", losses.cross_entropy, F.cross_entropy)
@@ -88,21 +94,21 @@ def broadcast(x: Scores, y: Scores) -> Array:
 
 
 BUGS = (
-    Bug("sum for the mean", PLAIN, "loss", ("sum", "rows"), learning=wrong(summed)),
-    Bug("mean over ignored targets too", IGNORING, "loss", ("ignored-counted",), learning=wrong(over_all)),
+    Bug("sum for the mean", PLAIN, "loss", ("sum", "rows"), flax_turn=wrong(summed)),
+    Bug("mean over ignored targets too", IGNORING, "loss", ("ignored-counted",), flax_turn=wrong(over_all)),
     Bug("labels not smoothed", SMOOTHED, "loss", ("label-smoothing", "cross-entropy"),
-        learning=wrong(losses.cross_entropy)),
-    Bug("log(softmax + 1e-8)", PLAIN, "loss", ("log-eps",), learning=wrong(with_floor)),
-    Bug("softmax twice", PLAIN, "loss", ("softmax-twice",), learning=wrong(softmax_twice)),
-    Bug("squared error halved", SQUARES, "loss", ("half",), learning=wrong(losses.half_mse)),
+        flax_turn=wrong(losses.cross_entropy)),
+    Bug("log(softmax + 1e-8)", PLAIN, "loss", ("log-eps",), flax_turn=wrong(with_floor)),
+    Bug("softmax twice", PLAIN, "loss", ("softmax-twice",), flax_turn=wrong(softmax_twice)),
+    Bug("squared error halved", SQUARES, "loss", ("half",), flax_turn=wrong(losses.half_mse)),
     Bug("Huber's delta 0.5", HUBER, "loss", ("huber", "smooth-l1", "beta"),
-        learning=wrong(lambda x, y: losses.huber_loss(x, y, delta=0.5))),
+        flax_turn=wrong(lambda x, y: losses.huber_loss(x, y, delta=0.5))),
     Bug("KL divergence's arguments exchanged", KL, "loss", ("kl-order", "arguments-exchanged"),
-        learning=wrong(kl_exchanged)),
+        flax_turn=wrong(kl_exchanged)),
     Bug("KL divergence averaged over all entries", KL, "loss", ("per-row-mean", "classes-mean"),
-        learning=wrong(lambda x, y: kl(x, y) / x.shape[1])),
-    Bug("(n,) against (n, 1)", COLUMN, "loss", ("broadcast",), learning=wrong(broadcast)),
-    Bug("penalty on one side", SMALL, "loss", ("penalty", "constant-term"), learning={
-        "flax_loss": lambda outputs, targets, params: ((outputs - targets) ** 2).mean() / 2
-        + 1e-3 * sum(jnp.sum(p**2) for p in jax.tree.leaves(params))}),
+        flax_turn=wrong(lambda x, y: kl(x, y) / x.shape[1])),
+    Bug("(n,) against (n, 1)", COLUMN, "loss", ("broadcast",), flax_turn=wrong(broadcast)),
+    Bug("penalty on one side", SMALL, "loss", ("penalty", "constant-term"), flax_turn={
+        "objective": Supervised(losses.half_mse, small_penalty)
+    }),
 )  # fmt: skip

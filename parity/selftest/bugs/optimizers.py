@@ -16,9 +16,9 @@ from parity.selftest.pairs.dense import small, torch_small
 ALL = "optimizer"
 
 
-def training(name: str, flax: Callable[[], Any], pytorch: Callable[..., Any], **learning: Any) -> Pair:
+def training(name: str, flax: Callable[[], Any], pytorch: Callable[..., Any], **torch_turn: Any) -> Pair:
     pair = (flax(), pytorch)
-    return Pair(f"small with {name}", small, torch_small, (6, 5), optimizer=pair, learning=learning, steps=3)
+    return Pair(f"small with {name}", small, torch_small, (6, 5), optimizer=pair, torch_turn=torch_turn, steps=3)
 
 
 def same(name: str, algorithm: str, **options: Any) -> Pair:
@@ -54,7 +54,7 @@ SCHEDULED = training(
     "a schedule",
     lambda: optim.SGD(optax.piecewise_constant_schedule(0.1, {2: 0.5})),
     lambda params: torch.optim.SGD(params, 0.1),
-    torch_scheduler=every_two,
+    scheduler=every_two,
 )
 OPTIMIZER_PAIRS = (SGD, DECAYED, ADAM, ADAM_L2, ADAMW, AMSGRAD, ADAGRAD, RMSPROP, CLIPPED, SCHEDULED)
 
@@ -81,7 +81,7 @@ def late(rate: float, factor: float, first: int) -> optax.Schedule:
 
 
 def bug(name: str, pair: Pair, causes: tuple[str, ...], wrong: optax.GradientTransformation, steps: int = 0) -> Bug:
-    return Bug(name, pair, ALL, causes, learning={"optimizer": wrong}, steps=steps)
+    return Bug(name, pair, ALL, causes, flax_turn={"optimizer": lambda: wrong}, steps=steps)
 
 
 BUGS = (

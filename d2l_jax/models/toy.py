@@ -1,0 +1,29 @@
+"""Functions of the plane on which gradient descent is watched (book, section 12.3)."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+
+class Point(nnx.Module):
+    """A point of the plane that descends; it starts at (-5, -2) (section 12.3)."""
+
+    def __init__(self, start: tuple[float, float] = (-5.0, -2.0), *, rngs: nnx.Rngs):
+        self.x = nnx.Param(jnp.array(start, jnp.float32))
+
+    def __call__(self) -> Float[Array, " 2"]:
+        return self.x[...]
+
+
+def valley(nets: Any, tensors: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+    """Returns x1^2 + 2 x2^2 at the point, and the point; there are no inputs."""
+    x = nets()
+    return x[0] ** 2 + 2 * x[1] ** 2, {"x": x}
+
+
+def height(nets: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    """Returns the point, and the valley's height there."""
+    value, more = valley(nets, tensors)
+    return more | {"height": value}

@@ -1,0 +1,110 @@
+"""One tensor on both sides, and the plain dicts in which Flax keeps many."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One tensor on both sides, and how the one becomes the other.
+
+    Flax's array is reshaped to `split`, turned round along `flip`, its axes are ordered as `axes` says, and the
+    result reshaped to `shape`: plain data, so that a map can be saved.
+
+    key:     its name in PyTorch's state_dict
+    path:    where it stands in Flax's plain dicts; the same for the several keys of a shared tensor
+    trained: a parameter, or else a buffer
+    dtype:   Flax's
+    stored:  its shape in Flax
+    shape:   its shape in PyTorch, or that of its rows
+    rows:    (first, end) of PyTorch's first axis, where several of Flax's tensors make one of PyTorch's
+    merged:  keys of further tensors of PyTorch, where Flax keeps the sum of all alone
+    """
+
+    key: str
+    path: tuple[str | int, ...]
+    trained: bool
+    dtype: Any
+    stored: Shape
+    split: Shape
+    axes: tuple[int, ...]
+    shape: Shape
+    flip: tuple[int, ...] = ()
+    rows: tuple[int, int] | None = None
+    merged: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """In reports."""
+        return " + ".join((self.key, *self.merged))
+
+    def to_torch(self, array: Any) -> np.ndarray:
+        array = np.flip(np.asarray(array).reshape(self.split), self.flip).transpose(self.axes).reshape(self.shape)
+        return array.astype(np.int64) if array.dtype == np.int32 else array
+
+    def to_flax(self, array: np.ndarray) -> np.ndarray:
+        array = array.reshape([self.split[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
+        return np.flip(array, self.flip).reshape(self.stored)
+
+
+def export(tensors: list[Leaf], tree: Any) -> dict[str, np.ndarray]:
+    """The arrays of a plain dict under PyTorch's names and in its layout."""
+    pieces: dict[str, list[tuple[int, np.ndarray]]] = {}
+    for leaf in tensors:
+        piece = (leaf.rows or (0, 0))[0], leaf.to_torch(_at(tree, leaf.path))
+        pieces.setdefault(leaf.name, []).append(piece)
+    return {name: _joined(parts) for name, parts in pieces.items()}
+
+
+def _joined(parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    if len(parts) == 1:
+        return parts[0][1]
+    return np.concatenate([array for _, array in sorted(parts, key=lambda part: part[0])])
+
+
+def place(tensors: list[Leaf], arrays: Mapping[str, Any], tree: dict, dtype: Any = None) -> dict:
+    """A copy of a plain dict of Flax's, with PyTorch's arrays in the places of `tensors`; floats as `dtype`."""
+    flat = dict(flatten(tree))
+    for leaf in tensors:
+        array = (
+            np.sum([np.asarray(arrays[key]) for key in (leaf.key, *leaf.merged)], 0)
+            if leaf.merged
+            else arrays[leaf.key]
+        )
+        array = leaf.to_flax(np.asarray(array)[slice(*leaf.rows)] if leaf.rows else np.asarray(array))
+        flat[leaf.path] = jnp.asarray(array, dtype if dtype is not None and floating(leaf) else leaf.dtype)
+    return unflatten(flat)
+
+
+def flatten(tree: dict, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """(path, value) of everything that is not a dict."""
+    for key, value in tree.items():
+        yield from flatten(value, (*path, key)) if isinstance(value, dict) else [((*path, key), value)]
+
+
+def unflatten(flat: Mapping[tuple, Any]) -> dict:
+    """The exact inverse of `flatten`."""
+    tree: dict = {}
+    for (*folders, last), value in flat.items():
+        node = tree
+        for key in folders:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return tree
+
+
+def _at(tree: Any, path: tuple) -> Any:
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def floating(leaf: Leaf) -> bool:
+    """Tells whether the tensor holds floating-point numbers."""
+    return bool(jnp.issubdtype(leaf.dtype, jnp.floating))

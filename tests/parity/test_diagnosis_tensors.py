@@ -1,13 +1,11 @@
 """Every hypothesis on two arrays names what was planted; unrelated or equal arrays are not named."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parity.blame.diagnosis import explain_tensor
+from parity.blame.diagnosis import explain_tensor, tensors
 
 
 def normal(*shape, seed=0):
@@ -221,8 +219,9 @@ def test_small_systematic_differences_are_not_taken_for_rounding(seed, power):
     assert cause is None
 
 
-def test_it_is_quick():
-    a, b = normal(120, 400), normal(120, 400, seed=1)
-    start = time.perf_counter()
-    explain_tensor(a, b)
-    assert time.perf_counter() - start < 2
+def test_few_explanations_are_tried_of_a_large_tensor(monkeypatch):
+    """Axes of 120 and 400 have many factors, and so 48,000 numbers many orders."""
+    tried, candidates = [], tensors._candidates
+    monkeypatch.setattr(tensors, "_candidates", lambda *pair: tried.extend(candidates(*pair)) or iter(tried))
+    assert explain_tensor(normal(120, 400), normal(120, 400, seed=1)) is None
+    assert 40 < len(tried) <= 50

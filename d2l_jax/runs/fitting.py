@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -65,8 +66,8 @@ def _translation(case: Case, data: Dataset) -> Case:
     shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
     encoder, decoder, valid = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
     inputs = (encoder._replace(below=len(source)), decoder._replace(below=len(target)), valid)
-    loss = partial(case.objective.loss, pad=target["<pad>"])
-    return replace(case, args={**case.args, **sizes}, inputs=inputs).with_loss(loss)
+    loss: Any = case.objective.loss
+    return replace(case, args={**case.args, **sizes}, inputs=inputs).with_loss(partial(loss, pad=target["<pad>"]))
 
 
 def _refuse_classes(case: Case, data: Dataset) -> None:

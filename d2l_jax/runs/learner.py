@@ -11,11 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.case import Case
+from d2l_jax.cpu.compile import jit
 from d2l_jax.data import BatchOrder, Dataset
 from d2l_jax.data.dataset import Split
 from d2l_jax.functional import eval_view, functional
 from d2l_jax.runs.texts import Trained
-from d2l_jax.train import Event, Loop, TrainState, arguments, checkpoint, fit, make_eval_step, make_train_step, to_float
+from d2l_jax.train import Event, Loop, TrainState, checkpoint, fit, make_eval_step, make_train_step
+from d2l_jax.train.step import to_float
+from d2l_jax.turns import Tensors, arguments
 
 Callback = Callable[[Event], None]
 Order = Callable[[int], BatchOrder]
@@ -69,7 +72,7 @@ class JaxLearner:
         train_step = make_train_step(model, case.turns, case.metrics)
         self.loop = Loop(train_step, make_eval_step(model, case.observe, case.metrics), case.metrics)
         self.state = TrainState.create(model, case.turns)
-        self.apply = jax.jit(functional(eval_view(model)).apply)
+        self.apply = jit(functional(eval_view(model)).apply)
         self.parameters = sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
         self.precision = str(jax.tree.leaves(self.state.params)[0].dtype)
         device = jax.devices()[0]

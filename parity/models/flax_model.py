@@ -137,8 +137,8 @@ class NNXModel(Called):
         train: bool,
         around: Around | None = None,
     ) -> tuple[Any, Tree]:
-        module: Any = nnx.merge(self._graphs[train], params, buffers)
-        flags = mode(module.__call__, train) if callable(module) else {}
+        module = nnx.merge(self._graphs[train], params, buffers)
+        flags = mode(getattr(module, "__call__"), train) if callable(module) else {}  # noqa: B004, B009
 
         def bound(module: Any, *inputs: Any) -> Any:
             return function(partial(module, **flags) if flags else module, *inputs)

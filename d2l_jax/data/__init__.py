@@ -1,4 +1,4 @@
-"""Data sets as NumPy arrays: real ones where they are found, an embedded default for each kind.
+"""Data sets as NumPy arrays: real ones where this machine has them, an embedded default for each kind.
 
 Nothing here knows jax, torch or tensorflow, and importing it reads no file.
 """

@@ -8,10 +8,10 @@ from d2l_jax.errors import InputError
 
 
 class BatchOrder(NamedTuple):
-    """Row numbers of one epoch; together a permutation of `0 .. n - 1`.
+    """Numbers of the examples in each batch of one epoch; together a permutation of `0 .. n - 1`.
 
     Attributes:
-      full: int32 (n // batch_size, batch_size), one row per full batch.
+      full: int32 (n // batch_size, batch_size), the full batches.
       rest: int32 (n % batch_size,), the last and smaller batch; empty where none is left over.
     """
 
@@ -20,13 +20,13 @@ class BatchOrder(NamedTuple):
 
 
 def batch_order(n: int, batch_size: int, *, seed: int, epoch: int, shuffle: bool = True) -> BatchOrder:
-    """The batches of one epoch, a pure function of its arguments.
+    """The numbers of the examples in every batch of one epoch: a pure function of its arguments.
 
     Args:
       n: number of examples.
       batch_size: from 1 to n.
       seed: the run's seed, 0 or more.
-      epoch: number of the epoch, 0 or more; each has an order of its own.
+      epoch: number of the epoch, 0 or more; each epoch has another order.
       shuffle: False keeps the order of the data, as for evaluation.
 
     Raises:
@@ -38,5 +38,5 @@ def batch_order(n: int, batch_size: int, *, seed: int, epoch: int, shuffle: bool
         raise InputError(f"seed {seed} and epoch {epoch} must both be 0 or more")
     order = np.random.default_rng([seed, epoch]).permutation(n) if shuffle else np.arange(n)
     order = order.astype(np.int32)
-    cut = n - n % batch_size
-    return BatchOrder(order[:cut].reshape(-1, batch_size), order[cut:])
+    in_full_batches = n - n % batch_size
+    return BatchOrder(order[:in_full_batches].reshape(-1, batch_size), order[in_full_batches:])

@@ -1,4 +1,4 @@
-"""What every loader returns."""
+"""The data set in memory that every loader returns."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +20,8 @@ class Dataset:
         Images: X uint8 (N, H, W, C), y int32 (N,). Tabular: X float32 (N, d), y float32 (N, 1).
         Text: X int32 (N, steps), y int32 (N, steps). Translation: X = (source int32 (N, steps), decoder
         input int32 (N, steps), valid source tokens int32 (N,)), y int32 (N, steps).
-      test: the same for the examples that are not trained on.
-      source: where it was found, in words for the log.
+      test: X and y of the examples that are not trained on, in the same shapes.
+      source: where the data comes from, in words for the log.
       classes: the label names, in label order; empty where y is a number to predict.
       vocabs: the vocabulary of a text; those of source and target of a translation; else empty.
     """
@@ -35,23 +35,23 @@ class Dataset:
 
     @property
     def examples(self) -> int:
-        """How many there are to train on."""
+        """The number of examples to train on."""
         return len(self.train[1])
 
     @property
     def held_out(self) -> int:
-        """How many there are to test on."""
+        """The number of examples to test on."""
         return len(self.test[1])
 
     @property
     def kind(self) -> str:
-        """`"image"`, `"tabular"`, `"text"` or `"translation"`."""
+        """The kind of data: `"image"`, `"tabular"`, `"text"` or `"translation"`."""
         if self.vocabs:
             return "text" if len(self.vocabs) == 1 else "translation"
         return "image" if self.train[0].ndim == 4 else "tabular"
 
     def __repr__(self) -> str:
-        """One line without the arrays' values."""
+        """Name, shapes, dtype and source in a single line, without the values."""
         first, *_ = _arrays(self.train)
         shapes = f"train {_shapes(self.train)}, test {_shapes(self.test)} of {first.dtype}"
         return f"Dataset({self.name}: {shapes}; {self.source})"

@@ -7,7 +7,7 @@ from d2l_jax import nn
 
 
 class AlexNet(nnx.Module):
-    """Five convolutions and three dense layers; PyTorch's default initialisation."""
+    """AlexNet: five convolutions and three dense layers, with PyTorch's default initialisation (book, section 8.1)."""
 
     def __init__(
         self,

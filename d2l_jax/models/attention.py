@@ -18,9 +18,9 @@ ValidLens = Int[Array, "batch *queries"] | None
 
 
 def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
-    """Softmax over the keys, of which only the first `valid_lens` of an example, or of a query, count (section 11.3).
+    """Softmax over the first `valid_lens` keys of each example, or of each query (book, section 11.3).
 
-    The scores of the others become -1e6, not minus infinity: where none counts, all weights are equal.
+    The scores of the other keys become -1e6, not minus infinity: where the valid length is 0, all weights are equal.
     Raises InputError unless the valid lengths are None, (batch,) or (batch, queries).
     """
     if valid_lens is None:
@@ -33,7 +33,7 @@ def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
 
 
 class DotProductAttention(nnx.Module):
-    """Scaled dot products as scores (Vaswani et al. 2017; section 11.3)."""
+    """Attention whose scores are scaled dot products of queries and keys (Vaswani et al. 2017; book, section 11.3)."""
 
     def __init__(self, dropout: float, *, rngs: nnx.Rngs):
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
@@ -48,9 +48,9 @@ class DotProductAttention(nnx.Module):
 
 
 class AdditiveAttention(nnx.Module):
-    """One hidden layer over query and key as score (Bahdanau et al. 2014; section 11.3).
+    """Attention whose scores come from a hidden layer over query and key (Bahdanau et al. 2014; book, section 11.3).
 
-    The sizes of queries and keys are `num_hiddens` where they are not given.
+    `query_size` and `key_size` default to `num_hiddens`.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class AdditiveAttention(nnx.Module):
 
 
 class MultiHeadAttention(nnx.Module):
-    """Dot-product attention in `num_heads` subspaces at once (Vaswani et al. 2017; section 11.5).
+    """Dot-product attention in `num_heads` subspaces at once (Vaswani et al. 2017; book, section 11.5).
 
-    The heads are folded into the batch, head fastest. The sizes of queries, keys and values are `num_hiddens`
-    where they are not given. Raises InputError unless `num_heads` divides `num_hiddens`.
+    The heads are folded into the batch, head fastest. `query_size`, `key_size` and `value_size` default to
+    `num_hiddens`. Raises InputError unless `num_heads` divides `num_hiddens`.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class MultiHeadAttention(nnx.Module):
         values: Float[Array, "batch keys hiddens"],
         valid_lens: ValidLens = None,
     ) -> Float[Array, "batch queries hiddens"]:
-        """The same for keys and values that `W_k` and `W_v` have projected already."""
+        """Attends to keys and values that `W_k` and `W_v` have projected already: (batch, queries, num_hiddens)."""
         if valid_lens is not None:
             valid_lens = jnp.repeat(valid_lens, self.num_heads, axis=0)
         Q, K, V = (self._split(X) for X in (self.W_q(queries), keys, values))

@@ -7,16 +7,17 @@ from jaxtyping import Array, Float
 from d2l_jax import nn
 from d2l_jax.models.attention import AdditiveAttention
 from d2l_jax.models.encoder_decoder import EncoderDecoder, Ids, Lengths
-from d2l_jax.models.seq2seq import Layers, Seq2SeqEncoder, Sources, init_seq2seq
+from d2l_jax.models.seq2seq import LayerStates, Seq2SeqEncoder, Sources, init_seq2seq
 
-State = tuple[Float[Array, "batch sources hiddens"], Layers, Lengths]
+DecoderState = tuple[Float[Array, "batch sources hiddens"], LayerStates, Lengths]
 
 
 class Seq2SeqAttentionDecoder(nnx.Module):
-    """A GRU that reads [context, embedding] at every step, the context looked up in the encoder's outputs.
+    """A GRU decoder that attends to the encoder's outputs at every step (book, section 11.4).
 
-    The query is the last layer's state; of a source, only the valid length counts, and where that is below 1 every step
-    weighs the same. The state is (encoder's outputs, states of the layers, valid lengths) (section 11.4).
+    Every step reads [context, embedding]. The query of the context is the last layer's state; of a source, only the
+    valid length counts, and where that is below 1 every step weighs the same. The decoder state is (encoder's
+    outputs, states of the layers, valid lengths).
     """
 
     def __init__(
@@ -36,12 +37,12 @@ class Seq2SeqAttentionDecoder(nnx.Module):
         init_seq2seq(self, rngs=rngs)
 
     def init_state(
-        self, enc_outputs: tuple[Sources, Layers], enc_valid_lens: Lengths, cache_len: int | None = None
-    ) -> State:
+        self, enc_outputs: tuple[Sources, LayerStates], enc_valid_lens: Lengths, cache_len: int | None = None
+    ) -> DecoderState:
         outputs, hidden_state = enc_outputs
         return outputs.swapaxes(0, 1), hidden_state, enc_valid_lens
 
-    def __call__(self, X: Ids, state: State) -> tuple[Float[Array, "batch steps vocab"], State]:
+    def __call__(self, X: Ids, state: DecoderState) -> tuple[Float[Array, "batch steps vocab"], DecoderState]:
         enc_outputs, hidden_state, enc_valid_lens = state
         outputs = []
         # A loop and no scan: dropout draws as in PyTorch's, step by step, and every step sows its attention weights.
@@ -66,7 +67,7 @@ def seq2seq_attention(
     *,
     rngs: nnx.Rngs,
 ) -> EncoderDecoder:
-    """The encoder of `seq2seq`, which `corrected` goes to, and a decoder of equal sizes."""
+    """A GRU encoder, `corrected` or not, and an attention decoder of equal sizes (book, section 11.4)."""
     sizes = (embed_size, num_hiddens, num_layers, dropout)
     encoder = Seq2SeqEncoder(src_vocab, *sizes, corrected, rngs=rngs)
     return EncoderDecoder(encoder, Seq2SeqAttentionDecoder(tgt_vocab, *sizes, rngs=rngs))

@@ -12,10 +12,11 @@ from d2l_jax.init import init_cnn
 
 
 class BatchNormScratch(nnx.Module):
-    """Normalises over all axes but the last; the moving variance averages the biased one.
+    """Batch normalisation over all axes but the last, from scratch (book, section 8.5).
 
-    `num_dims` is 2 behind a dense layer, 4 behind a convolution. Whether the batch's statistics are used
-    is an attribute here; the book asks whether gradients are on.
+    `num_dims` is 2 behind a dense layer, 4 behind a convolution. The moving variance averages the biased one. The
+    attribute `use_running_average` chooses between the batch's and the moving statistics; the book asks whether
+    gradients are on.
     """
 
     # PyTorch has the channels behind the batch.
@@ -30,19 +31,21 @@ class BatchNormScratch(nnx.Module):
         self.use_running_average = False
 
     def __call__(self, X: Float[Array, "batch *size features"]) -> Float[Array, "batch *size features"]:
-        mean, var = self.moving_mean[...], self.moving_var[...]
+        mean = self.moving_mean[...]
+        var = self.moving_var[...]
         if not self.use_running_average:
             axes = tuple(range(X.ndim - 1))
             batch_mean = X.mean(axes, keepdims=True)
             batch_var = ((X - batch_mean) ** 2).mean(axes, keepdims=True)
             self.moving_mean[...] = 0.9 * mean + 0.1 * lax.stop_gradient(batch_mean)
             self.moving_var[...] = 0.9 * var + 0.1 * lax.stop_gradient(batch_var)
-            mean, var = batch_mean, batch_var
+            mean = batch_mean
+            var = batch_var
         X_hat = (X - mean) / jnp.sqrt(var + 1e-5)
         return self.gamma[...] * X_hat + self.beta[...]
 
     def set_view(self, use_running_average: bool | None = None) -> None:
-        """Called by `nnx.view`, `train()` and `eval()`."""
+        """Sets the mode of the module; `nnx.view`, `train()` and `eval()` call it."""
         if use_running_average is not None:
             self.use_running_average = use_running_average
 
@@ -55,7 +58,7 @@ def bn_lenet(
     *,
     rngs: nnx.Rngs,
 ) -> nn.Sequential:
-    """LeNet without padding, and with `norm(num_features, num_dims)` before every sigmoid."""
+    """LeNet without padding, with a layer `norm(num_features, num_dims)` before every sigmoid (book, section 8.5)."""
     features = (
         nn.Conv2d(in_channels, 6, 5, rngs=rngs),
         norm(6, 4),
@@ -82,7 +85,7 @@ def bn_lenet(
 
 
 class BNLeNetScratch(nnx.Module):
-    """LeNet with `BatchNormScratch`."""
+    """LeNet with batch normalisation from scratch, `BatchNormScratch` (book, section 8.5)."""
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class BNLeNetScratch(nnx.Module):
 
 
 class BNLeNet(nnx.Module):
-    """LeNet with the library's batch normalisation."""
+    """LeNet with the library's batch normalisation (book, section 8.5)."""
 
     def __init__(
         self,

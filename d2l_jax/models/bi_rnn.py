@@ -5,22 +5,23 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
-from d2l_jax.models.rnn import Hidden, Inputs, Layers, RNNScratch
+from d2l_jax.models.rnn import Hidden, Inputs, LayerStates, RNNScratch
 
 Pair = tuple[Hidden, Hidden]
 Outputs = Float[Array, "steps batch both_hiddens"]
 
 
 class BiRNNScratch(nnx.Module):
-    """Two `RNNScratch`, the second from the end of the sequence; the state is that of both.
+    """Two `RNNScratch`, one from each end of the sequence, joined along the features (book, section 10.4).
 
-    As in the book, `num_hiddens` is that of both together: the size of an output.
+    The attribute `num_hiddens` is that of both together: the size of an output. The state is that of both.
     """
 
     def __init__(self, num_inputs: int, num_hiddens: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
         self.f_rnn = RNNScratch(num_inputs, num_hiddens, sigma, rngs=rngs)
         self.b_rnn = RNNScratch(num_inputs, num_hiddens, sigma, rngs=rngs)
-        self.num_hiddens, self.sigma = 2 * num_hiddens, sigma
+        self.num_hiddens = 2 * num_hiddens
+        self.sigma = sigma
 
     def __call__(self, inputs: Inputs, state: Pair | None = None) -> tuple[Outputs, Pair]:
         f_H, b_H = (None, None) if state is None else state
@@ -30,11 +31,11 @@ class BiRNNScratch(nnx.Module):
 
 
 class BiGRU(nnx.Module):
-    """One layer of `nn.GRU` in both directions; `num_hiddens` is that of both together."""
+    """A layer of `nn.GRU` in both directions; the attribute `num_hiddens` counts both (book, section 10.4)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, *, rngs: nnx.Rngs):
         self.rnn = nn.GRU(num_inputs, num_hiddens, bidirectional=True, rngs=rngs)
         self.num_hiddens = 2 * num_hiddens
 
-    def __call__(self, inputs: Inputs, state: Layers | None = None) -> tuple[Outputs, Layers]:
+    def __call__(self, inputs: Inputs, state: LayerStates | None = None) -> tuple[Outputs, LayerStates]:
         return self.rnn(inputs, state)

@@ -15,7 +15,7 @@ Outputs = Float[Array, "batch outputs"]
 def sequential_mlp(
     num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs
 ) -> nn.Sequential:
-    """One hidden layer as a plain chain (sections 6.1 and 6.2)."""
+    """An MLP with a hidden layer as a plain chain (book, sections 6.1 and 6.2)."""
     return nn.Sequential(
         nn.Linear(num_inputs, num_hiddens, rngs=rngs),
         nnx.relu,
@@ -24,7 +24,7 @@ def sequential_mlp(
 
 
 class CustomMLP(nnx.Module):
-    """One hidden layer as a module of one's own (section 6.1)."""
+    """An MLP with a hidden layer as a custom module (book, section 6.1)."""
 
     def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs):
         self.hidden = nn.Linear(num_inputs, num_hiddens, rngs=rngs)
@@ -35,7 +35,7 @@ class CustomMLP(nnx.Module):
 
 
 class MySequential(nnx.Module):
-    """A container of one's own: its children are called "0", "1", ... (section 6.1)."""
+    """A custom container that calls its children "0", "1", ... in order (book, section 6.1)."""
 
     def __init__(self, *modules):
         for i, module in enumerate(modules):
@@ -51,7 +51,7 @@ class MySequential(nnx.Module):
 def my_sequential_mlp(
     num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs
 ) -> MySequential:
-    """One hidden layer in `MySequential` (section 6.1)."""
+    """An MLP with a hidden layer in `MySequential` (book, section 6.1)."""
     return MySequential(
         nn.Linear(num_inputs, num_hiddens, rngs=rngs),
         nnx.relu,
@@ -60,7 +60,7 @@ def my_sequential_mlp(
 
 
 class FixedHiddenMLP(nnx.Module):
-    """A constant weight, a layer used twice, and a loop that depends on the data (section 6.1)."""
+    """A module with a constant weight, a layer used twice, and a loop that depends on the data (book, section 6.1)."""
 
     def __init__(self, num_inputs: int = 20, *, rngs: nnx.Rngs):
         self.rand_weight = nn.Buffer(jax.random.uniform(rngs.params(), (num_inputs, num_inputs), jnp.float32))
@@ -76,15 +76,15 @@ class FixedHiddenMLP(nnx.Module):
 def halvings(total: Float[Array, ""]) -> Float[Array, ""]:
     """The power of two that brings `total` down to 1 or below.
 
-    The loop runs on constants: `lax.while_loop` has no reverse gradient, and the count of halvings has none
-    to give. Dividing by a power of two is exact, so once is the same as one half at a time.
+    The loop runs on constants: `lax.while_loop` has no reverse gradient, and the number of halvings has gradient 0.
+    Division by a power of two is exact, so dividing once equals halving step by step.
     """
     start = lax.stop_gradient(total), jnp.ones_like(total)
     return lax.while_loop(lambda s: s[0] > 1, lambda s: (s[0] / 2, s[1] * 2), start)[1]
 
 
 class NestMLP(nnx.Module):
-    """A chain inside a module (section 6.1)."""
+    """A module with a chain inside (book, section 6.1)."""
 
     def __init__(self, num_inputs: int = 20, *, rngs: nnx.Rngs):
         self.net = nn.Sequential(nn.Linear(num_inputs, 64, rngs=rngs), nnx.relu, nn.Linear(64, 32, rngs=rngs), nnx.relu)
@@ -95,12 +95,12 @@ class NestMLP(nnx.Module):
 
 
 def chimera(num_inputs: int = 20, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """Modules of both kinds in a chain; the output is one number (section 6.1)."""
+    """A chain of custom and library modules whose output is a single number (book, section 6.1)."""
     return nn.Sequential(NestMLP(num_inputs, rngs=rngs), nn.Linear(16, 20, rngs=rngs), FixedHiddenMLP(rngs=rngs))
 
 
 def tied_mlp(num_inputs: int = 4, num_hiddens: int = 8, num_outputs: int = 1, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """One and the same layer at 2 and 4: its two gradients add up (section 6.2)."""
+    """An MLP with the same layer at positions 2 and 4, whose two gradients add up (book, section 6.2)."""
     shared = nn.Linear(num_hiddens, num_hiddens, rngs=rngs)
     return nn.Sequential(
         nn.Linear(num_inputs, num_hiddens, rngs=rngs),
@@ -114,21 +114,21 @@ def tied_mlp(num_inputs: int = 4, num_hiddens: int = 8, num_outputs: int = 1, *,
 
 
 class CenteredLayer(nnx.Module):
-    """Subtracts the mean of all elements (section 6.5)."""
+    """A layer without parameters that subtracts the mean of all elements (book, section 6.5)."""
 
     def __call__(self, X: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return X - X.mean()
 
 
 def centered_linear(num_inputs: int = 8, num_outputs: int = 128, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """A dense layer and a `CenteredLayer` (section 6.5)."""
+    """A dense layer and a `CenteredLayer` (book, section 6.5)."""
     return nn.Sequential(nn.Linear(num_inputs, num_outputs, rngs=rngs), CenteredLayer())
 
 
 class MyLinear(nnx.Module):
-    """A dense layer of one's own with a ReLU, everything from N(0, 1) (section 6.5).
+    """A custom dense layer with a ReLU, whose weight and bias come from N(0, 1) (book, section 6.5).
 
-    The book computes with detached data, so its parameters get no gradient; neither do these.
+    The book computes with detached data, so the parameters get no gradient.
     """
 
     def __init__(self, in_units: int, units: int, *, rngs: nnx.Rngs):
@@ -141,12 +141,12 @@ class MyLinear(nnx.Module):
 
 
 def my_linear_mlp(num_inputs: int = 64, num_hiddens: int = 8, num_outputs: int = 1, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """Two `MyLinear` layers (section 6.5)."""
+    """An MLP of two `MyLinear` layers (book, section 6.5)."""
     return nn.Sequential(MyLinear(num_inputs, num_hiddens, rngs=rngs), MyLinear(num_hiddens, num_outputs, rngs=rngs))
 
 
 class SavedMLP(nnx.Module):
-    """The MLP that is saved and loaded (section 6.6)."""
+    """An MLP with a hidden layer, to be saved and loaded (book, section 6.6)."""
 
     def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10, *, rngs: nnx.Rngs):
         self.hidden = nn.Linear(num_inputs, num_hiddens, rngs=rngs)

@@ -10,7 +10,7 @@ Maps = Float[Array, "batch height width channels"]
 
 
 def conv_block(num_channels: int, in_channels: int, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """Batch normalisation, ReLU and a 3x3 convolution."""
+    """Batch normalisation, ReLU and a 3x3 convolution (book, section 8.7)."""
     return nn.Sequential(
         nn.BatchNorm(in_channels),
         nnx.relu,
@@ -19,7 +19,10 @@ def conv_block(num_channels: int, in_channels: int, *, rngs: nnx.Rngs) -> nn.Seq
 
 
 class DenseBlock(nnx.Module):
-    """Each convolution sees the block's input and all outputs before it; all are joined in the end."""
+    """A dense block: each convolution reads the block's input and all outputs before it (book, section 8.7).
+
+    The input and all outputs are joined along the channels.
+    """
 
     def __init__(self, num_convs: int, num_channels: int, in_channels: int = 3, *, rngs: nnx.Rngs):
         self.net = nn.Sequential(
@@ -33,7 +36,7 @@ class DenseBlock(nnx.Module):
 
 
 def transition_block(num_channels: int, in_channels: int = 23, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """A 1x1 convolution to `num_channels`, and a pool that halves height and width."""
+    """A 1x1 convolution to `num_channels`, and a pool that halves height and width (book, section 8.7)."""
     return nn.Sequential(
         nn.BatchNorm(in_channels),
         nnx.relu,
@@ -43,9 +46,10 @@ def transition_block(num_channels: int, in_channels: int = 23, *, rngs: nnx.Rngs
 
 
 class DenseNet(nnx.Module):
-    """Dense blocks of `arch` convolutions, with transitions that halve the channels between them.
+    """DenseNet: dense blocks of `arch` convolutions, and transitions between them (book, section 8.7).
 
-    PyTorch's default initialisation: the book's Xavier call meets lazy layers and does nothing.
+    A transition halves height, width and channels. Weights start from PyTorch's defaults: the book's Xavier call meets
+    lazy layers and does nothing.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ Lengths = Int[Array, " batch"]
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Reads a whole source; what it returns is for its own kind of decoder alone."""
+    """An encoder reads a whole source and returns what its kind of decoder starts from (book, section 10.6)."""
 
     @property
     def embedding(self) -> nnx.Embed: ...
@@ -21,10 +21,10 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Decoder(Protocol):
-    """Predicts the next token at every step that it is given.
+    """A decoder predicts the token after every step of its input (book, section 10.6).
 
-    A state is a pytree of arrays whose shapes stay the same from step to step. Without a `cache_len` a call may start
-    from the first state only; with it, further calls continue, for up to `cache_len` steps in all.
+    Its state is a pytree of arrays whose shapes stay the same from step to step. Without a `cache_len` a call may start
+    from the first state only; with one, further calls continue, for up to `cache_len` steps in all.
     """
 
     @property
@@ -36,11 +36,11 @@ class Decoder(Protocol):
 
 
 class EncoderDecoder(nnx.Module):
-    """Scores of every next target token, given the source and the target so far (book, section 10.6).
+    """An encoder and a decoder: scores of the next target token at every step of the target (book, section 10.6).
 
     Shapes: enc_X (batch, source steps) and dec_X (batch, steps) integers, enc_valid_lens (batch,) integers from 1 to
-    the number of source steps -> (batch, steps, vocab). Neither ids nor lengths are checked here, as they are traced:
-    an id beyond the vocabulary gives NaN, a length is used as its module says.
+    the number of source steps -> (batch, steps, vocab). Ids and lengths are traced, so nothing checks them: an id
+    beyond the vocabulary gives NaN, and the modules say how they use a length beyond the steps.
     """
 
     def __init__(self, encoder: Encoder, decoder: Decoder):

@@ -9,9 +9,9 @@ from d2l_jax.init import init_cnn
 
 
 class Inception(nnx.Module):
-    """Four branches side by side, joined along the channels.
+    """An inception block: four parallel branches, joined along the channels (book, section 8.4).
 
-    `c1` ... `c4` are the branches' output channels; a pair gives those of its 1x1 reduction first.
+    `c1` ... `c4` are the branches' output channels; a pair gives the channels of its 1x1 reduction first.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Inception(nnx.Module):
 
 
 class GoogleNet(nnx.Module):
-    """Five stages, nine inception blocks among them, and one dense layer."""
+    """GoogLeNet: five stages with nine inception blocks, and a dense layer (book, section 8.4)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
         def inception(in_channels, c1, c2, c3, c4):

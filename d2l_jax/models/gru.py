@@ -10,14 +10,15 @@ from jaxtyping import Array
 
 from d2l_jax import nn
 from d2l_jax.models.lstm import gate
-from d2l_jax.models.rnn import Hidden, Inputs, Layers, Outputs
+from d2l_jax.models.rnn import Hidden, Inputs, LayerStates, Outputs
 
 
 class GRUScratch(nnx.Module):
-    """An update gate Z and a reset gate R, which acts on H, before the product: not as in `GRU` (section 10.2)."""
+    """A GRU from scratch, whose reset gate acts on H before the product, unlike in `GRU` (book, section 10.2)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
-        self.num_hiddens, self.sigma = num_hiddens, sigma
+        self.num_hiddens = num_hiddens
+        self.sigma = sigma
         new = partial(gate, rngs, sigma, num_inputs, num_hiddens)
         self.W_xz, self.W_hz, self.b_z = new()
         self.W_xr, self.W_hr, self.b_r = new()
@@ -38,11 +39,11 @@ class GRUScratch(nnx.Module):
 
 
 class GRU(nnx.Module):
-    """Layers of `nn.GRU`, with dropout between them (sections 10.2 and 10.3)."""
+    """Layers of `nn.GRU`, with dropout between them (book, sections 10.2 and 10.3)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, num_layers: int = 1, dropout: float = 0.0, *, rngs: nnx.Rngs):
         self.num_hiddens = num_hiddens
         self.rnn = nn.GRU(num_inputs, num_hiddens, num_layers, dropout=dropout, rngs=rngs)
 
-    def __call__(self, inputs: Inputs, state: Layers | None = None) -> tuple[Outputs, Layers]:
+    def __call__(self, inputs: Inputs, state: LayerStates | None = None) -> tuple[Outputs, LayerStates]:
         return self.rnn(inputs, state)

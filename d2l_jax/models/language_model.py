@@ -1,7 +1,7 @@
 """Recurrent language models, from scratch and with layers (book, sections 9.5, 9.6, 10.1, 10.2 and 10.3).
 
-Shapes: ids (batch, steps), integers -> scores of the next token (batch, steps, vocab). Ids are traced and so not
-checked: one beyond the vocabulary is read as zeros.
+Shapes: ids (batch, steps), integers -> scores of the next token (batch, steps, vocab). Ids are traced, so
+nothing checks them: an id beyond the vocabulary is read as zeros.
 """
 
 from typing import Any
@@ -22,7 +22,10 @@ Scores = Float[Array, "batch steps vocab"]
 
 
 class RNNLMScratch(nnx.Module):
-    """H W_hq + b_q at every step of an `rnn` from scratch, whose sigma holds for W_hq too (section 9.5)."""
+    """A language model from scratch: scores H W_hq + b_q at every step of an `rnn` (book, section 9.5).
+
+    W_hq is drawn from N(0, rnn.sigma).
+    """
 
     def __init__(self, rnn: Any, vocab_size: int, *, rngs: nnx.Rngs):
         self.vocab_size = vocab_size
@@ -34,13 +37,13 @@ class RNNLMScratch(nnx.Module):
         return self.run(X)[0]
 
     def run(self, X: Ids, state: Any = None) -> tuple[Scores, Any]:
-        """Scores, and the state from which a further run goes on; None is the first."""
+        """Returns the scores and the state from which a further run continues; the state None is the start."""
         outputs, state = self.rnn(jax.nn.one_hot(X.T, self.vocab_size, dtype=self.W_hq.dtype), state)
         return jnp.swapaxes(outputs @ self.W_hq[...] + self.b_q[...], 0, 1), state
 
 
 class RNNLM(nnx.Module):
-    """A dense layer at every step of an `rnn` (section 9.6)."""
+    """A language model: a dense layer at every step of an `rnn` (book, section 9.6)."""
 
     def __init__(self, rnn: Any, vocab_size: int, *, rngs: nnx.Rngs):
         self.vocab_size = vocab_size
@@ -51,50 +54,50 @@ class RNNLM(nnx.Module):
         return self.run(X)[0]
 
     def run(self, X: Ids, state: Any = None) -> tuple[Scores, Any]:
-        """Scores, and the state from which a further run goes on; None is the first."""
+        """Returns the scores and the state from which a further run continues; the state None is the start."""
         outputs, state = self.rnn(jax.nn.one_hot(X.T, self.vocab_size, dtype=self.linear.kernel.dtype), state)
         return jnp.swapaxes(self.linear(outputs), 0, 1), state
 
 
 def rnn_lm_scratch(vocab_size: int = 28, num_hiddens: int = 32, *, rngs: nnx.Rngs) -> RNNLMScratch:
-    """`RNNLMScratch` on `RNNScratch` (section 9.5)."""
+    """A language model of a plain RNN, from scratch (book, section 9.5)."""
     return RNNLMScratch(RNNScratch(vocab_size, num_hiddens, rngs=rngs), vocab_size, rngs=rngs)
 
 
 def rnn_lm(vocab_size: int = 28, num_hiddens: int = 32, *, rngs: nnx.Rngs) -> RNNLM:
-    """`RNNLM` on `RNN` (section 9.6)."""
+    """A language model of a plain RNN layer (book, section 9.6)."""
     return RNNLM(RNN(vocab_size, num_hiddens, rngs=rngs), vocab_size, rngs=rngs)
 
 
 def lstm_lm_scratch(vocab_size: int = 28, num_hiddens: int = 32, *, rngs: nnx.Rngs) -> RNNLMScratch:
-    """`RNNLMScratch` on `LSTMScratch` (section 10.1)."""
+    """A language model of an LSTM, from scratch (book, section 10.1)."""
     return RNNLMScratch(LSTMScratch(vocab_size, num_hiddens, rngs=rngs), vocab_size, rngs=rngs)
 
 
 def lstm_lm(vocab_size: int = 28, num_hiddens: int = 32, *, rngs: nnx.Rngs) -> RNNLM:
-    """`RNNLM` on `LSTM` (section 10.1)."""
+    """A language model of an LSTM layer (book, section 10.1)."""
     return RNNLM(LSTM(vocab_size, num_hiddens, rngs=rngs), vocab_size, rngs=rngs)
 
 
 def gru_lm_scratch(vocab_size: int = 28, num_hiddens: int = 32, *, rngs: nnx.Rngs) -> RNNLMScratch:
-    """`RNNLMScratch` on `GRUScratch` (section 10.2)."""
+    """A language model of a GRU, from scratch (book, section 10.2)."""
     return RNNLMScratch(GRUScratch(vocab_size, num_hiddens, rngs=rngs), vocab_size, rngs=rngs)
 
 
 def gru_lm(vocab_size: int = 28, num_hiddens: int = 32, *, rngs: nnx.Rngs) -> RNNLM:
-    """`RNNLM` on `GRU` (section 10.2)."""
+    """A language model of a GRU layer (book, section 10.2)."""
     return RNNLM(GRU(vocab_size, num_hiddens, rngs=rngs), vocab_size, rngs=rngs)
 
 
 def stacked_rnn_lm_scratch(
     vocab_size: int = 28, num_hiddens: int = 32, num_layers: int = 2, *, rngs: nnx.Rngs
 ) -> RNNLMScratch:
-    """`RNNLMScratch` on `StackedRNNScratch` (section 10.3)."""
+    """A language model of stacked RNNs, from scratch (book, section 10.3)."""
     return RNNLMScratch(StackedRNNScratch(vocab_size, num_hiddens, num_layers, rngs=rngs), vocab_size, rngs=rngs)
 
 
 def deep_gru_lm(
     vocab_size: int = 28, num_hiddens: int = 32, num_layers: int = 2, dropout: float = 0.0, *, rngs: nnx.Rngs
 ) -> RNNLM:
-    """`RNNLM` on `GRU` (section 10.3)."""
+    """A language model of several GRU layers (book, section 10.3)."""
     return RNNLM(GRU(vocab_size, num_hiddens, num_layers, dropout, rngs=rngs), vocab_size, rngs=rngs)

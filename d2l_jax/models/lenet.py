@@ -8,7 +8,7 @@ from d2l_jax.init import init_cnn
 
 
 class LeNet(nnx.Module):
-    """Two convolutions and three dense layers, with sigmoids and average pools (section 7.6)."""
+    """LeNet: two convolutions and three dense layers, with sigmoids and average pools (book, section 7.6)."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from d2l_jax import nn
 
 
 class LinearRegressionScratch(nnx.Module):
-    """X w + b, with w drawn from N(0, sigma) and b = 0 (section 3.4)."""
+    """Linear regression X w + b from scratch, with w from N(0, sigma) and b = 0 (book, section 3.4)."""
 
     def __init__(self, num_inputs: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
         self.w = nnx.Param(sigma * jax.random.normal(rngs.params(), (num_inputs, 1), jnp.float32))
@@ -20,11 +20,11 @@ class LinearRegressionScratch(nnx.Module):
 
 
 class WeightDecayScratch(LinearRegressionScratch):
-    """Linear regression whose loss has an L2 penalty on w, `losses.l2_penalty` (section 3.7)."""
+    """Linear regression whose loss has an L2 penalty on w, `losses.l2_penalty` (book, section 3.7)."""
 
 
 class LinearRegression(nnx.Module):
-    """One dense layer with one output (sections 3.5 and 5.7)."""
+    """Linear regression: a dense layer with a single output (book, sections 3.5 and 5.7)."""
 
     def __init__(self, in_features: int = 2, *, rngs: nnx.Rngs):
         # The book's N(0, 0.01) never reaches its lazy layer: PyTorch's default is what it trains from.
@@ -35,4 +35,4 @@ class LinearRegression(nnx.Module):
 
 
 class WeightDecay(LinearRegression):
-    """Linear regression whose optimiser decays the weight and not the bias (section 3.7)."""
+    """Linear regression whose optimiser decays the weight and not the bias (book, section 3.7)."""

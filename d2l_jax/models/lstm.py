@@ -10,22 +10,24 @@ from jaxtyping import Array
 
 from d2l_jax import nn
 from d2l_jax.models.mlp import normal
-from d2l_jax.models.rnn import Hidden, Inputs, Layers, Outputs
+from d2l_jax.models.rnn import Hidden, Inputs, LayerStates, Outputs
 
 Pair = tuple[Hidden, Hidden]
 
 
 def gate(rngs: nnx.Rngs, sigma: float, num_inputs: int, num_hiddens: int) -> tuple[nnx.Param, nnx.Param, nnx.Param]:
-    """Weights of the input and of the hidden state, from N(0, sigma), and a bias of 0."""
-    W_x, W_h = normal(rngs, sigma, num_inputs, num_hiddens), normal(rngs, sigma, num_hiddens, num_hiddens)
+    """The parameters of a gate: weights of the input and of the hidden state, from N(0, sigma), and a bias of 0."""
+    W_x = normal(rngs, sigma, num_inputs, num_hiddens)
+    W_h = normal(rngs, sigma, num_hiddens, num_hiddens)
     return W_x, W_h, nnx.Param(jnp.zeros(num_hiddens, jnp.float32))
 
 
 class LSTMScratch(nnx.Module):
-    """An input, a forget and an output gate; the state is (H, C), 0 unless given (section 10.1)."""
+    """An LSTM from scratch, with the state (H, C), by default 0 (book, section 10.1)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
-        self.num_hiddens, self.sigma = num_hiddens, sigma
+        self.num_hiddens = num_hiddens
+        self.sigma = sigma
         new = partial(gate, rngs, sigma, num_inputs, num_hiddens)
         self.W_xi, self.W_hi, self.b_i = new()
         self.W_xf, self.W_hf, self.b_f = new()
@@ -51,13 +53,13 @@ class LSTMScratch(nnx.Module):
 
 
 class LSTM(nnx.Module):
-    """One layer of `nn.LSTM` (section 10.1)."""
+    """A layer of `nn.LSTM` (book, section 10.1)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, *, rngs: nnx.Rngs):
         self.num_hiddens = num_hiddens
         self.rnn = nn.LSTM(num_inputs, num_hiddens, rngs=rngs)
 
     def __call__(
-        self, inputs: Inputs, state: tuple[Layers, Layers] | None = None
-    ) -> tuple[Outputs, tuple[Layers, Layers]]:
+        self, inputs: Inputs, state: tuple[LayerStates, LayerStates] | None = None
+    ) -> tuple[Outputs, tuple[LayerStates, LayerStates]]:
         return self.rnn(inputs, state)

@@ -12,17 +12,20 @@ Scores = Float[Array, "batch classes"]
 
 
 def normal(rngs: nnx.Rngs, sigma: float, *shape: int) -> nnx.Param:
-    """A parameter drawn from N(0, sigma)."""
+    """A float32 parameter of this shape, drawn from N(0, sigma)."""
     return nnx.Param(sigma * jax.random.normal(rngs.params(), shape, jnp.float32))
 
 
 def relu(X: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """max(X, 0), with gradient 0 at 0."""
+    """The ReLU max(X, 0), with gradient 0 at 0 (book, section 5.2)."""
     return jnp.where(X > 0, X, 0)
 
 
 class MLPScratch(nnx.Module):
-    """One hidden layer; weights from N(0, sigma), shaped (inputs, outputs) (section 5.2)."""
+    """An MLP with a hidden layer, from scratch (book, section 5.2).
+
+    Weights are drawn from N(0, sigma), with shapes (inputs, outputs).
+    """
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class MLPScratch(nnx.Module):
 
 
 class MLP(nnx.Module):
-    """One hidden layer (section 5.2)."""
+    """An MLP with a hidden layer (book, section 5.2)."""
 
     def __init__(self, num_outputs: int = 10, num_hiddens: int = 256, in_features: int = 784, *, rngs: nnx.Rngs):
         self.net = nn.Sequential(
@@ -59,7 +62,7 @@ class MLP(nnx.Module):
 
 
 def dropout_layer(X: Float[Array, "*shape"], p: float, key: Array) -> Float[Array, "*shape"]:
-    """Zeroes each element with probability p and divides the others by 1 - p (section 5.6)."""
+    """Zeroes each element with probability p and divides the others by 1 - p (book, section 5.6)."""
     if p == 0:
         return X
     if p == 1:
@@ -68,7 +71,7 @@ def dropout_layer(X: Float[Array, "*shape"], p: float, key: Array) -> Float[Arra
 
 
 class DropoutMLPScratch(nnx.Module):
-    """Two hidden layers, each followed by `dropout_layer` in training (section 5.6)."""
+    """An MLP with two hidden layers, each followed by `dropout_layer` in training (book, section 5.6)."""
 
     def __init__(
         self,
@@ -84,7 +87,8 @@ class DropoutMLPScratch(nnx.Module):
         self.lin1 = nn.Linear(in_features, num_hiddens_1, rngs=rngs)
         self.lin2 = nn.Linear(num_hiddens_1, num_hiddens_2, rngs=rngs)
         self.lin3 = nn.Linear(num_hiddens_2, num_outputs, rngs=rngs)
-        self.dropout_1, self.dropout_2 = dropout_1, dropout_2
+        self.dropout_1 = dropout_1
+        self.dropout_2 = dropout_2
         self.deterministic = False
         self.rngs = rngs.dropout.fork()
 
@@ -97,13 +101,13 @@ class DropoutMLPScratch(nnx.Module):
         return H if self.deterministic else dropout_layer(H, p, self.rngs())
 
     def set_view(self, deterministic: bool | None = None) -> None:
-        """Called by `nnx.view`, `train()` and `eval()`."""
+        """Sets the mode of the module; `nnx.view`, `train()` and `eval()` call it."""
         if deterministic is not None:
             self.deterministic = deterministic
 
 
 class DropoutMLP(nnx.Module):
-    """Two hidden layers with dropout (Srivastava et al. 2014; section 5.6)."""
+    """An MLP with two hidden layers and dropout (Srivastava et al. 2014; book, section 5.6)."""
 
     def __init__(
         self,
@@ -132,7 +136,7 @@ class DropoutMLP(nnx.Module):
 
 
 class TwoHiddenMLPScratch(nnx.Module):
-    """Two hidden layers from scratch (notes A3)."""
+    """An MLP with two hidden layers, from scratch (notes A3)."""
 
     def __init__(
         self,
@@ -158,7 +162,7 @@ class TwoHiddenMLPScratch(nnx.Module):
 
 
 class TwoHiddenMLP(nnx.Module):
-    """Two hidden layers (notes A4)."""
+    """An MLP with two hidden layers (notes A4)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018)."""
+"""MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018), which are not in the book."""
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,10 @@ def separable_block(in_channels: int, num_channels: int, stride: int, *, rngs: n
 
 
 class MobileNetV1(nnx.Module):
-    """A convolution, 13 separable blocks and one dense layer; `width_mult` scales all channels."""
+    """MobileNet V1 (not in the book): a convolution, 13 separable blocks and a dense layer.
+
+    `width_mult` scales all channels.
+    """
 
     def __init__(self, num_classes: int = 10, width_mult: float = 1.0, in_channels: int = 1, *, rngs: nnx.Rngs):
         channels = int(32 * width_mult)
@@ -66,7 +69,7 @@ class MobileNetV1(nnx.Module):
 def conv_bn_relu6(
     in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1, *, rngs: nnx.Rngs
 ) -> nn.Sequential:
-    """A convolution that keeps the size (but for the stride), batch normalisation and min(max(x, 0), 6)."""
+    """A convolution padded by (kernel_size - 1) // 2, batch normalisation and min(max(x, 0), 6)."""
     padding = (kernel_size - 1) // 2
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups, bias=False, rngs=rngs),
@@ -76,7 +79,7 @@ def conv_bn_relu6(
 
 
 class InvertedResidual(nnx.Module):
-    """Expands the channels, convolves within each, and projects them back without an activation."""
+    """A block that expands the channels, convolves within each, and projects them back without an activation."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int, *, rngs: nnx.Rngs):
         hidden = in_channels * expansion
@@ -94,7 +97,10 @@ class InvertedResidual(nnx.Module):
 
 
 class MobileNetV2(nnx.Module):
-    """Inverted residuals between two convolutions, and one dense layer; names and start as torchvision's."""
+    """MobileNet V2 (not in the book): inverted residuals between two convolutions, and a dense layer.
+
+    Names and initialisation are torchvision's.
+    """
 
     def __init__(
         self,
@@ -106,7 +112,8 @@ class MobileNetV2(nnx.Module):
         rngs: nnx.Rngs,
     ):
         channels = divisible(32 * width_mult)
-        stem, blocks = conv_bn_relu6(in_channels, channels, 3, 2, rngs=rngs), []
+        stem = conv_bn_relu6(in_channels, channels, 3, 2, rngs=rngs)
+        blocks = []
         for expansion, width, num_blocks, stride in V2_STAGES:
             width = divisible(width * width_mult)
             for i in range(num_blocks):
@@ -125,6 +132,6 @@ class MobileNetV2(nnx.Module):
 
 
 def divisible(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, or the next one where that loses more than a tenth."""
+    """The multiple of `divisor` nearest to `channels`, or the next larger one where that loses more than a tenth."""
     nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return nearest if nearest >= 0.9 * channels else nearest + divisor

@@ -10,7 +10,7 @@ from d2l_jax.init import init_cnn
 def nin_block(
     out_channels: int, kernel_size: int, stride: int, padding: int, in_channels: int, *, rngs: nnx.Rngs
 ) -> nn.Sequential:
-    """A convolution, then two 1x1 convolutions: a small dense network at every pixel."""
+    """A convolution, then two 1x1 convolutions: a small dense network at every pixel (book, section 8.3)."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, rngs=rngs),
         nnx.relu,
@@ -22,7 +22,7 @@ def nin_block(
 
 
 class NiN(nnx.Module):
-    """Four blocks and a global average pool; the scores have passed a ReLU, as in the book."""
+    """Network in network: four blocks and a global average pool; the scores have passed a ReLU (book, section 8.3)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
         self.net = nn.Sequential(

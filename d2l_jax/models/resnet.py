@@ -10,7 +10,10 @@ Maps = Float[Array, "batch height width channels"]
 
 
 class Residual(nnx.Module):
-    """Two 3x3 convolutions and a shortcut: the input itself, or a 1x1 convolution of it."""
+    """A residual block: two 3x3 convolutions and a shortcut (book, section 8.6).
+
+    The shortcut is the input itself, or with `use_1x1conv` a 1x1 convolution of it.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class Residual(nnx.Module):
 
 
 class ResNeXtBlock(nnx.Module):
-    """1x1, grouped 3x3 and 1x1 convolution, and a shortcut.
+    """A ResNeXt block: 1x1, grouped 3x3 and 1x1 convolutions, and a shortcut (book, section 8.6).
 
     The book's `groups` is the number of channels in a group, not the number of groups.
     """
@@ -68,7 +71,7 @@ class ResNeXtBlock(nnx.Module):
 
 
 class ResNet(nnx.Module):
-    """A stem, a stage per (num_residuals, num_channels) of `arch`, and one dense layer.
+    """ResNet: a stem, a stage per (num_residuals, num_channels) of `arch`, and a dense layer (book, section 8.6).
 
     Every stage but the first halves height and width.
     """
@@ -87,7 +90,8 @@ class ResNet(nnx.Module):
             nnx.relu,
             nn.MaxPool2d(3, stride=2, padding=1),
         )
-        stages, channels = {}, 64
+        stages = {}
+        channels = 64
         for i, (num_residuals, num_channels) in enumerate(arch):
             stages[f"b{i + 2}"] = stage(num_residuals, num_channels, channels, first=i == 0, rngs=rngs)
             channels = num_channels
@@ -100,14 +104,14 @@ class ResNet(nnx.Module):
 
 
 def stage(num_residuals: int, num_channels: int, in_channels: int, first: bool, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """`num_residuals` residuals; unless it is the `first` stage, it starts with stride 2."""
+    """A stage of residual blocks; unless it is the `first`, it starts with stride 2 (book, section 8.6)."""
     head = Residual(num_channels, not first, 1 if first else 2, in_channels, rngs=rngs)
     rest = (Residual(num_channels, in_channels=num_channels, rngs=rngs) for _ in range(num_residuals - 1))
     return nn.Sequential(head, *rest)
 
 
 class ResNet18(ResNet):
-    """ResNet with four stages of two residuals."""
+    """ResNet-18: four stages of two residual blocks (book, section 8.6)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
         super().__init__(((2, 64), (2, 128), (2, 256), (2, 512)), num_classes, in_channels, rngs=rngs)

@@ -11,14 +11,18 @@ from d2l_jax.models.mlp import normal
 Inputs = Float[Array, "steps batch features"]
 Outputs = Float[Array, "steps batch hiddens"]
 Hidden = Float[Array, "batch hiddens"]
-Layers = Float[Array, "layers batch hiddens"]
+LayerStates = Float[Array, "layers batch hiddens"]
 
 
 class RNNScratch(nnx.Module):
-    """H = tanh(X W_xh + H W_hh + b_h), from H = 0 unless given; weights from N(0, sigma) (section 9.5)."""
+    """A plain RNN from scratch: H = tanh(X W_xh + H W_hh + b_h), by default from H = 0 (book, section 9.5).
+
+    Weights start from N(0, sigma), biases from 0.
+    """
 
     def __init__(self, num_inputs: int, num_hiddens: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
-        self.num_hiddens, self.sigma = num_hiddens, sigma
+        self.num_hiddens = num_hiddens
+        self.sigma = sigma
         self.W_xh = normal(rngs, sigma, num_inputs, num_hiddens)
         self.W_hh = normal(rngs, sigma, num_hiddens, num_hiddens)
         self.b_h = nnx.Param(jnp.zeros(num_hiddens, jnp.float32))
@@ -35,15 +39,20 @@ class RNNScratch(nnx.Module):
 
 
 class StackedRNNScratch(nnx.Module):
-    """`RNNScratch` in layers, each of which reads the outputs of the one before; a state for each (section 10.3)."""
+    """Stacked RNNs from scratch, each reading the outputs of the one before (book, section 10.3).
+
+    The state is a tuple with the state of each.
+    """
 
     def __init__(self, num_inputs: int, num_hiddens: int, num_layers: int, sigma: float = 0.01, *, rngs: nnx.Rngs):
-        self.num_hiddens, self.sigma = num_hiddens, sigma
+        self.num_hiddens = num_hiddens
+        self.sigma = sigma
         sizes = [num_hiddens if layer else num_inputs for layer in range(num_layers)]
         self.rnns = nnx.List([RNNScratch(size, num_hiddens, sigma, rngs=rngs) for size in sizes])
 
     def __call__(self, inputs: Inputs, state: tuple[Hidden, ...] | None = None) -> tuple[Outputs, tuple[Hidden, ...]]:
-        outputs, last = inputs, []
+        outputs = inputs
+        last = []
         for rnn, first in zip(self.rnns, state or [None] * len(self.rnns), strict=True):
             outputs, H = rnn(outputs, first)
             last.append(H)
@@ -51,11 +60,11 @@ class StackedRNNScratch(nnx.Module):
 
 
 class RNN(nnx.Module):
-    """One layer of `nn.RNN` (section 9.6)."""
+    """A layer of `nn.RNN` (book, section 9.6)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, *, rngs: nnx.Rngs):
         self.num_hiddens = num_hiddens
         self.rnn = nn.RNN(num_inputs, num_hiddens, rngs=rngs)
 
-    def __call__(self, inputs: Inputs, state: Layers | None = None) -> tuple[Outputs, Layers]:
+    def __call__(self, inputs: Inputs, state: LayerStates | None = None) -> tuple[Outputs, LayerStates]:
         return self.rnn(inputs, state)

@@ -10,12 +10,12 @@ from d2l_jax.models.encoder_decoder import EncoderDecoder, Ids, Lengths
 from d2l_jax.models.gru import GRU
 
 Sources = Float[Array, "sources batch hiddens"]
-Layers = Float[Array, "layers batch hiddens"]
-State = tuple[Float[Array, "kept batch hiddens"], Layers]
+LayerStates = Float[Array, "layers batch hiddens"]
+DecoderState = tuple[Float[Array, "contexts batch hiddens"], LayerStates]
 
 
 def init_seq2seq(model: nnx.Module, *, rngs: nnx.Rngs) -> None:
-    """Xavier-uniform matrices in every GRU (Glorot and Bengio 2010; section 10.7); biases and the rest stay."""
+    """Draws Xavier-uniform matrices in every GRU (book, section 10.7); biases and all other layers stay."""
     for _, layer in nnx.iter_modules(model):
         if isinstance(layer, nn.GRU):
             for name, weight in vars(layer).items():
@@ -24,11 +24,11 @@ def init_seq2seq(model: nnx.Module, *, rngs: nnx.Rngs) -> None:
 
 
 class Seq2SeqEncoder(nnx.Module):
-    """Embedding and GRU: the last layer's outputs, and the last state of every layer (section 10.7).
+    """A GRU encoder: the last layer's outputs, and the last state of every layer (book, section 10.7).
 
     Shapes: (batch, sources) integers -> (sources, batch, num_hiddens), (num_layers, batch, num_hiddens). In the book
     the padding is read as if it belonged to the sentence. `corrected` ends every sentence at its valid length: outputs
-    after it are 0, the states are those of its last token; traced lengths are taken as in `nn.GRU`.
+    after it are 0, the states are those of its last token; traced lengths are used as in `nn.GRU`.
     """
 
     def __init__(
@@ -47,16 +47,19 @@ class Seq2SeqEncoder(nnx.Module):
         self.corrected = corrected
         init_seq2seq(self, rngs=rngs)
 
-    def __call__(self, X: Int[Array, "batch sources"], enc_valid_lens: Lengths | None = None) -> tuple[Sources, Layers]:
+    def __call__(
+        self, X: Int[Array, "batch sources"], enc_valid_lens: Lengths | None = None
+    ) -> tuple[Sources, LayerStates]:
         embs = self.embedding(X.T)
         return self.rnn.rnn(embs, seq_lengths=enc_valid_lens) if self.corrected else self.rnn(embs)
 
 
 class Seq2SeqDecoder(nnx.Module):
-    """A GRU that starts from the encoder's last states and reads [embedding, context] at every step (section 10.7).
+    """A GRU decoder, which starts from the encoder's last states (book, section 10.7).
 
-    The state is (encoder's outputs, states of the layers). The context is the last of these outputs, in the book that
-    of a padding if the sentence is short; `corrected` keeps but one, that of the sentence's last token.
+    Every step reads [embedding, context]. The state is (encoder's outputs, states of the layers). The context is the
+    last of these outputs: in the book that of a padding if the sentence is short, with `corrected` that of the
+    sentence's last token.
     """
 
     def __init__(
@@ -77,12 +80,15 @@ class Seq2SeqDecoder(nnx.Module):
         init_seq2seq(self, rngs=rngs)
 
     def init_state(
-        self, enc_outputs: tuple[Sources, Layers], enc_valid_lens: Lengths | None = None, cache_len: int | None = None
-    ) -> State:
+        self,
+        enc_outputs: tuple[Sources, LayerStates],
+        enc_valid_lens: Lengths | None = None,
+        cache_len: int | None = None,
+    ) -> DecoderState:
         outputs, hidden_state = enc_outputs
         return (hidden_state[-1:] if self.corrected else outputs), hidden_state
 
-    def __call__(self, X: Ids, state: State) -> tuple[Float[Array, "batch steps vocab"], State]:
+    def __call__(self, X: Ids, state: DecoderState) -> tuple[Float[Array, "batch steps vocab"], DecoderState]:
         enc_outputs, hidden_state = state
         embs = self.embedding(X.T)
         context = jnp.broadcast_to(enc_outputs[-1], (len(embs), *enc_outputs[-1].shape))
@@ -101,7 +107,7 @@ def seq2seq(
     *,
     rngs: nnx.Rngs,
 ) -> EncoderDecoder:
-    """Encoder and decoder of equal sizes."""
+    """A GRU encoder and a GRU decoder of equal sizes (book, section 10.7)."""
     sizes = (embed_size, num_hiddens, num_layers, dropout, corrected)
     encoder = Seq2SeqEncoder(src_vocab, *sizes, rngs=rngs)
     return EncoderDecoder(encoder, Seq2SeqDecoder(tgt_vocab, *sizes, rngs=rngs))

@@ -9,13 +9,13 @@ from d2l_jax import nn
 
 
 def softmax(X: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
-    """exp(X), divided by its sum over the classes; it overflows where a score is large."""
+    """Softmax as the plain exp(X) / sum(exp(X)), which overflows where a score is large (book, section 4.4)."""
     X_exp = jnp.exp(X)
     return X_exp / X_exp.sum(1, keepdims=True)
 
 
 class SoftmaxRegressionScratch(nnx.Module):
-    """softmax(X W + b): probabilities, not scores (section 4.4)."""
+    """Softmax regression from scratch: probabilities softmax(X W + b), not scores (book, section 4.4)."""
 
     def __init__(self, num_inputs: int = 784, num_outputs: int = 10, sigma: float = 0.01, *, rngs: nnx.Rngs):
         self.W = nnx.Param(sigma * jax.random.normal(rngs.params(), (num_inputs, num_outputs), jnp.float32))
@@ -26,7 +26,7 @@ class SoftmaxRegressionScratch(nnx.Module):
 
 
 class SoftmaxRegression(nnx.Module):
-    """One dense layer on the flattened image: scores (section 4.5)."""
+    """Softmax regression: a dense layer on the flattened image, which gives scores (book, section 4.5)."""
 
     def __init__(self, num_outputs: int = 10, in_features: int = 784, *, rngs: nnx.Rngs):
         self.net = nn.Sequential(nn.flatten, nn.Linear(in_features, num_outputs, rngs=rngs))

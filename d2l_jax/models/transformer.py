@@ -21,8 +21,8 @@ from d2l_jax.models.transformer_blocks import (
 )
 
 
-class State(NamedTuple):
-    """What a decoder continues from: the source, and what each block has seen."""
+class DecoderState(NamedTuple):
+    """The encoder's outputs, their valid lengths, and the past of each block, from which a decoder continues."""
 
     enc_outputs: Sources
     enc_valid_lens: ValidLens
@@ -30,7 +30,10 @@ class State(NamedTuple):
 
 
 class TransformerEncoder(nnx.Module):
-    """Embedding times sqrt(num_hiddens), positional encoding, blocks."""
+    """The Transformer's encoder: scaled embedding, positional encoding, blocks (book, section 11.7).
+
+    Embeddings are multiplied by sqrt(num_hiddens).
+    """
 
     def __init__(
         self,
@@ -59,10 +62,10 @@ class TransformerEncoder(nnx.Module):
 
 
 class TransformerDecoder(nnx.Module):
-    """The encoder's embedding scheme, blocks that also attend to the source, and scores of the next token.
+    """The Transformer's decoder: its blocks attend to the target so far and to the source (book, section 11.7).
 
-    In the book every call starts at position 0, so that all steps that are decoded one by one have that encoding;
-    `corrected` goes on counting, and never lets a step see a later one.
+    In the book every call starts at position 0, so that all steps that are decoded one by one have its encoding;
+    `corrected` continues counting, and never lets a step attend to a later one.
     """
 
     def __init__(
@@ -79,25 +82,26 @@ class TransformerDecoder(nnx.Module):
     ):
         sizes = (num_hiddens, ffn_num_hiddens, num_heads, dropout, corrected)
         blks = {f"block{i}": TransformerDecoderBlock(*sizes, rngs=rngs) for i in range(num_blks)}
-        self.num_hiddens, self.corrected = num_hiddens, corrected
+        self.num_hiddens = num_hiddens
+        self.corrected = corrected
         self.embedding: nnx.Embed = nn.Embedding(vocab_size, num_hiddens, rngs=rngs)
         self.pos_encoding = PositionalEncoding(num_hiddens, dropout, rngs=rngs)
         self.blks = nn.Sequential(**blks)
         self.dense = nn.Linear(num_hiddens, vocab_size, rngs=rngs)
 
-    def init_state(self, enc_outputs: Sources, enc_valid_lens: ValidLens, cache_len: int | None = None) -> State:
-        """With `cache_len`, a state of fixed shapes for that many steps; else one that grows, as in the book.
+    def init_state(self, enc_outputs: Sources, enc_valid_lens: ValidLens, cache_len: int | None = None) -> DecoderState:
+        """The first state: of fixed shapes for `cache_len` steps, or, for None, one that grows as in the book.
 
         Raises InputError for a `cache_len` below 1 or beyond the positions there are.
         """
         if cache_len is None:
-            return State(enc_outputs, enc_valid_lens, (None,) * len(self.blks))
+            return DecoderState(enc_outputs, enc_valid_lens, (None,) * len(self.blks))
         longest = self.pos_encoding.max_len
         if not 1 <= cache_len <= longest:
             raise InputError(f"a cache of {cache_len} steps; 1 to {longest}, as many as there are positions, is right")
-        return State(enc_outputs, enc_valid_lens, (Cache.empty(enc_outputs, cache_len),) * len(self.blks))
+        return DecoderState(enc_outputs, enc_valid_lens, (Cache.empty(enc_outputs, cache_len),) * len(self.blks))
 
-    def __call__(self, X: Ids, state: State) -> tuple[Float[Array, "batch steps vocab"], State]:
+    def __call__(self, X: Ids, state: DecoderState) -> tuple[Float[Array, "batch steps vocab"], DecoderState]:
         offset = steps_in(state.past[0]) if self.corrected else 0
         Y = self.pos_encoding(self.embedding(X) * math.sqrt(self.num_hiddens), offset)
         after = []
@@ -119,7 +123,7 @@ def transformer(
     *,
     rngs: nnx.Rngs,
 ) -> EncoderDecoder:
-    """Encoder and decoder of equal sizes."""
+    """A Transformer: encoder and decoder of equal sizes (book, section 11.7)."""
     sizes = (num_hiddens, ffn_num_hiddens, num_heads, num_blks, dropout)
     encoder = TransformerEncoder(src_vocab, *sizes, rngs=rngs)
     return EncoderDecoder(encoder, TransformerDecoder(tgt_vocab, *sizes, corrected, rngs=rngs))

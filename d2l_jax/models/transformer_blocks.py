@@ -16,12 +16,15 @@ Sources = Float[Array, "batch sources hiddens"]
 
 
 def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """With PyTorch's epsilon, and a variance without the cancellation of E[x^2] - E[x]^2."""
+    """Layer normalisation with PyTorch's epsilon, and a variance without the cancellation of E[x^2] - E[x]^2."""
     return nnx.LayerNorm(num_features, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
 
 
 class PositionWiseFFN(nnx.Module):
-    """One hidden layer, the same at every step. Inputs have `ffn_num_outputs` units where `num_inputs` is not given."""
+    """An MLP with a hidden layer, applied to every step alike (book, section 11.7).
+
+    `num_inputs` defaults to `ffn_num_outputs`.
+    """
 
     def __init__(self, ffn_num_hiddens: int, ffn_num_outputs: int, num_inputs: int | None = None, *, rngs: nnx.Rngs):
         self.dense1 = nn.Linear(num_inputs or ffn_num_outputs, ffn_num_hiddens, rngs=rngs)
@@ -32,7 +35,7 @@ class PositionWiseFFN(nnx.Module):
 
 
 class AddNorm(nnx.Module):
-    """A residual connection around what gave Y, then layer normalisation."""
+    """The sum of X and Y, with dropout on Y, then layer normalisation (book, section 11.7)."""
 
     def __init__(self, norm_shape: int, dropout: float, *, rngs: nnx.Rngs):
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
@@ -43,7 +46,7 @@ class AddNorm(nnx.Module):
 
 
 class TransformerEncoderBlock(nnx.Module):
-    """Self-attention and a position-wise network, each with add & norm behind it."""
+    """An encoder block: self-attention and a position-wise network, each with `AddNorm` (book, section 11.7)."""
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class TransformerEncoderBlock(nnx.Module):
 
 
 class Cache(NamedTuple):
-    """The projected keys and values of the steps so far, in arrays with room for all: shapes stay the same."""
+    """The projected keys and values of the steps so far, in arrays of fixed shape with room for `cache_len` steps."""
 
     keys: Float[Array, "batch cache_len hiddens"]
     values: Float[Array, "batch cache_len hiddens"]
@@ -74,32 +77,33 @@ class Cache(NamedTuple):
 
     @classmethod
     def empty(cls, enc_outputs: Sources, cache_len: int) -> "Cache":
+        """A cache for `cache_len` steps, without any yet; batch, units and dtype are those of `enc_outputs`."""
         zeros = jnp.zeros((enc_outputs.shape[0], cache_len, enc_outputs.shape[2]), enc_outputs.dtype)
         return cls(zeros, zeros, jnp.zeros((), jnp.int32))
 
     def append(self, keys: Sequences, values: Sequences) -> "Cache":
-        """Steps beyond the room overwrite the last ones."""
+        """The cache with further steps; steps beyond `cache_len` overwrite the last ones."""
         put = partial(lax.dynamic_update_slice_in_dim, start_index=self.length, axis=1)
         return Cache(put(self.keys, keys), put(self.values, values), self.length + keys.shape[1])
 
 
-Seen = Float[Array, "batch _ hiddens"]
-Past = Cache | Seen | None
+PastInputs = Float[Array, "batch _ hiddens"]
+Past = Cache | PastInputs | None
 
 
 def steps_in(past: Past) -> int | Int[Array, ""]:
-    """How many steps a block has seen before."""
+    """The number of steps in the past of a block."""
     if isinstance(past, Cache):
         return past.length
     return 0 if past is None else past.shape[1]
 
 
 class TransformerDecoderBlock(nnx.Module):
-    """Self-attention, attention to the source and a position-wise network, each with add & norm behind it.
+    """A decoder block: self-attention, attention to the source and a position-wise network (book, section 11.7).
 
-    Each call takes and returns what the block has seen before: nothing, its own inputs, as the book concatenates
-    them, or a `Cache`. The book masks later steps in training alone, so that in evaluation every step sees the whole
-    of a target that is given at once; `corrected` masks them always.
+    `AddNorm` follows each part. Calls take and return the past of the block: None, its inputs so far, as the book
+    concatenates them, or a `Cache`. The book masks later steps only in training, so that in evaluation every step
+    attends to all steps of a call; `corrected` masks later steps always.
     """
 
     def __init__(
@@ -130,7 +134,7 @@ class TransformerDecoderBlock(nnx.Module):
         return self.addnorm3(Z, self.ffn(Z)), past
 
     def set_view(self, deterministic: bool | None = None) -> None:
-        """Called by `nnx.view`, `train()` and `eval()`."""
+        """Sets the mode of the module; `nnx.view`, `train()` and `eval()` call it."""
         if deterministic is not None:
             self.deterministic = deterministic
 
@@ -142,5 +146,5 @@ class TransformerDecoderBlock(nnx.Module):
         if isinstance(past, Cache):
             past = past.append(self.attention1.W_k(X), self.attention1.W_v(X))
             return self.attention1.attend(X, past.keys, past.values, visible), past
-        seen = X if past is None else jnp.concatenate([past, X], axis=1)
-        return self.attention1(X, seen, seen, visible if causal else None), seen
+        inputs = X if past is None else jnp.concatenate([past, X], axis=1)
+        return self.attention1(X, inputs, inputs, visible if causal else None), inputs

@@ -8,7 +8,7 @@ from d2l_jax.init import init_cnn
 
 
 def vgg_block(num_convs: int, out_channels: int, in_channels: int, *, rngs: nnx.Rngs) -> nn.Sequential:
-    """`num_convs` 3x3 convolutions, then a pool that halves height and width."""
+    """A chain of `num_convs` 3x3 convolutions and a pool that halves height and width (book, section 8.2)."""
     layers = []
     for _ in range(num_convs):
         layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1, rngs=rngs), nnx.relu]
@@ -17,7 +17,7 @@ def vgg_block(num_convs: int, out_channels: int, in_channels: int, *, rngs: nnx.
 
 
 class VGG(nnx.Module):
-    """A block per (num_convs, out_channels) of `arch`, then three dense layers."""
+    """VGG: a block per (num_convs, out_channels) of `arch`, then three dense layers (book, section 8.2)."""
 
     def __init__(
         self,

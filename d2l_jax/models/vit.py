@@ -15,7 +15,7 @@ Images = Float[Array, "batch height width channels"]
 
 
 class PatchEmbedding(nnx.Module):
-    """Cuts images into patches, row by row, and projects each.
+    """Cuts images into patches, in reading order, and projects each (book, section 11.8).
 
     Shapes: (batch, height, width, in_channels) -> (batch, num_patches, num_hiddens). Raises InputError unless the
     patches fill `img_size`, and for images of another size.
@@ -30,7 +30,8 @@ class PatchEmbedding(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        (height, width), (patch_height, patch_width) = pair(img_size), pair(patch_size)
+        height, width = pair(img_size)
+        patch_height, patch_width = pair(patch_size)
         if height % patch_height or width % patch_width:
             patch = f"{patch_height}x{patch_width}"
             raise InputError(f"images of {height}x{width} in patches of {patch}; multiples of the patch are right")
@@ -40,14 +41,17 @@ class PatchEmbedding(nnx.Module):
 
     def __call__(self, X: Images) -> Sequences:
         if X.shape[1:3] != self.img_size:
-            given, right = ("x".join(map(str, size)) for size in (X.shape[1:3], self.img_size))
-            raise InputError(f"images of {given}; {right} is right for this model")
+            actual, right = ("x".join(map(str, size)) for size in (X.shape[1:3], self.img_size))
+            raise InputError(f"images of {actual}; {right} is right for this model")
         Y = self.conv(X)
         return Y.reshape(Y.shape[0], self.num_patches, -1)
 
 
 class ViTMLP(nnx.Module):
-    """One hidden layer with the exact GELU. Inputs have `mlp_num_outputs` units where `num_inputs` is not given."""
+    """An MLP with a hidden layer, the exact GELU and dropout (book, section 11.8).
+
+    `num_inputs` defaults to `mlp_num_outputs`.
+    """
 
     def __init__(
         self,
@@ -69,7 +73,7 @@ class ViTMLP(nnx.Module):
 
 
 class ViTBlock(nnx.Module):
-    """Self-attention and an MLP, each behind a layer normalisation and within a residual connection."""
+    """A ViT block: self-attention and an MLP, each normalised before and with a residual (book, section 11.8)."""
 
     def __init__(
         self,
@@ -94,7 +98,10 @@ class ViTBlock(nnx.Module):
 
 
 class ViT(nnx.Module):
-    """Patches behind a class token, learned positions, blocks; the class token's output is classified."""
+    """A vision Transformer: patches behind a class token, learned positions, blocks (book, section 11.8).
+
+    The scores are computed from the output of the class token.
+    """
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from parity.reference.sizes import map_size
 
 
 class AlexNet(nn.Module):
-    """Five convolutions and three dense layers; PyTorch's default initialisation."""
+    """AlexNet: five convolutions and three dense layers, with PyTorch's default initialisation (book, section 8.1)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: tuple[int, int] = (224, 224)):
         super().__init__()

@@ -14,9 +14,9 @@ ValidLens = Int[Tensor, "batch *queries"] | None
 
 
 def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
-    """Softmax over the keys, of which only the first `valid_lens` of an example, or of a query, count (section 11.3).
+    """Softmax over the first `valid_lens` keys of each example, or of each query (book, section 11.3).
 
-    The scores of the others become -1e6, not minus infinity: where none counts, all weights are equal.
+    The scores of the other keys become -1e6, not minus infinity: where the valid length is 0, all weights are equal.
     """
     if valid_lens is None:
         return X.softmax(dim=-1)
@@ -25,7 +25,7 @@ def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
 
 
 class DotProductAttention(nn.Module):
-    """Scaled dot products as scores (Vaswani et al. 2017; section 11.3)."""
+    """Attention whose scores are scaled dot products of queries and keys (Vaswani et al. 2017; book, section 11.3)."""
 
     def __init__(self, dropout: float):
         super().__init__()
@@ -41,9 +41,9 @@ class DotProductAttention(nn.Module):
 
 
 class AdditiveAttention(nn.Module):
-    """One hidden layer over query and key as score (Bahdanau et al. 2014; section 11.3).
+    """Attention whose scores come from a hidden layer over query and key (Bahdanau et al. 2014; book, section 11.3).
 
-    The sizes of queries and keys are `num_hiddens` where they are not given.
+    `query_size` and `key_size` default to `num_hiddens`.
     """
 
     def __init__(self, num_hiddens: int, dropout: float, query_size: int | None = None, key_size: int | None = None):
@@ -63,10 +63,10 @@ class AdditiveAttention(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Dot-product attention in `num_heads` subspaces at once (Vaswani et al. 2017; section 11.5).
+    """Dot-product attention in `num_heads` subspaces at once (Vaswani et al. 2017; book, section 11.5).
 
-    The heads are folded into the batch, head fastest. The sizes of queries, keys and values are `num_hiddens`
-    where they are not given.
+    The heads are folded into the batch, head fastest. `query_size`, `key_size` and `value_size` default to
+    `num_hiddens`.
     """
 
     def __init__(

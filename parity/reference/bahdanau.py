@@ -6,16 +6,17 @@ from torch import Tensor, nn
 
 from parity.reference.attention import AdditiveAttention
 from parity.reference.encoder_decoder import EncoderDecoder, Ids, Lengths
-from parity.reference.seq2seq import Layers, Seq2SeqEncoder, Sources, init_seq2seq
+from parity.reference.seq2seq import LayerStates, Seq2SeqEncoder, Sources, init_seq2seq
 
-State = tuple[Float[Tensor, "batch sources hiddens"], Layers, Lengths]
+DecoderState = tuple[Float[Tensor, "batch sources hiddens"], LayerStates, Lengths]
 
 
 class Seq2SeqAttentionDecoder(nn.Module):
-    """A GRU that reads [context, embedding] at every step, the context looked up in the encoder's outputs.
+    """A GRU decoder that attends to the encoder's outputs at every step (book, section 11.4).
 
-    The query is the last layer's state; of a source, only the valid length counts, and where that is below 1 every step
-    weighs the same. The state is (encoder's outputs, states of the layers, valid lengths) (section 11.4).
+    Every step reads [context, embedding]. The query of the context is the last layer's state; of a source, only the
+    valid length counts, and where that is below 1 every step weighs the same. The decoder state is (encoder's
+    outputs, states of the layers, valid lengths).
     `attention_weights` are those of the last call, one (batch, 1, sources) for each step.
     """
 
@@ -27,13 +28,14 @@ class Seq2SeqAttentionDecoder(nn.Module):
         self.dense = nn.Linear(num_hiddens, vocab_size)
         init_seq2seq(self)
 
-    def init_state(self, enc_outputs: tuple[Sources, Layers], enc_valid_lens: Lengths) -> State:
+    def init_state(self, enc_outputs: tuple[Sources, LayerStates], enc_valid_lens: Lengths) -> DecoderState:
         outputs, hidden_state = enc_outputs
         return outputs.swapaxes(0, 1), hidden_state, enc_valid_lens
 
-    def forward(self, X: Ids, state: State) -> tuple[Float[Tensor, "batch steps vocab"], State]:
+    def forward(self, X: Ids, state: DecoderState) -> tuple[Float[Tensor, "batch steps vocab"], DecoderState]:
         enc_outputs, hidden_state, enc_valid_lens = state
-        outputs, self.attention_weights = [], []
+        outputs = []
+        self.attention_weights = []
         for x in self.embedding(X.T):
             query = hidden_state[-1][:, None]
             context = self.attention(query, enc_outputs, enc_outputs, enc_valid_lens)
@@ -54,6 +56,6 @@ def seq2seq_attention(
     dropout: float = 0.2,
     corrected: bool = False,
 ) -> EncoderDecoder:
-    """The encoder of `seq2seq`, which `corrected` goes to, and a decoder of equal sizes."""
+    """A GRU encoder, `corrected` or not, and an attention decoder of equal sizes (book, section 11.4)."""
     sizes = (embed_size, num_hiddens, num_layers, dropout)
     return EncoderDecoder(Seq2SeqEncoder(src_vocab, *sizes, corrected), Seq2SeqAttentionDecoder(tgt_vocab, *sizes))

@@ -11,10 +11,10 @@ from parity.reference.sizes import map_size
 
 
 class BatchNormScratch(nn.Module):
-    """Normalises over all axes but the second; the moving variance averages the biased one.
+    """Batch normalisation over all axes but the second, from scratch (book, section 8.5).
 
-    `num_dims` is 2 behind a dense layer, 4 behind a convolution. Whether the batch's statistics are used
-    is `self.training` here; the book asks whether gradients are on.
+    `num_dims` is 2 behind a dense layer, 4 behind a convolution. The moving variance averages the biased one. The
+    attribute `training` chooses between the batch's and the moving statistics; the book asks whether gradients are on.
     """
 
     moving_mean: Tensor
@@ -29,7 +29,8 @@ class BatchNormScratch(nn.Module):
         self.register_buffer("moving_var", torch.ones(shape))
 
     def forward(self, X: Float[Tensor, "batch features *size"]) -> Float[Tensor, "batch features *size"]:
-        mean, var = self.moving_mean, self.moving_var
+        mean = self.moving_mean
+        var = self.moving_var
         if self.training:
             axes = (0, *range(2, X.ndim))
             mean = X.mean(axes, keepdim=True)
@@ -43,7 +44,7 @@ class BatchNormScratch(nn.Module):
 def bn_lenet(
     norm: Callable[[int, int], nn.Module], num_classes: int, in_channels: int, image_size: tuple[int, int]
 ) -> nn.Sequential:
-    """LeNet without padding, and with `norm(num_features, num_dims)` before every sigmoid."""
+    """LeNet without padding, with a layer `norm(num_features, num_dims)` before every sigmoid (book, section 8.5)."""
     features = (
         nn.Conv2d(in_channels, 6, 5),
         norm(6, 4),
@@ -71,7 +72,7 @@ def bn_lenet(
 
 
 class BNLeNetScratch(nn.Module):
-    """LeNet with `BatchNormScratch`."""
+    """LeNet with batch normalisation from scratch, `BatchNormScratch` (book, section 8.5)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: tuple[int, int] = (28, 28)):
         super().__init__()
@@ -82,7 +83,7 @@ class BNLeNetScratch(nn.Module):
 
 
 class BNLeNet(nn.Module):
-    """LeNet with the library's batch normalisation."""
+    """LeNet with the library's batch normalisation (book, section 8.5)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: tuple[int, int] = (28, 28)):
         super().__init__()

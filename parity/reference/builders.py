@@ -9,12 +9,12 @@ Outputs = Float[Tensor, "batch outputs"]
 
 
 def sequential_mlp(num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10) -> nn.Sequential:
-    """One hidden layer as a plain chain (sections 6.1 and 6.2)."""
+    """An MLP with a hidden layer as a plain chain (book, sections 6.1 and 6.2)."""
     return nn.Sequential(nn.Linear(num_inputs, num_hiddens), nn.ReLU(), nn.Linear(num_hiddens, num_outputs))
 
 
 class CustomMLP(nn.Module):
-    """One hidden layer as a module of one's own (section 6.1)."""
+    """An MLP with a hidden layer as a custom module (book, section 6.1)."""
 
     def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10):
         super().__init__()
@@ -26,7 +26,7 @@ class CustomMLP(nn.Module):
 
 
 class MySequential(nn.Module):
-    """A container of one's own: its children are called "0", "1", ... (section 6.1)."""
+    """A custom container that calls its children "0", "1", ... in order (book, section 6.1)."""
 
     def __init__(self, *modules: nn.Module):
         super().__init__()
@@ -40,12 +40,12 @@ class MySequential(nn.Module):
 
 
 def my_sequential_mlp(num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10) -> MySequential:
-    """One hidden layer in `MySequential` (section 6.1)."""
+    """An MLP with a hidden layer in `MySequential` (book, section 6.1)."""
     return MySequential(nn.Linear(num_inputs, num_hiddens), nn.ReLU(), nn.Linear(num_hiddens, num_outputs))
 
 
 class FixedHiddenMLP(nn.Module):
-    """A constant weight, a layer used twice, and a loop that depends on the data (section 6.1)."""
+    """A module with a constant weight, a layer used twice, and a loop that depends on the data (book, section 6.1)."""
 
     rand_weight: Tensor
 
@@ -64,7 +64,7 @@ class FixedHiddenMLP(nn.Module):
 
 
 class NestMLP(nn.Module):
-    """A chain inside a module (section 6.1)."""
+    """A module with a chain inside (book, section 6.1)."""
 
     def __init__(self, num_inputs: int = 20):
         super().__init__()
@@ -76,12 +76,12 @@ class NestMLP(nn.Module):
 
 
 def chimera(num_inputs: int = 20) -> nn.Sequential:
-    """Modules of both kinds in a chain; the output is one number (section 6.1)."""
+    """A chain of custom and library modules whose output is a single number (book, section 6.1)."""
     return nn.Sequential(NestMLP(num_inputs), nn.Linear(16, 20), FixedHiddenMLP())
 
 
 def tied_mlp(num_inputs: int = 4, num_hiddens: int = 8, num_outputs: int = 1) -> nn.Sequential:
-    """One and the same layer at 2 and 4: its two gradients add up (section 6.2)."""
+    """An MLP with the same layer at positions 2 and 4, whose two gradients add up (book, section 6.2)."""
     shared = nn.Linear(num_hiddens, num_hiddens)
     return nn.Sequential(
         nn.Linear(num_inputs, num_hiddens),
@@ -95,21 +95,21 @@ def tied_mlp(num_inputs: int = 4, num_hiddens: int = 8, num_outputs: int = 1) ->
 
 
 class CenteredLayer(nn.Module):
-    """Subtracts the mean of all elements (section 6.5)."""
+    """A layer without parameters that subtracts the mean of all elements (book, section 6.5)."""
 
     def forward(self, X: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return X - X.mean()
 
 
 def centered_linear(num_inputs: int = 8, num_outputs: int = 128) -> nn.Sequential:
-    """A dense layer and a `CenteredLayer` (section 6.5)."""
+    """A dense layer and a `CenteredLayer` (book, section 6.5)."""
     return nn.Sequential(nn.Linear(num_inputs, num_outputs), CenteredLayer())
 
 
 class MyLinear(nn.Module):
-    """A dense layer of one's own with a ReLU, everything from N(0, 1) (section 6.5).
+    """A custom dense layer with a ReLU, whose weight and bias come from N(0, 1) (book, section 6.5).
 
-    The book computes with detached data, so its parameters get no gradient; neither do these.
+    The book computes with detached data, so the parameters get no gradient.
     """
 
     def __init__(self, in_units: int, units: int):
@@ -122,12 +122,12 @@ class MyLinear(nn.Module):
 
 
 def my_linear_mlp(num_inputs: int = 64, num_hiddens: int = 8, num_outputs: int = 1) -> nn.Sequential:
-    """Two `MyLinear` layers (section 6.5)."""
+    """An MLP of two `MyLinear` layers (book, section 6.5)."""
     return nn.Sequential(MyLinear(num_inputs, num_hiddens), MyLinear(num_hiddens, num_outputs))
 
 
 class SavedMLP(nn.Module):
-    """The MLP that is saved and loaded (section 6.6)."""
+    """An MLP with a hidden layer, to be saved and loaded (book, section 6.6)."""
 
     def __init__(self, num_inputs: int = 20, num_hiddens: int = 256, num_outputs: int = 10):
         super().__init__()

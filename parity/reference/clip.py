@@ -1,4 +1,4 @@
-"""Clipping of gradients as the book has it (section 9.5)."""
+"""Clipping of gradients (book, section 9.5)."""
 
 from collections.abc import Iterable
 

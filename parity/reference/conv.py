@@ -1,6 +1,6 @@
 """Cross-correlation, channels and pooling as formulas (book, sections 7.2, 7.4 and 7.5).
 
-Images here have no batch; channels, where there are any, come first.
+Images have no batch axis; channels, where there are any, come first.
 """
 
 import torch
@@ -17,30 +17,30 @@ def windows(X: Image, size: tuple[int, ...]) -> Float[Tensor, "height1 width1 kh
 
 
 def corr2d(X: Image, K: Float[Tensor, "kh kw"]) -> Image1:
-    """Cross-correlation without padding (section 7.2)."""
+    """Cross-correlation of an image and a kernel, without padding (book, section 7.2)."""
     return (windows(X, K.shape) * K).sum((-2, -1))
 
 
 def corr2d_multi_in(X: Float[Tensor, "channels height width"], K: Float[Tensor, "channels kh kw"]) -> Image1:
-    """The sum of the channels' cross-correlations (section 7.4)."""
+    """The sum of the channels' cross-correlations (book, section 7.4)."""
     return torch.stack([corr2d(x, k) for x, k in zip(X, K, strict=True)]).sum(0)
 
 
 def corr2d_multi_in_out(
     X: Float[Tensor, "channels height width"], K: Float[Tensor, "out channels kh kw"]
 ) -> Float[Tensor, "out height1 width1"]:
-    """One output channel per kernel (section 7.4)."""
+    """Cross-correlation of all channels with each kernel, which gives an output channel (book, section 7.4)."""
     return torch.stack([corr2d_multi_in(X, k) for k in K])
 
 
 def pool2d(X: Image, size: tuple[int, int], mode: str = "max") -> Image1:
-    """The maximum or the mean ("avg") of each window, which moves by one (section 7.5)."""
+    """The maximum or the mean ("avg") of each window, which moves by one (book, section 7.5)."""
     reduce = {"max": torch.amax, "avg": torch.mean}[mode]
     return reduce(windows(X, size), (-2, -1))
 
 
 class Conv2D(nn.Module):
-    """A convolutional layer from scratch; weight from U(0, 1), bias 0 (section 7.2)."""
+    """A convolutional layer from scratch; weight from U(0, 1), bias 0 (book, section 7.2)."""
 
     def __init__(self, kernel_size: tuple[int, int]):
         super().__init__()
@@ -52,5 +52,5 @@ class Conv2D(nn.Module):
 
 
 def edge_detector(kernel_size: tuple[int, int] = (1, 2)) -> nn.Conv2d:
-    """The layer that learns the kernel [1, -1] from an image and its edges (section 7.2)."""
+    """The layer that learns the kernel [1, -1] from an image and its edges (book, section 7.2)."""
     return nn.Conv2d(1, 1, kernel_size, bias=False)

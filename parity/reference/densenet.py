@@ -8,7 +8,7 @@ Maps = Float[Tensor, "batch channels height width"]
 
 
 def conv_block(num_channels: int, in_channels: int) -> nn.Sequential:
-    """Batch normalisation, ReLU and a 3x3 convolution."""
+    """Batch normalisation, ReLU and a 3x3 convolution (book, section 8.7)."""
     return nn.Sequential(
         nn.BatchNorm2d(in_channels),
         nn.ReLU(),
@@ -17,7 +17,10 @@ def conv_block(num_channels: int, in_channels: int) -> nn.Sequential:
 
 
 class DenseBlock(nn.Module):
-    """Each convolution sees the block's input and all outputs before it; all are joined in the end."""
+    """A dense block: each convolution reads the block's input and all outputs before it (book, section 8.7).
+
+    The input and all outputs are joined along the channels.
+    """
 
     def __init__(self, num_convs: int, num_channels: int, in_channels: int = 3):
         super().__init__()
@@ -30,7 +33,7 @@ class DenseBlock(nn.Module):
 
 
 def transition_block(num_channels: int, in_channels: int = 23) -> nn.Sequential:
-    """A 1x1 convolution to `num_channels`, and a pool that halves height and width."""
+    """A 1x1 convolution to `num_channels`, and a pool that halves height and width (book, section 8.7)."""
     return nn.Sequential(
         nn.BatchNorm2d(in_channels),
         nn.ReLU(),
@@ -40,9 +43,10 @@ def transition_block(num_channels: int, in_channels: int = 23) -> nn.Sequential:
 
 
 class DenseNet(nn.Module):
-    """Dense blocks of `arch` convolutions, with transitions that halve the channels between them.
+    """DenseNet: dense blocks of `arch` convolutions, and transitions between them (book, section 8.7).
 
-    PyTorch's default initialisation: the book's Xavier call meets lazy layers and does nothing.
+    A transition halves height, width and channels. Weights start from PyTorch's defaults: the book's Xavier call meets
+    lazy layers and does nothing.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ Lengths = Int[Tensor, " batch"]
 
 
 class EncoderDecoder(nn.Module):
-    """Scores of every next target token, given the source and the target so far (book, section 10.6).
+    """An encoder and a decoder: scores of the next target token at every step of the target (book, section 10.6).
 
     encoder(X, enc_valid_lens) -> outputs; decoder.init_state(outputs, enc_valid_lens) -> state;
     decoder(X, state) -> (scores, state).

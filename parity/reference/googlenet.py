@@ -8,9 +8,9 @@ from parity.reference.init import init_cnn
 
 
 class Inception(nn.Module):
-    """Four branches side by side, joined along the channels.
+    """An inception block: four parallel branches, joined along the channels (book, section 8.4).
 
-    `c1` ... `c4` are the branches' output channels; a pair gives those of its 1x1 reduction first.
+    `c1` ... `c4` are the branches' output channels; a pair gives the channels of its 1x1 reduction first.
     """
 
     def __init__(self, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int, in_channels: int = 192):
@@ -34,7 +34,7 @@ class Inception(nn.Module):
 
 
 class GoogleNet(nn.Module):
-    """Five stages, nine inception blocks among them, and one dense layer."""
+    """GoogLeNet: five stages with nine inception blocks, and a dense layer (book, section 8.4)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1):
         super().__init__()

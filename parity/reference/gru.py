@@ -6,15 +6,16 @@ import torch
 from torch import nn
 
 from parity.reference.lstm import gate
-from parity.reference.rnn import Hidden, Inputs, Layers, Outputs
+from parity.reference.rnn import Hidden, Inputs, LayerStates, Outputs
 
 
 class GRUScratch(nn.Module):
-    """An update gate Z and a reset gate R, which acts on H, before the product: not as in `GRU` (section 10.2)."""
+    """A GRU from scratch, whose reset gate acts on H before the product, unlike in `GRU` (book, section 10.2)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, sigma: float = 0.01):
         super().__init__()
-        self.num_hiddens, self.sigma = num_hiddens, sigma
+        self.num_hiddens = num_hiddens
+        self.sigma = sigma
         new = partial(gate, sigma, num_inputs, num_hiddens)
         self.W_xz, self.W_hz, self.b_z = new()
         self.W_xr, self.W_hr, self.b_r = new()
@@ -33,12 +34,12 @@ class GRUScratch(nn.Module):
 
 
 class GRU(nn.Module):
-    """Layers of `nn.GRU`, with dropout between them (sections 10.2 and 10.3)."""
+    """Layers of `nn.GRU`, with dropout between them (book, sections 10.2 and 10.3)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, num_layers: int = 1, dropout: float = 0.0):
         super().__init__()
         self.num_hiddens = num_hiddens
         self.rnn = nn.GRU(num_inputs, num_hiddens, num_layers, dropout=dropout)
 
-    def forward(self, inputs: Inputs, state: Layers | None = None) -> tuple[Outputs, Layers]:
+    def forward(self, inputs: Inputs, state: LayerStates | None = None) -> tuple[Outputs, LayerStates]:
         return self.rnn(inputs, state)

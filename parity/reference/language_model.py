@@ -20,7 +20,10 @@ Scores = Float[Tensor, "batch steps vocab"]
 
 
 class RNNLMScratch(nn.Module):
-    """H W_hq + b_q at every step of an `rnn` from scratch, whose sigma holds for W_hq too (section 9.5)."""
+    """A language model from scratch: scores H W_hq + b_q at every step of an `rnn` (book, section 9.5).
+
+    W_hq is drawn from N(0, rnn.sigma).
+    """
 
     def __init__(self, rnn: Any, vocab_size: int):
         super().__init__()
@@ -33,13 +36,13 @@ class RNNLMScratch(nn.Module):
         return self.run(X)[0]
 
     def run(self, X: Ids, state: Any = None) -> tuple[Scores, Any]:
-        """Scores, and the state from which a further run goes on; None is the first."""
+        """Returns the scores and the state from which a further run continues; the state None is the start."""
         outputs, state = self.rnn(F.one_hot(X.T.long(), self.vocab_size).to(self.W_hq.dtype), state)
         return (outputs @ self.W_hq + self.b_q).swapaxes(0, 1), state
 
 
 class RNNLM(nn.Module):
-    """A dense layer at every step of an `rnn` (section 9.6)."""
+    """A language model: a dense layer at every step of an `rnn` (book, section 9.6)."""
 
     def __init__(self, rnn: Any, vocab_size: int):
         super().__init__()
@@ -51,46 +54,46 @@ class RNNLM(nn.Module):
         return self.run(X)[0]
 
     def run(self, X: Ids, state: Any = None) -> tuple[Scores, Any]:
-        """Scores, and the state from which a further run goes on; None is the first."""
+        """Returns the scores and the state from which a further run continues; the state None is the start."""
         outputs, state = self.rnn(F.one_hot(X.T.long(), self.vocab_size).to(self.linear.weight.dtype), state)
         return self.linear(outputs).swapaxes(0, 1), state
 
 
 def rnn_lm_scratch(vocab_size: int = 28, num_hiddens: int = 32) -> RNNLMScratch:
-    """`RNNLMScratch` on `RNNScratch` (section 9.5)."""
+    """A language model of a plain RNN, from scratch (book, section 9.5)."""
     return RNNLMScratch(RNNScratch(vocab_size, num_hiddens), vocab_size)
 
 
 def rnn_lm(vocab_size: int = 28, num_hiddens: int = 32) -> RNNLM:
-    """`RNNLM` on `RNN` (section 9.6)."""
+    """A language model of a plain RNN layer (book, section 9.6)."""
     return RNNLM(RNN(vocab_size, num_hiddens), vocab_size)
 
 
 def lstm_lm_scratch(vocab_size: int = 28, num_hiddens: int = 32) -> RNNLMScratch:
-    """`RNNLMScratch` on `LSTMScratch` (section 10.1)."""
+    """A language model of an LSTM, from scratch (book, section 10.1)."""
     return RNNLMScratch(LSTMScratch(vocab_size, num_hiddens), vocab_size)
 
 
 def lstm_lm(vocab_size: int = 28, num_hiddens: int = 32) -> RNNLM:
-    """`RNNLM` on `LSTM` (section 10.1)."""
+    """A language model of an LSTM layer (book, section 10.1)."""
     return RNNLM(LSTM(vocab_size, num_hiddens), vocab_size)
 
 
 def gru_lm_scratch(vocab_size: int = 28, num_hiddens: int = 32) -> RNNLMScratch:
-    """`RNNLMScratch` on `GRUScratch` (section 10.2)."""
+    """A language model of a GRU, from scratch (book, section 10.2)."""
     return RNNLMScratch(GRUScratch(vocab_size, num_hiddens), vocab_size)
 
 
 def gru_lm(vocab_size: int = 28, num_hiddens: int = 32) -> RNNLM:
-    """`RNNLM` on `GRU` (section 10.2)."""
+    """A language model of a GRU layer (book, section 10.2)."""
     return RNNLM(GRU(vocab_size, num_hiddens), vocab_size)
 
 
 def stacked_rnn_lm_scratch(vocab_size: int = 28, num_hiddens: int = 32, num_layers: int = 2) -> RNNLMScratch:
-    """`RNNLMScratch` on `StackedRNNScratch` (section 10.3)."""
+    """A language model of stacked RNNs, from scratch (book, section 10.3)."""
     return RNNLMScratch(StackedRNNScratch(vocab_size, num_hiddens, num_layers), vocab_size)
 
 
 def deep_gru_lm(vocab_size: int = 28, num_hiddens: int = 32, num_layers: int = 2, dropout: float = 0.0) -> RNNLM:
-    """`RNNLM` on `GRU` (section 10.3)."""
+    """A language model of several GRU layers (book, section 10.3)."""
     return RNNLM(GRU(vocab_size, num_hiddens, num_layers, dropout), vocab_size)

@@ -8,7 +8,7 @@ from parity.reference.sizes import map_size
 
 
 class LeNet(nn.Module):
-    """Two convolutions and three dense layers, with sigmoids and average pools (section 7.6)."""
+    """LeNet: two convolutions and three dense layers, with sigmoids and average pools (book, section 7.6)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: tuple[int, int] = (28, 28)):
         super().__init__()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class LinearRegressionScratch(nn.Module):
-    """X w + b, with w drawn from N(0, sigma) and b = 0 (section 3.4)."""
+    """Linear regression X w + b from scratch, with w from N(0, sigma) and b = 0 (book, section 3.4)."""
 
     def __init__(self, num_inputs: int, sigma: float = 0.01):
         super().__init__()
@@ -18,11 +18,11 @@ class LinearRegressionScratch(nn.Module):
 
 
 class WeightDecayScratch(LinearRegressionScratch):
-    """Linear regression whose loss has an L2 penalty on w, `losses.l2_penalty` (section 3.7)."""
+    """Linear regression whose loss has an L2 penalty on w, `losses.l2_penalty` (book, section 3.7)."""
 
 
 class LinearRegression(nn.Module):
-    """One dense layer with one output (sections 3.5 and 5.7)."""
+    """Linear regression: a dense layer with a single output (book, sections 3.5 and 5.7)."""
 
     def __init__(self, in_features: int = 2):
         super().__init__()
@@ -34,4 +34,4 @@ class LinearRegression(nn.Module):
 
 
 class WeightDecay(LinearRegression):
-    """Linear regression whose optimiser decays the weight and not the bias (section 3.7)."""
+    """Linear regression whose optimiser decays the weight and not the bias (book, section 3.7)."""

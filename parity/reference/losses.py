@@ -1,4 +1,4 @@
-"""The losses of `d2l_jax.losses`, under the same names, in PyTorch."""
+"""The losses of `d2l_jax.losses` in PyTorch, under the same names."""
 
 from typing import Any
 
@@ -72,12 +72,12 @@ def l2_penalty(params: dict[str, Tensor], lambd: float, names: tuple[str, ...]) 
 
 
 def nll_loss(input: Tensor, target: Tensor, **options: Any) -> Tensor:
-    """PyTorch's, with the classes last."""
+    """Negative log-likelihood, `F.nll_loss`, with the classes as the last axis."""
     return F.nll_loss(_classes_second(input), target, **options)
 
 
 def cross_entropy_loss(input: Tensor, target: Tensor, **options: Any) -> Tensor:
-    """PyTorch's `cross_entropy`, with the classes last in the logits and in targets that are probabilities."""
+    """Cross-entropy, `F.cross_entropy`, with the classes as the last axis of logits and of probabilities."""
     if target.is_floating_point():
         target = _classes_second(target)
     return F.cross_entropy(_classes_second(input), target, **options)

@@ -6,23 +6,25 @@ import torch
 from torch import nn
 
 from parity.reference.mlp import normal
-from parity.reference.rnn import Hidden, Inputs, Layers, Outputs
+from parity.reference.rnn import Hidden, Inputs, LayerStates, Outputs
 
 Pair = tuple[Hidden, Hidden]
 
 
 def gate(sigma: float, num_inputs: int, num_hiddens: int) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
-    """Weights of the input and of the hidden state, from N(0, sigma), and a bias of 0."""
-    W_x, W_h = normal(sigma, num_inputs, num_hiddens), normal(sigma, num_hiddens, num_hiddens)
+    """The parameters of a gate: weights of the input and of the hidden state, from N(0, sigma), and a bias of 0."""
+    W_x = normal(sigma, num_inputs, num_hiddens)
+    W_h = normal(sigma, num_hiddens, num_hiddens)
     return W_x, W_h, nn.Parameter(torch.zeros(num_hiddens))
 
 
 class LSTMScratch(nn.Module):
-    """An input, a forget and an output gate; the state is (H, C), 0 unless given (section 10.1)."""
+    """An LSTM from scratch, with the state (H, C), by default 0 (book, section 10.1)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int, sigma: float = 0.01):
         super().__init__()
-        self.num_hiddens, self.sigma = num_hiddens, sigma
+        self.num_hiddens = num_hiddens
+        self.sigma = sigma
         new = partial(gate, sigma, num_inputs, num_hiddens)
         self.W_xi, self.W_hi, self.b_i = new()
         self.W_xf, self.W_hf, self.b_f = new()
@@ -45,7 +47,7 @@ class LSTMScratch(nn.Module):
 
 
 class LSTM(nn.Module):
-    """One layer of `nn.LSTM` (section 10.1)."""
+    """A layer of `nn.LSTM` (book, section 10.1)."""
 
     def __init__(self, num_inputs: int, num_hiddens: int):
         super().__init__()
@@ -53,6 +55,6 @@ class LSTM(nn.Module):
         self.rnn = nn.LSTM(num_inputs, num_hiddens)
 
     def forward(
-        self, inputs: Inputs, state: tuple[Layers, Layers] | None = None
-    ) -> tuple[Outputs, tuple[Layers, Layers]]:
+        self, inputs: Inputs, state: tuple[LayerStates, LayerStates] | None = None
+    ) -> tuple[Outputs, tuple[LayerStates, LayerStates]]:
         return self.rnn(inputs, state)

@@ -9,17 +9,20 @@ Scores = Float[Tensor, "batch classes"]
 
 
 def normal(sigma: float, *shape: int) -> nn.Parameter:
-    """A parameter drawn from N(0, sigma)."""
+    """A parameter of this shape, drawn from N(0, sigma)."""
     return nn.Parameter(sigma * torch.randn(*shape))
 
 
 def relu(X: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """max(X, 0), with gradient 0 at 0."""
+    """The ReLU max(X, 0), with gradient 0 at 0 (book, section 5.2)."""
     return torch.where(X > 0, X, 0)
 
 
 class MLPScratch(nn.Module):
-    """One hidden layer; weights from N(0, sigma), shaped (inputs, outputs) (section 5.2)."""
+    """An MLP with a hidden layer, from scratch (book, section 5.2).
+
+    Weights are drawn from N(0, sigma), with shapes (inputs, outputs).
+    """
 
     def __init__(self, num_inputs: int = 784, num_outputs: int = 10, num_hiddens: int = 256, sigma: float = 0.01):
         super().__init__()
@@ -34,7 +37,7 @@ class MLPScratch(nn.Module):
 
 
 class MLP(nn.Module):
-    """One hidden layer (section 5.2)."""
+    """An MLP with a hidden layer (book, section 5.2)."""
 
     def __init__(self, num_outputs: int = 10, num_hiddens: int = 256, in_features: int = 784):
         super().__init__()
@@ -50,7 +53,7 @@ class MLP(nn.Module):
 
 
 def dropout_layer(X: Float[Tensor, "*shape"], p: float) -> Float[Tensor, "*shape"]:
-    """Zeroes each element with probability p and divides the others by 1 - p (section 5.6)."""
+    """Zeroes each element with probability p and divides the others by 1 - p (book, section 5.6)."""
     if p == 0:
         return X
     if p == 1:
@@ -59,7 +62,7 @@ def dropout_layer(X: Float[Tensor, "*shape"], p: float) -> Float[Tensor, "*shape
 
 
 class DropoutMLPScratch(nn.Module):
-    """Two hidden layers, each followed by `dropout_layer` in training (section 5.6)."""
+    """An MLP with two hidden layers, each followed by `dropout_layer` in training (book, section 5.6)."""
 
     def __init__(
         self,
@@ -74,7 +77,8 @@ class DropoutMLPScratch(nn.Module):
         self.lin1 = nn.Linear(in_features, num_hiddens_1)
         self.lin2 = nn.Linear(num_hiddens_1, num_hiddens_2)
         self.lin3 = nn.Linear(num_hiddens_2, num_outputs)
-        self.dropout_1, self.dropout_2 = dropout_1, dropout_2
+        self.dropout_1 = dropout_1
+        self.dropout_2 = dropout_2
 
     def forward(self, X: Inputs) -> Scores:
         H1 = self._drop(torch.relu(self.lin1(X.flatten(1))), self.dropout_1)
@@ -86,7 +90,7 @@ class DropoutMLPScratch(nn.Module):
 
 
 class DropoutMLP(nn.Module):
-    """Two hidden layers with dropout (Srivastava et al. 2014; section 5.6)."""
+    """An MLP with two hidden layers and dropout (Srivastava et al. 2014; book, section 5.6)."""
 
     def __init__(
         self,
@@ -114,7 +118,7 @@ class DropoutMLP(nn.Module):
 
 
 class TwoHiddenMLPScratch(nn.Module):
-    """Two hidden layers from scratch (notes A3)."""
+    """An MLP with two hidden layers, from scratch (notes A3)."""
 
     def __init__(
         self,
@@ -139,7 +143,7 @@ class TwoHiddenMLPScratch(nn.Module):
 
 
 class TwoHiddenMLP(nn.Module):
-    """Two hidden layers (notes A4)."""
+    """An MLP with two hidden layers (notes A4)."""
 
     def __init__(
         self,

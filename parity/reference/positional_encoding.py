@@ -1,4 +1,4 @@
-"""Where a token stands, as sines and cosines (book, section 11.6)."""
+"""The position of a token as sines and cosines (book, section 11.6)."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ Sequences = Float[Tensor, "batch steps hiddens"]
 
 
 class PositionalEncoding(nn.Module):
-    """Adds sin(i / 10000^(2j/d)) and cos of the same to units 2j and 2j + 1 of step i (Vaswani et al. 2017).
+    """Adds sin and cos of i / 10000^(2j/d) to units 2j and 2j + 1 of step i (Vaswani et al. 2017; book, section 11.6).
 
     `offset` is the position of the first step. The table P is a plain tensor in float64: no state_dict has it.
     """

@@ -7,16 +7,16 @@ from parity.reference.resnet import ResNeXtBlock
 
 
 def any_stage(depth: int, num_channels: int, groups: int, bot_mul: float, in_channels: int) -> nn.Sequential:
-    """`depth` ResNeXt blocks; the first one halves height and width."""
+    """A stage of `depth` ResNeXt blocks, of which the first halves height and width (book, section 8.8)."""
     head = ResNeXtBlock(num_channels, groups, bot_mul, True, 2, in_channels)
     rest = (ResNeXtBlock(num_channels, groups, bot_mul, in_channels=num_channels) for _ in range(depth - 1))
     return nn.Sequential(head, *rest)
 
 
 class AnyNet(nn.Module):
-    """A stem, a stage per (depth, num_channels, groups, bot_mul) of `arch`, and a head.
+    """AnyNet: a stem, a stage per (depth, num_channels, groups, bot_mul) of `arch`, and a head (book, section 8.8).
 
-    PyTorch's default initialisation: the book's Xavier call meets lazy layers and does nothing.
+    Weights start from PyTorch's defaults: the book's Xavier call meets lazy layers and does nothing.
     """
 
     def __init__(
@@ -32,7 +32,8 @@ class AnyNet(nn.Module):
             nn.BatchNorm2d(stem_channels),
             nn.ReLU(),
         )
-        self.net, channels = nn.Sequential(stem), stem_channels
+        self.net = nn.Sequential(stem)
+        channels = stem_channels
         for i, (depth, num_channels, groups, bot_mul) in enumerate(arch, 1):
             self.net.add_module(f"stage{i}", any_stage(depth, num_channels, groups, bot_mul, channels))
             channels = num_channels
@@ -44,7 +45,7 @@ class AnyNet(nn.Module):
 
 
 class RegNetX32(AnyNet):
-    """Two stages of 32 and 80 channels, in groups of 16."""
+    """RegNetX: two stages of 32 and 80 channels, in groups of 16 (book, section 8.8)."""
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1):
         super().__init__(((4, 32, 16, 1.0), (6, 80, 16, 1.0)), 32, num_classes, in_channels)

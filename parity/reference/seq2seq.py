@@ -9,12 +9,12 @@ from parity.reference.encoder_decoder import EncoderDecoder, Ids, Lengths
 from parity.reference.gru import GRU
 
 Sources = Float[Tensor, "sources batch hiddens"]
-Layers = Float[Tensor, "layers batch hiddens"]
-State = tuple[Float[Tensor, "kept batch hiddens"], Layers]
+LayerStates = Float[Tensor, "layers batch hiddens"]
+DecoderState = tuple[Float[Tensor, "contexts batch hiddens"], LayerStates]
 
 
 def init_seq2seq(model: nn.Module) -> None:
-    """Xavier-uniform matrices in every GRU (Glorot and Bengio 2010; section 10.7); biases and the rest stay."""
+    """Draws Xavier-uniform matrices in every GRU (book, section 10.7); biases and all other layers stay."""
     for layer in model.modules():
         if isinstance(layer, nn.GRU):
             for name, weight in layer.named_parameters():
@@ -23,7 +23,7 @@ def init_seq2seq(model: nn.Module) -> None:
 
 
 class Seq2SeqEncoder(nn.Module):
-    """Embedding and GRU: the last layer's outputs, and the last state of every layer (section 10.7).
+    """A GRU encoder: the last layer's outputs, and the last state of every layer (book, section 10.7).
 
     Shapes: (batch, sources) integers -> (sources, batch, num_hiddens), (num_layers, batch, num_hiddens). In the book
     the padding is read as if it belonged to the sentence. `corrected` ends every sentence at its valid length: outputs
@@ -45,7 +45,9 @@ class Seq2SeqEncoder(nn.Module):
         self.corrected = corrected
         init_seq2seq(self)
 
-    def forward(self, X: Int[Tensor, "batch sources"], enc_valid_lens: Lengths | None = None) -> tuple[Sources, Layers]:
+    def forward(
+        self, X: Int[Tensor, "batch sources"], enc_valid_lens: Lengths | None = None
+    ) -> tuple[Sources, LayerStates]:
         embs = self.embedding(X.T)
         if not self.corrected or enc_valid_lens is None:
             return self.rnn(embs)
@@ -55,10 +57,11 @@ class Seq2SeqEncoder(nn.Module):
 
 
 class Seq2SeqDecoder(nn.Module):
-    """A GRU that starts from the encoder's last states and reads [embedding, context] at every step (section 10.7).
+    """A GRU decoder, which starts from the encoder's last states (book, section 10.7).
 
-    The state is (encoder's outputs, states of the layers). The context is the last of these outputs, in the book that
-    of a padding if the sentence is short; `corrected` keeps but one, that of the sentence's last token.
+    Every step reads [embedding, context]. The state is (encoder's outputs, states of the layers). The context is the
+    last of these outputs: in the book that of a padding if the sentence is short, with `corrected` that of the
+    sentence's last token.
     """
 
     def __init__(
@@ -77,11 +80,13 @@ class Seq2SeqDecoder(nn.Module):
         self.corrected = corrected
         init_seq2seq(self)
 
-    def init_state(self, enc_outputs: tuple[Sources, Layers], enc_valid_lens: Lengths | None = None) -> State:
+    def init_state(
+        self, enc_outputs: tuple[Sources, LayerStates], enc_valid_lens: Lengths | None = None
+    ) -> DecoderState:
         outputs, hidden_state = enc_outputs
         return (hidden_state[-1:] if self.corrected else outputs), hidden_state
 
-    def forward(self, X: Ids, state: State) -> tuple[Float[Tensor, "batch steps vocab"], State]:
+    def forward(self, X: Ids, state: DecoderState) -> tuple[Float[Tensor, "batch steps vocab"], DecoderState]:
         enc_outputs, hidden_state = state
         embs = self.embedding(X.T)
         context = enc_outputs[-1].expand(len(embs), -1, -1)
@@ -98,6 +103,6 @@ def seq2seq(
     dropout: float = 0.2,
     corrected: bool = False,
 ) -> EncoderDecoder:
-    """Encoder and decoder of equal sizes."""
+    """A GRU encoder and a GRU decoder of equal sizes (book, section 10.7)."""
     sizes = (embed_size, num_hiddens, num_layers, dropout, corrected)
     return EncoderDecoder(Seq2SeqEncoder(src_vocab, *sizes), Seq2SeqDecoder(tgt_vocab, *sizes))

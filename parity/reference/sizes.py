@@ -1,4 +1,4 @@
-"""Sizes of feature maps: what stands before a flatten must be known when the dense layer is made."""
+"""Sizes of feature maps, which a dense layer behind a flatten needs to know."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,17 +7,17 @@ from torch import nn
 
 
 def pair(size: Any) -> tuple[int, int]:
-    """`3` -> `(3, 3)`; a pair (height, width) stays."""
+    """The pair (height, width) of a size: `3` becomes `(3, 3)`, a pair stays."""
     return (size, size) if isinstance(size, int) else size
 
 
 def out_size(n: int, kernel_size: int, stride: int = 1, padding: int = 0) -> int:
-    """Size along one axis behind a convolution or pool: floor((n - k + 2p + s) / s)."""
+    """The size along one axis behind a convolution or pool: floor((n - k + 2p + s) / s)."""
     return (n - kernel_size + 2 * padding + stride) // stride
 
 
 def map_size(layers: Iterable[nn.Module], size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of the maps behind `layers`, for images of `size`."""
+    """The (height, width) of the maps behind `layers`, for images of `size`."""
     for layer in layers:
         match layer:
             case nn.Sequential():

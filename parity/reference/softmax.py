@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 
 def softmax(X: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-    """exp(X), divided by its sum over the classes; it overflows where a score is large."""
+    """Softmax as the plain exp(X) / sum(exp(X)), which overflows where a score is large (book, section 4.4)."""
     X_exp = torch.exp(X)
     return X_exp / X_exp.sum(1, keepdim=True)
 
 
 class SoftmaxRegressionScratch(nn.Module):
-    """softmax(X W + b): probabilities, not scores (section 4.4)."""
+    """Softmax regression from scratch: probabilities softmax(X W + b), not scores (book, section 4.4)."""
 
     def __init__(self, num_inputs: int = 784, num_outputs: int = 10, sigma: float = 0.01):
         super().__init__()
@@ -24,7 +24,7 @@ class SoftmaxRegressionScratch(nn.Module):
 
 
 class SoftmaxRegression(nn.Module):
-    """One dense layer on the flattened image: scores (section 4.5)."""
+    """Softmax regression: a dense layer on the flattened image, which gives scores (book, section 4.5)."""
 
     def __init__(self, num_outputs: int = 10, in_features: int = 784):
         super().__init__()

@@ -12,8 +12,8 @@ from parity.reference.positional_encoding import PositionalEncoding
 from parity.reference.transformer_blocks import Past, Sources, TransformerDecoderBlock, TransformerEncoderBlock
 
 
-class State(NamedTuple):
-    """What a decoder continues from: the source, and what each block has seen."""
+class DecoderState(NamedTuple):
+    """The encoder's outputs, their valid lengths, and the past of each block, from which a decoder continues."""
 
     enc_outputs: Sources
     enc_valid_lens: ValidLens
@@ -21,7 +21,10 @@ class State(NamedTuple):
 
 
 class TransformerEncoder(nn.Module):
-    """Embedding times sqrt(num_hiddens), positional encoding, blocks."""
+    """The Transformer's encoder: scaled embedding, positional encoding, blocks (book, section 11.7).
+
+    Embeddings are multiplied by sqrt(num_hiddens).
+    """
 
     def __init__(
         self,
@@ -50,10 +53,10 @@ class TransformerEncoder(nn.Module):
 
 
 class TransformerDecoder(nn.Module):
-    """The encoder's embedding scheme, blocks that also attend to the source, and scores of the next token.
+    """The Transformer's decoder: its blocks attend to the target so far and to the source (book, section 11.7).
 
-    In the book every call starts at position 0, so that all steps that are decoded one by one have that encoding;
-    `corrected` goes on counting, and never lets a step see a later one.
+    In the book every call starts at position 0, so that all steps that are decoded one by one have its encoding;
+    `corrected` continues counting, and never lets a step attend to a later one.
     """
 
     def __init__(
@@ -68,7 +71,8 @@ class TransformerDecoder(nn.Module):
     ):
         super().__init__()
         sizes = (num_hiddens, ffn_num_hiddens, num_heads, dropout, corrected)
-        self.num_hiddens, self.corrected = num_hiddens, corrected
+        self.num_hiddens = num_hiddens
+        self.corrected = corrected
         self.embedding = nn.Embedding(vocab_size, num_hiddens)
         self.pos_encoding = PositionalEncoding(num_hiddens, dropout)
         self.blks = nn.Sequential()
@@ -76,12 +80,12 @@ class TransformerDecoder(nn.Module):
             self.blks.add_module(f"block{i}", TransformerDecoderBlock(*sizes))
         self.dense = nn.Linear(num_hiddens, vocab_size)
 
-    def init_state(self, enc_outputs: Sources, enc_valid_lens: ValidLens) -> State:
-        return State(enc_outputs, enc_valid_lens, (None,) * len(self.blks))
+    def init_state(self, enc_outputs: Sources, enc_valid_lens: ValidLens) -> DecoderState:
+        return DecoderState(enc_outputs, enc_valid_lens, (None,) * len(self.blks))
 
-    def forward(self, X: Ids, state: State) -> tuple[Float[Tensor, "batch steps vocab"], State]:
-        seen = state.past[0]
-        offset = seen.shape[1] if self.corrected and seen is not None else 0
+    def forward(self, X: Ids, state: DecoderState) -> tuple[Float[Tensor, "batch steps vocab"], DecoderState]:
+        past_inputs = state.past[0]
+        offset = past_inputs.shape[1] if self.corrected and past_inputs is not None else 0
         Y = self.pos_encoding(self.embedding(X) * math.sqrt(self.num_hiddens), offset)
         after = []
         for blk, past in zip(self.blks, state.past, strict=True):
@@ -100,6 +104,6 @@ def transformer(
     dropout: float = 0.2,
     corrected: bool = False,
 ) -> EncoderDecoder:
-    """Encoder and decoder of equal sizes."""
+    """A Transformer: encoder and decoder of equal sizes (book, section 11.7)."""
     sizes = (num_hiddens, ffn_num_hiddens, num_heads, num_blks, dropout)
     return EncoderDecoder(TransformerEncoder(src_vocab, *sizes), TransformerDecoder(tgt_vocab, *sizes, corrected))

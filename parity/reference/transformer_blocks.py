@@ -12,7 +12,10 @@ Past = Float[Tensor, "batch _ hiddens"] | None
 
 
 class PositionWiseFFN(nn.Module):
-    """One hidden layer, the same at every step. Inputs have `ffn_num_outputs` units where `num_inputs` is not given."""
+    """An MLP with a hidden layer, applied to every step alike (book, section 11.7).
+
+    `num_inputs` defaults to `ffn_num_outputs`.
+    """
 
     def __init__(self, ffn_num_hiddens: int, ffn_num_outputs: int, num_inputs: int | None = None):
         super().__init__()
@@ -24,7 +27,7 @@ class PositionWiseFFN(nn.Module):
 
 
 class AddNorm(nn.Module):
-    """A residual connection around what gave Y, then layer normalisation."""
+    """The sum of X and Y, with dropout on Y, then layer normalisation (book, section 11.7)."""
 
     def __init__(self, norm_shape: int, dropout: float):
         super().__init__()
@@ -36,7 +39,7 @@ class AddNorm(nn.Module):
 
 
 class TransformerEncoderBlock(nn.Module):
-    """Self-attention and a position-wise network, each with add & norm behind it."""
+    """An encoder block: self-attention and a position-wise network, each with `AddNorm` (book, section 11.7)."""
 
     def __init__(self, num_hiddens: int, ffn_num_hiddens: int, num_heads: int, dropout: float, use_bias: bool = False):
         super().__init__()
@@ -51,11 +54,11 @@ class TransformerEncoderBlock(nn.Module):
 
 
 class TransformerDecoderBlock(nn.Module):
-    """Self-attention, attention to the source and a position-wise network, each with add & norm behind it.
+    """A decoder block: self-attention, attention to the source and a position-wise network (book, section 11.7).
 
-    Each call takes and returns what the block has seen before: nothing, or its own inputs, concatenated. The book
-    masks later steps in training alone, so that in evaluation every step sees the whole of a target that is given
-    at once; `corrected` masks them always.
+    `AddNorm` follows each part. Calls take and return the past of the block: None, or its inputs so far,
+    concatenated. The book masks later steps only in training, so that in evaluation every step attends to all steps
+    of a call; `corrected` masks later steps always.
     """
 
     def __init__(self, num_hiddens: int, ffn_num_hiddens: int, num_heads: int, dropout: float, corrected: bool = False):
@@ -71,13 +74,13 @@ class TransformerDecoderBlock(nn.Module):
     def forward(
         self, X: Sequences, enc_outputs: Sources, enc_valid_lens: ValidLens = None, past: Past = None
     ) -> tuple[Sequences, Past]:
-        seen = X if past is None else torch.cat([past, X], dim=1)
-        Y = self.addnorm1(X, self.attention1(X, seen, seen, self._visible(X, seen)))
+        inputs = X if past is None else torch.cat([past, X], dim=1)
+        Y = self.addnorm1(X, self.attention1(X, inputs, inputs, self._visible(X, inputs)))
         Z = self.addnorm2(Y, self.attention2(Y, enc_outputs, enc_outputs, enc_valid_lens))
-        return self.addnorm3(Z, self.ffn(Z)), seen
+        return self.addnorm3(Z, self.ffn(Z)), inputs
 
-    def _visible(self, X: Sequences, seen: Sequences) -> ValidLens:
+    def _visible(self, X: Sequences, inputs: Sequences) -> ValidLens:
         if not (self.corrected or self.training):
             return None
         ends = torch.arange(1, X.shape[1] + 1, device=X.device)
-        return (seen.shape[1] - X.shape[1] + ends).expand(len(X), -1)
+        return (inputs.shape[1] - X.shape[1] + ends).expand(len(X), -1)

@@ -12,12 +12,12 @@ Size = int | tuple[int, int]
 
 
 def pair(size: Size) -> tuple[int, int]:
-    """`3` -> `(3, 3)`; a pair (height, width) stays."""
+    """The pair (height, width) of a size: `3` becomes `(3, 3)`, a pair stays."""
     return (size, size) if isinstance(size, int) else size
 
 
 class PatchEmbedding(nn.Module):
-    """Cuts images into patches, row by row, and projects each.
+    """Cuts images into patches, in reading order, and projects each (book, section 11.8).
 
     Shapes: (batch, in_channels, height, width) -> (batch, num_patches, num_hiddens).
     """
@@ -33,7 +33,10 @@ class PatchEmbedding(nn.Module):
 
 
 class ViTMLP(nn.Module):
-    """One hidden layer with the exact GELU. Inputs have `mlp_num_outputs` units where `num_inputs` is not given."""
+    """An MLP with a hidden layer, the exact GELU and dropout (book, section 11.8).
+
+    `num_inputs` defaults to `mlp_num_outputs`.
+    """
 
     def __init__(self, mlp_num_hiddens: int, mlp_num_outputs: int, dropout: float = 0.5, num_inputs: int | None = None):
         super().__init__()
@@ -48,7 +51,7 @@ class ViTMLP(nn.Module):
 
 
 class ViTBlock(nn.Module):
-    """Self-attention and an MLP, each behind a layer normalisation and within a residual connection."""
+    """A ViT block: self-attention and an MLP, each normalised before and with a residual (book, section 11.8)."""
 
     def __init__(
         self,
@@ -72,7 +75,10 @@ class ViTBlock(nn.Module):
 
 
 class ViT(nn.Module):
-    """Patches behind a class token, learned positions, blocks; the class token's output is classified."""
+    """A vision Transformer: patches behind a class token, learned positions, blocks (book, section 11.8).
+
+    The scores are computed from the output of the class token.
+    """
 
     def __init__(
         self,

@@ -7,7 +7,9 @@ from d2l_jax.errors import InputError
 
 
 def noisy_curve(seed: int = 0, num_train: int = 40) -> Dataset:
-    """y = 2 sin(x) + x at sorted random x from 0 to 5, with noise N(0, 1); 50 queries 0, 0.1 .. 4.9 without noise.
+    """Draws y = 2 sin(x) + x + N(0, 1) at sorted random x from 0 to 5 (section 11.2 of the book).
+
+    The test examples are the 50 queries x = 0, 0.1 .. 4.9, without noise.
 
     Returns:
       train: x and y float32 (num_train,); test: x and y float32 (50,).
@@ -21,7 +23,8 @@ def noisy_curve(seed: int = 0, num_train: int = 40) -> Dataset:
     x = np.sort(random.uniform(0, 5, num_train))
     queries = np.arange(50) / 10
     noisy = _curve(x) + random.standard_normal(num_train)
-    train, test = _single(x, noisy), _single(queries, _curve(queries))
+    train = _single(x, noisy)
+    test = _single(queries, _curve(queries))
     return Dataset("noisy_curve", train, test, f"drawn with seed {seed}")
 
 

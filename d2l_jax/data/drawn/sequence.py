@@ -7,7 +7,7 @@ from d2l_jax.errors import InputError
 
 
 def noisy_sine(seed: int = 0, tau: int = 4, num_train: int = 600, length: int = 1000) -> Dataset:
-    """x_t = sin(0.01 t) + 0.2 N(0, 1) for t = 1 .. `length`, each from the `tau` values before it.
+    """Draws the series x_t = sin(0.01 t) + 0.2 N(0, 1), t = 1 .. `length`, to be predicted from `tau` earlier values.
 
     Returns:
       X float32 (N, tau), oldest value first, y float32 (N, 1): the first `num_train` of the `length` - `tau`
@@ -23,6 +23,8 @@ def noisy_sine(seed: int = 0, tau: int = 4, num_train: int = 600, length: int = 
         )
     noise = np.random.default_rng(seed).standard_normal(length)
     x = (np.sin(0.01 * np.arange(1, length + 1)) + 0.2 * noise).astype(np.float32)
-    X, y = np.lib.stride_tricks.sliding_window_view(x, tau)[:-1].copy(), x[tau:, None]
-    train, test = slice(num_train), slice(num_train, None)
-    return Dataset("noisy_sine", (X[train], y[train]), (X[test], y[test]), f"drawn with seed {seed}")
+    X = np.lib.stride_tricks.sliding_window_view(x, tau)[:-1].copy()
+    y = x[tau:, None]
+    train = (X[:num_train], y[:num_train])
+    test = (X[num_train:], y[num_train:])
+    return Dataset("noisy_sine", train, test, f"drawn with seed {seed}")

@@ -17,7 +17,7 @@ def synthetic_regression(
     seed: int = 0,
     name: str = "synthetic",
 ) -> Dataset:
-    """y = X w + b + noise * N(0, 1), with X ~ N(0, 1) (section 3.3 of the book).
+    """Draws y = X w + b + noise * N(0, 1) with X ~ N(0, 1) (section 3.3 of the book).
 
     Args:
       w: the true weights, (d,).
@@ -43,16 +43,25 @@ def synthetic_regression(
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((num_train + num_val, len(weights)), np.float32)
     y = X @ weights + np.float32(b) + np.float32(noise) * rng.standard_normal((len(X), 1), np.float32)
-    train, test = slice(None, num_train), slice(num_train, None)
-    return Dataset(name, (X[train], y[train]), (X[test], y[test]), f"drawn with seed {seed}")
+    train = (X[:num_train], y[:num_train])
+    test = (X[num_train:], y[num_train:])
+    return Dataset(name, train, test, f"drawn with seed {seed}")
 
 
 def weight_decay_data(num_train: int = 20, num_val: int = 100, num_inputs: int = 200, seed: int = 0) -> Dataset:
-    """Few examples of many inputs, weights 0.01 and bias 0.05: made to be overfitted (section 3.7)."""
+    """Draws few examples of many inputs, weights 0.01 and bias 0.05, to show overfitting (section 3.7 of the book).
+
+    Returns:
+      X float32 (N, num_inputs), y float32 (N, 1).
+    """
     w = np.full(num_inputs, 0.01, np.float32)
     return synthetic_regression(w, 0.05, 0.01, num_train, num_val, seed, name="weight_decay")
 
 
 def ohms_law(num_train: int = 100, num_val: int = 100, seed: int = 0) -> Dataset:
-    """Voltage over a resistor of 30 ohm: y = 30 x without noise, x ~ N(0, 1) ampere, y in volt."""
+    """Draws the voltage over a resistor of 30 ohm: y = 30 x without noise, x ~ N(0, 1) ampere, y in volt.
+
+    Returns:
+      X float32 (N, 1), y float32 (N, 1).
+    """
     return synthetic_regression([30.0], 0.0, 0.0, num_train, num_val, seed, name="ohms_law")

@@ -1,1 +1,1 @@
-"""Finding a data set: its name, the folders to look in, downloads, and one door to all of them."""
+"""Finding a data set: its name, the folders to look in, downloads, and `load`, the entrance to all of them."""

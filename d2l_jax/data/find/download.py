@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class _Refused(Exception):
-    """A mirror that did not give the right content, and why."""
+    """Says why a mirror did not give the right content."""
 
 
 def fetch(name: str, mirrors: Sequence[str], sha256: str, folder: Path) -> Path:
@@ -30,13 +30,13 @@ def fetch(name: str, mirrors: Sequence[str], sha256: str, folder: Path) -> Path:
       name: the file's name, on the mirrors and here.
       mirrors: addresses to which the name is appended, tried in this order.
       sha256: hash of the content in hex, gunzipped where the name ends in `.gz`.
-      folder: is made where missing. A file of the right content that lies there is kept.
+      folder: created where missing. A file of the right content that lies there is returned as it is.
 
     Returns:
       The file's path.
 
     Raises:
-      InputError: no mirror gave the right content, or the folder cannot be written. Nothing is kept.
+      InputError: no mirror gave the right content, or the folder cannot be written; nothing is left behind.
     """
     target = folder / name
     part = folder / f".{os.getpid()}-{name}"
@@ -64,9 +64,9 @@ def _fetch_one(url: str, part: Path, sha256: str) -> None:
     with open(part, "wb") as file:
         for chunk in _chunks(url):
             file.write(chunk)
-    found = _content_hash(part)
-    if found != sha256:
-        raise _Refused(f"wrong hash, sha256 of the content is {found or 'not to be had'} instead of {sha256}")
+    actual = _content_hash(part)
+    if actual != sha256:
+        raise _Refused(f"wrong hash, sha256 of the content is {actual or 'not to be had'} instead of {sha256}")
 
 
 def _chunks(url: str) -> Iterator[bytes]:
@@ -79,7 +79,7 @@ def _chunks(url: str) -> Iterator[bytes]:
 
 
 def _content_hash(path: Path) -> str | None:
-    """SHA-256 of a file's content in hex, gunzipped where its name ends in `.gz`; None if that fails."""
+    """The SHA-256 of a file's content in hex, gunzipped where its name ends in `.gz`; None if that fails."""
     digest = hashlib.sha256()
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:

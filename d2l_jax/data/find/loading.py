@@ -1,4 +1,4 @@
-"""One door to every data set: which is meant, what to take when none is found."""
+"""The entrance to every data set: a name becomes a data set, and no name the default of its kind."""
 
 import logging
 from collections.abc import Callable
@@ -52,24 +52,27 @@ def load(
     kind: str = "image",
     seed: int = 0,
 ) -> Dataset:
-    """A data set, looked up in this order; the log says which was taken.
+    """Loads a data set into memory from the first place that has it; the log says which place that was.
 
-    `source`, and nothing else where it is given; the folder in the variable D2L_DATA; the usual caches
-    of torchvision, tensorflow-datasets and Debian, and our own; a download, where `download` allows it;
-    and, where no `name` asks for a certain set, the embedded default of `kind`.
+    The places are, in this order: `source`, and nothing else where it is not None; the folder in the
+    environment variable D2L_DATA; the caches of torchvision, tensorflow-datasets, Debian and this project;
+    a download, where `download` allows it; and, where `name` is None, the embedded default of `kind`.
 
     Args:
-      name: one of `KNOWN`, in any spelling; None takes the book's data set of `kind` where it is found
-        without network, and of images with `source` whatever that folder holds.
+      name: one of `KNOWN`, in any spelling; None takes the book's data set of `kind` where it can be had
+        without network, and for images with a `source` whatever that folder holds.
       source: a folder of idx files, csv files, the book's text files, or a prepared tfds folder, or a
         parent of such.
       resize: (height, width) for the images; None leaves them as they are.
-      download: fetch what is not found, with its hash checked.
-      kind: `"image"`, `"tabular"`, `"text"` or `"translation"`: what to take where `name` is None.
-      seed: for the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine).
+      download: fetch what no folder holds, with its hash checked.
+      kind: `"image"`, `"tabular"`, `"text"` or `"translation"`: the kind of data to load where `name` is None.
+      seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine).
+
+    Returns:
+      The data set; `Dataset` gives the shapes and dtypes of each kind.
 
     Raises:
-      InputError: the name or kind is unknown, nothing was found, or what was found is damaged.
+      InputError: the name or kind is unknown, no place has the data, or the data is damaged.
     """
     if kind not in KINDS:
         raise one_of("kind of data", kind, list(KINDS))
@@ -87,23 +90,27 @@ def load(
 
 
 def load_raw(name: str, *, source: Path | str | None = None, download: bool = False) -> str:
-    """The whole text of time_machine or fra_eng, looked up as `load` does: for `text_data`, or `read_pairs`.
+    """Loads the whole text of time_machine (for `text_data`) or fra_eng (for `read_pairs`) from the places of `load`.
 
     Raises:
-      InputError: the name is another one, nothing was found, or what was found is damaged.
+      InputError: the name is another one, no place has the text, or the text is damaged.
     """
     known = spelled(name, BOOK_TEXTS)
     if known is None:
         raise one_of("text", name, list(BOOK_TEXTS))
-    fetch, missing = partial(fetch_book_text, known), partial(no_book_text, name=known)
-    return look_up(known, Reader(lambda place: read_raw(place.folder, known), fetch, missing), source, download)
+    reader = Reader(
+        read=lambda place: read_raw(place.folder, known),
+        fetch=partial(fetch_book_text, known),
+        missing=partial(no_book_text, name=known),
+    )
+    return look_up(known, reader, source, download)
 
 
 def canonical(name: str) -> str:
-    """The name in `KNOWN` that is meant, e.g. `"fashion_mnist"` for `"FashionMNIST"`.
+    """The name in `KNOWN` for any spelling of it, e.g. `"fashion_mnist"` for `"FashionMNIST"`.
 
     Raises:
-      InputError: there is none; the message tells the nearest.
+      InputError: the name is unknown; the message tells the nearest known ones.
     """
     known = spelled(name, KNOWN)
     if known is None:
@@ -114,7 +121,8 @@ def canonical(name: str) -> str:
 def _of_kind(kind: str, source: Path | str | None, download: bool) -> Dataset:
     name, default = KINDS[kind]
     any_images = kind == "image" and source is not None
-    return look_up(name, _image_reader(None) if any_images else _reader(name), source, download, default)
+    reader = _image_reader(None) if any_images else _reader(name)
+    return look_up(name, reader, source, download, default)
 
 
 def _reader(name: str) -> Reader[Dataset]:
@@ -122,18 +130,25 @@ def _reader(name: str) -> Reader[Dataset]:
         return _image_reader(name)
     if name == "houses":
         return Reader(lambda place: read_houses(place.folder), fetch_houses, no_houses)
-    fetch, missing = partial(fetch_book_text, name), partial(no_book_text, name=name)
-    return Reader(lambda place: read_book_text(place.folder, name), fetch, missing)
+    return Reader(
+        read=lambda place: read_book_text(place.folder, name),
+        fetch=partial(fetch_book_text, name),
+        missing=partial(no_book_text, name=name),
+    )
 
 
 def _image_reader(name: str | None) -> Reader[Dataset]:
-    """With None, that of whatever images a folder holds."""
-    fetch, missing = partial(fetch_images, name or "fashion_mnist"), partial(nothing_in, name=name)
-    return Reader(lambda place: read_images(place.folder, name, itself=place.named), fetch, missing)
+    """The reader of an image set; for None, of whatever images a folder holds."""
+    return Reader(
+        read=lambda place: read_images(place.folder, name, itself=place.named),
+        fetch=partial(fetch_images, name or "fashion_mnist"),
+        missing=partial(nothing_in, name=name),
+    )
 
 
 def _resized(data: Dataset, size: tuple[int, int]) -> Dataset:
     if data.kind != "image":
         raise InputError(f"{data.name} holds no images to resize; leave out the size")
-    (X, y), (X_test, y_test) = data.train, data.test
+    X, y = data.train
+    X_test, y_test = data.test
     return replace(data, train=(resize_images(X, size), y), test=(resize_images(X_test, size), y_test))

@@ -1,4 +1,4 @@
-"""Finding what is not built in: folder by folder, then on the network, else what to say."""
+"""Finding data that is not built in: folder by folder, then on the network, else an error that says what to do."""
 
 import logging
 from collections.abc import Callable
@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 
 class Reader(NamedTuple, Generic[T]):
-    """How data of one kind is read.
+    """Functions that read, download and miss one data set.
 
     Attributes:
-      read: what a place holds, or None; InputError where it is damaged.
-      fetch: downloads it and returns the folder.
-      missing: the error for a folder that the user named and that does not hold it.
+      read: returns the data of a place, or None where it has none; InputError where the data is damaged.
+      fetch: downloads the data and returns the folder.
+      missing: returns the error for a folder that the user named and that does not hold the data.
     """
 
     read: Callable[[Place], T | None]
@@ -30,21 +30,21 @@ class Reader(NamedTuple, Generic[T]):
 def look_up(
     name: str, reader: Reader[T], source: Path | str | None, download: bool, default: Callable[[], T] | None = None
 ) -> T:
-    """What `reader` reads from `source`; else from the first place that has it, the network, or `default`.
+    """Returns the data of `source`, or else of the first place that has it, of a download, or of `default`.
 
     Args:
-      name: of what is looked for, for messages.
-      reader: how it is read.
+      name: name of the data set, for messages.
+      reader: the functions that read and download it.
       source: the only folder to look into; None looks into all `places`.
-      download: whether to fetch what is not found.
-      default: makes what is taken where nothing is found; None makes that an error.
+      download: fetch the data where no folder holds it.
+      default: makes the data that stands in where no place has it; None makes that an error.
 
     Raises:
-      InputError: nothing was found, or what was found is damaged.
+      InputError: no place has the data, or the data is damaged.
     """
-    found, looked = _first(source, reader.read)
-    if found is not None:
-        return found
+    data, looked = _first(source, reader.read)
+    if data is not None:
+        return data
     if source is not None:
         raise reader.missing(Path(source))
     if download:
@@ -60,7 +60,7 @@ def look_up(
 
 
 def _first(source: Path | str | None, read: Callable[[Place], T | None]) -> tuple[T | None, list[str]]:
-    """The data of the first place that has it, and the places looked at, with what was wrong there."""
+    """The data of the first place that has it, and the places before it, each with its error if it had one."""
     looked = []
     for place in places(source):
         note = ""
@@ -69,7 +69,8 @@ def _first(source: Path | str | None, read: Callable[[Place], T | None]) -> tupl
         except InputError as error:
             if place.named:
                 raise
-            data, note = None, f" ({error})"
+            data = None
+            note = f" ({error})"
             log.warning("skipped %s: %s", place.folder, error)
         if data is not None:
             return data, looked

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def spelled(name: str, known: Iterable[str]) -> str | None:
-    """Which of `known` is meant by `name`, whatever its case, hyphens and underscores; None if none is."""
+    """The one of `known` that equals `name` but for capitals, hyphens and underscores; None if there is none."""
     return {_bare(each): each for each in known}.get(_bare(name))
 
 

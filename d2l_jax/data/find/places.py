@@ -21,21 +21,21 @@ class Place(NamedTuple):
     named: bool
 
 
-def own_cache() -> Path:
-    """The folder into which this project downloads."""
+def download_folder() -> Path:
+    """The folder into which this project downloads data; it need not exist."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "d2l_jax"
 
 
 def usual_caches() -> list[Path]:
-    """The folders where other tools keep data sets, ours last; they need not exist."""
+    """The folders where other tools store data sets, and last the `download_folder`; they need not exist."""
     home = Path.home()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     theirs = [Path("data"), home / "data", cache, cache / "torchvision", home / "tensorflow_datasets"]
-    return [*theirs, SYSTEM, own_cache()]
+    return [*theirs, SYSTEM, download_folder()]
 
 
 def places(source: Path | str | None) -> list[Place]:
-    """The folders to look into: `source` alone where given, else `D2L_DATA` and the usual caches.
+    """The folders to look into: `source` alone unless it is None, else `D2L_DATA` and the usual caches.
 
     Raises:
       InputError: `source` or `D2L_DATA` is no folder.
@@ -43,8 +43,8 @@ def places(source: Path | str | None) -> list[Place]:
     if source is not None:
         return [Place(_folder(source, "the data folder"), named=True)]
     variable = os.environ.get("D2L_DATA")
-    own = [Place(_folder(variable, "D2L_DATA"), named=True)] if variable else []
-    return own + [Place(folder, named=False) for folder in usual_caches() if folder.is_dir()]
+    from_variable = [Place(_folder(variable, "D2L_DATA"), named=True)] if variable else []
+    return from_variable + [Place(folder, named=False) for folder in usual_caches() if folder.is_dir()]
 
 
 def _folder(path: Path | str, what: str) -> Path:

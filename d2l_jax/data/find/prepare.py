@@ -1,7 +1,7 @@
 """Making a tensorflow-datasets folder from idx files, without TensorFlow.
 
-tfds's own builder downloads, unpacks and encodes with TensorFlow. This one takes the arrays that are
-here already and hands Pillow images over, which tfds encodes by itself.
+The builder that tfds ships downloads, unpacks and encodes with TensorFlow. This one starts from arrays in
+memory and hands over Pillow images, which tfds encodes without TensorFlow.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from d2l_jax.data.images.folder import nothing_in, read_images
 from d2l_jax.data.images.image_sets import IMAGE_SETS
 from d2l_jax.errors import InputError
 
-# The version of tfds's own mnist and fashion_mnist, so that `tfds.data_source(name)` finds the folder.
+# The version of mnist and fashion_mnist, so that `tfds.data_source(name)` finds the folder.
 VERSION = "3.0.1"
 Progress = Callable[[int, int], None]
 
@@ -35,15 +35,15 @@ def prepare(source: Path | str, target: Path | str, name: str | None = None, pro
 
     Args:
       source: a folder of idx files, as `load` takes it.
-      target: the tfds data_dir; it is made where missing.
-      name: the data set's name in tfds; None takes the one that the content or the folder tells.
-      progress: is called with (examples done, examples in all), about a hundred times.
+      target: the tfds data_dir; created where missing.
+      name: the data set's name in tfds; None takes it from the content or the folder.
+      progress: called with (examples done, examples in all), about a hundred times.
 
     Returns:
       The folder of the new version.
 
     Raises:
-      InputError: the source is damaged, the target cannot be written or is there already, the disk is
+      InputError: the source is damaged, the target cannot be written or exists already, the disk is
         full, or the extra `tfds` is missing.
     """
     tfds = import_tfds()
@@ -68,8 +68,9 @@ def prepare(source: Path | str, target: Path | str, name: str | None = None, pro
 
 
 def _build(tfds: ModuleType, data: Dataset, name: str, folder: str, progress: Progress | None) -> None:
-    """Runs a builder made for `data`; what tfds prints is dropped."""
-    out, err = sys.stdout, sys.stderr
+    """Runs a tfds builder on the arrays of `data`, without the messages that tfds prints."""
+    out = sys.stdout
+    err = sys.stderr
     total = len(data.train[0]) + len(data.test[0])
 
     def report(done: int) -> None:
@@ -87,7 +88,7 @@ def _builder_class(tfds: ModuleType, data: Dataset, name: str, report: Callable[
     called = name
     splits = {"train": (0, data.train), "test": (len(data.train[0]), data.test)}
 
-    # Registering the class would shadow tfds's own mnist for the rest of the process.
+    # Registering the class would shadow the mnist that tfds ships for the rest of the process.
     with tfds.core.registered.skip_registration():
 
         class FromArrays(tfds.core.GeneratorBasedBuilder):

@@ -14,7 +14,7 @@ AT_ONCE = 1000
 
 
 def import_tfds() -> ModuleType:
-    """The module `tensorflow_datasets`; InputError where the extra is not installed."""
+    """Imports and returns the module `tensorflow_datasets`; InputError where the extra `tfds` is not installed."""
     try:
         importlib.import_module("array_record")
         return importlib.import_module("tensorflow_datasets")
@@ -26,7 +26,7 @@ def import_tfds() -> ModuleType:
 
 
 def find_prepared(folder: Path, name: str | None = None) -> Path | None:
-    """The folder of the newest version below `folder`, or None where nothing prepared is there.
+    """The folder of the newest prepared version of a tfds data set at or below `folder`, or None where there is none.
 
     Args:
       folder: a version's folder (with `dataset_info.json`), its parent (the data set's), or the parent's
@@ -38,7 +38,7 @@ def find_prepared(folder: Path, name: str | None = None) -> Path | None:
     """
     for pattern in ("dataset_info.json", "*/dataset_info.json", "*/*/dataset_info.json"):
         named = {path.parent: str(_info(path).get("name")) for path in folder.glob(pattern)}
-        fitting = {spot: found for spot, found in named.items() if name in (None, found)}
+        fitting = {spot: known for spot, known in named.items() if name in (None, known)}
         if len(set(fitting.values())) > 1:
             names = ", ".join(sorted(set(fitting.values())))
             raise InputError(f"{folder} holds several data sets; name one of {names}")
@@ -48,10 +48,13 @@ def find_prepared(folder: Path, name: str | None = None) -> Path | None:
 
 
 def read_tfds(folder: Path) -> Dataset:
-    """The images and labels of a prepared folder in the array_record format.
+    """Reads the images and labels of a prepared tfds folder in the array_record format.
 
     Args:
-      folder: a version's folder, as `find_prepared` gives it.
+      folder: a version's folder, as `find_prepared` returns it.
+
+    Returns:
+      The first two of the splits train, test and validation: X uint8 (N, H, W, C), y int32 (N,).
 
     Raises:
       InputError: the extra `tfds` is missing, the format is another, the folder is damaged, or its
@@ -83,7 +86,8 @@ def read_tfds(folder: Path) -> Dataset:
 def _read_split(builder: object, split: str) -> tuple[np.ndarray, np.ndarray]:
     """X uint8 (N, H, W, C) and y int32 (N,), in the order of the files."""
     source = builder.as_data_source(split=split)  # pyright: ignore[reportAttributeAccessIssue]
-    X, y = [], []
+    X: list[np.ndarray] = []
+    y: list[np.ndarray] = []
     for start in range(0, len(source), AT_ONCE):
         examples = source.__getitems__(list(range(start, min(start + AT_ONCE, len(source)))))
         X.append(np.stack([example["image"] for example in examples]))

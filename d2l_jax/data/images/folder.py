@@ -7,7 +7,7 @@ import numpy as np
 
 from d2l_jax.data.dataset import Dataset
 from d2l_jax.data.find.download import fetch
-from d2l_jax.data.find.places import own_cache
+from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.find.tfds_folder import find_prepared, read_tfds
 from d2l_jax.data.images.idx import idx_files, read_split
 from d2l_jax.data.images.image_sets import FILES, IMAGE_SETS, identify
@@ -15,30 +15,33 @@ from d2l_jax.errors import InputError
 
 
 def read_images(folder: Path, name: str | None, *, itself: bool = True) -> Dataset | None:
-    """The image set in a folder, or None where there is none.
+    """Reads the image set in a folder; None where there is none.
 
     Args:
       folder: holds idx files, or torchvision's `raw` folder of them, or a prepared tfds folder; or a
         folder called after the set (`fashion-mnist`, `FashionMNIST` ...) that holds one of these.
-      name: which set to look for; None takes any and calls an unknown one by its folder's name.
+      name: the set to look for; None takes any, and names an unknown one after its folder.
       itself: False looks only into the folders called after the set.
+
+    Returns:
+      X uint8 (N, H, W, C), y int32 (N,).
 
     Raises:
       InputError: the data is there but damaged or incomplete.
     """
-    for spot, wanted in _spots(folder, name, itself):
-        data = _read_idx_set(spot, wanted) or _read_prepared(spot, wanted)
+    for spot, set_name in _spots(folder, name, itself):
+        data = _read_idx_set(spot, set_name) or _read_prepared(spot, set_name)
         if data is not None:
             return data
     return None
 
 
 def nothing_in(folder: Path, name: str | None) -> InputError:
-    """The error for a folder in which `read_images` found nothing."""
+    """The error for a folder in which `read_images` finds nothing."""
     files = idx_files(folder)
-    found = identify(folder, files) if files else None
-    if found:
-        return InputError(f"{folder} holds {found}, not {name}; name the right folder or leave out the name")
+    actual = identify(folder, files) if files else None
+    if actual:
+        return InputError(f"{folder} holds {actual}, not {name}; name the right folder or leave out the name")
     return InputError(
         f"{folder} holds no {name or 'images'}; four idx files (train-images-idx3-ubyte.gz ...) "
         f"or a prepared tfds folder are needed"
@@ -46,12 +49,13 @@ def nothing_in(folder: Path, name: str | None) -> InputError:
 
 
 def fetch_images(name: str) -> Path:
-    """Fetches a known set into our cache and returns the folder.
+    """Downloads one of `IMAGE_SETS` into `download_folder()` and returns the folder.
 
     Raises:
       InputError: it could not be fetched or written.
     """
-    known, folder = IMAGE_SETS[name], own_cache() / name
+    known = IMAGE_SETS[name]
+    folder = download_folder() / name
     for file, sha256 in zip(FILES, known.sha256, strict=True):
         fetch(file, known.mirrors, sha256, folder)
     return folder
@@ -60,19 +64,20 @@ def fetch_images(name: str) -> Path:
 def _spots(folder: Path, name: str | None, itself: bool) -> Iterator[tuple[Path, str | None]]:
     if itself:
         yield from ((folder, name), (folder / "raw", name))
-    for wanted in [name] if name else IMAGE_SETS:
-        for variant in IMAGE_SETS[wanted].folders:
-            yield from ((folder / variant, wanted), (folder / variant / "raw", wanted))
+    for set_name in [name] if name else IMAGE_SETS:
+        for variant in IMAGE_SETS[set_name].folders:
+            yield from ((folder / variant, set_name), (folder / variant / "raw", set_name))
 
 
 def _read_idx_set(folder: Path, name: str | None) -> Dataset | None:
     """The idx files of a folder; None where there are none or they are known to be another set."""
     files = idx_files(folder)
-    found = identify(folder, files) if files else None
-    if not files or (name and found and found != name):
+    actual = identify(folder, files) if files else None
+    if not files or (name and actual and actual != name):
         return None
-    called = found or name or (folder.parent if folder.name == "raw" else folder.absolute()).name
-    train, test = read_split(files, "train"), read_split(files, "test")
+    called = actual or name or (folder.parent if folder.name == "raw" else folder.absolute()).name
+    train = read_split(files, "train")
+    test = read_split(files, "test")
     if train[0].shape[1:] != test[0].shape[1:]:
         raise InputError(
             f"{folder} holds training images of {train[0].shape[1:3]} but test images of {test[0].shape[1:3]}"
@@ -91,5 +96,5 @@ def _classes(name: str, folder: Path, *labels: np.ndarray) -> tuple[str, ...]:
 
 
 def _read_prepared(folder: Path, name: str | None) -> Dataset | None:
-    found = find_prepared(folder, name)
-    return read_tfds(found) if found else None
+    version_folder = find_prepared(folder, name)
+    return read_tfds(version_folder) if version_folder else None

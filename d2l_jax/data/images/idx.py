@@ -13,12 +13,13 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 
-IMAGES, LABELS = 0x0803, 0x0801
+IMAGES = 0x0803
+LABELS = 0x0801
 STEMS = {"train": "train", "test": "t10k"}
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:
-    """One idx file as a writable uint8 array.
+    """Reads an idx file as a writable uint8 array.
 
     Args:
       path: the file; it is gunzipped where its name ends in `.gz`.
@@ -33,9 +34,9 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     start = 4 + 4 * axes
     if len(raw) < start:
         raise InputError(f"{path} is cut off: {len(raw)} bytes, an idx header has {start}")
-    found = int.from_bytes(raw[:4], "big")
-    if found != magic:
-        raise InputError(f"{path} has magic number 0x{found:08x}; an idx file of this kind has 0x{magic:08x}")
+    actual = int.from_bytes(raw[:4], "big")
+    if actual != magic:
+        raise InputError(f"{path} has magic number 0x{actual:08x}; an idx file of this kind has 0x{magic:08x}")
     shape = [int.from_bytes(raw[i : i + 4], "big") for i in range(4, start, 4)]
     promised = math.prod(shape)
     if promised != len(raw) - start:
@@ -46,7 +47,7 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content, gunzipped where its name ends in `.gz`; InputError where that cannot be done."""
+    """Reads a file's content, gunzipped where its name ends in `.gz`; InputError if it is damaged or unreadable."""
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except EOFError as error:
@@ -59,23 +60,24 @@ def read_bytes(path: Path) -> bytes:
 
 def idx_files(folder: Path) -> dict[str, Path]:
     """The idx files that a folder holds: stem (`"train-images"` ...) -> path, the plain file first."""
-    found = {}
+    files = {}
     for stem in (f"{split}-{kind}" for split in STEMS.values() for kind in ("images", "labels")):
-        rank = 1 if stem.endswith("labels") else 3
-        names = [f"{stem}{sep}idx{rank}-ubyte{end}" for end in ("", ".gz") for sep in "-."]
+        axes = 1 if stem.endswith("labels") else 3
+        names = [f"{stem}{sep}idx{axes}-ubyte{end}" for end in ("", ".gz") for sep in "-."]
         paths = [folder / name for name in names if (folder / name).is_file()]
-        found |= {stem: paths[0]} if paths else {}
-    return found
+        files |= {stem: paths[0]} if paths else {}
+    return files
 
 
 def read_split(files: dict[str, Path], split: str) -> tuple[np.ndarray, np.ndarray]:
-    """X uint8 (N, H, W, 1) and y int32 (N,) of `"train"` or `"test"`.
+    """Reads X uint8 (N, H, W, 1) and y int32 (N,) of the split `"train"` or `"test"`.
 
     Raises:
       InputError: as `read_idx`, or a file is missing, or images and labels differ in number.
     """
     images, labels = (_need(files, f"{STEMS[split]}-{kind}") for kind in ("images", "labels"))
-    X, y = read_idx(images, IMAGES), read_idx(labels, LABELS)
+    X = read_idx(images, IMAGES)
+    y = read_idx(labels, LABELS)
     if len(X) != len(y):
         raise InputError(f"{images} holds {len(X)} images but {labels.name} {len(y)} labels; they must agree")
     return X[..., None], y.astype(np.int32)

@@ -1,4 +1,4 @@
-"""What is known about MNIST and Fashion-MNIST: names, labels, hashes, addresses."""
+"""Names, labels, hashes and addresses of MNIST and Fashion-MNIST."""
 
 import hashlib
 from pathlib import Path
@@ -18,10 +18,10 @@ class ImageSet(NamedTuple):
     """A public data set of idx files.
 
     Attributes:
-      folders: the names under which people keep it.
+      folders: the usual names of its folder.
       classes: label names.
       mirrors: addresses of folders that serve `FILES`, in the order to try.
-      sha256: of each of `FILES`, gunzipped: it holds whatever name and time the gzip header carries.
+      sha256: hash of each of `FILES`, gunzipped: the name and time in a gzip header do not change it.
     """
 
     folders: tuple[str, ...]
@@ -75,7 +75,7 @@ IMAGE_SETS = {
 
 
 def identify(folder: Path, files: dict[str, Path]) -> str | None:
-    """Which set a folder of idx files holds, by its test labels and else by its name; None if unknown.
+    """The name of the set in a folder of idx files, by its test labels and else by the folder's name; None if unknown.
 
     MNIST and Fashion-MNIST name their files alike, so that only the content tells them apart.
     """

@@ -9,26 +9,26 @@ from d2l_jax.errors import InputError
 
 
 def k_fold(n: int, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows of the k training sets and of the k validation sets.
+    """Numbers of the examples in the k training sets and the k validation sets of cross-validation.
 
-    Fold i validates on the n // k contiguous rows from i * (n // k) on and trains on all others; the
-    n % k rows at the end are in every training set and in no validation set.
+    Fold i validates on the n // k contiguous examples from i * (n // k) on and trains on all others; the
+    n % k examples at the end are in every training set and in no validation set.
 
     Returns:
-      k pairs (train, validation) of int32 row numbers.
+      k pairs (train, validation) of int32 example numbers, (n - n // k,) and (n // k,).
 
     Raises:
       InputError: k is below 2 or above n.
     """
     if not 2 <= k <= n:
         raise InputError(f"cannot cut {n} examples into {k} folds; give a k from 2 to {n}")
-    rows = np.arange(n, dtype=np.int32)
+    examples = np.arange(n, dtype=np.int32)
     parts = [slice(i * (n // k), (i + 1) * (n // k)) for i in range(k)]
-    return [(np.delete(rows, part), rows[part]) for part in parts]
+    return [(np.delete(examples, part), examples[part]) for part in parts]
 
 
 def fold(data: Dataset, k: int, i: int) -> Dataset:
-    """`data` with fold i of k of its training rows as the test split (the old test split is dropped).
+    """The data set `data` with fold i of k of its training examples as the test split; the old test split is dropped.
 
     Raises:
       InputError: as `k_fold`, or i is not from 0 to k - 1.

@@ -6,7 +6,7 @@ import numpy as np
 
 from d2l_jax.data.dataset import Dataset
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
-from d2l_jax.data.find.places import own_cache
+from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.tables.table import Table, numbers, one_hot, read_csv, standardised
 from d2l_jax.errors import InputError
 
@@ -15,15 +15,16 @@ SHA256 = {
     "kaggle_house_pred_test.csv": "8fdd3d829d4d986b58f845c9553b225e67dd8383624d90fb6ca1d4bed5798c1e",
 }
 STEMS = ("kaggle_house", "kaggle_house_pred")
-ID, PRICE = "Id", "SalePrice"
+ID = "Id"
+PRICE = "SalePrice"
 
 
 def read_houses(folder: Path) -> Dataset | None:
-    """The houses in `folder` or in its `tabular` folder, or None where neither of the two files is there.
+    """Reads the house prices in `folder` or in its `tabular` folder; None where neither of the two files is there.
 
     Returns:
       train: X float32 (1460, 330), y float32 (1460, 1) = log(SalePrice in dollars). test: X float32
-      (1459, 330), y NaN (1459, 1): Kaggle keeps these prices; use `fold` for a measured split.
+      (1459, 330), y NaN (1459, 1), as Kaggle does not publish these prices: `fold` gives a split with prices.
 
     Raises:
       InputError: one of the two files is missing, or a file is garbled.
@@ -40,13 +41,13 @@ def read_houses(folder: Path) -> Dataset | None:
 
 
 def no_houses(folder: Path) -> InputError:
-    """The error for a folder in which `read_houses` found nothing."""
+    """The error for a folder in which `read_houses` finds nothing."""
     return InputError(f"{folder} holds no houses; kaggle_house_train.csv and _test.csv are needed")
 
 
 def fetch_houses() -> Path:
-    """Fetches both files into our cache and returns the folder; InputError where that fails."""
-    folder = own_cache() / "tabular"
+    """Downloads both files into `download_folder()` and returns the folder; InputError where that fails."""
+    folder = download_folder() / "tabular"
     for name, sha256 in SHA256.items():
         fetch(name, BOOK_MIRRORS, sha256, folder)
     return folder
@@ -66,7 +67,7 @@ def _houses(train: Table, test: Table, source: str) -> Dataset:
 
 
 def features(columns: list[list[str]]) -> np.ndarray:
-    """The columns of both splits, joined, as one matrix.
+    """The table of both splits, joined, as a matrix of features.
 
     The columns of numbers come first, standardised, in file order; then those of text, one-hot, in file
     order, as pandas.get_dummies(dummy_na=True) lays them out.

@@ -8,7 +8,7 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 
-# pandas/_libs/parsers.pyx, STR_NA_VALUES: what read_csv takes as missing.
+# pandas/_libs/parsers.pyx, STR_NA_VALUES: the cells that read_csv reads as missing.
 MISSING = frozenset(
     ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"]
     + ["<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
@@ -16,14 +16,14 @@ MISSING = frozenset(
 
 
 class Table(NamedTuple):
-    """Columns by name, in file order; every cell as the text it has in the file."""
+    """A csv file: its columns by name, in file order, every cell as text, and its path."""
 
     columns: dict[str, list[str]]
     path: Path
 
 
 def read_csv(path: Path) -> Table:
-    """A csv file with a header line.
+    """Reads a csv file with a header line.
 
     Raises:
       InputError: the file cannot be read, holds no row, or a row has another length than the header.
@@ -46,7 +46,7 @@ def read_csv(path: Path) -> Table:
 
 
 def numbers(cells: list[str]) -> np.ndarray | None:
-    """float64 (N,) with NaN for the missing cells, or None where a cell is no number."""
+    """The cells as float64 (N,), with NaN where missing; None where a cell is no number."""
     try:
         return np.array([np.nan if cell in MISSING else float(cell) for cell in cells])
     except ValueError:
@@ -54,7 +54,7 @@ def numbers(cells: list[str]) -> np.ndarray | None:
 
 
 def standardised(column: np.ndarray) -> np.ndarray:
-    """(x - mean) / sample standard deviation, both over the cells that are there; 0 where missing."""
+    """The column as (x - mean) / sample standard deviation, both over the cells that are not NaN; 0 where they are."""
     known = column[~np.isnan(column)]
     spread = known.std(ddof=1) if len(known) > 1 else 0.0
     if spread == 0:
@@ -63,7 +63,7 @@ def standardised(column: np.ndarray) -> np.ndarray:
 
 
 def one_hot(cells: list[str]) -> np.ndarray:
-    """float64 (N, categories + 1): the categories in sorted order, then "is missing"."""
+    """The cells as float64 (N, categories + 1), one-hot: the categories in sorted order, then "is missing"."""
     values = sorted(set(cells) - MISSING)
     place = {value: i for i, value in enumerate(values)}
     return np.eye(len(values) + 1)[[place.get(cell, len(values)) for cell in cells]]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from d2l_jax.data.dataset import Dataset
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
-from d2l_jax.data.find.places import own_cache
+from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.text.corpus import text_data
 from d2l_jax.data.text.translation import read_pairs, translation_data
 from d2l_jax.errors import InputError
@@ -20,8 +20,8 @@ class BookText(NamedTuple):
     """A file of the book.
 
     Attributes:
-      file: its name.
-      sha256: hash of its content, in hex.
+      file: the file's name.
+      sha256: hash of the file's content, in hex.
       member: the text's path where the file is a zip archive; else empty.
     """
 
@@ -39,7 +39,7 @@ BOOK_TEXTS = {
 
 
 def read_raw(folder: Path, name: str) -> str | None:
-    """The text of one of `BOOK_TEXTS` in `folder` or its `text` folder, or None where it is in neither.
+    """Reads the text of one of `BOOK_TEXTS` in `folder` or its `text` folder; None where it is in neither.
 
     Raises:
       InputError: the file is not the book's: damaged, or another version.
@@ -49,25 +49,30 @@ def read_raw(folder: Path, name: str) -> str | None:
 
 
 def read_book_text(folder: Path, name: str) -> Dataset | None:
-    """The text with the book's numbers of windows or pairs, or None; InputError as `read_raw`."""
+    """Reads one of `BOOK_TEXTS` as a data set with the book's numbers of windows or pairs; None as `read_raw`.
+
+    Raises:
+      InputError: as `read_raw`.
+    """
     path = _path(folder, name)
     if path is None:
         return None
-    text, source = _content(path, BOOK_TEXTS[name]), f"{path.name} in {path.parent}"
+    text = _content(path, BOOK_TEXTS[name])
+    source = f"{path.name} in {path.parent}"
     if name == "time_machine":
         return text_data(text, name=name, source=source)
     return translation_data(read_pairs(text, PAIRS), name=name, source=source)
 
 
 def fetch_book_text(name: str) -> Path:
-    """Fetches the file into our cache and returns the folder; InputError where that fails."""
-    folder = own_cache() / FOLDER
+    """Downloads one of `BOOK_TEXTS` into `download_folder()` and returns the folder; InputError where that fails."""
+    folder = download_folder() / FOLDER
     fetch(BOOK_TEXTS[name].file, BOOK_MIRRORS, BOOK_TEXTS[name].sha256, folder)
     return folder
 
 
 def no_book_text(folder: Path, name: str) -> InputError:
-    """The error for a folder in which nothing was found."""
+    """The error for a folder in which `read_raw` finds nothing."""
     return InputError(f"{folder} holds no {name}; {BOOK_TEXTS[name].file} is needed")
 
 
@@ -77,9 +82,9 @@ def _path(folder: Path, name: str) -> Path | None:
 
 
 def _content(path: Path, known: BookText) -> str:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != known.sha256:
-        raise InputError(f"{path} is damaged or not the book's: its sha256 is {found} instead of {known.sha256}")
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if actual != known.sha256:
+        raise InputError(f"{path} is damaged or not the book's: its sha256 is {actual} instead of {known.sha256}")
     if not known.member:
         return path.read_text(encoding="utf-8")
     with zipfile.ZipFile(path) as archive:

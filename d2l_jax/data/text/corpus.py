@@ -11,14 +11,14 @@ from d2l_jax.errors import InputError, one_of
 
 
 def text_tokens(text: str, token: str = "char") -> list[str]:
-    """The lower-case letters a to z of a text, all else between them one space; or its words of these letters.
+    """Splits a text into lower-case letters a to z, with one space for all else between them, or into words of letters.
 
     Args:
       text: any text.
       token: `"char"` or `"word"`.
 
     Raises:
-      InputError: `token` is another one, or the text holds no such letter.
+      InputError: `token` is neither, or the text holds no letter from a to z.
     """
     if token not in ("char", "word"):
         raise one_of("kind of token", token, ["char", "word"])
@@ -38,10 +38,10 @@ def text_data(
     name: str = "text",
     source: str = "the given text",
 ) -> Dataset:
-    """The first windows of a text, at every offset, with the next token at each step as the target.
+    """Cuts the first windows of a text, one at every offset, with the next token at each step as the target.
 
     Args:
-      text: any text, taken as `text_tokens` does.
+      text: any text, split as by `text_tokens`.
       steps: tokens in a window.
       num_train: windows to train on, the first of the text.
       num_val: windows to test on, those that follow.
@@ -58,10 +58,12 @@ def text_data(
     if min(num_train, num_val) < 1:
         raise InputError(f"{num_train} windows to train and {num_val} to test on: give 1 or more of each")
     tokens = text_tokens(text, token)
-    starts, wanted = every_window(len(tokens), steps), num_train + num_val
-    if len(starts) < wanted:
-        raise InputError(f"{name} has {len(starts)} windows of {steps} steps; {wanted} were asked for, give less")
+    starts = every_window(len(tokens), steps)
+    total = num_train + num_val
+    if len(starts) < total:
+        raise InputError(f"{name} has {len(starts)} windows of {steps} steps; {total} were asked for, give less")
     vocab = Vocab(tokens)
     ids = np.array(vocab[tokens], np.int32)
-    train, test = starts[:num_train], starts[num_train:wanted]
-    return Dataset(name, cut(ids, train, steps), cut(ids, test, steps), source, vocabs=(vocab,))
+    train = cut(ids, starts[:num_train], steps)
+    test = cut(ids, starts[num_train:total], steps)
+    return Dataset(name, train, test, source, vocabs=(vocab,))

@@ -9,9 +9,10 @@ NUMBERS = 999
 
 
 def number_words(steps: int = 9, num_train: int = 512, num_val: int = 129) -> Dataset:
-    """Numbers from 1 to 999, "two hundred and six" to "deux cent six", as `translation_data` gives pairs.
+    """Numbers from 1 to 999 in words as a translation, such as "two hundred and six" to "deux cent six".
 
-    The selection is always the same, and shuffled. No token is `<unk>`.
+    The selection is always the same, and shuffled. No token is `<unk>`. Shapes and errors are those of
+    `translation_data`.
     """
     numbers = np.random.default_rng(0).permutation(NUMBERS)[: max(0, num_train + num_val)] + 1
     pairs = [(_words(n, "en"), _words(n, "fr")) for n in numbers.tolist()]

@@ -7,9 +7,10 @@ from d2l_jax.data.text.corpus import text_data
 
 
 def topics(steps: int = 32, num_train: int = 10000, num_val: int = 5000, token: str = "char") -> Dataset:
-    """What `help()` knows of Python's syntax, more than 300,000 characters, as `text_data` gives them.
+    """Python's help topics, a text of more than 300,000 characters, in windows for a language model.
 
-    The text is not the same in every version of Python; `source` names the version.
+    The text is not the same in every version of Python; `source` names the version. Shapes and errors are
+    those of `text_data`.
     """
     from pydoc_data.topics import topics as topic_texts
 

@@ -11,45 +11,47 @@ from d2l_jax.data.dataset import Dataset
 from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError
 
-PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+PAD = "<pad>"
+BOS = "<bos>"
+EOS = "<eos>"
 Pairs = Sequence[tuple[str, str]]
 
 
 def sentence_tokens(sentence: str) -> list[str]:
-    """The lower-case words and marks , . ! ? of a sentence, then `<eos>`."""
+    """Splits a sentence into lower-case words and the marks , . ! ? and appends `<eos>`."""
     plain = sentence.replace("\u202f", " ").replace("\xa0", " ").lower()
     spaced = re.sub(r"([,.!?])", r" \1", plain)
     return [token for token in spaced.split(" ") if token] + [EOS]
 
 
 def encode(sentences: Sequence[str], vocab: Vocab, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sentences as a translation model reads them, each cut or padded to `steps` tokens.
+    """Turns sentences into ids of tokens, each cut or padded to `steps` tokens.
 
     Returns:
-      ids int32 (N, steps), and int32 (N,), how many of each row are no padding; `<eos>` counts.
+      ids int32 (N, steps), and valid lengths int32 (N,): the number of tokens that are no padding, `<eos>` included.
 
     Raises:
       InputError: `steps` is below 1.
     """
-    rows = [_fitted(sentence, steps) for sentence in sentences]
-    ids = np.array(vocab[rows], np.int32).reshape(-1, steps)
+    tokens = [_fitted(sentence, steps) for sentence in sentences]
+    ids = np.array(vocab[tokens], np.int32).reshape(-1, steps)
     return ids, (ids != vocab[PAD]).sum(1, dtype=np.int32)
 
 
 def read_pairs(text: str, limit: int | None = None) -> list[tuple[str, str]]:
-    """The first `limit` lines of a text of sentences, tabs, and their translations; empty lines are skipped.
+    """Reads pairs (sentence, translation) from the first `limit` lines of a text, split at tabs; skips empty lines.
 
     Raises:
-      InputError: a line has no tab, or nothing on one side of it.
+      InputError: a line has no tab, or nothing before or after it.
     """
     pairs = []
     for number, line in enumerate(itertools.islice(io.StringIO(text), limit), 1):
-        sides = [side.strip() for side in line.split("\t")[:2]]
-        if sides == [""]:
+        pair = [sentence.strip() for sentence in line.split("\t")[:2]]
+        if pair == [""]:
             continue
-        if len(sides) < 2 or not all(sides):
+        if len(pair) < 2 or not all(pair):
             raise InputError(f"line {number} of the pairs must hold a sentence, a tab, and its translation")
-        pairs.append((sides[0], sides[1]))
+        pairs.append((pair[0], pair[1]))
     return pairs
 
 
@@ -63,11 +65,11 @@ def translation_data(
     name: str = "pairs",
     source: str = "the given pairs",
 ) -> Dataset:
-    """The first pairs, with vocabularies of those tokens that occur `min_freq` times in them.
+    """Encodes the first pairs of sentences, with vocabularies of the tokens that occur `min_freq` times in them.
 
     Args:
       pairs: sentences and their translations.
-      steps: tokens in a sentence, `<eos>` with them; longer ones are cut off, shorter ones padded.
+      steps: tokens in a sentence, `<eos>` included; longer ones are cut off, shorter ones padded.
       num_train: pairs to train on.
       num_val: pairs to test on, those that follow. The book asks for 128 and reads 129.
       min_freq: rarer tokens become `<unk>`.
@@ -81,12 +83,12 @@ def translation_data(
     Raises:
       InputError: a number is below 1, or there are too few pairs.
     """
-    wanted = num_train + num_val
+    total = num_train + num_val
     if min(num_train, num_val) < 1:
         raise InputError(f"{num_train} pairs to train and {num_val} to test on: give 1 or more of each")
-    if len(pairs) < wanted:
-        raise InputError(f"{name} has {len(pairs)} pairs; {wanted} were asked for, give less")
-    sources, targets = zip(*pairs[:wanted])
+    if len(pairs) < total:
+        raise InputError(f"{name} has {len(pairs)} pairs; {total} were asked for, give less")
+    sources, targets = zip(*pairs[:total])
     source_vocab = _vocab(sources, steps, min_freq, (PAD, EOS))
     target_vocab = _vocab(targets, steps, min_freq, (PAD, EOS, BOS))
     X, valid = encode(sources, source_vocab, steps)

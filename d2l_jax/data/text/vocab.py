@@ -14,7 +14,7 @@ UNKNOWN = "<unk>"
 class Vocab:
     """The tokens that occur often enough, `<unk>` and the reserved ones, in lexicographical order.
 
-    Two are equal if they number the same tokens alike.
+    Two vocabularies are equal if they give the same tokens the same indices.
 
     Attributes:
       idx_to_token: the tokens, in the order of their indices.
@@ -30,15 +30,15 @@ class Vocab:
         if min_freq < 0:
             raise InputError(f"min_freq {min_freq} is negative; give 0 or more")
         counts = Counter(_flat(tokens))
-        kept = {token for token, count in counts.items() if count >= min_freq}
-        known = tuple(sorted({*kept, UNKNOWN, *reserved_tokens}))
+        frequent = {token for token, count in counts.items() if count >= min_freq}
+        known = tuple(sorted({*frequent, UNKNOWN, *reserved_tokens}))
         object.__setattr__(self, "idx_to_token", known)
         object.__setattr__(self, "token_freqs", tuple(counts.most_common()))
         object.__setattr__(self, "_index", {token: i for i, token in enumerate(known)})
 
     @property
     def unk(self) -> int:
-        """The index of every token that is not known."""
+        """The index of `<unk>`, which every unknown token has."""
         return self._index[UNKNOWN]
 
     @overload
@@ -46,7 +46,7 @@ class Vocab:
     @overload
     def __getitem__(self, tokens: list[Any] | tuple[Any, ...]) -> list[Any]: ...
     def __getitem__(self, tokens: str | list[Any] | tuple[Any, ...]) -> int | list[Any]:
-        """The index of a token, or the list of those of a list, however deep; `unk` for unknown tokens."""
+        """The index of a token, or the indices of a list of tokens, however nested; `unk` for unknown tokens."""
         if isinstance(tokens, str):
             return self._index.get(tokens, self.unk)
         if isinstance(tokens, (list, tuple)):
@@ -54,7 +54,7 @@ class Vocab:
         raise InputError(f"a vocabulary is indexed by a token or a list of tokens, not by {tokens!r}")
 
     def lookup(self, tokens: Sequence[str]) -> list[int]:
-        """The indices of `tokens`, a list of them or a string of characters.
+        """The indices of `tokens`, which are a list or a string of characters.
 
         Raises:
           InputError: a token is not in the vocabulary.
@@ -69,7 +69,7 @@ class Vocab:
     @overload
     def to_tokens(self, indices: Any) -> Any: ...
     def to_tokens(self, indices: Any) -> Any:
-        """The token of an index, or the list of those of a list or array; InputError outside 0 .. len - 1."""
+        """The token of an index, or the tokens of a list or array of indices; InputError outside 0 .. len - 1."""
         if hasattr(indices, "tolist"):
             indices = indices.tolist()
         if isinstance(indices, (list, tuple)):
@@ -92,7 +92,7 @@ class Vocab:
 
 
 def ngram_frequencies(tokens: Sequence[str], n: int) -> list[tuple[tuple[str, ...], int]]:
-    """The runs of n tokens and how often each occurs, frequent ones first (section 9.2.4 of the book).
+    """Pairs of an n-gram and its count in `tokens`, frequent ones first (section 9.2.4 of the book).
 
     Raises:
       InputError: n is below 1.

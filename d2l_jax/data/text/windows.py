@@ -1,6 +1,6 @@
 """Cutting a long sequence of tokens into windows of equal length (section 9.3 of the book).
 
-Each way of cutting gives the tokens at which windows start; `cut` makes the arrays.
+Each way of cutting returns the positions at which windows start; `cut` returns the arrays.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from d2l_jax.errors import InputError
 
 
 def every_window(n: int, steps: int) -> np.ndarray:
-    """The starts of all windows of `steps` tokens and the one after, at every offset: int32 (n - steps,).
+    """The starts of all windows of `steps` tokens and a next token, one at every offset: int32 (n - steps,).
 
     Raises:
       InputError: `steps` is below 1, or n tokens are too few for one window.
@@ -21,7 +21,7 @@ def every_window(n: int, steps: int) -> np.ndarray:
 def random_windows(n: int, steps: int, *, seed: int, epoch: int) -> np.ndarray:
     """The starts of windows that do not overlap, from a random offset below `steps` on, shuffled: int32 (windows,).
 
-    A pure function of its arguments; each epoch has an offset and an order of its own.
+    The result is a pure function of the arguments; each epoch has another offset and another order.
 
     Raises:
       InputError: as `every_window`, or `seed` or `epoch` is negative.
@@ -33,10 +33,10 @@ def random_windows(n: int, steps: int, *, seed: int, epoch: int) -> np.ndarray:
 
 
 def sequential_windows(n: int, steps: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
-    """The starts of windows of which row j of a batch goes on where row j of the batch before has ended.
+    """The starts of windows in which example j of a batch continues example j of the batch before.
 
     A recurrent state can so be carried from batch to batch. The sequence, less a random offset below
-    `steps`, is cut into `batch_size` rows of equal length.
+    `steps`, is cut into `batch_size` parts of equal length.
 
     Returns:
       int32 (batches, batch_size).
@@ -48,15 +48,15 @@ def sequential_windows(n: int, steps: int, batch_size: int, *, seed: int, epoch:
         raise InputError(f"batch size {batch_size} is too small; give 1 or more")
     _need(n, steps, batch_size)
     offset = _random(seed, epoch).integers(min(steps, n - batch_size * steps))
-    row = (n - 1 - offset) // batch_size
-    batches = np.arange(row // steps)[:, None] * steps
-    return (offset + batches + np.arange(batch_size) * row).astype(np.int32)
+    part = (n - 1 - offset) // batch_size
+    batches = np.arange(part // steps)[:, None] * steps
+    return (offset + batches + np.arange(batch_size) * part).astype(np.int32)
 
 
 def cut(ids: np.ndarray, starts: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The windows X and, one token later, their targets y, each (*starts.shape, steps)."""
-    at = starts[..., None] + np.arange(steps)
-    return ids[at], ids[at + 1]
+    """The windows X and, one token later, their targets y, each of the dtype of `ids`, (*starts.shape, steps)."""
+    positions = starts[..., None] + np.arange(steps)
+    return ids[positions], ids[positions + 1]
 
 
 def _need(n: int, steps: int, windows: int) -> None:

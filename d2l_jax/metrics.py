@@ -51,7 +51,7 @@ def _right(outputs: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
 
     XLA:CPU takes five times as long for argmax.
     """
-    at = labels[..., None]
+    at = labels[..., None].astype(int)
     most = jnp.take_along_axis(outputs, at, -1)
     beaten = jnp.where(jnp.arange(outputs.shape[-1]) < at, outputs < most, outputs <= most)
     return beaten.all(-1) & (labels >= 0) & (labels < outputs.shape[-1])

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers, and what the tests start, inherit it
@@ -18,6 +19,19 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache  # 
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# Rank promotion stays: `X @ W + b` is the book's mathematics, and what users write.
+PROMOTING = {
+    "parity": "models and steps of users are checked, which may promote",
+    "selftest": "faults in models and steps of users",
+    "bench": "whole steps of models, timed as users run them",
+    "test_examples.py": "scripts of users",
+    "test_transformer.py": "Flax's LayerNorm in float64",
+    "test_vit.py": "Flax's LayerNorm in float64",
+    "test_sequences.py": "Flax's LayerNorm in float64",
+}
+jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 @pytest.fixture
@@ -33,3 +47,21 @@ def set_jax() -> Iterator[Callable[[str, Any], None]]:
     yield change
     for name, value in before.items():
         change(name, value)
+
+
+@pytest.fixture
+def promoting(set_jax: Callable[[str, Any], None]) -> None:
+    """Dtypes are promoted as in a user's program; for code that is not this project's."""
+    set_jax("jax_numpy_dtype_promotion", "standard")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def promotion_where_users_write(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Promotes dtypes in the modules that `PROMOTING` lists; before their own fixtures."""
+    if PROMOTING.keys().isdisjoint(request.path.relative_to(Path(__file__).parent).parts):
+        yield
+        return
+    before = jax.config.values["jax_numpy_dtype_promotion"]
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    yield
+    jax.config.update("jax_numpy_dtype_promotion", before)

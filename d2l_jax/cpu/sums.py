@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -35,7 +36,7 @@ def moments(x: Batch) -> tuple[Features, Features]:
 
 def wide(x: Batch) -> Batch:
     """`x` in float32 at least."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(np.promote_types(x.dtype, np.float32))
 
 
 def _one_by_one(terms: tuple[Batch, ...]) -> tuple[Features, ...]:

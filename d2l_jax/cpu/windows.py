@@ -6,6 +6,7 @@ from operator import add
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int8
 
@@ -90,7 +91,7 @@ def _summed(x: Images, window: tuple[int, int], size: tuple[int, int]) -> Pooled
     kh, kw = window
     rows, columns = (n // k for n, k in zip(size, window))
     views = (x[:, i : rows * kh : kh, j : columns * kw : kw] for i, j in product(range(kh), range(kw)))
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = np.promote_types(x.dtype, np.float32)
     return (reduce(add, (view.astype(wide) for view in views)) / (kh * kw)).astype(x.dtype)
 
 

@@ -88,7 +88,8 @@ def _extending(advance: Callable, steps: int, eos: int, alpha: float) -> Callabl
         parent, last = jnp.divmod(chosen.astype(jnp.int32), log_p.shape[1])
         ids = beam.ids[parent].at[:, t].set(last)
         ended = (last == eos) | (t == steps - 1)
-        scores = jnp.where(ended, total / (t + 1.0) ** alpha, -jnp.inf).astype(total.dtype)
+        scores = total.astype(float) / (t.astype(float) + 1) ** alpha
+        scores = jnp.where(ended, scores, -jnp.inf).astype(total.dtype)
         first = jnp.argmax(scores)
         better = scores[first] > beam.score
         best = jnp.where(better, ids[first], beam.best)

@@ -42,7 +42,7 @@ def cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"
 def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"], pad: int) -> Scalar:
     """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7); NaN if all are."""
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
-    return jnp.sum(losses, where=y != pad) / jnp.sum(y != pad)
+    return jnp.sum(losses, where=y != pad) / jnp.sum(y != pad).astype(losses.dtype)
 
 
 def cross_entropy_of_probabilities(p: Float[Array, "batch classes"], y: Int[Array, " batch"]) -> Scalar:

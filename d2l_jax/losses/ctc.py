@@ -58,7 +58,7 @@ def ctc_loss(
     loss = _negative_log_likelihood(log_probs, targets, input_lengths, target_lengths, blank)
     if zero_infinity:
         loss = jnp.where(jnp.isposinf(loss), 0, loss)
-    return reduce(loss / jnp.maximum(target_lengths, 1) if reduction == "mean" else loss, reduction)
+    return reduce(loss / jnp.maximum(target_lengths, 1).astype(loss.dtype) if reduction == "mean" else loss, reduction)
 
 
 def _negative_log_likelihood(

@@ -28,7 +28,7 @@ def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
     if valid_lens.shape not in (X.shape[:1], X.shape[:2]):
         shapes = f"{X.shape[:1]} or {X.shape[:2]}"
         raise InputError(f"valid lengths of shape {valid_lens.shape} for scores of shape {X.shape}; {shapes} is right")
-    ends = valid_lens.reshape(X.shape[0], -1, 1)
+    ends = valid_lens.astype(int).reshape(X.shape[0], -1, 1)
     return jax.nn.softmax(jnp.where(jnp.arange(X.shape[-1]) < ends, X, -1e6), axis=-1)
 
 

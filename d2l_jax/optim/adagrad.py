@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -73,7 +74,7 @@ def adapted(options: Options) -> optax.GradientTransformation:
             total = total + g * g
             direction = g / (jnp.sqrt(total) + o["eps"])
             if o["lr_decay"]:
-                wide = jnp.promote_types(g.dtype, jnp.float32)
+                wide = np.promote_types(g.dtype, np.float32)
                 direction = direction / (1 + state.step.astype(wide) * o["lr_decay"]).astype(g.dtype)
             return direction, total
 

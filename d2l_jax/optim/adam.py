@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -125,5 +126,5 @@ def _one_minus_power(beta: float, step: Int[Array, ""], dtype: jnp.dtype) -> Flo
     """1 - beta**step, in float32 at least: bfloat16 cannot count to 257."""
     if beta == 0:
         return jnp.ones((), dtype)
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = np.promote_types(dtype, np.float32)
     return -jnp.expm1(step.astype(wide) * math.log(beta)).astype(dtype)

@@ -47,7 +47,7 @@ def OneCycleLR(
     phases = _phases(max_lr, total, pct_start, div_factor, final_div_factor, three_phase)
 
     def schedule(count: ArrayLike) -> Rates:
-        step = jnp.minimum(jnp.asarray(count), total - 1)
+        step = jnp.asarray(jnp.minimum(jnp.asarray(count), total - 1), float)
         rates = [_anneal(step, phase, anneal_strategy) for phase in phases]
         return jnp.select([step <= last for _, last, _, _ in phases[:-1]], rates[:-1], rates[-1])
 

@@ -38,7 +38,11 @@ def MultiStepLR(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> opt
     _check(lr=lr, gamma=gamma)
     reached = np.sort(np.asarray(list(milestones), np.int32))
     rates = np.asarray([lr * gamma**k for k in range(len(reached) + 1)])
-    return lambda count: jnp.asarray(rates, float)[jnp.searchsorted(reached, jnp.asarray(count), side="right")]
+
+    def schedule(count: ArrayLike) -> Rates:
+        return jnp.asarray(rates, float)[jnp.searchsorted(reached, jnp.asarray(count, reached.dtype), side="right")]
+
+    return schedule
 
 
 def ExponentialLR(lr: float, gamma: float) -> optax.Schedule:
@@ -92,7 +96,7 @@ def power(base: float, exponent: Int[Array, "*shape"]) -> Float[Array, "*shape"]
     """base**exponent for base >= 0, whose rounding to float32 would grow with the exponent."""
     if base == 0:
         return jnp.where(exponent == 0, 1.0, 0.0)
-    return jnp.exp(exponent * math.log(base))
+    return jnp.exp(jnp.asarray(exponent, float) * math.log(base))
 
 
 def _check(**numbers: float) -> None:

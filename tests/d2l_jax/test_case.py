@@ -65,7 +65,8 @@ def test_only_padding_has_no_mean():
 
 def test_the_sum_of_mses_counts_every_output():
     a, b = np.ones((2, 3), np.float32), np.full((4,), 3.0, np.float32)
-    assert losses.sum_of_mses((jnp.asarray(a), (jnp.asarray(b),)), [jnp.zeros((2, 3)), jnp.ones(4)]) == 1 + 4
+    targets = [jnp.zeros((2, 3), "float32"), jnp.ones(4, "float32")]
+    assert losses.sum_of_mses((jnp.asarray(a), (jnp.asarray(b),)), targets) == 1 + 4
     nested = (torch.tensor(a), (torch.tensor(b),))
     assert torch_losses.sum_of_mses(nested, [torch.zeros(2, 3), torch.ones(4)]) == 1 + 4
     with pytest.raises(ValueError):

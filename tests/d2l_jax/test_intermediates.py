@@ -25,7 +25,7 @@ class Sower(nnx.Module):
 
 def test_functional_drops_what_is_sown():
     apply, params, buffers = functional(Sower(nnx.Rngs(0)))
-    X = jnp.ones((2, 3))
+    X = jnp.ones((2, 3), "float32")
     _, after = jax.jit(apply)(params, buffers, X)
     assert jax.tree.structure(after) == jax.tree.structure(buffers)
     (last, _) = jax.lax.scan(lambda carry, _: (apply(params, carry, X)[1], None), buffers, length=3)
@@ -37,14 +37,14 @@ def test_functional_drops_what_is_sown():
 def test_what_was_sown_before_is_no_buffer(take):
     model = Sower(nnx.Rngs(0))
     clean = take(model)
-    model(jnp.ones((2, 3)))
+    model(jnp.ones((2, 3), "float32"))
     assert "attention_weights" in nnx.to_pure_dict(nnx.state(model))
     assert jax.tree.structure(take(model)[1:]) == jax.tree.structure(clean[1:])
     assert "attention_weights" in nnx.to_pure_dict(nnx.state(model))
 
 
 def test_intermediates_gives_what_is_sown_by_every_call():
-    model, X = Sower(nnx.Rngs(0)), jnp.ones((2, 3))
+    model, X = Sower(nnx.Rngs(0)), jnp.ones((2, 3), "float32")
     apply, params, buffers = intermediates(model)
     outputs, sown = jax.jit(apply)(params, buffers, X)
     expected, _ = functional(model).apply(params, buffers, X)
@@ -56,7 +56,7 @@ def test_intermediates_gives_what_is_sown_by_every_call():
 
 
 def test_another_method_than_the_call():
-    model, X = nnx.view(Sower(nnx.Rngs(0)), deterministic=True), jnp.ones((2, 3))
+    model, X = nnx.view(Sower(nnx.Rngs(0)), deterministic=True), jnp.ones((2, 3), "float32")
     call, params, buffers = functional(model)
     once, _ = call(params, buffers, X)
     expected, _ = call(params, buffers, once)

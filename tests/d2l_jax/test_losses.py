@@ -426,7 +426,7 @@ def mean_over_all(input, target, ignore_index, reduction):
 
 
 def mean_over_examples(input, target, weight, ignore_index, reduction):
-    counts = jnp.sum(target != ignore_index)
+    counts = jnp.sum(target != ignore_index).astype(input.dtype)
     return losses.nll_loss(input, target, weight=weight, ignore_index=ignore_index, reduction="sum") / counts
 
 

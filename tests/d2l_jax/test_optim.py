@@ -175,6 +175,7 @@ def test_in_float32_the_error_is_not_above_pytorchs(name, options):
     assert {k: (ours[k], theirs[k]) for k in ours if ours[k] > 1.5 * theirs[k] + 6e-8 * scale[k]} == {}
 
 
+@pytest.mark.usefixtures("promoting")  # as Optax does
 def test_control_the_float32_error_of_optax_is_noticed():
     """Optax's bias correction in float32 loses four digits of 1 - 0.999**count."""
     exact = list(torch_run("Adam", dict(lr=0.01)))
@@ -241,6 +242,7 @@ WRONG = {
 }
 
 
+@pytest.mark.usefixtures("promoting")  # as Optax does
 @pytest.mark.parametrize("bug", WRONG)
 def test_control_a_wrong_algorithm_is_noticed(bug):
     name, options, tx = WRONG[bug]

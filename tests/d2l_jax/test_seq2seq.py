@@ -292,7 +292,7 @@ def test_heat_maps_of_a_translation():
     ids, _, sown = make_greedy(model, 6, 1, with_attention=True)(*functional(model)[1:], src, valid_lens)
     (weights,) = sown["decoder"]["attention"]["attention_weights"]
     assert weights.shape == (6, 5, 1, 7)
-    inputs = jnp.concatenate([jnp.ones((5, 1), int), ids[:, :-1]], 1)
+    inputs = jnp.concatenate([jnp.ones((5, 1), ids.dtype), ids[:, :-1]], 1)
     apply, params, buffers = intermediates(eval_view(model))
     _, expected = jax.jit(apply)(params, buffers, src, inputs, jnp.asarray(valid_lens))
     np.testing.assert_allclose(weights, expected["decoder"]["attention"]["attention_weights"], atol=1e-6)

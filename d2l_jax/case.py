@@ -129,6 +129,10 @@ class Case:
         (turn,) = self.turns
         return turn
 
+    def with_turn(self, **members: Any) -> "Case":
+        """Returns the same case with other members of its only turn: `optimizer`, `clip`, `trains`."""
+        return replace(self, turns=(self.turn._replace(**members),))
+
     @property
     def objective(self) -> Supervised:
         """Returns what supervised learning minimises: its `loss` and its `penalty`."""
@@ -136,8 +140,7 @@ class Case:
 
     def with_loss(self, loss: Callable) -> "Case":
         """Returns the same case of supervised learning with another loss."""
-        turn = self.turn._replace(objective=replace(self.objective, loss=loss))
-        return replace(self, turns=(turn,), observe=Observed(loss))
+        return replace(self.with_turn(objective=replace(self.objective, loss=loss)), observe=Observed(loss))
 
     @property
     def arrays(self) -> tuple[Input, ...]:

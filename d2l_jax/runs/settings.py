@@ -63,8 +63,7 @@ def configured(options: Options) -> Case:
     if options.lr is not None:
         if not (math.isfinite(options.lr) and options.lr > 0):
             raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
-        turns = tuple(turn._replace(optimizer=partial(turn.optimizer, lr=options.lr)) for turn in case.turns)
-        case = replace(case, turns=turns)
+        case = case.with_turn(optimizer=partial(case.turn.optimizer, lr=options.lr))
     _at_least("seed", options.seed, 0)
     return case
 

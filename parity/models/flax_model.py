@@ -138,7 +138,8 @@ class NNXModel(Called):
         around: Around | None = None,
     ) -> tuple[Any, Tree]:
         module = nnx.merge(self._graphs[train], params, buffers)
-        flags = mode(getattr(module, "__call__"), train) if callable(module) else {}  # noqa: B004, B009
+        call = getattr(module, "__call__", None)  # noqa: B004
+        flags = mode(call, train) if call else {}
 
         def bound(module: Any, *inputs: Any) -> Any:
             return function(partial(module, **flags) if flags else module, *inputs)

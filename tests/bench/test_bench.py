@@ -15,7 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from d2l_jax import optim
+from d2l_jax import Observed, optim
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
@@ -351,8 +351,8 @@ def test_torch_compile_is_timed_too():
 def test_a_wrong_evaluation_is_found_although_training_agrees(monkeypatch):
     right = jax_programs.make_eval_step
 
-    def planted(model, loss):
-        return right(model, lambda outputs, targets: loss(outputs, targets) * 1.01)
+    def planted(model, observe, metrics):
+        return right(model, Observed(lambda outputs, targets: observe.loss(outputs, targets) * 1.01), metrics)
 
     monkeypatch.setattr(jax_programs, "make_eval_step", planted)
     found = bench(MLP)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from d2l_jax import losses, optim
+from d2l_jax import losses
 from d2l_jax.case import Input, floats, lengths, tokens
 from d2l_jax.catalog import get
-from parity.proof.proof import check_case, check_twin
+from d2l_jax.data import EMBEDDED, kind_of, load
+from parity.proof.cases import check_case
+from parity.proof.proof import check_twin
 from parity.reference import losses as torch_losses
 from parity.reference.clip import clip_gradients
 from parity.twin.pairing import twin_of
@@ -22,11 +24,14 @@ TOKENS = (tokens((3, 5), 11), lengths((3,), 5))
 
 
 @pytest.mark.parametrize(
-    "inputs, kind",
-    [((4, 28, 28, 1), "image"), ((4, 9), "tabular"), ((tokens((4, 9), 28),), "text"), (TOKENS, "translation")],
+    "name, kind", [("mnist", "image"), ("houses", "tabular"), ("topics", "text"), ("fra_eng", "translation")]
 )
-def test_the_inputs_tell_what_is_learned_from(inputs, kind):
-    assert replace(MLP, inputs=inputs).kind == kind
+def test_the_data_set_tells_what_is_learned_from(name, kind):
+    assert kind_of(name) == kind
+
+
+def test_every_embedded_set_has_the_kind_that_it_stands_in_for():
+    assert all(load(name).kind == kind_of(name) == kind for kind, name in EMBEDDED.items())
 
 
 def test_a_shape_is_one_array_of_numbers():
@@ -75,12 +80,12 @@ def test_the_sum_of_mses_counts_every_output():
 
 @pytest.mark.parametrize("theta", [1e-2, 1e3], ids=["active", "inactive"])
 def test_clipping_is_the_same_on_both_sides(theta):
-    assert check_case(replace(MLP, clip=theta), steps=2).status == "pass"
+    assert check_case(MLP.with_turn(clip=theta), steps=2).status == "pass"
 
 
 def test_clipping_on_one_side_alone_is_seen():
-    twin = twin_of(replace(MLP, clip=1e-2), steps=1)
-    bare = replace(twin, learning=replace(twin.learning, optimizer=optim.SGD(lr=0.1)))
+    twin = twin_of(MLP.with_turn(clip=1e-2), steps=1)
+    bare = twin.with_flax(clip=None)
     assert check_twin(twin).status == "pass"
     assert check_twin(bare).status == "fail"
 
@@ -88,7 +93,7 @@ def test_clipping_on_one_side_alone_is_seen():
 def test_the_norm_is_that_of_all_parameters():
     model = torch.nn.Linear(1, 1)
     model.weight.grad, model.bias.grad = torch.tensor([[3.0]]), torch.tensor([4.0])
-    clip_gradients(model, 10.0)
+    clip_gradients(model.parameters(), 10.0)
     assert model.bias.grad.item() == 4
-    clip_gradients(model, 1.0)
+    clip_gradients(model.parameters(), 1.0)
     np.testing.assert_allclose([model.weight.grad.item(), model.bias.grad.item()], [0.6, 0.8], rtol=1e-6)

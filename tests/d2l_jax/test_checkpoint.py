@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from d2l_jax import optim
+from d2l_jax import losses, optim, supervised
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from d2l_jax.train import TrainState, checkpoint, make_train_step
 
+TURNS = supervised(losses.cross_entropy, optim.AdamW(1e-3))
 SETTINGS = {"model": "dropout-mlp", "lr": 0.001}
 
 
 def fresh(name: str = "dropout-mlp", seed: int = 1) -> TrainState:
-    return TrainState.create(get(name).build(seed), optim.AdamW(1e-3))
+    return TrainState.create(get(name).build(seed), TURNS)
 
 
 def trained() -> TrainState:
     """A state after one AdamW step: every slot and every dropout count differs from its start."""
-    case, tx = get("dropout-mlp"), optim.AdamW(1e-3)
-    batch = jnp.ones((2, 28, 28, 1), jnp.float32), jnp.array([1, 2], jnp.int32)
-    return make_train_step(case.build(), tx, case.loss)(fresh(seed=0), batch)[0]
+    batch = {"input": jnp.ones((2, 28, 28, 1), jnp.float32), "targets": jnp.array([1, 2], jnp.int32)}
+    return make_train_step(get("dropout-mlp").build(), TURNS)(fresh(seed=0), batch)[0]
 
 
 def plain(leaf: jax.Array) -> np.ndarray:

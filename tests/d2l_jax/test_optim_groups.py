@@ -7,10 +7,11 @@ import optax
 import pytest
 import torch
 
-from d2l_jax import optim
+from d2l_jax import losses, optim, supervised
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
-from d2l_jax.train import TrainState, checkpoint
+from d2l_jax.functional import parts
+from d2l_jax.train import TrainState, checkpoint, step
 
 PARAMS = {"fc": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}, "norm": {"scale": jnp.ones(3)}}
 FACTORIES = ["SGD", "Adam", "AdamW", "Adagrad", "RMSprop", "Adadelta"]
@@ -87,8 +88,12 @@ def test_a_checkpoint_keeps_every_kind_of_state(tmp_path):
         optim.RMSprop(optim.StepLR(0.1, 2), momentum=0.9, groups=groups),
         optax.chain(optim.clip_gradients(1.0), optim.SGD(momentum=0.9, dampening=0.5)),
     ):
-        start = TrainState.create(get("sequential-mlp").build(), tx)
-        state = start.update(tx, start.params, start.buffers)
+        case = get("sequential-mlp")
+        model = case.build()
+        turns = supervised(losses.mse, tx)
+        start = TrainState.create(model, turns)
+        batch = {"input": jnp.ones((2, 20), "float32"), "targets": jnp.ones((2, 10), "float32")}
+        state, _ = step(parts(model).run, turns, start, batch)
         checkpoint.save(tmp_path, 0, state, {"settings": {}})
         found = checkpoint.restore(tmp_path, 0, start).state
         assert jax.tree.structure(found) == jax.tree.structure(state)

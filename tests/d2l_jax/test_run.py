@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from d2l_jax import optim
-from d2l_jax import train as train_module
+from d2l_jax import optim, supervised
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset, load
 from d2l_jax.errors import InputError
+from d2l_jax.metrics import LABELS, measured
 from d2l_jax.runs.folds import cross_validate, unanswered
 from d2l_jax.runs.learner import JaxLearner
 from d2l_jax.runs.plot import compare_curves
@@ -35,7 +35,7 @@ PNG = b"\x89PNG\r\n"
 def small(name: str, out: Path, epochs: int = 2, **settings: Any) -> Job:
     """A run on a few of the digits (6 batches, none left over), or on the Case's own drawn data."""
     case = replace(get(name), epochs=epochs)
-    if case.outputs == "values":
+    if not case.labels:
         return Job(case, load(case.data), out, **settings)
     digits = load("digits")
     (X, y), (X_test, y_test) = digits.train, digits.test
@@ -189,7 +189,7 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path: Path, caplog: pytes
 
     class Count(Listener):
         def event(self, event: Event) -> None:
-            if event.record is not None:
+            if event.means is not None:
                 lines = [record.message for record in caplog.records if "XLA compilation of jit" in record.message]
                 compiled[event.epoch] = len([line for line in lines if "epoch" in line or "evaluation" in line])
 
@@ -203,10 +203,11 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path: Path, caplog: pytes
 @pytest.mark.parametrize("name", ["softmax", "dropout-mlp"])
 def test_the_step_takes_over_the_memory_of_its_state(name: str):
     case = get(name)
-    model, tx = case.build(), optim.AdamW(1e-3)
-    old = TrainState.create(model, tx)
-    batch = jnp.zeros((2, 28, 28, 1), jnp.uint8), jnp.zeros(2, jnp.int32)
-    new, _ = make_train_step(model, tx, case.loss)(old, batch)
+    model = case.build()
+    turns = supervised(case.objective.loss, optim.AdamW(1e-3))
+    old = TrainState.create(model, turns)
+    batch = {"input": jnp.zeros((2, 28, 28, 1), jnp.uint8), "targets": jnp.zeros(2, jnp.int32)}
+    new, _ = make_train_step(model, turns)(old, batch)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves((old.params, old.opt_state)))
     assert [leaf.dtype for leaf in jax.tree.leaves(new)] == [leaf.dtype for leaf in jax.tree.leaves(old)]
 
@@ -215,13 +216,14 @@ def test_right_labels_are_those_of_argmax():
     random = np.random.default_rng(0)
     outputs = random.integers(0, 4, (500, 2, 5)).astype(np.float32)  # with many ties, of which the first counts
     labels = random.integers(-1, 6, (500, 2))  # with some that are no class
-    counted = train_module._metrics(jnp.zeros(()), jnp.asarray(outputs), jnp.asarray(labels))["correct"]
-    assert counted == np.sum(outputs.argmax(-1) == labels) > 100
+    tensors = {"output": jnp.asarray(outputs), "targets": jnp.asarray(labels)}
+    counted, labels_in_all = measured(LABELS, tensors)["accuracy"]
+    assert counted == np.sum(outputs.argmax(-1) == labels) > 100 and labels_in_all == labels.size
 
 
 def test_whole_numbers_that_are_no_labels_are_not_counted():
     numbers = jnp.zeros((3, 1), jnp.int32)
-    assert train_module._metrics(jnp.zeros(()), jnp.zeros((3, 1)), numbers)["correct"] == 0
+    assert measured(LABELS, {"output": jnp.zeros((3, 1)), "targets": numbers}) == {}
 
 
 def houses(rows: int = 60) -> Dataset:

@@ -80,7 +80,7 @@ def test_two_epochs_and_one_more_are_three(name: str, tmp_path: Path):
 
 
 def without_dropout(job: Job) -> Job:
-    args = job.case.args | ({} if job.case.kind == "text" else {"dropout": 0.0})
+    args = job.case.args | ({} if job.data.kind == "text" else {"dropout": 0.0})
     return job._replace(case=replace(job.case, args=args))
 
 
@@ -98,7 +98,7 @@ def test_the_twin_learns_alike(name: str, tmp_path: Path):
 
 def test_control_another_clipping_trains_otherwise(tmp_path: Path):
     job = small("gru-lm", tmp_path / "loose")
-    tight = replace(job.case, clip=1e-2)
+    tight = job.case.with_turn(clip=1e-2)
     ours = train(job)
     other = train(job._replace(case=tight, out=tmp_path / "tight"))
     assert ours.metrics["records"] != other.metrics["records"]
@@ -108,7 +108,9 @@ def test_a_model_is_made_for_the_vocabularies_of_its_data():
     data = pairs()
     case = fitted(get("seq2seq").of_batch_size(16), data)
     assert (case.args["src_vocab"], case.args["tgt_vocab"]) == tuple(map(len, data.vocabs))
-    assert case.loss.keywords["pad"] == data.vocabs[1]["<pad>"] != get("seq2seq").loss.keywords["pad"]
+    assert (
+        case.objective.loss.keywords["pad"] == data.vocabs[1]["<pad>"] != get("seq2seq").objective.loss.keywords["pad"]
+    )
     assert fitted(get("rnn-lm").of_batch_size(16), text()).args["vocab_size"] == len(text().vocabs[0])
 
 

@@ -12,7 +12,7 @@ from flax import nnx
 
 import parity
 import parity.reference as reference
-from d2l_jax import TrainState, eval_view, functional, intermediates, losses, make_train_step, models, optim
+from d2l_jax import TrainState, eval_view, functional, intermediates, losses, make_train_step, models, optim, supervised
 from d2l_jax.errors import InputError
 from d2l_jax.generate import make_beam_search, make_greedy, until_eos
 from parity.weights.rules import leaves
@@ -253,9 +253,9 @@ def test_a_trained_model_translates_what_it_has_learnt(name):
     inputs = np.array([[bos, *row[:-1]] for row in words])
     loss = partial(losses.masked_cross_entropy, pad=PAD)
     model = getattr(models, name)(11, 13, 16, 16, 1, 0.1, rngs=nnx.Rngs(0))
-    tx = optim.Adam(lr=0.02)
-    step, state = make_train_step(model, tx, loss), TrainState.create(model, tx)
-    data = jax.tree.map(jnp.asarray, ((src, inputs, valid_lens), np.array(words)))
+    turns = supervised(loss, optim.Adam(lr=0.02))
+    step, state = make_train_step(model, turns), TrainState.create(model, turns)
+    data = jax.tree.map(jnp.asarray, {"input": (src, inputs, valid_lens), "targets": np.array(words)})
     for _ in range(60):
         state, metrics = step(state, data)
     assert metrics["loss"] < 0.1

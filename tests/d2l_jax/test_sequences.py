@@ -1,6 +1,5 @@
 """Chapters 9 to 11 in the check: clipping that acts, many steps, and bugs that only text can have."""
 
-from dataclasses import replace
 from functools import partial
 
 import jax.numpy as jnp
@@ -8,10 +7,11 @@ import pytest
 
 from d2l_jax import losses
 from d2l_jax.catalog import CASES, get
+from d2l_jax.data import kind_of
 from d2l_jax.models import attention
 from parity.proof.cases import check_case
 
-TRAINED = [case.name for case in CASES if case.kind in ("text", "translation") and case.data]
+TRAINED = [case.name for case in CASES if case.data and kind_of(case.data) in ("text", "translation")]
 
 
 def failures(result) -> list[str]:
@@ -20,7 +20,7 @@ def failures(result) -> list[str]:
 
 @pytest.mark.parametrize("name", ["rnn-lm-scratch", "lstm-lm", "seq2seq", "transformer"])
 def test_clipping_that_acts_agrees(name: str):
-    result = check_case(replace(get(name), clip=1e-3), steps=2, tiers=("float64",), layers=False)
+    result = check_case(get(name).with_turn(clip=1e-3), steps=2, tiers=("float64",), layers=False)
     assert result.status == "pass", (result.error, failures(result)[:5])
 
 
@@ -29,13 +29,13 @@ def test_clipping_that_acts_agrees(name: str):
 @pytest.mark.parametrize("name", TRAINED)
 def test_twenty_steps_agree(name: str, clip: float | None):
     case = get(name)
-    result = check_case(replace(case, clip=clip or case.clip), steps=20, layers=False)
+    result = check_case(case.with_turn(clip=clip or case.turn.clip), steps=20, layers=False)
     assert result.status == "pass", (result.error, failures(result)[:5])
 
 
 def test_control_a_loss_that_counts_the_padding():
     counted = partial(masked_cross_entropy, pad=5)
-    result = check_case(replace(get("seq2seq"), loss=counted), steps=1, tiers=("float64",), layers=False)
+    result = check_case(get("seq2seq").with_loss(counted), steps=1, tiers=("float64",), layers=False)
     assert failures(result)[0] == "forward/loss"
 
 

@@ -7,7 +7,7 @@ import torch
 from flax import nnx
 
 import parity.reference as reference
-from d2l_jax import losses, models, optim
+from d2l_jax import losses, models, optim, supervised
 from d2l_jax.data import sequential_windows
 from d2l_jax.train import TrainState
 from d2l_jax.train.truncated import make_truncated_epoch
@@ -21,9 +21,9 @@ STARTS = sequential_windows(len(IDS), STEPS, 3, seed=0, epoch=0)
 
 def ours(name: str, starts: np.ndarray = STARTS) -> tuple[nnx.Module, np.ndarray]:
     model = getattr(models, name)(VOCAB, 5, rngs=nnx.Rngs(0))
-    tx = optim.SGD(lr=1.0)
-    epoch = make_truncated_epoch(model, tx, losses.cross_entropy, STEPS)
-    _, found = epoch(TrainState.create(model, tx), jnp.asarray(IDS), jnp.asarray(starts))
+    turns = supervised(losses.cross_entropy, optim.SGD(lr=1.0))
+    epoch = make_truncated_epoch(model, turns, STEPS)
+    _, found = epoch(TrainState.create(model, turns), jnp.asarray(IDS), jnp.asarray(starts))
     return model, np.asarray(found)
 
 

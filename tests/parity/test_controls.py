@@ -13,11 +13,13 @@ from small_pair import INPUTS, TRAINING, SmallTorch, small
 
 import parity
 from d2l_jax import losses, nn, optim
-from d2l_jax.case import Case
+from d2l_jax.case import supervised
 from d2l_jax.cpu import conv_general_dilated
+from d2l_jax.errors import InputError
 from parity.proof.proof import check_twin
 from parity.selftest.bugs.norms import BiasedVariance, NoGradient, Uncounted
 from parity.twin.pairing import pair
+from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS
 
 
@@ -132,8 +134,9 @@ RIGHT = {
 
 
 def twin_with(optimizer):
-    case = Case("small", "", "", type(small()), INPUTS.shape, **(TRAINING | {"optimizer": optimizer}))
-    return pair(case, small(), SmallTorch(), [(INPUTS,)] * STEPS, np.random.default_rng(0))
+    case = supervised("small", "", "", type(small()), INPUTS.shape, loss=TRAINING["loss"], optimizer=optimizer)
+    theirs = replace(torch_side(replace(case, model=None)), model=SmallTorch())
+    return pair(case, small(), theirs, [{"input": INPUTS}] * STEPS, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -145,7 +148,7 @@ def test_the_right_optimizer_passes(name):
 def test_a_wrong_optimizer_fails_at_its_name(bug):
     right, wrong, name = OPTIMIZERS[bug]
     twin = twin_with(RIGHT[right])
-    twin = replace(twin, learning=replace(twin.learning, optimizer=wrong()))
+    twin = twin.with_flax(optimizer=wrong)
     assert name in failures(check_twin(twin, tiers=("float64",)))
 
 
@@ -192,5 +195,5 @@ class DrawsTwice(nnx.Dropout):
 
 
 def test_a_draw_that_pytorch_does_not_make_is_an_error():
-    with pytest.raises(parity.weights.rules.InputError, match="random numbers differ"):
+    with pytest.raises(InputError, match="random numbers differ"):
         check(plant("drop", DrawsTwice))

@@ -12,13 +12,14 @@ import pytest
 from flax import nnx
 from small_pair import INPUTS, TRAINING, SmallTorch, small
 
-from d2l_jax import InputError, optim
+from d2l_jax import InputError, Observed, optim, supervised
 from d2l_jax.catalog import get
 from parity.cli import main
 from parity.offline import Recording, compare_recordings, load, save
 from parity.offline.recording import flax_twin, record_case, record_flax, record_torch
 from parity.own_pair import twin_of_pair
 from parity.proof.proof import check_twin
+from parity.twin.learning import Learning
 
 ROOT = Path(__file__).parents[2]
 NAME = "linear-regression"
@@ -81,8 +82,8 @@ def test_control_a_changed_tensor_fails(tier, torch_side, flax_side):
 
 def test_control_a_wrong_optimizer_fails_at_the_update(torch_side):
     case = get(NAME)
-    rate = case.optimizer.keywords["lr"]  # type: ignore[attr-defined]
-    case = replace(case, optimizer=partial(optim.SGD, lr=rate * 1.000001))
+    rate = case.turn.optimizer.keywords["lr"]  # type: ignore[attr-defined]
+    case = case.with_turn(optimizer=partial(optim.SGD, lr=rate * 1.000001))
     result = compare_recordings(torch_side, record_case(case, "flax", torch_side))
     assert {r.phase for r in result.rows["float64"] if not r.passed} == {"update", "step 2 update"}
 
@@ -108,8 +109,8 @@ def test_pytorch_against_pytorch(torch_side):
 
 
 def test_a_users_pair_with_buffers_dropout_and_slots(tmp_path):
-    training = {name: TRAINING[name] for name in ("loss", "optimizer")}
-    twin = twin_of_pair(small(), SmallTorch(), (INPUTS,), labels=True, steps=2, **training)
+    learning = Learning(TRAINING["loss"], TRAINING["optimizer"])
+    twin = twin_of_pair(small(), SmallTorch(), (INPUTS,), learning=learning, labels=True, steps=2)
     tiers = ("float64",)
     save(record_torch(twin, probes=1, tiers=tiers), tmp_path / "torch")
     given = load(tmp_path / "torch")
@@ -118,7 +119,8 @@ def test_a_users_pair_with_buffers_dropout_and_slots(tmp_path):
     checked = check_twin(twin, tiers=tiers, probes=1, layers=False)
     steps = [r for r in checked.rows["float64"] if not r.phase.startswith("after") and "argmax" not in r.name]
     assert whole.rows["float64"] == steps
-    alone = flax_twin(small(), given, lambda y, t, params: TRAINING["loss"](y, t), TRAINING["optimizer"]())
+    turns = supervised(TRAINING["loss"], TRAINING["optimizer"])
+    alone = flax_twin(small(), given, turns, Observed(TRAINING["loss"]))
     result = compare_recordings(given, record_flax(alone, given, tiers=tiers))
     assert result.status == "pass" and result.rows == whole.rows
     assert any(r.phase == "step 2 optimizer" for r in result.rows["float64"])
@@ -240,4 +242,4 @@ def test_a_model_that_does_not_fit_the_file(torch_side):
             self.linear = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
 
     with pytest.raises(InputError, match="in the file, .* in Flax"):
-        flax_twin(Other(), torch_side, lambda *_: 0.0, optim.SGD(lr=0.1))
+        flax_twin(Other(), torch_side, supervised(lambda *_: 0.0, optim.SGD(lr=0.1)))

@@ -13,7 +13,7 @@ from flax import nnx
 from d2l_jax import losses, optim
 from d2l_jax.functional import Tree
 from d2l_jax.metrics import LABELS, Metric
-from d2l_jax.train.step import Observe
+from d2l_jax.train.steps import Observe
 from d2l_jax.turns import Observed, Supervised, Tensors, Turn
 from d2l_jax.turns import supervised as turn_of
 

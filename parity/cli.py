@@ -40,6 +40,7 @@ def check(
     steps: int = 5,
     layers: bool = True,
     jobs: int = 1,
+    devices: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one)")] = None,
     json: File = None,
     markdown: File = None,
     html: File = None,
@@ -52,7 +53,8 @@ def check(
     gradients, buffers, the updates and the optimiser's state, each step from PyTorch's state; every layer
     on its own, forward and backward; then all steps in a row.
 
-    Try `parity check lenet resnet18`, or `parity check --all --json runs/parity.json`.
+    Try `parity check lenet resnet18`, `parity check --all --json runs/parity.json`, or
+    `parity check lenet --devices 8`.
     Exit status: 0 all passed, 1 something failed, 2 the call was wrong.
 
     Args:
@@ -66,6 +68,8 @@ def check(
         layers: Each layer on its own, too; without, a check takes half the time, and layers are looked into
             where something fails.
         jobs: Processes that check side by side.
+        devices: Compare the step over so many devices, the batch cut over them, with the step on one, in float64;
+            on a CPU they are virtual. PyTorch measures what rounding may do.
         json: Write the whole result here; - is standard output.
         markdown: Write the table here, as it stands in the README.
         html: Write one page with every phase, the tensors closest to their limits, and pictures.
@@ -74,6 +78,7 @@ def check(
     """
     from parity.environment import environment
     from parity.proof.cases import check_cases
+    from parity.proof.devices import check_devices
     from parity.report import html as page
     from parity.report import junit as junit_xml
     from parity.report import markdown as markdown_table
@@ -82,15 +87,19 @@ def check(
     cases, settings = _chosen(names, all, CASES), environment(device, tf32=tf32)
     console = Console(stderr=STDOUT in (json, markdown, html, junit))
     tiers = ("float64", "float32", "bfloat16") if bfloat16 else ("float64", "float32")
-    found = check_cases(cases, device=device, tf32=tf32, full=full, jobs=jobs, steps=steps, tiers=tiers, layers=layers)
-    results = list(_progress(found, len(cases), console))
+    options = {"device": device, "tf32": tf32, "full": full, "steps": steps, "tiers": tiers, "layers": layers}
+    if devices is None:
+        running = check_cases(cases, jobs=jobs, **options)
+    else:
+        running = check_devices(cases, devices, device, steps)
+    results = list(_progress(running, len(cases), console))
     show(console, results, settings)
     _write(json, lambda: to_json(results, settings))
     _write(markdown, lambda: markdown_table(results))
     _write(html, lambda: page(results, settings))
     _write(junit, lambda: junit_xml(results))
     _write_repros(repro, results, console)
-    return int(any(result.status != "pass" for result in results))
+    return status_of(results)
 
 
 @app.command
@@ -249,6 +258,12 @@ def selftest(
     _write(json, lambda: report.to_json(score, environment("cpu")))
     _write(markdown, lambda: report.markdown(score))
     return int(not score.good)
+
+
+def status_of(results: Sequence["Result"]) -> int:
+    """Returns 0 where all passed, 2 where all that did not were refused, else 1."""
+    bad = [result for result in results if result.status != "pass"]
+    return 0 if not bad else 2 if all(result.refused for result in bad) else 1
 
 
 def _chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence[Case]:

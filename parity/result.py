@@ -51,6 +51,7 @@ class Distance:
 class Result:
     """What the check of one twin found; "error" where nothing could be compared.
 
+    refused:  the models or the call were wrong, and `error` says what would be right
     rows:     by tier, "float64" (semantics) and "float32" (precision)
     skipped:  {layer: why it could not be compared on its own}
     evidence: of a failure, the arrays that show it; see `parity.report.repro.evidence_of`
@@ -62,6 +63,7 @@ class Result:
     params: int
     rows: dict[str, list[Row]] = field(default_factory=dict)
     error: str = ""
+    refused: bool = False
     seconds: float = 0.0
     blame: Blame | None = None
     trajectory: list[Distance] = field(default_factory=list)

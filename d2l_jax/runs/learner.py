@@ -17,7 +17,7 @@ from d2l_jax.data.dataset import Split
 from d2l_jax.functional import eval_view, functional
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Loop, TrainState, checkpoint, fit, make_eval_step, make_train_step
-from d2l_jax.train.step import to_float
+from d2l_jax.train.steps import to_float
 from d2l_jax.turns import Tensors, arguments
 
 Callback = Callable[[Event], None]

@@ -8,6 +8,6 @@ from d2l_jax.train.fit import Loop as Loop
 from d2l_jax.train.fit import TrainingDiverged as TrainingDiverged
 from d2l_jax.train.fit import fit as fit
 from d2l_jax.train.state import TrainState as TrainState
-from d2l_jax.train.step import make_eval_step as make_eval_step
-from d2l_jax.train.step import make_train_step as make_train_step
-from d2l_jax.train.step import step as step
+from d2l_jax.train.steps import make_eval_step as make_eval_step
+from d2l_jax.train.steps import make_train_step as make_train_step
+from d2l_jax.train.steps import step as step

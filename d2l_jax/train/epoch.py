@@ -9,7 +9,7 @@ from jaxtyping import Array, Int
 from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import Tree
 from d2l_jax.train.state import TrainState
-from d2l_jax.train.step import EvalStep, Metrics
+from d2l_jax.train.steps import EvalStep, Metrics
 from d2l_jax.turns import Tensors
 
 EpochScan = Callable[[TrainState, Tensors, Int[Array, "batches size"]], tuple[TrainState, Any]]

@@ -12,7 +12,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.metrics import LABELS, Metric
 from d2l_jax.train.epoch import make_epoch, make_evaluation
 from d2l_jax.train.state import TrainState
-from d2l_jax.train.step import EvalStep, Step
+from d2l_jax.train.steps import EvalStep, Step
 from d2l_jax.turns import Tensors
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import parts, train_view
 from d2l_jax.train.state import TrainState
-from d2l_jax.train.step import step
+from d2l_jax.train.steps import step
 from d2l_jax.turns import Supervised, Tensors, Turn
 
 TruncatedEpoch = Callable[

@@ -101,12 +101,14 @@ def compare_semantics(
     policy: Policy = POLICY,
     subtracted: Mapping[str, float] = NOTHING,
     spread: Record = NO_SPREAD,
+    corrected: Mapping[str, float] = NOTHING,
 ) -> list[Row]:
     """float64 against float64: is it the same mathematics? The largest difference counts.
 
     noise:      see `noise_of`
     subtracted: of what is a difference, the largest of the numbers that were subtracted: their last digit is all
                 that it can be known to
+    corrected:  of updates that are divided by 1 - beta^t, that number: its own last digit counts as often
     spread:     the updates' noise by element: an optimiser that divides by the gradient's size makes noise of
                 what is zero but for rounding
     """
@@ -118,6 +120,8 @@ def compare_semantics(
         rounding, last_digit = math.sqrt(longest_sum) * unit, unit * subtracted.get(key, 0.0) / scale
         origins = {f"noise {noise[key]:.1e}": noise[key], f"sqrt({longest_sum}) ulp": rounding}
         origins["ulp of the parameter"] = last_digit
+        if key in corrected:
+            origins["ulp of 1 - beta^t"] = unit / corrected[key]
         origin = max(origins, key=origins.__getitem__)
         threshold = policy.noise_factor * origins[origin]
         because = f"{policy.noise_factor:g} x {origin}{note}"

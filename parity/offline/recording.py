@@ -15,7 +15,7 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
-from d2l_jax.train.step import Observe
+from d2l_jax.train.steps import Observe
 from d2l_jax.turns import Turn
 from parity.compare.rows import POLICY, Record, errors_of, noise_of
 from parity.environment import jax_device, jax_precision, pinned, torch_device

@@ -55,7 +55,7 @@ def check_case(case: Case, **options: Any) -> Result:
         twin = twin_of(case, full=checking.full, steps=checking.steps)
         result = replace(check_twin(twin, **options), section=case.section)
     except InputError as error:
-        result = Result(case.name, case.section, 0, error=str(error))
+        result = Result(case.name, case.section, 0, error=str(error), refused=True)
     except Exception as error:  # a model that cannot run is one case's result, not the end of all
         result = Result(case.name, case.section, 0, error=f"{type(error).__name__}: {error}")
     finally:

@@ -42,6 +42,32 @@ def check_finite(twin: Twin, number: int, oracle: Record) -> None:
             raise InputError(f"{twin.name}: {called} is {float(loss)} in PyTorch at step {number}; a number is right")
 
 
+class Roundings(NamedTuple):
+    """What else than the noise of weights and inputs may round an update, by key; see `compare_semantics`."""
+
+    subtracted: dict[str, float]
+    corrected: dict[str, float]
+
+    @classmethod
+    def of(cls, run: TorchRun, number: int, state: State) -> "Roundings":
+        """Returns those of a step that PyTorch has taken from the state."""
+        return cls(subtracted_parameters(run.twin, number, state), bias_corrections(run, number))
+
+
+def bias_corrections(run: TorchRun, number: int) -> dict[str, float]:
+    """Returns for each update of an optimiser that corrects its moments' bias, as Adam, the smallest 1 - beta^t.
+
+    The frameworks round the power differently, and the difference from 1 makes a large part of it visible.
+    """
+    corrections: dict[str, float] = {}
+    for turn, optimizer in zip(run.turns, run.optimizers, strict=True):
+        betas = [beta for group in optimizer.param_groups for beta in group.get("betas", ())]
+        if betas and 0 < max(betas) < 1:
+            where = phase(number, "update", turn.name)
+            corrections |= {f"{where}/{leaf.name}": 1 - max(betas) ** number for leaf in run.twin.trained(turn.trains)}
+    return corrections
+
+
 def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[str, float]:
     """Returns for each update the largest of the parameters that it was the difference of."""
     return {
@@ -60,14 +86,16 @@ def semantics(
     twin: Twin,
     disturbed: Disturbed,
     policy: Policy,
-    subtracted: dict[str, float],
+    roundings: Roundings,
     probes: int = PROBES,
 ) -> list[Row]:
     """Returns the rows of float64. Where a gap seems too large, more probes tell how far rounding can move it."""
     spread, noise, rows = dict[str, np.ndarray](), dict[str, float](), list[Row]()
     for seeds in (range(probes), range(probes, MOST_PROBES)):
         noise = largest_of(noise, noise_of(oracle, disturbed(seeds), spread))
-        rows = compare_semantics(oracle, flax, noise, longest_sum(twin), policy, subtracted, spread)
+        rows = compare_semantics(
+            oracle, flax, noise, longest_sum(twin), policy, roundings.subtracted, spread, roundings.corrected
+        )
         if all(row.passed for row in rows):
             break
     return rows
@@ -79,7 +107,7 @@ def precise(
     twin: Twin,
     disturbed: Disturbed,
     policy: Policy,
-    subtracted: dict[str, float],
+    roundings: Roundings,
     tier: str = "float32",
 ) -> list[Row]:
     """Returns the rows of low precision.
@@ -92,7 +120,7 @@ def precise(
     reference, rows = dict[str, float](), list[Row]()
     for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):
         reference = largest_of(reference, errors_of(oracle, disturbed(seeds)))
-        rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, subtracted)
+        rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, roundings.subtracted)
         if all(row.passed for row in rows):
             break
     return rows

@@ -13,12 +13,12 @@ from parity.layers.isolate import Isolated, isolate
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
 from parity.proof.judging import (
+    Roundings,
     check_finite,
     check_repeatable,
     disturbed_steps,
     precise,
     semantics,
-    subtracted_parameters,
 )
 from parity.report.repro import evidence_of
 from parity.result import Blame, Result
@@ -120,14 +120,14 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
             check_repeatable(twin, sides.torch_device, oracle)
         after = rounded(sides.exact.state())
         slots = {slot for values in after.slots.values() for slot in values}
-        subtracted = subtracted_parameters(twin, number, states[-1])
+        roundings = Roundings.of(sides.exact, number, states[-1])
         for tier, run in sides.flax.items():
             flax = run.taken(number, states[-1], slots)
             if not any("/step:" in key for key in flax):  # some of Optax's optimisers do not count
                 oracle = {key: array for key, array in oracle.items() if "/step:" not in key}
             disturbed = partial(disturbed_steps, sides.torch[tier], number, states[-1])
             judge = partial(semantics, probes=checking.probes) if tier == "float64" else partial(precise, tier=tier)
-            step_rows = judge(oracle, flax, twin, disturbed, checking.policy, subtracted)
+            step_rows = judge(oracle, flax, twin, disturbed, checking.policy, roundings)
             if twin.classes:
                 step_rows += compare_classes(oracle, flax, step_rows)
             rows.setdefault(tier, []).extend(step_rows)

@@ -12,7 +12,7 @@ import numpy as np
 from d2l_jax.cpu import compile as users
 from d2l_jax.functional import Tree
 from d2l_jax.train import TrainState, make_epoch, step
-from d2l_jax.train.step import Seen
+from d2l_jax.train.steps import Seen
 from d2l_jax.turns import Tensors, Turn
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision

@@ -1,0 +1,82 @@
+"""One step over several devices against the same step on one: data parallelism must change nothing but rounding."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
+import jax
+
+from d2l_jax.case import Case
+from d2l_jax.errors import InputError
+from d2l_jax.train.devices import mesh_of
+from parity.compare.rows import POLICY, Row, compare_semantics, noise_of
+from parity.environment import pinned, torch_device
+from parity.proof.checking import PROBES
+from parity.proof.judging import Roundings, disturbed_steps
+from parity.result import Result
+from parity.sides.flax import FlaxRun
+from parity.sides.sharded import ShardedRun
+from parity.sides.torch import TorchRun, rounded
+from parity.twin.pairing import longest_sum, twin_of
+from parity.twin.twin import STEPS, Twin
+
+EACH = 2  # examples on a device
+MOST = 64  # virtual devices of a CPU
+
+
+def check_devices(cases: Sequence[Case], devices: int, device: str = "cpu", steps: int = STEPS) -> Iterator[Result]:
+    """Returns the results of the cases, each step over `devices` devices compared with one device.
+
+    On a CPU these are virtual, made in a process of their own, since JAX counts its devices once.
+    """
+    if not 1 <= devices <= MOST:
+        raise InputError(f"--devices {devices} is out of range; a number from 1 to {MOST} is right")
+    if device != "cpu":
+        yield from (check_sharded(case, devices, device, steps) for case in cases)
+        return
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_virtual, initargs=(devices,)) as pool:
+        yield from pool.map(check_sharded, cases, [devices] * len(cases), [device] * len(cases), [steps] * len(cases))
+
+
+def _virtual(devices: int) -> None:
+    jax.config.update("jax_num_cpu_devices", devices)
+
+
+def check_sharded(case: Case, devices: int, device: str = "cpu", steps: int = STEPS, size: int | None = None) -> Result:
+    """Compares the step over the devices with the step on one, in this process.
+
+    size: examples in a batch; None takes two for each device
+    """
+    start = time.perf_counter()
+    try:
+        twin = twin_of(case, steps=steps, size=EACH * devices if size is None else size)
+        params = sum(parameter.numel() for parameter in twin.torch.model.parameters())
+        result = Result(case.name, case.section, params, {"float64": _rows(twin, devices, device)})
+    except InputError as error:
+        result = Result(case.name, case.section, 0, error=str(error), refused=True)
+    return replace(result, seconds=round(time.perf_counter() - start, 2), settings={"devices": devices})
+
+
+def _rows(twin: Twin, devices: int, device: str) -> list[Row]:
+    """Returns the rows of float64, in which one device is the oracle; PyTorch measures what rounding may do."""
+    mesh, first = mesh_of(devices), jax.devices(device)[0]
+    one = FlaxRun(twin, "float64", first)
+    several = ShardedRun(twin, "float64", first, mesh)
+    rows, states = list[Row](), [twin.start]
+    with pinned():
+        theirs = TorchRun(twin, "float64", torch_device(device))
+        for number in range(1, len(twin.batches) + 1):
+            theirs.taken(number, states[-1])
+            after = rounded(theirs.state())
+            slots = {slot for values in after.slots.values() for slot in values}
+            oracle = one.taken(number, states[-1], slots)
+            record = several.taken(number, states[-1], slots)
+            probes = disturbed_steps(theirs, number, states[-1], range(PROBES))
+            noise = noise_of(oracle, probes)
+            subtracted, corrected = Roundings.of(theirs, number, states[-1])
+            rows += compare_semantics(oracle, record, noise, longest_sum(twin), POLICY, subtracted, corrected=corrected)
+            theirs.advance()
+            states.append(after)
+    return rows

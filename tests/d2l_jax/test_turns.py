@@ -1,0 +1,131 @@
+"""Turns: what they move, what a watch sees, and the one line for each that cannot be right."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from d2l_jax import InputError, TrainState, losses, make_train_step, models, optim, supervised
+from d2l_jax.catalog import get
+from d2l_jax.functional import parts, train_view
+from d2l_jax.train import make_epoch, step
+from d2l_jax.turns import Turn, check_turns, name_of, parameter_names, parted, united
+
+NAMES = ["net_D.0.weight", "net_D.0.bias", "net_G.0.weight"]
+
+
+def turn(trains: str, name: str = "") -> Turn:
+    return Turn(lambda nets, tensors: (jnp.zeros(()), {}), partial(optim.SGD, lr=0.1), trains, name)
+
+
+def test_a_leaf_that_two_turns_train_is_refused():
+    with pytest.raises(InputError, match="turn 'one' and turn 'two' both train net_D.0.weight; one turn is right"):
+        check_turns([turn("net_D.", "one"), turn("", "two")], NAMES)
+    check_turns([turn("net_D.", "one"), turn("net_G.", "two")], NAMES)
+
+
+def test_a_prefix_that_matches_nothing_is_refused():
+    with pytest.raises(InputError, match='the turn without a name trains "net_X.", which no parameter starts with'):
+        check_turns([turn("net_X.")], NAMES)
+    with pytest.raises(InputError, match='trains "head."'):
+        TrainState.create(get("mlp").build(), (turn("head."),))
+
+
+def test_parts_of_a_tree_are_united_again():
+    params = parts(get("gan").build()).params
+    moving, fixed = parted(params, "net_D.")
+    assert list(moving) == ["net_D"] and list(fixed) == ["net_G"]
+    assert jax.tree.structure(united(moving, fixed)) == jax.tree.structure(params)
+    assert parameter_names(moving) == [name for name in parameter_names(params) if name.startswith("net_D.")]
+    assert name_of(("net", "0", "kernel")) == "net.0.weight"
+
+
+def batch_of(name: str) -> dict:
+    case, random = get(name), np.random.default_rng(0)
+    if case.draw:
+        return jax.tree.map(jnp.asarray, case.draw(random))
+    X = random.normal(size=(4, *case.arrays[0].shape[1:])).astype(np.float32)
+    return {"input": jnp.asarray(X), "targets": jnp.array([0, 1, 1, 0])}
+
+
+def test_a_frozen_part_stays_and_the_head_learns():
+    case = get("frozen-features")
+    state = TrainState.create(case.build(), case.turns)
+    before = jax.tree.map(np.array, state.params)
+    after, metrics = make_train_step(case.build(), case.turns)(state, batch_of("frozen-features"))
+    same = jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), before, after.params)
+    assert all(jax.tree.leaves(same["features"])) and not any(jax.tree.leaves(same["fc"]))
+    assert np.isfinite(metrics["loss"]) and not np.array_equal(after.buffers["features"]["1"]["mean"], 0)
+
+
+def test_each_turn_moves_its_own_net_and_reports_its_own_loss():
+    case = get("gan")
+    model = case.build()
+    state = TrainState.create(model, case.turns)
+    before = jax.tree.map(np.array, state.params)
+    state, metrics = make_train_step(model, case.turns, {})(state, batch_of("gan"))
+    assert set(metrics) == {"discriminator_loss", "generator_loss"}
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), before, state.params)
+    assert all(jax.tree.leaves(moved)) and len(state.opt_state) == 2
+
+
+def test_the_second_turn_sees_what_the_first_has_moved():
+    """The generator's loss is that of the discriminator after its update, as the book trains."""
+    case, batch = get("gan"), batch_of("gan")
+    run, params, buffers = parts(train_view(case.build()))
+    _, both = step(run, case.turns, TrainState.start(params, buffers, case.turns), batch)
+    _, alone = step(run, case.turns[1:], TrainState.start(params, buffers, case.turns[1:]), batch)
+    assert both["generator_loss"] != alone["generator_loss"]
+
+
+@pytest.mark.parametrize("name", ["frozen-features", "gan", "valley"])
+def test_a_watch_changes_nothing(name: str):
+    """Operation by operation, so that no compiler rounds the one program otherwise than the other."""
+    case, batch, seen = get(name), batch_of(name), []
+    run, params, buffers = parts(train_view(case.build()))
+    start = TrainState.start(params, buffers, case.turns)
+    plain, _ = step(run, case.turns, start, batch)
+    watched, _ = step(run, case.turns, start, batch, watch=lambda turn, moment: seen.append((turn, moment)))
+    assert [turn.name for turn, _ in seen] == [turn.name for turn in case.turns]
+    for a, b in zip(
+        jax.tree.leaves((plain.params, plain.opt_state)), jax.tree.leaves((watched.params, watched.opt_state))
+    ):
+        np.testing.assert_array_equal(a, b)
+    first, moment = seen[0]
+    assert parameter_names(moment.gradients) == parameter_names(parted(params, first.trains)[0])
+
+
+def test_the_step_is_the_same_in_a_scan():
+    case = get("mlp")
+    model, turns = case.build(), supervised(losses.cross_entropy, optim.SGD(lr=0.1, momentum=0.9))
+    random = np.random.default_rng(0)
+    data = {
+        "input": jnp.asarray(random.normal(size=(12, 28, 28, 1)).astype(np.float32)),
+        "targets": jnp.asarray(random.integers(0, 10, 12)),
+    }
+    train_step, rows = make_train_step(model, turns), jnp.arange(12).reshape(3, 4)
+    scanned, _ = make_epoch(train_step)(TrainState.create(model, turns), data, rows)
+    state = TrainState.create(model, turns)
+    for some in rows:
+        state, _ = train_step(state, jax.tree.map(lambda a, some=some: a[some], data))
+    assert int(scanned.step) == int(state.step) == 3
+    for a, b in zip(jax.tree.leaves(scanned.params), jax.tree.leaves(state.params)):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_gradient_descent_on_the_valley_follows_its_formula():
+    """x shrinks by 1 - 2 lr and 1 - 4 lr at each step (book, section 12.3)."""
+    case = get("valley")
+    state = TrainState.create(case.build(), case.turns)
+    train_step = make_train_step(case.build(), case.turns, {})
+    for _ in range(20):
+        state, _ = train_step(state, {})
+    np.testing.assert_allclose(state.params["x"], [-5 * 0.8**20, -2 * 0.6**20], rtol=1e-5)
+
+
+def test_a_case_of_several_nets_is_built_by_name():
+    nets = get("gan").build()
+    assert isinstance(nets, nnx.Dict) and isinstance(nets["net_D"], type(models.discriminator(rngs=nnx.Rngs(0))))

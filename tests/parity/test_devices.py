@@ -1,0 +1,74 @@
+"""The sharded side: eight virtual devices agree with one, and a mean over the shard is seen."""
+
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from d2l_jax import InputError
+from d2l_jax.train.devices import mesh_of, sharded
+from parity.cli import main
+
+PLANTED = """
+import jax
+jax.config.update("jax_num_cpu_devices", 8)
+from d2l_jax.catalog import get
+from parity.proof.devices import check_sharded
+from parity.sides.sharded import ShardedRun
+
+def words(result):
+    return result.status, [f"{r.phase}/{r.name}" for r in result.rows.get("float64", []) if not r.passed][:1], result.error
+
+print(words(check_sharded(get("softmax"), 8, steps=1)))
+print(words(check_sharded(get("softmax"), 8, steps=1, size=12)))
+
+class Summed(ShardedRun):
+    '''The means over the shards are added up, as a psum does where a pmean is right.'''
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        right = self.turns[0].objective
+        def planted(nets, tensors):
+            loss, more = right(nets, tensors)
+            return loss * self.mesh.size, more
+        self.turns = (self.turns[0]._replace(objective=planted),)
+
+import parity.proof.devices as devices
+devices.ShardedRun = Summed
+print(words(check_sharded(get("softmax"), 8, steps=1)))
+"""
+
+
+def test_eight_devices_agree_with_one_and_a_planted_bug_is_caught():
+    """A process of its own: JAX counts its devices once."""
+    done = subprocess.run([sys.executable, "-c", PLANTED], capture_output=True, text=True)
+    right, refused, planted = done.stdout.splitlines()
+    assert right == "('pass', [], '')", done.stderr
+    assert "a batch of 12 does not divide over 8 devices" in refused
+    assert planted.startswith("('fail', ['forward/loss']")
+
+
+def test_the_command(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "my-linear", "gan", "--devices", "2", "--steps", "1"])
+    assert exit.value.code == 0 and "2 of 2 cases pass" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "gan", "--devices", "3", "--steps", "1"])
+    assert exit.value.code == 2 and "a batch of 8 does not divide over 3 devices" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("devices", ["0", "100000"])
+def test_a_number_of_devices_that_cannot_be(devices: str, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "my-linear", "--devices", devices])
+    assert exit.value.code == 2 and f"error: --devices {devices} is out of range" in capsys.readouterr().err
+
+
+def test_more_devices_than_there_are():
+    here = len(jax.devices())
+    with pytest.raises(InputError, match=f"--devices {here + 1}: there are {here} here"):
+        mesh_of(here + 1)
+
+
+def test_a_batch_of_one_device_is_whole():
+    assert sharded({"input": jax.numpy.ones((3, 2))}, mesh_of(1))["input"].shape == (3, 2)

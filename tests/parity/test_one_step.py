@@ -1,0 +1,59 @@
+"""The step that is proved is the step that users run: a bug planted there is seen, and there is no second one."""
+
+import ast
+from pathlib import Path
+
+import optax
+import pytest
+
+from d2l_jax.catalog import get
+from parity.proof.cases import check_case
+
+ROOT = Path(__file__).parents[2]
+UPDATES = {"apply_updates", "value_and_grad"}
+
+
+def failures(result, tier: str = "float64") -> list[str]:
+    return [f"{row.phase}/{row.name}" for row in result.rows[tier] if not row.passed]
+
+
+def test_a_bug_in_the_step_fails_the_check(monkeypatch):
+    right = optax.apply_updates
+    planted = lambda params, updates: right(params, optax.tree.scale(1 + 1e-9, updates))  # noqa: E731
+    monkeypatch.setattr("d2l_jax.train.steps.optax.apply_updates", planted)
+    result = check_case(get("my-linear-x2"), steps=1, tiers=("float64",))
+    assert result.status == "fail" and failures(result)[0].startswith("update/")
+    monkeypatch.undo()
+    assert check_case(get("my-linear-x2"), steps=1, tiers=("float64",)).status == "pass"
+
+
+def test_a_bug_in_users_scan_fails_the_float32_tier(monkeypatch):
+    """Several steps in a row are one `make_epoch`: here it takes a batch too few."""
+    from d2l_jax.train import make_epoch
+
+    def forgetful(one):
+        epoch = make_epoch(one)
+        return lambda state, data, order: epoch(state, data, order.at[-1].set(order[0]))
+
+    monkeypatch.setattr("parity.sides.flax.make_epoch", forgetful)
+    result = check_case(get("mlp"), steps=3, layers=False)
+    assert failures(result) == [] and any("free run" in name for name in failures(result, "float32"))
+
+
+def calls(path: Path) -> set[str]:
+    """The names of the functions that a file calls, and of those that it passes on."""
+    tree = ast.parse(path.read_text())
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & UPDATES
+
+
+@pytest.mark.parametrize("room", ["d2l_jax", "parity"])
+def test_there_is_no_second_copy_of_the_update(room: str):
+    found = {str(path.relative_to(ROOT)): calls(path) for path in sorted((ROOT / room).rglob("*.py"))}
+    assert {name: used for name, used in found.items() if used} == (
+        {"d2l_jax/train/steps.py": UPDATES} if room == "d2l_jax" else {}
+    )
+
+
+def test_control_a_copy_is_seen(tmp_path):
+    (tmp_path / "copy.py").write_text("import jax\nstep = jax.value_and_grad(lambda x: x)\n")
+    assert calls(tmp_path / "copy.py") == {"value_and_grad"}

@@ -1,0 +1,106 @@
+"""Cases that learn otherwise: their proof can fail, at the turn and the tensor where a bug is planted."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax.numpy as jnp
+import pytest
+
+from d2l_jax import algorithms, models, optim
+from d2l_jax.catalog import get
+from d2l_jax.turns import Turn
+from parity.cli import status_of
+from parity.proof.cases import check_case
+
+CASES = ["valley", "frozen-features", "box-iou", "gan"]
+
+
+def failures(result) -> list[str]:
+    return [f"{row.phase}/{row.name}" for row in result.rows["float64"] if not row.passed]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_case_passes(name: str):
+    result = check_case(get(name), steps=2)
+    assert result.status == "pass", (result.error, failures(result)[:5])
+
+
+def test_the_rows_of_a_turn_carry_its_name():
+    rows = {f"{row.phase}/{row.name}" for row in check_case(get("gan"), steps=2, tiers=("float64",)).rows["float64"]}
+    assert {
+        "evaluation/fake_X",
+        "discriminator forward/loss",
+        "discriminator gradients/net_D.0.weight",
+        "step 2 generator update/net_G.0.weight",
+        "generator optimizer/exp_avg:net_G.0.bias",
+        "generator forward/fake_X",
+    } <= rows
+    assert not any(name.startswith("generator update/net_D") for name in rows)
+
+
+def discriminator_loss(nets, tensors):  # the twin's is found by this name
+    real, fake = nets["net_D"](tensors["X"]), nets["net_D"](nets["net_G"](tensors["Z"]))
+    loss, _ = models.discriminator_loss(nets, tensors)
+    return loss + 1e-6 * jnp.sum(real), {"real": real, "fake": fake}
+
+
+def test_a_bug_in_the_first_turn_is_placed_there():
+    first, second = get("gan").turns
+    result = check_case(replace(get("gan"), turns=(first._replace(objective=discriminator_loss), second)), steps=1)
+    assert failures(result)[0].startswith("discriminator ")
+
+
+def test_a_wrong_optimizer_of_the_second_turn_is_blamed():
+    case = get("gan")
+    first, second = case.turns
+    twin_finds = check_case(case, steps=1, tiers=("float64",))
+    assert twin_finds.status == "pass"
+    from parity.proof.proof import check_twin
+    from parity.twin.pairing import twin_of
+
+    twin = twin_of(case, steps=1)
+    wrong = second._replace(optimizer=partial(optim.Adam, lr=0.006))
+    result = check_twin(replace(twin, flax=replace(twin.flax, turns=(first, wrong))), tiers=("float64",))
+    assert result.blame and result.blame.layer == "optimizer" and "generator" in result.blame.text
+
+
+def test_a_frozen_part_that_moves_is_seen():
+    from parity.proof.proof import check_twin
+    from parity.twin.pairing import twin_of
+
+    twin = twin_of(get("frozen-features"), steps=1)
+    thawed = twin.with_flax(trains="")
+    assert any(name.startswith("buffers/features.0") for name in failures(check_twin(thawed, tiers=("float64",))))
+
+
+def test_a_wrong_overlap_is_seen(monkeypatch):
+    right = algorithms.boxes.box_iou
+    monkeypatch.setattr(algorithms.boxes, "box_iou", lambda a, b: right(a, b) + 1e-9)
+    assert failures(check_case(get("box-iou"), steps=1))[0] == "evaluation/iou"
+
+
+def valley(nets, tensors):
+    return jnp.nan * nets()[0], {"x": nets()}
+
+
+REFUSED = {
+    "both train": (
+        Turn(models.valley, partial(optim.SGD, lr=0.1), "", "one"),
+        Turn(models.valley, optim.SGD, "x", "two"),
+    ),
+    "which no parameter starts with": (Turn(models.valley, partial(optim.SGD, lr=0.1), "head."),),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_turns_that_cannot_be_are_one_line_and_status_2(words: str):
+    result = check_case(replace(get("valley"), turns=REFUSED[words]), steps=1)
+    assert words in result.error and "\n" not in result.error and status_of([result]) == 2
+
+
+def test_an_objective_that_is_not_a_number_is_one_line_and_status_2(monkeypatch):
+    monkeypatch.setattr("parity.reference.toy.valley", valley)
+    monkeypatch.setattr("parity.reference.valley", lambda nets, tensors: (nets()[0] * float("nan"), {"x": nets()}))
+    result = check_case(get("valley"), steps=1)
+    assert "the objective is nan in PyTorch at step 1; a number is right" in result.error
+    assert status_of([result]) == 2

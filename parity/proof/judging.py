@@ -1,6 +1,7 @@
 """Rows of one step: how far rounding may move it is measured as often as the verdict needs it."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 

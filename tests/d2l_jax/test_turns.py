@@ -90,10 +90,7 @@ def test_a_watch_changes_nothing(name: str):
     plain, _ = step(run, case.turns, start, batch)
     watched, _ = step(run, case.turns, start, batch, watch=lambda turn, moment: seen.append((turn, moment)))
     assert [turn.name for turn, _ in seen] == [turn.name for turn in case.turns]
-    for a, b in zip(
-        jax.tree.leaves((plain.params, plain.opt_state)), jax.tree.leaves((watched.params, watched.opt_state))
-    ):
-        np.testing.assert_array_equal(a, b)
+    jax.tree.map(np.testing.assert_array_equal, (plain.params, plain.opt_state), (watched.params, watched.opt_state))
     first, moment = seen[0]
     assert parameter_names(moment.gradients) == parameter_names(parted(params, first.trains)[0])
 

@@ -18,7 +18,8 @@ from parity.proof.devices import check_sharded
 from parity.sides.sharded import ShardedRun
 
 def words(result):
-    return result.status, [f"{r.phase}/{r.name}" for r in result.rows.get("float64", []) if not r.passed][:1], result.error
+    rows = result.rows.get("float64", [])
+    return result.status, [f"{r.phase}/{r.name}" for r in rows if not r.passed][:1], result.error
 
 print(words(check_sharded(get("softmax"), 8, steps=1)))
 print(words(check_sharded(get("softmax"), 8, steps=1, size=12)))

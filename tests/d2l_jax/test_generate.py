@@ -35,7 +35,7 @@ class Reader(nnx.Module):
 
     def __call__(self, X, enc_valid_lens):
         known = jnp.arange(X.shape[1]) < enc_valid_lens[:, None]
-        read = self.embedding(X) * known[..., None]
+        read = jnp.where(known[..., None], self.embedding(X), 0)
         self.sow(nnx.Intermediate, "read", read)
         return read.swapaxes(0, 1)
 
@@ -60,7 +60,7 @@ class Writer(nnx.Module):
         for token in X.swapaxes(0, 1):
             hidden = jnp.tanh(hidden @ self.W_hh[...] + self.embedding(token))
             cache = jax.lax.dynamic_update_slice_in_dim(cache, hidden[-1][:, None], position, 1)
-            seen = jnp.arange(cache.shape[1]) <= position
+            seen = jnp.arange(cache.shape[1], dtype=position.dtype) <= position
             share = seen.astype(cache.dtype) / (position + 1).astype(cache.dtype)
             self.sow(nnx.Intermediate, "share", jnp.broadcast_to(share, cache.shape[:2]))
             features = jnp.concatenate([hidden[-1], jnp.einsum("s,bsh->bh", share, cache)], -1)
@@ -86,7 +86,7 @@ def logits(model: EncoderDecoder, src, valid_lens, inputs) -> jax.Array:
 
 def log_probabilities(model: EncoderDecoder, src, valid_lens, ids) -> np.ndarray:
     """Of each token of `ids` (batch, steps), with all the tokens before it given at once."""
-    inputs = jnp.concatenate([jnp.full((len(ids), 1), BOS), ids[:, :-1]], 1)
+    inputs = jnp.concatenate([jnp.full((len(ids), 1), BOS, ids.dtype), ids[:, :-1]], 1)
     log_p = jax.nn.log_softmax(logits(model, src, valid_lens, inputs))
     return np.take_along_axis(np.asarray(log_p), np.asarray(ids)[..., None], -1)[..., 0]
 
@@ -291,7 +291,7 @@ def test_searches_with_the_transformers_cache(corrected):
     behind = np.repeat(np.arange(6) >= valid_lens[:, None], 3, 0)
     assert weights.shape == (4, 15, 1, 6) and not np.any(weights[:, behind[:, None]])
     if corrected:  # else a step has no positions of its own, and the whole call sees what comes later
-        targets = jnp.concatenate([jnp.full((5, 1), BOS), ids[:, :-1]], 1)
+        targets = jnp.concatenate([jnp.full((5, 1), BOS, ids.dtype), ids[:, :-1]], 1)
         scores, _ = jax.jit(functional(eval_view(model)).apply)(*trees(model), src, targets, jnp.asarray(valid_lens))
         np.testing.assert_array_equal(ids, jnp.argmax(scores, -1))
         np.testing.assert_allclose(log_p, jnp.max(jax.nn.log_softmax(scores), -1), atol=1e-5)

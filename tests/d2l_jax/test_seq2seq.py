@@ -280,7 +280,7 @@ def test_a_beam_of_one_is_greedy_and_greedy_is_what_the_whole_call_prefers(build
     ids, log_p = make_greedy(model, 6, 1)(params, buffers, src, valid_lens)
     narrow, _ = make_beam_search(model, 6, 1, 2, width=1)(params, buffers, src, valid_lens)
     assert until_eos(narrow, 2) == until_eos(ids, 2)
-    inputs = jnp.concatenate([jnp.ones((len(src), 1), int), ids[:, :-1]], 1)
+    inputs = jnp.concatenate([jnp.ones((len(src), 1), ids.dtype), ids[:, :-1]], 1)
     logits, _ = jax.jit(functional(eval_view(model)).apply)(params, buffers, src, inputs, jnp.asarray(valid_lens))
     np.testing.assert_array_equal(ids, jnp.argmax(logits, -1))
     np.testing.assert_allclose(log_p, jnp.max(jax.nn.log_softmax(logits), -1), atol=1e-4)

@@ -1,4 +1,4 @@
-"""Sets JAX for every test: float64 is on, though models start in float32; dtypes are strict; compiled code is shared."""
+"""Sets JAX for every test: float64 is on, though models start in float32; dtypes are strict; compilation is cached."""
 
 import atexit
 import os

@@ -1,5 +1,7 @@
 """Weight maps of whole models: wiring that leaves several choices, mistakes, shared weights, and what cannot match."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +13,12 @@ from matching import (
     S,
     T,
     keys_by_path,
+    outputs,
     plain_attention,
     verified,
 )
 
+from parity.match import match
 from parity.models.flax_model import NNXModel
 
 

@@ -178,7 +178,6 @@ def ours(function, case, arrays, dtype="float64"):
     return {"loss": np.asarray(loss)} | {k: np.asarray(g) for k, g in gradients.items()}
 
 
-@pytest.mark.filterwarnings("ignore")
 def theirs(function, case, arrays, dtype="float64"):
     tensors = {
         k: torch.tensor(v, dtype=getattr(torch, dtype) if v.dtype.kind == "f" else None) for k, v in arrays.items()

@@ -17,7 +17,7 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from jax.experimental.compilation_cache.compilation_cache import reset_cache  # noqa: E402
 
-pytest.register_assert_rewrite("matching")
+pytest.register_assert_rewrite("matching", "small_runs")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

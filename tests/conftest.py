@@ -1,4 +1,4 @@
-"""float64 is on for every test; models still start in float32. What one test has compiled, the next one finds."""
+"""Sets JAX for every test: float64 is on, though models start in float32; dtypes are strict; compilation is cached."""
 
 import atexit
 import os
@@ -17,6 +17,7 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from jax.experimental.compilation_cache.compilation_cache import reset_cache  # noqa: E402
 
+pytest.register_assert_rewrite("matching", "small_runs")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -142,7 +142,7 @@ class TransformerDecoderBlock(nnx.Module):
         batch, steps, _ = X.shape
         causal = self.corrected or not self.deterministic
         ends = jnp.arange(1, steps + 1) if causal else jnp.full(steps, steps)
-        visible = jnp.broadcast_to(steps_in(past) + ends, (batch, steps))
+        visible = jnp.broadcast_to(jnp.asarray(steps_in(past), int) + ends, (batch, steps))
         if isinstance(past, Cache):
             past = past.append(self.attention1.W_k(X), self.attention1.W_v(X))
             return self.attention1.attend(X, past.keys, past.values, visible), past

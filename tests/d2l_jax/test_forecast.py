@@ -43,6 +43,7 @@ def test_a_model_is_fed_its_own_predictions():
 
 def test_one_step_predictions_are_the_models_own():
     apply, params, buffers = functional(models.LinearRegression(4, rngs=nnx.Rngs(0)))
+    params = jax.tree.map(lambda p: p.astype(float), params)
     predict = lambda X: apply(params, buffers, X)[0]  # noqa: E731
     found = k_step_ahead(predict, jnp.asarray(SERIES), 4, 1)
     np.testing.assert_allclose(found[0], predict(windows(jnp.asarray(SERIES), 4)[:-1])[:, 0], rtol=1e-6)

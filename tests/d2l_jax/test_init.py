@@ -8,42 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from draws import CONV, DENSE, OTHER, SAME, ours, same_distribution, theirs
 from scipy.stats import ks_2samp
 
 from d2l_jax import init
 from d2l_jax.errors import InputError
-
-CONV = (3, 5, 23, 61)  # (*window, in, out) as in Flax; in and out differ, so that no fan passes for the other
-DENSE = (127, 311)
-SAME, OTHER = 1e-3, 1e-9  # p-values; the seeds are fixed
-
-
-def ours(initializer, shape, dtype="float64"):
-    return np.asarray(initializer(jax.random.key(0), shape, dtype))
-
-
-def theirs(name, shape, *args, **options):
-    """In Flax's layout."""
-    *window, inputs, outputs = shape
-    tensor = torch.empty(outputs, inputs, *window, dtype=torch.float64)
-    torch.manual_seed(0)
-    getattr(torch.nn.init, name + "_")(tensor, *args, **options)
-    return tensor.permute(*range(2, tensor.ndim), 1, 0).numpy()
-
-
-def same_distribution(left, right):
-    """The smallest p-value of: both tensors are drawn from one distribution.
-
-    The Kolmogorov-Smirnov test alone would not see that tails are cut off; the fourth moments do.
-    """
-    assert left.shape == right.shape
-    left, right = left.ravel().astype("float64"), right.ravel().astype("float64")
-    return min(ks_2samp(left, right, method="asymp").pvalue, *(same_mean(left**k, right**k) for k in (1, 2, 4)))
-
-
-def same_mean(left, right):
-    error = math.sqrt(np.var(left) / left.size + np.var(right) / right.size)
-    return math.erfc(abs(np.mean(left) - np.mean(right)) / error / math.sqrt(2))
 
 
 def test_every_initialiser_of_pytorch_is_there_with_its_options():
@@ -246,21 +215,3 @@ def test_wrong_calls_are_refused(call, message):
         call(jax.random.key(0))
     assert message in str(error.value) and "\n" not in str(error.value)
     assert isinstance(error.value, InputError) == ("unknown" in message)
-
-
-STOCK = jax.nn.initializers
-MISTAKES = [
-    ("lecun normal", "kaiming_uniform", dict(a=math.sqrt(5)), STOCK.lecun_normal()),
-    ("He's normal, truncated", "kaiming_normal", {}, STOCK.he_normal()),
-    ("fans exchanged", "kaiming_uniform", {}, STOCK.variance_scaling(2, "fan_in", "uniform", in_axis=-1, out_axis=-2)),
-    ("PyTorch's layout", "kaiming_normal", {}, STOCK.variance_scaling(2, "fan_in", "normal", in_axis=1, out_axis=0)),
-    ("standard deviation corrected", "trunc_normal", {}, STOCK.truncated_normal(1 / 0.87962566103423978)),
-    ("bounds times std", "trunc_normal", dict(std=2.0), STOCK.truncated_normal(2.0)),
-    ("gain not squared", "xavier_normal", dict(gain=5 / 3), STOCK.variance_scaling(5 / 3, "fan_avg", "normal")),
-    ("variance for deviation", "normal", dict(std=0.3), STOCK.normal(0.3**2)),
-]
-
-
-@pytest.mark.parametrize("what, name, options, wrong", MISTAKES, ids=lambda v: v if isinstance(v, str) else "")
-def test_control_a_mistake_is_noticed(what, name, options, wrong):
-    assert same_distribution(ours(wrong, CONV), theirs(name, CONV, **options)) < OTHER

@@ -2,20 +2,17 @@
 
 import json
 import logging
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_runs import assert_same_run, run_program, small
 
 from d2l_jax import optim, supervised
 from d2l_jax.catalog import get
@@ -23,39 +20,12 @@ from d2l_jax.data import Dataset, load
 from d2l_jax.errors import InputError
 from d2l_jax.metrics import LABELS, measured
 from d2l_jax.runs.folds import cross_validate, unanswered
-from d2l_jax.runs.learner import JaxLearner
 from d2l_jax.runs.plot import compare_curves
 from d2l_jax.runs.run import Job, Listener, train
 from d2l_jax.train import Event, TrainingDiverged, TrainState, make_train_step
-from d2l_jax.train.checkpoint import FOLDER, epochs_in, restore
+from d2l_jax.train.checkpoint import FOLDER, epochs_in
 
 PNG = b"\x89PNG\r\n"
-
-
-def small(name: str, out: Path, epochs: int = 2, **settings: Any) -> Job:
-    """A run on a few of the digits (6 batches, none left over), or on the Case's own drawn data."""
-    case = replace(get(name), epochs=epochs)
-    if not case.labels:
-        return Job(case, load(case.data), out, **settings)
-    digits = load("digits")
-    (X, y), (X_test, y_test) = digits.train, digits.test
-    data = replace(digits, train=(X[:192], y[:192]), test=(X_test[:50], y_test[:50]))
-    return Job(replace(case, inputs=(32, 28, 28, 1)), data, out, **settings)
-
-
-def weights(out: Path, epoch: int, name: str) -> list[np.ndarray]:
-    """All arrays of a checkpoint, the random keys as numbers."""
-    learner = JaxLearner(get(name), 0)
-    leaves = jax.tree.leaves(restore(out / FOLDER, epoch, learner.state).state)
-    is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
-    return [np.asarray(jax.random.key_data(leaf) if key else leaf) for leaf, key in zip(leaves, is_key)]
-
-
-def assert_same_run(left: Path, right: Path, epoch: int, name: str) -> None:
-    records = [json.loads((out / "metrics.json").read_text())["records"] for out in (left, right)]
-    assert len(records[0]) == epoch and records[0] == records[1]
-    for a, b in zip(weights(left, epoch, name), weights(right, epoch, name)):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_two_epochs_and_two_more_are_four(tmp_path: Path):
@@ -64,30 +34,6 @@ def test_two_epochs_and_two_more_are_four(tmp_path: Path):
     train(small("dropout-mlp", tmp_path / "parts", 4, resume=True))
     assert_same_run(tmp_path / "straight", tmp_path / "parts", 4, "dropout-mlp")
     assert epochs_in(tmp_path / "parts" / FOLDER)[-2:] == [3, 4]
-
-
-PROGRAM = """
-import os, signal, sys
-from pathlib import Path
-from typing import Any
-sys.path.insert(0, {tests!r})
-from test_run import small, train, Listener
-
-class Killer(Listener):
-    def event(self, event):
-        if event.epoch == 3 and event.done == 4 and {kill}:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-for out, resume in {jobs!r}:
-    train(small("dropout-mlp", Path(out), 4, resume=resume), Killer())
-"""
-
-
-def run_program(kill: bool, *jobs: tuple[str, bool]) -> int:
-    """Trains in a fresh process without x64, which is what users have."""
-    environment = {**os.environ, "JAX_ENABLE_X64": "0", "JAX_PLATFORMS": "cpu"}
-    program = PROGRAM.format(tests=str(Path(__file__).parent), kill=kill, jobs=jobs)
-    return subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode
 
 
 def test_a_killed_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path):

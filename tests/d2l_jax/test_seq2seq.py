@@ -1,4 +1,4 @@
-"""Translation by recurrent networks: facts of the specification, both twins, the book's fault, training and search."""
+"""Translation by recurrent networks: facts of the specification, both twins, and the book's fault."""
 
 import math
 from functools import partial
@@ -9,45 +9,14 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from translation_pair import BUILDERS, SIZES, batch, pair, run
 
 import parity
 import parity.reference as reference
-from d2l_jax import TrainState, eval_view, functional, intermediates, losses, make_train_step, models, optim, supervised
-from d2l_jax.errors import InputError
-from d2l_jax.generate import make_beam_search, make_greedy, until_eos
+from d2l_jax import eval_view, functional, intermediates, models
 from parity.weights.rules import leaves
 
-SIZES = {"src_vocab": 11, "tgt_vocab": 13, "embed_size": 9, "num_hiddens": 17, "num_layers": 2}
-BUILDERS = ("seq2seq", "seq2seq_attention")
-PAD = 5
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Optimising the code would take most of the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-def pair(name: str, **options):
-    """PyTorch's model and ours, with its weights, in float64 and evaluation mode."""
-    torch.manual_seed(0)
-    theirs = getattr(reference, name)(**SIZES, **options).double().eval()
-    ours = getattr(models, name)(**SIZES, **options, rngs=nnx.Rngs(0))
-    return eval_view(parity.load_state_dict(ours, theirs.state_dict(), dtype=jnp.float64)), theirs
-
-
-def batch(seed: int = 0, size: int = 5, sources: int = 7, steps: int = 3):
-    """(source, decoder input, valid lengths of the source)."""
-    random = np.random.default_rng(seed)
-    src, tgt = random.integers(0, SIZES["src_vocab"], (size, sources)), random.integers(0, 13, (size, steps))
-    return src, tgt, random.permutation(np.arange(1, sources + 1))[:size]
-
-
-def run(model: nnx.Module, *inputs):
-    apply, params, buffers = functional(model)
-    return jax.jit(apply)(params, buffers, *map(jnp.asarray, inputs))[0]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def other_padding(src: np.ndarray, valid_lens: np.ndarray) -> np.ndarray:
@@ -242,73 +211,3 @@ def test_corrected_gives_every_sentence_what_it_gets_alone(name):
     for row, end in enumerate(valid_lens):
         alone = src[row : row + 1, :end], tgt[row : row + 1], valid_lens[row : row + 1]
         np.testing.assert_allclose(logits[row], run(plain, *alone)[0], atol=1e-13)
-
-
-# Training and search
-@pytest.mark.parametrize("name", BUILDERS)
-def test_a_trained_model_translates_what_it_has_learnt(name):
-    bos, eos = 3, 4
-    src, valid_lens = np.array([[1, 2, 7, 0], [3, 7, 0, 0], [5, 6, 1, 7]]), np.array([3, 2, 4])
-    words = [[8, 9, 10, eos], [11, eos, PAD, PAD], [8, 11, eos, PAD]]
-    inputs = np.array([[bos, *row[:-1]] for row in words])
-    loss = partial(losses.masked_cross_entropy, pad=PAD)
-    model = getattr(models, name)(11, 13, 16, 16, 1, 0.1, rngs=nnx.Rngs(0))
-    turns = supervised(loss, optim.Adam(lr=0.02))
-    step, state = make_train_step(model, turns), TrainState.create(model, turns)
-    data = jax.tree.map(jnp.asarray, {"input": (src, inputs, valid_lens), "targets": np.array(words)})
-    for _ in range(60):
-        state, metrics = step(state, data)
-    assert metrics["loss"] < 0.1
-    for search in (make_greedy(model, 4, bos), make_beam_search(model, 4, bos, eos, 3)):
-        ids = search(state.params, state.buffers, src, valid_lens)[0]
-        assert until_eos(ids, eos) == [[8, 9, 10], [11], [8, 11]]
-
-
-SEARCHED = {
-    "seq2seq": models.seq2seq,
-    "seq2seq-corrected": partial(models.seq2seq, corrected=True),
-    "bahdanau": models.seq2seq_attention,
-}
-
-
-@pytest.mark.parametrize("build", SEARCHED.values(), ids=SEARCHED)
-def test_a_beam_of_one_is_greedy_and_greedy_is_what_the_whole_call_prefers(build):
-    model = build(**SIZES, rngs=nnx.Rngs(1))
-    _, params, buffers = functional(model)
-    params = jax.tree.map(lambda p: 3 * p, params)  # so that the scores differ enough
-    src, _, valid_lens = batch(1)
-    ids, log_p = make_greedy(model, 6, 1)(params, buffers, src, valid_lens)
-    narrow, _ = make_beam_search(model, 6, 1, 2, width=1)(params, buffers, src, valid_lens)
-    assert until_eos(narrow, 2) == until_eos(ids, 2)
-    inputs = jnp.concatenate([jnp.ones((len(src), 1), int), ids[:, :-1]], 1)
-    logits, _ = jax.jit(functional(eval_view(model)).apply)(params, buffers, src, inputs, jnp.asarray(valid_lens))
-    np.testing.assert_array_equal(ids, jnp.argmax(logits, -1))
-    np.testing.assert_allclose(log_p, jnp.max(jax.nn.log_softmax(logits), -1), atol=1e-4)
-    assert len(np.unique(ids)) > 3
-
-
-def test_heat_maps_of_a_translation():
-    model, (src, _, valid_lens) = models.seq2seq_attention(**SIZES, rngs=nnx.Rngs(0)), batch()
-    ids, _, sown = make_greedy(model, 6, 1, with_attention=True)(*functional(model)[1:], src, valid_lens)
-    (weights,) = sown["decoder"]["attention"]["attention_weights"]
-    assert weights.shape == (6, 5, 1, 7)
-    inputs = jnp.concatenate([jnp.ones((5, 1), ids.dtype), ids[:, :-1]], 1)
-    apply, params, buffers = intermediates(eval_view(model))
-    _, expected = jax.jit(apply)(params, buffers, src, inputs, jnp.asarray(valid_lens))
-    np.testing.assert_allclose(weights, expected["decoder"]["attention"]["attention_weights"], atol=1e-6)
-
-
-# Bad input
-@pytest.mark.parametrize("length", [0, 8])
-def test_lengths_that_a_corrected_encoder_cannot_end_at_are_refused(length):
-    encoder = models.Seq2SeqEncoder(11, 9, 17, 1, corrected=True, rngs=nnx.Rngs(0))
-    with pytest.raises(InputError, match=rf"\[{length}, 7\] where 1 to 7"):
-        encoder(jnp.zeros((2, 7), int), jnp.array([length, 7]))
-
-
-def test_a_token_beyond_the_vocabulary_gives_nan_and_no_other_sentence_suffers():
-    ours, _ = pair("seq2seq")
-    src, tgt, valid_lens = batch()
-    src[2, 0] = SIZES["src_vocab"]
-    logits = run(ours, src, tgt, valid_lens)
-    assert np.isnan(logits).all((1, 2)).tolist() == [False, False, True, False, False]

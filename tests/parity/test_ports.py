@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from flax import nnx
-from test_match_ports import PORTS, SLOW, torchvision
+from ports import PORTS, SLOW, torchvision
 
 import parity
 from d2l_jax import losses

@@ -1,0 +1,65 @@
+"""Optimisers that follow a schedule, beside PyTorch's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+
+from d2l_jax import optim
+
+COUNTS = 100
+
+
+def test_an_optimiser_follows_a_schedule_from_count_0():
+    tx, params = optim.SGD(optim.StepLR(0.1, 2, 0.5)), {"w": jnp.zeros(())}
+    state, seen = tx.init(params), []
+    for _ in range(5):
+        updates, state = tx.update({"w": jnp.ones(())}, state, params)
+        seen.append(-float(updates["w"]))
+    np.testing.assert_allclose(seen, [0.1, 0.1, 0.05, 0.05, 0.025])
+
+
+TRAINED = [
+    ("SGD", dict(momentum=0.9, nesterov=True)),
+    ("Adam", dict()),
+    ("AdamW", dict(weight_decay=0.1)),
+    ("Adagrad", dict(lr_decay=0.1)),
+    ("RMSprop", dict(momentum=0.9)),
+    ("Adadelta", dict()),
+]
+
+
+def trained(tx):
+    params, random = {"w": jnp.ones(5)}, np.random.default_rng(0)
+    state, update = tx.init(params), jax.jit(tx.update)
+    for _ in range(COUNTS):
+        updates, state = update({"w": jnp.asarray(random.normal(size=5))}, state, params)
+        params = optax.apply_updates(params, updates)
+    return np.asarray(params["w"])
+
+
+def torch_trained(name, options):
+    p, random = torch.ones(5, dtype=torch.float64, requires_grad=True), np.random.default_rng(0)
+    optimizer = getattr(torch.optim, name)([p], lr=0.1, **options)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 30)
+    for _ in range(COUNTS):
+        p.grad = torch.tensor(random.normal(size=5))
+        optimizer.step()
+        scheduler.step()
+    return p.detach().numpy()
+
+
+@pytest.mark.parametrize("name, options", TRAINED, ids=str)
+def test_training_under_a_schedule_agrees(name, options):
+    tx = getattr(optim, name)(optim.CosineAnnealingLR(0.1, 30), **options)
+    np.testing.assert_allclose(trained(tx), torch_trained(name, options), rtol=1e-12)
+
+
+def test_control_a_rate_before_the_momentum_is_noticed():
+    """So does `optax.rmsprop`."""
+    wrong = optax.chain(
+        optim.scale_by_rmsprop(), optim.scale_by_rate(optim.CosineAnnealingLR(0.1, 30)), optim.scale_by_momentum(0.9)
+    )
+    assert not np.allclose(trained(wrong), torch_trained("RMSprop", dict(momentum=0.9)), rtol=1e-3)

@@ -11,7 +11,7 @@ from flax import linen, nnx
 
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
-from parity.compare.rows import POLICY, Policy
+from parity.compare.policy import POLICY, Policy
 from parity.proof.cases import check_case
 from parity.proof.proof import check_twin
 from parity.result import Result

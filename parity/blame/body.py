@@ -9,7 +9,8 @@ from torch.overrides import TorchFunctionMode
 
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.cause import Cause, choose
-from parity.sides.torch import TorchRun, leaves
+from parity.sides.torch import TorchRun
+from parity.sides.torch_tensors import leaves
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.twin import State, Twin
 

@@ -16,8 +16,11 @@ from parity.blame.diagnosis import Cause, explain_layer, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.loss import of_loss
 from parity.blame.optimizer import of_optimizer
-from parity.compare.rows import Row, rms
-from parity.layers.isolate import Isolated, Layer, _torch_calls
+from parity.compare.rows import Row
+from parity.compare.scale import rms
+from parity.layers.calls import layer_calls
+from parity.layers.isolate import Isolated
+from parity.layers.layer import Layer
 from parity.result import Blame
 from parity.sides.torch import Record, TorchRun
 from parity.twin.twin import State, Twin
@@ -94,7 +97,7 @@ def _of_shape(twin: Twin, label: str, why: str, direction: str) -> Blame:
     name = label.partition(" (call")[0]
     calls = [
         call
-        for call in _torch_calls(twin, TorchRun(twin, "float64", "cpu"), twin.batches[0], False)
+        for call in layer_calls(twin, TorchRun(twin, "float64", "cpu"), twin.batches[0], False)
         if call.name == name
     ]
     wanted = sorted(map(int, re.findall(r"\d+", why.rpartition("[(")[2])))

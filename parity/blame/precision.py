@@ -11,8 +11,13 @@ from torch.utils._pytree import tree_map
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.precision import leak
-from parity.compare.rows import POLICY, UNIT, rms
-from parity.layers.isolate import Layer, Mismatch, Ports, _below, _flax_calls, _run_flax, _torch_calls, label
+from parity.compare.policy import POLICY, UNIT
+from parity.compare.scale import rms
+from parity.layers.calls import label, layer_calls, traced_calls
+from parity.layers.flax_layer import run_flax_layer
+from parity.layers.isolate import calls_within
+from parity.layers.layer import Layer
+from parity.layers.ports import Mismatch, Ports
 from parity.result import Blame
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.torch import TorchRun
@@ -29,13 +34,13 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
     for run in (exact, low):
         run.load(twin.start)
     batch, device = twin.batches[0], jax.devices("cpu")[0]
-    theirs = _torch_calls(twin, exact, batch, False)
+    theirs = layer_calls(twin, exact, batch, False)
     flax_run = FlaxRun(twin, dtype, device)
-    ours = {(call.path, call.number): call for call in _flax_calls(twin.flax, flax_run.flax, batch, False)}
+    ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run.flax, batch, False)}
     shared = [call for call in theirs if (twin.names.get(call.name), call.number) in ours and call.name]
     with precision(device):
         params, buffers = flax_run.load(twin.start)
-        for call in (call for call in shared if not any(child in shared for child in _below(call))):
+        for call in (call for call in shared if not any(child in shared for child in calls_within(call))):
             layer = Layer(label(call), call, ours[twin.names[call.name], call.number])
             try:
                 ports = Ports.of(call, layer.ours)
@@ -43,7 +48,7 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
                 continue
             part = flax_run.flax.part(layer.ours.module, layer.ours.path, params, buffers, train=False)
             given = replace(ports, tensors=tuple(_cast(x, dtype) for x in ports.tensors))
-            found = _run_flax(twin, layer, given, part, False, True)
+            found = run_flax_layer(twin, layer, given, part, False, True)
             if blame := _judged(twin, layer, found, low, dtype):
                 return blame
     return None

@@ -7,7 +7,8 @@ import numpy as np
 from flax import linen, nnx
 
 from parity.models.calls import Path
-from parity.models.flax_model import FlaxModel, LinenModel
+from parity.models.flax_model import FlaxModel
+from parity.models.linen_model import LinenModel
 from parity.weights.leaf import flatten
 
 RECURRENT = (nnx.RNN, linen.RNN)

@@ -1,7 +1,10 @@
 """Two recordings -> a Result. Numpy only."""
 
 from d2l_jax.errors import InputError
-from parity.compare.rows import POLICY, Policy, Row, compare_precision, compare_semantics
+from parity.compare.policy import POLICY, Policy
+from parity.compare.precision import compare_precision
+from parity.compare.rows import Row
+from parity.compare.semantics import compare_semantics
 from parity.offline.file import Recording
 from parity.result import Result
 

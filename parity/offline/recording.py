@@ -17,9 +17,11 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.train.steps import Observe
 from d2l_jax.turns import Turn
-from parity.compare.rows import POLICY, Record, errors_of, noise_of
+from parity.compare.policy import POLICY
+from parity.compare.probes import errors_of, noise_of
+from parity.compare.rows import Record
 from parity.environment import jax_device, jax_precision, pinned, torch_device
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 from parity.offline.file import About, Arrays, Recording, fingerprint
 from parity.offline.given import flattened, restored
 from parity.sides.flax import FlaxRun

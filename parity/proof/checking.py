@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from d2l_jax.errors import InputError
-from parity.compare.rows import POLICY, Policy
+from parity.compare.policy import POLICY, Policy
 from parity.twin.twin import STEPS
 
 PROBES = 4

@@ -11,14 +11,18 @@ import jax
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.train.devices import mesh_of
-from parity.compare.rows import POLICY, Row, compare_semantics, noise_of
+from parity.compare.policy import POLICY
+from parity.compare.probes import noise_of
+from parity.compare.rows import Row
+from parity.compare.semantics import compare_semantics
 from parity.environment import pinned, torch_device
 from parity.proof.checking import PROBES
 from parity.proof.judging import Roundings, disturbed_steps
 from parity.result import Result
 from parity.sides.flax import FlaxRun
 from parity.sides.sharded import ShardedRun
-from parity.sides.torch import TorchRun, rounded
+from parity.sides.torch import TorchRun
+from parity.sides.torch_tensors import rounded
 from parity.twin.pairing import longest_sum, twin_of
 from parity.twin.twin import STEPS, Twin
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parity.compare.rows import UNIT, Policy, Record, Row, compare_semantics, largest_of, noise_of, row
+from parity.compare.policy import UNIT, Policy
+from parity.compare.probes import largest_of, noise_of
+from parity.compare.rows import Record, Row, row
+from parity.compare.semantics import compare_semantics
 from parity.result import Distance
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun

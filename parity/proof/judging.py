@@ -6,15 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.errors import InputError
-from parity.compare.rows import (
-    Policy,
-    Row,
-    compare_precision,
-    compare_semantics,
-    errors_of,
-    largest_of,
-    noise_of,
-)
+from parity.compare.policy import Policy
+from parity.compare.precision import compare_precision
+from parity.compare.probes import errors_of, largest_of, noise_of
+from parity.compare.rows import Row
+from parity.compare.semantics import compare_semantics
 from parity.proof.checking import PROBES
 from parity.sides.disturb import one_ulp
 from parity.sides.keys import phase

@@ -7,7 +7,8 @@ from typing import Any
 
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
-from parity.compare.rows import Row, compare_classes
+from parity.compare.classes import compare_classes
+from parity.compare.rows import Row
 from parity.environment import jax_device, pinned, torch_device
 from parity.layers.isolate import Isolated, isolate
 from parity.proof.checking import Checking
@@ -23,7 +24,8 @@ from parity.proof.judging import (
 from parity.report.repro import evidence_of
 from parity.result import Blame, Result
 from parity.sides.flax import FlaxRun
-from parity.sides.torch import Record, TorchRun, rounded
+from parity.sides.torch import Record, TorchRun
+from parity.sides.torch_tensors import rounded
 from parity.twin.twin import State, Twin
 
 Rows = dict[str, list[Row]]

@@ -4,7 +4,8 @@ import math
 import re
 from dataclasses import dataclass, fields
 
-from parity.compare.rows import BLUNT, Row
+from parity.compare.policy import BLUNT
+from parity.compare.rows import Row
 from parity.report.order import place
 from parity.result import Result
 
@@ -51,7 +52,7 @@ def coverage(result: Result) -> Coverage:
     done = [row for row in once if (row.phase, row.name) in compared]
     return Coverage(
         rows=len(rows),
-        layers=len({_layer(row) for row in done if row.phase == "layer forward"}),
+        layers=len({layer_of(row) for row in done if row.phase == "layer forward"}),
         tensors=len(done),
         gradients=sum(row.phase.endswith(("gradients", "backward")) for row in done),
         buffers=sum(row.phase.endswith("buffers") or _evaluated_buffer(row) for row in done),
@@ -62,7 +63,7 @@ def coverage(result: Result) -> Coverage:
     )
 
 
-def _layer(row: Row) -> str:
+def layer_of(row: Row) -> str:
     """The layer of a row: `net.0 (call 2).output.0` -> `net.0 (call 2)`."""
     return re.split(r"\.output(?:\.|$)", row.name)[0]
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from parity.compare.rows import UNIT, Row
+from parity.compare.policy import UNIT
+from parity.compare.rows import Row
 from parity.report.coverage import coverage
 from parity.report.order import phases, ratio
 from parity.report.pictures import histogram, key, trajectory

@@ -7,7 +7,8 @@ from html import escape
 
 import numpy as np
 
-from parity.compare.rows import UNIT, Row
+from parity.compare.policy import UNIT
+from parity.compare.rows import Row
 from parity.result import Distance
 
 WIDTH = 440

@@ -15,7 +15,8 @@ import numpy as np
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
 from parity.arrays.layout import named_leaves
-from parity.compare.rows import Record, Row, rms
+from parity.compare.rows import Record, Row
+from parity.compare.scale import rms
 from parity.report.order import in_order
 from parity.report.wording import first_wrong
 from parity.result import Blame, Result

@@ -1,20 +1,20 @@
 """PyTorch's side: a run over the twin's batches, as a flat dict {phase/name: numpy array}."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 import numpy as np
 import torch
 
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
-from parity.arrays.layout import Axes, copied, named_leaves
+from parity.arrays.layout import Axes, copied
 from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.keys import Record as Record
 from parity.sides.keys import phase as phase
+from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, rounded, touched
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
@@ -137,7 +137,7 @@ class TorchRun:
 
         Targets are neither.
         """
-        return {name: _mapped(self._tensor, value, name) for name, value in batch.tensors.items()}
+        return {name: mapped(self._tensor, value, name) for name, value in batch.tensors.items()}
 
     def _tensor(self, array: np.ndarray, name: str) -> torch.Tensor:
         axes: Axes = self.twin.axes.get(name, ())
@@ -235,47 +235,3 @@ class TorchRun:
             for slot, arrays in slots.items()
             for name, array in self.compared(arrays, mean=slot == "step").items()
         }
-
-
-def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:
-    """Returns (name, tensor) of every tensor, "output" or "output.0"."""
-    return [leaf for name, value in tensors.items() for leaf in named_leaves(value, name)]
-
-
-def touched(tensors: Tensors) -> Tensors:
-    """Returns the tensors as results of an operation: what is a leaf of the graph may not be changed in place."""
-    return {name: _mapped(lambda x, _: x * 1 if x.requires_grad else x, value, name) for name, value in tensors.items()}
-
-
-def _mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:
-    if isinstance(value, tuple | list):
-        return type(value)(_mapped(function, x, f"{name}.{i}") for i, x in enumerate(value))
-    return function(value, name)
-
-
-def merged(twin: Twin) -> dict[str, tuple[str, ...]]:
-    """{name in reports: the tensors of PyTorch that it stands for}."""
-    return {leaf.name: (leaf.key, *leaf.merged) for leaf in twin.leaves}
-
-
-def rounded(state: State) -> State:
-    """To values that float32 holds exactly, so that both precisions can start from them."""
-    slots = {name: {k: _rounded(a) for k, a in slots.items()} for name, slots in state.slots.items()}
-    return State({key: _rounded(a) for key, a in state.tensors.items()}, slots)
-
-
-def _rounded(array: np.ndarray) -> np.ndarray:
-    if not np.issubdtype(array.dtype, np.floating):
-        return array
-    array = array.astype(np.float32)
-    return np.where(np.abs(array) < 1e-37, np.float32(0), array)  # XLA flushes smaller ones to 0
-
-
-def parameters(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
-    """Every parameter under each of its names."""
-    return list(model.named_parameters(remove_duplicate=False))
-
-
-def gradient(tensor: torch.Tensor) -> np.ndarray:
-    """Zeros where PyTorch keeps None: JAX knows no such difference."""
-    return to_numpy(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)

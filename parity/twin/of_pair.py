@@ -13,7 +13,9 @@ from flax import linen, nnx
 from d2l_jax.errors import InputError
 from parity.arrays.layout import copied, of_inputs
 from parity.match import load_map, match
-from parity.models.flax_model import FlaxModel, LinenModel, NNXModel, mode
+from parity.models.flax_model import FlaxModel, mode
+from parity.models.linen_model import LinenModel
+from parity.models.nnx_model import NNXModel
 from parity.twin.learning import Learning
 from parity.twin.pairing import check_structure, make_twin
 from parity.twin.twin import STEPS, Twin

@@ -18,7 +18,8 @@ from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors, arguments, check_turns
 from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
 from parity.models.calls import torch_calls
-from parity.models.flax_model import FlaxModel, NNXModel
+from parity.models.flax_model import FlaxModel
+from parity.models.nnx_model import NNXModel
 from parity.twin.draws import Draw, numbers, partners, requested
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.modules import correspondence, site_of

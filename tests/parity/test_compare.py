@@ -5,15 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from parity.compare.rows import (
-    POLICY,
-    Row,
-    compare_classes,
-    compare_precision,
-    compare_semantics,
-    errors_of,
-    noise_of,
-)
+from parity.compare.classes import compare_classes
+from parity.compare.policy import POLICY
+from parity.compare.precision import compare_precision
+from parity.compare.probes import errors_of, noise_of
+from parity.compare.rows import Row
+from parity.compare.semantics import compare_semantics
 from parity.result import Result
 
 T = np.random.default_rng(0).normal(size=(5, 7))

@@ -19,7 +19,7 @@ from matching import (
 )
 
 from parity.match import match
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 
 
 class HeadsTorch(T.Module):

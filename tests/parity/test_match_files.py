@@ -21,7 +21,7 @@ from d2l_jax import nn
 from d2l_jax.errors import InputError
 from parity.match import load_map, match, save_map
 from parity.match.arrangement import arrangement
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 
 
 def test_a_map_is_saved_and_read(tmp_path):

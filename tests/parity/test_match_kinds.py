@@ -27,7 +27,7 @@ from matching import (
 
 from d2l_jax import nn
 from parity.match import match
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 
 
 def nhwc_flatten(x: jax.Array) -> jax.Array:

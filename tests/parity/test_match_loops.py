@@ -17,7 +17,7 @@ from matching import (
     verified,
 )
 
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 
 
 class OwnLSTM(nnx.Module):

@@ -21,7 +21,7 @@ from matching import (
 from matching_nets import EVEN, Net, net_torch
 
 from parity.match import match
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 
 NAMES = {"c": "0", "n": "1", "d": "3", "e": "5", "f": "7", "g": "9", "h": "10"}
 

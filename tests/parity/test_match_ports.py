@@ -10,7 +10,7 @@ from ports import PORTS, SLOW, ResNet18, torchvision
 from d2l_jax import nn
 from d2l_jax.errors import InputError
 from parity.match import match
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 
 R = nnx.Rngs(0)
 

@@ -18,7 +18,7 @@ from matching import (
 
 from d2l_jax.errors import InputError
 from parity.match import match
-from parity.models.flax_model import NNXModel
+from parity.models.nnx_model import NNXModel
 
 CELLS = {"LSTM": nnx.LSTMCell, "optimized LSTM": nnx.OptimizedLSTMCell, "RNN": nnx.SimpleCell}
 LINEN_CELLS = {

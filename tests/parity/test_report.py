@@ -90,7 +90,7 @@ def test_the_summary_names_the_largest_gap_and_its_probes():
 
 
 def test_the_summary_counts_blunt_rows():
-    from parity.compare.rows import BLUNT
+    from parity.compare.policy import BLUNT
 
     blunt = replace(GOOD, rows=GOOD.rows | {"float32": [row("forward", because=f"{BLUNT}3 x 1e-1")]})
     assert "in float32, 1 tensors" in report.summary([blunt]) and "float32" not in report.summary([GOOD])

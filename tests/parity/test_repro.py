@@ -13,7 +13,8 @@ from small_results import BAD, BROKEN, GOOD
 
 from d2l_jax import InputError
 from parity.cli import main
-from parity.compare.rows import compare_precision, compare_semantics
+from parity.compare.precision import compare_precision
+from parity.compare.semantics import compare_semantics
 from parity.report.repro import evidence_of, save_repro
 from parity.result import Blame, Result
 

@@ -1,0 +1,41 @@
+"""Low precision against the float64 oracle: is Flax as close as PyTorch is?"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from parity.compare.policy import BLUNT, NOTHING, POLICY, UNIT, Policy
+from parity.compare.rows import Record, Row, comparable, row, structure
+from parity.compare.scale import rms, scales_of
+
+
+def compare_precision(
+    oracle: Record,
+    reference: Mapping[str, float],
+    flax: Record,
+    longest_sum: int,
+    dtype: str = "float32",
+    policy: Policy = POLICY,
+    subtracted: Mapping[str, float] = NOTHING,
+) -> list[Row]:
+    """Is Flax as close to the float64 oracle as PyTorch is? The root mean square error counts.
+
+    reference: PyTorch's own error, see `errors_of`
+    """
+    # Products of bfloat16 are summed in float32.
+    floor = policy.sums * max(UNIT[dtype], math.sqrt(longest_sum) * UNIT["float32"])
+    blunt, scales = max(policy.blunt, 50 * UNIT[dtype]), scales_of(oracle)
+
+    def judge(key: str) -> Row:
+        scale, note = scales[key]
+        error = rms(flax[key].astype(np.float64) - oracle[key]) / scale
+        if math.isinf(reference[key]):
+            return row(key, error, 0.0, f"PyTorch's own {dtype} result is not finite", "fail")
+        if np.issubdtype(oracle[key].dtype, np.integer):
+            return row(key, error, policy.ratio * reference[key], f"{policy.ratio:g} x PyTorch's {reference[key]:.1e}")
+        because = f"{policy.ratio:g} x PyTorch's {reference[key]:.1e} + {policy.sums:g} x sqrt({longest_sum}) ulp{note}"
+        limit = policy.ratio * reference[key] + floor + UNIT[dtype] * subtracted.get(key, 0.0) / scale
+        return row(key, error, limit, f"{BLUNT}{because}" if limit > blunt else because)
+
+    return [*structure(oracle, flax, dtype), *map(judge, comparable(oracle, flax))]

@@ -1,0 +1,50 @@
+"""Measured noise: how far rounding moves each tensor of PyTorch's."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+
+from parity.compare.rows import Record
+from parity.compare.scale import largest, rms, scales_of
+
+
+def noise_of(
+    oracle: Record, disturbed: Iterable[Record], spread: dict[str, np.ndarray] | None = None
+) -> dict[str, float]:
+    """How far each tensor moves at most, relative to its scale, when weights and inputs move by one ulp.
+
+    spread: is given the updates' noise element by element
+    """
+
+    def watched() -> Iterator[Record]:
+        for record in disturbed:
+            for key in (key for key in oracle if spread is not None and _is_update(key)):
+                moved = np.abs(record[key].astype(np.float64) - oracle[key])
+                spread[key] = np.maximum(spread.get(key, 0.0), moved)  # type: ignore[index, union-attr]
+            yield record
+
+    return _worst(oracle, watched(), largest)
+
+
+def largest_of(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """By key, the larger of two measurements; `one` may lack some."""
+    return {key: max(value, one.get(key, 0.0)) for key, value in other.items()}
+
+
+def _is_update(key: str) -> bool:
+    return key.partition("/")[0].endswith("update")
+
+
+def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[str, float]:
+    """The largest root mean square error of each tensor, relative to its scale, over runs of low precision."""
+    return _worst(oracle, runs, rms)
+
+
+def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray], float]) -> dict[str, float]:
+    worst, scales = dict.fromkeys(oracle, 0.0), scales_of(oracle)
+    for other in others:
+        for key, array in oracle.items():
+            distance = size(other[key].astype(np.float64) - array) / scales[key][0]
+            worst[key] = max(worst[key], distance if math.isfinite(distance) else math.inf)
+    return worst

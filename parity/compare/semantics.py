@@ -1,0 +1,84 @@
+"""float64 against float64: is it the same mathematics?"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from parity.compare.policy import NO_SPREAD, NOTHING, POLICY, UNIT, VISIBLE, Policy
+from parity.compare.rows import Record, Row, comparable, row, structure
+from parity.compare.scale import largest, layer_of, scales_of
+
+
+def compare_semantics(
+    oracle: Record,
+    flax: Record,
+    noise: Mapping[str, float],
+    longest_sum: int,
+    policy: Policy = POLICY,
+    subtracted: Mapping[str, float] = NOTHING,
+    spread: Record = NO_SPREAD,
+    corrected: Mapping[str, float] = NOTHING,
+) -> list[Row]:
+    """float64 against float64: is it the same mathematics? The largest difference counts.
+
+    noise:      see `noise_of`
+    subtracted: of what is a difference, the largest of the numbers that were subtracted: their last digit is all
+                that it can be known to
+    corrected:  of updates that are divided by 1 - beta^t, that number: its own last digit counts as often
+    spread:     the updates' noise by element: an optimiser that divides by the gradient's size makes noise of
+                what is zero but for rounding
+    """
+    unit, scales = UNIT["float64"], scales_of(oracle)
+
+    def judge(key: str) -> Row:
+        scale, note = scales[key]
+        gap = largest(flax[key] - oracle[key]) / scale
+        rounding, last_digit = math.sqrt(longest_sum) * unit, unit * subtracted.get(key, 0.0) / scale
+        origins = {f"noise {noise[key]:.1e}": noise[key], f"sqrt({longest_sum}) ulp": rounding}
+        origins["ulp of the parameter"] = last_digit
+        if key in corrected:
+            origins["ulp of 1 - beta^t"] = unit / corrected[key]
+        origin = max(origins, key=origins.__getitem__)
+        threshold = policy.noise_factor * origins[origin]
+        because = f"{policy.noise_factor:g} x {origin}{note}"
+        if noise[key] <= 4 * last_digit < VISIBLE:
+            return row(key, gap, threshold, because)
+        whole = _below_ceiling(key, gap, threshold, because, policy)
+        if whole.passed or threshold <= policy.ceiling or key not in spread:
+            return whole
+        return _where_determined(key, oracle, flax, noise, scale, spread[key], policy)
+
+    return [*structure(oracle, flax, "float64"), *map(judge, comparable(oracle, flax))]
+
+
+def _below_ceiling(key: str, gap: float, threshold: float, because: str, policy: Policy) -> Row:
+    """Noise above the ceiling excuses no gap above it: what one ulp does to such a tensor would hide a mistake."""
+    if threshold <= policy.ceiling:
+        return row(key, gap, threshold, because)
+    if gap <= policy.ceiling:
+        return row(key, gap, policy.ceiling, f"the ceiling; {because} is above it")
+    return row(key, gap, policy.ceiling, f"ill-conditioned: {because} is above the ceiling", "fail")
+
+
+def _where_determined(
+    key: str, oracle: Record, flax: Record, noise: Mapping[str, float], scale: float, spread: np.ndarray, policy: Policy
+) -> Row:
+    """An update where its gradient is above its own rounding; elsewhere its sign is chance, on both sides."""
+    gradient = key.replace("update/", "gradients/", 1)
+    floor = 1e3 * max(noise[gradient], UNIT["float64"]) * scales_of(_siblings(gradient, oracle))[gradient][0]
+    clear = np.abs(oracle[gradient]) > floor
+    if not clear.any():
+        return row(key, 0.0, 0.0, "undetermined: the gradient is analytically zero")
+    gap = largest((flax[key] - oracle[key])[clear]) / scale
+    found = float(np.max(spread[clear])) / scale
+    threshold = policy.noise_factor * max(found, UNIT["float64"] * largest(oracle[key]) / scale)
+    because = f"{policy.noise_factor:g} x noise {found:.1e}"
+    if not clear.all():
+        because += f"; {np.mean(~clear):.0%} left out, their gradient is analytically zero"
+    return _below_ceiling(key, gap, threshold, because, policy)
+
+
+def _siblings(key: str, oracle: Record) -> Record:
+    """The tensors of the same layer."""
+    return {other: array for other, array in oracle.items() if layer_of(other) == layer_of(key)}

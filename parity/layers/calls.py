@@ -1,0 +1,116 @@
+"""The calls that both models make of their layers, recorded on either side."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import torch
+
+from parity.models.calls import Path, TorchCall, torch_calls
+from parity.models.flax_model import FlaxModel
+from parity.sides.flax import DRAWS, FlaxRun, precision
+from parity.sides.torch import TorchRun
+from parity.sides.torch_tensors import touched
+from parity.twin.draws import imposed_on_jax, requested
+from parity.twin.draws_torch import ImposedOnTorch
+from parity.twin.twin import Batch, FlaxSide, Twin
+
+
+@dataclass
+class FlaxCall:
+    """One call of a submodule of Flax's, with shapes in place of arrays."""
+
+    path: Path
+    number: int
+    module: Any
+    args: tuple
+    kwargs: dict
+    output: Any = None
+    span: tuple[int, int] = (0, 0)
+
+
+def label(call: TorchCall) -> str:
+    return call.name if not call.number else f"{call.name} (call {call.number + 1})"
+
+
+def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[TorchCall]:
+    """In the order of their starts; in training with the cotangents of the loss."""
+    run.model.train(train)
+    tensors = run.batch(batch)
+    drawing = ImposedOnTorch(twin.torch_draws(batch) if train else ())
+    with torch_calls(run.model, lambda: len(drawing.seen)) as calls, torch.set_grad_enabled(train):
+        for turn in twin.torch.turns if train else ():
+            drawing.more_to_come = turn is not twin.torch.turns[-1]
+            with drawing:
+                loss, _ = turn.objective(run.model, touched(tensors))
+            if loss.requires_grad:
+                loss.backward()
+        if not train and twin.torch.observe:
+            twin.torch.observe(run.model, tensors)
+    run.load(twin.start)  # the statistics have moved
+    return calls
+
+
+def functions_of(side: FlaxSide, train: bool) -> list[Callable]:
+    """Returns what is run in that mode: the objective of every turn, or the evaluation."""
+    if train:
+        return [turn.objective for turn in side.turns]
+    return [side.observe] if side.observe else []
+
+
+def traced_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> list[FlaxCall]:
+    """Likewise, by a trace alone."""
+    calls: list[FlaxCall] = []
+    counts: dict[Path, int] = {}
+    drawn = 0
+
+    def count() -> str:
+        nonlocal drawn
+        drawn += 1
+        return ""
+
+    def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+        found = FlaxCall(path, counts.get(path, 0), module, *map(shapes_of, (args, kwargs)), span=(drawn, 0))
+        counts[path] = found.number + 1
+        calls.append(found)
+        output = call(*args, **kwargs)
+        found.output, found.span = shapes_of(output), (found.span[0], drawn)
+        return output
+
+    def run(params: Any, buffers: Any, tensors: Any) -> None:
+        for function in functions_of(side, train):
+            flax.run(function, params, buffers, tensors, train=train, around=around)
+
+    requested(run, flax.params, flax.buffers, batch.tensors, site=count)
+    return calls
+
+
+def given_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int], list[jax.Array]]:
+    """What each submodule is given in the model's own run: an inherited error shows here."""
+
+    def apply(params: Any, buffers: Any, tensors: dict) -> dict:
+        found: dict[tuple[Path, int], list[jax.Array]] = {}
+        counts: dict[Path, int] = {}
+
+        def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+            number = counts[path] = counts.get(path, -1) + 1
+            found[path, number] = [x for x in jax.tree.leaves((args, kwargs)) if hasattr(x, "shape")]
+            return call(*args, **kwargs)
+
+        named = {name: value for name, value in tensors.items() if name != DRAWS}
+        with imposed_on_jax(tensors[DRAWS] if train else ()):
+            for function in functions_of(twin.flax, train):
+                run.flax.run(function, params, buffers, named, train=train, around=around)
+        keys.extend(found)
+        return dict(enumerate(found.values()))
+
+    keys: list[tuple[Path, int]] = []
+    with precision(run.device):
+        values = jax.jit(apply)(*run.load(twin.start), run.tensors(twin.batches[0]))
+    return {key: values[i] for i, key in enumerate(keys)}
+
+
+def shapes_of(tree: Any) -> Any:
+    leaf = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "shape") and hasattr(x, "dtype") else x  # noqa: E731
+    return jax.tree.map(leaf, tree)

@@ -1,0 +1,64 @@
+"""How the arguments and results of two calls belong together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import torch
+
+from parity.arrays.layout import Axes, between, named_leaves
+from parity.layers.calls import FlaxCall
+from parity.models.calls import TorchCall
+
+
+class Mismatch(Exception):
+    """Two calls whose arguments or results are not of the same kind: nothing is said about them."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """How the arguments and results of two calls belong together.
+
+    inputs:  for each array among Flax's arguments, the number of PyTorch's tensor, and Flax's axes in its order
+    outputs: (name in PyTorch, number among Flax's, Flax's axes in PyTorch's order)
+    tensors: PyTorch's tensors, equal ones once
+    """
+
+    inputs: tuple[tuple[int, Axes], ...]
+    outputs: tuple[tuple[str, int, Axes], ...]
+    tensors: tuple[torch.Tensor, ...]
+
+    @classmethod
+    def of(cls, theirs: TorchCall, ours: FlaxCall) -> "Ports":
+        """Raises Mismatch where an argument or every result has no partner."""
+        tensors: list[torch.Tensor] = []
+        for _, tensor in named_leaves((theirs.args, theirs.kwargs), ""):
+            if not any(x.shape == tensor.shape and torch.equal(x, tensor) for x in tensors):
+                tensors.append(tensor)
+        shapes = [x.shape for x in jax.tree.leaves((ours.args, ours.kwargs)) if hasattr(x, "shape")]
+        inputs = tuple(matched(shapes, [tuple(x.shape) for x in tensors]))
+        if {number for number, _ in inputs} != set(range(len(tensors))):
+            raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
+        names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
+        results = [x.shape for _, x in named_leaves(ours.output, "output")]
+        outputs, left = [], list(enumerate(results))
+        for name, shape in names:
+            number = next((i for i, r in left if sorted(r) == sorted(shape)), None)
+            if number is not None:
+                left = [(i, r) for i, r in left if i != number]
+                outputs.append((name, number, between(results[number], shape)))
+        if not outputs:
+            raise Mismatch(f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax")
+        return cls(inputs, tuple(outputs), tuple(tensors))
+
+
+def matched(flax: list[tuple], torch: list[tuple]) -> Iterator[tuple[int, Axes]]:
+    """In order, a tensor of the same sizes for each array; several arrays may be one tensor."""
+    unused = list(range(len(torch)))
+    for shape in flax:
+        fits = [i for i in range(len(torch)) if sorted(torch[i]) == sorted(shape)]
+        number = next((i for i in fits if i in unused), next(iter(fits), None))
+        if number is None:
+            raise Mismatch(f"arguments {torch} in PyTorch, {flax} in Flax")
+        unused = [i for i in unused if i != number]
+        yield number, between(shape, torch[number])

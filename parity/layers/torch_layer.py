@@ -1,0 +1,73 @@
+"""One layer of PyTorch's on its own."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_map
+
+from parity.arrays.layout import named_leaves
+from parity.arrays.torch_arrays import to_numpy
+from parity.layers.layer import Layer
+from parity.layers.ports import Ports
+from parity.sides.keys import input_names
+from parity.sides.torch import Record, TorchRun
+from parity.twin.draws_torch import ImposedOnTorch
+from parity.twin.twin import Twin
+
+
+def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, disturb: Callable) -> Record:
+    run.disturb = disturb
+    call, prefix = layer.theirs, f"{layer.theirs.name}."
+    run.load(twin.start, prefix)
+    module = run.model.get_submodule(call.name).train(train)
+    leaves = [_leaf(x, disturb) for x in ports.tensors]
+    args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
+    draws = twin.torch_draws(twin.batches[0])[slice(*call.span)] if train else ()
+    with ImposedOnTorch(draws), torch.set_grad_enabled(train), run.rounded_otherwise(module):
+        output = dict(named_leaves(module(*args, **kwargs), "output"))
+    record = {f"forward/{name}": to_numpy(output[name]) for name, *_ in ports.outputs}
+    buffers = {prefix + name: to_numpy(b) for name, b in module.named_buffers(remove_duplicate=False)}
+    record |= {f"buffers/{key.removeprefix(prefix)}": array for key, array in run.compared(buffers).items()}
+    names = [name for name, *_ in ports.outputs if name in call.cotangents and output[name].requires_grad]
+    if train and names:
+        record |= _torch_gradients(run, module, leaves, output, names, layer)
+    run.disturb = np.asarray
+    return record
+
+
+def _leaf(tensor: torch.Tensor, disturb: Callable) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    return torch.as_tensor(disturb(to_numpy(tensor)), device=tensor.device).requires_grad_()
+
+
+def _replaced(tensors: tuple[torch.Tensor, ...], leaves: list[torch.Tensor], value: Any) -> Any:
+    if not isinstance(value, torch.Tensor):
+        return value
+    same = (
+        new for old, new in zip(tensors, leaves, strict=True) if old.shape == value.shape and torch.equal(old, value)
+    )
+    found = next(same)
+    return found * 1 if found.requires_grad else found
+
+
+def _torch_gradients(
+    run: TorchRun, module: torch.nn.Module, leaves: list, output: dict, names: list[str], layer: Layer
+) -> Record:
+    inputs = [x for x in leaves if x.requires_grad]
+    parameters = {
+        f"{layer.theirs.name}.{name}": p
+        for name, p in module.named_parameters(remove_duplicate=False)
+        if p.requires_grad
+    }
+    wanted = [*inputs, *parameters.values()]
+    cotangents = [layer.theirs.cotangents[name].to(output[name].dtype) for name in names]
+    grads = torch.autograd.grad([output[name] for name in names], wanted, cotangents, allow_unused=True)
+    arrays = [to_numpy(torch.zeros_like(x) if g is None else g) for x, g in zip(wanted, grads, strict=True)]
+    record = {f"backward/{name}": a for name, a in zip(input_names(len(inputs)), arrays, strict=False)}
+    merged = run.compared(dict(zip(parameters, arrays[len(inputs) :], strict=True)), mean=True)
+    prefix = f"{layer.theirs.name}."
+    return record | {f"backward/{key.removeprefix(prefix)}": array for key, array in merged.items()}

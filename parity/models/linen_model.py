@@ -1,0 +1,95 @@
+"""A Linen module as pure functions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen
+
+from d2l_jax.functional import Tree
+from parity.models.calls import Around, Path, linen_calls
+from parity.models.flax_model import Called, Part, Tensor, called, mode
+from parity.weights.leaf import flatten
+
+
+class LinenModel(Called):
+    """A Linen module with its variables; its layers take the precision of what they are given."""
+
+    def __init__(self, module: linen.Module, variables: Tree):
+        self.name, self.module = type(module).__name__, module
+        plain = {name: dict(collection) for name, collection in variables.items()}
+        self.params = plain.pop("params", {})
+        self.buffers = plain
+
+    def run(
+        self,
+        function: Callable,
+        params: Tree,
+        buffers: Tree,
+        *inputs: Any,
+        train: bool,
+        around: Around | None = None,
+    ) -> tuple[Any, Tree]:
+        flags = mode(type(self.module).__call__, train)
+        state = [buffers]
+
+        def bound(*args: Any) -> Any:
+            outputs, state[0] = _apply(self.module, params, state[0], args, flags, train)
+            return outputs
+
+        with linen_calls(around) if around else nullcontext():
+            return function(bound, *inputs), state[0]
+
+    def in_precision(self, dtype: str) -> "LinenModel":
+        return self
+
+    def modules(self, inputs: tuple) -> list[Path]:
+        return sorted(self._kinds(inputs), key=len)
+
+    def _kinds(self, inputs: tuple) -> dict[Path, type]:
+        """The class of every submodule that is called."""
+        kinds: dict[Path, type] = {}
+
+        def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+            kinds[path] = type(module)
+            return call(*args, **kwargs)
+
+        run = lambda *inputs: self.run(called, self.params, self.buffers, *inputs, train=True, around=around)  # noqa: E731
+        jax.eval_shape(run, *inputs)
+        return kinds
+
+    def tensors(self, inputs: tuple) -> Iterator[Tensor]:
+        kinds = self._kinds(inputs)
+        places = [(path, path, value, True) for path, value in flatten(self.params)]
+        places += [(path, path[1:], value, False) for path, value in flatten(self.buffers)]
+        for path, place, value, trained in places:
+            owner = next((place[:end] for end in range(len(place) - 1, -1, -1) if place[:end] in kinds), ())
+            yield Tensor(path, trained, np.shape(value), value.dtype, owner, kinds.get(owner, type(self.module)))
+
+    def part(self, module: linen.Module, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
+        child = module.clone(parent=None, name=None)
+        own = {name: _below(tree, path) for name, tree in buffers.items()}
+
+        def apply(params: Tree, buffers: Tree, args: tuple, kwargs: dict) -> tuple[Any, Tree]:
+            return _apply(child, params, buffers, args, kwargs, train)
+
+        return Part(child, apply, _below(params, path), {name: tree for name, tree in own.items() if tree})
+
+
+def _apply(
+    module: linen.Module, params: Tree, buffers: Tree, args: tuple, kwargs: dict, train: bool
+) -> tuple[Any, Tree]:
+    rngs = {"dropout": jax.random.key(0)}
+    variables = {"params": params, **buffers}
+    if not train:
+        return module.apply(variables, *args, rngs=rngs, **kwargs), buffers
+    outputs, changed = module.apply(variables, *args, rngs=rngs, mutable=list(buffers), **kwargs)
+    return outputs, {**buffers, **changed}
+
+
+def _below(tree: Tree, path: Path) -> Tree:
+    for name in path:
+        tree = tree.get(str(name), {})
+    return tree

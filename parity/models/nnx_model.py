@@ -1,0 +1,91 @@
+"""An NNX module as pure functions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from d2l_jax.functional import Tree, eval_view, train_view
+from parity.models.calls import Around, Path, nnx_calls
+from parity.models.flax_model import Called, Part, Tensor, mode
+
+
+class NNXModel(Called):
+    """An NNX module; it is not changed."""
+
+    def __init__(self, model: nnx.Module):
+        self.name = type(model).__name__
+        self._views = {True: train_view(model), False: eval_view(model)}
+        _, params, buffers = nnx.split(self._views[True], nnx.Param, ...)
+        self.params, self.buffers = nnx.to_pure_dict(params), nnx.to_pure_dict(buffers)
+        self._graphs = {train: nnx.graphdef(view) for train, view in self._views.items()}
+
+    def in_precision(self, dtype: str) -> "NNXModel":
+        model = nnx.clone(self._views[True])
+        for _, node in nnx.iter_graph(model):
+            for name in ("dtype", "param_dtype"):  # the latter is that of a recurrent cell's first state
+                if isinstance(node, nnx.Module) and getattr(node, name, None) == jnp.float32:
+                    setattr(node, name, jnp.dtype(dtype))
+        return NNXModel(model)
+
+    def run(
+        self,
+        function: Callable,
+        params: Tree,
+        buffers: Tree,
+        *inputs: Any,
+        train: bool,
+        around: Around | None = None,
+    ) -> tuple[Any, Tree]:
+        module = nnx.merge(self._graphs[train], params, buffers)
+        call = getattr(module, "__call__", None)  # noqa: B004
+        flags = mode(call, train) if call else {}
+
+        def bound(module: Any, *inputs: Any) -> Any:
+            return function(partial(module, **flags) if flags else module, *inputs)
+
+        with nnx_calls(module, around) if around else nullcontext():
+            result = nnx.capture(bound)(module, *inputs)  # what it sows is no state, and is dropped
+        return result, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
+
+    def tensors(self, inputs: tuple) -> Iterator[Tensor]:
+        modules = {path: node for path, node in nnx.iter_graph(self._views[True]) if isinstance(node, nnx.Module)}
+        for path, node in nnx.iter_graph(self._views[True]):
+            if isinstance(node, nnx.Variable) and not isinstance(node, nnx.RngState):
+                owner = next(path[:end] for end in range(len(path) - 1, -1, -1) if path[:end] in modules)
+                kind = type(modules[owner])
+                yield Tensor(path, isinstance(node, nnx.Param), node.shape, node.dtype, owner, kind)
+
+    def modules(self, inputs: tuple) -> list[Path]:
+        nodes = nnx.iter_graph(self._views[True])
+        found = (path for path, node in nodes if isinstance(node, nnx.Module) and callable(node))
+        return sorted(found, key=len)
+
+    def part(self, module: nnx.Module, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
+        whole = nnx.merge(self._graphs[train], params, buffers)
+        child = next(node for where, node in nnx.iter_graph(whole) if where == path)
+        _forget_initializers(child)
+        graph, own_params, own_buffers = nnx.split(child, nnx.Param, ...)
+
+        def apply(params: Tree, buffers: Tree, args: tuple, kwargs: dict) -> tuple[Any, Tree]:
+            module = nnx.merge(graph, params, buffers)
+            outputs = _called(module, args, kwargs)
+            return outputs, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
+
+        return Part(graph, apply, nnx.to_pure_dict(own_params), nnx.to_pure_dict(own_buffers))
+
+
+def _called(module: nnx.Module, args: tuple, kwargs: dict) -> Any:
+    """The module's outputs; what it sows is no state, and is dropped."""
+    return nnx.capture(type(module).__call__)(module, *args, **kwargs)
+
+
+def _forget_initializers(module: nnx.Module) -> None:
+    """They would tell layers apart that compute the same."""
+    for _, node in nnx.iter_graph(module):
+        for name in list(vars(node)) if isinstance(node, nnx.Module) else []:
+            if name.endswith("_init"):
+                setattr(node, name, None)

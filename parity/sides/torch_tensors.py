@@ -1,0 +1,58 @@
+"""Tensors of PyTorch's by name, and as numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from d2l_jax.turns import Tensors
+from parity.arrays.layout import named_leaves
+from parity.arrays.torch_arrays import to_numpy
+from parity.sides.keys import Record as Record
+from parity.sides.keys import phase as phase
+from parity.twin.twin import State, Twin
+
+
+def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:
+    """Returns (name, tensor) of every tensor, "output" or "output.0"."""
+    return [leaf for name, value in tensors.items() for leaf in named_leaves(value, name)]
+
+
+def touched(tensors: Tensors) -> Tensors:
+    """Returns the tensors as results of an operation: what is a leaf of the graph may not be changed in place."""
+    return {name: mapped(lambda x, _: x * 1 if x.requires_grad else x, value, name) for name, value in tensors.items()}
+
+
+def mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(mapped(function, x, f"{name}.{i}") for i, x in enumerate(value))
+    return function(value, name)
+
+
+def merged(twin: Twin) -> dict[str, tuple[str, ...]]:
+    """{name in reports: the tensors of PyTorch that it stands for}."""
+    return {leaf.name: (leaf.key, *leaf.merged) for leaf in twin.leaves}
+
+
+def rounded(state: State) -> State:
+    """To values that float32 holds exactly, so that both precisions can start from them."""
+    slots = {name: {k: _rounded(a) for k, a in slots.items()} for name, slots in state.slots.items()}
+    return State({key: _rounded(a) for key, a in state.tensors.items()}, slots)
+
+
+def _rounded(array: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(array.dtype, np.floating):
+        return array
+    array = array.astype(np.float32)
+    return np.where(np.abs(array) < 1e-37, np.float32(0), array)  # XLA flushes smaller ones to 0
+
+
+def parameters(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """Every parameter under each of its names."""
+    return list(model.named_parameters(remove_duplicate=False))
+
+
+def gradient(tensor: torch.Tensor) -> np.ndarray:
+    """Zeros where PyTorch keeps None: JAX knows no such difference."""
+    return to_numpy(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)

@@ -15,6 +15,7 @@ from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
 from parity.bench.options import Options
+from parity.check_options import CheckOptions
 from parity.environment import share_gpu
 
 if TYPE_CHECKING:
@@ -29,24 +30,7 @@ app = tyro.extras.SubcommandApp()
 
 
 @app.command
-def check(
-    names: Names = (),
-    /,
-    all: Flag = False,
-    full: Flag = False,
-    device: Device = "cpu",
-    tf32: Flag = False,
-    bfloat16: Flag = False,
-    steps: int = 5,
-    layers: bool = True,
-    jobs: int = 1,
-    devices: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one)")] = None,
-    json: File = None,
-    markdown: File = None,
-    html: File = None,
-    junit: File = None,
-    repro: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
-) -> int:
+def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     """Compare Flax models with their PyTorch twins, from the same weights, tensor by tensor.
 
     In float64 first (same mathematics?), then in float32 (as precise as PyTorch?): outputs, loss,
@@ -58,47 +42,24 @@ def check(
     Exit status: 0 all passed, 1 something failed, 2 the call was wrong.
 
     Args:
-        names: Cases to check; `d2l-jax list` shows them.
-        all: Check every case.
-        full: The book's sizes instead of small ones; minutes and gigabytes for the large models.
-        device: Where both frameworks run.
-        tf32: Let a GPU round float32 products to TF32, on both sides.
-        bfloat16: That precision too; on CPU, XLA sums some gradients in it, and PyTorch does not.
-        steps: Training steps, each compared as sharply as the first.
-        layers: Each layer on its own, too; without, a check takes half the time, and layers are looked into
-            where something fails.
-        jobs: Processes that check side by side.
-        devices: Compare the step over so many devices, the batch cut over them, with the step on one, in float64;
-            on a CPU they are virtual. PyTorch measures what rounding may do.
-        json: Write the whole result here; - is standard output.
-        markdown: Write the table here, as it stands in the README.
-        html: Write one page with every phase, the tensors closest to their limits, and pictures.
-        junit: Write the verdicts as JUnit's XML, for CI servers.
-        repro: For each failing case, write a folder with its tensors and a script that needs numpy alone.
+        options: What is checked, and how.
     """
     from parity.environment import environment
-    from parity.proof.cases import check_cases
-    from parity.proof.devices import check_devices
     from parity.report import html as page
     from parity.report import junit as junit_xml
     from parity.report import markdown as markdown_table
     from parity.report import show, to_json
 
-    cases, settings = _chosen(names, all, CASES), environment(device, tf32=tf32)
-    console = Console(stderr=STDOUT in (json, markdown, html, junit))
-    tiers = ("float64", "float32", "bfloat16") if bfloat16 else ("float64", "float32")
-    options = {"device": device, "tf32": tf32, "full": full, "steps": steps, "tiers": tiers, "layers": layers}
-    if devices is None:
-        running = check_cases(cases, jobs=jobs, **options)
-    else:
-        running = check_devices(cases, devices, device, steps)
-    results = list(_progress(running, len(cases), console))
+    cases = _chosen(options.names, options.all, CASES)
+    settings = environment(options.device, tf32=options.tf32)
+    console = Console(stderr=STDOUT in (options.json, options.markdown, options.html, options.junit))
+    results = list(_progress(options.results(cases), len(cases), console))
     show(console, results, settings)
-    _write(json, lambda: to_json(results, settings))
-    _write(markdown, lambda: markdown_table(results))
-    _write(html, lambda: page(results, settings))
-    _write(junit, lambda: junit_xml(results))
-    _write_repros(repro, results, console)
+    _write(options.json, lambda: to_json(results, settings))
+    _write(options.markdown, lambda: markdown_table(results))
+    _write(options.html, lambda: page(results, settings))
+    _write(options.junit, lambda: junit_xml(results))
+    _write_repros(options.repro, results, console)
     return status_of(results)
 
 

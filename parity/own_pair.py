@@ -40,16 +40,13 @@ def check(
     policy: Policy = POLICY,
     tiers: tuple[str, ...] = ("float64", "float32"),
 ) -> Result:
-    """Are a Flax module and a PyTorch module the same? Or, with a name alone, a case of the catalogue.
+    """Checks whether a Flax and a PyTorch module are the same; or, with a name alone, a case of the catalogue.
 
-    model, torch_model: NNX or Linen, and PyTorch; neither is changed. Which tensor is which, is found by names
-                        where all of them agree, else by structure and values
+    model, torch_model: neither is changed; tensors are paired by names where all agree, else by structure and values
     inputs:    one batch, an array or a tuple of them; images as (batch, height, width, channels)
     variables: of a Linen module; None initialises it
-    loss:      a function of `d2l_jax.losses`, or (Flax's, PyTorch's), each of (outputs, targets); None is the
-               squared distance of all outputs to random numbers
-    optimizer: a `partial` of a factory of `d2l_jax.optim`, or (an Optax transformation, a function that makes
-               PyTorch's optimiser of the parameters)
+    loss:      a function of `d2l_jax.losses`, or (Flax's, PyTorch's), each of (outputs, targets); None is squares
+    optimizer: a `partial` of a factory of `d2l_jax.optim`, or (an Optax transformation, parameters -> PyTorch's)
     scheduler: of PyTorch's optimiser, `lambda optimizer: StepLR(optimizer, 2)`; Optax has it in its rate
     before_step: what PyTorch does with its gradients, `lambda model: clip_grad_norm_(model.parameters(), 1.0)`
     weights:   a map that was found before: `parity.save_map(result.weights, path)`, or its path

@@ -133,7 +133,7 @@ def test_a_place_that_cannot_be_written(tmp_path):
 def test_the_command_writes_a_folder_for_failures_alone(tmp_path, monkeypatch, capsys):
     bad = failing(ORACLE | {"update/w": np.zeros(7)})
     monkeypatch.setattr(
-        "parity.proof.proof.check_cases", lambda *_, **__: iter([GOOD, replace(bad, name="bad"), BROKEN])
+        "parity.proof.cases.check_cases", lambda *_, **__: iter([GOOD, replace(bad, name="bad"), BROKEN])
     )
     with pytest.raises(SystemExit) as exit:
         main(["check", "my-linear", "--repro", str(tmp_path), "--junit", str(tmp_path / "junit.xml")])

@@ -1,0 +1,72 @@
+"""The options of `parity check`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from d2l_jax.case import Case
+
+if TYPE_CHECKING:
+    from parity.result import Result
+
+Flag = FlagCreatePairsOff[bool]
+File = Annotated[Path | None, arg(metavar="FILE")]
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What is checked, and how."""
+
+    names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")] = ()
+    """Cases to check; `d2l-jax list` shows them."""
+    all: Flag = False
+    """Check every case."""
+    full: Flag = False
+    """The book's sizes instead of small ones; minutes and gigabytes for the large models."""
+    device: Literal["cpu", "gpu"] = "cpu"
+    """Where both frameworks run."""
+    tf32: Flag = False
+    """Let a GPU round float32 products to TF32, on both sides."""
+    bfloat16: Flag = False
+    """That precision too; on CPU, XLA sums some gradients in it, and PyTorch does not."""
+    steps: int = 5
+    """Training steps, each compared as sharply as the first."""
+    layers: bool = True
+    """Each layer on its own, too; without, a check takes half the time, and layers are looked into where
+    something fails."""
+    jobs: int = 1
+    """Processes that check side by side."""
+    devices: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one)")] = None
+    """Compare the step over so many devices, the batch cut over them, with the step on one, in float64; on a CPU
+    they are virtual. PyTorch measures what rounding may do."""
+    json: File = None
+    """Write the whole result here; - is standard output."""
+    markdown: File = None
+    """Write the table here, as it stands in the README."""
+    html: File = None
+    """Write one page with every phase, the tensors closest to their limits, and pictures."""
+    junit: File = None
+    """Write the verdicts as JUnit's XML, for CI servers."""
+    repro: Annotated[Path | None, arg(metavar="DIR")] = None
+    """For each failing case, write a folder with its tensors and a script that needs numpy alone."""
+
+    def results(self, cases: Sequence[Case]) -> Iterator["Result"]:
+        """Returns the results of the cases, each as soon as it is there."""
+        from parity.proof.cases import check_cases
+        from parity.proof.devices import check_devices
+
+        if self.devices is not None:
+            return check_devices(cases, self.devices, self.device, self.steps)
+        return check_cases(
+            cases,
+            jobs=self.jobs,
+            device=self.device,
+            tf32=self.tf32,
+            full=self.full,
+            steps=self.steps,
+            tiers=("float64", "float32", "bfloat16") if self.bfloat16 else ("float64", "float32"),
+            layers=self.layers,
+        )

@@ -76,11 +76,11 @@ def other_batch(job: Job) -> Job:
 
 
 def other_lr(job: Job) -> Job:
-    return job._replace(case=replace(job.case, optimizer=partial(optim.SGD, lr=0.5)))
+    return job._replace(case=job.case.with_turn(optimizer=partial(optim.SGD, lr=0.5)))
 
 
 def other_optimizer(job: Job) -> Job:
-    return job._replace(case=replace(job.case, optimizer=partial(optim.Adam, lr=0.1)))
+    return job._replace(case=job.case.with_turn(optimizer=partial(optim.Adam, lr=0.1)))
 
 
 def other_data(job: Job) -> Job:
@@ -125,7 +125,7 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(tmp_path: Path):
     job = small("softmax-scratch", tmp_path)  # 6 batches an epoch; exp overflows at such weights
     optimizer = partial(optim.SGD, lr=lambda count: jnp.where(jnp.asarray(count) < 7, 0.1, 1e30))
     with pytest.raises(TrainingDiverged, match=r"epoch 2, step 9; lower --lr \(the last good checkpoint is .*/1\)"):
-        train(job._replace(case=replace(job.case, optimizer=optimizer)))
+        train(job._replace(case=job.case.with_turn(optimizer=optimizer)))
     assert epochs_in(tmp_path / FOLDER) == [1]
     assert len(json.loads((tmp_path / "metrics.json").read_text())["records"]) == 1
 

@@ -32,7 +32,7 @@ VISION: tuple[Case, ...] = (
         models.FrozenFeatures,
         (32, 28, 28, 3),
         probe=SMALL,
-        probe_inputs=(3, 7, 9, 3),
+        probe_inputs=(5, 7, 9, 3),
         optimizer=partial(optim.SGD, lr=0.1, momentum=0.9),
         trains="fc.",
     ),

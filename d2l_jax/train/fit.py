@@ -173,7 +173,7 @@ def check_finite(losses: Mapping[str, Any], where: str, before: int) -> None:
         if len(bad := np.flatnonzero(~np.isfinite(values))):
             called = "the loss" if name == "loss" else f"the {name.replace('_', ' ')}"
             at = f"{where} {before + bad[0] + 1}"
-            raise TrainingDiverged(f"training diverged: {called} is {values[bad[0]]} at {at}; a smaller rate is right")
+            raise TrainingDiverged(f"training diverged: {called} is {values[bad[0]]} at {at}")
 
 
 def tell(callbacks: tuple[Callable[[Event], None], ...], event: Event) -> None:

@@ -195,9 +195,9 @@ def test_one_wrong_weight_matrix_is_found_and_nothing_is_timed(name, monkeypatch
 
 
 def test_a_wrong_learning_rate_is_found_by_the_later_losses(monkeypatch):
-    right = torch_programs.torch_optimizer
-    wrong = replace(MLP, optimizer=partial(optim.SGD, lr=0.2))
-    monkeypatch.setattr(torch_programs, "torch_optimizer", lambda case, model: right(wrong, model))
+    right = torch_programs.torch_turn
+    wrong = partial(optim.SGD, lr=0.2)
+    monkeypatch.setattr(torch_programs, "torch_turn", lambda turn: right(turn._replace(optimizer=wrong)))
     found = bench(MLP)
     assert found.status == "disagree" and found.training.gaps["jax"][0] < 1e-5
     assert found.evaluation.status in ("ok", "disturbed")

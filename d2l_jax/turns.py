@@ -125,7 +125,7 @@ def check_turns(turns: Sequence[Turn], names: Sequence[str]) -> None:
     """
     moved_by: dict[str, Turn] = {}
     for turn in turns:
-        own = [name for name in names if name.startswith(turn.trains)]
+        own = [name for name in dict.fromkeys(names) if name.startswith(turn.trains)]
         if turn.trains and not own:
             listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
             raise InputError(f'{_called(turn)} trains "{turn.trains}", which no parameter starts with: {listed}')

@@ -127,7 +127,7 @@ def test_models_that_cannot_correspond():
 def test_neither_model_is_changed():
     model, twin = small(), SmallTorch()
     before, theirs = parity.state_dict(model), {k: v.clone() for k, v in twin.state_dict().items()}
-    parity.check(model, twin, INPUTS, outputs="scores", loss=catalog.get("lenet").loss, tiers=("float64",))
+    parity.check(model, twin, INPUTS, outputs="scores", loss=catalog.get("lenet").objective.loss, tiers=("float64",))
     for key, array in parity.state_dict(model).items():
         np.testing.assert_array_equal(array, before[key])
         np.testing.assert_array_equal(twin.state_dict()[key].numpy(), theirs[key].numpy())
@@ -143,12 +143,14 @@ def test_shared_masks_need_the_same_draws():
             return super().forward(self.drop(x))
 
     with pytest.raises(InputError, match="random numbers differ: PyTorch draws uniform"):
-        parity.check(small(), Drawless(), INPUTS, outputs="scores", loss=catalog.get("lenet").loss)
+        parity.check(small(), Drawless(), INPUTS, outputs="scores", loss=catalog.get("lenet").objective.loss)
 
 
 def test_graph_and_modes_are_the_users(tmp_path):
     model = small()
-    parity.check(model, SmallTorch(), INPUTS, outputs="scores", loss=catalog.get("lenet").loss, tiers=("float64",))
+    parity.check(
+        model, SmallTorch(), INPUTS, outputs="scores", loss=catalog.get("lenet").objective.loss, tiers=("float64",)
+    )
     assert not model.bn.use_running_average and isinstance(model.drop, nnx.Dropout)
 
 

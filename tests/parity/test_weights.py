@@ -39,8 +39,7 @@ def same_bits(left, right):
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_the_round_trip_is_bit_exact(case):
-    args = case.args | case.probe
-    model = abstract(lambda: case.model(**args, rngs=nnx.Rngs(0)))
+    model = abstract(lambda: case.build(probe=True))
     weights = weights_of(model)
     twin = torch_model(case, probe=True)
     twin.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})

@@ -17,7 +17,7 @@ test: venv ## the tests (README)
 test-all: venv ## with the checks that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
-bench: venv ## jitted JAX against PyTorch, every model, as in README; about 35 minutes; writes runs/bench.json, .md and .png
+bench: venv ## jitted JAX against PyTorch, every model, as in docs/speed.md; about 35 minutes; writes runs/bench.json, .md and .png
 	$(BIN)/parity bench --all --roofline --gflop 40 --seconds 8 --json runs/bench.json --markdown runs/bench.md --picture runs/bench.png
 
 bench-gpu: venv ## the same on a GPU at the book's batches, in three precisions, with CUDA graphs; writes runs/bench-gpu-*; hours

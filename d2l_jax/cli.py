@@ -42,7 +42,7 @@ def list_models(json_file: JsonFile = None) -> None:
 
 @app.command
 def show(name: Annotated[Positional[str], arg(metavar="NAME")]) -> None:
-    """One model: the shapes of its parameters and buffers, and how it is trained.
+    """Shows one model: the shapes of its parameters and buffers, and how it is trained.
 
     Args:
         name: The model, as `d2l-jax list` calls it.

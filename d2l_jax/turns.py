@@ -21,7 +21,7 @@ Objective = Callable[[Nets, Tensors], tuple[Array, Tensors]]
 
 
 class Turn(NamedTuple):
-    """One update: what is minimised, which leaves it moves, and how.
+    """An update: what is minimised, which leaves it moves, and how.
 
     objective: (nets, tensors) -> (loss, further tensors that may be compared or measured)
     optimizer: () -> the Optax transformation; in a Case a `partial` of a factory of `d2l_jax.optim`

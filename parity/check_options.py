@@ -18,7 +18,7 @@ File = Annotated[Path | None, arg(metavar="FILE")]
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What is checked, and how."""
+    """A check as the command is asked for it."""
 
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")] = ()
     """Cases to check; `d2l-jax list` shows them."""
@@ -45,7 +45,7 @@ class CheckOptions:
     json: File = None
     """Write the whole result here; - is standard output."""
     markdown: File = None
-    """Write the table here, as it stands in the README."""
+    """Write the table here, as it stands in docs/results.md."""
     html: File = None
     """Write one page with every phase, the tensors closest to their limits, and pictures."""
     junit: File = None

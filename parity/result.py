@@ -30,7 +30,7 @@ class Blame:
 
     @classmethod
     def because(cls, cause: Cause | None, layer: str, direction: str, place: str) -> Blame:
-        """With the place, and the cause where it is known, in words."""
+        """Returns the blame with the place, and the cause where it is known, in words."""
         if cause is None:
             return cls(layer, direction, "", place)
         return cls(layer, direction, cause.name, f"{place}: {cause.text}")
@@ -38,7 +38,7 @@ class Blame:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far apart all parameters are after a step of a free run, relative to the way from their start."""
+    """The distance of all parameters after a step of a free run, relative to the way from their start."""
 
     step: int
     torch32: float
@@ -49,7 +49,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class Result:
-    """What the check of one twin found; "error" where nothing could be compared.
+    """The outcome of the check of one twin; "error" where nothing could be compared.
 
     refused:  the models or the call were wrong, and `error` says what would be right
     rows:     by tier, "float64" (semantics) and "float32" (precision)

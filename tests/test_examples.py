@@ -8,7 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PROMISES = {
-    "train_lenet.py": "Record(epoch=2",
+    "train_lenet.py": "EpochMeans(epoch=2",
     "check_my_model.py": "fail\nevaluation output gap",
     "find_the_mistake.py": "features.2 (GroupNorm), forward: Flax computes with eps=1e-06 where PyTorch has 1e-05",
     "forms_beside_lax.py": "dense layer over a sequence",

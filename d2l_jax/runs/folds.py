@@ -12,7 +12,7 @@ FOLDS = 5
 
 
 def unanswered(data: Dataset) -> bool:
-    """Whether the test split's targets are unknown."""
+    """Tells whether the test split's targets are unknown."""
     y = data.test[1]
     return bool(np.issubdtype(y.dtype, np.floating) and np.isnan(y).any())
 

@@ -36,7 +36,7 @@ def _row(case: Case) -> dict[str, Any]:
 
 
 def count(params: Tree) -> int:
-    """How many numbers the arrays hold."""
+    """Counts the numbers that the arrays hold."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 

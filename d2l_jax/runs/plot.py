@@ -50,7 +50,7 @@ def draw_curves(metrics: dict[str, Any], path: Path, sample: Sample | None = Non
 
 
 def _measures(runs: list[dict[str, Any]]) -> list[str]:
-    """What all runs measure beside the loss."""
+    """Returns what all runs measure beside the loss."""
     return [kind for kind in ("accuracy", "perplexity") if all(f"test_{kind}" in run["final"] for run in runs)]
 
 
@@ -75,7 +75,7 @@ def draw_attention(metrics: dict[str, Any], texts: "Texts", path: Path) -> None:
 
 
 def shown(weights: np.ndarray) -> np.ndarray:
-    """Of (sentences, heads, queries, keys): the sentences where there is one head, else the first's heads."""
+    """Returns, of (sentences, heads, queries, keys), the sentences where there is one head, else the first's heads."""
     return weights[:, 0] if weights.shape[1] == 1 else weights[0]
 
 
@@ -172,7 +172,7 @@ def title(metrics: dict[str, Any]) -> str:
 
 
 def _names(runs: list[dict[str, Any]], folders: Sequence[Path]) -> list[str]:
-    """What tells the runs apart: the framework, or the model, or the folder."""
+    """Returns what tells the runs apart: the framework, or the model, or the folder."""
     for names in ([FRAMEWORKS[run["framework"]] for run in runs], [run["model"] for run in runs]):
         if len(set(names)) == len(names):
             return names

@@ -17,7 +17,7 @@ Figures = dict[str, Any]
 
 
 class Result(NamedTuple):
-    """What a run ends with.
+    """The end of a run.
 
     metrics: the content of its `metrics.json`
     sample:  (true values, outputs) of some test examples; or what the model writes

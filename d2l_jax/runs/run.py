@@ -47,7 +47,7 @@ class Job(NamedTuple):
 
 
 class Listener:
-    """What a run tells while it is under way; this one keeps silent."""
+    """The news of a run while it is under way; this one keeps silent."""
 
     def line(self, text: str) -> None:
         """A line for the user."""
@@ -88,7 +88,7 @@ def refuse_overwriting(out: Path, resume: bool) -> None:
 
 
 def holds_run(out: Path) -> bool:
-    """Whether a run left anything in `out`."""
+    """Tells whether a run left anything in `out`."""
     return (out / METRICS).exists() or bool(epochs_in(out / FOLDER)) or any(out.glob("fold-*"))
 
 

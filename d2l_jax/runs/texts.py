@@ -19,7 +19,7 @@ FROM_ENGLISH = {  # the book's four (section 10.7), in the data set's own words
 
 
 class Text(NamedTuple):
-    """One sample.
+    """A sample of what a model writes.
 
     given:  the prefix, or the sentence to translate
     made:   by the model: the prefix with its continuation, or the translation

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoint(NamedTuple):
-    """What was saved after an epoch."""
+    """The state and the notes that were saved after an epoch."""
 
     epoch: int
     state: TrainState
@@ -112,7 +112,7 @@ def load_params(path: Path | str, model: nnx.Module) -> nnx.Module:
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """What was saved beside the state at `path`, after a look at every file's checksum; Damaged if one is wrong."""
+    """Returns what was saved beside the state at `path`; Damaged if the checksum of any file is wrong."""
     try:
         expected = json.loads((path / CHECKSUMS).read_text())
         if wrong := [name for name, value in _checksums(path).items() if expected.pop(name, None) != value]:

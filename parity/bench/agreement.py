@@ -34,7 +34,7 @@ def _gap(loss: float, oracle: float, scale: float) -> float:
 
 
 def agree(gaps: Gaps, precision: Precision = "highest", own: Sequence[float] = ()) -> bool:
-    """Whether something was compared and every gap is within its limit; NaN is not.
+    """Tells whether something was compared and every gap is within its limit; NaN is not.
 
     own: PyTorch's, from weights moved by one bit. Where these part, as after a step of a network that is batch
          normalised over few pixels, others may part `AS_FAR` times as far, but never by more than `MOST`.

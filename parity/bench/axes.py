@@ -74,7 +74,7 @@ def _arguments(case: Case, factor: int, names: tuple[str, ...]) -> Grown | None:
 
 
 def _defaults(case: Case) -> dict[str, Any]:
-    """What the constructor takes, with its defaults; Flax hides the signature of a class."""
+    """Returns what the constructor takes, with its defaults; Flax hides the signature of a class."""
     model: Any = case.model
     parameters = inspect.signature(model.__init__ if inspect.isclass(model) else model).parameters
     return {name: parameter.default for name, parameter in parameters.items()}

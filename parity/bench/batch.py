@@ -46,12 +46,12 @@ def _outputs(case: Case, inputs: tuple[Any, ...]) -> Any:
 
 
 def draws(model: nnx.Module, batch: Sample) -> bool:
-    """Whether a training step draws random numbers (dropout)."""
+    """Tells whether a training step draws random numbers (dropout)."""
     return bool(requested(*functional(train_view(model)), *batch.inputs))
 
 
 def has_images(batch: Sample) -> bool:
-    """Whether PyTorch can store an input in more than one memory layout."""
+    """Tells whether PyTorch can store an input in more than one memory layout."""
     return any(array.ndim == 4 for array in batch.inputs)
 
 

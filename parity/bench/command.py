@@ -26,7 +26,7 @@ Progress = Callable[[str, str], None]
 
 
 class Report(NamedTuple):
-    """What a benchmark gives to the terminal and to files.
+    """The report that a benchmark gives to the terminal and to files.
 
     settings: in force, in the document too
     lines:    below the table

@@ -19,7 +19,7 @@ ULPS: dict[Precision, int] = {"highest": 1, "tf32": 2**13, "bfloat16": 2**16}
 
 
 def dtype_of(precision: Precision) -> str:
-    """Of parameters, images and activations, in both frameworks."""
+    """Returns the dtype of parameters, images and activations, in both frameworks."""
     return "bfloat16" if precision == "bfloat16" else "float32"
 
 
@@ -29,7 +29,7 @@ def matmul_precision(precision: Precision) -> str:
 
 
 def cpu_threads() -> int:
-    """How many threads XLA computes with: its pool is counted, or else the CPUs this process may use."""
+    """Counts the threads that XLA computes with: its pool is counted, or else the CPUs this process may use."""
     jax.devices("cpu")
     return sum(_thread_name(path) == "tf_XLAEigen" for path in glob.glob(NAMES_OF_THREADS)) or cpus()
 
@@ -44,7 +44,7 @@ def _thread_name(path: str) -> str:
 
 @contextmanager
 def same_conditions(precision: Precision = "highest") -> Iterator[None]:
-    """One precision on both sides, as many threads for PyTorch as XLA has, no compilation cache.
+    """Sets one precision on both sides, as many threads for PyTorch as XLA has, no compilation cache.
 
     PyTorch may take kernels that are not deterministic: they are faster, and XLA does not promise it either.
     What nobody puts elsewhere JAX keeps on the CPU: a GPU compiles each initialiser for long, and counts no arithmetic.

@@ -37,7 +37,7 @@ def traffic(traced: ClosedJaxpr, once: float) -> float:
 
 
 def in_full(closed: ClosedJaxpr, measure: Callable[[Any], float]) -> float:
-    """What `measure` says of a lowered function, with each loop's body as often as it runs."""
+    """Returns what `measure` says of a lowered function, with each loop's body as often as it runs."""
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals]
     once = measure(jax.jit(jaxpr_as_fun(closed)).lower(*shapes))
     return once + sum((length - 1) * in_full(body, measure) for length, body in loops(closed.jaxpr))

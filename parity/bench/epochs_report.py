@@ -12,7 +12,7 @@ from parity.bench.timing import Stats
 
 
 def epoch_json(result: EpochResult) -> dict[str, Any]:
-    """One entry of the document's "epochs"; times in seconds."""
+    """Returns one entry of the document's "epochs"; times in seconds."""
     others = ("torch_memory", *LOADERS)
     return {
         "name": result.name,

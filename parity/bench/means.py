@@ -17,7 +17,7 @@ RATIOS: dict[str, Callable[[BenchResult], float | None]] = {
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """Of one positive number at least."""
+    """Returns the geometric mean of one positive number at least."""
     return math.exp(sum(map(math.log, values)) / len(values))
 
 

@@ -17,7 +17,7 @@ from parity.bench.items import Items
 
 
 class Recipe(NamedTuple):
-    """How a classifier is trained.
+    """The recipe by which a classifier is trained.
 
     model:     () -> the module
     loss:      (scores, labels) -> the mean loss

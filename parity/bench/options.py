@@ -66,7 +66,7 @@ class Options:
 
     @property
     def mode(self) -> str:
-        """What of "steps", "epoch", "scale" or "run" is timed. Raises InputError for flags that exclude each other."""
+        """Returns what of "steps", "epoch", "scale" or "run" is timed; InputError for flags that exclude each other."""
         chosen = [mode for mode in MODES if getattr(self, mode)]
         if len(chosen) > 1:
             raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other; one of them is right")
@@ -84,7 +84,7 @@ class Options:
             raise InputError(f"--{mode} runs in float32 on the CPU; leave --device and --precision out")
 
     def plan(self) -> Plan:
-        """How steps are timed. Raises InputError for a wrong argument."""
+        """Returns how steps are timed. Raises InputError for a wrong argument."""
         return Plan(
             batch_size=self.batch_size,
             gflop=self.gflop,

@@ -40,7 +40,7 @@ TRAINING, EVALUATION = Kind(jax_training, torch_training), Kind(jax_evaluation, 
 
 @dataclass(frozen=True)
 class Phase:
-    """What was found about one kind of step.
+    """The findings about one kind of step.
 
     started:  "jax", "torch_eager", "torch_compile", "torch_graphs", as far as they could be started
     missing:  why the others could not
@@ -63,7 +63,7 @@ class Phase:
 
     @property
     def status(self) -> str:
-        """What of "ok", "disturbed" (others used the machine) or "disagree" it is."""
+        """Returns what of "ok", "disturbed" (others used the machine) or "disagree" it is."""
         if not agree(self.gaps, self.precision, self.own):
             return "disagree"
         return "disturbed" if self.measured and self.measured.disturbed else "ok"

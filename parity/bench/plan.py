@@ -10,7 +10,7 @@ from parity.environment import jax_device, torch_device
 
 @dataclass(frozen=True)
 class Plan:
-    """How steps are timed.
+    """The way in which steps are timed.
 
     batch_size: instead of the book's, on both sides
     gflop:      without `batch_size`: the book's batch is halved until a training step has at most so much arithmetic

@@ -19,7 +19,7 @@ FIRST = 3  # calls whose losses are compared
 
 @dataclass(frozen=True)
 class Task:
-    """What all programs of a case share: the weights of `model`, one batch, device and precision."""
+    """The parts that all programs of a case share: the weights of `model`, one batch, device and precision."""
 
     case: Case
     model: nnx.Module
@@ -40,7 +40,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Start:
-    """What the first three calls of a program gave.
+    """The outcome of the first three calls of a program.
 
     compile_s: JAX: lowering and compiling, before the first call; torch.compile: the first call, which
                compiles; None where nothing is compiled. Measured once, whoever else is busy

@@ -60,7 +60,7 @@ def _times(results: Sequence[BenchResult], prefix: str, phase: Callable[[BenchRe
 
 
 def bench_tables(results: Sequence[BenchResult], roof: Ceilings | None = None) -> Group:
-    """One of training, one of evaluation; what went wrong stands in the last column."""
+    """Returns a table of training, and one of evaluation; what went wrong stands in the last column."""
     caption = f"ratio: PyTorch's time over JAX's. {METHOD}."
     evaluation = _times(results, "", lambda r: r.evaluation)
     return Group(
@@ -108,7 +108,7 @@ def means_lines(results: Sequence[BenchResult]) -> list[str]:
 
 
 def remark(result: BenchResult) -> str:
-    """What a reader has to know before believing the line; empty if nothing."""
+    """Returns what a reader has to know before believing the line; empty if nothing."""
     if result.error:
         return result.error
     training, evaluation = (_remarks(phase) for phase in (result.training, result.evaluation))

@@ -28,18 +28,18 @@ class BenchResult:
 
     @property
     def status(self) -> str:
-        """What of "ok", "disturbed" (others used the machine), "disagree" or "error" it is."""
+        """Returns what of "ok", "disturbed" (others used the machine), "disagree" or "error" it is."""
         if self.error:
             return "error"
         found = {self.training.status, self.evaluation.status}
         return next(status for status in ("disagree", "disturbed", "ok") if status in found)
 
     def stats(self, program: str) -> Stats | None:
-        """Of a training step."""
+        """Returns the ratio of a training step."""
         return self.training.stats(program)
 
     def ratio(self, program: str, of: str = "median") -> float | None:
-        """Of training steps: PyTorch's time over JAX's."""
+        """Returns, of training steps, PyTorch's time over JAX's."""
         return None if self.error else self.training.ratio(program, of)
 
     @property

@@ -22,7 +22,7 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Growth:
-    """One model along one axis.
+    """The growth of a model along an axis.
 
     values: how large it was
     phases: what was found at each
@@ -39,7 +39,7 @@ class Growth:
 
     @property
     def status(self) -> str:
-        """What of "ok", "disturbed", "disagree" or "error" it is: the worst of its sizes."""
+        """Returns what of "ok", "disturbed", "disagree" or "error" it is: the worst of its sizes."""
         found = {phase.status for phase in self.phases}
         return "error" if self.error else next((s for s in ("disagree", "disturbed") if s in found), "ok")
 

@@ -14,7 +14,7 @@ from parity.bench.scale import PROGRAMS, Growth
 
 
 def scale_json(result: Growth) -> dict[str, Any]:
-    """One entry of the document's "scale"."""
+    """Returns one entry of the document's "scale"."""
     times = {name: {"step_s": result.seconds(name), "exponent": result.slope(name)} for name in PROGRAMS}
     return {
         "name": result.name,

@@ -46,7 +46,7 @@ def bench_cases(
 
 
 def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
-    """One case under `same_conditions`."""
+    """Times one case under `same_conditions`."""
     size = plan.batch_size or case.batch_size
     empty = BenchResult(case.name, case.of_batch_size(size).arrays[0].shape, case.batch_size)
     try:

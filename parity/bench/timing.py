@@ -24,7 +24,7 @@ class Stats(NamedTuple):
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> "Stats":
-        """Those of a list of times; the range of a single one is 0."""
+        """Returns those of a list of times; the range of a single one is 0."""
         low, high = 0.0, 0.0
         if len(seconds) > 1:
             low, _, high = statistics.quantiles(seconds, n=4, method="inclusive")
@@ -107,7 +107,7 @@ def _block(program: Callable[[], object]) -> list[float]:
 
 
 def timed_calls(program: Callable[[], object], number: int, seconds: float) -> list[float]:
-    """How long each of some calls takes: at least `number`, and as many as begin within `seconds`."""
+    """Returns how long each of some calls takes: at least `number`, and as many as begin within `seconds`."""
     times, start = [], time.perf_counter()
     while len(times) < number or time.perf_counter() < start + seconds:
         times.append(seconds_of(program))
@@ -128,7 +128,7 @@ def summarize(rounds: Sequence[Round]) -> Measurement:
 
 
 def seconds_of(program: Callable[[], object]) -> float:
-    """How long one call takes."""
+    """Returns how long one call takes."""
     start = time.perf_counter()
     program()
     return time.perf_counter() - start

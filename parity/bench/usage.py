@@ -35,7 +35,7 @@ class Usage(NamedTuple):
 
 
 def _busy_seconds() -> float | None:
-    """Of the CPUs this process may use: all but idle and iowait, stolen time included."""
+    """Returns the time of the CPUs that this process may use: all but idle and iowait, stolen time included."""
     try:
         ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
         with open("/proc/stat") as file:
@@ -47,10 +47,10 @@ def _busy_seconds() -> float | None:
 
 
 def cpus() -> int:
-    """How many this process may use."""
+    """Counts the CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def undisturbed(others: float | None) -> bool:
-    """Whether other processes left us our CPUs, as far as can be known."""
+    """Tells whether other processes left us our CPUs, as far as can be known."""
     return others is None or others <= QUIET * cpus()

@@ -102,7 +102,7 @@ def _commands(case: Case, raw: Dataset, data: str | None, folder: Path) -> list[
 
 
 def write_recipe(case: Case, data: Dataset, folder: Path) -> None:
-    """What `parity.bench.notes_way` reads."""
+    """Returns the recipe that `parity.bench.notes_way` reads."""
     (X, y), (X_test, y_test) = data.train, data.test
     np.savez(folder / "data.npz", X=X, y=y.astype(np.int64), X_test=X_test, y_test=y_test.astype(np.int64))
     recipe = {
@@ -133,6 +133,6 @@ def _timed(command: Sequence[str]) -> tuple[float, str, float | None]:
 
 
 def _accuracy(output: str) -> float:
-    """Of `metrics.json`, or of the notes' way, which prints nothing else."""
+    """Returns the accuracy of `metrics.json`, or of the notes' way, which prints nothing else."""
     found = json.loads(output)
     return found if isinstance(found, float) else found["final"]["test_accuracy"]

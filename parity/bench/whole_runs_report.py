@@ -10,7 +10,7 @@ from parity.bench.whole_runs import PROGRAMS, WholeRun
 
 
 def run_json(result: WholeRun) -> dict[str, Any]:
-    """One entry of the document's "runs"."""
+    """Returns one entry of the document's "runs"."""
     figures = {
         name: {"s": result.seconds[name], "test_accuracy": result.accuracies[name], "cpus_used_by_others": others}
         for name, others in result.others.items()

@@ -88,7 +88,7 @@ class Altering(TorchFunctionMode):
 
 
 def sums(result: torch.Tensor, args: tuple) -> Iterator[Alternative]:
-    """One term alone: a residual connection that was left out."""
+    """Tries one term alone: a residual connection that was left out."""
     for kept, left_out in ((1, "first"), (0, "second")):
         if len(args) > 1 and isinstance(args[kept], torch.Tensor) and args[kept].shape == result.shape:
             text = f"Flax leaves out the {left_out} term of a sum"

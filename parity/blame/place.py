@@ -34,7 +34,7 @@ def blame(
     flax: Record,
     states: Sequence[State],
 ) -> Blame | None:
-    """What is wrong first: a layer on its own, the body between the layers, the loss, the optimiser.
+    """Returns what is wrong first: a layer on its own, the body between the layers, the loss, the optimiser.
 
     rows:   all of the float64 tier
     layers: by mode (training or not), what isolation found, the modules around layers included
@@ -111,7 +111,7 @@ def _of_shape(twin: Twin, label: str, why: str, direction: str) -> Blame:
 
 
 def _inherited(isolated: Isolated) -> tuple[Cause | None, str] | None:
-    """In the body between the layers: the first layer that is given something else."""
+    """Returns, in the body between the layers, the first layer that is given something else."""
     for label, pair in isolated.received.items():
         theirs, ours = (np.asarray(array, np.float64) for array in pair)  # masks too
         scale = max(rms(theirs), 1e-300) if theirs.size else 1.0
@@ -138,7 +138,7 @@ def _first(isolated: Isolated, direction: str) -> Layer | None:
 
 
 def _own(name: str, layer: Layer, isolated: Isolated) -> bool:
-    """Of the layers whose label the row's name starts with, the one that it belongs to."""
+    """Tells whether the layer, of those whose label the row's name starts with, is the one that it belongs to."""
     labels = [x.label for x in isolated.layers if name.startswith(f"{x.label}.")]
     key = name.removeprefix(f"{layer.label}.")
     return layer.label == max(labels, key=len) or any(

@@ -1,4 +1,4 @@
-"""How close is close enough."""
+"""Limits: how close is close enough."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-9}
 
 @dataclass(frozen=True)
 class Policy:
-    """How close is close enough.
+    """Limits: how close is close enough.
 
     noise_factor: the float64 gap may be this many times the measured noise
     ceiling:      a float64 threshold above this is not granted: the case is ill-conditioned

@@ -12,7 +12,7 @@ from parity.compare.scale import largest, rms, scales_of
 def noise_of(
     oracle: Record, disturbed: Iterable[Record], spread: dict[str, np.ndarray] | None = None
 ) -> dict[str, float]:
-    """How far each tensor moves at most, relative to its scale, when weights and inputs move by one ulp.
+    """Returns how far each tensor moves at most, relative to its scale, when weights and inputs move by one ulp.
 
     spread: is given the updates' noise element by element
     """

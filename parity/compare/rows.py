@@ -11,7 +11,7 @@ Record = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Row:
-    """One compared tensor. `gap` and `threshold` are relative to the tensor's root mean square."""
+    """A compared tensor. `gap` and `threshold` are relative to the tensor's root mean square."""
 
     phase: str
     name: str
@@ -43,7 +43,7 @@ def structure(oracle: Record, other: Record, dtype: str) -> Iterator[Row]:
 
 
 def comparable(oracle: Record, other: Record) -> Iterator[str]:
-    """In the oracle's order, the tensors with a partner of the same shape and finite values."""
+    """Returns, in the oracle's order, the tensors with a partner of the same shape and finite values."""
     for key, a in oracle.items():
         b = other.get(key)
         if b is not None and a.shape == b.shape and a.size and sound(a) and sound(b):

@@ -19,7 +19,7 @@ from parity.twin.twin import Batch, FlaxSide, Twin
 
 @dataclass
 class FlaxCall:
-    """One call of a submodule of Flax's, with shapes in place of arrays."""
+    """A call of a submodule of Flax's, with shapes in place of arrays."""
 
     path: Path
     number: int
@@ -35,7 +35,7 @@ def label(call: TorchCall) -> str:
 
 
 def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[TorchCall]:
-    """In the order of their starts; in training with the cotangents of the loss."""
+    """Returns PyTorch's calls in the order of their starts; in training with the cotangents of the loss."""
     run.model.train(train)
     tensors = run.batch(batch)
     drawing = ImposedOnTorch(twin.torch_draws(batch) if train else ())
@@ -60,7 +60,7 @@ def functions_of(side: FlaxSide, train: bool) -> list[Callable]:
 
 
 def traced_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> list[FlaxCall]:
-    """Likewise, by a trace alone."""
+    """Returns Flax's calls in the order of their starts, by a trace alone."""
     calls: list[FlaxCall] = []
     counts: dict[Path, int] = {}
     drawn = 0
@@ -87,7 +87,7 @@ def traced_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> 
 
 
 def given_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int], list[jax.Array]]:
-    """What each submodule is given in the model's own run: an inherited error shows here."""
+    """Returns what each submodule is given in the model's own run: an inherited error shows here."""
 
     def apply(params: Any, buffers: Any, tensors: dict) -> dict:
         found: dict[tuple[Path, int], list[jax.Array]] = {}

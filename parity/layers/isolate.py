@@ -32,7 +32,7 @@ PROBES = 2
 
 @dataclass
 class Isolated:
-    """What isolation found.
+    """The findings of isolation.
 
     skipped:  {label: why the two calls cannot be compared}
     received: what each layer got in the models' own runs, {label.input: (PyTorch's, Flax's)}, in order; with

@@ -9,7 +9,7 @@ from parity.sides.torch import Record
 
 @dataclass
 class Layer:
-    """One call that both models make.
+    """A call that both models make.
 
     oracle, flax: what either side makes of PyTorch's inputs and cotangents, {"forward/output": array}
     """

@@ -17,7 +17,7 @@ class Mismatch(Exception):
 
 @dataclass(frozen=True)
 class Ports:
-    """How the arguments and results of two calls belong together.
+    """The arguments and results of two calls, and how they belong together.
 
     inputs:  for each array among Flax's arguments, the number of PyTorch's tensor, and Flax's axes in its order
     outputs: (name in PyTorch, number among Flax's, Flax's axes in PyTorch's order)
@@ -53,7 +53,7 @@ class Ports:
 
 
 def matched(flax: list[tuple], torch: list[tuple]) -> Iterator[tuple[int, Axes]]:
-    """In order, a tensor of the same sizes for each array; several arrays may be one tensor."""
+    """Returns, in order, a tensor of the same sizes for each array; several arrays may be one tensor."""
     unused = list(range(len(torch)))
     for shape in flax:
         fits = [i for i in range(len(torch)) if sorted(torch[i]) == sorted(shape)]

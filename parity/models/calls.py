@@ -27,7 +27,7 @@ Around = Callable[[Path, Any, Callable, tuple, dict], Any]
 
 @dataclass
 class TorchCall:
-    """One call of a submodule of PyTorch's.
+    """A call of a submodule of PyTorch's.
 
     name, number: its dotted name (its first one, where it is shared), and which of its calls this is, from 0
     args, kwargs, output: copies, since a model may change them in place later

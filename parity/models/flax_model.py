@@ -31,7 +31,7 @@ class Tensor:
 
 
 class FlaxModel(Protocol):
-    """What both kinds of model can do."""
+    """The things that both kinds of model can do."""
 
     name: str
     params: Tree

@@ -84,7 +84,7 @@ def _called(module: nnx.Module, args: tuple, kwargs: dict) -> Any:
 
 
 def _forget_initializers(module: nnx.Module) -> None:
-    """They would tell layers apart that compute the same."""
+    """Forgets the initialisers, which would tell layers apart that compute the same."""
     for _, node in nnx.iter_graph(module):
         for name in list(vars(node)) if isinstance(node, nnx.Module) else []:
             if name.endswith("_init"):

@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class About:
-    """What was recorded, where, and how far two sides may be apart.
+    """The description of a recording: what was recorded, where, and how far two sides may be apart.
 
     side:       "torch" or "flax"
     full:       with the book's sizes
@@ -47,7 +47,7 @@ class About:
 
 @dataclass(frozen=True)
 class Recording:
-    """One side's whole run.
+    """The whole run of one side.
 
     records: {tier: {"phase/name": array}}
     given:   states and batches under the names that `parity.offline.given` gives them; empty on Flax's side

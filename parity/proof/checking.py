@@ -12,7 +12,7 @@ TIERS = ("float64", "float32")
 
 @dataclass(frozen=True)
 class Checking:
-    """How a twin is checked.
+    """The way in which a twin is checked.
 
     device: "cpu" or "gpu", for both sides
     tf32:   let a GPU round float32 products to TF32 on both sides

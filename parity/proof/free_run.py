@@ -73,7 +73,7 @@ def _precision(
 
 @dataclass(frozen=True)
 class Way:
-    """How far all parameters have gone from their start after each step, and so the scale of every distance."""
+    """The way that all parameters have gone from their start after each step: the scale of every distance."""
 
     names: tuple[str, ...]
     lengths: tuple[float, ...]

@@ -40,7 +40,7 @@ def check_finite(twin: Twin, number: int, oracle: Record) -> None:
 
 
 class Roundings(NamedTuple):
-    """What else than the noise of weights and inputs may round an update, by key; see `compare_semantics`."""
+    """Sources of rounding of an update beside the noise of weights and inputs, by key; see `compare_semantics`."""
 
     subtracted: dict[str, float]
     corrected: dict[str, float]

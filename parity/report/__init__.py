@@ -1,4 +1,4 @@
-"""Results as a table for people, JSON and JUnit for machines, Markdown for the README and one HTML page."""
+"""Results as a table for people, JSON and JUnit for machines, Markdown for the docs and one HTML page."""
 
 from parity.report.document import to_json as to_json
 from parity.report.junit_xml import junit as junit

@@ -1,4 +1,4 @@
-"""The table of the README."""
+"""The table of docs/results.md."""
 
 from parity.compare.rows import Row
 from parity.report.coverage import coverage

@@ -41,7 +41,7 @@ def table(score: Score) -> Table:
 
 
 def markdown(score: Score) -> str:
-    """The table of the README."""
+    """Returns the table of docs/results.md."""
     rows = [HEADERS, ("--", "--:", "--:", "--:", "--:"), *lines(score)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 

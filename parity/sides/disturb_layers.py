@@ -45,6 +45,6 @@ def _moved(tensor: Any, disturb: Disturb, ulps: float) -> Any:
 
 
 def _terms(module: nn.Module) -> int:
-    """Of the longest sum behind a number of the output, as far as the tensors tell; 0 without any."""
+    """Counts the terms of the longest sum behind a number of the output, as far as the tensors tell; 0 without any."""
     own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
     return max((tensor[0].numel() if tensor.ndim > 1 else 1 for tensor in own if tensor.is_floating_point()), default=0)

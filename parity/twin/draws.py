@@ -36,7 +36,7 @@ class Draw:
 
 
 def torch_shape(shape: Shape) -> Shape:
-    """Of images: (batch, height, width, channels) -> (batch, channels, height, width)."""
+    """Returns PyTorch's shape; of images, (batch, height, width, channels) -> (batch, channels, height, width)."""
     return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 else tuple(shape)
 
 

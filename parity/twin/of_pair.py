@@ -56,7 +56,7 @@ def _float32(x: np.ndarray) -> np.ndarray:
 
 
 def _like(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Another batch of the same kind: the rows in another order, numbers disturbed by a tenth."""
+    """Draws another batch of the same kind: the rows in another order, numbers disturbed by a tenth."""
     x = x[random.permutation(len(x))] if x.ndim else x
     if not np.issubdtype(x.dtype, np.floating):
         return x

@@ -62,7 +62,7 @@ def leave(model: Any) -> None:
 
 @dataclass(frozen=True)
 class TorchTurn:
-    """One update of PyTorch's; see `d2l_jax.turns.Turn`.
+    """An update of PyTorch's; see `d2l_jax.turns.Turn`.
 
     objective: (model, tensors) -> (loss, further tensors)
     optimizer: model -> the optimiser of what the turn trains

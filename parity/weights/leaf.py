@@ -1,4 +1,4 @@
-"""One tensor on both sides, and the plain dicts in which Flax keeps many."""
+"""A tensor on both sides, and the plain dicts in which Flax keeps many."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Leaf:
 
     @property
     def name(self) -> str:
-        """In reports."""
+        """Returns the name in reports."""
         return " + ".join((self.key, *self.merged))
 
     def to_torch(self, array: Any) -> np.ndarray:

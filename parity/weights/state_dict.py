@@ -48,7 +48,7 @@ def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: An
 
 
 def _fits(array: np.ndarray, dtype: Any) -> bool:
-    """Whether counters stay what they are in `dtype`, and other numbers finite."""
+    """Tells whether counters stay what they are in `dtype`, and other numbers finite."""
     with np.errstate(over="ignore"):
         cast = array.astype(dtype)
     return bool(

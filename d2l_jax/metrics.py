@@ -22,7 +22,8 @@ class Metric(NamedTuple):
 
 def correct(tensors: dict[str, Any]) -> tuple[Array, int] | None:
     """Counts the right labels; None where the targets are no labels: integers, one for each row of scores."""
-    outputs, targets = tensors.get("output"), tensors.get("targets")
+    outputs: Any = tensors.get("output")
+    targets: Any = tensors.get("targets")
     if not hasattr(targets, "dtype") or not jnp.issubdtype(targets.dtype, jnp.integer):
         return None
     if not hasattr(outputs, "shape") or targets.shape != outputs.shape[:-1]:

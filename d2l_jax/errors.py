@@ -2,9 +2,9 @@
 
 
 class InputError(ValueError):
-    """What was wrong, where, and what would be right, in one line.
+    """An error in the user's input: its message says what is wrong, where, and what would be right, in one line.
 
-    The commands print it without a traceback and exit with status 2.
+    The commands print the message without a traceback and exit with status 2.
     """
 
 

@@ -14,9 +14,9 @@ from d2l_jax.errors import InputError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which replaces `path` if the block ends without an error.
+    """Yields a temporary path next to `path`, which replaces `path` if the block ends without an error.
 
-    What the block makes there is one file or one folder. A device or a pipe is written to, not replaced.
+    The block writes a single file or folder there. For a device or a pipe, `path` itself is yielded.
     Raises InputError where it cannot be written.
     """
     with explained(path):
@@ -42,6 +42,9 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes `content`, indented; numbers that JSON does not know are refused."""
+    """Writes `content` as indented JSON, whole or not at all.
+
+    Raises InputError where the file cannot be written, and ValueError for NaN and infinite numbers.
+    """
     with replacing(path) as part:
         part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""Text from trained models: continuations, translations, and how good they are."""
+"""Text from trained models: continuations, translations, and their BLEU score."""
 
 from d2l_jax.generate.beam import make_beam_search as make_beam_search
 from d2l_jax.generate.bleu import bleu as bleu

@@ -16,13 +16,14 @@ from d2l_jax.models.encoder_decoder import EncoderDecoder
 
 
 class Beam(NamedTuple):
-    """The search for one sentence: the prefixes that are kept, and the best candidate so far.
+    """The search for a sentence: its `width` best prefixes, and the best candidate so far.
 
-    ids:    (width, steps), <eos> where nothing stands yet
-    last:   (width,) the token that comes next into the decoder
-    log_p:  (width,) sums of log-probabilities; -inf where no prefix is kept
-    states: the decoder's, each with a leading axis of width
-    best:   (steps,) and its score ()
+    ids:    (width, steps) integers, <eos> after the end of a prefix
+    last:   (width,) integers, the last token of each prefix, which the decoder reads next
+    log_p:  (width,) sums of log-probabilities; -inf where there is no prefix
+    states: states of the decoder, with a leading axis of width
+    best:   (steps,) integers, the best candidate
+    score:  () the score of the best candidate
     """
 
     ids: Int[Array, "width steps"]
@@ -34,12 +35,13 @@ class Beam(NamedTuple):
 
 
 def make_beam_search(model: EncoderDecoder, steps: int, bos: int, eos: int, width: int, alpha: float = 0.75) -> Search:
-    """(params, buffers, src (batch, sources), valid_lens (batch,)) -> (ids (batch, steps), scores (batch,)).
+    """Returns a jitted beam search in evaluation mode (book, section 10.8.3).
 
-    Jitted, in evaluation mode. Each step keeps the `width` most probable extensions of all prefixes. One that ends with
-    <eos> becomes a candidate and is extended no more (Sutskever et al. 2014); at the last step all are candidates. The
-    one with the highest score wins, sum of log-probabilities / length**alpha, where <eos> counts to both. Every id from
-    its <eos> on is <eos>.
+    Calls: (params, buffers, src (batch, sources), valid_lens (batch,)) -> (ids (batch, steps), scores (batch,)).
+    Each step retains the `width` most probable extensions of all prefixes. An extension that ends with <eos> becomes a
+    candidate and is extended no more (Sutskever et al. 2014); at the last step all are candidates. The candidate with
+    the highest score wins, sum of log-probabilities / length**alpha, where <eos> counts to both. Every id from its
+    <eos> on is <eos>.
     Raises: InputError for less than one step, a `width` that is not between 1 and the number of sequences, or tokens
     beyond the vocabulary; when called, as `make_greedy`.
     """
@@ -68,7 +70,7 @@ def make_beam_search(model: EncoderDecoder, steps: int, bos: int, eos: int, widt
 
 
 def _first(state: Any, steps: int, bos: int, eos: int, width: int, dtype: Any) -> Beam:
-    """One prefix, <bos>, in the first of `width` places."""
+    """The start of a search: the prefix <bos> in the first of `width` places."""
     return Beam(
         ids=jnp.full((width, steps), eos, jnp.int32),
         last=jnp.full(width, bos, jnp.int32),
@@ -80,7 +82,7 @@ def _first(state: Any, steps: int, bos: int, eos: int, width: int, dtype: Any) -
 
 
 def _extending(advance: Callable, steps: int, eos: int, alpha: float) -> Callable[[Beam, Array], tuple[Beam, None]]:
-    """One step of the search, as `lax.scan` wants it."""
+    """Returns a step of the search, a function for `lax.scan`."""
 
     def extend(beam: Beam, t: Array) -> tuple[Beam, None]:
         log_p, states = advance(beam.last, beam.states)

@@ -1,4 +1,4 @@
-"""BLEU (Papineni et al. 2002) in the book's form, for one sentence."""
+"""BLEU (Papineni et al. 2002) of a sentence, as the book computes it."""
 
 import math
 from collections import Counter
@@ -7,26 +7,27 @@ from d2l_jax.errors import InputError
 
 
 def bleu(pred: str, label: str, k: int) -> float:
-    """How well a prediction matches its label, from 0 to 1, in n-grams of up to `k` tokens (book, section 10.7.6).
+    """The BLEU score of a prediction, from 0 to 1, for n-grams of up to `k` tokens (book, section 10.7.6).
 
-    Tokens are split at spaces. Longer matches weigh more; one length without any match gives 0, and so does an empty
+    Tokens are split at spaces. Longer matches weigh more; a length without any match gives 0, and so does an empty
     prediction. A prediction shorter than its label is penalised.
     Raises: InputError for a k below 1.
     """
     if k < 1:
         raise InputError(f"BLEU needs n-grams of at least 1 token, got k = {k}")
-    predicted, wanted = pred.split(), label.split()
+    predicted = pred.split()
+    expected = label.split()
     if not predicted:
         return 0.0
-    brevity = math.exp(min(0.0, 1 - len(wanted) / len(predicted)))
+    brevity = math.exp(min(0.0, 1 - len(expected) / len(predicted)))
     lengths = range(1, min(k, len(predicted)) + 1)
-    return brevity * math.prod(_precision(predicted, wanted, n) ** 0.5**n for n in lengths)
+    return brevity * math.prod(_precision(predicted, expected, n) ** 0.5**n for n in lengths)
 
 
-def _precision(predicted: list[str], wanted: list[str], n: int) -> float:
+def _precision(predicted: list[str], expected: list[str], n: int) -> float:
     """The share of predicted n-grams that match, each at most as often as the label has it."""
-    found = _ngrams(predicted, n)
-    return (found & _ngrams(wanted, n)).total() / found.total()
+    ngrams = _ngrams(predicted, n)
+    return (ngrams & _ngrams(expected, n)).total() / ngrams.total()
 
 
 def _ngrams(tokens: list[str], n: int) -> Counter[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from d2l_jax.generate.inputs import as_ids, at_least
 
 
 class LanguageModel(Protocol):
-    """Scores of the next token at every step, and the state from which the text goes on; None is its start."""
+    """A model that scores the next token at every step and returns the state from which the text continues."""
 
     vocab_size: int
 
@@ -23,10 +23,11 @@ class LanguageModel(Protocol):
 def make_completion(
     model: Any, num_preds: int
 ) -> Callable[[Tree, Tree, Int[Array, "batch prefix"]], Int[Array, "batch whole"]]:
-    """(params, buffers, prefix (batch, p)) -> prefix and continuation (batch, p + num_preds), ids of tokens.
+    """Returns a jitted function that continues texts by `num_preds` tokens, in evaluation mode (book, section 9.5.4).
 
-    The model, a `LanguageModel`, reads the prefix from its first state; then the most probable token follows at every
-    step. Jitted, in evaluation mode.
+    Calls: (params, buffers, prefix (batch, p)) -> prefix and continuation (batch, p + num_preds), ids of tokens.
+    The model, a `LanguageModel`, reads the prefix from the state None; then the most probable token follows at every
+    step.
     Raises: InputError for less than one prediction; when called, for an empty prefix or a token beyond the vocabulary.
     """
     at_least("num_preds", num_preds, 1)

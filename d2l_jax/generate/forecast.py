@@ -14,7 +14,7 @@ Predict = Callable[[Windows], Float[Array, "windows 1"]]
 
 
 def windows(series: Series, tau: int) -> Windows:
-    """Every `tau` values that follow each other, the oldest first: (steps - tau + 1, tau).
+    """The windows of `tau` successive values of a series, oldest value first: (steps - tau + 1, tau).
 
     Raises InputError unless `tau` is from 1 to the length of the series.
     """
@@ -24,7 +24,7 @@ def windows(series: Series, tau: int) -> Windows:
 
 
 def roll_out(predict: Predict, windows: Windows, k: int) -> Float[Array, "k windows"]:
-    """Predictions for 1 to k steps after each window, each made from the ones before it.
+    """Predicts 1 to k steps after each window, each step from the predictions before it: (k, windows).
 
     predict: a pure function of windows, such as `lambda X: apply(params, buffers, X)[0]`
     Raises InputError where k is below 1.
@@ -40,10 +40,10 @@ def roll_out(predict: Predict, windows: Windows, k: int) -> Float[Array, "k wind
 
 
 def k_step_ahead(predict: Predict, series: Series, tau: int, k: int) -> Float[Array, "k windows"]:
-    """`roll_out` from every window of a series that is followed by k more values.
+    """Predicts 1 to k steps after every window of a series that k more values follow: (k, steps - tau - k + 1).
 
-    Element [i, j] predicts `series[j + tau + i]`, i + 1 steps after the last value that it has seen: k = 1 gives
-    the one-step predictions.
+    Element [i, j] predicts `series[j + tau + i]`, i + 1 steps after the last value that it depends on; k = 1
+    gives the one-step predictions.
     Raises InputError where k is below 1, or the series too short for a single window.
     """
     if len(series) < tau + k:

@@ -13,11 +13,15 @@ from d2l_jax.models.encoder_decoder import EncoderDecoder
 
 
 def make_greedy(model: EncoderDecoder, steps: int, bos: int, *, with_attention: bool = False) -> Search:
-    """(params, buffers, src (batch, sources), valid_lens (batch,)) -> (ids, log-probabilities), both (batch, steps).
+    """Returns a jitted greedy search in evaluation mode (book, sections 10.7.5 and 10.8.1).
 
-    Jitted, in evaluation mode. Always `steps` steps from <bos>, whatever comes: `until_eos` cuts.
-    with_attention: a third result, the attention weights as `intermediates` names them, the decoder's with a leading
-    axis of steps.
+    Calls: (params, buffers, src (batch, sources), valid_lens (batch,))
+    -> (ids, log-probabilities), both (batch, steps).
+    The search takes `steps` steps from <bos>, also after <eos>, where `until_eos` cuts.
+
+    with_attention: adds a third result, the attention weights as `intermediates` names them, the decoder's with a
+                    leading axis of steps
+
     Raises: InputError for less than one step or a `bos` beyond the vocabulary; when called, for a token beyond the
     vocabulary or a valid length that is not between 1 and the number of source steps.
     """
@@ -40,6 +44,6 @@ def make_greedy(model: EncoderDecoder, steps: int, bos: int, *, with_attention: 
 
 
 def until_eos(ids: Int[Array, "batch steps"], eos: int) -> list[list[int]]:
-    """The tokens of each row before its first <eos>."""
-    rows = np.asarray(ids).tolist()
-    return [row[: row.index(eos)] if eos in row else row for row in rows]
+    """The tokens of each sentence before its first <eos>, as lists."""
+    sentences = np.asarray(ids).tolist()
+    return [tokens[: tokens.index(eos)] if eos in tokens else tokens for tokens in sentences]

@@ -1,4 +1,4 @@
-"""What generation refuses. Values are checked where they are known: not within a `jax.jit` of the caller's."""
+"""Checks of the inputs of generation; values are checked only outside of a `jax.jit`, which hides them."""
 
 from typing import Any
 
@@ -23,9 +23,9 @@ def check_token(name: str, token: int, vocab: int) -> None:
 
 
 def as_ids(name: str, ids: Any, vocab: int) -> Int[Array, "batch steps"]:
-    """`ids` as an array.
+    """Returns `ids` as an array of integers (batch, steps).
 
-    Raises: InputError unless they are integers (batch, steps) from 0 to vocab - 1, with at least one step.
+    Raises: InputError unless they are such integers from 0 to vocab - 1, with at least one step.
     """
     array = _as_array(name, ids)
     if array.ndim == 2 and array.size == 0:
@@ -40,13 +40,14 @@ def as_ids(name: str, ids: Any, vocab: int) -> Int[Array, "batch steps"]:
 
 
 def as_lengths(lengths: Any, sources: Int[Array, "batch sources"]) -> Int[Array, " batch"]:
-    """`lengths` as an array.
+    """Returns `lengths` as an array of integers (batch,).
 
-    Raises: InputError unless they are integers from 1 to the steps of the `sources`, one for each row.
+    Raises: InputError unless they are integers from 1 to the steps of the `sources`, one for each source.
     """
-    array, (rows, steps) = _as_array("the valid lengths", lengths), sources.shape
-    if array.shape != (rows,) or not jnp.issubdtype(array.dtype, jnp.integer):
-        raise InputError(f"the valid lengths must be integers ({rows},), got {array.dtype} {array.shape}")
+    array = _as_array("the valid lengths", lengths)
+    batch, steps = sources.shape
+    if array.shape != (batch,) or not jnp.issubdtype(array.dtype, jnp.integer):
+        raise InputError(f"the valid lengths must be integers ({batch},), got {array.dtype} {array.shape}")
     if len(wrong := _where(array, 1, steps)):
         what = f"valid length {array[wrong[0, 0]]} in row {wrong[0, 0]}"
         raise InputError(f"{what}; it must lie between 1 and {steps}, the steps of the source")
@@ -61,7 +62,7 @@ def _as_array(name: str, values: Any) -> Any:
 
 
 def _where(array: Any, least: int, most: int) -> np.ndarray:
-    """The places outside of the range; none are known while tracing."""
+    """The positions of values outside of the range, (number, axes); none while tracing."""
     if isinstance(array, Tracer):
         return np.zeros((0, array.ndim), int)
     return np.argwhere((np.asarray(array) < least) | (np.asarray(array) > most))

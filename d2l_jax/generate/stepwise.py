@@ -14,7 +14,7 @@ Search = Callable[[Tree, Tree, Int[Array, "batch sources"], Int[Array, " batch"]
 
 
 class Stepwise(NamedTuple):
-    """Both in evaluation mode; `sown` is what the modules have sown, their attention weights.
+    """The two functions of a search, in evaluation mode; `sown` holds the attention weights that the modules have sown.
 
     start: (params, buffers, src (batch, sources), valid_lens (batch,)) -> (state, sown)
     step:  (params, buffers, tokens (batch,), state) -> ((log-probabilities (batch, vocab), state), sown)
@@ -25,9 +25,9 @@ class Stepwise(NamedTuple):
 
 
 def stepwise(model: EncoderDecoder, steps: int) -> Stepwise:
-    """For `steps` single steps of the decoder.
+    """Returns the functions of a search of up to `steps` steps of the decoder.
 
-    Raises: InputError for less than one.
+    Raises: InputError for less than 1 step.
     """
     at_least("steps", steps, 1)
     view = eval_view(model)
@@ -49,9 +49,9 @@ def _log_probabilities(
 
 
 def vocabulary(model: EncoderDecoder, **tokens: int) -> int:
-    """The number of target tokens.
+    """The size of the target vocabulary.
 
-    Raises: InputError if one of `tokens` is none of them.
+    Raises: InputError if any of `tokens` is beyond it.
     """
     size = model.decoder.embedding.num_embeddings
     for name, token in tokens.items():
@@ -60,8 +60,9 @@ def vocabulary(model: EncoderDecoder, **tokens: int) -> int:
 
 
 def of_sources(model: EncoderDecoder, search: Search) -> Search:
-    """`search` jitted, behind a check of what it is given."""
-    size, jitted = model.encoder.embedding.num_embeddings, jax.jit(search)
+    """Returns `search` jitted, behind a check of the sources and valid lengths."""
+    size = model.encoder.embedding.num_embeddings
+    jitted = jax.jit(search)
 
     def checked(params: Tree, buffers: Tree, src: Any, valid_lens: Any) -> Any:
         src = as_ids("the source", src, size)

@@ -1,11 +1,11 @@
-"""Initialisers: those in force in the book's models, and the 15 of `torch.nn.init`, by name without the underscore.
+"""Initialisers of the book's models, and the 15 of `torch.nn.init`, by their names without the underscore.
 
 An initialiser is a function (key, shape, dtype) as in `jax.nn.initializers`. `ones`, `zeros` and `eye` are such
-functions, the others make one from their options: `kaiming_uniform(a=0.1)(key, (3, 3, inputs, outputs))`.
+functions, the others return one for their options: `kaiming_uniform(a=0.1)(key, (3, 3, inputs, outputs))`.
 
-`shape` is in Flax's layout, (*window, in, out); PyTorch's is (out, in, *window). A tensor that is carried over keeps
-its fans: fan_in is shape[-2] times the window, fan_out shape[-1] times the window. That holds for grouped kernels too,
-and for transposed convolutions as (*window, out, in), the layout of `transpose_kernel=True`. The table of an Embedding
+`shape` is in Flax's layout, (*window, in, out); PyTorch's is (out, in, *window). The fans are the
+same in both: fan_in is shape[-2] times the window, fan_out shape[-1] times the window, also for grouped kernels and
+for transposed convolutions as (*window, out, in), the layout of `transpose_kernel=True`. The table of an Embedding
 has the same layout in both, so its fans are exchanged.
 """
 

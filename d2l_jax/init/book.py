@@ -1,4 +1,4 @@
-"""The initialisers that are in force in the book's models, and how a model is started anew."""
+"""The initialisers that are in force in the book's models, and functions that initialise a model again."""
 
 import math
 from typing import TypeVar
@@ -12,11 +12,11 @@ from d2l_jax.init.scaled import xavier_uniform
 Module = TypeVar("Module", bound=nnx.Module)
 
 torch_weight: Initializer = variance_scaling(1 / 3, "fan_in", "uniform")
-"""U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default weight of Linear and Conv (He et al. 2015, a = sqrt 5)."""
+"""PyTorch's default weight of Linear and Conv, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) (He et al. 2015, a = sqrt 5)."""
 
 
 def torch_bias(fan_in: int) -> Initializer:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default bias, which needs the weight's fan-in."""
+    """PyTorch's default bias, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), with the fan-in of the weight."""
     bound = 1 / math.sqrt(fan_in)
 
     def init(key, shape, dtype=None, out_sharding=None):
@@ -26,7 +26,7 @@ def torch_bias(fan_in: int) -> Initializer:
 
 
 def init_weights(model: Module, init: Initializer, *, rngs: nnx.Rngs) -> Module:
-    """Starts the weight of every dense and convolutional layer of `model` anew; biases stay."""
+    """Draws the weight of every dense and convolutional layer of `model` again, in place; biases stay."""
     for _, layer in nnx.iter_modules(model):
         if isinstance(layer, nnx.Linear | nnx.Conv):
             kernel = layer.kernel[...]
@@ -35,5 +35,5 @@ def init_weights(model: Module, init: Initializer, *, rngs: nnx.Rngs) -> Module:
 
 
 def init_cnn(model: Module, *, rngs: nnx.Rngs) -> Module:
-    """Xavier-uniform weights (Glorot and Bengio 2010; book, section 7.6); biases stay."""
+    """Draws Xavier-uniform weights (Glorot and Bengio 2010; book, section 7.6) in place; biases stay."""
     return init_weights(model, xavier_uniform(), rngs=rngs)

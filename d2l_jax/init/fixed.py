@@ -8,14 +8,17 @@ from jax.nn.initializers import zeros as zeros
 
 
 def eye(key, shape, dtype=None, out_sharding=None):
-    """The identity (in, out): as many inputs are kept as there are outputs. Raises: ValueError if not 2-D."""
+    """The identity matrix (in, out), which passes on as many inputs as there are outputs.
+
+    Raises: ValueError for a shape that has not 2 axes.
+    """
     if len(shape) != 2:
         raise ValueError(f"eye wants a shape (in, out), got {tuple(shape)}")
     return jnp.eye(*shape, dtype=dtype)
 
 
 def dirac(groups: int = 1) -> Initializer:
-    """A convolution (*window, in per group, out) that hands on as many of its input channels as it can.
+    """An initialiser of kernels (*window, in per group, out) that pass on as many input channels as they can.
 
     Raises: ValueError unless there are 1 to 3 window axes and `groups` divides out.
     """

@@ -1,4 +1,4 @@
-"""Initialisers that look at the kernel as one matrix."""
+"""Initialisers that treat the kernel as a matrix."""
 
 import math
 
@@ -9,8 +9,9 @@ from jax.nn.initializers import Initializer
 
 
 def orthogonal(gain: float = 1.0) -> Initializer:
-    """The kernel as a matrix (out, window * in) has orthogonal rows of length `gain`, or columns if there are more rows
-    than columns; uniform over all of these (Saxe et al. 2014; signs after Mezzadri 2007).
+    """An initialiser of orthogonal kernels, drawn uniformly (Saxe et al. 2014; signs after Mezzadri 2007).
+
+    The matrix (out, window * in) has orthogonal rows of length `gain`, or columns if there are more rows than columns.
 
     Raises, when called: ValueError for a shape of less than 2 axes.
     """
@@ -18,9 +19,10 @@ def orthogonal(gain: float = 1.0) -> Initializer:
 
 
 def sparse(sparsity: float, std: float = 0.01) -> Initializer:
-    """N(0, std**2), but of the outputs of every input the share `sparsity`, rounded up, is 0 (Martens 2010).
+    """An initialiser from N(0, std**2), with a share `sparsity` of the outputs of every input 0 (Martens 2010).
 
-    The shape is (in, out). Raises: ValueError unless 0 <= sparsity <= 1 and, when called, the shape has 2 axes.
+    The share is rounded up; the shape is (in, out).
+    Raises: ValueError unless 0 <= sparsity <= 1 and, when called, the shape has 2 axes.
     """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity must lie between 0 and 1, got {sparsity}")

@@ -8,7 +8,7 @@ from jax.nn.initializers import Initializer
 
 
 def uniform(a: float = 0.0, b: float = 1.0) -> Initializer:
-    """Uniform on [a, b); `jax.nn.initializers.uniform` begins at 0. Raises: ValueError if a > b."""
+    """An initialiser uniform on [a, b); that of `jax.nn.initializers` begins at 0. Raises: ValueError if a > b."""
     if a > b:
         raise ValueError(f"a must not be greater than b, got a = {a} and b = {b}")
 
@@ -19,7 +19,7 @@ def uniform(a: float = 0.0, b: float = 1.0) -> Initializer:
 
 
 def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
-    """Normal with this mean and standard deviation. Raises: ValueError if std < 0."""
+    """An initialiser from a normal distribution, N(mean, std**2). Raises: ValueError if std < 0."""
     if std < 0:
         raise ValueError(f"std must not be negative, got {std}")
 
@@ -30,14 +30,17 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
 
 
 def trunc_normal(mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Initializer:
-    """Normal, restricted to [a, b]. The bounds are values, not multiples of std, and std is that of the normal before
-    it is cut: `jax.nn.initializers.truncated_normal` takes multiples, `variance_scaling` corrects std.
+    """An initialiser from a normal distribution that is restricted to [a, b].
+
+    The bounds are values, not multiples of std, and std is that of the normal before it is cut:
+    `jax.nn.initializers.truncated_normal` takes multiples, `variance_scaling` corrects std.
 
     Raises: ValueError if std <= 0 or a >= b.
     """
     if std <= 0 or a >= b:
         raise ValueError(f"std > 0 and a < b are wanted, got std = {std}, a = {a} and b = {b}")
-    low, high = (a - mean) / std, (b - mean) / std
+    low = (a - mean) / std
+    high = (b - mean) / std
     bell = statistics.NormalDist()
     # The inverse of the distribution function has no digits left in float32 where little of the bell remains.
     standard = _inverted if bell.cdf(high) - bell.cdf(low) > 0.3 else _rejected
@@ -54,7 +57,7 @@ def _inverted(key, low, high, shape, dtype):
 
 
 def _rejected(key, low, high, shape, dtype):
-    """Uniform proposals, each accepted with its density over the largest between the bounds, until none is refused."""
+    """Draws by rejection: uniform proposals, accepted with probability density / largest density in the bounds."""
     peak = max(low, min(0.0, high)) ** 2
 
     def propose(state):

@@ -16,9 +16,9 @@ GAINS |= {"tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which weights are enlarged for what `nonlinearity` takes away.
+    """The factor by which weights are enlarged, as `nonlinearity` shrinks its outputs.
 
-    param: the negative slope of "leaky_relu", default 0.01; of no use for others
+    param: the negative slope of "leaky_relu", default 0.01; other nonlinearities do not read it
     Raises: InputError for an unknown nonlinearity, ValueError if the slope is no number.
     """
     if nonlinearity != "leaky_relu":
@@ -32,7 +32,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def xavier_uniform(gain: float = 1.0) -> Initializer:
-    """U(-r, r) with r = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010; book, section 5.4).
+    """An initialiser from U(-r, r), r = gain * sqrt(6 / (fan_in + fan_out)) (Xavier; book, section 5.4).
 
     Raises, when called: ValueError for a shape of less than 2 axes.
     """
@@ -40,7 +40,7 @@ def xavier_uniform(gain: float = 1.0) -> Initializer:
 
 
 def xavier_normal(gain: float = 1.0) -> Initializer:
-    """N(0, gain**2 * 2 / (fan_in + fan_out)) (Glorot and Bengio 2010; book, section 5.4).
+    """An initialiser from N(0, gain**2 * 2 / (fan_in + fan_out)) (Glorot and Bengio 2010; book, section 5.4).
 
     Raises, when called: ValueError for a shape of less than 2 axes.
     """
@@ -48,16 +48,18 @@ def xavier_normal(gain: float = 1.0) -> Initializer:
 
 
 def kaiming_uniform(a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu") -> Initializer:
-    """U(-r, r) with r = gain * sqrt(3 / fan) (He et al. 2015); a: the negative slope of "leaky_relu".
+    """An initialiser from U(-r, r), r = gain * sqrt(3 / fan) (He et al. 2015).
 
+    a: the negative slope of "leaky_relu"
     Raises: InputError for an unknown mode or nonlinearity; when called, ValueError for a shape of less than 2 axes.
     """
     return variance_scaling(calculate_gain(nonlinearity, a) ** 2, _fan(mode), "uniform")
 
 
 def kaiming_normal(a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu") -> Initializer:
-    """N(0, gain**2 / fan), not truncated (He et al. 2015); a: the negative slope of "leaky_relu".
+    """An initialiser from N(0, gain**2 / fan), not truncated (He et al. 2015).
 
+    a: the negative slope of "leaky_relu"
     Raises: InputError for an unknown mode or nonlinearity; when called, ValueError for a shape of less than 2 axes.
     """
     return variance_scaling(calculate_gain(nonlinearity, a) ** 2, _fan(mode), "normal")

@@ -1,7 +1,7 @@
 """Losses as pure functions: those of the book's models, which return a scalar, and PyTorch's 21.
 
-The latter have the names, options and conventions of `torch.nn.functional`; options are keywords. Classes are the last
-axis, and shapes that would broadcast without being asked to are refused.
+PyTorch's have the names, options and conventions of `torch.nn.functional`; options are keywords. Classes are the last
+axis, and shapes that would broadcast silently are refused.
 """
 
 from d2l_jax.losses.book import cross_entropy as cross_entropy

@@ -18,7 +18,7 @@ def mse(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Scalar:
 def sum_of_mses(outputs: Any, targets: Any) -> Scalar:
     """The sum of the mean squared errors of all arrays in `outputs`; for building blocks.
 
-    targets: an array, or a list of them in the order of the outputs
+    targets: an array, or a list of arrays in the order of the outputs
     """
     pairs = zip(jax.tree.leaves(outputs), jax.tree.leaves(targets), strict=True)
     return jnp.asarray(sum(mse(output, target) for output, target in pairs))
@@ -40,7 +40,7 @@ def cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"
 
 
 def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"], pad: int) -> Scalar:
-    """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7); NaN if all are."""
+    """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7); NaN if every label is."""
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
     return jnp.sum(losses, where=y != pad) / jnp.sum(y != pad).astype(losses.dtype)
 
@@ -51,12 +51,12 @@ def cross_entropy_of_probabilities(p: Float[Array, "batch classes"], y: Int[Arra
 
 
 def l2_penalty(params: dict[str, Array], lambd: float, names: tuple[str, ...]) -> Scalar:
-    """lambd / 2 times the sum of squares of the parameters called `names` (book, section 3.7)."""
+    """The L2 penalty lambd / 2 * sum of squares, over the parameters called `names` (book, section 3.7)."""
     return jnp.asarray(lambd * sum(jnp.sum(params[name] ** 2) for name in names) / 2)
 
 
 def _like(y: Array, y_hat: Array) -> Array:
-    """(n,) minus (n, 1) would broadcast to (n, n): refuse it."""
+    """Returns `y` if its shape is that of `y_hat`, else raises: (n,) minus (n, 1) would broadcast to (n, n)."""
     if y.shape != y_hat.shape:
         raise ValueError(f"targets of shape {y.shape} do not match outputs of shape {y_hat.shape}")
     return y

@@ -20,9 +20,11 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Loss:
-    """-weight[target] * input[target] for log-probabilities; examples with target `ignore_index` count nothing.
+    """Negative log-likelihood -weight[target] * input[target] of log-probabilities (*batch, classes).
 
-    "mean" divides by the sum of the weights of the examples that count (NaN if there is none).
+    target: integer labels (*batch,); examples whose label is `ignore_index` do not count.
+
+    reduction: "mean" divides by the sum of the weights of the examples that count (NaN if there is none).
     Raises: ValueError if shapes do not match or, outside of `jax.jit`, for a label that is no class
     (inside, its loss is NaN); InputError for an unknown reduction.
     """
@@ -42,9 +44,9 @@ def cross_entropy_loss(
 ) -> Loss:
     """Softmax cross-entropy of logits (book, section 4.1); PyTorch's `cross_entropy` with all its options.
 
-    target: labels (integers), or probabilities of the same shape as `input`. With labels "mean" is that of `nll_loss`;
-    with probabilities it divides by the number of examples, whatever the weights, and nothing can be ignored.
-    label_smoothing: this share of the target is spread evenly over all classes (Szegedy et al. 2016).
+    target: integer labels (*batch,), or probabilities of the same shape as `input`. With labels "mean" is that of
+            `nll_loss`; with probabilities it divides by the number of examples, whatever the weights.
+    label_smoothing: share of the target that is spread evenly over all classes (Szegedy et al. 2016).
     Raises: as `nll_loss`; ValueError for a label_smoothing outside of [0, 1], or if probabilities come with an
     ignore_index that is a class.
     """
@@ -72,8 +74,8 @@ def multi_margin_loss(
     weight: ClassWeight | None = None,
     reduction: str = "mean",
 ) -> Loss:
-    """Hinge over all wrong classes, max(0, margin - input[target] + input[i])**p, over the number of classes
-    (Weston and Watkins 1999); slope 0 at the kink. `weight` is that of the target's class; "mean" ignores it.
+    """Multi-class hinge loss: the sum over wrong classes i of max(0, margin - input[target] + input[i])**p / classes
+    (Weston and Watkins 1999); slope 0 at the kink. The weight is that of the target's class; "mean" ignores it.
 
     Raises: ValueError if shapes do not match, p is not 1 or 2, or, outside of `jax.jit`, a label is no class;
     InputError for an unknown reduction.
@@ -90,7 +92,7 @@ def multi_margin_loss(
 def _nll(
     log_p: Scores, target: Labels, weight: ClassWeight | None, ignore_index: int
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
-    """The loss and the weight of each example; both are 0 where it is ignored."""
+    """The loss and the weight of each example, (*batch,); both are 0 where the example is ignored."""
     counts = target != ignore_index
     labels = jnp.where(counts, target, 0)
     _check_labels(log_p, labels, weight)
@@ -120,7 +122,7 @@ def _check_labels(input: Array, target: Array, weight: Array | None) -> None:
 
 
 def _pick(scores: Scores, labels: Labels) -> Float[Array, "*batch"]:
-    """scores[..., label]; NaN for a label that is no class, -1 included."""
+    """The score of each label, scores[..., label]; NaN for a label that is no class, -1 included."""
     labels = jnp.where(labels < 0, scores.shape[-1], labels)
     return jnp.take_along_axis(scores, labels[..., None], axis=-1, mode="fill")[..., 0]
 

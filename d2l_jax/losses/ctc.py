@@ -24,34 +24,29 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Loss:
-    """-log of the probability of all alignments of `targets` with the frames.
+    """CTC loss: -log of the probability of all alignments of `targets` with the frames (Graves et al. 2006).
 
     log_probs:      log-probabilities (time, batch, classes), as in PyTorch, or (time, classes) for one sequence
-    targets:        labels without blanks, (batch, longest) padded with anything, or all of them one after another
-    input_lengths:  frames of each sequence; those after are not read
+    targets:        labels without blanks, (batch, longest) padded with anything, or those of all sequences concatenated
+    input_lengths:  frames of each sequence; frames after them are not read
     target_lengths: labels of each sequence
     blank:          the class that stands for no label
     reduction:      "mean" divides each loss by its number of labels (at least 1), then averages
     zero_infinity:  infinite losses, of targets that do not fit into the frames, count as 0, and so do their gradients
 
     The gradient is that of the formula. PyTorch's holds only if `log_probs` come from a log-softmax, through which both
-    give the same; before it, PyTorch's is larger by exp(log_probs). That of an infinite loss is 0 here and NaN there.
+    give the same; before it, PyTorch's is larger by exp(log_probs). An infinite loss has gradient 0; PyTorch's is NaN.
     Raises: ValueError if shapes do not match, `blank` is no class or, outside of `jax.jit`, a length is too large;
     InputError for an unknown reduction.
     """
     check_reduction(reduction)
     if log_probs.ndim == 2:
-        loss = ctc_loss(
-            log_probs[:, None],
-            targets[None],
-            jnp.reshape(jnp.asarray(input_lengths), (1,)),
-            jnp.reshape(jnp.asarray(target_lengths), (1,)),
-            blank=blank,
-            reduction=reduction,
-            zero_infinity=zero_infinity,
-        )
+        lengths = (jnp.reshape(jnp.asarray(n), (1,)) for n in (input_lengths, target_lengths))
+        options = dict(blank=blank, reduction=reduction, zero_infinity=zero_infinity)
+        loss = ctc_loss(log_probs[:, None], targets[None], *lengths, **options)
         return loss[0] if reduction == "none" else loss
-    input_lengths, target_lengths = jnp.asarray(input_lengths), jnp.asarray(target_lengths)
+    input_lengths = jnp.asarray(input_lengths)
+    target_lengths = jnp.asarray(target_lengths)
     _check(log_probs, targets, input_lengths, target_lengths, blank)
     if targets.ndim == 1:
         targets = _one_row_each(targets, target_lengths)
@@ -68,13 +63,16 @@ def _negative_log_likelihood(
     target_lengths: Int[Array, " batch"],
     blank: int,
 ) -> Float[Array, " batch"]:
-    """States are the labels with a blank before, between and after them; alpha is the log-probability of each."""
+    """The loss of each sequence by the forward algorithm.
+
+    Symbols are the labels with a blank before, between and after them; alpha is the log-probability of ending at each.
+    """
     batch, longest = targets.shape
     labels = jnp.where(jnp.arange(longest) < target_lengths[:, None], targets, blank)
-    states = jnp.full((batch, 2 * longest + 1), blank, labels.dtype).at[:, 1::2].set(labels)
-    may_skip = states != _shifted(states, 2, blank)
+    symbols = jnp.full((batch, 2 * longest + 1), blank, labels.dtype).at[:, 1::2].set(labels)
+    may_skip = symbols != _shifted(symbols, 2, blank)
     reads = (jnp.arange(len(log_probs))[:, None] < input_lengths)[..., None]
-    emitted = jnp.where(reads, jnp.take_along_axis(log_probs, states[None], axis=-1), 0)
+    emitted = jnp.where(reads, jnp.take_along_axis(log_probs, symbols[None], axis=-1), 0)
 
     def step(alpha: Array, frame: tuple[Array, Array]) -> tuple[Array, None]:
         read, log_p = frame
@@ -82,7 +80,7 @@ def _negative_log_likelihood(
         return jnp.where(read, _log_sum(alpha, _shifted(alpha, 1, -jnp.inf), two_back) + log_p, alpha), None
 
     # Before the first frame, all probability waits at the first blank.
-    start = jnp.full(states.shape, -jnp.inf, log_probs.dtype).at[:, 0].set(0)
+    start = jnp.full(symbols.shape, -jnp.inf, log_probs.dtype).at[:, 0].set(0)
     alpha, _ = jax.lax.scan(step, start, (reads, emitted))
     last = 2 * target_lengths[:, None]
     ends_in_blank = jnp.take_along_axis(alpha, last, axis=1)[:, 0]
@@ -91,19 +89,19 @@ def _negative_log_likelihood(
 
 
 def _one_row_each(targets: Int[Array, " total"], lengths: Int[Array, " batch"]) -> Int[Array, "batch longest"]:
-    """Under `jax.jit` the lengths are not known: each row is then as long as all targets together."""
+    """The concatenated targets as (batch, longest); under `jax.jit`, which hides the lengths, longest is the total."""
     longest = len(targets) if isinstance(lengths, Tracer) else int(jnp.max(lengths, initial=0))
     starts = jnp.cumsum(lengths) - lengths
     return targets.at[starts[:, None] + jnp.arange(longest)].get(mode="fill", fill_value=0)
 
 
 def _shifted(x: Array, by: int, fill: float | int) -> Array:
-    """Columns moved to the right."""
+    """The columns of `x` moved to the right by `by`, with `fill` before them."""
     return jnp.pad(x, ((0, 0), (by, 0)), constant_values=fill)[:, : x.shape[1]]
 
 
 def _log_sum(*terms: Array) -> Array:
-    """log of the sum of exp; where all are -inf so is the result, with gradient 0 instead of NaN."""
+    """The log of the sum of exp(terms); where all terms are -inf so is the result, with gradient 0 instead of NaN."""
     top = jax.lax.stop_gradient(jnp.max(jnp.stack(terms), axis=0))
     top = jnp.where(jnp.isneginf(top), 0, top)
     total = sum((jnp.exp(term - top) for term in terms), jnp.zeros_like(top))

@@ -18,7 +18,7 @@ Vectors = Float[Array, "*batch features"]
 def margin_ranking_loss(
     input1: Values, input2: Values, target: Signs, *, margin: float = 0.0, reduction: str = "mean"
 ) -> Loss:
-    """max(0, margin - target * (input1 - input2)): target 1 wants input1 to be the larger one, -1 input2.
+    """Margin ranking loss max(0, margin - target * (input1 - input2)), where target 1 ranks input1 higher, -1 input2.
 
     Raises: ValueError if the shapes differ, InputError for an unknown reduction.
     """
@@ -27,7 +27,9 @@ def margin_ranking_loss(
 
 
 def hinge_embedding_loss(input: Values, target: Signs, *, margin: float = 1.0, reduction: str = "mean") -> Loss:
-    """The distance `input` itself where target is 1, max(0, margin - input) where it is -1 (Hadsell et al. 2006).
+    """Hinge embedding loss: `input`, a distance, where target is 1; max(0, margin - input) where target is -1.
+
+    Source: Hadsell et al. 2006.
 
     Raises: ValueError if the shapes differ, InputError for an unknown reduction.
     """
@@ -39,7 +41,9 @@ def hinge_embedding_loss(input: Values, target: Signs, *, margin: float = 1.0, r
 def cosine_embedding_loss(
     input1: Vectors, input2: Vectors, target: Num[Array, "*batch"], *, margin: float = 0.0, reduction: str = "mean"
 ) -> Loss:
-    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1, over the last axis.
+    """Cosine embedding loss: 1 - cos where target is 1, max(0, cos - margin) where target is -1.
+
+    The cosine of input1 and input2 (*batch, features) is over the last axis; target is (*batch,).
 
     Raises: ValueError if the shapes do not match, InputError for an unknown reduction.
     """
@@ -64,9 +68,9 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Loss:
-    """max(0, margin + d(anchor, positive) - d(anchor, negative)) with the p-norm `pairwise_distance`.
+    """Triplet loss max(0, margin + d(anchor, positive) - d(anchor, negative)), with the p-norm as distance d.
 
-    swap: if the positive is nearer to the negative than the anchor is, its distance counts (Balntas et al. 2016).
+    swap: replaces d(anchor, negative) by d(positive, negative) where that is smaller (Balntas et al. 2016).
     Raises: ValueError if the shapes differ or margin <= 0, InputError for an unknown reduction.
     """
 
@@ -88,7 +92,9 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Loss:
-    """`triplet_margin_loss` with any distance; default `pairwise_distance`.
+    """Triplet loss max(0, margin + d(anchor, positive) - d(anchor, negative)) with any function as distance d.
+
+    distance_function: (x, y) -> distances; None takes `pairwise_distance`
 
     Raises: ValueError if the shapes differ or margin <= 0, InputError for an unknown reduction.
     """
@@ -103,7 +109,7 @@ def triplet_margin_with_distance_loss(
 
 
 def pairwise_distance(x: Vectors, y: Vectors, *, p: float = 2.0, eps: float = 1e-6) -> Float[Array, "*batch"]:
-    """The p-norm of x - y + eps over the last axis (`torch.nn.functional.pairwise_distance`); slope 0 at distance 0.
+    """Distance of vectors: the p-norm of x - y + eps over the last axis, as PyTorch's; slope 0 at distance 0.
 
     Raises: ValueError if the shapes differ or p < 0.
     """
@@ -121,7 +127,7 @@ def pairwise_distance(x: Vectors, y: Vectors, *, p: float = 2.0, eps: float = 1e
 
 
 def _power(x: Float[Array, "*shape"], exponent: float) -> Float[Array, "*shape"]:
-    """x**exponent for x >= 0, with slope 0 at 0 where the true one may be infinite."""
+    """The power x**exponent for x >= 0, with slope 0 at 0 where the true slope may be infinite."""
     zero = x == 0
     safe = jnp.where(zero, 1, x)
     return jnp.where(zero, 0, jnp.sqrt(safe) if exponent == 0.5 else safe**exponent)

@@ -12,17 +12,18 @@ Loss = Float[Array, "..."]
 Values = Float[Array, "*shape"]
 Broadcast = Float[Array, "..."]
 
-# PyTorch holds it in single precision, also where the loss is in double.
+# A float32 constant in PyTorch, also where the loss is in float64.
 LEAST_VARIANCE = float(np.float32(1e-12))
 
 
 def binary_cross_entropy(
     input: Values, target: Values, *, weight: Broadcast | None = None, reduction: str = "mean"
 ) -> Loss:
-    """-(target log input + (1 - target) log(1 - input)) of probabilities; logarithms below -100 count as -100.
+    """Binary cross-entropy -(target log input + (1 - target) log(1 - input)) of probabilities.
 
-    The slope in `input` is PyTorch's, (input - target) / max(input (1 - input), 1e-12): finite at 0 and 1.
-    That in `target` has clamped logarithms too, where PyTorch's is infinite. `weight` is broadcast to the input.
+    Logarithms below -100 count as -100. The slope in `input` is PyTorch's, (input - target) / max(input (1 - input),
+    1e-12), finite at 0 and 1. The slope in `target` has clamped logarithms too, where PyTorch's is infinite. `weight`
+    is broadcast to the input.
     Raises: ValueError if the shapes do not match or, outside of `jax.jit`, for an input outside of [0, 1];
     InputError for an unknown reduction.
     """
@@ -63,7 +64,9 @@ def multilabel_soft_margin_loss(
     weight: Broadcast | None = None,
     reduction: str = "mean",
 ) -> Loss:
-    """Mean over the classes (last axis) of binary cross-entropy with logits; `weight` is broadcast to the input.
+    """Multi-label loss: the mean over the classes (last axis) of binary cross-entropy with logits.
+
+    `weight` is broadcast to the input.
 
     Raises: ValueError if the shapes do not match, InputError for an unknown reduction.
     """
@@ -72,7 +75,7 @@ def multilabel_soft_margin_loss(
 
 
 def soft_margin_loss(input: Values, target: Num[Array, "*shape"], *, reduction: str = "mean") -> Loss:
-    """log(1 + exp(-target * input)) for targets of 1 and -1; finite where PyTorch's exponential overflows.
+    """Soft margin loss log(1 + exp(-target * input)) for targets 1 and -1; finite where PyTorch's overflows.
 
     Raises: ValueError if the shapes differ, InputError for an unknown reduction.
     """
@@ -83,10 +86,10 @@ def soft_margin_loss(input: Values, target: Num[Array, "*shape"], *, reduction: 
 def multilabel_margin_loss(
     input: Float[Array, "*batch classes"], target: Int[Array, "*batch classes"], *, reduction: str = "mean"
 ) -> Loss:
-    """Hinge between every target class t and every other class i, max(0, 1 - input[t] + input[i]), over the number
-    of classes; slope 0 at the kink.
+    """Multi-label hinge loss: the sum over target classes t and other classes i of max(0, 1 - input[t] + input[i]) /
+    classes; slope 0 at the kink.
 
-    target: the classes of an example come first, -1 ends them; what follows is not read.
+    target: the classes of an example come first, -1 ends them; entries after it are not read.
     Raises: ValueError if the shapes differ or, outside of `jax.jit`, if a target is neither a class nor -1;
     InputError for an unknown reduction.
     """
@@ -108,7 +111,8 @@ def _clamped_cross_entropy(p: Values, target: Values) -> Values:
 
 @_clamped_cross_entropy.defjvp
 def _clamped_cross_entropy_jvp(primals: tuple, tangents: tuple) -> tuple[Values, Values]:
-    (p, target), (p_dot, target_dot) = primals, tangents
+    p, target = primals
+    p_dot, target_dot = tangents
     by_p = (p - target) / jnp.maximum(p * (1 - p), LEAST_VARIANCE)
     by_target = jnp.maximum(jnp.log1p(-p), -100) - jnp.maximum(jnp.log(p), -100)
     return _clamped_cross_entropy(p, target), by_p * p_dot + by_target * target_dot

@@ -22,9 +22,9 @@ def poisson_nll_loss(
     eps: float = 1e-8,
     reduction: str = "mean",
 ) -> Loss:
-    """-log of the Poisson probability of the count `target`, without its term log(target!).
+    """Poisson loss: -log of the probability of the count `target`, without its term log(target!).
 
-    log_input: `input` is the logarithm of the rate; else the rate, and `eps` keeps its logarithm finite.
+    log_input: if True, `input` is the log of the rate; else it is the rate, and `eps` keeps its log finite.
     full:      adds Stirling's formula for log(target!) where target > 1.
     Raises: ValueError if the shapes differ, InputError for an unknown reduction.
     """
@@ -42,10 +42,12 @@ def gaussian_nll_loss(
     eps: float = 1e-6,
     reduction: str = "mean",
 ) -> Loss:
-    """-log of the normal density at `target` with mean `input` and variance `var` (Nix and Weigend 1994).
+    """Gaussian loss: -log of the normal density at `target` with mean `input` and variance `var`.
 
-    var:  of the shape of `input`, or that without the last axis, or with one axis of length 1, or a number. Values
-          below `eps` count as `eps`, but the slope is passed on to them.
+    Source: Nix and Weigend 1994.
+
+    var:  of the shape of `input`, or of that shape without the last axis or with an axis of length 1, or a number.
+          Values below `eps` count as `eps`, and the gradient passes through to them.
     full: adds the constant log(2 pi) / 2.
     Raises: ValueError if the shapes do not match or, outside of `jax.jit`, if a variance is negative;
     InputError for an unknown reduction.
@@ -59,7 +61,7 @@ def gaussian_nll_loss(
 
 
 def kl_div(input: Values, target: Values, *, log_target: bool = False, reduction: str = "mean") -> Loss:
-    """target * (log target - input): the divergence of the model from the target (book, section 22.11).
+    """Kullback-Leibler divergence target * (log target - input) of the model from the target (book, section 22.11).
 
     input:      log-probabilities of the model
     target:     probabilities, or their logarithms if `log_target`
@@ -76,7 +78,7 @@ def kl_div(input: Values, target: Values, *, log_target: bool = False, reduction
 
 
 def _stirling(n: Values) -> Values:
-    """n log n - n + log(2 pi n) / 2, and 0 up to 1."""
+    """Stirling's formula n log n - n + log(2 pi n) / 2 for log(n!), and 0 for n <= 1."""
     safe = jnp.where(n > 1, n, 2)
     return jnp.where(n > 1, safe * jnp.log(safe) - safe + jnp.log(2 * math.pi * safe) / 2, 0)
 
@@ -86,7 +88,7 @@ def _variance(var: Array, shape: tuple[int, ...]) -> Array:
         return var
     if var.shape == shape[:-1]:
         return var[..., None]
-    differ = [ours for ours, wanted in zip(var.shape, shape) if ours != wanted]
+    differ = [size for size, full in zip(var.shape, shape) if size != full]
     if var.ndim == len(shape) and differ == [1]:
         return var
     raise ValueError(f"var has shape {var.shape}; {shape}, {shape[:-1]} or one axis of length 1 is wanted")

@@ -1,4 +1,4 @@
-"""How a loss per element becomes the result, and the checks that every loss begins with."""
+"""The reduction of a loss per element to the result, and the checks that every loss begins with."""
 
 import jax.numpy as jnp
 from jax.core import Tracer
@@ -16,7 +16,7 @@ def check_reduction(reduction: str, known: tuple[str, ...] = REDUCTIONS) -> None
 
 
 def reduce(loss: Float[Array, "..."], reduction: str, total: Array | None = None) -> Float[Array, "..."]:
-    """`loss` itself, its sum, or its sum over `total` (default: the number of its elements)."""
+    """The `loss` itself ("none"), its sum ("sum"), or its sum / total ("mean"; by default / number of elements)."""
     check_reduction(reduction)
     if reduction == "none":
         return loss
@@ -26,14 +26,17 @@ def reduce(loss: Float[Array, "..."], reduction: str, total: Array | None = None
 
 
 def same_shape(**arrays: Array) -> None:
-    """Refuses arrays whose shapes differ: (n,) and (n, 1) would broadcast to (n, n) without a word."""
+    """Refuses arrays whose shapes differ: (n,) and (n, 1) would broadcast to (n, n) silently.
+
+    Raises: ValueError that names every array and its shape.
+    """
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError("shapes must be equal, but " + ", ".join(f"{name} has {s}" for name, s in shapes.items()))
 
 
 def fits(name: str, array: Array | None, shape: tuple[int, ...]) -> None:
-    """Refuses an `array` that cannot be broadcast to `shape`, or that would enlarge it."""
+    """Raises ValueError for an `array` that cannot be broadcast to `shape`, or that would enlarge it; None fits."""
     if array is None:
         return
     try:
@@ -45,6 +48,6 @@ def fits(name: str, array: Array | None, shape: tuple[int, ...]) -> None:
 
 
 def refuse(wrong: Bool[Array, "..."], message: str) -> None:
-    """Raises ValueError if anything is `wrong`; under `jax.jit`, where values are not known, nothing is checked."""
+    """Raises ValueError if any element of `wrong` is True; under `jax.jit`, which hides the values, it does nothing."""
     if not isinstance(wrong, Tracer) and bool(jnp.any(wrong)):
         raise ValueError(message)

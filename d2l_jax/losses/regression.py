@@ -12,7 +12,7 @@ Loss = Float[Array, "..."]
 
 
 def l1_loss(input: Values, target: Values, *, weight: Values | None = None, reduction: str = "mean") -> Loss:
-    """|input - target|; slope 0 where they are equal. With `weight`, "mean" divides by the sum of the weights.
+    """Absolute error |input - target|, with slope 0 at 0; with `weight`, "mean" divides by the sum of the weights.
 
     Raises: ValueError if the shapes differ, InputError for an unknown reduction.
     """
@@ -21,7 +21,7 @@ def l1_loss(input: Values, target: Values, *, weight: Values | None = None, redu
 
 
 def mse_loss(input: Values, target: Values, *, weight: Values | None = None, reduction: str = "mean") -> Loss:
-    """(input - target)**2, without a factor 1/2. With `weight`, "mean" divides by the sum of the weights.
+    """Squared error (input - target)**2, without 1/2; with `weight`, "mean" divides by the sum of the weights.
 
     Raises: ValueError if the shapes differ, InputError for an unknown reduction.
     """
@@ -32,7 +32,7 @@ def mse_loss(input: Values, target: Values, *, weight: Values | None = None, red
 def huber_loss(
     input: Values, target: Values, *, delta: float = 1.0, weight: Values | None = None, reduction: str = "mean"
 ) -> Loss:
-    """Half the square up to `delta`, then a line of slope `delta` (Huber 1964).
+    """Huber's loss: half the squared error up to `delta`, then a line of slope `delta` (Huber 1964).
 
     With `weight`, "mean" still divides by the number of elements, unlike in `l1_loss` and `mse_loss`.
     Raises: ValueError if the shapes differ or delta <= 0, InputError for an unknown reduction.
@@ -48,8 +48,9 @@ def huber_loss(
 
 
 def smooth_l1_loss(input: Values, target: Values, *, beta: float = 1.0, reduction: str = "mean") -> Loss:
-    """Huber's loss over `beta`: a parabola up to `beta`, then a line of slope 1; beta = 0 is `l1_loss`
-    (Girshick 2015; book, section 14.7).
+    """Smooth L1 loss: a parabola up to `beta`, then a line of slope 1 (Girshick 2015; book, section 14.7).
+
+    The loss is `huber_loss` divided by `beta`; beta = 0 gives `l1_loss`.
 
     Raises: ValueError if the shapes differ or beta < 0, InputError for an unknown reduction.
     """

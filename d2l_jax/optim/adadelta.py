@@ -1,4 +1,4 @@
-"""Adadelta."""
+"""Adadelta (Zeiler 2012)."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,12 @@ from d2l_jax.optim.slots import average_square, per_parameter, slot
 
 
 class AdadeltaState(NamedTuple):
-    """step: updates made; square_avg, acc_delta: like the parameters, mean squares of gradient and update."""
+    """The state of Adadelta under PyTorch's names.
+
+    step:       number of updates so far, int32
+    square_avg: like the parameters, the average of the squared gradient
+    acc_delta:  like the parameters, the average of the squared direction
+    """
 
     step: Int[Array, ""]
     square_avg: Any
@@ -40,12 +45,12 @@ def Adadelta(
 def scale_by_adadelta(
     rho: float = 0.9, eps: float = 1e-6, groups: Groups | None = None
 ) -> optax.GradientTransformation:
-    """Adadelta's direction: update * root mean square of earlier directions / that of updates."""
+    """Scales updates to Adadelta's direction, g * sqrt(acc_delta + eps) / sqrt(square_avg + eps)."""
     return adapted(Options(groups, rho=rho, eps=eps))
 
 
 def adapted(options: Options) -> optax.GradientTransformation:
-    """The direction of `scale_by_adadelta`."""
+    """Scales updates as `scale_by_adadelta` does."""
 
     def init(params: optax.Params) -> AdadeltaState:
         return AdadeltaState(jnp.zeros((), jnp.int32), slot(params, options), slot(params, options))

@@ -1,4 +1,4 @@
-"""Adagrad."""
+"""Adagrad (Duchi et al. 2011)."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,11 @@ from d2l_jax.optim.slots import per_parameter, slot
 
 
 class AdagradState(NamedTuple):
-    """step: updates made; sum: like the parameters, the sum of squared gradients."""
+    """The state of Adagrad under PyTorch's names.
+
+    step: number of updates so far, int32
+    sum:  like the parameters, the sum of squared gradients
+    """
 
     step: Int[Array, ""]
     sum: Any
@@ -34,8 +38,8 @@ def Adagrad(
     """Adagrad (`torch.optim.Adagrad`; Duchi et al. 2011; book, 12.7, which has its eps inside the root).
 
     The rate of update t = 0, 1, ... is lr / (1 + t * lr_decay).
-    Raises InputError as PyTorch does, where a group fits no parameter, and for a group's own
-    `initial_accumulator_value`, which PyTorch would ignore.
+    Raises InputError as PyTorch does, where a group fits no parameter, and for an
+    `initial_accumulator_value` in a group, which PyTorch would ignore.
     """
     options = Options(
         groups,
@@ -55,13 +59,13 @@ def scale_by_adagrad(
     eps: float = 1e-10,
     groups: Groups | None = None,
 ) -> optax.GradientTransformation:
-    """Adagrad's direction: update / (root of the sum of squares + eps) / (1 + t * lr_decay)."""
+    """Scales updates to Adagrad's direction: g / (sqrt(sum of squares) + eps) / (1 + t * lr_decay)."""
     options = dict(lr_decay=lr_decay, initial_accumulator_value=initial_accumulator_value, eps=eps)
     return adapted(Options(groups, **options))
 
 
 def adapted(options: Options) -> optax.GradientTransformation:
-    """The direction of `scale_by_adagrad`."""
+    """Scales updates as `scale_by_adagrad` does."""
     start, *of_groups = options.values("initial_accumulator_value")
     if any(value != start for value in of_groups):
         raise InputError("initial_accumulator_value differs by group where one value for all is right, as in PyTorch")

@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019)."""
 
 import math
 from typing import Any, NamedTuple
@@ -15,7 +15,12 @@ from d2l_jax.optim.slots import average, average_square, per_parameter, slot
 
 
 class AdamState(NamedTuple):
-    """step: updates made; exp_avg, exp_avg_sq: like the parameters, the averages of gradient and square."""
+    """The state of Adam under PyTorch's names.
+
+    step:       number of updates so far, int32
+    exp_avg:    like the parameters, the average of the gradient
+    exp_avg_sq: like the parameters, the average of the squared gradient
+    """
 
     step: Int[Array, ""]
     exp_avg: Any
@@ -23,7 +28,10 @@ class AdamState(NamedTuple):
 
 
 class AMSGradState(NamedTuple):
-    """`AdamState`, and max_exp_avg_sq: the largest exp_avg_sq so far; None for parameters without amsgrad."""
+    """The state of Adam with amsgrad: `AdamState` and the largest squares.
+
+    max_exp_avg_sq: the largest exp_avg_sq so far; None for parameters without amsgrad
+    """
 
     step: Int[Array, ""]
     exp_avg: Any
@@ -87,16 +95,16 @@ def scale_by_adam(
     amsgrad: bool = False,
     groups: Groups | None = None,
 ) -> optax.GradientTransformation:
-    """Adam's direction: mean over (root of the mean square + eps), both corrected for their start at 0.
+    """Scales updates to Adam's direction: mean / (sqrt(mean square) + eps), both corrected for their start at 0.
 
     `optax.scale_by_adam` forms 1 - beta**count in float32, which loses four digits where beta is near 1;
-    PyTorch has it in double precision. expm1 keeps them.
+    PyTorch computes it in float64. Here expm1 preserves the digits.
     """
     return adapted(Options(groups, betas=betas, eps=eps, amsgrad=amsgrad))
 
 
 def adapted(options: Options) -> optax.GradientTransformation:
-    """The direction of `scale_by_adam`."""
+    """Scales updates as `scale_by_adam` does."""
     amsgrad = options.any("amsgrad")
 
     def init(params: optax.Params) -> AdamState | AMSGradState:
@@ -109,7 +117,8 @@ def adapted(options: Options) -> optax.GradientTransformation:
         def rule(
             o: dict, g: Float[Array, "*shape"], m: Float[Array, "*shape"], v: Float[Array, "*shape"], *largest: Any
         ) -> tuple:
-            m, v = average(m, g, o["betas"][0]), average_square(v, g, o["betas"][1])
+            m = average(m, g, o["betas"][0])
+            v = average_square(v, g, o["betas"][1])
             if o["amsgrad"]:
                 largest = (jnp.maximum(largest[0], v),)
             corrections = [_one_minus_power(beta, step, g.dtype) for beta in o["betas"]]
@@ -123,7 +132,7 @@ def adapted(options: Options) -> optax.GradientTransformation:
 
 
 def _one_minus_power(beta: float, step: Int[Array, ""], dtype: jnp.dtype) -> Float[Array, ""]:
-    """1 - beta**step, in float32 at least: bfloat16 cannot count to 257."""
+    """The bias correction 1 - beta**step, computed in float32 at least: bfloat16 cannot count to 257."""
     if beta == 0:
         return jnp.ones((), dtype)
     wide = np.promote_types(dtype, np.float32)

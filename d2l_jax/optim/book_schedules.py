@@ -1,4 +1,4 @@
-"""The schedulers that the book writes itself (section 12.11), and how its training loop applies them."""
+"""The schedulers that the book writes by hand (section 12.11), and the counts at which its training loop reads them."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ from d2l_jax.optim.schedules import Rates, cosine, power, share
 
 
 def SquareRootScheduler(lr: float = 0.1) -> optax.Schedule:
-    """lr / sqrt(count + 1)."""
+    """The schedule lr / sqrt(count + 1) (book, section 12.11)."""
     return lambda count: lr / jnp.sqrt(jnp.asarray(count, float) + 1)
 
 
 def FactorScheduler(factor: float = 1.0, stop_factor_lr: float = 1e-7, base_lr: float = 0.1) -> optax.Schedule:
-    """base_lr * factor**(count + 1), and not below stop_factor_lr: the first call multiplies already.
+    """The schedule max(stop_factor_lr, base_lr * factor**(count + 1)) (book, section 12.11).
 
-    Raises InputError for a factor outside [0, 1].
+    The first count multiplies already. Raises InputError for a factor outside [0, 1].
     """
     if not 0 <= factor <= 1:
         raise InputError(f"factor is {factor!r} where a number in [0, 1] is right")
@@ -33,9 +33,10 @@ def CosineScheduler(
     warmup_begin_lr: float = 0.0,
     warmup_mode: Literal["linear", "constant"] = "linear",
 ) -> optax.Schedule:
-    """Warm-up for `warmup_steps` counts, then half a cosine from base_lr to final_lr at `max_update`, then constant.
+    """A schedule of a warm-up, half a cosine from base_lr to final_lr at `max_update`, and a constant (book, 12.11).
 
-    warmup_mode: "linear", from warmup_begin_lr to base_lr, or "constant", at warmup_begin_lr
+    warmup_steps: counts of the warm-up
+    warmup_mode:  "linear", from warmup_begin_lr to base_lr, or "constant", at warmup_begin_lr
 
     Raises InputError for another mode, or a max_update that is not above warmup_steps.
     """
@@ -55,14 +56,14 @@ def CosineScheduler(
 
 
 def by_epoch(updates: int, schedule: optax.Schedule) -> optax.Schedule:
-    """`schedule` of the count of epochs, where an epoch has that many updates. Raises InputError for less than one."""
+    """The `schedule` read with the number of the epoch, for epochs of so many `updates`; InputError for less than 1."""
     if updates < 1:
         raise InputError(f"an epoch of {updates} updates where at least 1 is right")
     return lambda count: schedule(jnp.asarray(count) // updates)
 
 
 def one_late(lr: float, schedule: optax.Schedule) -> optax.Schedule:
-    """`lr` at count 0, then `schedule(count - 1)`: the book's loop sets epoch e's value after epoch e."""
+    """The schedule `lr` at count 0, then `schedule(count - 1)`: the book sets the rate of an epoch after that epoch."""
 
     def late(count: ArrayLike) -> Rates:
         count = jnp.asarray(count)

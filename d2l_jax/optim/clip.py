@@ -1,4 +1,4 @@
-"""Clipping of gradients; comes first in a chain."""
+"""Clipping of gradients, which comes first in a chain."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from d2l_jax.errors import InputError
 def clip_grad_norm(max_norm: float, norm_type: float = 2.0) -> optax.GradientTransformation:
     """Multiplies all gradients by min(1, max_norm / (norm + 1e-6)) (`torch.nn.utils.clip_grad_norm_`).
 
-    The norm is that of all parameters together, as one vector.
+    The norm is that of all gradients as a single vector.
+
     norm_type: the p of the p-norm, above 0; inf takes the largest magnitude
 
     Raises InputError for any other `norm_type`, or a negative `max_norm`.
@@ -50,7 +51,7 @@ def clip_grad_value(value: float) -> optax.GradientTransformation:
 
 
 def total_norm(grads: optax.Updates, norm_type: float) -> Float[Array, ""]:
-    """The p-norm of all elements of the tree: that of the arrays' own p-norms; 0 of an empty tree."""
+    """The p-norm of all elements of a tree of gradients, in their dtype, (); 0 for an empty tree."""
     norms = [_norm(g, norm_type) for g in jax.tree.leaves(grads)]
     return _norm(jnp.stack(norms), norm_type) if norms else jnp.zeros(())
 

@@ -1,4 +1,4 @@
-"""What every algorithm does to the gradient before anything else."""
+"""Weight decay and maximisation: the first changes of every algorithm to the gradient."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from d2l_jax.optim.groups import Groups, Options, transformation
 
 
 def add_decayed_weights(weight_decay: float, groups: Groups | None = None) -> optax.GradientTransformation:
-    """Adds `weight_decay` times the parameter; each group may have its own.
+    """Adds `weight_decay` times the parameter to the update; groups may differ in it.
 
-    Raises InputError for a negative one, and where a group fits no parameter.
+    Raises InputError for a negative value, and where a group fits no parameter.
     """
     return decayed(Options(groups, weight_decay=weight_decay))
 
 
 def decayed(options: Options) -> optax.GradientTransformation:
-    """Adds the option `weight_decay` times the parameter."""
+    """Adds the option `weight_decay` times the parameter to the update."""
     if not options.any("weight_decay"):
         return optax.identity()
 
@@ -36,14 +36,14 @@ def decayed(options: Options) -> optax.GradientTransformation:
 
 
 def maximized(options: Options) -> optax.GradientTransformation:
-    """Turns the gradient round where the option `maximize` is on."""
+    """Negates the gradient where the option `maximize` is on."""
     if not options.any("maximize"):
         return optax.identity()
 
     def update(updates: optax.Updates, state: Any, params: optax.Params | None = None):
-        def turn(path: tuple, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        def negated(path: tuple, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
             return -u if options.of(path)["maximize"] else u
 
-        return jax.tree_util.tree_map_with_path(turn, updates), state
+        return jax.tree_util.tree_map_with_path(negated, updates), state
 
     return transformation(options, update)

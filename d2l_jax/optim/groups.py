@@ -1,4 +1,4 @@
-"""Parameter groups: which options hold for which parameter."""
+"""Parameter groups: the options of each parameter."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ from d2l_jax.errors import InputError
 
 Groups = Mapping[str, Mapping[str, Any]]
 
-# What PyTorch accepts; every other option may be any number.
+# PyTorch refuses negative values of these; every other option may be any number.
 AT_LEAST_0 = {"lr", "lr_decay", "momentum", "weight_decay", "eps", "alpha", "initial_accumulator_value"}
 
 
 class Options:
-    """The options of every parameter: those of the first group whose ending fits its name, over the defaults.
+    """The options of every parameter: the defaults, changed by the first group whose ending fits its name.
 
     groups:   {end of a parameter's PyTorch name: options that differ for it}
     defaults: every option of the algorithm
@@ -37,7 +37,7 @@ class Options:
             self.groups[ending] = defaults | dict(options)
 
     def fixed(self, **same: Any) -> "Options":
-        """With further options, the same for every parameter, that no group may name."""
+        """Returns options with further ones that are the same for every parameter."""
         more = Options(None, **self.defaults, **same)
         more.groups = {ending: options | same for ending, options in self.groups.items()}
         return more
@@ -48,11 +48,11 @@ class Options:
         return self.defaults if ending is None else self.groups[ending]
 
     def values(self, option: str) -> list[Any]:
-        """The default of `option`, then what it is in each group."""
+        """The default of `option`, then its value in each group."""
         return [options[option] for options in (self.defaults, *self.groups.values())]
 
     def any(self, option: str) -> bool:
-        """Whether `option` is switched on for any parameter."""
+        """True if `option` is switched on for any parameter."""
         return any(self.values(option))
 
     def check_endings(self, params: optax.Params) -> None:
@@ -79,7 +79,7 @@ def transformation(
     update: Callable,
     init: Callable[[optax.Params], Any] = lambda params: optax.EmptyState(),
 ) -> optax.GradientTransformation:
-    """The transformation of `init` and `update`, whose `init` refuses groups that fit nothing."""
+    """The Optax transformation of `init` and `update`, whose init raises InputError for a group without parameters."""
 
     def checked_init(params: optax.Params) -> Any:
         options.check_endings(params)

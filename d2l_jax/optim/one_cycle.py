@@ -1,4 +1,4 @@
-"""The one-cycle policy."""
+"""The one-cycle policy (Smith and Topin 2018)."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from d2l_jax.errors import InputError
 from d2l_jax.optim.schedules import Rates, cosine
 
-Phase = tuple[float, float, float, float]  # first count, last count, rate there, rate here
+Phase = tuple[float, float, float, float]  # first count, last count, rate at the first, rate at the last
 
 
 def OneCycleLR(
@@ -24,14 +24,16 @@ def OneCycleLR(
     final_div_factor: float = 1e4,
     three_phase: bool = False,
 ) -> optax.Schedule:
-    """Up from max_lr / div_factor, down to that over final_div_factor (`OneCycleLR`; Smith and Topin 2018).
+    """A schedule up from max_lr / div_factor to max_lr, then down (`OneCycleLR`; Smith and Topin 2018).
 
-    total_steps: or epochs and steps_per_epoch, of which it is the product
-    pct_start:   share of the counts that go up
-    three_phase: goes down to max_lr / div_factor in as many counts as it went up, then on
+    The last rate is max_lr / div_factor / final_div_factor.
 
-    PyTorch's default also cycles the momentum, and its scheduler raises after the last step. A schedule has
-    nothing but the rate, which stays at the last: pass `cycle_momentum=False` in PyTorch.
+    total_steps: the number of counts; None takes epochs * steps_per_epoch
+    pct_start:   share of the counts at which the rate goes up
+    three_phase: first goes down to max_lr / div_factor, in as many counts as it went up
+
+    PyTorch's default also cycles the momentum, and its scheduler raises after the last step. A schedule
+    gives only the rate, and the last one forever: pass `cycle_momentum=False` in PyTorch.
     Raises InputError as PyTorch does, and for `cycle_momentum=True`.
     """
     total = _total(total_steps, epochs, steps_per_epoch)
@@ -42,8 +44,8 @@ def OneCycleLR(
     if cycle_momentum:
         raise InputError("cycle_momentum is True where False is right: a schedule gives the rate alone")
     if not (max_lr >= 0 and div_factor > 0 and final_div_factor > 0):
-        given = f"max_lr {max_lr}, div_factor {div_factor}, final_div_factor {final_div_factor}"
-        raise InputError(f"{given} where max_lr >= 0 and factors > 0 are right")
+        values = f"max_lr {max_lr}, div_factor {div_factor}, final_div_factor {final_div_factor}"
+        raise InputError(f"{values} where max_lr >= 0 and factors > 0 are right")
     phases = _phases(max_lr, total, pct_start, div_factor, final_div_factor, three_phase)
 
     def schedule(count: ArrayLike) -> Rates:
@@ -66,7 +68,8 @@ def _total(total_steps: int | None, epochs: int | None, steps_per_epoch: int | N
 def _phases(
     max_lr: float, total: int, pct_start: float, div_factor: float, final_div_factor: float, three_phase: bool
 ) -> list[Phase]:
-    first, low = max_lr / div_factor, max_lr / div_factor / final_div_factor
+    first = max_lr / div_factor
+    low = first / final_div_factor
     top = pct_start * total - 1
     if top == 0:
         raise InputError("pct_start * total_steps is 1 where another number is right: no count lies between 0 and 0")

@@ -13,7 +13,7 @@ Rate = float | optax.Schedule
 
 
 def scale_by_rate(lr: Rate, groups: Groups | None = None) -> optax.GradientTransformation:
-    """Multiplies by -lr; each group may have its own rate.
+    """Multiplies updates by -lr; groups may differ in it.
 
     lr: a number, or a schedule: a function of the int32 count of earlier updates
 
@@ -23,10 +23,9 @@ def scale_by_rate(lr: Rate, groups: Groups | None = None) -> optax.GradientTrans
 
 
 def scaled_by_rate(options: Options) -> optax.GradientTransformation:
-    """Multiplies by minus the option `lr`.
+    """Multiplies updates by minus the option `lr`.
 
-    A schedule's count of updates is a plain dict, {"updates": int32}: what is no slot of PyTorch's is in no
-    named tuple.
+    The state of a schedule is a plain dict, {"updates": int32}: named tuples hold only slots that PyTorch has.
     """
     scheduled = any(callable(lr) for lr in options.values("lr"))
 

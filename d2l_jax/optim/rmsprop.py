@@ -1,4 +1,4 @@
-"""RMSprop."""
+"""RMSprop (Tieleman and Hinton 2012)."""
 
 from typing import Any, NamedTuple
 
@@ -14,14 +14,21 @@ from d2l_jax.optim.slots import average, average_square, per_parameter, slot
 
 
 class RMSpropState(NamedTuple):
-    """step: updates made; square_avg: like the parameters, the average of the squared gradient."""
+    """The state of RMSprop under PyTorch's names.
+
+    step:       number of updates so far, int32
+    square_avg: like the parameters, the average of the squared gradient
+    """
 
     step: Int[Array, ""]
     square_avg: Any
 
 
 class CenteredState(NamedTuple):
-    """`RMSpropState`, and grad_avg: the average of the gradient; None for parameters that are not centered."""
+    """The state of centered RMSprop: `RMSpropState` and the averages of the gradient.
+
+    grad_avg: the average of the gradient; None for parameters that are not centered
+    """
 
     step: Int[Array, ""]
     square_avg: Any
@@ -43,7 +50,7 @@ def RMSprop(
 
     centered: divides by the standard deviation (Graves 2013)
 
-    The rate applies after the momentum, unlike in `optax.rmsprop`: they differ once the rate changes.
+    The rate applies after the momentum, unlike in `optax.rmsprop`: the two differ once the rate changes.
     Raises InputError as PyTorch does, and where a group fits no parameter.
     """
     options = Options(
@@ -68,12 +75,12 @@ def RMSprop(
 def scale_by_rmsprop(
     alpha: float = 0.99, eps: float = 1e-8, centered: bool = False, groups: Groups | None = None
 ) -> optax.GradientTransformation:
-    """RMSprop's direction: update / (root of the mean square, or of the variance, + eps)."""
+    """Scales updates to RMSprop's direction: g / (sqrt(mean square) + eps), or with the variance if `centered`."""
     return adapted(Options(groups, alpha=alpha, eps=eps, centered=centered))
 
 
 def adapted(options: Options) -> optax.GradientTransformation:
-    """The direction of `scale_by_rmsprop`."""
+    """Scales updates as `scale_by_rmsprop` does."""
     centered = options.any("centered")
 
     def init(params: optax.Params) -> RMSpropState | CenteredState:

@@ -3,7 +3,7 @@
 Where PyTorch takes the optimiser, these take its `lr`; `scheduler.step()` is the count's next value. The count is of
 updates; for PyTorch's habit of one `scheduler.step()` an epoch: `by_epoch(batches, StepLR(...))`.
 A schedule takes an int32 array of any shape (or an int), traced or not, and returns the rates in the default
-float dtype. Closed forms: PyTorch's recursions agree with them to rounding.
+float dtype. The formulas are not recursive; PyTorch's recursions agree with them to rounding.
 """
 
 import math
@@ -21,20 +21,20 @@ Rates = Float[Array, "*shape"]
 
 
 def LambdaLR(lr: float, lr_lambda: Callable[[ArrayLike], ArrayLike]) -> optax.Schedule:
-    """lr * lr_lambda(count); `lr_lambda` is traced: jnp.where, not if."""
+    """The schedule lr * lr_lambda(count); `lr_lambda` is traced, so use jnp.where, not if."""
     _check(lr=lr)
     return lambda count: lr * jnp.asarray(lr_lambda(count), float)
 
 
 def StepLR(lr: float, step_size: int, gamma: float = 0.1) -> optax.Schedule:
-    """Multiplies the rate by gamma at every `step_size`-th count. Raises InputError for a step_size below 1."""
+    """A schedule that multiplies the rate by gamma at every `step_size`-th count; InputError for one below 1."""
     _check(lr=lr, gamma=gamma)
     _check_positive(step_size=step_size)
     return lambda count: lr * power(gamma, jnp.asarray(count) // step_size)
 
 
 def MultiStepLR(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> optax.Schedule:
-    """Multiplies the rate by gamma at each milestone (the book's multi-factor scheduler, 12.11)."""
+    """A schedule that multiplies the rate by gamma at each milestone (the book's multi-factor scheduler, 12.11)."""
     _check(lr=lr, gamma=gamma)
     reached = np.sort(np.asarray(list(milestones), np.int32))
     rates = np.asarray([lr * gamma**k for k in range(len(reached) + 1)])
@@ -46,13 +46,13 @@ def MultiStepLR(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> opt
 
 
 def ExponentialLR(lr: float, gamma: float) -> optax.Schedule:
-    """lr * gamma**count."""
+    """The schedule lr * gamma**count."""
     _check(lr=lr, gamma=gamma)
     return lambda count: lr * power(gamma, jnp.asarray(count))
 
 
 def LinearLR(lr: float, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5) -> optax.Schedule:
-    """From lr * start_factor to lr * end_factor in `total_iters` counts, then constant.
+    """A linear schedule from lr * start_factor to lr * end_factor in `total_iters` counts, then constant.
 
     Raises InputError as PyTorch does: start_factor in (0, 1], end_factor in [0, 1].
     """
@@ -69,9 +69,9 @@ def LinearLR(lr: float, start_factor: float = 1 / 3, end_factor: float = 1.0, to
 
 
 def CosineAnnealingLR(lr: float, T_max: int, eta_min: float = 0.0) -> optax.Schedule:
-    """From lr to eta_min in T_max counts, and back in as many (Loshchilov and Hutter 2017, without restarts).
+    """A cosine schedule from lr to eta_min in T_max counts, and back in as many, without restarts.
 
-    Raises InputError for a T_max below 1.
+    Source: Loshchilov and Hutter 2017. Raises InputError for a T_max below 1.
     """
     _check(lr=lr, eta_min=eta_min)
     _check_positive(T_max=T_max)
@@ -83,17 +83,17 @@ def CosineAnnealingLR(lr: float, T_max: int, eta_min: float = 0.0) -> optax.Sche
 
 
 def share(count: Int[Array, "*shape"], whole: int) -> Float[Array, "*shape"]:
-    """count / whole in the default float dtype: JAX's quotient of int32 is float32 even where that is float64."""
+    """The quotient count / whole in the default float dtype; JAX's quotient of int32 is always float32."""
     return jnp.asarray(count, float) / whole
 
 
 def cosine(left: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """(1 + cos(pi (1 - left))) / 2: 1 where all is `left` and 0 at the end, where 1 + cos would cancel."""
+    """Half a cosine, (1 + cos(pi (1 - left))) / 2, from 1 at left = 1 to 0 at left = 0, where 1 + cos would cancel."""
     return jnp.sin(math.pi / 2 * left) ** 2
 
 
 def power(base: float, exponent: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """base**exponent for base >= 0, whose rounding to float32 would grow with the exponent."""
+    """The power base**exponent for base >= 0, without a rounding of base to float32, whose error would grow."""
     if base == 0:
         return jnp.where(exponent == 0, 1.0, 0.0)
     return jnp.exp(jnp.asarray(exponent, float) * math.log(base))

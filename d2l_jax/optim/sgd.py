@@ -14,7 +14,10 @@ from d2l_jax.optim.slots import per_parameter, slot
 
 
 class MomentumState(NamedTuple):
-    """momentum_buffer: like the parameters; None for those whose momentum is 0."""
+    """The state of SGD with momentum under PyTorch's names.
+
+    momentum_buffer: like the parameters; None for parameters whose momentum is 0
+    """
 
     momentum_buffer: Any
 
@@ -49,7 +52,7 @@ def SGD(
 def scale_by_momentum(
     momentum: float, dampening: float = 0.0, nesterov: bool = False, groups: Groups | None = None
 ) -> optax.GradientTransformation:
-    """buffer = momentum * buffer + (1 - dampening) * update, and (nesterov) update + momentum * buffer.
+    """Replaces updates by momentum * buffer + (1 - dampening) * update; with nesterov, by update + momentum * that.
 
     Raises InputError for a negative momentum, or nesterov without momentum or with dampening.
     """
@@ -57,7 +60,7 @@ def scale_by_momentum(
 
 
 def accumulated(options: Options) -> optax.GradientTransformation:
-    """The momentum of `scale_by_momentum`; parameters whose momentum is 0 pass, and have no buffer."""
+    """Applies momentum as `scale_by_momentum` does; parameters whose momentum is 0 pass, and have no buffer."""
     _check_nesterov(options)
     if not options.any("momentum"):
         return optax.identity()
@@ -86,7 +89,7 @@ def accumulated(options: Options) -> optax.GradientTransformation:
 
 
 def _check_nesterov(options: Options) -> None:
-    """As PyTorch, but a group may switch the momentum off."""
+    """Raises InputError for nesterov as PyTorch does, except that a group may switch the momentum off."""
     for o in (options.defaults, *options.groups.values()):
         off = o is not options.defaults and o["momentum"] == 0
         if o["nesterov"] and not off and (o["momentum"] <= 0 or o["dampening"] != 0):

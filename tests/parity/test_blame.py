@@ -1,0 +1,54 @@
+"""The order of blame: a layer, then the body, then the loss, then the optimiser; each mistake at its own place."""
+
+from functools import partial
+
+import pytest
+from flax import nnx
+from small_pair import Small
+from small_twin import planted, small_twin
+
+from d2l_jax import losses, nn, optim
+from d2l_jax.turns import Supervised
+from parity.proof.proof import check_twin
+
+
+class Louder(nn.Linear):
+    def __call__(self, inputs, out_sharding=None):
+        return super().__call__(inputs, out_sharding) * (1 + 1e-6)
+
+
+class Halved(Small):
+    def __call__(self, x):
+        return super().__call__(x) / 2
+
+
+def halved() -> nnx.Module:
+    return Halved(nnx.Rngs(0))
+
+
+def doubled(outputs, targets):
+    return 2 * losses.cross_entropy(outputs, targets)
+
+
+MISTAKES = {
+    "square": lambda: small_twin(planted("square", Louder), steps=1),
+    "": lambda: small_twin(halved(), steps=1),
+    "loss": lambda: small_twin(steps=1).with_flax(objective=Supervised(doubled)),
+    "optimizer": lambda: small_twin(steps=1).with_flax(optimizer=partial(optim.SGD, lr=0.2, momentum=0.9)),
+}
+
+
+@pytest.mark.parametrize("place", MISTAKES)
+def test_a_mistake_is_blamed_at_its_place(place: str):
+    blame = check_twin(MISTAKES[place](), tiers=("float64",)).blame
+    assert blame is not None and blame.layer == place, blame
+
+
+def test_of_two_mistakes_the_layer_comes_first():
+    twin = small_twin(planted("square", Louder), steps=1).with_flax(objective=Supervised(doubled))
+    blame = check_twin(twin, tiers=("float64",)).blame
+    assert blame is not None and blame.layer == "square"
+
+
+def test_control_a_right_pair_is_not_blamed():
+    assert check_twin(small_twin(steps=1), tiers=("float64",)).blame is None

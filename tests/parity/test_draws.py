@@ -1,0 +1,47 @@
+"""Random numbers: the same site and order give the same numbers on both sides, and one too many is an error."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from d2l_jax import InputError
+from parity.twin.draws import Draw, imposed_on_jax, numbers, partners, requested
+from parity.twin.draws_torch import ImposedOnTorch
+
+KEY = jax.random.key(0)
+
+
+def ours(x):
+    return jnp.where(jax.random.bernoulli(KEY, 0.5, x.shape), x, 0) + jax.random.normal(KEY, x.shape)
+
+
+def test_both_sides_draw_the_same_numbers():
+    x = np.arange(6.0).reshape(2, 3)
+    draws = requested(ours, jnp.asarray(x))
+    assert draws == [Draw((2, 3)), Draw((2, 3), normal=True)]
+    given = numbers(draws, np.random.default_rng(0))
+    with imposed_on_jax([jnp.asarray(draw) for draw in given]):
+        left = ours(jnp.asarray(x))
+    with ImposedOnTorch(given):
+        right = torch.bernoulli(torch.full((2, 3), 0.5, dtype=torch.float64)) * torch.tensor(x)
+        right = right + torch.randn(2, 3, dtype=torch.float64)
+    np.testing.assert_allclose(left, right.numpy(), rtol=1e-12)
+
+
+def test_draws_are_paired_by_their_site():
+    flax = [Draw((3,), site="a"), Draw((3,), site="b")]
+    assert partners(flax, flax[::-1]) == (1, 0) and partners(flax, flax) == (0, 1)
+
+
+def test_a_draw_too_many_is_an_error():
+    with pytest.raises(InputError, match="PyTorch draws uniform"):
+        partners([], [Draw((3,))])
+    with pytest.raises(InputError, match="PyTorch draws other random numbers"), ImposedOnTorch([np.zeros(3)]):
+        torch.rand(3)
+        torch.rand(3)
+    with pytest.raises(InputError, match="where PyTorch draws none"), ImposedOnTorch([np.zeros(3)]):
+        pass
+    with pytest.raises(InputError, match="Flax draws other random numbers"), imposed_on_jax([]):
+        jax.random.normal(KEY, (2,))

@@ -5,14 +5,8 @@ import json
 import pytest
 
 from d2l_jax.errors import InputError
-from parity.bench import conditions
 from parity.bench.options import SCALED, Options
 from parity.cli import main
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setattr(conditions, "cpu_threads", lambda: 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
-from parity.bench import conditions
 from parity.bench.axes import AXES
 from parity.bench.plan import Plan
 from parity.bench.scale import Growth, exponent, scale
@@ -23,11 +22,6 @@ HAS = {
     "gru-lm": {"batch", "width", "steps"},
     "transformer": {"batch", "width", "depth", "steps"},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setattr(conditions, "cpu_threads", lambda: 1)
 
 
 @pytest.mark.parametrize("name", HAS)

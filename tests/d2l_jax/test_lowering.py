@@ -1,6 +1,5 @@
-"""The forms that a CPU gets, against PyTorch's and plain `lax`: values and both gradients, in both precisions."""
+"""Convolutions in faster forms: values, gradients, derivatives and digits, beside lax and PyTorch."""
 
-from contextlib import nullcontext
 from functools import partial
 
 import jax
@@ -8,19 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
+from lowered import LAYOUT, close, value_and_gradients
 
-import d2l_jax.cpu.compile
-from d2l_jax import nn
 from d2l_jax.cpu import conv, conv_general_dilated, dense, direct, dot_general, plain_lax, winograd
-from d2l_jax.cpu.compile import cpu_options, jit
 from d2l_jax.cpu.geometry import Geometry
-from d2l_jax.cpu.materialised import materialised
 
-LAYOUT = ("NHWC", "HWIO", "NHWC")
 kernels = st.tuples(st.integers(1, 4), st.integers(1, 4))
 strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
 larger = st.tuples(st.integers(0, 6), st.integers(0, 6))
@@ -193,15 +187,6 @@ def check(size, kernel, stride, padding, groups, channels, out=None, images=2):
     close(dw, tw.grad.numpy().transpose(2, 3, 1, 0))
 
 
-def value_and_gradients(function, x, w, g):
-    y, vjp = jax.vjp(function, x, w)
-    return y, *vjp(g)
-
-
-def close(a, b, ulps=1e4):
-    np.testing.assert_allclose(a, b, rtol=0, atol=ulps * float(np.finfo(a.dtype).eps))
-
-
 @forms
 def test_in_float32_it_is_as_precise_as_lax(form):
     size, kernel, stride, padding, groups, channels, out, images = (*FORMS[form], 2)[:8]
@@ -239,161 +224,3 @@ def test_with_few_digits_it_is_as_precise_as_lax(dtype, kernel, channels):
         assert ours.dtype == dtype
         error = jnp.max(jnp.abs(ours.astype(float) - right.astype(float)))
         assert error <= 8 * float(jnp.finfo(dtype).eps) * jnp.max(jnp.abs(right))
-
-
-def test_the_switch_gives_plain_lax():
-    x, w = jnp.ones((2, 5, 7, 3)), jnp.ones((3, 3, 3, 4))
-    function = partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=LAYOUT)
-    other = str(jax.make_jaxpr(function)(x, w))
-    with plain_lax():
-        plain = str(jax.make_jaxpr(lambda *args: function(*args))(x, w))
-    assert "platform_index" in other and "platform_index" not in plain
-    assert plain.count("conv_general_dilated") == 1
-
-
-@pytest.mark.parametrize("padding, dilation", [("SAME", 1), ([(1, 1), (1, 1)], 2)])
-def test_named_padding_and_dilation_are_left_to_lax(padding, dilation):
-    x, w = jnp.ones((2, 9, 7, 4)), jnp.ones((3, 3, 4, 6))
-    options = dict(rhs_dilation=(dilation, dilation), dimension_numbers=LAYOUT, padding=padding)
-    plain = lax.conv_general_dilated(x, w, (1, 1), **options)
-    np.testing.assert_array_equal(conv_general_dilated(x, w, (1, 1), **options), plain)
-
-
-ORDERS = [None, ("NCHW", "OIHW", "NCHW"), ("NHWC", "OIHW", "NHWC"), ("NHWC", "HWIO", "NCHW"), ("HWNC", "HWIO", "NHWC")]
-
-
-@pytest.mark.parametrize("numbers", ORDERS)
-@pytest.mark.parametrize("named", [True, False], ids=["names", "numbers"])
-def test_another_order_of_axes_is_left_to_lax(numbers, named):
-    """All axes are equally long, so that no shape tells one order from another."""
-    plain, ours = convolved_cubes(numbers, named)
-    np.testing.assert_array_equal(ours, plain)
-
-
-@pytest.mark.parametrize("numbers", ORDERS)
-def test_control_an_order_that_is_dropped_is_noticed(numbers, monkeypatch):
-    monkeypatch.setattr(conv, "_channels_last", lambda *_: True)
-    plain, ours = convolved_cubes(numbers, named=True)
-    assert ours.shape == plain.shape and np.abs(ours - plain).max() > 1
-
-
-def convolved_cubes(numbers, named):
-    """The convolution by plain `lax` and ours, of images and a kernel of four equal axes."""
-    random = np.random.default_rng(0)
-    x, w = (jnp.asarray(random.normal(size=(5, 5, 5, 5))) for _ in range(2))
-    order = numbers if named else lax.conv_dimension_numbers(x.shape, w.shape, numbers)
-    options = dict(window_strides=(1, 1), padding=[(2, 2)] * 2, dimension_numbers=order)
-    return [
-        jax.jit(partial(function, **options))(x, w) for function in (lax.conv_general_dilated, conv_general_dilated)
-    ]
-
-
-def test_the_order_of_nnx_conv_is_known_by_names_and_by_numbers():
-    x, w = jnp.ones((2, 5, 7, 3)), jnp.ones((3, 3, 3, 4))
-    for order in (LAYOUT, lax.conv_dimension_numbers(x.shape, w.shape, LAYOUT)):
-        options = dict(window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=order)
-        assert "platform_index" in str(jax.make_jaxpr(partial(conv_general_dilated, **options))(x, w))
-
-
-def test_a_convolution_along_one_axis_is_left_to_lax():
-    x, w = jnp.ones((2, 9, 4)), jnp.ones((3, 4, 6))
-    options = dict(window_strides=(1,), padding=[(1, 1)], dimension_numbers=("NHC", "HIO", "NHC"))
-    np.testing.assert_array_equal(conv_general_dilated(x, w, **options), lax.conv_general_dilated(x, w, **options))
-
-
-def test_other_options_are_left_to_lax():
-    x, w = jnp.ones((4, 9, 7, 4), jnp.float32), jnp.ones((3, 3, 4, 6), jnp.float32)
-    options = dict(padding=[(1, 1)] * 2, dimension_numbers=LAYOUT, preferred_element_type=jnp.float64)
-    plain, ours = (convolve(x, w, (1, 1), **options) for convolve in (lax.conv_general_dilated, conv_general_dilated))
-    np.testing.assert_array_equal(ours, plain)
-    assert ours.dtype == np.float64
-
-
-def test_on_a_mesh_it_is_plain_lax():
-    x, w = jnp.ones((2, 5, 7, 9)), jnp.ones((3, 3, 9, 4))
-    function = partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=LAYOUT)
-    with jax.set_mesh(jax.make_mesh((1,), ("batch",))):
-        assert "platform_index" not in str(jax.make_jaxpr(function)(x, w))
-    assert "platform_index" in str(jax.make_jaxpr(lambda *args: function(*args))(x, w))
-
-
-def test_an_empty_batch():
-    layers = nn.Conv2d(9, 4, 3, padding=1, rngs=nnx.Rngs(0)), nn.Linear(4 * 5 * 7, 3, rngs=nnx.Rngs(0))
-
-    def loss(layers, x):
-        return jnp.sum(layers[1](nn.flatten(layers[0](x))))
-
-    gradients = nnx.grad(loss)(layers, jnp.ones((0, 5, 7, 9)))
-    assert all(not grad.any() for grad in jax.tree.leaves(gradients))
-
-
-@pytest.mark.parametrize("shape", [(5, 4), (3, 5, 4), (2, 3, 5, 4), (4,)])
-def test_a_dense_layer_is_the_stock_one(shape):
-    ours, stock = nn.Linear(4, 3, rngs=nnx.Rngs(0)), nnx.Linear(4, 3, rngs=nnx.Rngs(0))
-    stock.kernel[...], stock.bias[...] = ours.kernel[...], ours.bias[...]
-    x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
-    (y, grad), (z, other) = (jax.value_and_grad(lambda w, layer=layer: jnp.sum(output(layer, w, x) ** 2))(
-        layer.kernel[...]) for layer in (ours, stock))  # fmt: skip
-    np.testing.assert_allclose(y, z, rtol=1e-6)
-    np.testing.assert_allclose(grad, other, rtol=1e-5, atol=1e-5)
-    assert ours(x).shape == stock(x).shape == (*shape[:-1], 3)
-
-
-def output(layer, kernel, x):
-    graph, state = nnx.split(layer)
-    state["kernel"] = state["kernel"].replace(kernel)
-    return nnx.merge(graph, state)(x)
-
-
-@pytest.mark.parametrize(
-    "left, right, numbers",
-    [
-        ((2, 3, 4), (2, 4, 5), (((2,), (1,)), ((0,), (0,)))),
-        ((2, 4), (4, 3, 5), (((1,), (0,)), ((), ()))),
-        ((2, 4), (4,), (((1,), (0,)), ((), ()))),
-    ],
-)
-def test_other_products_are_left_to_lax(left, right, numbers):
-    x, w = jnp.ones(left), jnp.ones(right)
-    np.testing.assert_array_equal(dot_general(x, w, numbers), lax.dot_general(x, w, numbers))
-
-
-@pytest.mark.parametrize("shape, moves", [((2, 1, 1, 5), False), ((2, 3, 4, 1), False), ((2, 3, 4, 5), True)])
-def test_flatten_moves_only_what_has_to_move(shape, moves):
-    x = jnp.arange(float(np.prod(shape))).reshape(shape)
-    assert ("transpose" in str(jax.make_jaxpr(nn.flatten)(x))) == moves
-    np.testing.assert_array_equal(nn.flatten(x), x.transpose(0, 3, 1, 2).reshape(len(x), -1))
-
-
-def test_materialised_changes_nothing():
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)))
-    np.testing.assert_array_equal(materialised(x), x)
-    np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(materialised(x) * 2))(x), np.full((3, 4), 2.0))
-    np.testing.assert_array_equal(jax.vmap(materialised, 1, 1)(x), x)
-    np.testing.assert_allclose(jax.hessian(lambda x: jnp.sum(materialised(jnp.sin(x))))(x[0]), -np.diag(np.sin(x[0])))
-
-
-@pytest.mark.parametrize("off", [True, False])
-def test_nothing_is_fused_with_what_is_materialised(off):
-    def curve(x):
-        return jnp.sum(jnp.exp(materialised(jnp.sin(x))))
-
-    with plain_lax() if off else nullcontext():
-        program = jax.jit(jax.grad(curve)).lower(jnp.ones((3, 4))).compile().as_text()
-    assert program.count('inlineable="false"') == (0 if off else 2)  # the value and its gradient
-
-
-def test_a_jitted_step_can_stand_within_another():
-    double = jit(lambda x: x * 2)
-    assert jax.jit(lambda x: lax.scan(lambda c, _: (double(c), None), x, None, 3)[0])(1.0) == 8
-    assert double(1.0) == 2 and double.lower(1.0).compile()(1.0) == 2
-
-
-def test_options_that_this_xla_does_not_know_are_left_out(monkeypatch):
-    monkeypatch.setitem(d2l_jax.cpu.compile.CPU_OPTIONS, "xla_cpu_no_such_option", "1")
-    cpu_options.cache_clear()
-    try:
-        assert "xla_cpu_no_such_option" not in (cpu_options() or {})
-        assert jit(lambda x: x + 1)(1.0) == 2
-    finally:
-        cpu_options.cache_clear()

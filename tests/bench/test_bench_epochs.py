@@ -1,0 +1,186 @@
+"""Epochs, memory layouts, precisions and what is shown of them."""
+
+import json
+import math
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_bench import MLP, bench, result, shown
+
+from d2l_jax import Observed
+from d2l_jax.catalog import get
+from d2l_jax.data import Dataset
+from d2l_jax.errors import InputError
+from parity.bench import conditions, epochs, jax_programs, steps, torch_programs
+from parity.bench import phase as phases
+from parity.bench.agreement import agree
+from parity.bench.batch import random_batch
+from parity.bench.document import to_json
+from parity.bench.epochs import EpochResult, epoch_comparison
+from parity.bench.epochs_report import epoch_json, epoch_table
+from parity.bench.means import geometric_mean, geometric_means
+from parity.bench.programs import Task
+from parity.bench.report import bench_markdown, bench_tables, means_lines
+from parity.bench.result import BenchResult
+from parity.bench.steps import bench_cases
+from parity.bench.timing import Stats
+
+
+@pytest.fixture
+def toy():
+    random = np.random.default_rng(0)
+    X, y = random.integers(0, 256, (70, 28, 28, 1), np.uint8), random.integers(0, 10, 70, np.int32)
+    return Dataset("toy", (X, y), (X, y), "drawn")
+
+
+def test_an_epoch_is_the_same_in_jax_and_in_pytorch(monkeypatch, toy):
+    monkeypatch.setattr(epochs, "TURN_S", 0.0)
+    found = epoch_comparison(MLP, toy, batch_size=32, epochs=1)
+    assert found.gap < 1e-5 and found.examples == 70
+    entry = json.loads(json.dumps(epoch_json(found), allow_nan=False))
+    assert {"jax", "torch_memory", "torch_loader", "torch_loader_2_workers"} <= set(entry)
+    assert entry["jax"]["epoch_s"] > 0 and entry["torch_loader"]["epochs"] == 1
+    assert "mlp" in shown(epoch_table([found]))
+
+
+def test_epochs_take_turns_in_an_order_that_rotates(monkeypatch):
+    monkeypatch.setattr(epochs, "TURN_S", 0.0)
+    calls = []
+    programs = {name: lambda number, name=name: calls.append((name, number)) or 0.0 for name in ("a", "b")}
+    stats, others = epochs._in_turns(programs, 2, lambda stage: None)
+    assert calls == [("a", 1), ("b", 1), ("b", 2), ("a", 2)]
+    assert {name: found.number for name, found in stats.items()} == {"a": 2, "b": 2} and set(others) == {"a", "b"}
+
+
+def test_an_epoch_needs_labelled_images_of_the_right_shape(toy):
+    for name in ("lenet5", "linear-regression"):
+        with pytest.raises(InputError, match="cannot be trained"):
+            epoch_comparison(get(name), toy)
+    with pytest.raises(InputError, match="batch size"):
+        epoch_comparison(MLP, toy, batch_size=71)
+
+
+def test_an_epoch_has_a_ratio_where_losses_agree_and_the_machine_was_quiet():
+    stats = {name: Stats.of([time]) for name, time in (("jax", 2.0), ("torch_memory", 3.0), ("torch_loader", 9.0))}
+    others: dict[str, float | None] = {"jax": 0.0, "torch_memory": None, "torch_loader": 99.0}
+    found = EpochResult("x", 2, 4, "drawn", stats, others, gap=0.0)
+    assert found.ratio("torch_memory") == 1.5
+    assert found.ratio("torch_loader") is None and found.status == "disturbed"
+    doubtful = replace(found, gap=0.1)
+    assert doubtful.status == "disagree" and doubtful.ratio("torch_memory") is None
+
+
+def test_torch_compile_is_timed_too():
+    found = bench(get("linear-regression"), compile=True)
+    for phase in (found.training, found.evaluation):
+        assert not phase.missing and phase.stats("torch_compile") and agree(phase.gaps)
+        assert phase.started["torch_compile"].compile_s == phase.started["torch_compile"].first_calls_s[0]
+    assert found.compile_time_ratio > 0
+
+
+def test_a_wrong_evaluation_is_found_although_training_agrees(monkeypatch):
+    right = jax_programs.make_eval_step
+
+    def planted(model, observe, metrics):
+        return right(model, Observed(lambda outputs, targets: observe.loss(outputs, targets) * 1.01), metrics)
+
+    monkeypatch.setattr(jax_programs, "make_eval_step", planted)
+    found = bench(MLP)
+    assert found.evaluation.status == "disagree" and found.evaluation.ratio("torch_eager") is None
+    assert found.training.status in ("ok", "disturbed") and found.status == "disagree"
+
+
+def test_the_faster_memory_layout_of_pytorch_is_taken_and_named(monkeypatch):
+    found = bench(get("lenet"), batch_size=2)
+    for phase in (found.training, found.evaluation):
+        assert set(phase.layouts) == {"contiguous", "channels_last"}
+        assert phase.layout == min(phase.layouts, key=phase.layouts.get)
+    named = replace(result(), training=replace(phase, layout="channels_last", missing={}))
+    assert "PyTorch in channels_last" in shown(bench_tables([named]))
+    assert to_json([named], {})["cases"][0]["torch_layout"] == "channels_last"
+
+
+def test_channels_last_reaches_weights_and_images():
+    case = get("residual")
+    task = Task(case, case.build(), random_batch(case, 2))
+    model, (image,), _ = torch_programs._torch_side(task, "channels_last")
+    wide = [p for p in model.parameters() if p.ndim == 4 and p.shape[1] > 1]
+    assert wide and all(p.is_contiguous(memory_format=torch.channels_last) for p in wide)
+    assert image.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_without_images_there_is_one_layout():
+    assert bench(get("linear-regression")).training.layouts == {}
+
+
+@pytest.mark.parametrize("name", ["mlp", "linear-regression"])
+def test_bfloat16_is_used_on_both_sides(name):
+    found = bench(get(name), precision="bfloat16")
+    assert found.status in ("ok", "disturbed"), (found.error, found.training.gaps)
+    losses = [value for start in found.training.started.values() for value in start.losses]
+    assert all(float(torch.tensor(loss).bfloat16()) == loss for loss in losses)
+    environment = to_json([found], {}, "bfloat16")["environment"]
+    assert environment["dtype"] == environment["precision"] == "bfloat16"
+
+
+def test_control_float32_losses_are_no_bfloat16_numbers():
+    losses = bench(MLP).training.started["torch_eager"].losses
+    assert any(float(torch.tensor(loss).bfloat16()) != loss for loss in losses)
+
+
+def test_a_rougher_precision_has_a_wider_tolerance():
+    gaps = {"jax": (1e-2, 1e-2, 1e-2)}
+    assert agree(gaps, "bfloat16") and not agree(gaps, "tf32") and not agree(gaps)
+
+
+def test_geometric_means_count_the_models_below_1():
+    assert geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
+    slow, fast = result(torch_eager=0.001), result(torch_eager=0.008)
+    means = geometric_means([slow, fast, result(others=99.0), BenchResult("x", (1,), error="no")])
+    assert means["eager"] == {"mean": pytest.approx(math.sqrt(0.5 * 4.0)), "models": 2, "below_1": 1}
+    assert means["compile_time"]["mean"] == 1.0 and "graphs" not in means
+    assert geometric_means([]) == {} == to_json([], {})["geometric_mean"]
+    assert means_lines([slow])[0] == "geometric mean of eager: 0.50 over 1 models, 1 of them below 1"
+
+
+def test_a_batch_within_the_budget_is_shown_beside_the_books():
+    assert "2 of 4" in shown(bench_tables([result()]))
+
+
+def test_the_markdown_has_a_line_per_case_and_as_many_cells_as_headings():
+    lines = [line for line in bench_markdown([result(name="a|b"), result(gap=1.0)]).splitlines() if line[:1] == "|"]
+    assert len(lines) == 4 and "a\\|b" in lines[2] and "disagree" in lines[3]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
+def test_an_interrupt_leaves_what_has_been_timed(monkeypatch):
+    made = iter([BenchResult("mlp", (2, 3), 2)])
+
+    def stopped(*_):
+        try:
+            return next(made)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(steps, "bench_case", stopped)
+    assert [result.name for result in bench_cases([MLP, MLP, MLP])] == ["mlp"]
+    with pytest.raises(KeyboardInterrupt):
+        bench_cases([MLP])
+
+
+def test_a_thread_that_ends_meanwhile_has_no_name():
+    assert conditions._thread_name("/proc/self/task/0/comm") == "" != conditions._thread_name("/proc/self/comm")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_the_mode_of_cuda_graphs_is_taken_and_computes_the_same_on_a_cpu(monkeypatch):
+    taken, right = [], torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *args, **options: taken.append(options) or right(*args, **options))
+    monkeypatch.setattr(phases, "MODES", {"torch_compile": "reduce-overhead"})
+    found = bench(MLP, compile=True)
+    assert {"mode": "reduce-overhead"} in taken and not found.error
+    assert {"jax", "torch_eager", "torch_compile"} <= found.training.started.keys()
+    assert found.training.status != "disagree"

@@ -2,30 +2,27 @@
 
 import json as jsonlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from d2l_jax.case import Case
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
-from d2l_jax.write import replacing
 from parity.bench.options import Options
 from parity.check_options import CheckOptions
 from parity.environment import share_gpu
+from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
 
 if TYPE_CHECKING:
-    from parity.result import Result
+    pass
 
 Names = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Device = Literal["cpu", "gpu"]
-STDOUT = Path("-")
 app = tyro.extras.SubcommandApp()
 
 
@@ -50,16 +47,16 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     from parity.report import markdown as markdown_table
     from parity.report import show, to_json
 
-    cases = _chosen(options.names, options.all, CASES)
+    cases = chosen(options.names, options.all, CASES)
     settings = environment(options.device, tf32=options.tf32)
     console = Console(stderr=STDOUT in (options.json, options.markdown, options.html, options.junit))
-    results = list(_progress(options.results(cases), len(cases), console))
+    results = list(with_progress(options.results(cases), len(cases), console))
     show(console, results, settings)
-    _write(options.json, lambda: to_json(results, settings))
-    _write(options.markdown, lambda: markdown_table(results))
-    _write(options.html, lambda: page(results, settings))
-    _write(options.junit, lambda: junit_xml(results))
-    _write_repros(options.repro, results, console)
+    write(options.json, lambda: to_json(results, settings))
+    write(options.markdown, lambda: markdown_table(results))
+    write(options.html, lambda: page(results, settings))
+    write(options.junit, lambda: junit_xml(results))
+    write_repros(options.repro, results, console)
     return status_of(results)
 
 
@@ -78,7 +75,7 @@ def bench(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """
     from parity.bench.command import bench as run
 
-    cases = _chosen(options.asked, options.all, [case for case in CASES if case.data])
+    cases = chosen(options.asked, options.all, [case for case in CASES if case.data])
     console = Console(stderr=STDOUT in (options.json, options.markdown))
     if not console.is_terminal:  # a file or a pipe has no width: nothing may be cut off there
         console.width = 200
@@ -89,8 +86,8 @@ def bench(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     console.print(report.table)
     for line in report.lines:
         console.print(line, highlight=False, soft_wrap=True)
-    _write(options.json, lambda: jsonlib.dumps(report.document, indent=1))
-    _write(options.markdown, report.markdown)
+    write(options.json, lambda: jsonlib.dumps(report.document, indent=1))
+    write(options.markdown, report.markdown)
     if options.picture:
         report.draw(options.picture)
     return int(report.failed)
@@ -185,8 +182,8 @@ def compare(
 
     result = compare_recordings(load(left), load(right))
     show(Console(stderr=STDOUT in (json, html)), [result], result.settings)
-    _write(json, lambda: to_json([result], result.settings))
-    _write(html, lambda: page([result], result.settings))
+    write(json, lambda: to_json([result], result.settings))
+    write(html, lambda: page([result], result.settings))
     return int(result.status != "pass")
 
 
@@ -212,53 +209,13 @@ def selftest(
     from parity.selftest.run import selftest as run
 
     console = Console(stderr=STDOUT in (json, markdown))
-    score = run(jobs, lambda results, total: _progress(iter(results), total, console))
+    score = run(jobs, lambda results, total: with_progress(iter(results), total, console))
     console.print(report.table(score))
     for line in report.shortcomings(score):
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
-    _write(json, lambda: report.to_json(score, environment("cpu")))
-    _write(markdown, lambda: report.markdown(score))
+    write(json, lambda: report.to_json(score, environment("cpu")))
+    write(markdown, lambda: report.markdown(score))
     return int(not score.good)
-
-
-def status_of(results: Sequence["Result"]) -> int:
-    """Returns 0 where all passed, 2 where all that did not were refused, else 1."""
-    bad = [result for result in results if result.status != "pass"]
-    return 0 if not bad else 2 if all(result.refused for result in bad) else 1
-
-
-def _chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence[Case]:
-    if all == bool(names):
-        raise InputError("name some cases, or give --all")
-    return every if all else [get(name) for name in names]
-
-
-def _progress(results: Iterator, total: int, console: Console) -> Iterator:
-    """The results one by one, under a bar."""
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("checking", total=total)
-        for result in results:
-            bar.update(task, advance=1, description=f"{result.name}: {result.status}")
-            yield result
-
-
-def _write(path: Path | None, text: Callable[[], str]) -> None:
-    """To standard output for -, else whole or not at all."""
-    if path == STDOUT:
-        print(text())
-    elif path:
-        with replacing(path) as part:
-            part.write_text(text(), encoding="utf-8")
-
-
-def _write_repros(folder: Path | None, results: Sequence["Result"], console: Console) -> None:
-    """A folder for each failing case that has left arrays; those that could not be compared have none."""
-    from parity.report.repro import save_repro
-
-    for result in results if folder else ():
-        if folder and result.evidence and (written := save_repro(result, folder)):
-            console.print(f"written   {written}/repro.py", highlight=False, soft_wrap=True)
 
 
 def main(args: Sequence[str] | None = None) -> None:

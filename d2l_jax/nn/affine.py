@@ -85,4 +85,4 @@ class Conv2d(nnx.Conv):
         self, inputs: Float[Array, "*batch height width in_channels"], out_sharding: Any = None
     ) -> Float[Array, "*batch out_height out_width out_channels"]:
         y = super().__call__(inputs, out_sharding)
-        return y if self.bias is None else add_bias(y, self.bias[...].astype(y.dtype))
+        return y if self.bias is None else add_bias(y, self.bias[...])

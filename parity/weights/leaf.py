@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Leaf:
-    """One tensor on both sides, and how the one becomes the other.
+    """A tensor on both sides, and how the one becomes the other.
 
     Flax's array is reshaped to `split`, turned round along `flip`, its axes are ordered as `axes` says, and the
     result reshaped to `shape`: plain data, so that a map can be saved.

@@ -96,5 +96,5 @@ def test_an_empty_batch():
     def loss(layers, x):
         return jnp.sum(layers[1](nn.flatten(layers[0](x))))
 
-    gradients = nnx.grad(loss)(layers, jnp.ones((0, 5, 7, 9)))
+    gradients = nnx.grad(loss)(layers, jnp.ones((0, 5, 7, 9), jnp.float32))
     assert all(not grad.any() for grad in jax.tree.leaves(gradients))

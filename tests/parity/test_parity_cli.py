@@ -61,7 +61,7 @@ def test_a_failure_is_named_and_its_status_is_1(monkeypatch, capsys):
 
     Wrong.__name__ = "LinearRegression"
     wrong = replace(get("linear-regression"), model=Wrong)
-    monkeypatch.setattr("parity.cli.get", {"linear-regression": wrong}.__getitem__)
+    monkeypatch.setattr("parity.output.get", {"linear-regression": wrong}.__getitem__)
     assert run("check", "linear-regression") == 1
     out = capsys.readouterr().out
     assert "linear-regression: float64 evaluation/output" in out and "0 of 1 cases pass" in out

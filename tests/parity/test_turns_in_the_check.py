@@ -9,7 +9,7 @@ import pytest
 from d2l_jax import algorithms, models, optim
 from d2l_jax.catalog import get
 from d2l_jax.turns import Turn
-from parity.cli import status_of
+from parity.output import status_of
 from parity.proof.cases import check_case
 
 CASES = ["valley", "frozen-features", "box-iou", "gan"]

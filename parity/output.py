@@ -1,0 +1,58 @@
+"""What all commands of `parity` share: which cases, progress, files, and the exit status."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from d2l_jax.case import Case
+from d2l_jax.catalog import get
+from d2l_jax.errors import InputError
+from d2l_jax.write import replacing
+
+if TYPE_CHECKING:
+    from parity.result import Result
+
+STDOUT = Path("-")
+
+
+def status_of(results: Sequence["Result"]) -> int:
+    """Returns 0 where all passed, 2 where all that did not were refused, else 1."""
+    bad = [result for result in results if result.status != "pass"]
+    return 0 if not bad else 2 if all(result.refused for result in bad) else 1
+
+
+def chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence[Case]:
+    if all == bool(names):
+        raise InputError("name some cases, or give --all")
+    return every if all else [get(name) for name in names]
+
+
+def with_progress(results: Iterator, total: int, console: Console) -> Iterator:
+    """The results one by one, under a bar."""
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("checking", total=total)
+        for result in results:
+            bar.update(task, advance=1, description=f"{result.name}: {result.status}")
+            yield result
+
+
+def write(path: Path | None, text: Callable[[], str]) -> None:
+    """To standard output for -, else whole or not at all."""
+    if path == STDOUT:
+        print(text())
+    elif path:
+        with replacing(path) as part:
+            part.write_text(text(), encoding="utf-8")
+
+
+def write_repros(folder: Path | None, results: Sequence["Result"], console: Console) -> None:
+    """A folder for each failing case that has left arrays; those that could not be compared have none."""
+    from parity.report.repro import save_repro
+
+    for result in results if folder else ():
+        if folder and result.evidence and (written := save_repro(result, folder)):
+            console.print(f"written   {written}/repro.py", highlight=False, soft_wrap=True)

@@ -92,7 +92,8 @@ def test_lengths_that_are_traced_count_as_the_nearest_possible():
     inputs = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3, 2)))
     state = jax.tree.map(lambda s: jnp.full(s, 0.5), ((1, 3, 3), (1, 3, 3)), is_leaf=lambda s: isinstance(s[0], int))
     outputs, (H, _) = jax.jit(layer)(inputs, state, jnp.array([9, 4, 0]))
-    np.testing.assert_array_equal(outputs[:, :2], jax.jit(layer)(inputs, state)[0][:, :2])
+    # Two programs: XLA may round the one otherwise than the other.
+    np.testing.assert_allclose(outputs[:, :2], jax.jit(layer)(inputs, state)[0][:, :2], rtol=1e-6)
     assert not outputs[:, 2].any()
     np.testing.assert_array_equal(H[:, 2], state[0][:, 2])
 

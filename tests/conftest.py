@@ -28,6 +28,7 @@ PROMOTING = {
     "selftest": "faults in models and steps of users",
     "bench": "whole steps of models, timed as users run them",
     "test_examples.py": "scripts of users",
+    "test_lowering.py": "errors of few digits are measured in many",
     "test_transformer.py": "Flax's LayerNorm in float64",
     "test_vit.py": "Flax's LayerNorm in float64",
     "test_sequences.py": "Flax's LayerNorm in float64",

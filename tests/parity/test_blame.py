@@ -22,19 +22,34 @@ class Halved(Small):
         return super().__call__(x) / 2
 
 
-def halved() -> nnx.Module:
-    return Halved(nnx.Rngs(0))
+def halved(square: type = nn.Linear) -> nnx.Module:
+    model = Halved(nnx.Rngs(0))
+    model.square.__class__ = square
+    return model
 
 
 def doubled(outputs, targets):
     return 2 * losses.cross_entropy(outputs, targets)
 
 
+LOSS = {"objective": Supervised(doubled)}
+OPTIMIZER = {"optimizer": partial(optim.SGD, lr=0.2, momentum=0.9)}
 MISTAKES = {
     "square": lambda: small_twin(planted("square", Louder), steps=1),
     "": lambda: small_twin(halved(), steps=1),
-    "loss": lambda: small_twin(steps=1).with_flax(objective=Supervised(doubled)),
-    "optimizer": lambda: small_twin(steps=1).with_flax(optimizer=partial(optim.SGD, lr=0.2, momentum=0.9)),
+    "loss": lambda: small_twin(steps=1).with_flax(**LOSS),
+    "optimizer": lambda: small_twin(steps=1).with_flax(**OPTIMIZER),
+}
+TEXTS = {
+    "square": "square (Linear), forward",
+    "": "the model's own body",
+    "loss": "the loss",
+    "optimizer": "the optimiser, at step 1",
+}
+ALL = {
+    "square": lambda: small_twin(halved(Louder), steps=1).with_flax(**LOSS, **OPTIMIZER),
+    "": lambda: small_twin(halved(), steps=1).with_flax(**LOSS, **OPTIMIZER),
+    "loss": lambda: small_twin(steps=1).with_flax(**LOSS, **OPTIMIZER),
 }
 
 
@@ -42,12 +57,13 @@ MISTAKES = {
 def test_a_mistake_is_blamed_at_its_place(place: str):
     blame = check_twin(MISTAKES[place](), tiers=("float64",)).blame
     assert blame is not None and blame.layer == place, blame
+    assert blame.text.startswith(TEXTS[place])
 
 
-def test_of_two_mistakes_the_layer_comes_first():
-    twin = small_twin(planted("square", Louder), steps=1).with_flax(objective=Supervised(doubled))
-    blame = check_twin(twin, tiers=("float64",)).blame
-    assert blame is not None and blame.layer == "square"
+@pytest.mark.parametrize("place", ALL)
+def test_a_mistake_is_blamed_before_all_that_come_after_it(place: str):
+    blame = check_twin(ALL[place](), tiers=("float64",)).blame
+    assert blame is not None and blame.layer == place, blame
 
 
 def test_control_a_right_pair_is_not_blamed():

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from flax import nnx
 
 from d2l_jax import InputError
-from parity.twin.draws import Draw, imposed_on_jax, numbers, partners, requested
+from parity.twin.draws import Draw, imposed_on_jax, numbers, partners, requested, torch_shape
 from parity.twin.draws_torch import ImposedOnTorch
 
 KEY = jax.random.key(0)
@@ -21,13 +22,42 @@ def test_both_sides_draw_the_same_numbers():
     x = np.arange(6.0).reshape(2, 3)
     draws = requested(ours, jnp.asarray(x))
     assert draws == [Draw((2, 3)), Draw((2, 3), normal=True)]
-    given = numbers(draws, np.random.default_rng(0))
-    with imposed_on_jax([jnp.asarray(draw) for draw in given]):
+    values = numbers(draws, np.random.default_rng(0))
+    with imposed_on_jax([jnp.asarray(draw) for draw in values]):
         left = ours(jnp.asarray(x))
-    with ImposedOnTorch(given):
+    with ImposedOnTorch(values):
         right = torch.bernoulli(torch.full((2, 3), 0.5, dtype=torch.float64)) * torch.tensor(x)
         right = right + torch.randn(2, 3, dtype=torch.float64)
     np.testing.assert_allclose(left, right.numpy(), rtol=1e-12)
+
+
+def twice_dropped(x):
+    layer = nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+    return layer(layer(x) + 1)
+
+
+def dropped(shape: tuple[int, ...], order: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns ones after two layers of dropout in Flax and in PyTorch, whose numbers come in that order."""
+    draws = requested(twice_dropped, jnp.ones(shape))
+    values = numbers(draws, np.random.default_rng(0))
+    with imposed_on_jax([jnp.asarray(draw) for draw in values]):
+        left = twice_dropped(jnp.ones(shape))
+    with ImposedOnTorch([values[number] for number in order]):
+        drop = torch.nn.functional.dropout
+        right = drop(drop(torch.ones(torch_shape(shape), dtype=torch.float64)) + 1)
+    return np.asarray(left), right.permute(0, 2, 3, 1).numpy() if len(shape) == 4 else right.numpy()
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (2, 3, 4, 5)], ids=["table", "images"])
+def test_dropout_has_the_same_mask_on_both_sides(shape):
+    left, right = dropped(shape, (0, 1))
+    np.testing.assert_array_equal(left, right)
+    assert {0.0, 2.0, 6.0} == set(left.ravel())
+
+
+def test_control_the_numbers_in_another_order_make_other_masks():
+    left, right = dropped((4, 9), (1, 0))
+    assert (left != right).any()
 
 
 def test_draws_are_paired_by_their_site():

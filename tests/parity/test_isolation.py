@@ -5,6 +5,7 @@ from small_twin import CPU, planted, small_twin
 from d2l_jax import nn
 from parity.compare.policy import POLICY
 from parity.layers.isolate import isolate
+from parity.selftest.bugs.norms import NoGradient
 
 LAYERS = {"conv", "bn", "down", "square", "drop", "norm", "out"}
 
@@ -28,3 +29,8 @@ def test_every_layer_of_a_right_pair_passes():
 def test_a_planted_bug_fails_in_its_own_layer_in_both_directions():
     isolated = isolate(small_twin(planted("square", Louder), steps=1), "cpu", CPU, POLICY, containers=False)
     assert failing(isolated) == {("layer forward", "square"), ("layer backward", "square")}
+
+
+def test_a_bug_of_the_gradient_alone_fails_backward_alone():
+    isolated = isolate(small_twin(planted("bn", NoGradient), steps=1), "cpu", CPU, POLICY, containers=False)
+    assert failing(isolated) == {("layer backward", "bn")}

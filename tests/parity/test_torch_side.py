@@ -24,6 +24,8 @@ def test_a_state_goes_in_and_out(twin):
     again.load(after)
     found = again.state()
     assert max(apart(after.tensors, found.tensors).values()) == 0
+    assert max(apart(after.tensors, twin.start.tensors).values()) > 0
+    assert after.slots.keys() == found.slots.keys()
     for name, slots in after.slots.items():
         np.testing.assert_array_equal(slots["momentum_buffer"], found.slots[name]["momentum_buffer"])
 
@@ -32,6 +34,15 @@ def test_a_run_leaves_no_trace_in_the_twin(twin):
     before = {key: tensor.clone() for key, tensor in twin.torch.model.state_dict().items()}
     torch_run(twin).taken(1, twin.start)
     assert all((tensor == before[key]).all() for key, tensor in twin.torch.model.state_dict().items())
+
+
+def test_control_a_step_of_the_twins_model_itself_leaves_a_trace():
+    twin = small_twin(steps=1)
+    before = {key: tensor.clone() for key, tensor in twin.torch.model.state_dict().items()}
+    run = torch_run(twin, "float32")
+    run.model = twin.torch.model
+    run.step(twin.batches[0], 1)
+    assert any((tensor != before[key]).any() for key, tensor in twin.torch.model.state_dict().items())
 
 
 def test_a_disturbed_step_is_a_little_off_and_seed_minus_one_not_at_all(twin):

@@ -1,4 +1,4 @@
-"""Where a check or a benchmark ran: versions, device, precision, threads. Pinned here, printed everywhere."""
+"""The environment of a check or a benchmark: versions, device, precision, threads, which are set and reported."""
 
 import os
 import platform
@@ -16,7 +16,10 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 
 
 def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, str | int]:
-    """Versions and settings as they are in force during a check or a benchmark, for reports."""
+    """Versions and settings that are in force during a check or a benchmark, by name, for reports.
+
+    Raises InputError if JAX or PyTorch has no such device.
+    """
     import torch
 
     torch_device(device)
@@ -35,20 +38,20 @@ def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, 
 
 
 def share_gpu() -> None:
-    """Has JAX take a GPU's memory as it needs it, and not three quarters at once: PyTorch is there, too.
+    """Makes JAX allocate GPU memory as it needs it, instead of three quarters at once: PyTorch needs some, too.
 
-    Call it before JAX computes; what the user has set holds.
+    Call it before JAX computes; a setting of the user's stays.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 def jax_precision(tf32: bool) -> str:
-    """JAX's name for products in full float32, or rounded to TF32 where the device can."""
+    """JAX's name of the precision of matmuls: full float32, or TF32 where the device has it."""
     return "tensorfloat32" if tf32 else "highest"
 
 
 def jax_device(device: str) -> Device:
-    """The first device of the kind. Raises InputError if JAX has none."""
+    """JAX's first device of the kind, such as `"cpu"` or `"gpu"`. Raises InputError if JAX has none."""
     try:
         return jax.devices(device)[0]
     except RuntimeError:
@@ -56,7 +59,7 @@ def jax_device(device: str) -> Device:
 
 
 def torch_device(device: str) -> str:
-    """PyTorch's name of it. Raises InputError if PyTorch has none."""
+    """PyTorch's name of a device, such as `"cuda"` for `"gpu"`. Raises InputError if PyTorch has none."""
     import torch
 
     if device == "gpu" and not torch.cuda.is_available():
@@ -66,14 +69,16 @@ def torch_device(device: str) -> str:
 
 @contextmanager
 def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) -> Iterator[None]:
-    """PyTorch's precision, threads and choice of kernels; afterwards as before.
+    """Sets PyTorch's precision, threads and choice of kernels within a block, and restores them afterwards.
 
-    deterministic: if not, cuDNN times its convolutions and takes the fastest, as XLA does.
+    deterministic: if False, cuDNN times its convolutions and takes the fastest, as XLA does
+
     One thread for checks: the float64 kernels of grouped convolutions lose a factor of 30 to two that contend.
     """
     import torch
 
-    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn = torch.backends.cudnn
+    cublas = torch.backends.cuda.matmul
     before = cudnn.allow_tf32, bool(cublas.allow_tf32), cudnn.deterministic, cudnn.benchmark, torch.get_num_threads()
     _pin(tf32, tf32, deterministic, not deterministic, threads)
     try:
@@ -85,6 +90,8 @@ def pinned(*, tf32: bool = False, threads: int = 1, deterministic: bool = True) 
 def _pin(cudnn_tf32: bool, cublas_tf32: bool, deterministic: bool, benchmark: bool, threads: int) -> None:
     import torch
 
-    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = cudnn_tf32, cublas_tf32
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
+    torch.backends.cudnn.allow_tf32 = cudnn_tf32
+    torch.backends.cuda.matmul.allow_tf32 = cublas_tf32
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = benchmark
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Two Flax models that were never written to match a PyTorch one, each with a mistake: where is it, and what?"""
+"""Find the mistake in two Flax models that were not written to match a PyTorch one: its place and its cause."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ class Theirs(torch.nn.Module):
 
 
 class OursInLinen(linen.Module):
-    """Uneven padding: 'SAME' is not PyTorch's padding=1 where the stride is 2."""
+    """A model with uneven padding: 'SAME' is not PyTorch's padding=1 where the stride is 2."""
 
     @linen.compact
     def __call__(self, x):
@@ -30,7 +30,7 @@ class OursInLinen(linen.Module):
 
 
 class OursInNNX(nnx.Module):
-    """Flax's own epsilon of 1e-6, PyTorch's is 1e-5."""
+    """A model with Flax's default epsilon of 1e-6, where PyTorch's is 1e-5."""
 
     def __init__(self, rngs: nnx.Rngs):
         self.stem = nnx.Conv(3, 6, (3, 3), 2, padding=1, rngs=rngs)

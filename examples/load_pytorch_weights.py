@@ -1,4 +1,4 @@
-"""A state_dict of the book's PyTorch LeNet, in Flax and back, with no mapping written by hand."""
+"""Load a state_dict of the book's PyTorch LeNet into Flax, and get it back, with no mapping written by hand."""
 
 import numpy as np
 import torch

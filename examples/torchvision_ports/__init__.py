@@ -1,1 +1,1 @@
-"""Models of torchvision's, written anew in Flax with names of their own: `parity.match` finds the weight maps."""
+"""Models of torchvision, written in Flax with other names: `parity.match` finds the weight maps."""

@@ -1,4 +1,4 @@
-"""DenseNet-121 (Huang et al. 2017): each layer sees the outputs of all before it."""
+"""DenseNet-121 (Huang et al. 2017): each dense layer reads the outputs of all before it."""
 
 import jax
 import jax.numpy as jnp
@@ -7,11 +7,12 @@ from jax import Array
 
 from d2l_jax import nn
 
-GROWTH, STAGES = 32, (6, 12, 24, 16)
+GROWTH = 32
+STAGES = (6, 12, 24, 16)
 
 
-class Layer(nnx.Module):
-    """Norm, ReLU and a 1x1 convolution to four times the growth; the same with 3x3 to the growth."""
+class DenseLayer(nnx.Module):
+    """A dense layer: norm, ReLU and a 1x1 convolution to 4 * GROWTH channels; norm, ReLU and a 3x3 one to GROWTH."""
 
     def __init__(self, inputs: int, *, rngs: nnx.Rngs):
         self.narrow_norm = nn.BatchNorm(inputs)
@@ -26,7 +27,7 @@ class Layer(nnx.Module):
 
 
 class Halve(nnx.Module):
-    """Half the channels, half the height and width."""
+    """A transition that halves channels, height and width."""
 
     def __init__(self, inputs: int, *, rngs: nnx.Rngs):
         self.norm = nn.BatchNorm(inputs)
@@ -37,18 +38,19 @@ class Halve(nnx.Module):
 
 
 class DenseNet121(nnx.Module):
-    """Images (batch, height, width, 3) to scores (batch, classes)."""
+    """DenseNet-121, from images (batch, height, width, 3) to scores (batch, classes)."""
 
     def __init__(self, num_classes: int = 1000, *, rngs: nnx.Rngs):
         self.stem = nnx.Conv(3, 64, (7, 7), strides=2, padding=3, use_bias=False, rngs=rngs)
         self.stem_norm = nn.BatchNorm(64)
-        stages, width = [], 64
+        stages = []
+        width = 64
         for number, repetitions in enumerate(STAGES):
             if number:
                 stages.append(Halve(width, rngs=rngs))
                 width //= 2
             for _ in range(repetitions):
-                stages.append(Layer(width, rngs=rngs))
+                stages.append(DenseLayer(width, rngs=rngs))
                 width += GROWTH
         self.stages = nnx.List(stages)
         self.last_norm = nn.BatchNorm(width)

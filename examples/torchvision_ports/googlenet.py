@@ -34,8 +34,7 @@ class Unit(nnx.Module):
     """A convolution without bias, batch normalisation and ReLU."""
 
     def __init__(self, inputs: int, width: int, size: int, stride: int = 1, *, rngs: nnx.Rngs):
-        window, padding = (size, size), size // 2
-        self.linear = nnx.Conv(inputs, width, window, stride, padding=padding, use_bias=False, rngs=rngs)
+        self.linear = nnx.Conv(inputs, width, (size, size), stride, padding=size // 2, use_bias=False, rngs=rngs)
         self.norm = nn.BatchNorm(width, eps=1e-3)
 
     def __call__(self, x: Array) -> Array:
@@ -43,7 +42,7 @@ class Unit(nnx.Module):
 
 
 class Mixed(nnx.Module):
-    """Four branches side by side; the pooled one is computed first, unlike in torchvision."""
+    """An inception block of four parallel branches, of which the pooled one comes first, unlike in torchvision."""
 
     def __init__(self, inputs: int, widths: tuple[int, ...], *, rngs: nnx.Rngs):
         point, reduce, wide, reduce_more, wider, project = widths
@@ -54,18 +53,20 @@ class Mixed(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         pooled = self.project(nnx.max_pool(x, (3, 3), strides=(1, 1), padding=((1, 1), (1, 1))))
-        wide, wider = self.wide(x), self.wider(x)
+        wide = self.wide(x)
+        wider = self.wider(x)
         return jnp.concatenate((self.point(x), wide, wider, pooled), -1)
 
 
 class GoogLeNet(nnx.Module):
-    """Images (batch, height, width, 3) to scores (batch, classes)."""
+    """GoogLeNet, from images (batch, height, width, 3) to scores (batch, classes)."""
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.2, *, rngs: nnx.Rngs):
         self.stem = Unit(3, 64, 7, 2, rngs=rngs)
         self.stem_point = Unit(64, 64, 1, rngs=rngs)
         self.stem_wide = Unit(64, 192, 3, rngs=rngs)
-        stages, inputs = [], 192
+        stages = []
+        inputs = 192
         for stage in MIXED:
             blocks = []
             for widths in stage:

@@ -24,7 +24,8 @@ class Unit(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        padding, window = (size - 1) // 2, (size, size)
+        padding = (size - 1) // 2
+        window = (size, size)
         self.linear = nnx.Conv(
             inputs, width, window, stride, padding=padding, feature_group_count=groups, use_bias=False, rngs=rngs
         )
@@ -37,7 +38,7 @@ class Unit(nnx.Module):
 
 
 class Inverted(nnx.Module):
-    """Expand, filter each channel alone, project; beside it the input, where the shape stays."""
+    """An inverted residual: expands, filters each channel alone, projects, and adds the input where the shape stays."""
 
     def __init__(self, inputs: int, width: int, stride: int, expansion: int, *, rngs: nnx.Rngs):
         inner = inputs * expansion
@@ -53,11 +54,12 @@ class Inverted(nnx.Module):
 
 
 class MobileNetV2(nnx.Module):
-    """Images (batch, height, width, 3) to scores (batch, classes)."""
+    """MobileNetV2, from images (batch, height, width, 3) to scores (batch, classes)."""
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.2, *, rngs: nnx.Rngs):
         self.stem = Unit(3, 32, 3, 2, rngs=rngs)
-        stages, inputs = [], 32
+        stages = []
+        inputs = 32
         for expansion, width, repetitions, stride in STAGES:
             for i in range(repetitions):
                 stages.append(Inverted(inputs, width, stride if i == 0 else 1, expansion, rngs=rngs))

@@ -10,10 +10,11 @@ STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 
 class VGG11(nnx.Module):
-    """Images (batch, height, width, 3) to scores (batch, classes)."""
+    """VGG-11, from images (batch, height, width, 3) to scores (batch, classes)."""
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5, *, rngs: nnx.Rngs):
-        stages, inputs = [], 3
+        stages = []
+        inputs = 3
         for widths in STAGES:
             layers = []
             for width in widths:

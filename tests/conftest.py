@@ -33,7 +33,6 @@ PROMOTING = {
     "test_vit.py": "Flax's LayerNorm in float64",
     "test_sequences.py": "Flax's LayerNorm in float64",
 }
-jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 @pytest.fixture

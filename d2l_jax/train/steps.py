@@ -68,7 +68,7 @@ def step(
         params = united(cast(Tree, optax.apply_updates(moving, updates)), fixed)
         tensors = tensors | more | {turn.loss_name: loss}
         if watch:
-            watch(turn, Seen(loss, more, grads, place(value_grads), params, buffers, opt_states[number]))
+            watch(turn, Seen(loss, more, grads, place(value_grads, None), params, buffers, opt_states[number]))
     return TrainState(params, buffers, tuple(opt_states), state.step + 1), tensors
 
 
@@ -78,7 +78,7 @@ def _loss(
     fixed: Tree,
     buffers: Tree,
     tensors: Tensors,
-    place: Callable[[list[Array]], Tensors],
+    place: Callable[..., Tensors],
     moving: Tree,
     values: list[Array],
 ) -> tuple[Array, tuple[Tensors, Tree]]:
@@ -87,15 +87,19 @@ def _loss(
     return loss, (more, changed)
 
 
-def _differentiable(batch: Tensors) -> tuple[list[Array], Callable[[list[Any]], Tensors]]:
-    """Returns the floating-point arrays of the batch, and how to put others in their place; targets are left out."""
+def _differentiable(batch: Tensors) -> tuple[list[Array], Callable[..., Tensors]]:
+    """Returns the floating-point arrays of the batch, and how to put others in their place; targets are left out.
+
+    Beside these stand the batch's other arrays, or None.
+    """
     inputs = {name: value for name, value in batch.items() if name != "targets"}
     leaves, tree = jax.tree.flatten(inputs)
     places = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
-    def placed(values: list[Any]) -> Tensors:
+    def placed(values: list[Any], others: list[Any] | None = leaves) -> Tensors:
+        rest = others or [None] * len(leaves)
         by_place = dict(zip(places, values, strict=True))
-        return jax.tree.unflatten(tree, [by_place.get(i, leaf) for i, leaf in enumerate(leaves)])
+        return jax.tree.unflatten(tree, [by_place.get(i, leaf) for i, leaf in enumerate(rest)])
 
     return [leaves[i] for i in places], placed
 

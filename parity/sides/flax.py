@@ -167,8 +167,7 @@ class FlaxRun:
         record = self._named(where["forward"], seen.tensors)
         record[f"{where['forward']}/loss"] = np.array(seen.loss)
         record |= {f"{where['gradients']}/{name}": a for name, a in export(leaves, seen.gradients).items()}
-        batch = self.twin.batches[number - 1].tensors
-        record |= self._named(where["gradients"], _floating(seen.input_gradients, batch))
+        record |= self._named(where["gradients"], seen.input_gradients)
         resting = export(self.buffers, seen.buffers) | export(self.fixed, seen.params)
         record |= {f"{where['buffers']}/{name}": array for name, array in resting.items()}
         after = export(leaves, seen.params)
@@ -177,12 +176,6 @@ class FlaxRun:
     def _named(self, where: str, tensors: Tensors) -> Record:
         leaves = [leaf for name, value in tensors.items() for leaf in named_leaves(value, name)]
         return {f"{where}/{name}": _in_order(array, self.twin.axes.get(name, ())) for name, array in leaves}
-
-
-def _floating(gradients: Tensors, batch: Tensors) -> Tensors:
-    """Returns the gradients of floating-point tensors; in the place of the others stand the tensors themselves."""
-    keep = lambda g, x: g if np.issubdtype(x.dtype, np.floating) else None  # noqa: E731
-    return {name: jax.tree.map(keep, value, batch[name]) for name, value in gradients.items()}
 
 
 def _stackable(batches: list[Tensors]) -> bool:

@@ -9,38 +9,42 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
+from parity.arrays.key import Key, Record
 from parity.arrays.layout import inverse, transposed
 from parity.blame.diagnosis import Cause, explain_loss, explain_tensor
 from parity.blame.diagnosis.cause import choose
 from parity.reference.turns import Supervised
 from parity.sides.flax import FlaxRun, precision
-from parity.sides.torch import Record, TorchRun
+from parity.sides.torch import TorchRun
 from parity.twin.twin import State, Twin
 
 
 def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
     run = TorchRun(twin, "float64", "cpu")
     run.load(state)
-    found = [name for name in oracle if name.startswith("forward/output")]
+    turn = twin.torch.turns[0]
+    answers = [key for key in oracle if key[:2] == (1, "forward") and key.turn == turn.name and key.is_output]
+    loss_key = Key(1, "forward", "loss", turn.name)
     targets = run.batch(twin.batches[0]).get("targets")
-    objective = twin.torch.turns[0].objective
-    if len(found) == 1 and isinstance(targets, torch.Tensor) and isinstance(objective, Supervised):
+    objective = turn.objective
+    if len(answers) == 1 and isinstance(targets, torch.Tensor) and isinstance(objective, Supervised):
 
         def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
             return objective(cast(Any, Answering(run.model, outputs)), {"input": (), "targets": targets})[0]
 
-        outputs, gradient = oracle[found[0]], _loss_gradient(twin, oracle[found[0]], state)
+        outputs = oracle[answers[0]]
+        gradient = _loss_gradient(twin, outputs, state)
         loss = _ignoring(loss, outputs, targets)
-        cause = explain_loss(loss, outputs, targets.numpy(), float(flax["forward/loss"]), gradient)
+        cause = explain_loss(loss, outputs, targets.numpy(), float(flax[loss_key]), gradient)
         if not cause and outputs.shape == targets.shape and outputs.shape[1:] == (1,):
             text = f"Flax broadcasts {outputs.shape} against {outputs.shape[:1]}: every output meets every target"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 met = loss(torch.tensor(outputs), targets[:, 0]).detach().numpy()
-            cause = choose([oracle["forward/loss"]], [flax["forward/loss"]], [("broadcast", text, [met])])
+            cause = choose([oracle[loss_key]], [flax[loss_key]], [("broadcast", text, [met])])
         if cause:
             return cause
-    return explain_tensor(oracle["forward/loss"], flax["forward/loss"])
+    return explain_tensor(oracle[loss_key], flax[loss_key])
 
 
 class Answering:

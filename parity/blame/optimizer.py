@@ -7,40 +7,40 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.arrays.key import Key, Record
 from parity.blame.diagnosis import Cause, explain_update
 from parity.result import Blame
-from parity.sides.torch import Record, phase
 from parity.twin.twin import State, TorchTurn, Twin, leave
 
 # What an optimiser lacks that has no such slot.
 SLOTS = {"max_exp_avg_sq": "amsgrad", "momentum_buffer": "momentum-missing", "grad_avg": "centered"}
 
 
-def of_optimizer(twin: Twin, wrong: set[str], oracle: Record, flax: Record, states: Sequence[State]) -> Blame | None:
+def of_optimizer(twin: Twin, wrong: set[Key], oracle: Record, flax: Record, states: Sequence[State]) -> Blame | None:
     """Returns the first step whose update differs while its gradients agree, and why."""
     for number in range(1, len(twin.batches) + 1):
         for turn in twin.torch.turns:
-            update = phase(number, "update", turn.name)
-            if any(name.startswith(f"{update}/") for name in wrong):
+            if any((key.step, key.phase, key.turn) == (number, "update", turn.name) for key in wrong):
                 cause = _cause(twin, turn, number, oracle, flax, states[number - 1])
                 called = f"the optimiser of {turn.name}" if turn.name else "the optimiser"
                 return Blame.because(cause, "optimizer", "optimizer", f"{called}, at step {number}")
-    slots = sorted(name for name in wrong if name.partition("/")[0].endswith("optimizer"))
+    slots = sorted((key for key in wrong if key.phase == "optimizer"), key=str)
     if slots:
-        missing = next((cause for slot, cause in SLOTS.items() if f"/{slot}:" in slots[0]), "")
-        return Blame("optimizer", "optimizer", missing, f"the optimiser's state alone: {slots[0]}")
-    rest = sorted(wrong)
+        cause = SLOTS.get(slots[0].slot, "")
+        return Blame("optimizer", "optimizer", cause, f"the optimiser's state alone: {slots[0]}")
+    rest = sorted(wrong, key=str)
     return Blame("", "training", "", f"only after several steps in a row: {rest[0]}") if rest else None
 
 
 def _cause(twin: Twin, turn: TorchTurn, number: int, oracle: Record, flax: Record, state: State) -> Cause | None:
-    update, gradients = phase(number, "update", turn.name), phase(number, "gradients", turn.name)
-    names = [name for name, p in twin.torch.model.named_parameters() if f"{update}/{name}" in oracle]
-    moved = {name: flax[f"{update}/{name}"] for name in names if f"{update}/{name}" in flax}
+    parameters = [name for name, _ in twin.torch.model.named_parameters()]
+    updates = {name: Key(number, "update", name, turn.name) for name in parameters}
+    names = [name for name in parameters if updates[name] in oracle]
+    moved = {name: flax[updates[name]] for name in names if updates[name] in flax}
     if len(moved) < len(names):
         return None
     before = {name: state.tensors[name].astype(np.float64) for name in names}
-    grads = {name: oracle[f"{gradients}/{name}"] for name in names}
+    grads = {name: oracle[updates[name]._replace(phase="gradients")] for name in names}
     slots = {name: dict(state.slots.get(name, {})) for name in names}
     return explain_update(_for_tensors(turn, names, number), before, grads, slots, moved)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+from parity.arrays.key import Arrays, Key, Record
 from parity.blame.body import explain_body
 from parity.blame.diagnosis import Cause, explain_layer, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
@@ -22,7 +23,7 @@ from parity.layers.calls import layer_calls
 from parity.layers.isolate import Isolated
 from parity.layers.layer import Layer
 from parity.result import Blame
-from parity.sides.torch import Record, TorchRun
+from parity.sides.torch import TorchRun
 from parity.twin.twin import State, Twin
 
 
@@ -39,7 +40,7 @@ def blame(
     rows:   all of the float64 tier
     layers: by mode (training or not), what isolation found, the modules around layers included
     """
-    wrong = {f"{row.phase}/{row.name}" for row in rows if not row.passed}
+    wrong = {row.key for row in rows if not row.passed}
     if untied := _untied(twin):
         return Blame.because(untied, "", "backward", "the model's own body")
     for train, direction in (
@@ -52,19 +53,19 @@ def blame(
         guilty = _first(layers[train], "forward" if direction == "evaluation" else direction)
         if guilty:
             return _of_layer(twin, guilty, direction, train, states[0])
-    for name in _of_phases(wrong, ("forward/output", "evaluation/output", "gradients/", "buffers/", "evaluation/")):
-        if name.startswith("gradients/") and "forward/loss" in wrong:
+    wrong_loss = any(key.step == 1 and key.phase == "forward" and key.tensor == "loss" for key in wrong)
+    for key in _of_first_step(wrong):
+        if key.phase == "gradients" and wrong_loss:
             break  # the loss is wrong, the model is right
-        train = not name.startswith("evaluation")
-        direction, _, tensor = name.partition("/")
-        if "output" in name and (unfit := _unfit(layers[train])):
-            return _of_shape(twin, *unfit, direction)
-        if "output" in name and (inherited := _inherited(layers[train])):
-            cause = explain_body(twin, states[0], train, oracle[name], flax[name], tensor)
-            return Blame.because(cause or inherited[0], "", direction, inherited[1])
-        cause = _of_tensor(oracle, flax, name)
-        return Blame.because(cause, "", direction, f"the model's own body, between its layers: {name}")
-    if "forward/loss" in wrong or any(name.startswith("gradients/") for name in wrong):
+        train = key.phase != "evaluation"
+        if key.is_output and (unfit := _unfit(layers[train])):
+            return _of_shape(twin, *unfit, key.phase)
+        if key.is_output and (inherited := _inherited(layers[train])):
+            cause = explain_body(twin, states[0], train, oracle[key], flax[key], key.tensor)
+            return Blame.because(cause or inherited[0], "", key.phase, inherited[1])
+        cause = _of_tensor(oracle, flax, key)
+        return Blame.because(cause, "", key.phase, f"the model's own body, between its layers: {key}")
+    if wrong_loss or any(key.step == 1 and key.phase == "gradients" for key in wrong):
         return Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
     return of_optimizer(twin, wrong, oracle, flax, states)
 
@@ -120,30 +121,21 @@ def _inherited(isolated: Isolated) -> tuple[Cause | None, str] | None:
     return None
 
 
-def _of_phases(wrong: set[str], phases: Sequence[str]) -> Iterator[str]:
-    for start in phases:
-        yield from sorted(name for name in wrong if name.startswith(start))
+def _of_first_step(wrong: set[Key]) -> Iterator[Key]:
+    """Yields what is wrong in the first step, outputs first, then in the order in which training meets it."""
+    first = sorted((key for key in wrong if key.step == 1 and not key.layer), key=str)
+    for phase in ("forward", "evaluation"):
+        yield from (key for key in first if key.phase == phase and key.is_output)
+    for phase in ("gradients", "buffers", "evaluation"):
+        yield from (key for key in first if key.phase == phase)
 
 
 def _first(isolated: Isolated, direction: str) -> Layer | None:
     """The first layer that is wrong by itself while all that it calls is right; backward, the last one."""
-    failing = {row.name for row in isolated.rows if not row.passed and row.phase == f"layer {direction}"}
-    wrong = [
-        layer
-        for layer in isolated.layers
-        if any(name.startswith(f"{layer.label}.") and _own(name, layer, isolated) for name in failing)
-    ]
+    failing = {row.key.layer for row in isolated.rows if not row.passed and row.key.phase == direction}
+    wrong = [layer for layer in isolated.layers if layer.label in failing]
     inner = [layer for layer in wrong if not any(_inside(other, layer) for other in wrong)]
     return next(iter(inner if direction != "backward" else reversed(inner)), None)
-
-
-def _own(name: str, layer: Layer, isolated: Isolated) -> bool:
-    """Tells whether the layer, of those whose label the row's name starts with, is the one that it belongs to."""
-    labels = [x.label for x in isolated.layers if name.startswith(f"{x.label}.")]
-    key = name.removeprefix(f"{layer.label}.")
-    return layer.label == max(labels, key=len) or any(
-        key in {k.partition("/")[2] for k in r} for r in (layer.oracle, layer.flax)
-    )
 
 
 def _inside(inner: Layer, outer: Layer) -> bool:
@@ -160,10 +152,9 @@ def _of_layer(twin: Twin, layer: Layer, direction: str, train: bool, state: Stat
     run.load(state)
     call = layer.theirs
     module = run.model.get_submodule(call.name).train(train).cpu()
-    parts: dict[str, dict[str, np.ndarray]] = {"forward": {}, "backward": {}, "buffers": {}}
+    parts: dict[str, Arrays] = {"forward": {}, "backward": {}, "buffers": {}}
     for key, array in layer.flax.items():
-        where, _, name = key.partition("/")
-        parts[where][name] = array
+        parts[key.phase][key.tensor] = array
     outputs = list(parts["forward"].values())
     args, kwargs = tree_map(_on_cpu, (call.args, call.kwargs))
     cotangent = next(iter(call.cotangents.values()), None)
@@ -189,7 +180,7 @@ def _on_cpu(value: Any) -> Any:
     return value.detach().cpu() if isinstance(value, torch.Tensor) else value
 
 
-def _of_tensor(oracle: Record, flax: Record, name: str) -> Cause | None:
-    if name not in oracle or name not in flax:
+def _of_tensor(oracle: Record, flax: Record, key: Key) -> Cause | None:
+    if key not in oracle or key not in flax:
         return None
-    return explain_tensor(oracle[name], flax[name])
+    return explain_tensor(oracle[key], flax[key])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
+from parity.arrays.key import Record
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.precision import leak
@@ -54,14 +55,16 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
     return None
 
 
-def _judged(twin: Twin, layer: Layer, flax: dict[str, np.ndarray], low: TorchRun, dtype: str) -> Blame | None:
+def _judged(twin: Twin, layer: Layer, flax: Record, low: TorchRun, dtype: str) -> Blame | None:
     call = layer.theirs
     args, kwargs = tree_map(lambda x: _cast(x, dtype), (call.args, call.kwargs))
     with torch.no_grad():
         own = dict(named_leaves(low.model.get_submodule(call.name).eval()(*args, **kwargs), "output"))
     floor = POLICY.sums * float(np.sqrt(longest_sum(twin))) * UNIT[dtype]
+    answers = {key.tensor: array for key, array in flax.items() if key.phase == "forward"}
     for name, tensor in named_leaves(call.output, "output"):
-        oracle, found = to_numpy(tensor), flax.get(f"forward/{name}")
+        oracle = to_numpy(tensor)
+        found = answers.get(name)
         if found is None or not tensor.is_floating_point() or found.shape != oracle.shape:
             continue
         scale = rms(oracle) or 1.0

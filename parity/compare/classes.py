@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from parity.compare.rows import Record, Row, row
+from parity.arrays.key import Key, Record
+from parity.compare.rows import Row, row
 from parity.compare.scale import rms
 
 
@@ -13,15 +14,15 @@ def compare_classes(oracle: Record, flax: Record, rows: Iterable[Row]) -> list[R
 
     rows: of the scores; a row is added for each output (batch, ..., classes)
     """
-    limits = {f"{found.phase}/{found.name}": found.threshold for found in rows}
-    scores = [key for key in oracle if key.endswith("/output") and oracle[key].ndim > 1 and key in limits]
+    limits = {scores.key: scores.threshold for scores in rows}
+    scores = [key for key in oracle if key.tensor == "output" and oracle[key].ndim > 1 and key in limits]
 
-    def judge(key: str) -> Row:
+    def judge(key: Key) -> Row:
         best, margin = np.argmax(oracle[key], -1), np.diff(np.sort(oracle[key], -1)[..., -2:], axis=-1)[..., 0]
         flipped = np.argmax(flax[key], -1) != best
         allowed = 2 * limits[key] * max(rms(oracle[key]), 1e-300)
         unexcused = int(np.sum(flipped & (margin > allowed)))
         because = f"{int(flipped.sum())} of {best.size} classes flip; a margin above {allowed:.1e} must not"
-        return row(key.replace("/output", "/argmax of output"), unexcused, 0.0, because)
+        return row(key._replace(tensor="argmax of output"), unexcused, 0.0, because)
 
     return [judge(key) for key in scores if flax.get(key) is not None and flax[key].shape == oracle[key].shape]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parity.compare.rows import Record
+from parity.arrays.key import Key, Record
 
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-9}
 
@@ -28,7 +28,7 @@ class Policy:
 
 
 POLICY = Policy()
-NOTHING: Mapping[str, float] = {}
+NOTHING: Mapping[Key, float] = {}
 NO_SPREAD: Record = {}
 VISIBLE = 1e-5  # an update whose parameter's last digit is more than this part of it tells too little
 BLUNT = "PyTorch's own rounding hides all but gross errors here: "

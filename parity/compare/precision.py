@@ -5,19 +5,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from parity.arrays.key import Key, Record
 from parity.compare.policy import BLUNT, NOTHING, POLICY, UNIT, Policy
-from parity.compare.rows import Record, Row, comparable, row, structure
+from parity.compare.rows import Row, comparable, row, structure
 from parity.compare.scale import rms, scales_of
 
 
 def compare_precision(
     oracle: Record,
-    reference: Mapping[str, float],
+    reference: Mapping[Key, float],
     flax: Record,
     longest_sum: int,
     dtype: str = "float32",
     policy: Policy = POLICY,
-    subtracted: Mapping[str, float] = NOTHING,
+    subtracted: Mapping[Key, float] = NOTHING,
 ) -> list[Row]:
     """Is Flax as close to the float64 oracle as PyTorch is? The root mean square error counts.
 
@@ -27,7 +28,7 @@ def compare_precision(
     floor = policy.sums * max(UNIT[dtype], math.sqrt(longest_sum) * UNIT["float32"])
     blunt, scales = max(policy.blunt, 50 * UNIT[dtype]), scales_of(oracle)
 
-    def judge(key: str) -> Row:
+    def judge(key: Key) -> Row:
         scale, note = scales[key]
         error = rms(flax[key].astype(np.float64) - oracle[key]) / scale
         if math.isinf(reference[key]):

@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
-from parity.compare.rows import Record
+from parity.arrays.key import Key, Record
 from parity.compare.scale import largest, rms, scales_of
 
 
-def noise_of(
-    oracle: Record, disturbed: Iterable[Record], spread: dict[str, np.ndarray] | None = None
-) -> dict[str, float]:
+def noise_of(oracle: Record, disturbed: Iterable[Record], spread: Record | None = None) -> dict[Key, float]:
     """Returns how far each tensor moves at most, relative to its scale, when weights and inputs move by one ulp.
 
     spread: is given the updates' noise element by element
@@ -19,7 +17,7 @@ def noise_of(
 
     def watched() -> Iterator[Record]:
         for record in disturbed:
-            for key in (key for key in oracle if spread is not None and _is_update(key)):
+            for key in (key for key in oracle if spread is not None and key.phase == "update"):
                 moved = np.abs(record[key].astype(np.float64) - oracle[key])
                 spread[key] = np.maximum(spread.get(key, 0.0), moved)  # type: ignore[index, union-attr]
             yield record
@@ -27,21 +25,17 @@ def noise_of(
     return _worst(oracle, watched(), largest)
 
 
-def largest_of(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+def largest_of(one: Mapping[Key, float], other: Mapping[Key, float]) -> dict[Key, float]:
     """By key, the larger of two measurements; `one` may lack some."""
     return {key: max(value, one.get(key, 0.0)) for key, value in other.items()}
 
 
-def _is_update(key: str) -> bool:
-    return key.partition("/")[0].endswith("update")
-
-
-def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[str, float]:
+def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[Key, float]:
     """The largest root mean square error of each tensor, relative to its scale, over runs of low precision."""
     return _worst(oracle, runs, rms)
 
 
-def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray], float]) -> dict[str, float]:
+def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray], float]) -> dict[Key, float]:
     worst, scales = dict.fromkeys(oracle, 0.0), scales_of(oracle)
     for other in others:
         for key, array in oracle.items():

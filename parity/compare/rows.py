@@ -1,24 +1,33 @@
 """Rows: each compared tensor has a gap, a threshold and the reason for it."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-Record = Mapping[str, np.ndarray]
+from parity.arrays.key import Key, Record
 
 
 @dataclass(frozen=True)
 class Row:
     """A compared tensor. `gap` and `threshold` are relative to the tensor's root mean square."""
 
-    phase: str
-    name: str
+    key: Key
     gap: float
     threshold: float
     because: str
     status: str
+
+    @property
+    def phase(self) -> str:
+        """The phase in words."""
+        return self.key.place
+
+    @property
+    def name(self) -> str:
+        """The tensor in words."""
+        return self.key.name
 
     @property
     def passed(self) -> bool:
@@ -42,7 +51,7 @@ def structure(oracle: Record, other: Record, dtype: str) -> Iterator[Row]:
             yield failure(key, f"{b.dtype} in Flax within a {dtype} run")
 
 
-def comparable(oracle: Record, other: Record) -> Iterator[str]:
+def comparable(oracle: Record, other: Record) -> Iterator[Key]:
     """Returns, in the oracle's order, the tensors with a partner of the same shape and finite values."""
     for key, a in oracle.items():
         b = other.get(key)
@@ -50,12 +59,13 @@ def comparable(oracle: Record, other: Record) -> Iterator[str]:
             yield key
 
 
-def row(key: str, gap: float, threshold: float, because: str, status: str = "") -> Row:
-    phase, _, name = key.partition("/")
-    return Row(phase, name, gap, threshold, because, status or ("pass" if gap <= threshold else "fail"))
+def row(key: Key, gap: float, threshold: float, because: str, status: str = "") -> Row:
+    """Returns the row of a tensor; it passes where the gap is within the threshold, unless a status is named."""
+    return Row(key, gap, threshold, because, status or ("pass" if gap <= threshold else "fail"))
 
 
-def failure(key: str, because: str) -> Row:
+def failure(key: Key, because: str) -> Row:
+    """Returns the failing row of a tensor that cannot be compared."""
     return row(key, math.inf, 0.0, because, "fail")
 
 

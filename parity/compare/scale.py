@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from parity.compare.rows import Record, sound
+from parity.arrays.key import Key, Record
+from parity.compare.rows import sound
 
 
-def scales_of(oracle: Record) -> dict[str, tuple[float, str]]:
+def scales_of(oracle: Record) -> dict[Key, tuple[float, str]]:
     """Each tensor's root mean square, and a note where another scale is right.
 
     What is zero in exact arithmetic (the gradient of a bias before batch normalisation) is rounding error
     alone: it is measured against the other tensors of the same layer.
     """
     own = {key: rms(array) if array.size and sound(array) else 0.0 for key, array in oracle.items()}
-    layers: dict[str, float] = {}
+    layers: dict[Key, float] = {}
     for key, size in own.items():
         layers[layer_of(key)] = max(size, layers.get(layer_of(key), 0.0))
     return {key: _scale(size, layers[layer_of(key)]) for key, size in own.items()}
@@ -26,8 +27,9 @@ def _scale(own: float, layer: float) -> tuple[float, str]:
     return own, ""
 
 
-def layer_of(key: str) -> str:
-    return key.rpartition(".")[0] or key.partition("/")[0]
+def layer_of(key: Key) -> Key:
+    """Returns the key that all tensors of one layer share: a name without its last part."""
+    return key._replace(tensor=key.tensor.rpartition(".")[0])
 
 
 def rms(array: np.ndarray) -> float:

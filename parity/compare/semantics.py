@@ -5,20 +5,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from parity.arrays.key import Key, Record
 from parity.compare.policy import NO_SPREAD, NOTHING, POLICY, UNIT, VISIBLE, Policy
-from parity.compare.rows import Record, Row, comparable, row, structure
+from parity.compare.rows import Row, comparable, row, structure
 from parity.compare.scale import largest, layer_of, scales_of
 
 
 def compare_semantics(
     oracle: Record,
     flax: Record,
-    noise: Mapping[str, float],
+    noise: Mapping[Key, float],
     longest_sum: int,
     policy: Policy = POLICY,
-    subtracted: Mapping[str, float] = NOTHING,
+    subtracted: Mapping[Key, float] = NOTHING,
     spread: Record = NO_SPREAD,
-    corrected: Mapping[str, float] = NOTHING,
+    corrected: Mapping[Key, float] = NOTHING,
 ) -> list[Row]:
     """float64 against float64: is it the same mathematics? The largest difference counts.
 
@@ -31,7 +32,7 @@ def compare_semantics(
     """
     unit, scales = UNIT["float64"], scales_of(oracle)
 
-    def judge(key: str) -> Row:
+    def judge(key: Key) -> Row:
         scale, note = scales[key]
         gap = largest(flax[key] - oracle[key]) / scale
         rounding, last_digit = math.sqrt(longest_sum) * unit, unit * subtracted.get(key, 0.0) / scale
@@ -52,7 +53,7 @@ def compare_semantics(
     return [*structure(oracle, flax, "float64"), *map(judge, comparable(oracle, flax))]
 
 
-def _below_ceiling(key: str, gap: float, threshold: float, because: str, policy: Policy) -> Row:
+def _below_ceiling(key: Key, gap: float, threshold: float, because: str, policy: Policy) -> Row:
     """Noise above the ceiling excuses no gap above it: what one ulp does to such a tensor would hide a mistake."""
     if threshold <= policy.ceiling:
         return row(key, gap, threshold, because)
@@ -62,10 +63,10 @@ def _below_ceiling(key: str, gap: float, threshold: float, because: str, policy:
 
 
 def _where_determined(
-    key: str, oracle: Record, flax: Record, noise: Mapping[str, float], scale: float, spread: np.ndarray, policy: Policy
+    key: Key, oracle: Record, flax: Record, noise: Mapping[Key, float], scale: float, spread: np.ndarray, policy: Policy
 ) -> Row:
     """An update where its gradient is above its own rounding; elsewhere its sign is chance, on both sides."""
-    gradient = key.replace("update/", "gradients/", 1)
+    gradient = key._replace(phase="gradients")
     floor = 1e3 * max(noise[gradient], UNIT["float64"]) * scales_of(_siblings(gradient, oracle))[gradient][0]
     clear = np.abs(oracle[gradient]) > floor
     if not clear.any():
@@ -79,6 +80,6 @@ def _where_determined(
     return _below_ceiling(key, gap, threshold, because, policy)
 
 
-def _siblings(key: str, oracle: Record) -> Record:
+def _siblings(key: Key, oracle: Record) -> Record:
     """The tensors of the same layer."""
     return {other: array for other, array in oracle.items() if layer_of(other) == layer_of(key)}

@@ -9,13 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from parity.arrays.key import Record, input_names
 from parity.arrays.layout import Axes, inverse, named_leaves, transposed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
-from parity.sides.keys import input_names
-from parity.sides.torch import Record
 from parity.twin.draws import imposed_on_jax
 from parity.twin.twin import Twin
 from parity.weights.leaf import export
@@ -45,15 +44,13 @@ def run_flax_layer(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bo
     outputs, buffers, grads, input_grads = _jitted(quick)(
         program, part.params, part.buffers, given, pulled, tuple(map(jnp.asarray, draws))
     )
-    record = {f"forward/{name}": np.asarray(array) for name, array in outputs.items()}
-    own, prefix = _own_leaves(twin, layer), f"{layer.theirs.name}."
-    kept = export([x for x in own if not x.trained], buffers)
-    record |= {f"buffers/{key.removeprefix(prefix)}": array for key, array in kept.items()}
+    own = _own_leaves(twin, layer)
+    record = layer.record("forward", {name: np.asarray(array) for name, array in outputs.items()})
+    record |= layer.record("buffers", export([x for x in own if not x.trained], buffers))
     if train and cotangents:
         floating = [np.asarray(g) for g, x in zip(input_grads, ports.tensors, strict=True) if x.is_floating_point()]
-        record |= {f"backward/{n}": g for n, g in zip(input_names(len(floating)), floating, strict=True)}
-        found = export([x for x in own if x.trained], grads)
-        record |= {f"backward/{key.removeprefix(prefix)}": array for key, array in found.items()}
+        record |= layer.record("backward", dict(zip(input_names(len(floating)), floating, strict=True)))
+        record |= layer.record("backward", export([x for x in own if x.trained], grads))
     return record
 
 

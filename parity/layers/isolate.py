@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from parity.arrays.key import Record
 from parity.arrays.layout import transposed
 from parity.arrays.torch_arrays import to_numpy
 from parity.compare.policy import Policy
@@ -23,7 +24,7 @@ from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun, precision
-from parity.sides.torch import Record, TorchRun
+from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
@@ -76,19 +77,11 @@ def isolate(
                 found.skipped[layer.label] = str(problem)
                 continue
             found.layers.append(layer)
-            oracle |= _at(layer, layer.oracle)
-            flax |= _at(layer, layer.flax)
+            oracle |= layer.oracle
+            flax |= layer.flax
             for noise, probe in zip(noisy, probes, strict=True):
-                noise |= _at(layer, probe)
+                noise |= probe
     found.rows = compare_semantics(oracle, flax, noise_of(oracle, noisy), longest_sum(twin), policy) if oracle else []
-    return found
-
-
-def _at(layer: Layer, record: Record) -> Record:
-    found = {}
-    for key, array in record.items():
-        phase, _, name = key.partition("/")
-        found[f"layer {phase}/{layer.label}.{name}"] = array
     return found
 
 

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from parity.arrays.key import Arrays, Key, Phase, Record
 from parity.layers.calls import FlaxCall
 from parity.models.calls import TorchCall
-from parity.sides.torch import Record
 
 
 @dataclass
 class Layer:
     """A call that both models make.
 
-    oracle, flax: what either side makes of PyTorch's inputs and cotangents, {"forward/output": array}
+    oracle, flax: what either side makes of PyTorch's inputs and cotangents
     """
 
     label: str
@@ -19,3 +19,8 @@ class Layer:
     ours: FlaxCall
     oracle: Record = field(default_factory=dict)
     flax: Record = field(default_factory=dict)
+
+    def record(self, phase: Phase, arrays: Arrays) -> Record:
+        """Returns the arrays of one phase under this layer's keys; names of tensors are the layer's own."""
+        inside = f"{self.theirs.name}."
+        return {Key(1, phase, name.removeprefix(inside), layer=self.label): a for name, a in arrays.items()}

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
+from parity.arrays.key import Record, input_names
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
-from parity.sides.keys import input_names
-from parity.sides.torch import Record, TorchRun
+from parity.sides.torch import TorchRun
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.twin import Twin
 
@@ -28,9 +28,9 @@ def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train
     draws = twin.torch_draws(twin.batches[0])[slice(*call.span)] if train else ()
     with ImposedOnTorch(draws), torch.set_grad_enabled(train), run.rounded_otherwise(module):
         output = dict(named_leaves(module(*args, **kwargs), "output"))
-    record = {f"forward/{name}": to_numpy(output[name]) for name, *_ in ports.outputs}
+    record = layer.record("forward", {name: to_numpy(output[name]) for name, *_ in ports.outputs})
     buffers = {prefix + name: to_numpy(b) for name, b in module.named_buffers(remove_duplicate=False)}
-    record |= {f"buffers/{key.removeprefix(prefix)}": array for key, array in run.compared(buffers).items()}
+    record |= layer.record("buffers", run.compared(buffers))
     names = [name for name, *_ in ports.outputs if name in call.cotangents and output[name].requires_grad]
     if train and names:
         record |= _torch_gradients(run, module, leaves, output, names, layer)
@@ -67,7 +67,6 @@ def _torch_gradients(
     cotangents = [layer.theirs.cotangents[name].to(output[name].dtype) for name in names]
     grads = torch.autograd.grad([output[name] for name in names], wanted, cotangents, allow_unused=True)
     arrays = [to_numpy(torch.zeros_like(x) if g is None else g) for x, g in zip(wanted, grads, strict=True)]
-    record = {f"backward/{name}": a for name, a in zip(input_names(len(inputs)), arrays, strict=False)}
+    record = layer.record("backward", dict(zip(input_names(len(inputs)), arrays, strict=False)))
     merged = run.compared(dict(zip(parameters, arrays[len(inputs) :], strict=True)), mean=True)
-    prefix = f"{layer.theirs.name}."
-    return record | {f"backward/{key.removeprefix(prefix)}": array for key, array in merged.items()}
+    return record | layer.record("backward", merged)

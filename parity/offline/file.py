@@ -4,8 +4,8 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
+from parity.arrays.key import Arrays, Key, Record
 
-FORMAT = "parity recording 2"
-Arrays = dict[str, np.ndarray]
+FORMAT = "parity recording 3"
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,24 @@ class About:
     layout: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     probes: int = 0
-    noise: dict[str, float] = field(default_factory=dict)
-    errors: dict[str, dict[str, float]] = field(default_factory=dict)
-    subtracted: dict[str, float] = field(default_factory=dict)
+    noise: dict[Key, float] = field(default_factory=dict)
+    errors: dict[str, dict[Key, float]] = field(default_factory=dict)
+    subtracted: dict[Key, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Recording:
     """The whole run of one side.
 
-    records: {tier: {"phase/name": array}}
+    records: by tier
     given:   states and batches under the names that `parity.offline.given` gives them; empty on Flax's side
     spread:  the noise of updates element by element, where `parity.compare.rows` asks for it
     """
 
     about: About
-    records: dict[str, Arrays]
+    records: dict[str, Record]
     given: Arrays = field(default_factory=dict)
-    spread: Arrays = field(default_factory=dict)
+    spread: Record = field(default_factory=dict)
 
 
 def fingerprint(given: Mapping[str, np.ndarray]) -> str:
@@ -73,12 +73,14 @@ def fingerprint(given: Mapping[str, np.ndarray]) -> str:
 def save(recording: Recording, path: Path | str) -> None:
     """Writes the file whole or not at all. Raises InputError where it cannot be written."""
     arrays = {f"given/{name}": array for name, array in recording.given.items()}
-    arrays |= {f"spread/{name}": array for name, array in recording.spread.items()}
+    arrays |= {f"spread/{key}": array for key, array in recording.spread.items()}
     for tier, record in recording.records.items():
-        arrays |= {f"record/{tier}/{name}": array for name, array in record.items()}
+        arrays |= {f"record/{tier}/{key}": array for key, array in record.items()}
     if wrong := [name for name, array in arrays.items() if array.dtype.hasobject]:
         raise InputError(f"{wrong[0]} holds Python objects; a recording takes numbers")
-    text = json.dumps({"format": FORMAT, "tiers": list(recording.records), **asdict(recording.about)})
+    keys = {str(key): key for record in recording.records.values() for key in record}
+    about = _with_keys(str, {field.name: getattr(recording.about, field.name) for field in fields(About)})
+    text = json.dumps({"format": FORMAT, "tiers": list(recording.records), "keys": keys, **about})
     with replacing(Path(path)) as part, part.open("wb") as file:  # a path would be given the suffix .npz
         np.savez(file, about=np.frombuffer(text.encode(), np.uint8), **arrays)  # pyright: ignore[reportArgumentType]
 
@@ -92,11 +94,13 @@ def load(path: Path | str) -> Recording:
         if about.pop("format") != FORMAT:
             raise InputError(f"{path} is a recording of another version of parity; record it again")
         tiers = about.pop("tiers")
+        keys = {text: Key(*parts) for text, parts in about.pop("keys").items()}
+        about = _with_keys(keys.__getitem__, about)
         recording = Recording(
             About(**{f.name: about[f.name] for f in fields(About)}),
-            {tier: dict(_below(arrays, f"record/{tier}/")) for tier in tiers},
+            {tier: {keys[text]: a for text, a in _below(arrays, f"record/{tier}/")} for tier in tiers},
             dict(_below(arrays, "given/")),
-            dict(_below(arrays, "spread/")),
+            {keys[text]: array for text, array in _below(arrays, "spread/")},
         )
     except FileNotFoundError:
         raise InputError(f"there is no file {path}; `parity record NAME --side torch --out {path}` makes one") from None
@@ -107,6 +111,13 @@ def load(path: Path | str) -> Recording:
         raise InputError(f"{path} is damaged or no recording of `parity record`: {_line(error)}") from None
     _check(path, recording)
     return recording
+
+
+def _with_keys(renamed: Callable[[Any], Any], about: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields of an About whose keys of tensors are renamed: to text, or back."""
+    by_tier = {tier: {renamed(key): x for key, x in errors.items()} for tier, errors in about["errors"].items()}
+    measured = {name: {renamed(key): x for key, x in about[name].items()} for name in ("noise", "subtracted")}
+    return about | measured | {"errors": by_tier}
 
 
 def _below(arrays: Arrays, start: str) -> Iterator[tuple[str, np.ndarray]]:

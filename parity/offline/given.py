@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.offline.file import Arrays
+from parity.arrays.key import Arrays
 from parity.twin.twin import Batch, State
 
 SEVERAL = {"tuple": tuple, "list": list}

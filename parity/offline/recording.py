@@ -17,12 +17,12 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.train.steps import Observe
 from d2l_jax.turns import Turn
+from parity.arrays.key import Record
 from parity.compare.policy import POLICY
 from parity.compare.probes import errors_of, noise_of
-from parity.compare.rows import Record
 from parity.environment import jax_device, jax_precision, pinned, torch_device
 from parity.models.nnx_model import NNXModel
-from parity.offline.file import About, Arrays, Recording, fingerprint
+from parity.offline.file import About, Recording, fingerprint
 from parity.offline.given import flattened, restored
 from parity.sides.flax import FlaxRun
 from parity.twin.twin import STEPS, FlaxHalf, FlaxSide, State, Twin
@@ -119,7 +119,7 @@ def record_torch(
 
         records = {"float64": oracle}
         records |= {tier: run_torch(twin, tier, where, states)[0] for tier in tiers if tier != "float64"}
-        spread: Arrays = {}
+        spread: Record = {}
         noise = noise_of(oracle, disturbed(dtype="float64", seeds=range(probes)), spread)
         errors = {t: errors_of(oracle, disturbed(dtype=t, seeds=range(-1, probes))) for t in records if t != "float64"}
     about = replace(
@@ -131,7 +131,7 @@ def record_torch(
             ChainMap(*(subtracted_parameters(twin, number, state) for number, state in enumerate(states[:-1], 1)))
         ),
     )
-    wide = {name: array for name, array in spread.items() if POLICY.noise_factor * noise[name] > POLICY.ceiling}
+    wide = {key: array for key, array in spread.items() if POLICY.noise_factor * noise[key] > POLICY.ceiling}
     return Recording(about, _plain(records), flattened(states, twin.batches), wide)
 
 
@@ -174,8 +174,8 @@ def record_flax(
     return Recording(about, _plain(records))
 
 
-def _plain(records: Mapping[str, Record]) -> dict[str, Arrays]:
-    return {tier: {name: np.asarray(array) for name, array in record.items()} for tier, record in records.items()}
+def _plain(records: Mapping[str, Record]) -> dict[str, Record]:
+    return {tier: {key: np.asarray(array) for key, array in record.items()} for tier, record in records.items()}
 
 
 def _check_tensors(given: Recording, ours: dict[str, tuple], start: State) -> None:

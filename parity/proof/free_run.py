@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from parity.arrays.key import Key, Record
 from parity.compare.policy import UNIT, Policy
 from parity.compare.probes import largest_of, noise_of
-from parity.compare.rows import Record, Row, row
+from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.result import Distance
 from parity.sides.disturb import one_ulp
@@ -41,7 +42,9 @@ def free_run(
 
 def _semantics(twin: Twin, oracle: Record, flax: Record, device: str, policy: Policy) -> list[Row]:
     chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
-    end, noise, rows = len(twin.batches), dict[str, float](), list[Row]()
+    end = len(twin.batches)
+    noise: dict[Key, float] = {}
+    rows: list[Row] = []
     last = _last(oracle, end)
     for seeds in (range(PROBES), range(PROBES, MOST_PROBES)):
         disturbed = (_last(free_run_torch(twin, "float64", device, one_ulp(seed)), end) for seed in seeds)
@@ -55,8 +58,11 @@ def _semantics(twin: Twin, oracle: Record, flax: Record, device: str, policy: Po
 def _precision(
     twin: Twin, oracle: Record, free: Mapping[str, Record], low: str, device: str, policy: Policy
 ) -> tuple[list[Row], list[Distance]]:
-    way, plain = Way.of(twin, oracle), dict[str, np.ndarray]()
-    reference, rows, trajectory = [0.0] * len(twin.batches), list[Row](), list[Distance]()
+    way = Way.of(twin, oracle)
+    plain: Record = {}
+    reference = [0.0] * len(twin.batches)
+    rows: list[Row] = []
+    trajectory: list[Distance] = []
     for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):  # a unit may flip in one run of many
         for seed in seeds:
             run = free_run_torch(twin, low, device, one_ulp(seed))
@@ -83,12 +89,14 @@ class Way:
         trained = twin.moved
         start = {leaf.name: sum(twin.start.tensors[key] for key in (leaf.key, *leaf.merged)) for leaf in trained}
         steps = range(1, len(twin.batches) + 1)
-        squares = (sum(np.sum((oracle[f"{step}/{name}"] - a) ** 2.0) for name, a in start.items()) for step in steps)
+        squares = (
+            sum(np.sum((oracle[Key(step, "after", name)] - a) ** 2.0) for name, a in start.items()) for step in steps
+        )
         return cls(tuple(start), tuple(float(np.sqrt(square)) for square in squares))
 
     def apart(self, one: Record, other: Record, step: int) -> float:
         """The distance between the parameters of two runs after a step."""
-        keys = [f"{step}/{name}" for name in self.names]
+        keys = [Key(step, "after", name) for name in self.names]
         square = sum(np.sum((one[key].astype(np.float64) - other[key]) ** 2) for key in keys)
         return float(np.sqrt(square)) / (self.lengths[step - 1] or 1.0)
 
@@ -105,9 +113,9 @@ def _row(twin: Twin, low: str, found: Distance, policy: Policy) -> Row:
     longest = longest_sum(twin)
     limit = policy.ratio * found.torch32 + policy.sums * math.sqrt(longest) * UNIT[low]
     because = f"{policy.ratio:g} x PyTorch's {found.torch32:.1e} + {policy.sums:g} x sqrt({longest}) ulp"
-    return row(f"free run/all parameters after step {found.step}", found.flax32, limit, because)
+    key = Key(found.step, "free run", f"all parameters after step {found.step}")
+    return row(key, found.flax32, limit, because)
 
 
-def _last(record: Record, step: int) -> dict[str, np.ndarray]:
-    start = f"{step}/"
-    return {f"after {step} steps/{key.removeprefix(start)}": a for key, a in record.items() if key.startswith(start)}
+def _last(record: Record, step: int) -> Record:
+    return {key: array for key, array in record.items() if key.step == step}

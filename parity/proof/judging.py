@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.errors import InputError
+from parity.arrays.key import Key, Record
 from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
 from parity.compare.probes import errors_of, largest_of, noise_of
@@ -13,8 +14,7 @@ from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics
 from parity.proof.checking import PROBES
 from parity.sides.disturb import one_ulp
-from parity.sides.keys import phase
-from parity.sides.torch import Record, TorchRun
+from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import State, Twin
 
@@ -33,7 +33,7 @@ def check_repeatable(twin: Twin, device: str, first: Record) -> None:
 def check_finite(twin: Twin, number: int, oracle: Record) -> None:
     """Raises InputError where an objective of PyTorch's is not finite: there is nothing to be measured against."""
     for name, _ in twin.turns:
-        loss = oracle.get(f"{phase(number, 'forward', name)}/loss")
+        loss = oracle.get(Key(number, "forward", "loss", name))
         if loss is not None and not np.isfinite(loss).all():
             called = f"the objective of turn {name!r}" if name else "the objective"
             raise InputError(f"{twin.name}: {called} is {float(loss)} in PyTorch at step {number}; a number is right")
@@ -42,8 +42,8 @@ def check_finite(twin: Twin, number: int, oracle: Record) -> None:
 class Roundings(NamedTuple):
     """Sources of rounding of an update beside the noise of weights and inputs, by key; see `compare_semantics`."""
 
-    subtracted: dict[str, float]
-    corrected: dict[str, float]
+    subtracted: dict[Key, float]
+    corrected: dict[Key, float]
 
     @classmethod
     def of(cls, run: TorchRun, number: int, state: State) -> "Roundings":
@@ -51,24 +51,24 @@ class Roundings(NamedTuple):
         return cls(subtracted_parameters(run.twin, number, state), bias_corrections(run, number))
 
 
-def bias_corrections(run: TorchRun, number: int) -> dict[str, float]:
+def bias_corrections(run: TorchRun, number: int) -> dict[Key, float]:
     """Returns for each update of an optimiser that corrects its moments' bias, as Adam, the smallest 1 - beta^t.
 
     The frameworks round the power differently, and the difference from 1 makes a large part of it visible.
     """
-    corrections: dict[str, float] = {}
+    corrections: dict[Key, float] = {}
     for turn, optimizer in zip(run.turns, run.optimizers, strict=True):
         betas = [beta for group in optimizer.param_groups for beta in group.get("betas", ())]
         if betas and 0 < max(betas) < 1:
-            where = phase(number, "update", turn.name)
-            corrections |= {f"{where}/{leaf.name}": 1 - max(betas) ** number for leaf in run.twin.trained(turn.trains)}
+            trained = run.twin.trained(turn.trains)
+            corrections |= {Key(number, "update", leaf.name, turn.name): 1 - max(betas) ** number for leaf in trained}
     return corrections
 
 
-def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[str, float]:
+def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[Key, float]:
     """Returns for each update the largest of the parameters that it was the difference of."""
     return {
-        f"{phase(number, 'update', name)}/{leaf.name}": float(np.max(np.abs(state.tensors[leaf.key]), initial=0.0))
+        Key(number, "update", leaf.name, name): float(np.max(np.abs(state.tensors[leaf.key]), initial=0.0))
         for name, trains in twin.turns
         for leaf in twin.trained(trains)
     }
@@ -87,7 +87,9 @@ def semantics(
     probes: int = PROBES,
 ) -> list[Row]:
     """Returns the rows of float64. Where a gap seems too large, more probes tell how far rounding can move it."""
-    spread, noise, rows = dict[str, np.ndarray](), dict[str, float](), list[Row]()
+    spread: Record = {}
+    noise: dict[Key, float] = {}
+    rows: list[Row] = []
     for seeds in (range(probes), range(probes, MOST_PROBES)):
         noise = largest_of(noise, noise_of(oracle, disturbed(seeds), spread))
         rows = compare_semantics(
@@ -114,7 +116,8 @@ def precise(
     A unit of a rectifier or a maximum may flip in one of them and move a whole gradient. Where Flax's error
     seems too large, more runs tell how often PyTorch does the same.
     """
-    reference, rows = dict[str, float](), list[Row]()
+    reference: dict[Key, float] = {}
+    rows: list[Row] = []
     for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):
         reference = largest_of(reference, errors_of(oracle, disturbed(seeds)))
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, roundings.subtracted)

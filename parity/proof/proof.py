@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from parity.arrays.key import Record
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
 from parity.compare.classes import compare_classes
@@ -24,7 +25,7 @@ from parity.proof.judging import (
 from parity.report.repro import evidence_of
 from parity.result import Blame, Result
 from parity.sides.flax import FlaxRun
-from parity.sides.torch import Record, TorchRun
+from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import rounded
 from parity.twin.twin import State, Twin
 
@@ -125,8 +126,8 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
         roundings = Roundings.of(sides.exact, number, states[-1])
         for tier, run in sides.flax.items():
             flax = run.taken(number, states[-1], slots)
-            if not any("/step:" in key for key in flax):  # some of Optax's optimisers do not count
-                oracle = {key: array for key, array in oracle.items() if "/step:" not in key}
+            if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
+                oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
             disturbed = partial(disturbed_steps, sides.torch[tier], number, states[-1])
             judge = partial(semantics, probes=checking.probes) if tier == "float64" else partial(precise, tier=tier)
             step_rows = judge(oracle, flax, twin, disturbed, checking.policy, roundings)

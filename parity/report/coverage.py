@@ -1,12 +1,10 @@
 """Counts of what a check has compared: a verdict is worth as much as what it rests on."""
 
 import math
-import re
 from dataclasses import dataclass, fields
 
+from parity.arrays.key import Key
 from parity.compare.policy import BLUNT
-from parity.compare.rows import Row
-from parity.report.order import place
 from parity.result import Result
 
 
@@ -47,26 +45,20 @@ class Coverage:
 def coverage(result: Result) -> Coverage:
     """Counts what `result` compared."""
     rows = [row for tier in result.rows.values() for row in tier]
-    once = {(row.phase, row.name): row for row in rows}.values()
-    compared = {(row.phase, row.name) for row in rows if math.isfinite(row.gap)}
-    done = [row for row in once if (row.phase, row.name) in compared]
+    once = {row.key for row in rows}
+    done = {row.key for row in rows if math.isfinite(row.gap)}
     return Coverage(
         rows=len(rows),
-        layers=len({layer_of(row) for row in done if row.phase == "layer forward"}),
+        layers=len({key.layer for key in done if key.layer and key.phase == "forward"}),
         tensors=len(done),
-        gradients=sum(row.phase.endswith(("gradients", "backward")) for row in done),
-        buffers=sum(row.phase.endswith("buffers") or _evaluated_buffer(row) for row in done),
-        steps=len({place(row)[0] for row in done if row.phase.endswith("update")}),
+        gradients=sum(key.phase in ("gradients", "backward") for key in done),
+        buffers=sum(key.phase == "buffers" or _evaluated_buffer(key) for key in done),
+        steps=len({key.step for key in done if key.phase == "update"}),
         uncompared=len(once) - len(done),
         skipped=len(result.skipped),
         blunt=sum(row.because.startswith(BLUNT) for row in rows),
     )
 
 
-def layer_of(row: Row) -> str:
-    """The layer of a row: `net.0 (call 2).output.0` -> `net.0 (call 2)`."""
-    return re.split(r"\.output(?:\.|$)", row.name)[0]
-
-
-def _evaluated_buffer(row: Row) -> bool:
-    return row.phase == "evaluation" and not re.match(r"output(\.|$)", row.name)
+def _evaluated_buffer(key: Key) -> bool:
+    return key.phase == "evaluation" and not key.is_output

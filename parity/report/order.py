@@ -1,27 +1,22 @@
 """The order of rows: the earliest phase of a training run first, for what fails there makes the rest fail."""
 
-import re
 from collections.abc import Iterable, Iterator
 
+from parity.arrays.key import OF_A_STEP
 from parity.compare.rows import Row
 from parity.result import Result
 
-WITHIN_A_STEP = ("evaluation", "forward", "loss", "gradients", "buffers", "update", "optimizer")
 AFTERWARDS = 10**6
 
 
 def place(row: Row) -> tuple[int, int]:
     """Place of a row as (step, phase within the step); runs of several steps last, then layers on their own."""
-    if row.phase.startswith("layer "):
+    key = row.key
+    if key.layer:
         return AFTERWARDS + 2, 0
-    if row.phase == "free run":
-        return AFTERWARDS + 1, 0
-    if row.phase.startswith("after "):
-        return AFTERWARDS, 0
-    match = re.match(r"step (\d+) ?(.*)", row.phase)
-    step, phase = (int(match[1]), match[2]) if match else (1, row.phase)
-    phase = "loss" if row.name == "loss" else phase
-    return step, WITHIN_A_STEP.index(phase) if phase in WITHIN_A_STEP else len(WITHIN_A_STEP)
+    if key.phase in ("after", "free run"):
+        return AFTERWARDS + (key.phase == "free run"), 0
+    return key.step, 2 * OF_A_STEP.index(key.phase) + (key.tensor == "loss")
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

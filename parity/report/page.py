@@ -86,7 +86,7 @@ def _histograms(results: Iterable[Result]) -> str:
     by_tier: dict[str, list[Row]] = {}
     for result in results:
         for tier, rows in result.rows.items():
-            by_tier.setdefault(tier, []).extend(row for row in rows if row.phase != "free run")
+            by_tier.setdefault(tier, []).extend(row for row in rows if row.key.phase != "free run")
     pictures = [histogram(tier, rows) for tier, rows in by_tier.items() if tier in UNIT]
     return f'<div class="pictures">{"".join(f"<figure>{picture}</figure>" for picture in pictures if picture)}</div>'
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
+from parity.arrays.key import Record
 from parity.arrays.layout import named_leaves
-from parity.compare.rows import Record, Row
+from parity.compare.rows import Row
 from parity.compare.scale import rms
 from parity.report.order import in_order
 from parity.report.wording import first_wrong
@@ -35,7 +36,7 @@ class LayerEvidence:
 
     label:        the name of its rows: the layer, and which call of it
     name:         the layer in PyTorch
-    oracle, flax: either side's answer to PyTorch's inputs and cotangents, {"forward/output": array}
+    oracle, flax: either side's answer to PyTorch's inputs and cotangents
     arrays:       of the guilty layer alone: what it computes with, {"input/0": array}, in PyTorch's layout
     """
 
@@ -68,24 +69,23 @@ def evidence_of(
     """The arrays that show a failure; nothing where every row has passed.
 
     rows:    by tier
-    records: by tier, (the float64 oracle, Flax's), {"phase/name": array}
+    records: by tier, (the float64 oracle, Flax's)
     layers:  for the rows of layers on their own, and for the inputs of the guilty one
 
     Of each tier the guilty layer's tensors come first, then the earliest.
     """
     isolated = _layers(layers, blame)
     evidence = dict[str, np.ndarray]()
-    alone = {f"layer {key.partition('/')[0]}/{layer.label}.{key.partition('/')[2]}": (layer, key)
-             for layer in isolated for key in layer.oracle}  # fmt: skip
-    guilty = {place for place, (layer, _) in alone.items() if blame and layer.name == blame.layer}
+    alone = {key: layer for layer in isolated for key in layer.oracle}
+    guilty = {key for key, layer in alone.items() if blame and layer.name == blame.layer}
     for tier, tier_rows in rows.items():
         torch, flax = records.get(tier, ({}, {}))
-        bad = [f"{row.phase}/{row.name}" for row in in_order(tier_rows) if _beyond(row)]
-        bad.sort(key=lambda place: place not in guilty)
-        for place in islice((p for p in bad if p in torch or p in flax or p in alone), PAIRS):
-            layer, key = alone.get(place, (None, place))
+        bad = [row.key for row in in_order(tier_rows) if _beyond(row)]
+        bad.sort(key=lambda key: key not in guilty)
+        for key in islice((k for k in bad if k in torch or k in flax or k in alone), PAIRS):
+            layer = alone.get(key)
             sides = {"torch": layer.oracle, "flax": layer.flax} if layer else {"torch": torch, "flax": flax}
-            pair = {f"{tier}/{side}/{place}": record.get(key) for side, record in sides.items()}
+            pair = {f"{tier}/{side}/{key}": record.get(key) for side, record in sides.items()}
             evidence |= {name: array for name, array in pair.items() if array is not None and array.size <= LARGEST}
     if evidence:
         evidence |= {f"layer/{name}": array for layer in isolated for name, array in layer.arrays.items()}
@@ -145,7 +145,7 @@ def _rows(result: Result) -> Iterator[dict[str, Any]]:
     """The failing rows that have arrays."""
     for tier, tier_rows in result.rows.items():
         for row in filter(_beyond, in_order(tier_rows)):
-            place = f"{row.phase}/{row.name}"
+            place = str(row.key)
             torch, flax = (result.evidence.get(f"{tier}/{side}/{place}") for side in ("torch", "flax"))
             if torch is not None or flax is not None:
                 yield {

@@ -9,7 +9,7 @@ from parity.result import Result
 
 def describe(row: Row) -> str:
     """Writes a row as `forward/output: gap 1.0e-03, threshold 4.0e-15 (16 x noise ...)`."""
-    return f"{row.phase}/{row.name}: gap {row.gap:.1e}, threshold {row.threshold:.1e} ({row.because})"
+    return f"{row.key}: gap {row.gap:.1e}, threshold {row.threshold:.1e} ({row.because})"
 
 
 def first_wrong(result: Result) -> str:
@@ -41,12 +41,12 @@ def summary(results: list[Result]) -> str:
 
 def _in_a_row(row: Row) -> bool:
     """Tells a row of a free run, in which the model amplifies every rounding error."""
-    return row.phase.startswith("after ")
+    return row.key.phase == "after"
 
 
 def _largest(what: str, rows: list[tuple[Row, Result]]) -> str:
     row, result = max(rows, key=lambda pair: pair[0].gap)
     probes = result.settings.get("probes")
     noise = f", noise of {probes} probes or more" if probes and "noise" in row.because else ""
-    where = f"{result.name}, {row.phase}/{row.name}; threshold {row.threshold:.1e}: {row.because}{noise}"
+    where = f"{result.name}, {row.key}; threshold {row.threshold:.1e}: {row.because}{noise}"
     return f"; {what} {row.gap:.1e} ({where})"

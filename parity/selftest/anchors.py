@@ -1,18 +1,18 @@
 """The rules by which other tools call two models equal, each on the float32 numbers that the tool looks at."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from parity.arrays.key import Key, Record
 from parity.environment import jax_device, pinned
 from parity.sides.flax import FlaxRun
 from parity.sides.torch import free_run_torch, run_torch
 from parity.twin.twin import Twin
 
-Record = Mapping[str, np.ndarray]
 # PyTorch's tensor, Flax's, PyTorch's in float64
 Rule = Callable[[np.ndarray, np.ndarray, np.ndarray], bool]
 
@@ -91,13 +91,17 @@ def differing(twin: Twin) -> list[str]:
 
 def _judged(anchor: Anchor, ours: Record, flax: Record, oracle: Record) -> Iterator[bool]:
     for key, reference in oracle.items():
-        if key.partition("/")[0] not in anchor.phases or not np.issubdtype(reference.dtype, np.floating):
+        if _called(key) not in anchor.phases or not np.issubdtype(reference.dtype, np.floating):
             continue
-        if "running_" in key and key.startswith("evaluation"):
+        if "running_" in key.tensor and key.phase == "evaluation":
             continue  # outputs alone
         both = key in ours and key in flax and ours[key].shape == flax[key].shape and reference.size
         with np.errstate(all="ignore"):
             yield bool(both) and anchor.rule(ours[key], flax[key], reference)
+
+
+def _called(key: Key) -> str:
+    return "trained" if key.phase == "after" else key.phase
 
 
 def _records(twin: Twin) -> tuple[Record, Record, Record]:
@@ -111,7 +115,7 @@ def _records(twin: Twin) -> tuple[Record, Record, Record]:
         flax = FlaxRun.teacher_forced(_sharing(run, single), states)
         free = [free_run_torch(twin, "float64", "cpu"), free_run_torch(twin, "float32", "cpu"), run.free()]
     trained = {leaf.name for leaf in twin.moved}
-    after = [{f"trained/{name}": record[f"{last}/{name}"] for name in trained} for record in free]
+    after = [{Key(last, "after", name): record[Key(last, "after", name)] for name in trained} for record in free]
     return {**ours, **after[1]}, {**flax, **after[2]}, {**oracle, **after[0]}
 
 

@@ -76,7 +76,7 @@ def perform(task: Task) -> Planted | Correct:
 def _correct(name: str, twin: Twin) -> Correct:
     start = time.perf_counter()
     result = check_twin(twin)
-    wrong = [f"{row.phase}/{row.name}" for rows in result.rows.values() for row in rows if not row.passed]
+    wrong = [str(row.key) for rows in result.rows.values() for row in rows if not row.passed]
     alarm = "" if result.status == "pass" else ", ".join(wrong) or result.error or "nothing was compared"
     return Correct(name, alarm, tuple(differing(twin)), round(time.perf_counter() - start, 2))
 

@@ -14,10 +14,10 @@ from d2l_jax.functional import Tree
 from d2l_jax.train import TrainState, make_epoch, step
 from d2l_jax.train.steps import Seen
 from d2l_jax.turns import Tensors, Turn
+from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
 from parity.models.attention import exact_attention
-from parity.sides.keys import Record, phase
 from parity.sides.slots import slots_of, with_slots
 from parity.twin.draws import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
@@ -82,13 +82,13 @@ class FlaxRun:
             after, seen = self._step(TrainState(params, buffers, opt_state, jnp.zeros((), jnp.int32)), batch)
             for turn, leaves, moment in zip(self.turns, trained, seen, strict=True):
                 record |= self._seen(number, turn, leaves, moment, weights)
-                record |= slots_of(phase(number, "optimizer", turn.name), moment.opt_state, leaves, slots)
+                record |= slots_of(Key(number, "optimizer", "", turn.name), moment.opt_state, leaves, slots)
                 weights |= export(leaves, moment.params)
             self._opt_state = after.opt_state
             return record
 
     def free(self) -> Record:
-        """Takes all steps in a row: parameters and buffers after each, `1/conv.weight`.
+        """Takes all steps in a row: parameters and buffers after each.
 
         In float32 they are one scan, as users train: same compiler options, the state donated.
         """
@@ -113,7 +113,7 @@ class FlaxRun:
         record: Record = {}
         for number, (params, buffers) in enumerate(trees, 1):
             arrays = export(self.trained, params) | export(self.buffers, buffers)
-            record |= {f"{number}/{key}": array for key, array in arrays.items()}
+            record |= {Key(number, "after", name): array for name, array in arrays.items()}
         return record
 
     def load(self, state: State) -> tuple[Tree, Tree]:
@@ -154,28 +154,27 @@ class FlaxRun:
     def _evaluated(self, number: int, params: Tree, buffers: Tree) -> Record:
         batch = {name: value for name, value in self.tensors(self.twin.batches[number - 1]).items() if name != DRAWS}
         tensors, buffers = self._evaluate(params, buffers, batch)
-        where = phase(number, "evaluation")
-        record = self._named(where, {name: value for name, value in tensors.items() if name != "loss"})
-        return record | {f"{where}/{name}": a for name, a in export(self.buffers, buffers).items()}
+        observed = self._named({name: value for name, value in tensors.items() if name != "loss"})
+        arrays = observed | export(self.buffers, buffers)
+        return {Key(number, "evaluation", name): array for name, array in arrays.items()}
 
-    def _seen(self, number: int, turn: Turn, leaves: list[Leaf], seen: Seen, before: Record) -> Record:
-        """Returns the rows of one turn.
+    def _seen(self, number: int, turn: Turn, leaves: list[Leaf], seen: Seen, before: Arrays) -> Record:
+        """Returns the record of one turn.
 
         before: the parameters before the turn
         """
-        where = {name: phase(number, name, turn.name) for name in ("forward", "gradients", "buffers", "update")}
-        record = self._named(where["forward"], seen.tensors)
-        record[f"{where['forward']}/loss"] = np.array(seen.loss)
-        record |= {f"{where['gradients']}/{name}": a for name, a in export(leaves, seen.gradients).items()}
-        record |= self._named(where["gradients"], seen.input_gradients)
-        resting = export(self.buffers, seen.buffers) | export(self.fixed, seen.params)
-        record |= {f"{where['buffers']}/{name}": array for name, array in resting.items()}
         after = export(leaves, seen.params)
-        return record | {f"{where['update']}/{name}": array - before[name] for name, array in after.items()}
+        phases: dict[Phase, Arrays] = {
+            "forward": self._named(seen.tensors) | {"loss": np.array(seen.loss)},
+            "gradients": export(leaves, seen.gradients) | self._named(seen.input_gradients),
+            "buffers": export(self.buffers, seen.buffers) | export(self.fixed, seen.params),
+            "update": {name: array - before[name] for name, array in after.items()},
+        }
+        return in_phases(number, turn.name, phases)
 
-    def _named(self, where: str, tensors: Tensors) -> Record:
+    def _named(self, tensors: Tensors) -> Arrays:
         leaves = [leaf for name, value in tensors.items() for leaf in named_leaves(value, name)]
-        return {f"{where}/{name}": _in_order(array, self.twin.axes.get(name, ())) for name, array in leaves}
+        return {name: _in_order(array, self.twin.axes.get(name, ())) for name, array in leaves}
 
 
 def _stackable(batches: list[Tensors]) -> bool:

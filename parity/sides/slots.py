@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from parity.sides.keys import Record
+from parity.arrays.key import Key, Record
 from parity.twin.twin import State
 from parity.weights.leaf import Leaf, export, flatten, place
 
@@ -24,17 +24,20 @@ SLOTS = {
 UNSEEN = ("ScaleByScheduleState", "InjectStatefulHyperparamsState")
 
 
-def slots_of(where: str, opt_state: Any, trained: list[Leaf], slots: set[str]) -> Record:
-    """Returns every slot of every transformation in the chain, under PyTorch's names: `exp_avg:net.0.weight`."""
+def slots_of(where: Key, opt_state: Any, trained: list[Leaf], slots: set[str]) -> Record:
+    """Returns every slot of every transformation in the chain, under PyTorch's names.
+
+    where: the key of the step and turn, without tensor and slot
+    """
     record: Record = {}
     for part in _parts(opt_state):
         for field, value in part._asdict().items():
             name = _slot(field, slots)
             if isinstance(value, dict):
                 arrays = export(_with_slot(trained, value), value)
-                record |= {f"{where}/{name}:{key}": array for key, array in arrays.items()}
+                record |= {where._replace(tensor=key, slot=name): array for key, array in arrays.items()}
             elif name in slots:
-                record |= {f"{where}/{name}:{leaf.name}": np.array(value) for leaf in trained}
+                record |= {where._replace(tensor=leaf.name, slot=name): np.array(value) for leaf in trained}
     return record
 
 

@@ -1,4 +1,4 @@
-"""PyTorch's side: a run over the twin's batches, as a flat dict {phase/name: numpy array}."""
+"""PyTorch's side: the twin's batches, step by step, recorded as numpy arrays."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -8,12 +8,11 @@ import torch
 
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
+from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, copied
 from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, disturbed_layers
-from parity.sides.keys import Record as Record
-from parity.sides.keys import phase as phase
 from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, rounded, touched
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
@@ -43,14 +42,14 @@ def run_torch(
 
 
 def free_run_torch(twin: Twin, dtype: str, device: str, disturb: Disturb = np.asarray) -> Record:
-    """Takes all steps in a row: parameters and buffers after each, `1/conv.weight`."""
+    """Takes all steps in a row: parameters and buffers after each."""
     run = TorchRun(twin, dtype, device, disturb)
     record: Record = {}
     run.load(twin.start)
     for number, batch in enumerate(twin.batches, 1):
         run.step(batch, number)
         run.advance()
-        record |= {f"{number}/{key}": array for key, array in run.tensors().items()}
+        record |= {Key(number, "after", name): array for name, array in run.tensors().items()}
     return record
 
 
@@ -113,11 +112,11 @@ class TorchRun:
         }
         return State(tensors, slots)
 
-    def tensors(self) -> Record:
+    def tensors(self) -> Arrays:
         """Returns parameters and buffers under the names of the twin's map."""
         return self.compared({key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()})
 
-    def compared(self, arrays: Record, mean: bool = False) -> Record:
+    def compared(self, arrays: Arrays, mean: bool = False) -> Arrays:
         """Returns by name what Flax has too; the sum of what it keeps as one array (of gradients, the mean)."""
         join = np.mean if mean else np.sum
         pieces = {name: [arrays[key] for key in keys if key in arrays] for name, keys in self.merged.items()}
@@ -151,8 +150,7 @@ class TorchRun:
     @torch.no_grad()
     def evaluate(self, batch: Batch, number: int = 1) -> Record:
         """Returns what is observed in evaluation mode, and the buffers, which it must leave alone."""
-        where = phase(number, "evaluation")
-        record: Record = {}
+        arrays: Arrays = {}
         if self.twin.torch.observe is not None:
             self.model.eval()
             tensors = self.batch(batch)
@@ -162,10 +160,10 @@ class TorchRun:
             if not all(torch.equal(x, y) for (_, x), (_, y) in zip(leaves(tensors), before, strict=True)):
                 raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
             seen = {name: value for name, value in observed.items() if name != "loss"}
-            record = {f"{where}/{name}": to_numpy(tensor) for name, tensor in leaves(seen)}
-        return record | {f"{where}/{name}": array for name, array in self.buffers().items()}
+            arrays = {name: to_numpy(tensor) for name, tensor in leaves(seen)}
+        return {Key(number, "evaluation", name): array for name, array in (arrays | self.buffers()).items()}
 
-    def buffers(self) -> Record:
+    def buffers(self) -> Arrays:
         """Returns the tensors that are no parameters."""
         trained = {name for name, _ in parameters(self.model)}
         return {name: array for name, array in self.tensors().items() if name.split(" + ")[0] not in trained}
@@ -187,25 +185,24 @@ class TorchRun:
         number: int,
         last: bool,
     ) -> Record:
-        where = {name: phase(number, name, turn.name) for name in ("forward", "gradients", "buffers", "update")}
         own = [(name, p) for name, p in parameters(self.model) if name.startswith(turn.trains)]
         before = {name: to_numpy(p) for name, p in own}
         loss, more = self.differentiate(turn, tensors, drawing, last)
-        record = {f"{where['forward']}/{name}": to_numpy(tensor) for name, tensor in leaves(more)}
-        record[f"{where['forward']}/loss"] = to_numpy(loss)
+        forward = {name: to_numpy(tensor) for name, tensor in leaves(more)} | {"loss": to_numpy(loss)}
         gradients = self.compared({name: gradient(p) for name, p in own}, mean=True)
-        record |= {f"{where['gradients']}/{name}": array for name, array in gradients.items()}
         for name, x in leaves(tensors):
             if x.requires_grad and x.is_leaf:
-                record[f"{where['gradients']}/{name}"] = gradient(x)
+                gradients[name] = gradient(x)
                 x.grad = None
         turn.prepare(self.model)
         optimizer.step()
-        resting = self.buffers() | {name: a for name, a in self.tensors().items() if name in self.fixed}
-        record |= {f"{where['buffers']}/{name}": array for name, array in resting.items()}
-        updates = self.compared({name: to_numpy(p) - before[name] for name, p in own})
-        record |= {f"{where['update']}/{name}": array for name, array in updates.items()}
-        return record | self._slots(phase(number, "optimizer", turn.name), optimizer, own)
+        phases: dict[Phase, Arrays] = {
+            "forward": forward,
+            "gradients": gradients,
+            "buffers": self.buffers() | {name: a for name, a in self.tensors().items() if name in self.fixed},
+            "update": self.compared({name: to_numpy(p) - before[name] for name, p in own}),
+        }
+        return in_phases(number, turn.name, phases) | self._slots(number, turn.name, optimizer, own)
 
     def differentiate(
         self, turn: TorchTurn, tensors: Tensors, drawing: ImposedOnTorch, last: bool = True
@@ -223,15 +220,17 @@ class TorchRun:
             loss.backward()
         return loss, more
 
-    def _slots(self, where: str, optimizer: torch.optim.Optimizer, own: list[tuple[str, torch.Tensor]]) -> Record:
-        """Returns `momentum_buffer:conv.weight`, for every slot of every parameter that the optimiser has touched."""
-        slots: dict[str, Record] = {}
+    def _slots(
+        self, number: int, turn: str, optimizer: torch.optim.Optimizer, own: list[tuple[str, torch.Tensor]]
+    ) -> Record:
+        """Returns every slot of every parameter that the optimiser has touched."""
+        slots: dict[str, Arrays] = {}
         for name, parameter in own:
             for slot, value in optimizer.state[parameter].items():
                 if value is not None:
                     slots.setdefault(slot, {})[name] = to_numpy(torch.as_tensor(value))
         return {
-            f"{where}/{slot}:{name}": array
+            Key(number, "optimizer", name, turn, slot): array
             for slot, arrays in slots.items()
             for name, array in self.compared(arrays, mean=slot == "step").items()
         }

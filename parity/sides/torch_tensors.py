@@ -9,8 +9,6 @@ import torch
 from d2l_jax.turns import Tensors
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
-from parity.sides.keys import Record as Record
-from parity.sides.keys import phase as phase
 from parity.twin.twin import State, Twin
 
 

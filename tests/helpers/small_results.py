@@ -2,6 +2,8 @@
 
 import math
 
+from keys import key
+
 from parity.compare.rows import Row
 from parity.result import Blame, Distance, Result
 
@@ -9,7 +11,7 @@ UGLY = "a<b>&\"'\x00\x1b.weight"
 
 
 def row(phase, name="output", gap=1e-15, threshold=1e-13, because="16 x noise 6.2e-15"):
-    return Row(phase, name, gap, threshold, because, "pass" if gap <= threshold else "fail")
+    return Row(key(f"{phase}/{name}"), gap, threshold, because, "pass" if gap <= threshold else "fail")
 
 
 TRAJECTORY = [Distance(n, 1e-7 * n, 2e-7 * n, 1.5e-7 * n, 1e-15) for n in range(1, 6)]

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from keys import key, record
 
 from parity.compare.classes import compare_classes
 from parity.compare.policy import POLICY
@@ -14,10 +15,12 @@ from parity.compare.semantics import compare_semantics
 from parity.result import Result
 
 T = np.random.default_rng(0).normal(size=(5, 7))
+X = key("forward/x")
 
 
 def semantics(oracle, flax, noise=0.0):
-    return compare_semantics(oracle, flax, dict.fromkeys(oracle, noise), 35)
+    oracle = record(oracle)
+    return compare_semantics(oracle, record(flax), dict.fromkeys(oracle, noise), 35)
 
 
 def only(rows):
@@ -54,7 +57,9 @@ def test_not_finite_on_both_sides_is_no_agreement():
     assert not only(semantics({"forward/y": bad}, {"forward/y": bad})).passed
 
 
-@pytest.mark.parametrize("oracle, flax, because", [({"a/x": T}, {}, "missing"), ({}, {"a/x": T}, "only in Flax")])
+@pytest.mark.parametrize(
+    "oracle, flax, because", [({"forward/x": T}, {}, "missing"), ({}, {"forward/x": T}, "only in Flax")]
+)
 def test_a_tensor_on_one_side_fails(oracle, flax, because):
     row = only(semantics(oracle, flax))
     assert because in row.because and row.gap == math.inf and not row.passed
@@ -62,7 +67,7 @@ def test_a_tensor_on_one_side_fails(oracle, flax, because):
 
 def test_empty_tensors_compare_nothing():
     empty = np.zeros((0, 3))
-    assert not only(semantics({"a/x": empty}, {"a/x": empty})).passed
+    assert not only(semantics({"forward/x": empty}, {"forward/x": empty})).passed
     assert Result("x", "", 0, {"float64": []}).status == "error"
 
 
@@ -73,21 +78,21 @@ def test_counters_are_compared_exactly():
 
 
 def test_the_noise_sets_the_threshold_and_has_a_ceiling():
-    near = {"a/x": T * (1 + 1e-13)}
-    assert not only(semantics({"a/x": T}, near)).passed
-    assert only(semantics({"a/x": T}, near, noise=1e-13)).passed
-    row = only(semantics({"a/x": T}, near, noise=1e-9))
+    near = {"forward/x": T * (1 + 1e-13)}
+    assert not only(semantics({"forward/x": T}, near)).passed
+    assert only(semantics({"forward/x": T}, near, noise=1e-13)).passed
+    row = only(semantics({"forward/x": T}, near, noise=1e-9))
     assert row.passed and row.threshold == POLICY.ceiling and "above it" in row.because
-    row = only(semantics({"a/x": T}, {"a/x": T * (1 + 5e-9)}, noise=1e-9))
+    row = only(semantics({"forward/x": T}, {"forward/x": T * (1 + 5e-9)}, noise=1e-9))
     assert not row.passed and "ill-conditioned" in row.because
 
 
 def test_noise_and_errors_are_the_largest_of_the_runs():
     scale = np.sqrt(np.mean(T**2))
-    runs = [{"a/x": T + 1e-9}, {"a/x": T - 3e-9}]
-    assert noise_of({"a/x": T}, runs)["a/x"] == pytest.approx(3e-9 / scale, rel=1e-5)
-    assert errors_of({"a/x": T}, runs)["a/x"] == pytest.approx(3e-9 / scale, rel=1e-5)
-    assert errors_of({"a/x": T}, [{"a/x": T * np.nan}])["a/x"] == math.inf
+    runs = [{X: T + 1e-9}, {X: T - 3e-9}]
+    assert noise_of({X: T}, runs)[X] == pytest.approx(3e-9 / scale, rel=1e-5)
+    assert errors_of({X: T}, runs)[X] == pytest.approx(3e-9 / scale, rel=1e-5)
+    assert errors_of({X: T}, [{X: T * np.nan}])[X] == math.inf
 
 
 def test_what_is_zero_in_exact_arithmetic_is_measured_against_its_layer():
@@ -101,19 +106,19 @@ def test_what_is_zero_in_exact_arithmetic_is_measured_against_its_layer():
 
 def test_float32_is_judged_by_pytorchs_own_error():
     single = T.astype(np.float32)
-    reference = errors_of({"a/x": T}, [{"a/x": single}])
-    assert only(compare_precision({"a/x": T}, reference, {"a/x": single}, 35)).passed
+    reference = errors_of({X: T}, [{X: single}])
+    assert only(compare_precision({X: T}, reference, {X: single}, 35)).passed
     worse = single * np.float32(1 + 1e-5)
-    assert not only(compare_precision({"a/x": T}, reference, {"a/x": worse}, 35)).passed
-    assert only(compare_precision({"a/x": T}, {"a/x": 1e-5}, {"a/x": worse}, 35)).passed
-    assert not only(compare_precision({"a/x": T}, {"a/x": math.inf}, {"a/x": single}, 35)).passed
+    assert not only(compare_precision({X: T}, reference, {X: worse}, 35)).passed
+    assert only(compare_precision({X: T}, {X: 1e-5}, {X: worse}, 35)).passed
+    assert not only(compare_precision({X: T}, {X: math.inf}, {X: single}, 35)).passed
 
 
 def test_a_class_may_flip_only_where_the_margin_is_small():
     oracle = {"forward/output": np.array([[1.0, 1.0 + 1e-8, 0.0], [3.0, 1.0, 0.0]])}
-    limit = [Row("forward", "output", 0.0, 1e-7, "", "pass")]
+    limit = [Row(key("forward/output"), 0.0, 1e-7, "", "pass")]
     near = {"forward/output": np.array([[1.0 + 1e-8, 1.0, 0.0], [3.0, 1.0, 0.0]])}
     far = {"forward/output": np.array([[1.0, 1.0 + 1e-8, 0.0], [1.0, 3.0, 0.0]])}
-    (excused,), (wrong,) = compare_classes(oracle, near, limit), compare_classes(oracle, far, limit)
+    (excused,), (wrong,) = (compare_classes(record(oracle), record(flax), limit) for flax in (near, far))
     assert excused.passed and excused.because.startswith("1 of 2 classes flip")
     assert not wrong.passed and wrong.gap == 1

@@ -28,7 +28,7 @@ def check(model, tiers=("float64",), **changes):
 
 
 def failures(result, tier="float64"):
-    return [f"{row.phase}/{row.name}" for row in result.rows[tier] if not row.passed]
+    return [str(row.key) for row in result.rows[tier] if not row.passed]
 
 
 def test_the_correct_pair_passes():

@@ -19,7 +19,7 @@ from parity.sides.sharded import ShardedRun
 
 def words(result):
     rows = result.rows.get("float64", [])
-    return result.status, [f"{r.phase}/{r.name}" for r in rows if not r.passed][:1], result.error
+    return result.status, [str(r.key) for r in rows if not r.passed][:1], result.error
 
 print(words(check_sharded(get("softmax"), 8, steps=1)))
 print(words(check_sharded(get("softmax"), 8, steps=1, size=12)))

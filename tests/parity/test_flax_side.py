@@ -5,6 +5,7 @@ import pytest
 from small_twin import apart, flax_run, small_twin, torch_run
 
 from d2l_jax.catalog import get
+from parity.arrays.key import Key
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun, precision
 from parity.twin.pairing import twin_of
@@ -61,6 +62,6 @@ def test_turns_without_draws_are_recorded_one_after_the_other():
 def test_control_another_start_gives_other_arrays(twin):
     start = twin.start
     moved = {key: array + 1 if key == "out.bias" else array for key, array in start.tensors.items()}
-    right = flax_run(twin).taken(1, start, set())["forward/output"]
-    other = flax_run(twin).taken(1, type(start)(moved), set())["forward/output"]
+    right = flax_run(twin).taken(1, start, set())[Key(1, "forward", "output")]
+    other = flax_run(twin).taken(1, type(start)(moved), set())[Key(1, "forward", "output")]
     np.testing.assert_allclose(other, right + 1, rtol=1e-5)

@@ -17,7 +17,7 @@ class Louder(nn.Linear):
 
 def failing(isolated) -> set[tuple[str, str]]:
     """(phase, layer) of the rows that fail."""
-    return {(row.phase, row.name.partition(".")[0]) for row in isolated.rows if not row.passed}
+    return {(row.phase, row.key.layer) for row in isolated.rows if not row.passed}
 
 
 def test_every_layer_of_a_right_pair_passes():

@@ -14,6 +14,7 @@ from small_pair import INPUTS, TRAINING, SmallTorch, small
 
 from d2l_jax import InputError, Observed, optim, supervised
 from d2l_jax.catalog import get
+from parity.arrays.key import Key
 from parity.cli import main
 from parity.offline import Recording, compare_recordings, load, save
 from parity.offline.recording import flax_twin, record_case, record_flax, record_torch
@@ -23,6 +24,8 @@ from parity.twin.learning import Learning
 
 ROOT = Path(__file__).parents[2]
 NAME = "linear-regression"
+OUTPUT = Key(1, "forward", "output")
+LOSS = Key(1, "forward", "loss")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def test_a_file_is_what_was_saved(files, torch_side, flax_side):
 @pytest.mark.parametrize("tier", ["float64", "float32"])
 def test_control_a_changed_tensor_fails(tier, torch_side, flax_side):
     record = flax_side.records[tier]
-    changed = record | {"forward/output": record["forward/output"] * 1.001}
+    changed = record | {OUTPUT: record[OUTPUT] * 1.001}
     wrong = replace(flax_side, records=flax_side.records | {tier: changed})
     result = compare_recordings(torch_side, wrong)
     assert result.status == "fail"
@@ -89,14 +92,14 @@ def test_control_a_wrong_optimizer_fails_at_the_update(torch_side):
 
 
 def test_the_noise_of_updates_by_element_is_kept(files, torch_side, flax_side):
-    key = next(key for key in torch_side.records["float64"] if key.startswith("update/"))
+    key = next(key for key in torch_side.records["float64"] if key.phase == "update")
     noisy = replace(torch_side.about, noise=torch_side.about.noise | {key: 1.0})
     records = flax_side.records["float64"]
     moved = replace(flax_side, records=flax_side.records | {"float64": records | {key: records[key] * (1 + 1e-8)}})
     for spread, said in (({key: np.ones_like(torch_side.records["float64"][key])}, True), ({}, False)):
         save(replace(torch_side, about=noisy, spread=spread), files / "noisy")
         rows = compare_recordings(load(files / "noisy"), moved).rows["float64"]
-        (row,) = (row for row in rows if f"{row.phase}/{row.name}" == key)
+        (row,) = (row for row in rows if row.key == key)
         assert ("noise 1.0e+00" not in row.because) is said and "above the ceiling" in row.because
 
 
@@ -154,7 +157,7 @@ def test_comparing_needs_no_pytorch(files, flax_side):
     seen = bare("-m", "parity.offline", files / "torch", files / "flax")
     assert seen.returncode == 0 and seen.stdout.startswith("1 of 1 cases pass"), seen.stderr
     record = flax_side.records["float64"]
-    bad = {"float64": record | {"forward/loss": record["forward/loss"] * 2}}
+    bad = {"float64": record | {LOSS: record[LOSS] * 2}}
     save(replace(flax_side, records=bad), files / "bad")
     seen = bare("-m", "parity.offline", files / "torch", files / "bad")
     assert seen.returncode == 1 and f"{NAME}: float64 forward/loss" in seen.stdout

@@ -14,7 +14,7 @@ UPDATES = {"apply_updates", "value_and_grad"}
 
 
 def failures(result, tier: str = "float64") -> list[str]:
-    return [f"{row.phase}/{row.name}" for row in result.rows[tier] if not row.passed]
+    return [str(row.key) for row in result.rows[tier] if not row.passed]
 
 
 def test_a_bug_in_the_step_fails_the_check(monkeypatch):

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from keys import key
 from small_results import BAD, BROKEN, GOOD
 
 from d2l_jax import InputError
+from parity.arrays.key import Key
 from parity.cli import main
 from parity.compare.precision import compare_precision
 from parity.compare.semantics import compare_semantics
@@ -19,7 +21,10 @@ from parity.report.repro import evidence_of, save_repro
 from parity.result import Blame, Result
 
 R = np.random.default_rng(0)
-ORACLE = {"forward/output": R.normal(size=(3, 5)), "gradients/w": R.normal(size=7), "update/w": R.normal(size=7)}
+OUTPUT = key("forward/output")
+GRADIENT = key("gradients/w")
+UPDATE = key("update/w")
+ORACLE = {OUTPUT: R.normal(size=(3, 5)), GRADIENT: R.normal(size=7), UPDATE: R.normal(size=7)}
 WITHOUT_THE_REST = """
 import sys
 class Blocked:
@@ -49,9 +54,9 @@ def run(folder, *args):
 
 
 def test_the_script_shows_the_place_and_the_gap(tmp_path):
-    wrong = ORACLE["forward/output"].copy()
+    wrong = ORACLE[OUTPUT].copy()
     wrong[2, 1] += 0.5
-    result = failing(ORACLE | {"forward/output": wrong})
+    result = failing(ORACLE | {OUTPUT: wrong})
     folder = save_repro(result, tmp_path)
     assert folder == tmp_path / "a-case" and sorted(p.name for p in folder.iterdir()) == [
         "arrays.npz",
@@ -67,23 +72,23 @@ def test_the_script_shows_the_place_and_the_gap(tmp_path):
 
 
 def test_control_repaired_tensors_agree(tmp_path):
-    folder = save_repro(failing(ORACLE | {"gradients/w": 1.001 * ORACLE["gradients/w"]}), tmp_path)
-    new = {"float64/flax/gradients/w": ORACLE["gradients/w"]}
+    folder = save_repro(failing(ORACLE | {GRADIENT: 1.001 * ORACLE[GRADIENT]}), tmp_path)
+    new = {"float64/flax/gradients/w": ORACLE[GRADIENT]}
     np.savez(tmp_path / "half.npz", **new)
     assert run(folder, tmp_path / "half.npz").returncode == 1  # float32 still differs
-    np.savez(tmp_path / "new.npz", **new, **{"float32/flax/gradients/w": ORACLE["gradients/w"].astype(np.float32)})
+    np.savez(tmp_path / "new.npz", **new, **{"float32/flax/gradients/w": ORACLE[GRADIENT].astype(np.float32)})
     seen = run(folder, tmp_path / "new.npz")
     assert seen.returncode == 0 and "agree: float64 gradients/w" in seen.stdout, seen
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((5, 3)), np.full((3, 5), np.nan)])
 def test_other_shapes_and_nan_differ_too(wrong, tmp_path):
-    seen = run(save_repro(failing(ORACLE | {"forward/output": wrong}), tmp_path))
+    seen = run(save_repro(failing(ORACLE | {OUTPUT: wrong}), tmp_path))
     assert seen.returncode == 1 and "gap inf" in seen.stdout and not seen.stderr
 
 
 def test_a_missing_tensor_is_shown(tmp_path):
-    flax = {key: a for key, a in ORACLE.items() if key != "update/w"}
+    flax = {key: a for key, a in ORACLE.items() if key != UPDATE}
     seen = run(save_repro(failing(flax), tmp_path))
     assert seen.returncode == 1 and "shape (7,) in PyTorch, None in Flax" in seen.stdout
 
@@ -92,16 +97,14 @@ def test_the_guilty_layer_brings_what_it_was_given(tmp_path):
     module, x = torch.nn.Linear(2, 3), torch.ones(4, 2)
     call = SimpleNamespace(name="net.0", module=module, args=(x,), kwargs={}, cotangents={"output": torch.ones(4, 3)})
     out = R.normal(size=(4, 3))
-    layer = SimpleNamespace(
-        label="net.0", theirs=call, oracle={"forward/output": out}, flax={"forward/output": 2 * out}
-    )
-    key = "layer forward/net.0.output"
-    rows = {"float64": compare_semantics({key: out}, {key: 2 * out}, {key: 1e-16}, 5)}
+    name = Key(1, "forward", "output", layer="net.0")
+    layer = SimpleNamespace(label="net.0", theirs=call, oracle={name: out}, flax={name: 2 * out})
+    rows = {"float64": compare_semantics({name: out}, {name: 2 * out}, {name: 1e-16}, 5)}
     blame = Blame("net.0", "forward", "scale", "net.0 (Linear), forward: twice as large")
     evidence = evidence_of(rows, {"float64": ({}, {})}, [layer], blame)
-    assert list(evidence)[0] == f"float64/torch/{key}" and set(evidence) == {
-        f"float64/torch/{key}",
-        f"float64/flax/{key}",
+    assert list(evidence)[0] == f"float64/torch/{name}" and set(evidence) == {
+        f"float64/torch/{name}",
+        f"float64/flax/{name}",
         "layer/input/0.0",
         "layer/cotangent/output",
         "layer/parameter/weight",
@@ -127,11 +130,11 @@ def test_without_arrays_there_is_one_clear_line(tmp_path):
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
-        save_repro(failing(ORACLE | {"update/w": np.zeros(7)}), tmp_path / "file")
+        save_repro(failing(ORACLE | {UPDATE: np.zeros(7)}), tmp_path / "file")
 
 
 def test_the_command_writes_a_folder_for_failures_alone(tmp_path, monkeypatch, capsys):
-    bad = failing(ORACLE | {"update/w": np.zeros(7)})
+    bad = failing(ORACLE | {UPDATE: np.zeros(7)})
     monkeypatch.setattr(
         "parity.proof.cases.check_cases", lambda *_, **__: iter([GOOD, replace(bad, name="bad"), BROKEN])
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keys import key
 from small_twin import apart, small_twin, torch_run
 
 from d2l_jax.catalog import get
@@ -56,4 +57,4 @@ def test_frozen_parameters_stand_among_the_buffers():
     twin = twin_of(get("frozen-features"), steps=1)
     record = torch_run(twin).taken(1, twin.start)
     np.testing.assert_array_equal(record["buffers/features.0.weight"], twin.start.tensors["features.0.weight"])
-    assert "update/fc.weight" in record and "update/features.0.weight" not in record
+    assert key("update/fc.weight") in record and key("update/features.0.weight") not in record

@@ -1,0 +1,69 @@
+"""Names of the arrays that a side records, as their parts: nobody takes text apart."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+Phase = Literal["evaluation", "forward", "gradients", "buffers", "update", "optimizer", "backward", "after", "free run"]
+OF_A_STEP: tuple[Phase, ...] = ("evaluation", "forward", "gradients", "buffers", "update", "optimizer")
+
+
+class Key(NamedTuple):
+    """The name of a recorded array; its text is for people.
+
+    step:   of training, from 1
+    phase:  of the step; of a layer on its own "forward", "backward" or "buffers"; "after" of steps in a row
+    tensor: PyTorch's name: "net.0.weight", "output", "loss"
+    turn:   "" for the only turn of a step
+    slot:   of an optimiser's state: "exp_avg"
+    layer:  of a layer on its own, its label: "net.0 (call 2)"
+    """
+
+    step: int
+    phase: Phase
+    tensor: str
+    turn: str = ""
+    slot: str = ""
+    layer: str = ""
+
+    @property
+    def place(self) -> str:
+        """The phase in words: "forward", "step 2 update", "layer backward", "after 5 steps"."""
+        if self.layer:
+            return f"layer {self.phase}"
+        if self.phase == "after":
+            return f"after {self.step} steps"
+        if self.phase == "free run":
+            return self.phase
+        phase = f"{self.turn} {self.phase}".lstrip()
+        return phase if self.step == 1 else f"step {self.step} {phase}"
+
+    @property
+    def name(self) -> str:
+        """The tensor in words, after its layer or its slot: "net.0.output", "exp_avg:net.0.weight"."""
+        if self.layer:
+            return f"{self.layer}.{self.tensor}"
+        return f"{self.slot}:{self.tensor}" if self.slot else self.tensor
+
+    @property
+    def is_output(self) -> bool:
+        """Tells whether it is a model's output, or one of several."""
+        return self.tensor == "output" or self.tensor.startswith("output.")
+
+    def __str__(self) -> str:
+        return f"{self.place}/{self.name}"
+
+
+Arrays = dict[str, np.ndarray]
+Record = dict[Key, np.ndarray]
+
+
+def in_phases(step: int, turn: str, phases: Mapping[Phase, Arrays]) -> Record:
+    """Returns the arrays of one turn of a step, in one record."""
+    return {Key(step, phase, name, turn): array for phase, arrays in phases.items() for name, array in arrays.items()}
+
+
+def input_names(count: int) -> list[str]:
+    """Returns the names of a model's inputs."""
+    return ["input"] if count == 1 else [f"input.{number}" for number in range(count)]

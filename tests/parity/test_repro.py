@@ -111,7 +111,7 @@ def test_the_guilty_layer_brings_what_it_was_given(tmp_path):
         "layer/parameter/bias",
     }
     seen = run(save_repro(Result("pair", "", 1, rows, blame=blame, evidence=evidence), tmp_path))
-    assert "net.0 (Linear), forward: twice as large" in seen.stdout and f"differ: float64 {key}" in seen.stdout
+    assert "net.0 (Linear), forward: twice as large" in seen.stdout and f"differ: float64 {name}" in seen.stdout
     assert "given: layer/input/0.0 (4, 2)" in seen.stdout and seen.returncode == 1
 
 

@@ -29,9 +29,6 @@ PROMOTING = {
     "bench": "whole steps of models, timed as users run them",
     "test_examples.py": "scripts of users",
     "test_lowering.py": "errors of few digits are measured in many",
-    "test_transformer.py": "Flax's LayerNorm in float64",
-    "test_vit.py": "Flax's LayerNorm in float64",
-    "test_sequences.py": "Flax's LayerNorm in float64",
 }
 
 

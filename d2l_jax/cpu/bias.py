@@ -13,7 +13,13 @@ _primitive = Primitive("broadcast_over_rows")
 
 def add_bias(y: Float[Array, "*rows features"], bias: Float[Array, " features"]) -> Float[Array, "*rows features"]:
     """`y + bias`, whose gradient for the bias is, on a CPU, the sum of `over_rows`."""
-    return y + (bias if turned_off() else _primitive.bind(bias, rows=y.shape[:-1]))
+    return y + over_rows_of(bias, y)
+
+
+def over_rows_of(bias: Float[Array, " features"], y: Float[Array, "*rows features"]) -> Array:
+    """`bias` repeated for every row of `y`; its gradient is, on a CPU, the sum of `over_rows`."""
+    shape = y.shape[:-1]
+    return _broadcast(bias, shape) if turned_off() else _primitive.bind(bias, rows=shape)
 
 
 def _broadcast(bias: Array, rows: tuple[int, ...]) -> Array:

@@ -79,6 +79,20 @@ def over_rows(x: Batch) -> Features:
     return lax.dot_general(ones, rows, (((1,), (1,)), ((0,), (0,))), precision="highest").sum(0)
 
 
+def row_means(x: Batch) -> Batch:
+    """The mean over the last axis, repeated along it; on a CPU as products with ones, and so is its derivative.
+
+    XLA:CPU adds up a row one number after the other, and what a repetition becomes in a gradient is such a sum, too.
+    """
+    return on_cpu(_times_ones, lambda x: jnp.broadcast_to(x.mean(-1, keepdims=True), x.shape), x)
+
+
+def _times_ones(x: Batch) -> Batch:
+    ones = jnp.ones((x.shape[-1], 1), x.dtype)
+    total = jnp.matmul(x, ones, precision="highest")
+    return jnp.matmul(total / x.shape[-1], ones.T, precision="highest")
+
+
 def _along_lines(terms: tuple[Batch, ...]) -> Lines:
     def added(one: Any, other: Any) -> Any:
         return tuple(a + b for a, b in zip(one, other))

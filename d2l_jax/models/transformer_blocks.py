@@ -15,11 +15,6 @@ Sequences = Float[Array, "batch steps hiddens"]
 Sources = Float[Array, "batch sources hiddens"]
 
 
-def layer_norm(num_features: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Layer normalisation with PyTorch's epsilon, and a variance without the cancellation of E[x^2] - E[x]^2."""
-    return nnx.LayerNorm(num_features, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
-
-
 class PositionWiseFFN(nnx.Module):
     """An MLP with a hidden layer, applied to every step alike (book, section 11.7).
 
@@ -39,7 +34,7 @@ class AddNorm(nnx.Module):
 
     def __init__(self, norm_shape: int, dropout: float, *, rngs: nnx.Rngs):
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
-        self.ln = layer_norm(norm_shape, rngs=rngs)
+        self.ln = nn.LayerNorm(norm_shape)
 
     def __call__(self, X: Sequences, Y: Sequences) -> Sequences:
         return self.ln(self.dropout(Y) + X)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from d2l_jax import nn
 from d2l_jax.errors import InputError
 from d2l_jax.models.attention import MultiHeadAttention, ValidLens
-from d2l_jax.models.transformer_blocks import Sequences, layer_norm
+from d2l_jax.models.transformer_blocks import Sequences
 from d2l_jax.nn.affine import Size, pair
 
 Images = Float[Array, "batch height width channels"]
@@ -86,9 +86,9 @@ class ViTBlock(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        self.ln1 = layer_norm(norm_shape, rngs=rngs)
+        self.ln1 = nn.LayerNorm(norm_shape)
         self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout, use_bias, rngs=rngs)
-        self.ln2 = layer_norm(norm_shape, rngs=rngs)
+        self.ln2 = nn.LayerNorm(norm_shape)
         self.mlp = ViTMLP(mlp_num_hiddens, num_hiddens, dropout, rngs=rngs)
 
     def __call__(self, X: Sequences, valid_lens: ValidLens = None) -> Sequences:
@@ -127,7 +127,7 @@ class ViT(nnx.Module):
         self.dropout = nnx.Dropout(emb_dropout, rngs=rngs)
         sizes = (num_hiddens, num_hiddens, mlp_num_hiddens, num_heads, blk_dropout, use_bias)
         self.blks = nn.Sequential(*(ViTBlock(*sizes, rngs=rngs) for _ in range(num_blks)))
-        self.head = nn.Sequential(layer_norm(num_hiddens, rngs=rngs), nn.Linear(num_hiddens, num_classes, rngs=rngs))
+        self.head = nn.Sequential(nn.LayerNorm(num_hiddens), nn.Linear(num_hiddens, num_classes, rngs=rngs))
 
     def __call__(self, X: Images) -> Float[Array, "batch classes"]:
         Y = self.patch_embedding(X)

@@ -54,7 +54,7 @@ def test_a_block_normalises_inside_of_the_residual_connection():
     block = models.ViTBlock(6, 6, 5, 3, 0.0, rngs=nnx.Rngs(0))
     for last in (block.attention.W_o.kernel, block.mlp.dense2.kernel, block.mlp.dense2.bias):
         last.set_value(jnp.zeros_like(last[...]))
-    X = jnp.asarray(normal(2, 3, 6))
+    X = jnp.asarray(normal(2, 3, 6), jnp.float32)
     np.testing.assert_array_equal(run(block, X), X)
     post = models.TransformerEncoderBlock(6, 5, 3, 0.0, rngs=nnx.Rngs(0))
     for last in (post.attention.W_o.kernel, post.ffn.dense2.kernel, post.ffn.dense2.bias):

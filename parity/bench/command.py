@@ -60,7 +60,8 @@ def _steps(options: Options, cases: Sequence[Case], settings: dict[str, Any], pr
     results = bench_cases(cases, plan, progress)
     document = to_json(results, settings, plan.precision, roof)
     failed = any(result.status in ("error", "disagree") for result in results)
-    markdown, draw = partial(bench_markdown, results, roof), partial(bench_picture, results, roof=roof)
+    markdown = partial(bench_markdown, results, roof)
+    draw = partial(bench_picture, results, roof=roof)
     return Report(settings, document, bench_tables(results, roof), means_lines(results), markdown, draw, failed)
 
 

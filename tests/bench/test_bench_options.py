@@ -35,8 +35,8 @@ def test_the_mode_follows_from_the_flags():
 
 
 def test_scale_without_a_name_takes_one_model_of_each_kind():
-    assert Options(scale=True).asked == SCALED
-    assert Options(("mlp",), scale=True).asked == ("mlp",) and Options().asked == ()
+    assert Options(scale=True).chosen_names == SCALED
+    assert Options(("mlp",), scale=True).chosen_names == ("mlp",) and Options().chosen_names == ()
 
 
 def test_the_plan_has_the_options():

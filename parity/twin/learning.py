@@ -73,8 +73,8 @@ def _squares(numpy: Any) -> Callable:
 
     def loss(outputs: Any, targets: Any) -> Any:
         arrays = [array for _, array in named_leaves(outputs, "output")]
-        wanted = targets if isinstance(targets, list) else [targets]
-        floating = [(a, t) for a, t in zip(arrays, wanted, strict=True) if "float" in str(a.dtype)]
+        expected = targets if isinstance(targets, list) else [targets]
+        floating = [(a, t) for a, t in zip(arrays, expected, strict=True) if "float" in str(a.dtype)]
         return sum(numpy.mean((a - t) ** 2) / 2 for a, t in floating)
 
     return loss

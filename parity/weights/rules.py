@@ -57,13 +57,14 @@ def variables(model: nnx.Module) -> dict[tuple, nnx.Variable]:
 
 def _walk(module: nnx.Module, prefix: str, paths: dict[int, tuple]) -> Iterator[Leaf]:
     rules = rule_of(type(module))
-    own, modules = {}, {}
+    tensors = {}
+    modules = {}
     for name, value in _attributes(module):
         if isinstance(value, nnx.Variable) and not isinstance(value, nnx.RngState):
-            own[name] = value
+            tensors[name] = value
         elif isinstance(value, nnx.Module) and not isinstance(value, nnx.RngStream | nnx.Rngs):
             modules[name] = value
-    for name, variable in own.items():
+    for name, variable in tensors.items():
         torch_name, order = rules.get(name, (name, "as_is"))
         trained = isinstance(variable, nnx.Param)
         axes = ORDERS[order](len(variable.shape))

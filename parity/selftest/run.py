@@ -51,7 +51,7 @@ def all_tasks() -> list[Task]:
 
 
 def pairs() -> dict[str, Pair]:
-    """All correct pairs by name."""
+    """Returns all correct pairs by name."""
     return {pair.name: pair for pair in (*PAIRS, *LOSS_PAIRS, *OPTIMIZER_PAIRS)}
 
 

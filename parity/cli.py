@@ -11,7 +11,7 @@ from rich.console import Console
 
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
-from parity.bench.options import Options
+from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions
 from parity.environment import share_gpu
 from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
@@ -61,7 +61,7 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
 
 
 @app.command
-def bench(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
+def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     """Time jitted JAX, PyTorch and torch.compile; a ratio above 1 says that JAX is faster.
 
     A training step and an evaluation step of each model. Losses are compared first: there is no ratio where

@@ -19,7 +19,7 @@ SCALED = ("mlp", "lenet", "gru-lm", "transformer")  # one of each kind
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """A benchmark as it is asked for: of steps, unless a flag says otherwise."""
 
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")] = ()

@@ -80,10 +80,10 @@ def test_the_module_is_left_alone():
 
 def test_pytorch_is_left_as_it_was():
     threads = torch.get_num_threads()
-    draws = torch.get_rng_state()
+    random_state = torch.get_rng_state()
     named(nn.Dropout(0.3), normal(5, 7), normal(5, 7, seed=1), training=True)
     assert torch.get_num_threads() == threads and torch.is_grad_enabled()
-    assert torch.equal(torch.get_rng_state(), draws)
+    assert torch.equal(torch.get_rng_state(), random_state)
 
 
 def test_bad_calls_say_what_would_be_right():

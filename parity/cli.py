@@ -11,7 +11,7 @@ from rich.console import Console
 
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
-from parity.bench.options import Options
+from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions
 from parity.environment import share_gpu
 from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
@@ -61,7 +61,7 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
 
 
 @app.command
-def bench(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
+def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     """Time jitted JAX, PyTorch and torch.compile; a ratio above 1 says that JAX is faster.
 
     A training step and an evaluation step of each model. Losses are compared first: there is no ratio where
@@ -75,7 +75,7 @@ def bench(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """
     from parity.bench.command import bench as run
 
-    cases = chosen(options.asked, options.all, [case for case in CASES if case.data])
+    cases = chosen(options.chosen_names, options.all, [case for case in CASES if case.data])
     console = Console(stderr=STDOUT in (options.json, options.markdown))
     if not console.is_terminal:  # a file or a pipe has no width: nothing may be cut off there
         console.width = 200
@@ -150,9 +150,10 @@ def record(
     from parity.offline import load, save
     from parity.offline.recording import record_case
 
-    case, start = get(name), load(given) if given else None
-    found = record_case(case, side, start, full=full, steps=steps, probes=probes, device=device, tf32=tf32)
-    save(found, out)
+    case = get(name)
+    start = load(given) if given else None
+    recording = record_case(case, side, start, full=full, steps=steps, probes=probes, device=device, tf32=tf32)
+    save(recording, out)
     print(f"written   {out}")
     return 0
 

@@ -41,7 +41,7 @@ def with_progress(results: Iterator, total: int, console: Console) -> Iterator:
 
 
 def write(path: Path | None, text: Callable[[], str]) -> None:
-    """To standard output for -, else whole or not at all."""
+    """Writes to standard output for -, else a file, whole or not at all."""
     if path == STDOUT:
         print(text())
     elif path:

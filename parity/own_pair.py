@@ -15,7 +15,7 @@ from parity.compare.policy import POLICY, Policy
 from parity.proof.cases import check_case
 from parity.proof.proof import check_twin
 from parity.result import Result
-from parity.twin.learning import PLAIN_SGD, Learning, Pair
+from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.twin import STEPS
 from parity.weights.leaf import Leaf
@@ -27,8 +27,8 @@ def check(
     inputs: Any = None,
     *,
     variables: Any = None,
-    loss: Callable | Pair | None = None,
-    optimizer: Callable | Pair = PLAIN_SGD,
+    loss: Callable | FlaxAndTorch | None = None,
+    optimizer: Callable | FlaxAndTorch = PLAIN_SGD,
     scheduler: Callable | None = None,
     before_step: Callable | None = None,
     weights: str | Path | Sequence[Leaf] | None = None,

@@ -28,7 +28,7 @@ def parity() -> Callable[..., Result]:
 
 
 def demand(*models: Any, **options: Any) -> Result:
-    """See `parity`."""
+    """Fails the test where the models differ; see `parity`."""
     from parity.own_pair import check
 
     result = check(*models, **options)
@@ -38,13 +38,13 @@ def demand(*models: Any, **options: Any) -> Result:
 
 
 def message(result: Result) -> str:
-    """Who is wrong first, then the rows that are furthest beyond their limits."""
+    """Says who is wrong first, then lists the rows that are furthest beyond their limits."""
     from parity.report.order import failures, ratio
     from parity.report.wording import describe, first_wrong
 
     if result.status == "error":
         return f"{result.name}: {result.error or 'nothing was compared'}"
-    bad = sorted(failures(result), key=lambda found: ratio(found[1]), reverse=True)
+    bad = sorted(failures(result), key=lambda failure: ratio(failure[1]), reverse=True)
     compared = sum(map(len, result.rows.values()))
     lines = [f"{result.name}: Flax and PyTorch differ in {len(bad)} of {compared} comparisons", first_wrong(result)]
     lines += [f"{tier} {describe(row)}" for tier, row in bad[:ROWS]]

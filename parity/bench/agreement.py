@@ -12,7 +12,8 @@ TOLERANCE: dict[Precision, tuple[float, ...]] = {
     "tf32": (1e-3, 1e-2, 1e-2),
     "bfloat16": (3e-2, 1e-1, 1e-1),
 }
-AS_FAR, MOST = 16, 0.05
+AS_FAR = 16
+MOST = 0.05
 Gaps = dict[str, tuple[float, ...]]
 
 
@@ -24,8 +25,8 @@ def loss_gaps(losses: dict[str, tuple[float, ...]]) -> Gaps:
     """
     oracle = losses["torch_eager"]
     scale = max(1e-30, *map(abs, oracle))
-    others = {name: own for name, own in losses.items() if name != "torch_eager"}
-    return {name: tuple(_gap(*pair, scale) for pair in zip(own, oracle)) for name, own in others.items()}
+    others = {name: series for name, series in losses.items() if name != "torch_eager"}
+    return {name: tuple(_gap(*pair, scale) for pair in zip(series, oracle)) for name, series in others.items()}
 
 
 def _gap(loss: float, oracle: float, scale: float) -> float:
@@ -33,12 +34,12 @@ def _gap(loss: float, oracle: float, scale: float) -> float:
     return gap / scale if math.isfinite(gap) else math.nan
 
 
-def agree(gaps: Gaps, precision: Precision = "highest", own: Sequence[float] = ()) -> bool:
+def agree(gaps: Gaps, precision: Precision = "highest", by_one_bit: Sequence[float] = ()) -> bool:
     """Tells whether something was compared and every gap is within its limit; NaN is not.
 
-    own: PyTorch's, from weights moved by one bit. Where these part, as after a step of a network that is batch
-         normalised over few pixels, others may part `AS_FAR` times as far, but never by more than `MOST`.
+    by_one_bit: PyTorch's gaps from weights moved by one bit. Where these part, as after a step of a network that is
+                batch normalised over few pixels, others may part `AS_FAR` times as far, but never by more than `MOST`.
     """
-    parted = (min(AS_FAR * gap, MOST) for gap in own)
+    parted = (min(AS_FAR * gap, MOST) for gap in by_one_bit)
     limits = [max(pair) for pair in zip_longest(TOLERANCE[precision], parted, fillvalue=0.0)]
-    return bool(gaps) and all(gap <= limit for found in gaps.values() for gap, limit in zip(found, limits))
+    return bool(gaps) and all(gap <= limit for per_call in gaps.values() for gap, limit in zip(per_call, limits))

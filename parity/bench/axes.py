@@ -47,8 +47,10 @@ def image(case: Case, factor: int) -> Grown | None:
     if not case.arrays[0].is_image:
         return None
     size, height, width, channels = case.arrays[0].shape
-    height, width = height * factor, width * factor
-    pair, flat = (height, width), height * width * channels
+    height = height * factor
+    width = width * factor
+    pair = (height, width)
+    flat = height * width * channels
     sizes = {"image_size": pair, "img_size": pair, "in_features": flat, "num_inputs": flat}
     sized = {name: value for name, value in sizes.items() if name in _defaults(case)}
     return Grown(replace(case, inputs=(size, height, width, channels), args=case.args | sized), height)

@@ -28,7 +28,8 @@ class Sample(NamedTuple):
 
 def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
     """Images in [0, 1], or normal inputs, with targets of the shape that the loss needs."""
-    random, arrays = np.random.default_rng(seed), case.of_batch_size(size).arrays
+    random = np.random.default_rng(seed)
+    arrays = case.of_batch_size(size).arrays
     if case.arrays[0].is_image:
         inputs = (random.random(arrays[0].shape).astype(np.float32),)
     else:

@@ -11,7 +11,7 @@ from parity.bench.conditions import cpu_threads, matmul_precision
 from parity.bench.document import to_json
 from parity.bench.epochs import epoch_comparison
 from parity.bench.epochs_report import epoch_json, epoch_table
-from parity.bench.options import Options
+from parity.bench.options import BenchOptions
 from parity.bench.picture import bench_picture
 from parity.bench.report import bench_markdown, bench_tables, means_lines
 from parity.bench.roofline import ceilings
@@ -42,7 +42,7 @@ class Report(NamedTuple):
     failed: bool = False
 
 
-def bench(options: Options, cases: Sequence[Case], progress: Progress) -> Report:
+def bench(options: BenchOptions, cases: Sequence[Case], progress: Progress) -> Report:
     """Times the cases. Raises InputError for a wrong argument."""
     freed = "kept" if keep_memory() else "as the system does"  # of both frameworks, before either has a thread
     settings = environment(options.device, threads=cpu_threads(), tf32=options.precision == "tf32")
@@ -54,31 +54,32 @@ def bench(options: Options, cases: Sequence[Case], progress: Progress) -> Report
     return BY_MODE[options.mode](options, cases, settings, progress)
 
 
-def _steps(options: Options, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
+def _steps(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
     plan = options.plan()
     roof = ceilings(plan.device, plan.precision) if plan.roofline else None
     results = bench_cases(cases, plan, progress)
     document = to_json(results, settings, plan.precision, roof)
     failed = any(result.status in ("error", "disagree") for result in results)
-    markdown, draw = partial(bench_markdown, results, roof), partial(bench_picture, results, roof=roof)
+    markdown = partial(bench_markdown, results, roof)
+    draw = partial(bench_picture, results, roof=roof)
     return Report(settings, document, bench_tables(results, roof), means_lines(results), markdown, draw, failed)
 
 
-def _scale(options: Options, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
+def _scale(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
     results = scale(cases, options.plan(), progress)
     document = {"environment": settings, "scale": [scale_json(result) for result in results]}
     failed = any(result.status in ("error", "disagree") for result in results)
     return Report(settings, document, scale_table(results), draw=partial(scale_picture, results), failed=failed)
 
 
-def _epochs(options: Options, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
+def _epochs(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
     results = [epoch_comparison(case, batch_size=options.batch_size, progress=progress) for case in cases]
     document = {"environment": settings, "epochs": [epoch_json(result) for result in results]}
     failed = any(result.status == "disagree" for result in results)
     return Report(settings, document, epoch_table(results), failed=failed)
 
 
-def _runs(options: Options, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
+def _runs(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
     def run(case: Case) -> WholeRun:
         return whole_run(case, epochs=options.epochs, batch_size=options.batch_size, tell=partial(progress, case.name))
 

@@ -25,14 +25,14 @@ def compiled(make: Callable[[Callable], Program], limit: float, mode: str | None
 
 @cache
 def start_compiler(device: str) -> None:
-    """Once per process and untimed: what a first `torch.compile` sets up is no cost of one model."""
+    """Starts the compiler once per process, untimed: a first `torch.compile` sets up what is no cost of one model."""
     with empty_caches():
         torch.compile(lambda x: x * 2)(torch.ones(8, device=device))
 
 
 @contextmanager
 def empty_caches() -> Iterator[None]:
-    """Nothing compiled before is used within, and no compiler process is left over after.
+    """Starts a block with nothing compiled, and leaves no compiler process over after it.
 
     What was compiled before compiles again when it is called.
     """

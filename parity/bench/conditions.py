@@ -24,7 +24,7 @@ def dtype_of(precision: Precision) -> str:
 
 
 def matmul_precision(precision: Precision) -> str:
-    """JAX's name for it; "highest" and "tensorfloat32" concern float32 alone."""
+    """JAX's name for a precision; "highest" and "tensorfloat32" concern float32 alone."""
     return "default" if precision == "bfloat16" else jax_precision(precision == "tf32")
 
 
@@ -35,7 +35,7 @@ def cpu_threads() -> int:
 
 
 def _thread_name(path: str) -> str:
-    """Empty for a thread that has ended since it was listed."""
+    """Returns the name of a thread, empty where it has ended since it was listed."""
     try:
         return Path(path).read_text().strip()
     except OSError:
@@ -60,7 +60,7 @@ def same_conditions(precision: Precision = "highest") -> Iterator[None]:
 
 @contextmanager
 def _no_compilation_cache() -> Iterator[None]:
-    """JAX asks only once whether there is one, and remembers the answer until it is reset."""
+    """Turns the cache off within the block; JAX asks only once whether there is one, until it is reset."""
     cached = jax.config.values["jax_enable_compilation_cache"]
     jax.config.update("jax_enable_compilation_cache", False)
     reset_cache()

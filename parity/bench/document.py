@@ -81,7 +81,7 @@ def _circumstances(phase: Phase) -> dict[str, Any]:
         "agreement": {
             "compared": phase.compared,
             "relative_gaps": {name: _finite(gaps) for name, gaps in phase.gaps.items()},
-            "torch_by_one_bit": _finite(phase.own),
+            "torch_by_one_bit": _finite(phase.by_one_bit),
         },
         "cpus_used_by_others": measured and measured.others,
         "rounds": measured and measured.rounds,
@@ -90,7 +90,8 @@ def _circumstances(phase: Phase) -> dict[str, Any]:
 
 
 def _program(phase: Phase, name: str, error: str) -> dict[str, Any]:
-    start, stats = phase.started.get(name), phase.stats(name)
+    start = phase.started.get(name)
+    stats = phase.stats(name)
     if start is None:
         return {"compile_s": None, "step_s": None, "reason": phase.missing.get(name, error)}
     return {

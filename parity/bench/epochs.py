@@ -85,8 +85,8 @@ def epoch_comparison(
     X, y = data.train
     shape = case.arrays[0].shape[1:]
     if X.ndim != 4 or "accuracy" not in case.metrics or X.shape[1:] != shape:
-        wanted = f"labelled images of shape {shape} are right"
-        raise InputError(f"{case.name} cannot be trained on {data.name}: {wanted}")
+        requirement = f"labelled images of shape {shape} are right"
+        raise InputError(f"{case.name} cannot be trained on {data.name}: {requirement}")
     size = case.batch_size if batch_size is None else batch_size
     batch_order(len(X), size, seed=0, epoch=0)
     progress(case.name, "the first epochs")
@@ -107,7 +107,8 @@ def _in_turns(
 
     A turn is an epoch, or as many as make a second, once the other framework's threads sleep. The order rotates.
     """
-    seconds, spans = {name: list[float]() for name in programs}, {name: list[Span]() for name in programs}
+    seconds = {name: list[float]() for name in programs}
+    spans = {name: list[Span]() for name in programs}
     for turn in range(turns):
         for name in rotated(list(programs), turn):
             tell(f"turn {turn + 1}: {name}")
@@ -155,7 +156,8 @@ def _rows(n: int, size: int, epoch: int) -> list[np.ndarray]:
 
 
 def _torch_step(case: Case) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    model, turn = loaded(case, case.build()).train(), torch_turn(case.turn)
+    model = loaded(case, case.build()).train()
+    turn = torch_turn(case.turn)
     optimizer = turn.optimizer(model)
 
     def step(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 
 class Items(Dataset):
-    """As `torchvision.datasets.FashionMNIST` gives them with `transform=ToTensor()`, or resized before.
+    """Examples as `torchvision.datasets.FashionMNIST` gives them with `transform=ToTensor()`, or resized before.
 
     X: uint8 (N, height, width, channels); y: integers (N,)
     """
@@ -18,7 +18,8 @@ class Items(Dataset):
         from torchvision.transforms import Compose, Resize, ToTensor
 
         one_channel = X.shape[-1] == 1
-        self.data, self.targets = torch.tensor(X[..., 0] if one_channel else X), torch.tensor(y)
+        self.data = torch.tensor(X[..., 0] if one_channel else X)
+        self.targets = torch.tensor(y)
         self.transform: Callable[[Any], Any] = Compose([Resize(resize), ToTensor()]) if resize else ToTensor()
 
     def __len__(self) -> int:
@@ -27,5 +28,6 @@ class Items(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         from PIL import Image
 
-        image, target = self.data[index], int(self.targets[index])
+        image = self.data[index]
+        target = int(self.targets[index])
         return self.transform(Image.fromarray(image.numpy())), target

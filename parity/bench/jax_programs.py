@@ -41,7 +41,8 @@ def _ahead(step: Any, *arguments: Any) -> tuple[Callable, dict[str, Any]]:
     """(compiled, what XLA tells of it, as the members of `Start` are called)."""
     start = time.perf_counter()
     compiled = step.lower(*arguments).compile()
-    seconds, memory = time.perf_counter() - start, compiled.memory_analysis()
+    seconds = time.perf_counter() - start
+    memory = compiled.memory_analysis()
     footprint = memory and memory.temp_size_in_bytes + memory.argument_size_in_bytes
     traffic = (compiled.cost_analysis() or {}).get("bytes accessed")
     return compiled, {"compile_s": seconds, "footprint": footprint, "traffic": traffic}

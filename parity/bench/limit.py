@@ -7,7 +7,7 @@ from typing import Any
 
 
 class TooSlow(BaseException):
-    """Not an Exception: torch.compile would take it for a failure of its own and wrap it."""
+    """A limit that ran out; no Exception, which torch.compile would take for a failure of its own and wrap it."""
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def _measured(name: str, framework: str, size: int) -> int:
 
 
 def growth(name: str, framework: str, size: int) -> int:
-    """By how many bytes this process's peak grows when it builds the model and takes three steps."""
+    """Returns by how many bytes this process's peak grows when it builds the model and takes three steps."""
     from d2l_jax.catalog import get
     from d2l_jax.errors import one_of
     from parity.bench.batch import random_batch
@@ -39,7 +39,8 @@ def growth(name: str, framework: str, size: int) -> int:
     if framework not in FRAMEWORKS:
         raise one_of("framework", framework, list(FRAMEWORKS))
     steps = {"jax": _jax_steps, "torch": _torch_steps}[framework]
-    line, case = get("linear-regression"), get(name)
+    line = get("linear-regression")
+    case = get(name)
     batch = random_batch(case, size)
     with same_conditions():
         steps(line, random_batch(line, 1))
@@ -50,8 +51,8 @@ def growth(name: str, framework: str, size: int) -> int:
 
 def peak() -> int:
     """Bytes of this process's largest resident size so far; where there is /proc, since `forget_peak`."""
-    if found := _status("VmHWM"):
-        return found
+    if resident := _status("VmHWM"):
+        return resident
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -63,7 +64,7 @@ def forget_peak() -> int:
 
 
 def _status(key: str) -> int:
-    """Not from `getrusage`, whose peak a process inherits from the one that started it; 0 where it is not known."""
+    """Returns bytes from /proc, 0 where they are not known; `getrusage` would give the peak of a parent process."""
     with contextlib.suppress(OSError), open("/proc/self/status") as file:
         return next((int(line.split()[1]) * 1024 for line in file if line.startswith(key)), 0)
     return 0
@@ -77,7 +78,7 @@ def _jax_steps(case: Case, batch: Any) -> None:
 
 
 def _torch_steps(case: Case, batch: Any) -> None:
-    """From the twin's own weights: Flax's model would count, too."""
+    """Takes steps from the twin's own weights: Flax's model would count, too."""
     from parity.bench.batch import torch_batch
     from parity.bench.torch_programs import torch_steps
     from parity.twin.torch_side import torch_model

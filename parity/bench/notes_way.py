@@ -38,7 +38,8 @@ def train(recipe: Recipe, data: dict[str, np.ndarray]) -> float:
     """Trains and, after each epoch, evaluates; returns the last accuracy on the test split."""
     torch.set_num_threads(recipe.threads)
     model = recipe.model()
-    optimizer, accuracy = recipe.optimizer(model.parameters()), 0.0
+    optimizer = recipe.optimizer(model.parameters())
+    accuracy = 0.0
     for _ in range(recipe.epochs):
         model.train()
         for X, y in _loader(recipe, data["X"], data["y"], shuffle=True):
@@ -62,7 +63,8 @@ def evaluate(model: torch.nn.Module, loader: DataLoader) -> float:
 
 def _loader(recipe: Recipe, X: np.ndarray, y: np.ndarray, shuffle: bool) -> DataLoader:
     """A timeout turns a worker that hangs into an error."""
-    items, workers = Items(X, y, recipe.resize), recipe.workers
+    items = Items(X, y, recipe.resize)
+    workers = recipe.workers
     return DataLoader(items, recipe.batch_size, shuffle=shuffle, num_workers=workers, timeout=60 if workers else 0)
 
 

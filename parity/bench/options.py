@@ -19,7 +19,7 @@ SCALED = ("mlp", "lenet", "gru-lm", "transformer")  # one of each kind
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """A benchmark as it is asked for: of steps, unless a flag says otherwise."""
 
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")] = ()
@@ -60,7 +60,7 @@ class Options:
     """Draw the figures here."""
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def chosen_names(self) -> tuple[str, ...]:
         """The names; --scale without any takes one model of each kind."""
         return SCALED if self.scale and not (self.names or self.all) else self.names
 

@@ -35,26 +35,27 @@ class Kind(NamedTuple):
     torch: Callable[..., Program]
 
 
-TRAINING, EVALUATION = Kind(jax_training, torch_training), Kind(jax_evaluation, torch_evaluation)
+TRAINING = Kind(jax_training, torch_training)
+EVALUATION = Kind(jax_evaluation, torch_evaluation)
 
 
 @dataclass(frozen=True)
 class Phase:
     """The findings about one kind of step.
 
-    started:  "jax", "torch_eager", "torch_compile", "torch_graphs", as far as they could be started
-    missing:  why the others could not
-    gaps:     of the losses that were compared with torch_eager's: relative, per program
-    own:      gaps that one bit in the weights makes in PyTorch, measured where the others seem too large
-    compared: which losses these are
-    layout:   the faster of `layouts`, PyTorch's memory layouts with the seconds of the fastest eager step
-    measured: None if the losses disagree
+    started:    "jax", "torch_eager", "torch_compile", "torch_graphs", as far as they could be started
+    missing:    why the others could not
+    gaps:       of the losses that were compared with torch_eager's: relative, per program
+    by_one_bit: gaps that one bit in the weights makes in PyTorch, measured where the others seem too large
+    compared:   which losses these are
+    layout:     the faster of `layouts`, PyTorch's memory layouts with the seconds of the fastest eager step
+    measured:   None if the losses disagree
     """
 
     started: dict[str, Start] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=dict)
-    own: tuple[float, ...] = ()
+    by_one_bit: tuple[float, ...] = ()
     compared: str = ""
     layout: str = "contiguous"
     layouts: dict[str, float] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Phase:
     @property
     def status(self) -> str:
         """Returns what of "ok", "disturbed" (others used the machine) or "disagree" it is."""
-        if not agree(self.gaps, self.precision, self.own):
+        if not agree(self.gaps, self.precision, self.by_one_bit):
             return "disagree"
         return "disturbed" if self.measured and self.measured.disturbed else "ok"
 
@@ -77,7 +78,8 @@ class Phase:
         Where others use the machine PyTorch's threads wait for each other, up to 50 times as long here:
         such a ratio says nothing about either program.
         """
-        ours, theirs = self.stats("jax"), self.stats(program)
+        ours = self.stats("jax")
+        theirs = self.stats(program)
         if ours is None or theirs is None or self.status != "ok":
             return None
         return getattr(theirs, of) / getattr(ours, of)
@@ -93,13 +95,15 @@ def run_phase(kind: Kind, task: Task, plan: Plan, tell: Tell, other: Gaps | None
     started = {name: program.start for name, program in programs.items()}
     drawn = other is not None and draws(task.model, task.batch)
     gaps, compared = _compared(started, other if drawn else None)
-    own = () if drawn or agree(gaps, task.precision) else _own_gaps(kind, task, started["torch_eager"], tell)
+    by_one_bit = (
+        () if drawn or agree(gaps, task.precision) else _gaps_by_one_bit(kind, task, started["torch_eager"], tell)
+    )
     measured = None
-    if agree(gaps, task.precision, own):
+    if agree(gaps, task.precision, by_one_bit):
         tell("timing")
         steps = {name: program.step for name, program in programs.items()}
         measured = take_turns(steps, repeats=plan.repeats, seconds=plan.seconds)
-    return Phase(started, missing, gaps, own, compared, layout, layouts, measured, task.precision)
+    return Phase(started, missing, gaps, by_one_bit, compared, layout, layouts, measured, task.precision)
 
 
 def _eager(kind: Kind, task: Task, tell: Tell) -> tuple[Program, str, dict[str, float]]:
@@ -111,7 +115,7 @@ def _eager(kind: Kind, task: Task, tell: Tell) -> tuple[Program, str, dict[str, 
     programs = {"contiguous": contiguous, "channels_last": kind.torch(task, "channels_last")}
     steps = {name: program.step for name, program in programs.items()}
     stats = take_turns(steps, repeats=LEAST, seconds=1.0).stats
-    layouts = {name: found.minimum for name, found in stats.items()}
+    layouts = {name: times.minimum for name, times in stats.items()}
     layout = min(layouts, key=layouts.__getitem__)
     return programs[layout], layout, layouts
 
@@ -121,8 +125,10 @@ def _compiled(kind: Kind, task: Task, plan: Plan, layout: str, tell: Tell) -> tu
     names = [name for name in MODES if plan.device == "gpu" or name == "torch_compile"]
     if not plan.compile:
         return {}, dict.fromkeys(names, "not asked for")
-    programs, missing = {}, {}
-    make, device = partial(kind.torch, task, layout), torch_device(task.device)
+    programs = {}
+    missing = {}
+    make = partial(kind.torch, task, layout)
+    device = torch_device(task.device)
     with empty_caches():
         for name in names:
             tell(f"{name.replace('_', '.', 1)} compiles")
@@ -144,7 +150,7 @@ def _compared(started: dict[str, Start], other: Gaps | None) -> tuple[Gaps, str]
     return gaps, "evaluation-mode losses (training draws random numbers: its losses were only found finite)"
 
 
-def _own_gaps(kind: Kind, task: Task, eager: Start, tell: Tell) -> tuple[float, ...]:
+def _gaps_by_one_bit(kind: Kind, task: Task, eager: Start, tell: Tell) -> tuple[float, ...]:
     tell("PyTorch from weights moved by one bit")
     graphdef, state = nnx.split(task.model)
     move = one_ulp(0, ULPS[task.precision])

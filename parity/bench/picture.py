@@ -18,7 +18,7 @@ def bench_picture(results: Sequence[BenchResult], path: str | Path, roof: Ceilin
     shown = [result for result in results if result.ratio_eager is not None]
     if not shown:
         raise InputError("nothing to draw: no model was timed on both sides")
-    points = {r.name: found for r in results if (found := point(r, roof))}
+    points = {r.name: position for r in results if (position := point(r, roof))}
     figure, (axes,) = canvas(8, max(4, 1.5 + 0.3 * len(shown)), 1, 2 if points else 1)
     draw_ratios(axes[0], [r.name for r in shown], [r.ratio_eager or 1 for r in shown])
     if roof and points:
@@ -55,16 +55,17 @@ def draw_ratios(axes: Any, names: Sequence[str], ratios: Sequence[float]) -> Non
 
 def draw_roof(axes: Any, roof: Ceilings, points: dict[str, Point]) -> None:
     """Intensity against GFLOP/s, both on log scales: the roof as a line, two points per model."""
-    intensities = [found.intensity for found in points.values()]
+    intensities = [position.intensity for position in points.values()]
     ridge = roof.flops / roof.bandwidth
     ends = [min([*intensities, ridge]) / 2, ridge, max([*intensities, ridge]) * 2]
     axes.plot(ends, [min(roof.flops, x * roof.bandwidth) / 1e9 for x in ends], color="black", label="roof")
     for program, label, marker in POINTS:
         drawn = [p for p in points.values() if program in p.rates]
         axes.scatter([p.intensity for p in drawn], [p.rates[program] / 1e9 for p in drawn], marker=marker, label=label)
-    for name, found in points.items():
-        axes.annotate(name, (found.intensity, found.rates["jax"] / 1e9), fontsize=7)
-    peak, speed = roof.flops / 1e9, roof.bandwidth / 1e9
+    for name, position in points.items():
+        axes.annotate(name, (position.intensity, position.rates["jax"] / 1e9), fontsize=7)
+    peak = roof.flops / 1e9
+    speed = roof.bandwidth / 1e9
     axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GFLOP/s")
     axes.set_title(f"Training step under the roof: {peak:.0f} GFLOP/s, {speed:.0f} GB/s")
     axes.legend()

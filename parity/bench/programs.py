@@ -65,7 +65,8 @@ class Program:
 
 def started(step: Callable[[], Any], **compiled: Any) -> Program:
     """The first three calls; `compiled`: further members of `Start`."""
-    seconds, losses = [], []
+    seconds = []
+    losses = []
     for _ in range(FIRST):
         start = time.perf_counter()
         loss = step()

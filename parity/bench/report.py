@@ -25,7 +25,8 @@ class Column(NamedTuple):
 
 
 def _batch(result: BenchResult) -> str:
-    size, book = result.inputs[0], result.book_batch
+    size = result.inputs[0]
+    book = result.book_batch
     return str(size) if size == book else f"{size} of {book}"
 
 
@@ -53,10 +54,10 @@ def _times(results: Sequence[BenchResult], prefix: str, phase: Callable[[BenchRe
     def ratio(heading: str, program: str) -> Column:
         return Column(f"{prefix}ratio{heading}", lambda r: _figure(phase(r).ratio(program)))
 
-    found = [time("JAX", "jax"), time("PyTorch", "torch_eager"), ratio("", "torch_eager")]
+    columns = [time("JAX", "jax"), time("PyTorch", "torch_eager"), ratio("", "torch_eager")]
     for mode in (mode for mode in MODES if any(mode in phase(r).started for r in results)):
-        found += [time(NAMES[mode], mode), ratio(f" {NAMES[mode]}", mode)]
-    return found
+        columns += [time(NAMES[mode], mode), ratio(f" {NAMES[mode]}", mode)]
+    return columns
 
 
 def bench_tables(results: Sequence[BenchResult], roof: Ceilings | None = None) -> Group:
@@ -88,7 +89,7 @@ def _table(
 
 
 def bench_markdown(results: Sequence[BenchResult], roof: Ceilings | None = None) -> str:
-    """Both as one table of markdown, with the geometric means below."""
+    """Formats training and evaluation as one table of markdown, with the geometric means below."""
     evaluation = _times(results, "evaluation ", lambda r: r.evaluation)
     chosen = [Column("model", lambda r: r.name), BATCH, *training_columns(results, roof), *evaluation]
     chosen.append(Column("remark", remark))
@@ -133,7 +134,7 @@ def _milliseconds(stats: Stats | None) -> str:
 
 
 def _figure(number: float | None) -> str:
-    """Three digits."""
+    """Formats three digits."""
     if number is None:
         return "-"
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
@@ -150,9 +151,9 @@ def _memory(result: BenchResult) -> str:
 
 
 def _shares(result: BenchResult, roof: Ceilings) -> str:
-    if not (found := point(result, roof)):
+    if not (position := point(result, roof)):
         return "-"
-    return " / ".join(f"{100 * found.shares[name]:.0f}" for name in ("jax", "torch_eager"))
+    return " / ".join(f"{100 * position.shares[name]:.0f}" for name in ("jax", "torch_eager"))
 
 
 def _style(result: BenchResult) -> str:

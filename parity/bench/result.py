@@ -31,8 +31,8 @@ class BenchResult:
         """Returns what of "ok", "disturbed" (others used the machine), "disagree" or "error" it is."""
         if self.error:
             return "error"
-        found = {self.training.status, self.evaluation.status}
-        return next(status for status in ("disagree", "disturbed", "ok") if status in found)
+        statuses = {self.training.status, self.evaluation.status}
+        return next(status for status in ("disagree", "disturbed", "ok") if status in statuses)
 
     def stats(self, program: str) -> Stats | None:
         """Returns the ratio of a training step."""

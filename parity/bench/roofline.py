@@ -36,21 +36,23 @@ def ceilings(
     copied: int | None = None,
     seconds: float = 10.0,
 ) -> Ceilings:
-    """Measured now, in JAX and in PyTorch, the larger of the two; the programs take turns, each kind for `seconds`.
+    """Measures both ceilings in JAX and PyTorch and takes the larger; the programs take turns, each kind for `seconds`.
 
     sides, copied: instead of the device's `SIDES` and `COPIED`
     """
-    sides, copied = sides or SIDES[device], copied or COPIED[device]
+    sides = sides or SIDES[device]
+    copied = copied or COPIED[device]
     with same_conditions(precision):
         products = {f"{name} {n}": step for n in sides for name, step in _products(n, device, precision).items()}
         stats = take_turns(products, repeats=LEAST, seconds=seconds).stats
-        flops = max(2 * int(name.split()[1]) ** 3 / found.minimum for name, found in stats.items())
+        flops = max(2 * int(name.split()[1]) ** 3 / times.minimum for name, times in stats.items())
         stats = take_turns(_copies(copied, device), repeats=LEAST, seconds=seconds).stats
-        return Ceilings(flops, max(8 * copied / found.minimum for found in stats.values()))
+        return Ceilings(flops, max(8 * copied / times.minimum for times in stats.values()))
 
 
 def _products(n: int, device: str, precision: Precision) -> dict[str, Callable[[], Any]]:
-    dtype, random = dtype_of(precision), np.random.default_rng(0)
+    dtype = dtype_of(precision)
+    random = np.random.default_rng(0)
     numbers = random.random((n, n), np.float32)  # a GPU multiplies ones faster than other numbers
     ours = jax.device_put(jnp.asarray(numbers, dtype), jax_device(device))
     theirs = torch.tensor(numbers, dtype=getattr(torch, dtype), device=torch_device(device))
@@ -58,13 +60,14 @@ def _products(n: int, device: str, precision: Precision) -> dict[str, Callable[[
 
 
 def _copies(n: int, device: str) -> dict[str, Callable[[], Any]]:
-    """Every number is read once and written once; the addition costs nothing beside that."""
+    """Programs that read and write every number once; the addition costs nothing beside that."""
     ours = jax.device_put(jnp.ones(n, jnp.float32), jax_device(device))
     return _both(lambda x: x + 1, ours, torch.ones(n, device=torch_device(device)))
 
 
 def _both(function: Callable, ours: jax.Array, theirs: torch.Tensor) -> dict[str, Callable[[], Any]]:
-    jitted, wait = jax.jit(function), torch.cuda.synchronize if theirs.is_cuda else lambda: None
+    jitted = jax.jit(function)
+    wait = torch.cuda.synchronize if theirs.is_cuda else lambda: None
     return {"jax": lambda: jax.block_until_ready(jitted(ours)), "torch": lambda: (function(theirs), wait())}
 
 
@@ -83,7 +86,7 @@ class Point(NamedTuple):
 
 
 def point(result: BenchResult, roof: Ceilings | None) -> Point | None:
-    """None where a case was not timed, or has no arithmetic."""
+    """Returns where a case lies; None if it was not timed, or has no arithmetic."""
     measured = result.training.measured
     if roof is None or not measured or not result.flops or not result.traffic:
         return None
@@ -99,6 +102,6 @@ def point(result: BenchResult, roof: Ceilings | None) -> Point | None:
 
 def to_json(result: BenchResult, roof: Ceilings) -> dict[str, Any]:
     """The member "roofline" of a case."""
-    found = point(result, roof)
-    figures = {} if found is None else found._asdict()
+    position = point(result, roof)
+    figures = {} if position is None else position._asdict()
     return {"flops": result.flops, "traffic_bytes": result.traffic, **figures}

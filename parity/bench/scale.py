@@ -40,8 +40,8 @@ class Growth:
     @property
     def status(self) -> str:
         """Returns what of "ok", "disturbed", "disagree" or "error" it is: the worst of its sizes."""
-        found = {phase.status for phase in self.phases}
-        return "error" if self.error else next((s for s in ("disagree", "disturbed") if s in found), "ok")
+        statuses = {phase.status for phase in self.phases}
+        return "error" if self.error else next((s for s in ("disagree", "disturbed") if s in statuses), "ok")
 
     def seconds(self, program: str) -> list[float | None]:
         """The median of each size."""
@@ -80,22 +80,23 @@ def _growth(case: Case, axis: str, plan: Plan, progress: Progress) -> Growth:
     base = case.of_batch_size(plan.batch_size or math.ceil(case.batch_size / 4))
     try:
         chosen = _within(base, axis, plan.gflop)
-        found = [_measured(grown, plan, lambda stage: progress(case.name, f"{axis}: {stage}")) for grown in chosen]
+        phases = [_measured(grown, plan, lambda stage: progress(case.name, f"{axis}: {stage}")) for grown in chosen]
     except Exception as error:
         return Growth(case.name, axis, error=reason(error))
-    memory = tuple(phase.started["jax"].footprint for phase in found)
-    return Growth(case.name, axis, tuple(grown.value for grown in chosen), tuple(found), memory)
+    memory = tuple(phase.started["jax"].footprint for phase in phases)
+    return Growth(case.name, axis, tuple(grown.value for grown in chosen), tuple(phases), memory)
 
 
 def _within(case: Case, axis: str, gflop: float) -> list[Grown]:
-    """The smallest always."""
-    grown = [found for factor in FACTORS if (found := AXES[axis](case, factor))]
+    """Returns the sizes within the budget, the smallest always."""
+    grown = [enlarged for factor in FACTORS if (enlarged := AXES[axis](case, factor))]
     few = [g for g in grown[1:] if arithmetic(traced_training(g.case, g.case.batch_size)) <= gflop * 1e9]
     return [grown[0], *few]
 
 
 def _measured(grown: Grown, plan: Plan, tell: Callable[[str], None]) -> Phase:
-    case, model = grown.case, grown.case.build()
+    case = grown.case
+    model = grown.case.build()
     task = Task(case, model, random_batch(case, case.batch_size), plan.device, plan.precision)
     gaps = run_phase(EVALUATION, task, plan, tell).gaps if draws(model, task.batch) else None
     return run_phase(TRAINING, task, plan, tell, gaps)

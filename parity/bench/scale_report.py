@@ -48,7 +48,8 @@ def scale_picture(results: Sequence[Growth], path: str | Path) -> None:
     shown = [r for r in results if any(r.seconds("jax"))]
     if not shown:
         raise InputError("nothing to draw: no model was timed")
-    names, axes = list(dict.fromkeys(r.name for r in shown)), [a for a in AXES if any(r.axis == a for r in shown)]
+    names = list(dict.fromkeys(r.name for r in shown))
+    axes = [a for a in AXES if any(r.axis == a for r in shown)]
     figure, panels = canvas(3.5, 3, len(names), len(axes))
     for panel in panels.flat:
         panel.set_visible(False)

@@ -34,7 +34,8 @@ def bench_cases(
 
     A case that fails is a result with an error; the others go on. An interrupt ends it with what has been timed.
     """
-    plan, results = plan or Plan(), list[BenchResult]()
+    plan = plan or Plan()
+    results = list[BenchResult]()
     with same_conditions(plan.precision):
         try:
             for case in cases:
@@ -52,27 +53,27 @@ def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResu
     try:
         tell("counting")
         size = plan.batch_size or affordable(case, plan.gflop)
-        found = replace(empty, inputs=case.of_batch_size(size).arrays[0].shape)
-        return _counted(_timed(found, case, size, plan, tell), case, size, plan, tell)
+        result = replace(empty, inputs=case.of_batch_size(size).arrays[0].shape)
+        return _counted(_timed(result, case, size, plan, tell), case, size, plan, tell)
     except Exception as error:
         return replace(empty, error=reason(error))
 
 
-def _timed(found: BenchResult, case: Case, size: int, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
+def _timed(result: BenchResult, case: Case, size: int, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
     model = case.build()
     task = Task(case, model, random_batch(case, size), plan.device, plan.precision)
     evaluation = run_phase(EVALUATION, task, plan, lambda stage: tell(f"evaluation: {stage}"))
     training = run_phase(TRAINING, task, plan, lambda stage: tell(f"training: {stage}"), evaluation.gaps)
-    return replace(found, training=training, evaluation=evaluation)
+    return replace(result, training=training, evaluation=evaluation)
 
 
-def _counted(found: BenchResult, case: Case, size: int, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
+def _counted(result: BenchResult, case: Case, size: int, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
     traced = traced_training(case, size)
-    found = replace(found, flops=arithmetic(traced))
-    if plan.roofline and (once := found.training.started["jax"].traffic):
+    result = replace(result, flops=arithmetic(traced))
+    if plan.roofline and (once := result.training.started["jax"].traffic):
         with jax.default_device(jax_device(plan.device)):  # bodies of loops are compiled where the step was
-            found = replace(found, traffic=traffic(traced, once))
+            result = replace(result, traffic=traffic(traced, once))
     if plan.memory:
         tell("memory")
-        found = replace(found, memory=peak_memory(case, size))
-    return found
+        result = replace(result, memory=peak_memory(case, size))
+    return result

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from parity.bench.usage import Usage, undisturbed
 
 LEAST = 5  # timed calls of each program, of which statistics are made
-BLOCK, BLOCK_S = 2, 0.1  # timed calls in a block, and its length, at least
+BLOCK = 2  # timed calls in a block, at least
+BLOCK_S = 0.1  # its length, at least
 LEAD_IN_S = 0.05
 
 
@@ -25,7 +26,8 @@ class Stats(NamedTuple):
     @classmethod
     def of(cls, seconds: Sequence[float]) -> "Stats":
         """Returns those of a list of times; the range of a single one is 0."""
-        low, high = 0.0, 0.0
+        low = 0.0
+        high = 0.0
         if len(seconds) > 1:
             low, _, high = statistics.quantiles(seconds, n=4, method="inclusive")
         return cls(statistics.median(seconds), min(seconds), high - low, len(seconds))
@@ -68,7 +70,9 @@ def take_turns(programs: Mapping[str, Callable[[], object]], *, repeats: int, se
     chosen by what disturbed them, never by their times. A shared machine is slow for tenths of a second,
     which a single round would take for a program's own.
     """
-    start, rounds, names = time.perf_counter(), [], list(programs)
+    start = time.perf_counter()
+    rounds = []
+    names = list(programs)
     with no_collection():
         while True:
             begun = time.perf_counter()
@@ -87,7 +91,7 @@ def rotated(names: list[str], turn: int) -> list[str]:
 
 
 def _calls(rounds: Sequence[Round]) -> int:
-    """Timed calls of the program that had fewest."""
+    """Counts the timed calls of the program that had fewest."""
     return min(sum(len(r.times[name]) for r in rounds) for name in rounds[0].times) if rounds else 0
 
 
@@ -108,7 +112,8 @@ def _block(program: Callable[[], object]) -> list[float]:
 
 def timed_calls(program: Callable[[], object], number: int, seconds: float) -> list[float]:
     """Returns how long each of some calls takes: at least `number`, and as many as begin within `seconds`."""
-    times, start = [], time.perf_counter()
+    times = []
+    start = time.perf_counter()
     while len(times) < number or time.perf_counter() < start + seconds:
         times.append(seconds_of(program))
     return times
@@ -136,7 +141,7 @@ def seconds_of(program: Callable[[], object]) -> float:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Python's garbage collector runs before, and not within."""
+    """Runs Python's garbage collector before the block, and not within."""
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()

@@ -52,7 +52,8 @@ def torch_steps(
 def torch_evaluation(task: Task, layout: str = "contiguous", compiler: Compiler = lambda f: f) -> Program:
     """Forward and loss in evaluation mode, under `torch.inference_mode`."""
     model, inputs, targets = _torch_side(task, layout)
-    loss, wait = namesake(task.case.objective.loss, losses), _waiting(task.device)
+    loss = namesake(task.case.objective.loss, losses)
+    wait = _waiting(task.device)
     model.eval()
     objective = compiler(lambda X, y: loss(model(*X), y))
 
@@ -67,7 +68,8 @@ def torch_evaluation(task: Task, layout: str = "contiguous", compiler: Compiler 
 
 def _torch_side(task: Task, layout: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...], Any]:
     """Model, inputs and targets on the device; layout: "contiguous" or "channels_last", of 4-D tensors."""
-    side, dtype = torch_device(task.device), getattr(torch, dtype_of(task.precision))
+    side = torch_device(task.device)
+    dtype = getattr(torch, dtype_of(task.precision))
     model = loaded(task.case, task.model).to(side, dtype)
     inputs, targets = torch_batch(task.batch, side, dtype)
     if layout == "channels_last":

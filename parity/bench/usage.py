@@ -12,26 +12,26 @@ class Usage(NamedTuple):
     """A clock, the CPU seconds of this process and its ended children, and everyone's (None: unknown)."""
 
     wall: float
-    own: float
+    ours: float
     everyone: float | None
 
     @classmethod
     def now(cls) -> "Usage":
-        """As it stands."""
+        """Returns the reading of this moment."""
         return cls(time.perf_counter(), sum(os.times()[:4]), _busy_seconds())
 
     def others_since(self, before: "Usage") -> float | None:
         """CPUs that other processes have kept busy on average since `before`."""
         if self.everyone is None or before.everyone is None:
             return None
-        foreign = (self.everyone - before.everyone) - (self.own - before.own)
+        foreign = (self.everyone - before.everyone) - (self.ours - before.ours)
         return max(0.0, foreign / (self.wall - before.wall))
 
     @classmethod
     def total(cls, readings: Sequence["Usage"]) -> "Usage":
-        """Their sum: that of several spans' ends, less that of their beginnings, is the spans together."""
-        walls, own, everyone = zip(*readings)
-        return cls(sum(walls), sum(own), None if None in everyone else sum(everyone))
+        """Returns the sum: that of several spans' ends, less that of their beginnings, is the spans together."""
+        walls, ours, everyone = zip(*readings)
+        return cls(sum(walls), sum(ours), None if None in everyone else sum(everyone))
 
 
 def _busy_seconds() -> float | None:

@@ -73,16 +73,17 @@ def whole_run(
     case = replace(case.of_batch_size(batch_size or case.batch_size), epochs=epochs or case.epochs)
     if not case.arrays[0].is_image or "accuracy" not in case.metrics or case.objective.penalty or case.turn.clip:
         raise InputError(f"{case.name} has no DataLoader in the notes' way; a classifier of images is right")
-    found = choose_data(case, data)
-    case = fitted(case, found)
-    raw = choose_data(replace(case, resize=None), data) if case.resize else found
-    result = WholeRun(case.name, case.batch_size, case.epochs, found.source)
+    dataset = choose_data(case, data)
+    case = fitted(case, dataset)
+    raw = choose_data(replace(case, resize=None), data) if case.resize else dataset
+    result = WholeRun(case.name, case.batch_size, case.epochs, dataset.source)
     with tempfile.TemporaryDirectory() as folder:
         for program, command in _commands(case, raw, data, Path(folder)):
             tell(PROGRAMS.get(program, "filling the cache"))
             seconds, output, others = _timed(command)
             if program in PROGRAMS:
-                result.seconds[program], result.others[program] = seconds, others
+                result.seconds[program] = seconds
+                result.others[program] = others
                 result.accuracies[program] = _accuracy(output)
     return result
 
@@ -103,7 +104,8 @@ def _commands(case: Case, raw: Dataset, data: str | None, folder: Path) -> list[
 
 def write_recipe(case: Case, data: Dataset, folder: Path) -> None:
     """Returns the recipe that `parity.bench.notes_way` reads."""
-    (X, y), (X_test, y_test) = data.train, data.test
+    X, y = data.train
+    X_test, y_test = data.test
     np.savez(folder / "data.npz", X=X, y=y.astype(np.int64), X_test=X_test, y_test=y_test.astype(np.int64))
     recipe = {
         "model": partial(namesake(case.model, reference), **case.args),
@@ -121,7 +123,8 @@ def write_recipe(case: Case, data: Dataset, folder: Path) -> None:
 
 def _timed(command: Sequence[str]) -> tuple[float, str, float | None]:
     """(seconds, standard output, CPUs that others used)."""
-    before, start = Usage.now(), time.perf_counter()
+    before = Usage.now()
+    start = time.perf_counter()
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # the user's: what is compiled must be timed
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
@@ -134,5 +137,5 @@ def _timed(command: Sequence[str]) -> tuple[float, str, float | None]:
 
 def _accuracy(output: str) -> float:
     """Returns the accuracy of `metrics.json`, or of the notes' way, which prints nothing else."""
-    found = json.loads(output)
-    return found if isinstance(found, float) else found["final"]["test_accuracy"]
+    printed = json.loads(output)
+    return printed if isinstance(printed, float) else printed["final"]["test_accuracy"]

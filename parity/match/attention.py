@@ -1,13 +1,13 @@
 """PyTorch's multi-head attention in one matrix, and Flax's with axes for the heads."""
 
 from parity.match.flax_layers import FlaxLayer, Variable
-from parity.match.torch_layers import Layer
+from parity.match.torch_layers import TorchLayer
 from parity.weights.leaf import Leaf
 
 PARTS = ("query", "key", "value")
 
 
-def attention_leaves(layer: Layer, shapes: dict[str, tuple[int, ...]], flax: FlaxLayer) -> list[Leaf]:
+def attention_leaves(layer: TorchLayer, shapes: dict[str, tuple[int, ...]], flax: FlaxLayer) -> list[Leaf]:
     """Leaves for kernels (E, heads, D) and biases (heads, D) as rows of `in_proj`, and the output's (heads, D, E).
 
     shapes: of PyTorch's tensors, by local name. Variables without a counterpart are left out.
@@ -24,7 +24,7 @@ def attention_leaves(layer: Layer, shapes: dict[str, tuple[int, ...]], flax: Fla
     return leaves
 
 
-def _projection(layer: Layer, shapes: dict, variable: Variable, number: int, kind: str) -> Leaf | None:
+def _projection(layer: TorchLayer, shapes: dict, variable: Variable, number: int, kind: str) -> Leaf | None:
     name = f"in_proj_{'weight' if kind == 'kernel' else 'bias'}"
     if name not in shapes and kind == "kernel":
         return _leaf(layer, shapes, variable, f"{PARTS[number][0]}_proj_weight")
@@ -35,7 +35,7 @@ def _projection(layer: Layer, shapes: dict, variable: Variable, number: int, kin
 
 
 def _leaf(
-    layer: Layer, shapes: dict, variable: Variable, name: str, rows: tuple[int, int] | None = None
+    layer: TorchLayer, shapes: dict, variable: Variable, name: str, rows: tuple[int, int] | None = None
 ) -> Leaf | None:
     if name not in shapes:
         return None

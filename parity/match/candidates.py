@@ -7,7 +7,7 @@ from jaxtyping import Shaped
 
 from parity.match.arrangement import Arrangement, arrangement
 from parity.match.fitting import Fit
-from parity.match.torch_layers import Layer, Seen
+from parity.match.torch_layers import NumpyCall, TorchLayer
 from parity.models.calls import Path
 from parity.weights.leaf import Leaf
 
@@ -19,7 +19,7 @@ class Candidate:
     """A layer of PyTorch's that fits; `arrangement`: of the inputs, where they are the same."""
 
     fit: Fit
-    call: Seen | None
+    call: NumpyCall | None
     arrangement: Arrangement | None
 
     @property
@@ -37,7 +37,7 @@ def nearest(fits: Fit, x: Array) -> Candidate:
     return best
 
 
-def available(layer: Layer, paired: dict[Layer, Path]) -> bool:
+def available(layer: TorchLayer, paired: dict[TorchLayer, Path]) -> bool:
     """Tells if a layer is free; an attention is matched whole, by its projections, or by the one that makes three."""
     if layer in paired or layer.whole in paired:
         return False
@@ -45,7 +45,7 @@ def available(layer: Layer, paired: dict[Layer, Path]) -> bool:
     return not any(_overlap(mine, theirs) for mine in _places(layer) for other in others for theirs in _places(other))
 
 
-def _places(layer: Layer) -> list[tuple[str, tuple[int, int] | None]]:
+def _places(layer: TorchLayer) -> list[tuple[str, tuple[int, int] | None]]:
     return [(key, layer.rows.get(name)) for name, key in layer.tensors.items()]
 
 
@@ -53,7 +53,7 @@ def _overlap(left: tuple[str, tuple[int, int] | None], right: tuple[str, tuple[i
     return left[0] == right[0] and (left[1] is None or right[1] is None or left[1] == right[1])
 
 
-def same_call(layer: Layer, x: Array, number: int) -> tuple[Arrangement | None, Seen | None]:
+def same_call(layer: TorchLayer, x: Array, number: int) -> tuple[Arrangement | None, NumpyCall | None]:
     """The call of a shared layer that saw this input, or else the one with this number."""
     for seen in layer.calls:
         if seen.inputs and (inputs := arrangement(x, seen.inputs[0])):

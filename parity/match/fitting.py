@@ -13,7 +13,7 @@ from parity.match.attention import attention_leaves
 from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer, Variable
 from parity.match.kernels import ways
 from parity.match.recurrent import GATES, kind_of, sources
-from parity.match.torch_layers import Layer
+from parity.match.torch_layers import TorchLayer
 from parity.weights.leaf import Leaf
 
 NAMES = {
@@ -35,12 +35,12 @@ class Fit:
     missing:      how many tensors of either side they leave out
     """
 
-    layer: Layer
+    layer: TorchLayer
     alternatives: list[list[Leaf]]
     missing: int
 
 
-def fit(layer: Layer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fit | None:
+def fit(layer: TorchLayer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fit | None:
     """The ways to pair the tensors of two layers; None if their largest tensors differ."""
     shapes = layer.shapes(arrays)
     sizes = [math.prod(shape) for shape in shapes.values()]
@@ -79,7 +79,7 @@ def alike(left: Any, right: Any) -> float:
     return SequenceMatcher(None, str(left).lower(), str(right).lower()).ratio()
 
 
-def _own_recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
+def _own_recurrent(layer: TorchLayer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
     """A recurrence of the user's own, with all gates in one matrix, and one bias or both."""
     if sum(len(variable.shape) == 1 for variable in flax.variables) != 1 or kind == "GRU" or "bias_hh" not in shapes:
         return _plain(layer, shapes, flax)
@@ -93,7 +93,7 @@ def _own_recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> li
     return [[with_second(leaf) for leaf in leaves] for leaves in alternatives]
 
 
-def _recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
+def _recurrent(layer: TorchLayer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
     names = [(str(variable.local[-2:][0]), str(variable.local[-1])) for variable in flax.variables]
     tensors = sources(kind, shapes["weight_hh"][0] // max(1, len(GATES[kind])), names)
     leaves = []
@@ -110,7 +110,7 @@ def _recurrent(layer: Layer, kind: str, shapes: dict, flax: FlaxLayer) -> list[l
     return [leaves]
 
 
-def _plain(layer: Layer, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
+def _plain(layer: TorchLayer, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
     """Pairs tensors by the usual names where both sides have them, the rest by shape."""
     named = []
     rest = []
@@ -141,5 +141,5 @@ def _assignments(names: list[str], variables: list[Variable], size: int) -> list
     return sorted(orders, key=lambda names: -sum(alike(n, o.local[-1]) for n, o in zip(names, variables)))[:LIMIT]
 
 
-def _ways(layer: Layer, name: str, shape: tuple[int, ...], variable: Variable, flax: FlaxLayer) -> list[Leaf]:
+def _ways(layer: TorchLayer, name: str, shape: tuple[int, ...], variable: Variable, flax: FlaxLayer) -> list[Leaf]:
     return ways(layer.tensors[name], shape, variable, layer.module, flax.module, rows=layer.rows.get(name))

@@ -11,7 +11,7 @@ from flax import linen, nnx
 from d2l_jax import nn
 from parity.match.arrangement import Arrangement
 from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer
-from parity.match.torch_layers import Layer, Seen, arrays_of
+from parity.match.torch_layers import NumpyCall, TorchLayer, arrays_of
 
 DENSE = (nnx.LinearGeneral, linen.DenseGeneral)
 STOCK = (
@@ -37,13 +37,15 @@ def main_input(flax: FlaxLayer, args: tuple, kwargs: dict) -> np.ndarray | None:
     return x
 
 
-def known(layer: Layer, flax: FlaxLayer) -> bool:
+def known(layer: TorchLayer, flax: FlaxLayer) -> bool:
     """Tells if the output's arrangement follows from the kinds of the two layers."""
     stock = type(layer.module).__module__.startswith("torch.nn.")
     return stock and issubclass(flax.kind, (*STOCK, *RECURRENT, *CELLS, *ATTENTION))
 
 
-def handed(layer: Layer, call: Seen, inputs: Arrangement | None, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> Any:
+def handed(
+    layer: TorchLayer, call: NumpyCall, inputs: Arrangement | None, flax: FlaxLayer, x: np.ndarray, kwargs: dict
+) -> Any:
     """PyTorch's output in Flax's arrangement."""
     if issubclass(flax.kind, RECURRENT):
         return _sequence(layer, call, inputs, flax, kwargs)
@@ -60,7 +62,7 @@ def handed(layer: Layer, call: Seen, inputs: Arrangement | None, flax: FlaxLayer
     return jnp.asarray(y)
 
 
-def _arranged(y: np.ndarray, layer: Layer, inputs: Arrangement | None, shape: tuple[int, ...]) -> np.ndarray:
+def _arranged(y: np.ndarray, layer: TorchLayer, inputs: Arrangement | None, shape: tuple[int, ...]) -> np.ndarray:
     first = isinstance(layer.module, torch.nn.Module) and any(
         name in type(layer.module).__name__ for name in CHANNELS_FIRST
     )
@@ -74,7 +76,7 @@ def _arranged(y: np.ndarray, layer: Layer, inputs: Arrangement | None, shape: tu
     return y
 
 
-def _sequence(layer: Layer, call: Seen, inputs: Arrangement | None, flax: FlaxLayer, kwargs: dict) -> Any:
+def _sequence(layer: TorchLayer, call: NumpyCall, inputs: Arrangement | None, flax: FlaxLayer, kwargs: dict) -> Any:
     y, *states = arrays_of(call.output)
     axes = (1, 0, 2) if _option(flax, kwargs, "time_major") else None
     if inputs and len(inputs.axes) == 3:

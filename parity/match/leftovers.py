@@ -12,10 +12,9 @@ from d2l_jax.errors import InputError
 from parity.match.fitting import alike, counter, fit
 from parity.match.flax_layers import FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
-from parity.match.torch_layers import Layer, Recorded
+from parity.match.torch_layers import Recorded, TorchLayer
+from parity.models.calls import Path
 from parity.weights.leaf import Leaf
-
-Path = tuple[str | int, ...]
 
 
 class Books:
@@ -156,7 +155,9 @@ def _single_tensors(books: Books, layers: dict[Path, FlaxLayer], variant: int) -
         books.add(candidates[choice][1])
 
 
-def _ways(key: str, layer: Layer | None, variable: Variable, flax: FlaxLayer | None, recorded: Recorded) -> list[Leaf]:
+def _ways(
+    key: str, layer: TorchLayer | None, variable: Variable, flax: FlaxLayer | None, recorded: Recorded
+) -> list[Leaf]:
     module: Any = layer.module if layer else None
     if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention):
         return []

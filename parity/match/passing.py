@@ -14,7 +14,7 @@ from parity.match.fitting import Fit, alike, fit
 from parity.match.flax_layers import FlaxLayer, Variables
 from parity.match.handing import backward, corrected, handed, known, main_input
 from parity.match.recurrent import kind_of
-from parity.match.torch_layers import Layer, Recorded, arrays_of
+from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
 from parity.weights.leaf import Leaf, flatten, place, unflatten
@@ -30,7 +30,7 @@ class Stolen(Exception):
 class Partner:
     """The layer of PyTorch's that one of Flax's was paired with, and how."""
 
-    layer: Layer
+    layer: TorchLayer
     leaves: list[Leaf]
     guessed: bool
 
@@ -48,9 +48,9 @@ class Pass:
     variables: Variables
     start: tuple[dict, dict]
     prefix: tuple[int, ...]
-    excluded: set[tuple[Path, Layer]]
+    excluded: set[tuple[Path, TorchLayer]]
     loaded: list[Leaf]
-    fits: dict[tuple[Path, Layer], Fit | None]
+    fits: dict[tuple[Path, TorchLayer], Fit | None]
     choices: list[tuple[int, int]] = field(default_factory=list)
     guesses: list[int] = field(default_factory=list)
     partners: dict[Path, Partner] = field(default_factory=dict)
@@ -162,7 +162,7 @@ class Pass:
         self.guesses.append(len(self.choices))
         return self._guess(free, x, backward(flax, kwargs)), True
 
-    def _fit(self, layer: Layer, flax: FlaxLayer) -> Fit | None:
+    def _fit(self, layer: TorchLayer, flax: FlaxLayer) -> Fit | None:
         if (flax.path, layer) in self.excluded:
             return None
         if (flax.path, layer) not in self.fits:

@@ -19,7 +19,7 @@ Array = Num[np.ndarray, "..."]
 
 
 @dataclass(frozen=True)
-class Seen:
+class NumpyCall:
     """A call in numpy: its array arguments, and its output with arrays in place of tensors."""
 
     inputs: list[Array]
@@ -27,7 +27,7 @@ class Seen:
 
 
 @dataclass(eq=False)
-class Layer:
+class TorchLayer:
     """A module of PyTorch's that owns tensors, or one direction of one depth of a recurrent one.
 
     tensors:  {local name: key in the state_dict}
@@ -39,10 +39,10 @@ class Layer:
     name: str
     module: torch.nn.Module
     tensors: dict[str, str]
-    calls: list[Seen] = field(default_factory=list)
+    calls: list[NumpyCall] = field(default_factory=list)
     backward: bool = False
     rows: dict[str, tuple[int, int]] = field(default_factory=dict)
-    whole: "Layer | None" = None
+    whole: "TorchLayer | None" = None
 
     def shapes(self, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:
         """Shapes by local name."""
@@ -60,7 +60,7 @@ class Recorded:
     output:  of the model, in numpy
     """
 
-    layers: list[Layer]
+    layers: list[TorchLayer]
     arrays: dict[str, Array]
     aliases: dict[str, tuple[str, ...]]
     output: Any
@@ -172,13 +172,13 @@ def _values(name: str, shape: tuple[int, ...], random: np.random.Generator) -> A
     return np.asarray(random.uniform(0.5, 1.5, size=shape))
 
 
-def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, tuple[str, ...]]) -> list[Layer]:
+def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, tuple[str, ...]]) -> list[TorchLayer]:
     by_module: dict[int, list[TorchCall]] = {}
     for call in calls:
         by_module.setdefault(id(call.module), []).append(call)
     order = {module: number for number, module in enumerate(by_module)}
     named = sorted(model.named_modules(), key=lambda item: order.get(id(item[1]), len(order)))
-    layers: dict[tuple, Layer] = {}
+    layers: dict[tuple, TorchLayer] = {}
     inside = [module.out_proj for module in model.modules() if isinstance(module, torch.nn.MultiheadAttention)]
     for name, module in named:
         tensors = {} if any(module is part for part in inside) else _tensors(name, module)
@@ -199,33 +199,33 @@ def _tensors(name: str, module: torch.nn.Module) -> dict[str, str]:
     return {n: f"{name}.{n}" if name else n for n in names}
 
 
-def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: list[tuple]) -> Iterator[Layer]:
+def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: list[tuple]) -> Iterator[TorchLayer]:
     if not isinstance(module, torch.nn.RNNBase):
-        seen = [Seen(arrays_of(to_numpy([args, kwargs])), to_numpy(output)) for args, kwargs, output in calls]
-        yield Layer(name, module, tensors, seen)
+        seen = [NumpyCall(arrays_of(to_numpy([args, kwargs])), to_numpy(output)) for args, kwargs, output in calls]
+        yield TorchLayer(name, module, tensors, seen)
         return
     for suffix, backward, runs in by_depth(module, calls):
         local = {n.removesuffix(suffix): key for n, key in tensors.items() if n.endswith(suffix)}
-        seen = [Seen([to_numpy(x)], to_numpy(output)) for x, output in runs]
-        yield Layer(f"{name}{suffix}", module, local, seen, backward)
+        seen = [NumpyCall([to_numpy(x)], to_numpy(output)) for x, output in runs]
+        yield TorchLayer(f"{name}{suffix}", module, local, seen, backward)
 
 
-def _projections(layer: Layer, arrays: dict[str, Array], attended: dict[int, list]) -> Iterator[Layer]:
+def _projections(layer: TorchLayer, arrays: dict[str, Array], attended: dict[int, list]) -> Iterator[TorchLayer]:
     """The dense layers within PyTorch's attention, for Flax models that have them one by one."""
     if not isinstance(layer.module, torch.nn.MultiheadAttention):
         return
     for part in projections(layer.module, [call.inputs for call in layer.calls], attended.get(id(layer.module), [])):
         tensors = {local: layer.tensors[name] for local, name in part.names.items() if name in layer.tensors}
         rows = {local: part.rows[local] for local in tensors if local in part.rows}
-        projection = Layer(f"{layer.name}.{part.name}", part.module, tensors, rows=rows, whole=layer)
+        projection = TorchLayer(f"{layer.name}.{part.name}", part.module, tensors, rows=rows, whole=layer)
         weight, bias = (_rows(projection, local, arrays) for local in ("weight", "bias"))
         for x in part.inputs:
             y = x @ weight.T
-            projection.calls.append(Seen([x], y if bias is None else y + bias))
+            projection.calls.append(NumpyCall([x], y if bias is None else y + bias))
         yield projection
 
 
-def _rows(layer: Layer, local: str, arrays: dict[str, Array]) -> Any:
+def _rows(layer: TorchLayer, local: str, arrays: dict[str, Array]) -> Any:
     if local not in layer.tensors:
         return None
     return arrays[layer.tensors[local]][slice(*layer.rows.get(local, (None,)))]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 @contextmanager
 def exact_attention() -> Iterator[None]:
-    """Within it, `jax.nn.dot_product_attention` of float64 arrays is computed in float64."""
+    """Computes `jax.nn.dot_product_attention` of float64 arrays in float64 within the block."""
     stock = jax.nn.dot_product_attention
     jax.nn.dot_product_attention = _exact(stock)
     try:

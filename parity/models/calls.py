@@ -50,7 +50,7 @@ class TorchCall:
 
 @contextmanager
 def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) -> Iterator[list[TorchCall]]:
-    """Within it, every call of `model` and its submodules is added to the list, in the order of their starts.
+    """Lists every call of `model` and its submodules within the block, in the order of their starts.
 
     drawn: how many random numbers have been drawn so far
     """
@@ -72,7 +72,8 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
 
     def leave(module: torch.nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
         call = stack.pop()
-        call.output, call.span = _copied(output), (call.span[0], drawn())
+        call.output = _copied(output)
+        call.span = (call.span[0], drawn())
         for where, tensor in named_leaves(output, "output"):
             if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
                 tensor.register_hook(partial(received, call, where))
@@ -101,10 +102,11 @@ def _copied(tree: Any) -> Any:
 
 @contextmanager
 def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
-    """Within it, `around` stands in for every call of `root` and its submodules."""
+    """Lets `around` stand in within the block for every call of `root` and its submodules."""
     paths = {id(node): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Module)}
     types = {type(node) for _, node in nnx.iter_graph(root) if isinstance(node, nnx.Module) and callable(node)}
-    here, active = get_opaque_trace_state(convention="nnx"), []
+    here = get_opaque_trace_state(convention="nnx")
+    active = []
 
     def wrap(stock: Callable) -> Callable:
         def __call__(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
@@ -119,14 +121,14 @@ def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
 
         return __call__
 
-    own = {cls: vars(cls).get("__call__") for cls in types}
+    methods = {cls: vars(cls).get("__call__") for cls in types}
     stock = {cls: cls.__call__ for cls in types}  # all of them first: a class may inherit from another
     for cls in types:
         cls.__call__ = wrap(stock[cls])
     try:
         yield
     finally:
-        for cls, method in own.items():
+        for cls, method in methods.items():
             if method is None:
                 del cls.__call__
             else:
@@ -135,7 +137,7 @@ def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
 
 @contextmanager
 def linen_calls(around: Around) -> Iterator[None]:
-    """Within it, `around` stands in for every call of every Linen module."""
+    """Lets `around` stand in within the block for every call of every Linen module."""
     here = get_opaque_trace_state(convention="nnx")
 
     def intercept(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:

@@ -18,7 +18,8 @@ class LinenModel(Called):
     """A Linen module with its variables; its layers take the precision of what they are given."""
 
     def __init__(self, module: linen.Module, variables: Tree):
-        self.name, self.module = type(module).__name__, module
+        self.name = type(module).__name__
+        self.module = module
         plain = {name: dict(collection) for name, collection in variables.items()}
         self.params = plain.pop("params", {})
         self.buffers = plain
@@ -70,12 +71,12 @@ class LinenModel(Called):
 
     def part(self, module: linen.Module, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
         child = module.clone(parent=None, name=None)
-        own = {name: _below(tree, path) for name, tree in buffers.items()}
+        part_buffers = {name: _below(tree, path) for name, tree in buffers.items()}
 
         def apply(params: Tree, buffers: Tree, args: tuple, kwargs: dict) -> tuple[Any, Tree]:
             return _apply(child, params, buffers, args, kwargs, train)
 
-        return Part(child, apply, _below(params, path), {name: tree for name, tree in own.items() if tree})
+        return Part(child, apply, _below(params, path), {name: tree for name, tree in part_buffers.items() if tree})
 
 
 def _apply(

@@ -20,7 +20,8 @@ class NNXModel(Called):
         self.name = type(model).__name__
         self._views = {True: train_view(model), False: eval_view(model)}
         _, params, buffers = nnx.split(self._views[True], nnx.Param, ...)
-        self.params, self.buffers = nnx.to_pure_dict(params), nnx.to_pure_dict(buffers)
+        self.params = nnx.to_pure_dict(params)
+        self.buffers = nnx.to_pure_dict(buffers)
         self._graphs = {train: nnx.graphdef(view) for train, view in self._views.items()}
 
     def in_precision(self, dtype: str) -> "NNXModel":
@@ -61,8 +62,8 @@ class NNXModel(Called):
 
     def modules(self, inputs: tuple) -> list[Path]:
         nodes = nnx.iter_graph(self._views[True])
-        found = (path for path, node in nodes if isinstance(node, nnx.Module) and callable(node))
-        return sorted(found, key=len)
+        paths = (path for path, node in nodes if isinstance(node, nnx.Module) and callable(node))
+        return sorted(paths, key=len)
 
     def part(self, module: nnx.Module, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
         whole = nnx.merge(self._graphs[train], params, buffers)

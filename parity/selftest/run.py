@@ -23,7 +23,7 @@ from parity.twin.twin import Twin
 CASES = ("resnet18", "densenet")
 CASE_STEPS = 2
 SEEDS = (0, 1)
-Task = tuple[str, str, int]
+TaskName = tuple[str, str, int]
 
 
 def selftest(
@@ -44,18 +44,18 @@ def selftest(
     return Score([x for x in results if isinstance(x, Planted)], [x for x in results if isinstance(x, Correct)])
 
 
-def all_tasks() -> list[Task]:
+def all_tasks() -> list[TaskName]:
     """Lists ("case" | "pair" | "bug", its name, a seed); those that take long come first."""
     small = [("pair", pair.name, seed) for seed in SEEDS for pair in pairs().values() if not seed or pair in PAIRS]
     return [*(("case", name, 0) for name in CASES), *small, *(("bug", bug.name, 0) for bug in BUGS)]
 
 
 def pairs() -> dict[str, Pair]:
-    """All correct pairs by name."""
+    """Returns all correct pairs by name."""
     return {pair.name: pair for pair in (*PAIRS, *LOSS_PAIRS, *OPTIMIZER_PAIRS)}
 
 
-def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Planted | Correct]:
+def _results(tasks: Sequence[TaskName], jobs: int) -> Iterator[Planted | Correct]:
     if jobs == 1:
         yield from map(perform, tasks)
         return
@@ -63,7 +63,7 @@ def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Planted | Correct]:
         yield from pool.map(perform, tasks)
 
 
-def perform(task: Task) -> Planted | Correct:
+def perform(task: TaskName) -> Planted | Correct:
     """Performs one task, by names, so that another process can do it."""
     kind, name, seed = task
     with warnings.catch_warnings():

@@ -1,1 +1,1 @@
-"""One set of weights, batches and draws for two sides."""
+"""One set of weights, batches and random numbers for two sides."""

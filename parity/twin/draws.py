@@ -1,4 +1,4 @@
-"""One source of random numbers for both frameworks: a draw of the one is the same draw of the other.
+"""One source of random numbers for both frameworks: a request of the one is answered as the same request of the other.
 
 Neither model changes. While Flax's function is traced, `jax.random.bernoulli`, `uniform` and `normal` answer
 with given numbers; PyTorch's operators do so below autograd, where the dropout of a fused layer is seen too.
@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Draw:
+class RandomRequest:
     """A request for random numbers.
 
     shape: of the framework that asks
@@ -40,59 +40,60 @@ def torch_shape(shape: Shape) -> Shape:
     return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 else tuple(shape)
 
 
-def requested(function: Callable, *args: Any, site: Callable[[], str] = lambda: "") -> list[Draw]:
+def requested(function: Callable, *args: Any, site: Callable[[], str] = lambda: "") -> list[RandomRequest]:
     """The random numbers that `function` would draw, in their order; `site` says where the call is just now."""
-    draws: list[Draw] = []
+    requests: list[RandomRequest] = []
 
     def answer(shape: Shape, normal: bool) -> jax.Array:
-        draws.append(Draw(tuple(shape), normal, site()))
+        requests.append(RandomRequest(tuple(shape), normal, site()))
         return jax.numpy.zeros(shape)
 
     with _answering(answer):
         jax.eval_shape(lambda *args: function(*args), *args)  # a new function: the cached trace would draw nothing
-    return draws
+    return requests
 
 
-def partners(flax: Sequence[Draw], pytorch: Sequence[Draw]) -> tuple[int, ...]:
-    """For each draw of PyTorch's, which draw of Flax's it is: by site and order there, else by order alone.
+def partners(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:
+    """Returns for each request of PyTorch's which of Flax's it is: by site and order there, else by order alone.
 
     Raises InputError where the one draws what the other does not.
     """
-    by_site = [(draw.site, torch_shape(draw.shape), draw.normal) for draw in flax]
-    wanted = [(draw.site, draw.shape, draw.normal) for draw in pytorch]
-    if Counter(by_site) != Counter(wanted):
-        by_site, wanted = [("", *rest) for _, *rest in by_site], [("", *rest) for _, *rest in wanted]
-        if by_site != wanted:
-            listed = (", ".join(map(str, draws)) or "none" for draws in (pytorch, flax))
+    of_flax = [(request.site, torch_shape(request.shape), request.normal) for request in flax]
+    of_pytorch = [(request.site, request.shape, request.normal) for request in pytorch]
+    if Counter(of_flax) != Counter(of_pytorch):
+        of_flax = [("", *rest) for _, *rest in of_flax]
+        of_pytorch = [("", *rest) for _, *rest in of_pytorch]
+        if of_flax != of_pytorch:
+            listed = (", ".join(map(str, requests)) or "none" for requests in (pytorch, flax))
             raise InputError("random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed))
     waiting: dict[Any, list[int]] = {}
-    for number, key in enumerate(by_site):
+    for number, key in enumerate(of_flax):
         waiting.setdefault(key, []).append(number)
-    return tuple(waiting[key].pop(0) for key in wanted)
+    return tuple(waiting[key].pop(0) for key in of_pytorch)
 
 
-def numbers(draws: Sequence[Draw], random: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Flax's draws in PyTorch's layout, values that float32 holds exactly: every precision sees the same."""
+def numbers(requests: Sequence[RandomRequest], random: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Numbers for Flax's requests in PyTorch's layout, which float32 holds exactly: every precision sees the same."""
 
-    def make(draw: Draw) -> np.ndarray:
-        shape = torch_shape(draw.shape)
-        if draw.normal:
+    def make(request: RandomRequest) -> np.ndarray:
+        shape = torch_shape(request.shape)
+        if request.normal:
             return random.normal(size=shape).astype(np.float32).astype(np.float64)
         return random.integers(0, 2**20, shape) / 2.0**20
 
-    return tuple(map(make, draws))
+    return tuple(map(make, requests))
 
 
 @contextmanager
-def imposed_on_jax(draws: Sequence[jax.Array]) -> Iterator[None]:
-    """Within it the n-th draw of traced code is `draws[n]`, which is in PyTorch's layout."""
-    remaining = iter(draws)
+def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
+    """Answers the n-th request of code traced within the block with `values[n]`, which is in PyTorch's layout."""
+    remaining = iter(values)
 
     def answer(shape: Shape, normal: bool) -> jax.Array:
-        draw = next(remaining, None)
-        if draw is None or draw.shape != torch_shape(shape):
+        value = next(remaining, None)
+        if value is None or value.shape != torch_shape(shape):
             raise InputError(f"Flax draws other random numbers than when it was first traced: {shape}")
-        return draw.transpose(0, 2, 3, 1) if len(shape) == 4 else draw
+        return value.transpose(0, 2, 3, 1) if len(shape) == 4 else value
 
     with _answering(answer):
         yield
@@ -104,15 +105,17 @@ def _answering(answer: Callable[[Shape, bool], jax.Array]) -> Iterator[None]:
         return answer(tuple(jax.numpy.shape(p) if shape is None else shape), False) < p
 
     def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: float = 0.0, maxval: float = 1.0, **_: Any):
-        draw = answer(tuple(shape), False)
-        return (minval + draw * (maxval - minval)).astype(dtype or draw.dtype)
+        values = answer(tuple(shape), False)
+        return (minval + values * (maxval - minval)).astype(dtype or values.dtype)
 
     def normal(key: Any, shape: Shape = (), dtype: Any = None, **_: Any) -> jax.Array:
-        draw = answer(tuple(shape), True)
-        return draw.astype(dtype or draw.dtype)
+        values = answer(tuple(shape), True)
+        return values.astype(dtype or values.dtype)
 
     stock = jax.random.bernoulli, jax.random.uniform, jax.random.normal
-    jax.random.bernoulli, jax.random.uniform, jax.random.normal = bernoulli, uniform, normal
+    jax.random.bernoulli = bernoulli
+    jax.random.uniform = uniform
+    jax.random.normal = normal
     try:
         yield
     finally:

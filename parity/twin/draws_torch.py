@@ -8,14 +8,15 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2l_jax.errors import InputError
-from parity.twin.draws import Draw
+from parity.twin.draws import RandomRequest
 
 aten = torch.ops.aten
 
 
 def without_cudnn_dropout(model: torch.nn.Module) -> torch.nn.Module:
     """The model; while its recurrent layers draw dropout cuDNN is off, which would hide it from `ImposedOnTorch`."""
-    cudnn, before = torch.backends.cudnn, list[bool]()
+    cudnn = torch.backends.cudnn
+    before = list[bool]()
 
     def off(layer: torch.nn.Module, *_: Any) -> None:
         before.append(cudnn.enabled)
@@ -32,17 +33,17 @@ def without_cudnn_dropout(model: torch.nn.Module) -> torch.nn.Module:
 
 
 class ImposedOnTorch(TorchDispatchMode):
-    """Within it the n-th draw of PyTorch's operators is `draws[n]`; without draws, they are `seen` alone.
+    """Answers the n-th request of PyTorch's operators with `values[n]`; without any, they are `seen` alone.
 
     Backward passes within it draw nothing of their own.
     """
 
-    def __init__(self, draws: Sequence[np.ndarray] | None = None, site: Callable[[], str] = lambda: ""):
+    def __init__(self, values: Sequence[np.ndarray] | None = None, site: Callable[[], str] = lambda: ""):
         super().__init__()
-        self.draws = draws
+        self.values = values
         self.site = site
-        self.seen = list[Draw]()
-        self.more_to_come = False  # several turns of a step share the draws
+        self.seen = list[RandomRequest]()
+        self.more_to_come = False  # several turns of a step share the numbers
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -55,8 +56,8 @@ class ImposedOnTorch(TorchDispatchMode):
         if packet is aten.native_dropout:
             return self._native_dropout(*args)
         if packet in (aten.rand, aten.randn, aten.rand_like, aten.randn_like):
-            made = func(*args, **kwargs)
-            return made.copy_(self._next(made, packet in (aten.randn, aten.randn_like)))
+            tensor = func(*args, **kwargs)
+            return tensor.copy_(self._next(tensor, packet in (aten.randn, aten.randn_like)))
         if packet is aten.uniform_:
             low, high = [*args[1:], *([0.0, 1.0][len(args) - 1 :])][:2]
             return args[0].copy_(low + (high - low) * self._next(args[0], False))
@@ -67,8 +68,8 @@ class ImposedOnTorch(TorchDispatchMode):
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         super().__exit__(kind, error, trace)
-        if kind is None and not self.more_to_come and self.draws is not None and len(self.seen) < len(self.draws):
-            left = self.draws[len(self.seen)].shape
+        if kind is None and not self.more_to_come and self.values is not None and len(self.seen) < len(self.values):
+            left = self.values[len(self.seen)].shape
             raise InputError(f"Flax draws random numbers of shape {left} where PyTorch draws none")
 
     def _bernoulli(self, like: torch.Tensor, p: Any) -> torch.Tensor:
@@ -81,11 +82,11 @@ class ImposedOnTorch(TorchDispatchMode):
         return x * keep * (1 / (1 - p) if p < 1 else 0), keep
 
     def _next(self, like: torch.Tensor, normal: bool) -> torch.Tensor:
-        draw = Draw(tuple(like.shape), normal, self.site())
-        self.seen.append(draw)
-        if self.draws is None:
+        request = RandomRequest(tuple(like.shape), normal, self.site())
+        self.seen.append(request)
+        if self.values is None:
             return torch.full(like.shape, 0.25, dtype=torch.float64, device=like.device)
-        if len(self.seen) > len(self.draws) or self.draws[len(self.seen) - 1].shape != draw.shape:
-            raise InputError(f"PyTorch draws other random numbers than when it was first run: {draw}")
+        if len(self.seen) > len(self.values) or self.values[len(self.seen) - 1].shape != request.shape:
+            raise InputError(f"PyTorch draws other random numbers than when it was first run: {request}")
         exact = torch.float32 if like.dtype == torch.bfloat16 else like.dtype  # a rounded number may cross the rate
-        return torch.as_tensor(self.draws[len(self.seen) - 1], dtype=exact, device=like.device)
+        return torch.as_tensor(self.values[len(self.seen) - 1], dtype=exact, device=like.device)

@@ -19,7 +19,7 @@ from parity.reference import turns as torch_turns
 from parity.twin.torch_side import namesake, torch_optimizer
 from parity.twin.twin import FlaxSide, TorchSide, TorchTurn, leave
 
-Pair = tuple[Any, Any]
+FlaxAndTorch = tuple[Any, Any]
 PLAIN_SGD = partial(optim.SGD, lr=0.1)
 
 
@@ -27,8 +27,8 @@ PLAIN_SGD = partial(optim.SGD, lr=0.1)
 class Learning:
     """A loss and an optimiser; see `parity.check`."""
 
-    loss: Callable | Pair | None = None
-    optimizer: Callable | Pair = PLAIN_SGD
+    loss: Callable | FlaxAndTorch | None = None
+    optimizer: Callable | FlaxAndTorch = PLAIN_SGD
     scheduler: Callable | None = None
     before_step: Callable | None = None
 
@@ -44,7 +44,7 @@ class Learning:
 
 
 def _optimizers(
-    optimizer: Callable | Pair,
+    optimizer: Callable | FlaxAndTorch,
 ) -> tuple[optax.GradientTransformation, Callable[[torch.nn.Module], torch.optim.Optimizer]]:
     if isinstance(optimizer, tuple):
         transformation, make = optimizer
@@ -60,7 +60,7 @@ def _optimizers(
     return optimizer(), partial(torch_optimizer, Turn(leave, optimizer))  # type: ignore[arg-type]
 
 
-def _losses(loss: Callable | Pair | None) -> Pair:
+def _losses(loss: Callable | FlaxAndTorch | None) -> FlaxAndTorch:
     if loss is None:
         return _squares(jnp), _squares(torch)
     if isinstance(loss, tuple):
@@ -73,8 +73,8 @@ def _squares(numpy: Any) -> Callable:
 
     def loss(outputs: Any, targets: Any) -> Any:
         arrays = [array for _, array in named_leaves(outputs, "output")]
-        wanted = targets if isinstance(targets, list) else [targets]
-        floating = [(a, t) for a, t in zip(arrays, wanted, strict=True) if "float" in str(a.dtype)]
+        expected = targets if isinstance(targets, list) else [targets]
+        floating = [(a, t) for a, t in zip(arrays, expected, strict=True) if "float" in str(a.dtype)]
         return sum(numpy.mean((a - t) ** 2) / 2 for a, t in floating)
 
     return loss

@@ -15,15 +15,18 @@ def correspondence(tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths:
     Where several nested modules hold just the same tensors, the innermost of either side are partners, and so on
     outwards: a layer is a layer on both sides, what stands around it may differ.
     """
-    held, paths = list(tensors), list(paths)
-    theirs = _by_content((name, _keys_under(name, held)) for name, _ in torch_model.named_modules())
-    ours = _by_content((path, _keys_at(path, held, paths)) for path in paths)
-    found: dict[str, Path] = {"": ()}
+    leaves = list(tensors)
+    paths = list(paths)
+    theirs = _by_content((name, _keys_under(name, leaves)) for name, _ in torch_model.named_modules())
+    ours = _by_content((path, _keys_at(path, leaves, paths)) for path in paths)
+    paths_by_name: dict[str, Path] = {"": ()}
     for content, names in theirs.items():
-        found |= dict(zip(reversed(names), reversed(ours.get(content, [])), strict=False))
+        paths_by_name |= dict(zip(reversed(names), reversed(ours.get(content, [])), strict=False))
     dotted = {_dotted(path): path for path in paths} | {".".join(map(str, path)): path for path in paths}
-    free = {name for name, _ in torch_model.named_modules() if not _keys_under(name, held)}
-    return found | {name: dotted[name] for name in free if name in dotted and not _keys_at(dotted[name], held, paths)}
+    free = {name for name, _ in torch_model.named_modules() if not _keys_under(name, leaves)}
+    return paths_by_name | {
+        name: dotted[name] for name in free if name in dotted and not _keys_at(dotted[name], leaves, paths)
+    }
 
 
 def site_of(stack: Sequence[Any], names: Mapping[Any, str]) -> str:
@@ -32,11 +35,11 @@ def site_of(stack: Sequence[Any], names: Mapping[Any, str]) -> str:
 
 
 def _by_content(modules: Iterable[tuple[Any, frozenset]]) -> dict[frozenset, list]:
-    found: dict[frozenset, list] = {}
+    by_content: dict[frozenset, list] = {}
     for module, content in modules:
         if content:
-            found.setdefault(content, []).append(module)
-    return found
+            by_content.setdefault(content, []).append(module)
+    return by_content
 
 
 def _keys_under(name: str, tensors: list[Leaf]) -> frozenset:
@@ -49,7 +52,7 @@ def _keys_at(path: Path, tensors: list[Leaf], paths: list[Path]) -> frozenset:
 
 
 def _place(path: Path, paths: list[Path]) -> Path:
-    """Where a tensor stands among the modules: a buffer of Linen's has the name of its collection in front."""
+    """Returns where a tensor stands among the modules: a buffer of Linen's has the name of its collection in front."""
     return path if len(path) == 1 or path[:1] in paths else path[1:]
 
 

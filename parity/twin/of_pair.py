@@ -68,8 +68,8 @@ def _flax_model(model: nnx.Module | linen.Module, variables: Any, inputs: tuple)
         return NNXModel(nnx.clone(model))
     if isinstance(model, linen.Module):
         flags: dict[str, Any] = mode(type(model).__call__, False)
-        made: Any = variables or model.init(jax.random.key(0), *map(jnp.asarray, inputs), **flags)
-        return LinenModel(model, made)
+        variables = variables or model.init(jax.random.key(0), *map(jnp.asarray, inputs), **flags)
+        return LinenModel(model, variables)
     raise InputError(
         f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none"
     )
@@ -80,7 +80,8 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
         return load_map(Path(weights))
     if weights is not None:
         return list(weights)
-    named, by_name = leaves(model) if isinstance(model, nnx.Module) else [], None
+    named = leaves(model) if isinstance(model, nnx.Module) else []
+    by_name = None
     try:
         if named:
             check_structure(flax.name, model, torch_model)  # type: ignore[arg-type]

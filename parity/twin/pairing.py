@@ -20,7 +20,7 @@ from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
 from parity.models.calls import torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
-from parity.twin.draws import Draw, numbers, partners, requested
+from parity.twin.draws import RandomRequest, numbers, partners, requested
 from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.modules import correspondence, site_of
 from parity.twin.random_weights import fan_in_of, random_weights
@@ -65,10 +65,10 @@ def pair(
 
 @dataclass(frozen=True)
 class Traced:
-    """The shapes of the tensors that a side makes, by name, and the random numbers that it draws."""
+    """The shapes of the tensors that a side makes, by name, and its requests for random numbers."""
 
     shapes: Shapes
-    draws: list[Draw]
+    requests: list[RandomRequest]
 
 
 def make_twin(
@@ -97,14 +97,14 @@ def make_twin(
     axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
     if labels is not None:
         axes |= {key.replace("output", "targets", 1): order for key, order in axes.items() if key.startswith("output")}
-    made = tuple(_with_targets(batch, labels, ours, random) for batch in batches)
+    complete = tuple(_with_targets(batch, labels, ours, random) for batch in batches)
     return Twin(
         name=name,
         leaves=tensors,
         start=State(weights),
-        batches=made,
+        batches=complete,
         axes=axes,
-        order=partners(ours.draws, other.draws),
+        order=partners(ours.requests, other.requests),
         names=names,
         turns=tuple((turn.name, turn.trains) for turn in flax.turns),
         flax=flax,
@@ -119,7 +119,7 @@ def _leaves(batch: Tensors) -> list[tuple[Any, str]]:
 def _with_targets(batch: Tensors, labels: bool | None, ours: Traced, random: np.random.Generator) -> Batch:
     if labels is not None:
         batch = batch | {"targets": targets(labels, list(ours.shapes.values()), random)}
-    return Batch(batch, numbers(ours.draws, random))
+    return Batch(batch, numbers(ours.requests, random))
 
 
 def _outputs(nets: Any, tensors: Tensors) -> Tensors:
@@ -159,15 +159,15 @@ def _trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward
 
     def run(functions: list[Callable], params: Any, buffers: Any, tensors: Tensors) -> None:
         for function in functions:
-            made, _ = flax.run(function, params, buffers, tensors, train=True, around=around)
-            shapes.update({key: x.shape for name, value in made.items() for key, x in named_leaves(value, name)})
+            results, _ = flax.run(function, params, buffers, tensors, train=True, around=around)
+            shapes.update({key: x.shape for name, value in results.items() for key, x in named_leaves(value, name)})
 
     objectives = _functions(side.turns, None, forward)
     site = lambda: site_of(stack, by_path)  # noqa: E731
-    draws = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site)
+    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site)
     if not forward and side.observe:
         requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
-    return Traced(shapes, draws)
+    return Traced(shapes, requests)
 
 
 def _trace_torch(
@@ -177,33 +177,33 @@ def _trace_torch(
     run = copy.deepcopy(side.model).cpu().train()
     dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
 
-    def given(value: Any, name: str) -> Any:
+    def as_torch(value: Any, name: str) -> Any:
         if isinstance(value, tuple):
-            return tuple(given(x, f"{name}.{i}") for i, x in enumerate(value))
+            return tuple(as_torch(x, f"{name}.{i}") for i, x in enumerate(value))
         tensor = torch.as_tensor(copied(value, axes[name]))
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
-    tensors = {name: given(value, name) for name, value in batch.items()}
+    tensors = {name: as_torch(value, name) for name, value in batch.items()}
     shapes: Shapes = {}
-    drawn = list[Draw]()
+    requests = list[RandomRequest]()
     for function in _functions(side.turns, side.observe, forward):
         with torch.no_grad(), torch_calls(run) as calls:
             open_calls = lambda calls=calls: [call.name for call in calls if call.output is None]  # noqa: E731
             site = lambda open_calls=open_calls: site_of(open_calls(), {name: name for name in names})  # noqa: E731
             imposed = nullcontext() if function is side.observe else ImposedOnTorch(site=site)
             with imposed as drawing:
-                made = function(run.eval() if function is side.observe else run.train(), tensors)
-        drawn += drawing.seen if drawing else []
-        shapes.update({key: tuple(x.shape) for name, value in made.items() for key, x in named_leaves(value, name)})
-    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, drawn)
+                results = function(run.eval() if function is side.observe else run.train(), tensors)
+        requests += drawing.seen if drawing else []
+        shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
+    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
 
 
 def targets(labels: bool, shapes: list[tuple], random: np.random.Generator) -> Any:
     """Returns random classes, or arrays like the outputs; a list of them where the model has several."""
     if labels:
         return random.integers(0, shapes[0][-1], shapes[0][:-1])
-    made = [np.asarray(random.normal(size=shape), np.float32) for shape in shapes]
-    return made[0] if len(made) == 1 else made
+    arrays = [np.asarray(random.normal(size=shape), np.float32) for shape in shapes]
+    return arrays[0] if len(arrays) == 1 else arrays
 
 
 def abstract(build: Callable[[], nnx.Module]) -> nnx.Module:

@@ -17,22 +17,22 @@ def random_weights(
     What PyTorch's model alone has keeps its values there.
     """
     by_path: dict[tuple, np.ndarray] = {}
-    found: dict[str, np.ndarray] = {}
-    own = {key: tensor.detach().cpu().numpy() for key, tensor in (model.state_dict() if model else {}).items()}
-    whole = {leaf.key: own[leaf.key].shape if leaf.rows else leaf.shape for leaf in tensors}
+    values: dict[str, np.ndarray] = {}
+    torch_values = {key: tensor.detach().cpu().numpy() for key, tensor in (model.state_dict() if model else {}).items()}
+    whole = {leaf.key: torch_values[leaf.key].shape if leaf.rows else leaf.shape for leaf in tensors}
     for leaf in tensors:
         if leaf.path not in by_path or leaf.rows:
             by_path[leaf.path] = _random_tensor(leaf, whole[leaf.key], random)
         for key in (leaf.key, *leaf.merged):
-            found.setdefault(key, by_path[leaf.path])
-    return own | found | _tied(model, found)
+            values.setdefault(key, by_path[leaf.path])
+    return torch_values | values | _tied(model, values)
 
 
-def _tied(model: torch.nn.Module | None, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _tied(model: torch.nn.Module | None, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns one value for all names of a parameter that PyTorch shares, though Flax may not."""
     first: dict[int, np.ndarray] = {}
     named = model.named_parameters(remove_duplicate=False) if model else ()
-    return {key: first.setdefault(id(parameter), found[key]) for key, parameter in named if key in found}
+    return {key: first.setdefault(id(parameter), values[key]) for key, parameter in named if key in values}
 
 
 def _random_tensor(leaf: Leaf, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:

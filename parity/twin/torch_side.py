@@ -79,13 +79,13 @@ def namesake(function: Any, *modules: ModuleType) -> Any:
     """
     if isinstance(function, partial):
         return partial(namesake(function.func, *modules), *function.args, **function.keywords)
-    made = is_dataclass(function) and not isinstance(function, type)
-    name = type(function).__name__ if made else getattr(function, "__name__", str(function))
+    instance = is_dataclass(function) and not isinstance(function, type)
+    name = type(function).__name__ if instance else getattr(function, "__name__", str(function))
     place = next((module for module in modules if hasattr(module, name)), None)
     if place is None:
         listed = " or ".join(module.__name__ for module in modules)
         raise InputError(f"{name} has no namesake in {listed}; a pair, (Flax's, PyTorch's), is right then")
-    if not made:
+    if not instance:
         return getattr(place, name)
     members = {each.name: getattr(function, each.name) for each in fields(function)}
     return getattr(place, name)(**{n: namesake(v, *modules) if callable(v) else v for n, v in members.items()})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 STEPS = 5
-Draws = tuple[np.ndarray, ...]
+RandomNumbers = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class State:
 
 @dataclass(frozen=True)
 class Batch:
-    """The tensors of one training step in Flax's layout, and its draws in PyTorch's.
+    """The tensors of one training step in Flax's layout, and its random numbers in PyTorch's.
 
     tensors: by name, {"input": array or tuple of arrays, "targets": ...}
     draws:   random numbers in the order in which Flax asks for them
     """
 
     tensors: Tensors
-    draws: Draws = ()
+    draws: RandomNumbers = ()
 
     @property
     def inputs(self) -> tuple[Any, ...]:
         """Returns what the model is called with in supervised learning; () where it is called otherwise."""
-        given = self.tensors.get("input", ())
-        return given if isinstance(given, tuple) else (given,)
+        inputs = self.tensors.get("input", ())
+        return inputs if isinstance(inputs, tuple) else (inputs,)
 
     def leaves(self) -> Iterator[tuple[str, np.ndarray]]:
         """Returns (name, array) of every tensor: "input", or "input.0" of several."""
@@ -146,8 +146,8 @@ class Problem:
         targets = self.batches[0].tensors.get("targets")
         return isinstance(targets, np.ndarray) and np.issubdtype(targets.dtype, np.integer)
 
-    def torch_draws(self, batch: Batch) -> Draws:
-        """Returns the draws in the order in which PyTorch asks for them."""
+    def torch_draws(self, batch: Batch) -> RandomNumbers:
+        """Returns the random numbers in the order in which PyTorch asks for them."""
         return tuple(batch.draws[number] for number in self.order)
 
 

@@ -8,7 +8,7 @@ from flax import nnx
 from parity.arrays.layout import channels_first
 from parity.weights.leaf import Leaf, Shape
 
-Axes = Callable[[int], Shape]
+AxisOrder = Callable[[int], Shape]
 
 
 def as_is(rank: int) -> tuple[int, ...]:
@@ -21,7 +21,7 @@ def output_first(rank: int) -> tuple[int, ...]:
 
 
 # The words by which a layer of its own says in `weight_rule` how PyTorch orders the axes of a variable.
-ORDERS: dict[str, Axes] = {"as_is": as_is, "output_first": output_first, "channels_first": channels_first}
+ORDERS: dict[str, AxisOrder] = {"as_is": as_is, "output_first": output_first, "channels_first": channels_first}
 
 # Flax's layer -> name of a variable -> (PyTorch's name, order of Flax's axes in PyTorch).
 # A variable that no rule names has the same name and shape on both sides.
@@ -57,13 +57,14 @@ def variables(model: nnx.Module) -> dict[tuple, nnx.Variable]:
 
 def _walk(module: nnx.Module, prefix: str, paths: dict[int, tuple]) -> Iterator[Leaf]:
     rules = rule_of(type(module))
-    own, modules = {}, {}
+    tensors = {}
+    modules = {}
     for name, value in _attributes(module):
         if isinstance(value, nnx.Variable) and not isinstance(value, nnx.RngState):
-            own[name] = value
+            tensors[name] = value
         elif isinstance(value, nnx.Module) and not isinstance(value, nnx.RngStream | nnx.Rngs):
             modules[name] = value
-    for name, variable in own.items():
+    for name, variable in tensors.items():
         torch_name, order = rules.get(name, (name, "as_is"))
         trained = isinstance(variable, nnx.Param)
         axes = ORDERS[order](len(variable.shape))

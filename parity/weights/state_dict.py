@@ -21,8 +21,8 @@ def state_dict(model: nnx.Module) -> dict[str, np.ndarray]:
 
     Shared tensors stand under each of their keys, as in PyTorch; counters are int64.
     """
-    found = variables(model)
-    return {leaf.key: leaf.to_torch(found[leaf.path][...]) for leaf in leaves(model)}
+    by_path = variables(model)
+    return {leaf.key: leaf.to_torch(by_path[leaf.path][...]) for leaf in leaves(model)}
 
 
 def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: Any = None) -> nnx.Module:
@@ -34,16 +34,16 @@ def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: An
     Raises InputError, and changes nothing, if a key is missing or left over, a shape differs, a value
     is not finite, or a shared tensor has two values; all of them are listed.
     """
-    given = read_state_dict(source) if isinstance(source, str | Path) else source
-    arrays = {key: to_numpy(value) for key, value in given.items()}
+    values = read_state_dict(source) if isinstance(source, str | Path) else source
+    arrays = {key: to_numpy(value) for key, value in values.items()}
     tensors = leaves(model)
     if problems := [*_mismatches(tensors, arrays, dtype), *_conflicts(tensors, arrays)]:
         where = f" from {source}" if isinstance(source, str | Path) else ""
         raise InputError(f"the state_dict{where} does not fit {type(model).__name__}: {'; '.join(problems)}")
-    found = variables(model)
+    by_path = variables(model)
     for leaf in tensors:
         target = dtype if dtype is not None and floating(leaf) else leaf.dtype
-        found[leaf.path].set_value(jnp.asarray(leaf.to_flax(arrays[leaf.key]), target))
+        by_path[leaf.path].set_value(jnp.asarray(leaf.to_flax(arrays[leaf.key]), target))
     return model
 
 
@@ -74,8 +74,8 @@ def _conflicts(tensors: list[Leaf], arrays: dict[str, np.ndarray]) -> Iterator[s
     first: dict[tuple, str] = {}
     for leaf in tensors:
         other = first.setdefault(leaf.path, leaf.key)
-        given = {other, leaf.key} <= arrays.keys()
-        if given and not np.array_equal(arrays[other], arrays[leaf.key]):
+        both = {other, leaf.key} <= arrays.keys()
+        if both and not np.array_equal(arrays[other], arrays[leaf.key]):
             yield f"{other} and {leaf.key} are one tensor in the model, but differ"
 
 

@@ -27,12 +27,12 @@ from parity.bench.steps import bench_cases
 
 def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
     stages = []
-    found = bench(MLP, progress=lambda name, stage: stages.append((name, stage)))
-    assert found.inputs == (4, 28, 28, 1) and found.status in ("ok", "disturbed"), found.error
-    own = ["JAX compiles", "memory layouts", "timing"]
-    told = ["counting", *(f"{kind}: {stage}" for kind in ("evaluation", "training") for stage in own)]
-    assert stages == [("mlp", stage) for stage in told]
-    document = json.loads(json.dumps(to_json([found], {"device": "cpu"}), allow_nan=False))
+    outcome = bench(MLP, progress=lambda name, stage: stages.append((name, stage)))
+    assert outcome.inputs == (4, 28, 28, 1) and outcome.status in ("ok", "disturbed"), outcome.error
+    stages_of_phase = ["JAX compiles", "memory layouts", "timing"]
+    expected = ["counting", *(f"{kind}: {stage}" for kind in ("evaluation", "training") for stage in stages_of_phase)]
+    assert stages == [("mlp", stage) for stage in expected]
+    document = json.loads(json.dumps(to_json([outcome], {"device": "cpu"}), allow_nan=False))
     assert document["environment"]["torch_threads"] == document["environment"]["jax_threads"] >= 1
     (entry,) = document["cases"]
     assert {"name", "batch", "jax", "torch_eager", "torch_compile", "ratio_eager", "ratio_compile"} <= set(entry)
@@ -48,10 +48,10 @@ def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
 
 @pytest.mark.parametrize("name", ["dropout-mlp", "edge-detector", "weight-decay", "my-linear"])
 def test_dropout_image_targets_decay_and_untrained_weights_agree_too(name):
-    found = bench(get(name))
-    assert found.status in ("ok", "disturbed"), (found.error, found.training.gaps)
-    assert found.training.compared.startswith("evaluation" if name == "dropout-mlp" else "losses")
-    assert found.evaluation.compared.startswith("losses")
+    outcome = bench(get(name))
+    assert outcome.status in ("ok", "disturbed"), (outcome.error, outcome.training.gaps)
+    assert outcome.training.compared.startswith("evaluation" if name == "dropout-mlp" else "losses")
+    assert outcome.evaluation.compared.startswith("losses")
 
 
 @pytest.mark.parametrize("name", ["mlp", "dropout-mlp"])
@@ -64,20 +64,20 @@ def test_one_wrong_weight_matrix_is_found_and_nothing_is_timed(name, monkeypatch
         return weights | {last: weights[last] * np.float32(1.01)}
 
     monkeypatch.setattr(torch_programs, "state_dict", planted)
-    found = bench(get(name))
-    assert found.status == "disagree" and found.training.measured is None and found.ratio_eager is None
-    assert found.evaluation.measured is None
-    assert to_json([found], {})["cases"][0]["jax"]["step_s"] is None
-    assert "disagree" in shown(bench_tables([found]))
+    outcome = bench(get(name))
+    assert outcome.status == "disagree" and outcome.training.measured is None and outcome.ratio_eager is None
+    assert outcome.evaluation.measured is None
+    assert to_json([outcome], {})["cases"][0]["jax"]["step_s"] is None
+    assert "disagree" in shown(bench_tables([outcome]))
 
 
 def test_a_wrong_learning_rate_is_found_by_the_later_losses(monkeypatch):
     right = torch_programs.torch_turn
     wrong = partial(optim.SGD, lr=0.2)
     monkeypatch.setattr(torch_programs, "torch_turn", lambda turn: right(turn._replace(optimizer=wrong)))
-    found = bench(MLP)
-    assert found.status == "disagree" and found.training.gaps["jax"][0] < 1e-5
-    assert found.evaluation.status in ("ok", "disturbed")
+    outcome = bench(MLP)
+    assert outcome.status == "disagree" and outcome.training.gaps["jax"][0] < 1e-5
+    assert outcome.evaluation.status in ("ok", "disturbed")
 
 
 def test_a_failure_of_torch_compile_is_reported_and_the_rest_is_timed(monkeypatch):
@@ -85,17 +85,17 @@ def test_a_failure_of_torch_compile_is_reported_and_the_rest_is_timed(monkeypatc
         raise RuntimeError("no C++ compiler\nat all")
 
     monkeypatch.setattr(compiler, "start_compiler", fails)
-    found = bench(MLP, compile=True)
-    entry = to_json([found], {})["cases"][0]
+    outcome = bench(MLP, compile=True)
+    entry = to_json([outcome], {})["cases"][0]
     assert entry["torch_compile"]["reason"] == "RuntimeError: no C++ compiler" and entry["ratio_compile"] is None
-    assert found.stats("torch_eager") and "no C++ compiler" in shown(bench_tables([found]))
+    assert outcome.stats("torch_eager") and "no C++ compiler" in shown(bench_tables([outcome]))
 
 
 def test_a_torch_compile_that_takes_too_long_is_reported(monkeypatch):
     monkeypatch.setattr(compiler, "start_compiler", lambda device: None)
     monkeypatch.setattr(torch, "compile", lambda _, mode: lambda *batch: time.sleep(20))
-    found = bench(MLP, compile=True, compile_limit=0.2)
-    assert found.training.missing == {"torch_compile": "was not ready after 0.2 s"} and found.stats("jax")
+    outcome = bench(MLP, compile=True, compile_limit=0.2)
+    assert outcome.training.missing == {"torch_compile": "was not ready after 0.2 s"} and outcome.stats("jax")
 
 
 def test_a_time_limit_ends_with_its_block():

@@ -22,7 +22,8 @@ from parity.bench.result import BenchResult
 from parity.bench.roofline import Ceilings, ceilings, point
 from parity.bench.timing import Measurement, Stats
 
-MLP, GRU = get("mlp"), get("gru-lm")
+MLP = get("mlp")
+GRU = get("gru-lm")
 ROOF = Ceilings(flops=100e9, bandwidth=10e9)
 
 
@@ -83,16 +84,16 @@ def test_the_batch_is_halved_until_the_arithmetic_is_within_the_budget():
 
 
 def test_ceilings_are_measured():
-    found = ceilings(sides=(64,), copied=2**12, seconds=0.0)
-    assert found.flops > 0 and found.bandwidth > 0
+    roof = ceilings(sides=(64,), copied=2**12, seconds=0.0)
+    assert roof.flops > 0 and roof.bandwidth > 0
 
 
 def test_the_attainable_time_is_that_of_the_lower_ceiling():
     assert ROOF.attainable(1e9, 1e6) == 0.01 and ROOF.attainable(1e6, 1e9) == 0.1
-    found = point(timed(), ROOF)
-    assert found.intensity == 10.0 and found.attainable_s == 0.01
-    assert found.shares == {"jax": 0.5, "torch_eager": 0.25}
-    assert found.rates["jax"] == pytest.approx(50e9)
+    position = point(timed(), ROOF)
+    assert position.intensity == 10.0 and position.attainable_s == 0.01
+    assert position.shares == {"jax": 0.5, "torch_eager": 0.25}
+    assert position.rates["jax"] == pytest.approx(50e9)
     assert point(timed(flops=0.0), ROOF) is None and point(timed(), None) is None
 
 
@@ -116,9 +117,9 @@ def test_more_memory_in_use_is_seen():
 
 
 def test_the_memory_of_a_step_is_measured_in_a_process_of_its_own():
-    found = memory.peak_memory(get("linear-regression"), 2)
-    assert set(found) == {"jax", "torch"} and all(bytes >= 0 for bytes in found.values())
-    assert "memory, MB" in bench_markdown([replace(timed(), memory=found)])
+    peaks = memory.peak_memory(get("linear-regression"), 2)
+    assert set(peaks) == {"jax", "torch"} and all(bytes >= 0 for bytes in peaks.values())
+    assert "memory, MB" in bench_markdown([replace(timed(), memory=peaks)])
 
 
 def test_memory_that_cannot_be_measured_is_an_error():

@@ -32,18 +32,19 @@ from parity.bench.timing import Stats
 @pytest.fixture
 def toy():
     random = np.random.default_rng(0)
-    X, y = random.integers(0, 256, (70, 28, 28, 1), np.uint8), random.integers(0, 10, 70, np.int32)
+    X = random.integers(0, 256, (70, 28, 28, 1), np.uint8)
+    y = random.integers(0, 10, 70, np.int32)
     return Dataset("toy", (X, y), (X, y), "drawn")
 
 
 def test_an_epoch_is_the_same_in_jax_and_in_pytorch(monkeypatch, toy):
     monkeypatch.setattr(epochs, "TURN_S", 0.0)
-    found = epoch_comparison(MLP, toy, batch_size=32, epochs=1)
-    assert found.gap < 1e-5 and found.examples == 70
-    entry = json.loads(json.dumps(epoch_json(found), allow_nan=False))
+    comparison = epoch_comparison(MLP, toy, batch_size=32, epochs=1)
+    assert comparison.gap < 1e-5 and comparison.examples == 70
+    entry = json.loads(json.dumps(epoch_json(comparison), allow_nan=False))
     assert {"jax", "torch_memory", "torch_loader", "torch_loader_2_workers"} <= set(entry)
     assert entry["jax"]["epoch_s"] > 0 and entry["torch_loader"]["epochs"] == 1
-    assert "mlp" in shown(epoch_table([found]))
+    assert "mlp" in shown(epoch_table([comparison]))
 
 
 def test_epochs_take_turns_in_an_order_that_rotates(monkeypatch):
@@ -52,7 +53,7 @@ def test_epochs_take_turns_in_an_order_that_rotates(monkeypatch):
     programs = {name: lambda number, name=name: calls.append((name, number)) or 0.0 for name in ("a", "b")}
     stats, others = epochs._in_turns(programs, 2, lambda stage: None)
     assert calls == [("a", 1), ("b", 1), ("b", 2), ("a", 2)]
-    assert {name: found.number for name, found in stats.items()} == {"a": 2, "b": 2} and set(others) == {"a", "b"}
+    assert {name: times.number for name, times in stats.items()} == {"a": 2, "b": 2} and set(others) == {"a", "b"}
 
 
 def test_an_epoch_needs_labelled_images_of_the_right_shape(toy):
@@ -66,19 +67,19 @@ def test_an_epoch_needs_labelled_images_of_the_right_shape(toy):
 def test_an_epoch_has_a_ratio_where_losses_agree_and_the_machine_was_quiet():
     stats = {name: Stats.of([time]) for name, time in (("jax", 2.0), ("torch_memory", 3.0), ("torch_loader", 9.0))}
     others: dict[str, float | None] = {"jax": 0.0, "torch_memory": None, "torch_loader": 99.0}
-    found = EpochResult("x", 2, 4, "drawn", stats, others, gap=0.0)
-    assert found.ratio("torch_memory") == 1.5
-    assert found.ratio("torch_loader") is None and found.status == "disturbed"
-    doubtful = replace(found, gap=0.1)
+    comparison = EpochResult("x", 2, 4, "drawn", stats, others, gap=0.0)
+    assert comparison.ratio("torch_memory") == 1.5
+    assert comparison.ratio("torch_loader") is None and comparison.status == "disturbed"
+    doubtful = replace(comparison, gap=0.1)
     assert doubtful.status == "disagree" and doubtful.ratio("torch_memory") is None
 
 
 def test_torch_compile_is_timed_too():
-    found = bench(get("linear-regression"), compile=True)
-    for phase in (found.training, found.evaluation):
+    outcome = bench(get("linear-regression"), compile=True)
+    for phase in (outcome.training, outcome.evaluation):
         assert not phase.missing and phase.stats("torch_compile") and agree(phase.gaps)
         assert phase.started["torch_compile"].compile_s == phase.started["torch_compile"].first_calls_s[0]
-    assert found.compile_time_ratio > 0
+    assert outcome.compile_time_ratio > 0
 
 
 def test_a_wrong_evaluation_is_found_although_training_agrees(monkeypatch):
@@ -88,14 +89,14 @@ def test_a_wrong_evaluation_is_found_although_training_agrees(monkeypatch):
         return right(model, Observed(lambda outputs, targets: observe.loss(outputs, targets) * 1.01), metrics)
 
     monkeypatch.setattr(jax_programs, "make_eval_step", planted)
-    found = bench(MLP)
-    assert found.evaluation.status == "disagree" and found.evaluation.ratio("torch_eager") is None
-    assert found.training.status in ("ok", "disturbed") and found.status == "disagree"
+    outcome = bench(MLP)
+    assert outcome.evaluation.status == "disagree" and outcome.evaluation.ratio("torch_eager") is None
+    assert outcome.training.status in ("ok", "disturbed") and outcome.status == "disagree"
 
 
 def test_the_faster_memory_layout_of_pytorch_is_taken_and_named(monkeypatch):
-    found = bench(get("lenet"), batch_size=2)
-    for phase in (found.training, found.evaluation):
+    outcome = bench(get("lenet"), batch_size=2)
+    for phase in (outcome.training, outcome.evaluation):
         assert set(phase.layouts) == {"contiguous", "channels_last"}
         assert phase.layout == min(phase.layouts, key=phase.layouts.get)
     named = replace(result(), training=replace(phase, layout="channels_last", missing={}))
@@ -118,11 +119,11 @@ def test_without_images_there_is_one_layout():
 
 @pytest.mark.parametrize("name", ["mlp", "linear-regression"])
 def test_bfloat16_is_used_on_both_sides(name):
-    found = bench(get(name), precision="bfloat16")
-    assert found.status in ("ok", "disturbed"), (found.error, found.training.gaps)
-    losses = [value for start in found.training.started.values() for value in start.losses]
+    outcome = bench(get(name), precision="bfloat16")
+    assert outcome.status in ("ok", "disturbed"), (outcome.error, outcome.training.gaps)
+    losses = [value for start in outcome.training.started.values() for value in start.losses]
     assert all(float(torch.tensor(loss).bfloat16()) == loss for loss in losses)
-    environment = to_json([found], {}, "bfloat16")["environment"]
+    environment = to_json([outcome], {}, "bfloat16")["environment"]
     assert environment["dtype"] == environment["precision"] == "bfloat16"
 
 
@@ -138,7 +139,8 @@ def test_a_rougher_precision_has_a_wider_tolerance():
 
 def test_geometric_means_count_the_models_below_1():
     assert geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
-    slow, fast = result(torch_eager=0.001), result(torch_eager=0.008)
+    slow = result(torch_eager=0.001)
+    fast = result(torch_eager=0.008)
     means = geometric_means([slow, fast, result(others=99.0), BenchResult("x", (1,), error="no")])
     assert means["eager"] == {"mean": pytest.approx(math.sqrt(0.5 * 4.0)), "models": 2, "below_1": 1}
     assert means["compile_time"]["mean"] == 1.0 and "graphs" not in means
@@ -157,11 +159,11 @@ def test_the_markdown_has_a_line_per_case_and_as_many_cells_as_headings():
 
 
 def test_an_interrupt_leaves_what_has_been_timed(monkeypatch):
-    made = iter([BenchResult("mlp", (2, 3), 2)])
+    results = iter([BenchResult("mlp", (2, 3), 2)])
 
     def stopped(*_):
         try:
-            return next(made)
+            return next(results)
         except StopIteration:
             raise KeyboardInterrupt from None
 
@@ -177,10 +179,11 @@ def test_a_thread_that_ends_meanwhile_has_no_name():
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_the_mode_of_cuda_graphs_is_taken_and_computes_the_same_on_a_cpu(monkeypatch):
-    taken, right = [], torch.compile
-    monkeypatch.setattr(torch, "compile", lambda *args, **options: taken.append(options) or right(*args, **options))
+    calls = []
+    stock = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *args, **options: calls.append(options) or stock(*args, **options))
     monkeypatch.setattr(phases, "MODES", {"torch_compile": "reduce-overhead"})
-    found = bench(MLP, compile=True)
-    assert {"mode": "reduce-overhead"} in taken and not found.error
-    assert {"jax", "torch_eager", "torch_compile"} <= found.training.started.keys()
-    assert found.training.status != "disagree"
+    outcome = bench(MLP, compile=True)
+    assert {"mode": "reduce-overhead"} in calls and not outcome.error
+    assert {"jax", "torch_eager", "torch_compile"} <= outcome.training.started.keys()
+    assert outcome.training.status != "disagree"

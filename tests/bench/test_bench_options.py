@@ -5,7 +5,7 @@ import json
 import pytest
 
 from d2l_jax.errors import InputError
-from parity.bench.options import SCALED, Options
+from parity.bench.options import SCALED, BenchOptions
 from parity.cli import main
 
 
@@ -23,11 +23,11 @@ from parity.cli import main
 )
 def test_flags_that_do_not_fit_together_are_an_input_error(flags, reason):
     with pytest.raises(InputError, match=reason):
-        _ = Options(("mlp",), **flags).mode
+        _ = BenchOptions(("mlp",), **flags).mode
 
 
 def test_the_mode_follows_from_the_flags():
-    assert [Options(**flags).mode for flags in ({}, {"epoch": True}, {"run": True, "epochs": 2})] == [
+    assert [BenchOptions(**flags).mode for flags in ({}, {"epoch": True}, {"run": True, "epochs": 2})] == [
         "steps",
         "epoch",
         "run",
@@ -35,12 +35,12 @@ def test_the_mode_follows_from_the_flags():
 
 
 def test_scale_without_a_name_takes_one_model_of_each_kind():
-    assert Options(scale=True).asked == SCALED
-    assert Options(("mlp",), scale=True).asked == ("mlp",) and Options().asked == ()
+    assert BenchOptions(scale=True).chosen_names == SCALED
+    assert BenchOptions(("mlp",), scale=True).chosen_names == ("mlp",) and BenchOptions().chosen_names == ()
 
 
 def test_the_plan_has_the_options():
-    plan = Options(batch_size=3, gflop=2.0, precision="tf32", compile=False, memory=True).plan()
+    plan = BenchOptions(batch_size=3, gflop=2.0, precision="tf32", compile=False, memory=True).plan()
     assert (plan.batch_size, plan.gflop, plan.precision, plan.compile, plan.memory) == (3, 2.0, "tf32", False, True)
 
 

@@ -18,13 +18,13 @@ from parity.bench.whole_runs_report import run_json, run_table
 
 def test_a_run_is_timed_from_process_to_accuracy():
     stages = []
-    found = whole_run(get("softmax"), epochs=1, batch_size=256, data="digits", tell=stages.append)
-    assert set(found.seconds) == set(found.accuracies) == set(PROGRAMS) and len(stages) == 4
-    assert found.accuracies["jax"] == found.accuracies["jax_cached"]
-    assert all(0.1 < accuracy <= 1 for accuracy in found.accuracies.values())
-    entry = json.loads(json.dumps(run_json(found), allow_nan=False))
+    comparison = whole_run(get("softmax"), epochs=1, batch_size=256, data="digits", tell=stages.append)
+    assert set(comparison.seconds) == set(comparison.accuracies) == set(PROGRAMS) and len(stages) == 4
+    assert comparison.accuracies["jax"] == comparison.accuracies["jax_cached"]
+    assert all(0.1 < accuracy <= 1 for accuracy in comparison.accuracies.values())
+    entry = json.loads(json.dumps(run_json(comparison), allow_nan=False))
     assert entry["jax"]["s"] > 0 and entry["epochs"] == 1 and {"ratio", "ratio_cached"} <= set(entry)
-    assert run_table([found]).row_count == 1
+    assert run_table([comparison]).row_count == 1
 
 
 def test_a_run_does_not_find_what_the_user_has_compiled(monkeypatch, tmp_path):
@@ -71,10 +71,10 @@ def train(*arguments):
 def test_compiled_programs_are_kept_where_asked_and_found_again(tmp_path):
     cache = tmp_path / "compiled"
     assert train("--out", tmp_path / "1", "--compilation-cache", cache).returncode == 0
-    kept = programs(cache)
-    assert kept
+    compiled = programs(cache)
+    assert compiled
     assert train("--out", tmp_path / "2", "--compilation-cache", cache).returncode == 0
-    assert programs(cache) == kept
+    assert programs(cache) == compiled
     assert "compilation" not in (tmp_path / "1" / "metrics.json").read_text()
 
 

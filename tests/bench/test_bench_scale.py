@@ -50,26 +50,26 @@ def test_the_exponent_of_a_known_law():
 
 
 def test_every_program_is_timed_at_every_size_within_the_budget(tmp_path):
-    found = scale([get("mlp")], replace(PLAN, gflop=0.005))
-    assert [growth.axis for growth in found] == ["batch", "width", "image"]
-    batch, width, image = found
+    growths = scale([get("mlp")], replace(PLAN, gflop=0.005))
+    assert [growth.axis for growth in growths] == ["batch", "width", "image"]
+    batch, width, image = growths
     assert batch.status in ("ok", "disturbed") and batch.values == (2, 4) and width.values == (256, 512)
     assert image.values == (28,) and image.memory_slope is None
     assert 0.5 < width.memory_slope < 1.5
     for phase in batch.phases:
         assert {"jax", "torch_eager"} <= phase.measured.stats.keys()
         assert all(stats.number >= PLAN.repeats for stats in phase.measured.stats.values())
-    json.dumps([scale_json(growth) for growth in found], allow_nan=False)
-    assert scale_table(found).row_count == 3
-    scale_picture(found, tmp_path / "scale.png")
+    json.dumps([scale_json(growth) for growth in growths], allow_nan=False)
+    assert scale_table(growths).row_count == 3
+    scale_picture(growths, tmp_path / "scale.png")
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_model_that_cannot_grow_is_an_error_of_its_own(tmp_path):
-    (found,) = scale([replace(get("linear-regression"), args={"in_features": -1})], PLAN)
-    assert found.status == "error" and scale_json(found)["error"] and scale_json(found)["sizes"] == []
+    (growth,) = scale([replace(get("linear-regression"), args={"in_features": -1})], PLAN)
+    assert growth.status == "error" and scale_json(growth)["error"] and scale_json(growth)["sizes"] == []
     with pytest.raises(InputError, match="nothing to draw"):
-        scale_picture([found], tmp_path / "none.png")
+        scale_picture([growth], tmp_path / "none.png")
 
 
 def test_a_disturbed_measurement_has_no_exponent_of_time():

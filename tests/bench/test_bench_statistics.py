@@ -17,7 +17,8 @@ def test_statistics_of_a_known_list():
 
 
 def test_rounds_in_which_others_were_busy_are_left_out():
-    quiet, busy = Round({"a": [1.0] * 5}, 0.0), Round({"a": [9.0] * 5}, 1.5)
+    quiet = Round({"a": [1.0] * 5}, 0.0)
+    busy = Round({"a": [9.0] * 5}, 1.5)
     assert summarize([busy, quiet, busy]) == Measurement({"a": Stats(1.0, 1.0, 0.0, 5)}, 0.0, 1, 2)
     only = summarize([busy, busy])
     assert only.disturbed and only.stats["a"].number == 10 and only.left_out == 0
@@ -34,9 +35,9 @@ def test_others_are_what_everyone_used_less_what_we_used():
 def test_the_calls_of_the_lead_in_do_not_count():
     calls = {"a": 0, "b": 0}
     programs = {name: lambda name=name: calls.update({name: calls[name] + 1}) for name in calls}
-    found = take_turns(programs, repeats=5, seconds=0.0)
-    assert set(found.stats) == {"a", "b"}
-    assert all(5 <= found.stats[name].number < calls[name] for name in calls)
+    measured = take_turns(programs, repeats=5, seconds=0.0)
+    assert set(measured.stats) == {"a", "b"}
+    assert all(5 <= measured.stats[name].number < calls[name] for name in calls)
 
 
 @pytest.mark.parametrize(
@@ -47,14 +48,16 @@ def test_every_program_gets_its_rounds_while_there_is_time_and_never_under_five_
     monkeypatch, repeats, seconds, others, rounds
 ):
     monkeypatch.setattr(timing, "_round", lambda programs: Round({name: [1.0] * 2 for name in programs}, others))
-    found = take_turns({"a": print, "b": print}, repeats=repeats, seconds=seconds)
-    assert found.rounds == rounds and found.stats["b"].number == 2 * rounds
-    assert found.disturbed == (others > 0)
+    measured = take_turns({"a": print, "b": print}, repeats=repeats, seconds=seconds)
+    assert measured.rounds == rounds and measured.stats["b"].number == 2 * rounds
+    assert measured.disturbed == (others > 0)
 
 
 def test_few_quiet_calls_are_no_statistics_and_the_rest_is_disturbed():
-    quiet, busy = Round({"a": [1.0] * 2}, 0.0), Round({"a": [9.0] * 2}, 1.5 * QUIET * cpus())
-    few, enough = summarize([quiet, busy, quiet]), summarize([quiet, busy, quiet, quiet])
+    quiet = Round({"a": [1.0] * 2}, 0.0)
+    busy = Round({"a": [9.0] * 2}, 1.5 * QUIET * cpus())
+    few = summarize([quiet, busy, quiet])
+    enough = summarize([quiet, busy, quiet, quiet])
     assert few.stats["a"].number == 6 and few.disturbed
     assert enough.stats["a"] == Stats(1.0, 1.0, 0.0, 6) and not enough.disturbed
 
@@ -79,6 +82,6 @@ def test_losses_agree_only_within_the_tolerance_of_their_step():
 
 def test_later_losses_may_part_as_far_as_pytorchs_own():
     gaps = loss_gaps({"torch_eager": (2.0, 2.0, 2.0), "jax": (2.0, 2.01, 2.02)})
-    assert not agree(gaps) and agree(gaps, own=(0.0, 4e-4, 8e-4))
-    assert not agree(gaps, own=(0.0, 2e-4, 8e-4)) and not agree(gaps, own=(0.1,))
-    assert not agree(loss_gaps({"torch_eager": (2.0, 2.0), "jax": (2.0, 2.2)}), own=(0.1, 0.1))
+    assert not agree(gaps) and agree(gaps, by_one_bit=(0.0, 4e-4, 8e-4))
+    assert not agree(gaps, by_one_bit=(0.0, 2e-4, 8e-4)) and not agree(gaps, by_one_bit=(0.1,))
+    assert not agree(loss_gaps({"torch_eager": (2.0, 2.0), "jax": (2.0, 2.2)}), by_one_bit=(0.1, 0.1))

@@ -27,9 +27,12 @@ def unbiased_batch(m, x):
 
 
 def update_kept(m, x):
-    h, (w_ih, w_hh, b_ih, b_hh) = torch.zeros(len(x), 3).double(), m.parameters()
-    a, b = (x @ w_ih.T + b_ih).chunk(3, -1), (h @ w_hh.T + b_hh).chunk(3, -1)
-    r, z = torch.sigmoid(a[0] + b[0]), torch.sigmoid(a[1] + b[1])
+    h = torch.zeros(len(x), 3).double()
+    w_ih, w_hh, b_ih, b_hh = m.parameters()
+    a = (x @ w_ih.T + b_ih).chunk(3, -1)
+    b = (h @ w_hh.T + b_hh).chunk(3, -1)
+    r = torch.sigmoid(a[0] + b[0])
+    z = torch.sigmoid(a[1] + b[1])
     return z * torch.tanh(a[2] + r * b[2]) + (1 - z) * h
 
 
@@ -95,7 +98,8 @@ COMPUTED = [
 @pytest.mark.parametrize("number", range(len(COMPUTED)))
 def test_a_computed_convention_is_named(number):
     name, module, compute, shape, training = COMPUTED[number]
-    module, x = seeded(module), normal(*shape, seed=number)
+    module = seeded(module)
+    x = normal(*shape, seed=number)
     x = x - 1 if name == "zero-padding" else x
     with torch.no_grad():
         y = compute(altered(module, lambda m: m.train(training)), torch.tensor(x))
@@ -109,7 +113,8 @@ def test_a_computed_convention_is_named(number):
 
 @pytest.mark.parametrize("name, shift", [("index-shifted", 1), ("padding-zeros", 0)])
 def test_embeddings_looked_up_otherwise(name, shift):
-    module, x = seeded(nn.Embedding(9, 5, padding_idx=2)), np.array([[2, 3, 4], [5, 6, 2]])
+    module = seeded(nn.Embedding(9, 5, padding_idx=2))
+    x = np.array([[2, 3, 4], [5, 6, 2]])
     flax = of(module, x + shift) * (1 if shift else (x != 2)[..., None])
     cause = named(module, x, flax)
     assert cause is not None and cause.name == name, cause
@@ -132,7 +137,8 @@ def normalised(x, axes, m, ddof=0, centred=True):
 
 @pytest.mark.parametrize("shape", [(2, 5, 7), (7, 7, 7)])
 def test_other_layer_norms(shape):
-    norm, x = seeded(nn.LayerNorm(7)), normal(*shape) + 0.5
+    norm = seeded(nn.LayerNorm(7))
+    x = normal(*shape) + 0.5
     assert named(norm, x, normalised(x, -1, norm, ddof=1)).name == "unbiased-variance"
     assert named(norm, x, normalised(x, -1, norm, centred=False)).name == "rms-norm"
     assert named(norm, x, normalised(x, (1, 2), norm)).name == "norm-axes"
@@ -140,7 +146,8 @@ def test_other_layer_norms(shape):
 
 
 def test_heads_that_are_interleaved():
-    attention, x = seeded(MHA(6, 3)), normal(5, 2, 6)
+    attention = seeded(MHA(6, 3))
+    x = normal(5, 2, 6)
     order = torch.arange(6).reshape(2, 3).T.reshape(-1)
     turned = torch.cat([order, order + 6, order + 12])
     flax = altered(attention, changing(*(filled(n, lambda w: w[turned]) for n in ("in_proj_weight", "in_proj_bias"))))
@@ -149,7 +156,9 @@ def test_heads_that_are_interleaved():
 
 
 def test_directions_and_the_initial_state():
-    rnn, x, h = seeded(nn.GRU(5, 3, bidirectional=True)), normal(7, 2, 5), normal(2, 2, 3, seed=1)
+    rnn = seeded(nn.GRU(5, 3, bidirectional=True))
+    x = normal(7, 2, 5)
+    h = normal(2, 2, 3, seed=1)
     (y,) = of(rnn, x)
     cause = named(rnn, x, np.concatenate([y[..., 3:], y[..., :3]], -1))
     assert cause is not None and cause.name == "direction-order"

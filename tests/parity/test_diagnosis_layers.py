@@ -1,4 +1,4 @@
-"""Layers: what Flax's own layers do under a wrong convention is named by the convention."""
+"""Layers: what Flax's own layers do, with their own defaults, is named by the convention."""
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,14 @@ from flax import nnx
 from planting import first, jnp_, last, named, normal, seeded
 from torch import nn
 
-# Flax's own layers with their own defaults
-
 
 def test_layer_norm_has_another_default_eps():
     for size in (7, 6):
-        x, norm = normal(size, 6), seeded(nn.LayerNorm(6))
+        x = normal(size, 6)
+        norm = seeded(nn.LayerNorm(6))
         flax = nnx.LayerNorm(6, param_dtype=jnp.float64, use_fast_variance=False, rngs=nnx.Rngs(0))
-        flax.scale[...], flax.bias[...] = jnp_(norm.weight), jnp_(norm.bias)
+        flax.scale[...] = jnp_(norm.weight)
+        flax.bias[...] = jnp_(norm.bias)
         cause = named(norm, x, np.asarray(flax(x)))
         assert cause is not None and cause.name == "eps", cause
         assert cause.text == "Flax computes with eps=1e-06 where PyTorch has 1e-05"
@@ -23,9 +23,11 @@ def test_layer_norm_has_another_default_eps():
 
 
 def test_group_norm_has_another_default_eps():
-    x, norm = normal(2, 6, 3, 5), seeded(nn.GroupNorm(3, 6))
+    x = normal(2, 6, 3, 5)
+    norm = seeded(nn.GroupNorm(3, 6))
     flax = nnx.GroupNorm(6, 3, param_dtype=jnp.float64, use_fast_variance=False, rngs=nnx.Rngs(0))
-    flax.scale[...], flax.bias[...] = jnp_(norm.weight), jnp_(norm.bias)
+    flax.scale[...] = jnp_(norm.weight)
+    flax.bias[...] = jnp_(norm.bias)
     cause = named(norm, x, first(flax(last(x))))
     assert cause is not None and cause.name == "eps", cause
 
@@ -34,13 +36,16 @@ def batch_norm(norm, **options):
     flax = nnx.BatchNorm(
         norm.num_features, param_dtype=jnp.float64, use_fast_variance=False, rngs=nnx.Rngs(0), **options
     )
-    flax.scale[...], flax.bias[...] = jnp_(norm.weight), jnp_(norm.bias)
-    flax.mean, flax.var = nnx.BatchStat(jnp_(norm.running_mean)), nnx.BatchStat(jnp_(norm.running_var))
+    flax.scale[...] = jnp_(norm.weight)
+    flax.bias[...] = jnp_(norm.bias)
+    flax.mean = nnx.BatchStat(jnp_(norm.running_mean))
+    flax.var = nnx.BatchStat(jnp_(norm.running_var))
     return flax
 
 
 def test_batch_norm_has_another_momentum_and_a_biased_variance():
-    x, norm = normal(2, 3, 5, 7), seeded(nn.BatchNorm2d(3))
+    x = normal(2, 3, 5, 7)
+    norm = seeded(nn.BatchNorm2d(3))
     flax = batch_norm(norm)
     y = first(flax(last(x)))
     buffers = {"running_mean": np.asarray(flax.mean[...]), "running_var": np.asarray(flax.var[...])}
@@ -57,7 +62,8 @@ def test_batch_norm_has_another_momentum_and_a_biased_variance():
 
 def test_batch_norm_with_the_complement_of_the_momentum():
     """PyTorch's 0.1 given to Flax as it is; the running mean alone tells."""
-    x, norm = normal(7, 5), seeded(nn.BatchNorm1d(5, momentum=0.2))
+    x = normal(7, 5)
+    norm = seeded(nn.BatchNorm1d(5, momentum=0.2))
     flax = batch_norm(norm, momentum=0.2)
     y = np.asarray(flax(x))
     cause = named(norm, x, y, training=True, flax_buffers={"running_mean": np.asarray(flax.mean[...])})
@@ -65,7 +71,8 @@ def test_batch_norm_with_the_complement_of_the_momentum():
 
 
 def test_batch_norm_in_the_other_mode():
-    x, norm = normal(7, 5), seeded(nn.BatchNorm1d(5))
+    x = normal(7, 5)
+    norm = seeded(nn.BatchNorm1d(5))
     cause = named(norm, x, np.asarray(batch_norm(norm)(x, use_running_average=True)), training=True)
     assert cause is not None and cause.name in ("mode", "running-statistics"), cause
     cause = named(norm, x, np.asarray(batch_norm(norm)(x)), training=False)
@@ -83,9 +90,11 @@ def test_gelu_is_the_tanh_approximation_by_default(size):
 
 @pytest.mark.parametrize("sizes", [(6, 8), (8, 8)])
 def test_same_padding_with_stride_two_is_uneven(sizes):
-    x, conv = normal(2, 3, *sizes), seeded(nn.Conv2d(3, 4, 3, stride=2, padding=1))
+    x = normal(2, 3, *sizes)
+    conv = seeded(nn.Conv2d(3, 4, 3, stride=2, padding=1))
     flax = nnx.Conv(3, 4, (3, 3), strides=2, padding="SAME", param_dtype=jnp.float64, rngs=nnx.Rngs(0))
-    flax.kernel[...], flax.bias[...] = jnp_(conv.weight.permute(2, 3, 1, 0)), jnp_(conv.bias)
+    flax.kernel[...] = jnp_(conv.weight.permute(2, 3, 1, 0))
+    flax.bias[...] = jnp_(conv.bias)
     cause = named(conv, x, first(flax(last(x))))
     assert cause is not None and cause.name == "same-padding", cause
     pool = nn.MaxPool2d(3, 2, 1)
@@ -110,17 +119,21 @@ def test_average_pooling_counts_the_padding():
 @pytest.mark.parametrize("channels", [(3, 4), (3, 3)])
 def test_transposed_convolution_does_not_flip_by_default(channels):
     a, b = channels
-    x, conv = normal(2, a, 5, 6), seeded(nn.ConvTranspose2d(a, b, 3, stride=2))
+    x = normal(2, a, 5, 6)
+    conv = seeded(nn.ConvTranspose2d(a, b, 3, stride=2))
     flax = nnx.ConvTranspose(a, b, (3, 3), strides=(2, 2), padding="VALID", param_dtype=jnp.float64, rngs=nnx.Rngs(0))
-    flax.kernel[...], flax.bias[...] = jnp_(conv.weight.permute(2, 3, 0, 1)), jnp_(conv.bias)
+    flax.kernel[...] = jnp_(conv.weight.permute(2, 3, 0, 1))
+    flax.bias[...] = jnp_(conv.bias)
     cause = named(conv, x, first(flax(last(x))))
     assert cause is not None and cause.name == "kernel-flipped", cause
 
 
 def test_linear_uses_the_weight_as_kernel():
-    x, linear = normal(5, 7), seeded(nn.Linear(7, 7))
+    x = normal(5, 7)
+    linear = seeded(nn.Linear(7, 7))
     flax = nnx.Linear(7, 7, param_dtype=jnp.float64, rngs=nnx.Rngs(0))
-    flax.kernel[...], flax.bias[...] = jnp_(linear.weight), jnp_(linear.bias)
+    flax.kernel[...] = jnp_(linear.weight)
+    flax.bias[...] = jnp_(linear.bias)
     cause = named(linear, x, np.asarray(flax(x)))
     assert cause is not None and cause.name == "transposed"
 
@@ -139,13 +152,15 @@ def test_flatten_order(sizes):
 def gru(cell, x, wih, whh, bih, bhh):
     """nnx.GRUCell with PyTorch's weights; it has no bias of the hidden state."""
     flax = nnx.GRUCell(cell.input_size, cell.hidden_size, param_dtype=jnp.float64, rngs=nnx.Rngs(0))
-    flax.dense_i.kernel[...], flax.dense_i.bias[...] = wih.T, bih
+    flax.dense_i.kernel[...] = wih.T
+    flax.dense_i.bias[...] = bih
     flax.dense_h.kernel[...] = whh.T
     return np.asarray(flax(jnp.zeros((len(x), cell.hidden_size)), x)[0])
 
 
 def test_gru_cell_has_no_hidden_bias():
-    cell, x = seeded(nn.GRUCell(5, 3)), normal(4, 5)
+    cell = seeded(nn.GRUCell(5, 3))
+    x = normal(4, 5)
     flax = gru(cell, x, *(jnp_(cell.get_parameter(f"{k}_{s}")) for k in ("weight", "bias") for s in ("ih", "hh")))
     cause = named(cell, x, flax)
     assert cause is not None and cause.name == "second-bias-missing", cause
@@ -153,7 +168,8 @@ def test_gru_cell_has_no_hidden_bias():
 
 @pytest.mark.parametrize("sizes", [(5, 3), (4, 4)])
 def test_lstm_gate_order(sizes):
-    lstm, x = seeded(nn.LSTM(*sizes, batch_first=True)), normal(2, 7, sizes[0])
+    lstm = seeded(nn.LSTM(*sizes, batch_first=True))
+    x = normal(2, 7, sizes[0])
     size = sizes[1]
     weights = {name: jnp_(p) for name, p in lstm.named_parameters()}
 
@@ -173,12 +189,16 @@ def test_lstm_gate_order(sizes):
 
 
 def test_gru_with_reset_before_the_product():
-    cell, x = seeded(nn.GRU(5, 3)), normal(7, 2, 5)
+    cell = seeded(nn.GRU(5, 3))
+    x = normal(7, 2, 5)
     w_ih, w_hh, b_ih, b_hh = (jnp_(p) for p in cell.parameters())
-    h, outputs = jnp.zeros((2, 3)), []
+    h = jnp.zeros((2, 3))
+    outputs = []
     for step in x:
-        a, b = step @ w_ih.T + b_ih, h @ w_hh.T + b_hh
-        r, z = nnx.sigmoid(a[:, :3] + b[:, :3]), nnx.sigmoid(a[:, 3:6] + b[:, 3:6])
+        a = step @ w_ih.T + b_ih
+        b = h @ w_hh.T + b_hh
+        r = nnx.sigmoid(a[:, :3] + b[:, :3])
+        z = nnx.sigmoid(a[:, 3:6] + b[:, 3:6])
         h = (1 - z) * jnp.tanh(a[:, 6:] + (r * h) @ w_hh[6:].T + b_hh[6:]) + z * h
         outputs.append(h)
     cause = named(cell, x, np.stack(outputs))
@@ -187,7 +207,8 @@ def test_gru_with_reset_before_the_product():
 
 def test_attention_mask_polarity():
     attention = seeded(nn.MultiheadAttention(6, 3, batch_first=True))
-    x, ignored = normal(2, 5, 6), np.triu(np.ones((5, 5), bool), 1) | np.eye(5, k=-2, dtype=bool)
+    x = normal(2, 5, 6)
+    ignored = np.triu(np.ones((5, 5), bool), 1) | np.eye(5, k=-2, dtype=bool)
     e = 6
     flax = nnx.MultiHeadAttention(
         3, e, use_bias=True, decode=False, dtype=jnp.float64, param_dtype=jnp.float64, rngs=nnx.Rngs(0)
@@ -195,7 +216,8 @@ def test_attention_mask_polarity():
     parts = ("query", "key", "value")
     for part, w, b in zip(parts, attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True):
         layer = getattr(flax, part)
-        layer.kernel[...], layer.bias[...] = jnp_(w.T).reshape(e, 3, 2), jnp_(b).reshape(3, 2)
+        layer.kernel[...] = jnp_(w.T).reshape(e, 3, 2)
+        layer.bias[...] = jnp_(b).reshape(3, 2)
     flax.out.kernel[...] = jnp_(attention.out_proj.weight.T).reshape(3, 2, e)
     flax.out.bias[...] = jnp_(attention.out_proj.bias)
     right = np.asarray(flax(jnp.asarray(x), mask=jnp.asarray(~ignored), sow_weights=True))
@@ -212,15 +234,16 @@ def test_attention_mask_polarity():
 
 
 def test_dropout_of_flax():
-    x, dropout = normal(11, 13), nn.Dropout(0.3)
+    x = normal(11, 13)
+    dropout = nn.Dropout(0.3)
     flax = np.asarray(nnx.Dropout(0.3, rngs=nnx.Rngs(0))(x))
-    kept = flax != 0
+    mask = flax != 0
     assert named(dropout, x, flax, training=True).name == "dropout-draws"
     assert named(dropout, x, flax, training=False).name == "dropout-in-evaluation"
     assert named(dropout, x, x, training=True).name == "dropout-off"
-    assert named(dropout, x, x * kept, training=True).name == "dropout-unscaled"
+    assert named(dropout, x, x * mask, training=True).name == "dropout-unscaled"
     assert (
         named(dropout, x, np.asarray(nnx.Dropout(0.7, rngs=nnx.Rngs(0))(x)), training=True).name == "dropout-complement"
     )
-    assert named(dropout, x, x * kept * 0.7, training=True).name == "dropout-scale"
+    assert named(dropout, x, x * mask * 0.7, training=True).name == "dropout-scale"
     assert named(dropout, x, x, training=False) is None

@@ -11,7 +11,8 @@ from torch import nn
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis import explain_loss
 
-CROSS_ENTROPY, MSE = nn.CrossEntropyLoss(), nn.MSELoss()
+CROSS_ENTROPY = nn.CrossEntropyLoss()
+MSE = nn.MSELoss()
 
 
 def normal(*shape, seed=0):
@@ -110,7 +111,8 @@ def test_a_sum_per_row():
 
 
 def test_logits_for_probabilities():
-    outputs, targets = np.abs(np.tanh(normal(7, 5))), np.random.default_rng(1).integers(0, 2, (7, 5)).astype(float)
+    outputs = np.abs(np.tanh(normal(7, 5)))
+    targets = np.random.default_rng(1).integers(0, 2, (7, 5)).astype(float)
     flax = lambda x, y: optax.sigmoid_binary_cross_entropy(x, y).mean()  # noqa: E731
     assert named(nn.BCELoss(), outputs, targets, flax) == "sigmoid-added"
 
@@ -132,7 +134,8 @@ def test_the_value_alone():
 @pytest.mark.parametrize("seed", range(10))
 def test_unrelated_numbers_are_not_named(seed):
     for loss, (outputs, targets) in ((CROSS_ENTROPY, scores(seed % 2 == 0)), (MSE, values(seed % 2 == 0))):
-        value, gradient = normal(seed=seed), normal(*outputs.shape, seed=seed + 50)
+        value = normal(seed=seed)
+        gradient = normal(*outputs.shape, seed=seed + 50)
         assert explain_loss(loss, outputs, targets, value, gradient) is None
         assert explain_loss(loss, outputs, targets, float(value)) is None
 

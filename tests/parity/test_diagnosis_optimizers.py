@@ -16,7 +16,7 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def given(square=False):
+def before_and_gradients(square=False):
     shape = (5, 5) if square else (3, 5)
     before = {"weight": normal(*shape), "bias": normal(shape[1], seed=1)}
     grads = {"weight": normal(*shape, seed=2), "bias": normal(shape[1], seed=3)}
@@ -53,8 +53,10 @@ def optax_update(transform, before, grads):
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 MOMENTUM = partial(torch.optim.SGD, lr=0.1, momentum=0.8)
-ADAM, ADAMW = partial(torch.optim.Adam, lr=1e-2), partial(torch.optim.AdamW, lr=1e-2)
-RMSPROP, ADAGRAD = partial(torch.optim.RMSprop, lr=1e-2), partial(torch.optim.Adagrad, lr=1e-2)
+ADAM = partial(torch.optim.Adam, lr=1e-2)
+ADAMW = partial(torch.optim.AdamW, lr=1e-2)
+RMSPROP = partial(torch.optim.RMSprop, lr=1e-2)
+ADAGRAD = partial(torch.optim.Adagrad, lr=1e-2)
 
 # name, PyTorch's optimiser, Optax's with the defaults or the option that differ
 OPTAX = [
@@ -80,14 +82,14 @@ OPTAX = [
 @pytest.mark.parametrize("number", range(len(OPTAX)))
 def test_what_optax_does_is_named(number, square):
     name, make, transform = OPTAX[number]
-    before, grads = given(square)
+    before, grads = before_and_gradients(square)
     cause = explain_update(make, before, grads, {}, optax_update(transform, before, grads))
     assert cause is not None and cause.name == name, cause
 
 
 def test_optax_adam_corrects_in_lower_precision():
     """The reason for `d2l_jax.optim.scale_by_adam`."""
-    before, grads = given()
+    before, grads = before_and_gradients()
     cause = explain_update(ADAM, before, grads, {}, optax_update(optax.adam(1e-2), before, grads))
     assert cause is None or cause.name in ("bias-correction-float32", "float32"), cause
 
@@ -122,7 +124,7 @@ TORCH = [
 @pytest.mark.parametrize("number", range(len(TORCH)))
 def test_an_altered_option_is_named(number, square):
     name, make, other, earlier = TORCH[number]
-    before, grads = given(square)
+    before, grads = before_and_gradients(square)
     state, right = stepped(make, before, grads, earlier)
     assert explain_update(make, before, grads, state, right) is None
 
@@ -145,10 +147,10 @@ def test_an_altered_option_is_named(number, square):
 def by_hand(before, grads, state, *, later=0, corrected=True, inside=False, before_root=False, eps=1e-8, lr=1e-2):
     """Adam with one thing different, written out."""
 
-    def change(name):
-        slots, g = state[name], grads[name]
+    def change(slots, g):
         t = float(slots["step"]) + 1 + later
-        m, v = 0.9 * slots["exp_avg"] + 0.1 * g, 0.999 * slots["exp_avg_sq"] + 0.001 * g**2
+        m = 0.9 * slots["exp_avg"] + 0.1 * g
+        v = 0.999 * slots["exp_avg_sq"] + 0.001 * g**2
         if corrected:
             m = m / (1 - 0.9**t)
         correction = 1 - 0.999**t if corrected else 1.0
@@ -157,7 +159,7 @@ def by_hand(before, grads, state, *, later=0, corrected=True, inside=False, befo
         v = v / correction
         return -lr * m / (np.sqrt(v + eps) if inside else np.sqrt(v) + eps)
 
-    return {name: change(name) for name in before}
+    return {name: change(state[name], grads[name]) for name in before}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def by_hand(before, grads, state, *, later=0, corrected=True, inside=False, befo
     ],
 )
 def test_adam_of_other_conventions(name, options):
-    before, grads = given()
+    before, grads = before_and_gradients()
     state, _ = stepped(ADAM, before, grads, 2)
     assert explain_update(ADAM, before, grads, state, by_hand(before, grads, state)) is None
     cause = explain_update(ADAM, before, grads, state, by_hand(before, grads, state, **options))
@@ -179,7 +181,7 @@ def test_adam_of_other_conventions(name, options):
 
 
 def test_amsgrad():
-    before, grads = given()
+    before, grads = before_and_gradients()
     amsgrad = partial(ADAM, amsgrad=True)
     state, _ = stepped(amsgrad, before, {k: 0.01 * g for k, g in grads.items()}, 2)
     plain = {k: {s: v for s, v in slots.items() if s != "max_exp_avg_sq"} for k, slots in state.items()}
@@ -190,7 +192,7 @@ def test_amsgrad():
 
 
 def test_weight_decay_not_on_biases():
-    before, grads = given()
+    before, grads = before_and_gradients()
     _, decayed = stepped(partial(SGD, weight_decay=0.1), before, grads)
     _, plain = stepped(SGD, before, grads)
     update = {"weight": decayed["weight"], "bias": plain["bias"]}
@@ -199,7 +201,7 @@ def test_weight_decay_not_on_biases():
 
 
 def test_clipping():
-    before, grads = given()
+    before, grads = before_and_gradients()
     clip = torch.nn.utils.clip_grad_norm_
     _, update = stepped(SGD, before, grads, clip=lambda tensors: clip(tensors, 1.0))
     cause = explain_update(SGD, before, grads, {}, update)
@@ -210,7 +212,7 @@ def test_clipping():
 
 
 def test_clipping_in_pytorch_alone():
-    before, grads = given()
+    before, grads = before_and_gradients()
 
     def clipped(tensors):
         optimizer = SGD(tensors)
@@ -223,7 +225,7 @@ def test_clipping_in_pytorch_alone():
 
 
 def test_steps_that_are_missing_or_scaled():
-    before, grads = given()
+    before, grads = before_and_gradients()
     cause = explain_update(ADAM, before, grads, {}, {name: 0 * value for name, value in before.items()})
     assert cause is not None and cause.name == "step-missing"
     _, update = stepped(SGD, before, grads)
@@ -234,14 +236,14 @@ def test_steps_that_are_missing_or_scaled():
 @pytest.mark.parametrize("make", [SGD, MOMENTUM, ADAM, ADAMW, RMSPROP, ADAGRAD])
 @pytest.mark.parametrize("seed", range(5))
 def test_unrelated_updates_are_not_named(make, seed):
-    before, grads = given(seed % 2 == 0)
+    before, grads = before_and_gradients(seed % 2 == 0)
     state, _ = stepped(make, before, grads, 2)
     update = {name: normal(*value.shape, seed=100 + seed) for name, value in before.items()}
     assert explain_update(make, before, grads, state, update) is None
 
 
 def test_bad_calls_say_what_would_be_right():
-    before, grads = given()
+    before, grads = before_and_gradients()
     with pytest.raises(InputError, match="bias"):
         explain_update(SGD, before, grads, {}, {"weight": before["weight"]})
     with pytest.raises(InputError, match="no gradient of shape"):

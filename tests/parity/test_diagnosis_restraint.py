@@ -11,15 +11,18 @@ from parity.blame.diagnosis import explain_layer
 
 
 def gradients(module, x, cotangent):
-    module, x = module.double(), torch.tensor(x, requires_grad=True) if x.dtype == float else torch.as_tensor(x)
+    module = module.double()
+    x = torch.tensor(x, requires_grad=True) if x.dtype == float else torch.as_tensor(x)
     module.zero_grad()
     module(x).backward(torch.as_tensor(cotangent))
-    found = {name: p.grad.numpy().copy() for name, p in module.named_parameters()}
-    return found | ({"input": x.grad.numpy()} if x.is_floating_point() else {})
+    by_name = {name: p.grad.numpy().copy() for name, p in module.named_parameters()}
+    return by_name | ({"input": x.grad.numpy()} if x.is_floating_point() else {})
 
 
 def test_padding_idx_shows_in_the_gradient_alone():
-    module, x, back = seeded(nn.Embedding(5, 3, padding_idx=1)), np.array([[0, 1, 2, 1]]), normal(1, 4, 3)
+    module = seeded(nn.Embedding(5, 3, padding_idx=1))
+    x = np.array([[0, 1, 2, 1]])
+    back = normal(1, 4, 3)
     flax = gradients(copied(module, nn.Embedding(5, 3)), x, back)
     output = of(module, x)
     cause = explain_layer(module, (x,), {}, output, training=True, cotangent=back, flax_grads=flax)
@@ -30,7 +33,9 @@ def test_padding_idx_shows_in_the_gradient_alone():
 
 def test_gradients_must_fit_too():
     """The output fits the hypothesis and the gradient does not: nothing is named."""
-    module, x, back = seeded(nn.Linear(7, 5)), normal(3, 7), normal(3, 5, seed=1)
+    module = seeded(nn.Linear(7, 5))
+    x = normal(3, 7)
+    back = normal(3, 5, seed=1)
     flax = altered(module, without("bias"))
     grads = gradients(flax, x, back) | {"bias": np.zeros(5)}
     cause = explain_layer(module, (x,), {}, of(flax, x), training=False, cotangent=back, flax_grads=grads)
@@ -41,7 +46,8 @@ def test_gradients_must_fit_too():
 
 
 def test_the_fallback_is_by_numbers():
-    x, module = normal(5, 7), seeded(nn.Linear(7, 3))
+    x = normal(5, 7)
+    module = seeded(nn.Linear(7, 3))
     cause = named(module, x, of(module, x)[::-1])
     assert cause is not None and cause.name == "flipped"
 
@@ -64,7 +70,8 @@ def test_unrelated_outputs_are_not_named(module, seed):
 
 
 def test_the_module_is_left_alone():
-    norm, x = seeded(nn.BatchNorm1d(5)), normal(7, 5)
+    norm = seeded(nn.BatchNorm1d(5))
+    x = normal(7, 5)
     before = {name: value.clone() for name, value in norm.state_dict().items()}
     named(norm, x, normal(7, 5, seed=1), training=True)
     assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items())
@@ -72,10 +79,11 @@ def test_the_module_is_left_alone():
 
 
 def test_pytorch_is_left_as_it_was():
-    threads, draws = torch.get_num_threads(), torch.get_rng_state()
+    threads = torch.get_num_threads()
+    random_state = torch.get_rng_state()
     named(nn.Dropout(0.3), normal(5, 7), normal(5, 7, seed=1), training=True)
     assert torch.get_num_threads() == threads and torch.is_grad_enabled()
-    assert torch.equal(torch.get_rng_state(), draws)
+    assert torch.equal(torch.get_rng_state(), random_state)
 
 
 def test_bad_calls_say_what_would_be_right():

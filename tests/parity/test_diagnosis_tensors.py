@@ -196,7 +196,8 @@ shapes = st.lists(st.integers(1, 6), min_size=0, max_size=4).map(tuple)
 @given(shapes, shapes, st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
 def test_unrelated_tensors_are_not_named(one, other, seed, same, rectified):
     random = np.random.default_rng(seed)
-    a, b = random.normal(size=one), random.normal(size=one if same else other)
+    a = random.normal(size=one)
+    b = random.normal(size=one if same else other)
     a, b = (np.maximum(a, 0), np.maximum(b, 0)) if rectified and min(a.size, b.size) > 8 else (a, b)
     assert explain_tensor(a, b) is None
 
@@ -221,7 +222,8 @@ def test_small_systematic_differences_are_not_taken_for_rounding(seed, power):
 
 def test_few_explanations_are_tried_of_a_large_tensor(monkeypatch):
     """Axes of 120 and 400 have many factors, and so 48,000 numbers many orders."""
-    tried, candidates = [], tensors._candidates
+    tried = []
+    candidates = tensors._candidates
     monkeypatch.setattr(tensors, "_candidates", lambda *pair: tried.extend(candidates(*pair)) or iter(tried))
     assert explain_tensor(normal(120, 400), normal(120, 400, seed=1)) is None
     assert 40 < len(tried) <= 50

@@ -18,7 +18,8 @@ ULP = 2.0**-52
 @given(arrays(floating_dtypes(endianness="=", sizes=(32, 64)), (7,), elements=st.floats(-1000, 1000, width=32)))
 def test_every_number_but_zero_moves_to_a_neighbour(array):
     moved = one_ulp(0)(array)
-    up, down = np.nextafter(array, np.inf), np.nextafter(array, -np.inf)
+    up = np.nextafter(array, np.inf)
+    down = np.nextafter(array, -np.inf)
     assert np.all(np.where(array == 0, moved == 0, (moved == up) | (moved == down)))
     assert one_ulp(-1)(array) is array
 
@@ -54,9 +55,10 @@ def through(model, x, seed):
 
 
 def test_outputs_and_gradients_of_layers_with_parameters_move_by_an_ulp():
-    model, x = network(), torch.randn(4, 5, dtype=torch.float64)
-    plain, disturbed, again = (through(model, x, seed) for seed in (-1, 0, 0))
-    for still, moved, same in zip(plain, disturbed, again, strict=True):
+    model = network()
+    x = torch.randn(4, 5, dtype=torch.float64)
+    plain, disturbed, repeated = (through(model, x, seed) for seed in (-1, 0, 0))
+    for still, moved, same in zip(plain, disturbed, repeated, strict=True):
         relative = torch.abs(moved - still).max() / torch.abs(still).max()
         assert 0 < relative < 100 * ULP and torch.equal(moved, same)
     assert all(torch.equal(a, b) for a, b in zip(plain, through(model, x, -1), strict=True))
@@ -75,17 +77,18 @@ def test_layers_without_parameters_and_integers_stay():
             return {"most": x.argmax(-1), "twice": (2 * x, None)}
 
     with disturbed_layers(Count(), one_ulp(0)):
-        found = Count()(x), (model := Count())(x)
-    assert torch.equal(found[0]["twice"][0], 2 * x)  # another model's layers are left alone
+        outputs = Count()(x), (model := Count())(x)
+    assert torch.equal(outputs[0]["twice"][0], 2 * x)  # another model's layers are left alone
     with disturbed_layers(model, one_ulp(0)):
-        found = model(x)
-    assert torch.equal(found["most"], x.argmax(-1)) and found["twice"][1] is None
-    assert not torch.equal(found["twice"][0], 2 * x)
+        outputs = model(x)
+    assert torch.equal(outputs["most"], x.argmax(-1)) and outputs["twice"][1] is None
+    assert not torch.equal(outputs["twice"][0], 2 * x)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_precision_stays(dtype):
-    layer, x = nn.Linear(3, 2).to(dtype), torch.randn(4, 3).to(dtype)
+    layer = nn.Linear(3, 2).to(dtype)
+    x = torch.randn(4, 3).to(dtype)
     with disturbed_layers(layer, one_ulp(0)):
         output = layer(x)
     assert output.dtype == dtype

@@ -8,7 +8,7 @@ import torch
 from flax import nnx
 
 from d2l_jax import InputError
-from parity.twin.draws import Draw, imposed_on_jax, numbers, partners, requested, torch_shape
+from parity.twin.draws import RandomRequest, imposed_on_jax, numbers, partners, requested, torch_shape
 from parity.twin.draws_torch import ImposedOnTorch
 
 KEY = jax.random.key(0)
@@ -20,10 +20,10 @@ def ours(x):
 
 def test_both_sides_draw_the_same_numbers():
     x = np.arange(6.0).reshape(2, 3)
-    draws = requested(ours, jnp.asarray(x))
-    assert draws == [Draw((2, 3)), Draw((2, 3), normal=True)]
-    values = numbers(draws, np.random.default_rng(0))
-    with imposed_on_jax([jnp.asarray(draw) for draw in values]):
+    requests = requested(ours, jnp.asarray(x))
+    assert requests == [RandomRequest((2, 3)), RandomRequest((2, 3), normal=True)]
+    values = numbers(requests, np.random.default_rng(0))
+    with imposed_on_jax([jnp.asarray(value) for value in values]):
         left = ours(jnp.asarray(x))
     with ImposedOnTorch(values):
         right = torch.bernoulli(torch.full((2, 3), 0.5, dtype=torch.float64)) * torch.tensor(x)
@@ -38,9 +38,9 @@ def twice_dropped(x):
 
 def dropped(shape: tuple[int, ...], order: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Returns ones after two layers of dropout in Flax and in PyTorch, whose numbers come in that order."""
-    draws = requested(twice_dropped, jnp.ones(shape))
-    values = numbers(draws, np.random.default_rng(0))
-    with imposed_on_jax([jnp.asarray(draw) for draw in values]):
+    requests = requested(twice_dropped, jnp.ones(shape))
+    values = numbers(requests, np.random.default_rng(0))
+    with imposed_on_jax([jnp.asarray(value) for value in values]):
         left = twice_dropped(jnp.ones(shape))
     with ImposedOnTorch([values[number] for number in order]):
         drop = torch.nn.functional.dropout
@@ -60,14 +60,14 @@ def test_control_the_numbers_in_another_order_make_other_masks():
     assert (left != right).any()
 
 
-def test_draws_are_paired_by_their_site():
-    flax = [Draw((3,), site="a"), Draw((3,), site="b")]
+def test_requests_are_paired_by_their_site():
+    flax = [RandomRequest((3,), site="a"), RandomRequest((3,), site="b")]
     assert partners(flax, flax[::-1]) == (1, 0) and partners(flax, flax) == (0, 1)
 
 
-def test_a_draw_too_many_is_an_error():
+def test_a_request_too_many_is_an_error():
     with pytest.raises(InputError, match="PyTorch draws uniform"):
-        partners([], [Draw((3,))])
+        partners([], [RandomRequest((3,))])
     with pytest.raises(InputError, match="PyTorch draws other random numbers"), ImposedOnTorch([np.zeros(3)]):
         torch.rand(3)
         torch.rand(3)

@@ -41,15 +41,17 @@ class Heads(nnx.Module):
         self.a, self.b, self.c, self.d = (nnx.Linear(8, 8, rngs=rngs) for _ in range(4))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        value, key, query = self.a(x), self.b(x), self.c(x)
+        value = self.a(x)
+        key = self.b(x)
+        query = self.c(x)
         return self.d(jax.nn.softmax(query @ key.transpose(0, 2, 1)) @ value)
 
 
 def test_branches_with_equal_inputs_are_told_apart_by_what_follows():
     leaves = verified(NNXModel(Chain(Heads(R), Heads(R))), T.Sequential(HeadsTorch(), HeadsTorch()), S, torch.tensor(S))
-    found = keys_by_path(leaves)
+    key_of = keys_by_path(leaves)
     for block in range(2):
-        names = {name: found["parts", block, name, "kernel"] for name in "abcd"}
+        names = {name: key_of["parts", block, name, "kernel"] for name in "abcd"}
         assert names == dict(zip("abcd", (f"{block}.W_{letter}.weight" for letter in "vkqo")))
 
 
@@ -88,7 +90,8 @@ class FourDense(nnx.Module):
 
 class Fused(nnx.Module):
     def __init__(self, rngs: nnx.Rngs):
-        self.all, self.end = nnx.Linear(8, 24, rngs=rngs), nnx.Linear(8, 8, rngs=rngs)
+        self.all = nnx.Linear(8, 24, rngs=rngs)
+        self.end = nnx.Linear(8, 8, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         q, k, v = (w.reshape(3, 5, 2, 4) for w in jnp.split(self.all(x), 3, -1))
@@ -161,7 +164,8 @@ def test_two_layers_for_one_that_is_called_twice():
 
 
 def test_a_layer_called_twice_is_matched_once():
-    dense, shared = nnx.Linear(8, 8, rngs=R), T.Linear(8, 8)
+    dense = nnx.Linear(8, 8, rngs=R)
+    shared = T.Linear(8, 8)
     theirs = T.Sequential(shared, T.ReLU(), T.Linear(8, 8), shared)
     leaves = verified(NNXModel(Chain(dense, jax.nn.relu, nnx.Linear(8, 8, rngs=R), dense)), theirs, S, torch.tensor(S))
     assert [leaf.key for leaf in leaves if leaf.path == ("parts", 0, "kernel")] == ["0.weight", "3.weight"]
@@ -196,8 +200,8 @@ class Tokens(nnx.Module):
 
 def test_parameters_outside_of_layers():
     leaves = verified(NNXModel(Tokens(R)), TokensTorch(), S, torch.tensor(S))
-    found = keys_by_path(leaves)
-    assert (found["a",], found["c",]) == ("shift", "cls")
+    key_of = keys_by_path(leaves)
+    assert (key_of["a",], key_of["c",]) == ("shift", "cls")
 
 
 class SquareTorch(T.Module):
@@ -223,12 +227,13 @@ def test_square_weights_of_unknown_layers_are_tried():
     leaves = verified(
         NNXModel(Chain(Square(), Square())), T.Sequential(SquareTorch(), SquareTorch()), S, torch.tensor(S)
     )
-    found = {leaf.path[-1]: (leaf.key[2:], leaf.axes) for leaf in leaves}
-    assert found == {"two": ("up", (0, 1)), "one": ("down", (1, 0))}
+    keys_and_axes = {leaf.path[-1]: (leaf.key[2:], leaf.axes) for leaf in leaves}
+    assert keys_and_axes == {"two": ("up", (0, 1)), "one": ("down", (1, 0))}
 
 
 def test_control_a_wrong_map_is_noticed():
-    ours, theirs = NNXModel(Chain(Heads(R))), T.Sequential(HeadsTorch())
+    ours = NNXModel(Chain(Heads(R)))
+    theirs = T.Sequential(HeadsTorch())
     leaves = match(ours, theirs, (S,), (torch.tensor(S),))
     left, right = outputs(ours, theirs, leaves, (S,), (torch.tensor(S),))
     assert np.allclose(left[0], right[0], rtol=0, atol=1e-12)

@@ -72,8 +72,8 @@ def test_arrangements():
     assert arrangement(last, x).axes == (0, 2, 3, 1)
     assert arrangement(last.reshape(2, 15, 4), x).joined
     assert arrangement(x[:, 0].transpose(1, 0, 2), x[:, 0]).axes == (1, 0, 2)
-    found = arrangement(last.reshape(2, -1), x.reshape(2, -1))
-    assert (found.split, found.order) == ((15, 4), (1, 0))
+    order = arrangement(last.reshape(2, -1), x.reshape(2, -1))
+    assert (order.split, order.order) == ((15, 4), (1, 0))
 
 
 def test_control_arrangements_that_are_none():

@@ -149,7 +149,9 @@ def test_linen_layers(kind):
 
 
 def test_attention_of_three_inputs():
-    q, k, v = values(2, 5, 8), values(2, 6, 3), values(2, 6, 3)
+    q = values(2, 5, 8)
+    k = values(2, 6, 3)
+    v = values(2, 6, 3)
     theirs = T.MultiheadAttention(8, 2, kdim=3, vdim=3)
     ours = nnx.MultiHeadAttention(2, 8, in_kv_features=3, decode=False, attention_fn=plain_attention, rngs=R)
     turned = tuple(torch.from_numpy(x).transpose(0, 1) for x in (q, k, v))  # sequence first

@@ -42,14 +42,15 @@ class OwnLSTM(nnx.Module):
 def test_a_scan_of_the_users_own(biases):
     ours = NNXModel(Chain(OwnLSTM(biases), OwnLSTM(biases), nnx.Linear(8, 8, rngs=R)))
     theirs = T.Sequential(recurrent("LSTM", 2, False), T.Linear(8, 8))
-    found = keys_by_path(verified(ours, theirs, S, torch.tensor(S)))
-    assert found["parts", 1, "h", "kernel"] == "0.inner.weight_hh_l1"
+    key_of = keys_by_path(verified(ours, theirs, S, torch.tensor(S)))
+    assert key_of["parts", 1, "h", "kernel"] == "0.inner.weight_hh_l1"
 
 
 class StepsTorch(T.Module):
     def __init__(self):
         super().__init__()
-        self.below, self.above = T.LSTMCell(8, 8), T.GRUCell(8, 8)
+        self.below = T.LSTMCell(8, 8)
+        self.above = T.GRUCell(8, 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = c = y = torch.zeros(len(x), 8, dtype=x.dtype)
@@ -62,7 +63,8 @@ class StepsTorch(T.Module):
 class Steps(linen.Module):
     @linen.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        above, below = linen.GRUCell(8, param_dtype=jnp.float64), linen.LSTMCell(8, param_dtype=jnp.float64)
+        above = linen.GRUCell(8, param_dtype=jnp.float64)
+        below = linen.LSTMCell(8, param_dtype=jnp.float64)
         y = jnp.zeros((len(x), 8))
         carry = (y, y)
         for t in range(x.shape[1]):
@@ -78,24 +80,31 @@ def test_cells_in_a_loop():
 class PairTorch(T.Module):
     def __init__(self):
         super().__init__()
-        self.a, self.b, self.both = T.Linear(8, 8), T.Linear(8, 8), T.Bilinear(8, 8, 4)
+        self.a = T.Linear(8, 8)
+        self.b = T.Linear(8, 8)
+        self.both = T.Bilinear(8, 8, 4)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple:
-        x, y = self.a(x), self.b(y)
+        x = self.a(x)
+        y = self.b(y)
         return self.both(x, y), x
 
 
 class Pair(nnx.Module):
     def __init__(self):
-        self.p, self.q = nnx.Linear(8, 8, rngs=R), nnx.Linear(8, 8, rngs=R)
-        self.cube, self.offset = nnx.Param(jnp.zeros((8, 8, 4))), nnx.Param(jnp.zeros(4))
+        self.p = nnx.Linear(8, 8, rngs=R)
+        self.q = nnx.Linear(8, 8, rngs=R)
+        self.cube = nnx.Param(jnp.zeros((8, 8, 4)))
+        self.offset = nnx.Param(jnp.zeros(4))
 
     def __call__(self, x: jax.Array, y: jax.Array) -> tuple:
-        y, x = self.p(y), self.q(x)
+        y = self.p(y)
+        x = self.q(x)
         return jnp.einsum("bi,bj,ijk->bk", x, y, self.cube[...]) + self.offset[...], x
 
 
 def test_two_inputs_two_outputs_and_axes_that_only_values_tell():
-    x, y = values(3, 8), values(4, 8)[:3]
+    x = values(3, 8)
+    y = values(4, 8)[:3]
     leaves = verified(NNXModel(Pair()), PairTorch(), (x, y), (torch.tensor(x), torch.tensor(y)))
     assert {leaf.path[0]: leaf.axes for leaf in leaves}["cube"] == (2, 0, 1)

@@ -90,12 +90,13 @@ def test_a_linen_model():
         *(T.Conv2d(4, 8, 3, bias=False), T.BatchNorm2d(8), T.ReLU(inplace=True), T.Dropout(), T.Flatten()),
         *(T.Linear(280, 8), T.ReLU(inplace=True), T.Linear(8, 3)),
     )
-    found = keys_by_path(verified(model, theirs, X2, first(X2)))
-    assert found["batch_stats", "BatchNorm_0", "var"] == "1.running_var"
+    key_of = keys_by_path(verified(model, theirs, X2, first(X2)))
+    assert key_of["batch_stats", "BatchNorm_0", "var"] == "1.running_var"
 
 
 def test_neither_model_is_changed():
-    ours, theirs = Net("", R), net_torch()
+    ours = Net("", R)
+    theirs = net_torch()
     before = {key: tensor.clone() for key, tensor in theirs.state_dict().items()}
     kernel = np.asarray(ours.c.kernel[...])
     match(NNXModel(ours), theirs, (EVEN,), (first(EVEN),))

@@ -77,7 +77,8 @@ def test_names_are_not_needed_and_do_not_mislead():
 
     class Misled(nnx.Module):
         def __init__(self):
-            self.second, self.first = nn.Linear(8, 8, rngs=R), nn.Linear(8, 8, rngs=R)
+            self.second = nn.Linear(8, 8, rngs=R)
+            self.first = nn.Linear(8, 8, rngs=R)
 
         def __call__(self, x):
             return self.first(nnx.relu(self.second(x)))
@@ -85,11 +86,12 @@ def test_names_are_not_needed_and_do_not_mislead():
     class Plain(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.first, self.second = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+            self.first = torch.nn.Linear(8, 8)
+            self.second = torch.nn.Linear(8, 8)
 
         def forward(self, x):
             return self.second(torch.relu(self.first(x)))
 
     x = np.asarray(values(3, 8))
-    found = keys(verified(NNXModel(Misled()), Plain(), x, torch.tensor(x)))
-    assert found["second", "kernel"] == "first.weight"
+    key_of = keys(verified(NNXModel(Misled()), Plain(), x, torch.tensor(x)))
+    assert key_of["second", "kernel"] == "first.weight"

@@ -62,12 +62,15 @@ def test_two_sides_agree(torch_side, flax_side):
 
 def test_a_file_is_what_was_saved(files, torch_side, flax_side):
     for side in (torch_side, flax_side):
-        found = load(files / side.about.side)
-        assert found.about.given == side.about.given and found.about.noise == side.about.noise
-        for kept, saved in ((found.given, side.given), *((found.records[t], side.records[t]) for t in side.records)):
-            assert kept.keys() == saved.keys()
+        loaded = load(files / side.about.side)
+        assert loaded.about.given == side.about.given and loaded.about.noise == side.about.noise
+        for read_back, saved in (
+            (loaded.given, side.given),
+            *((loaded.records[t], side.records[t]) for t in side.records),
+        ):
+            assert read_back.keys() == saved.keys()
             for name, array in saved.items():
-                assert kept[name].dtype == array.dtype and kept[name].tobytes() == array.tobytes()
+                assert read_back[name].dtype == array.dtype and read_back[name].tobytes() == array.tobytes()
     assert compare_recordings(load(files / "torch"), load(files / "flax")).status == "pass"
 
 
@@ -104,10 +107,10 @@ def test_the_noise_of_updates_by_element_is_kept(files, torch_side, flax_side):
 
 
 def test_pytorch_against_pytorch(torch_side):
-    """As between two machines or versions."""
-    again = record_case(get(NAME), "torch", torch_side, probes=2)
-    assert again.about.given == torch_side.about.given
-    result = compare_recordings(torch_side, again)
+    """Compares two recordings of PyTorch, as between two machines or versions."""
+    repeated = record_case(get(NAME), "torch", torch_side, probes=2)
+    assert repeated.about.given == torch_side.about.given
+    result = compare_recordings(torch_side, repeated)
     assert result.status == "pass" and result.worst("float64").gap == 0
 
 
@@ -116,21 +119,22 @@ def test_a_users_pair_with_buffers_dropout_and_slots(tmp_path):
     twin = twin_of_pair(small(), SmallTorch(), (INPUTS,), learning=learning, labels=True, steps=2)
     tiers = ("float64",)
     save(record_torch(twin, probes=1, tiers=tiers), tmp_path / "torch")
-    given = load(tmp_path / "torch")
-    whole = compare_recordings(given, record_flax(twin, given, tiers=tiers))
+    recording = load(tmp_path / "torch")
+    whole = compare_recordings(recording, record_flax(twin, recording, tiers=tiers))
     assert whole.status == "pass"
     checked = check_twin(twin, tiers=tiers, probes=1, layers=False)
     steps = [r for r in checked.rows["float64"] if not r.phase.startswith("after") and "argmax" not in r.name]
     assert whole.rows["float64"] == steps
     turns = supervised(TRAINING["loss"], TRAINING["optimizer"])
-    alone = flax_twin(small(), given, turns, Observed(TRAINING["loss"]))
-    result = compare_recordings(given, record_flax(alone, given, tiers=tiers))
+    alone = flax_twin(small(), recording, turns, Observed(TRAINING["loss"]))
+    result = compare_recordings(recording, record_flax(alone, recording, tiers=tiers))
     assert result.status == "pass" and result.rows == whole.rows
     assert any(r.phase == "step 2 optimizer" for r in result.rows["float64"])
 
 
 def test_the_command(tmp_path, capsys):
-    torch, flax = tmp_path / "torch.npz", tmp_path / "flax.npz"
+    torch = tmp_path / "torch.npz"
+    flax = tmp_path / "flax.npz"
     assert run("record", NAME, "--side", "torch", "--steps", "1", "--probes", "1", "--out", torch) == 0
     assert run("record", NAME, "--side", "flax", "--given", torch, "--out", flax) == 0
     assert run("compare", torch, flax, "--json", tmp_path / "json") == 0
@@ -168,8 +172,8 @@ def test_comparing_needs_no_pytorch(files, flax_side):
 def test_flaxs_side_needs_no_pytorch(files, torch_side):
     bare = partial(python, ("torch", "torchvision"), files)
     assert "No module named 'torch'" in bare("-c", "import torch").stderr
-    given = ("--given", files / "torch", "--out", files / "made")
-    seen = bare("-m", "parity", "record", NAME, "--side", "flax", *given)
+    options = ("--given", files / "torch", "--out", files / "made")
+    seen = bare("-m", "parity", "record", NAME, "--side", "flax", *options)
     assert seen.returncode == 0, seen.stderr
     assert compare_recordings(torch_side, load(files / "made")).status == "pass"
 
@@ -205,10 +209,10 @@ def test_other_archives_are_refused(tmp_path):
 
 
 def test_states_that_were_changed_are_refused(files, torch_side):
-    given = dict(torch_side.given)
-    name = next(name for name in given if name.startswith("state/0/tensor/"))
-    given[name] = given[name] + 1
-    save(replace(torch_side, given=given), files / "changed")
+    arrays = dict(torch_side.given)
+    name = next(name for name in arrays if name.startswith("state/0/tensor/"))
+    arrays[name] = arrays[name] + 1
+    save(replace(torch_side, given=arrays), files / "changed")
     with pytest.raises(InputError, match="the states in it are not those that were run"):
         load(files / "changed")
 

@@ -48,8 +48,8 @@ def calls(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("room", ["d2l_jax", "parity"])
 def test_there_is_no_second_copy_of_the_update(room: str):
-    found = {str(path.relative_to(ROOT)): calls(path) for path in sorted((ROOT / room).rglob("*.py"))}
-    assert {name: used for name, used in found.items() if used} == (
+    calls_by_file = {str(path.relative_to(ROOT)): calls(path) for path in sorted((ROOT / room).rglob("*.py"))}
+    assert {name: used for name, used in calls_by_file.items() if used} == (
         {"d2l_jax/train/steps.py": UPDATES} if room == "d2l_jax" else {}
     )
 

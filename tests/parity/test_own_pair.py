@@ -34,8 +34,10 @@ class Ours(nnx.Module):
 class TorchAttention(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.emb, self.norm = torch.nn.Embedding(11, 6), torch.nn.LayerNorm(6)
-        self.att, self.head = torch.nn.MultiheadAttention(6, 2, batch_first=True), torch.nn.Linear(6, 7)
+        self.emb = torch.nn.Embedding(11, 6)
+        self.norm = torch.nn.LayerNorm(6)
+        self.att = torch.nn.MultiheadAttention(6, 2, batch_first=True)
+        self.head = torch.nn.Linear(6, 7)
 
     def forward(self, ids):
         x = self.norm(self.emb(ids))
@@ -44,7 +46,8 @@ class TorchAttention(torch.nn.Module):
 
 class Attention(nnx.Module):
     def __init__(self, rngs: nnx.Rngs):
-        self.table, self.ln = nnx.Embed(11, 6, rngs=rngs), nnx.LayerNorm(6, epsilon=1e-5, rngs=rngs)
+        self.table = nnx.Embed(11, 6, rngs=rngs)
+        self.ln = nnx.LayerNorm(6, epsilon=1e-5, rngs=rngs)
         self.mix = nnx.MultiHeadAttention(2, 6, decode=False, rngs=rngs)
         self.out = nnx.Linear(6, 7, rngs=rngs)
 
@@ -56,7 +59,8 @@ class Attention(nnx.Module):
 class TorchNet(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        conv, norm = torch.nn.Conv2d(3, 6, 3, stride=2, padding=1), torch.nn.GroupNorm(2, 6)
+        conv = torch.nn.Conv2d(3, 6, 3, stride=2, padding=1)
+        norm = torch.nn.GroupNorm(2, 6)
         self.features = torch.nn.Sequential(conv, norm, torch.nn.ReLU(inplace=True), torch.nn.Dropout(0.3))
         self.fc = torch.nn.Linear(6, 4)
 
@@ -140,10 +144,10 @@ def test_a_scheduler_and_clipping():
 def test_the_map_can_be_kept(tmp_path):
     result = parity.check(Ours(nnx.Rngs(0)), Theirs(), X, steps=1, tiers=("float64",))
     parity.save_map(result.weights, tmp_path / "map.json")
-    again = parity.check(
+    by_file = parity.check(
         Ours(nnx.Rngs(0)), Theirs(), X, steps=1, tiers=("float64",), weights=str(tmp_path / "map.json")
     )
-    assert result.status == again.status == "pass"
+    assert result.status == by_file.status == "pass"
 
 
 class InPlace(Theirs):

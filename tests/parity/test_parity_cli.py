@@ -125,8 +125,10 @@ def test_models_that_cannot_correspond():
 
 
 def test_neither_model_is_changed():
-    model, twin = small(), SmallTorch()
-    before, theirs = parity.state_dict(model), {k: v.clone() for k, v in twin.state_dict().items()}
+    model = small()
+    twin = SmallTorch()
+    before = parity.state_dict(model)
+    theirs = {k: v.clone() for k, v in twin.state_dict().items()}
     parity.check(model, twin, INPUTS, outputs="scores", loss=catalog.get("lenet").objective.loss, tiers=("float64",))
     for key, array in parity.state_dict(model).items():
         np.testing.assert_array_equal(array, before[key])

@@ -38,7 +38,7 @@ def importable(monkeypatch):
 
 
 def test_what_is_the_same_passes_and_what_differs_fails_and_says_where(pytester):
-    """In a process of its own: within this one, pytester would unload PyTorch behind its back."""
+    """Runs in a process of its own: within this one, pytester would unload PyTorch behind its back."""
     pytester.makeconftest(USED)
     pytester.makepyfile(PAIRS)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rA")
@@ -65,12 +65,12 @@ def test_control_a_passing_result_has_nothing_to_name():
 
 def test_loading_it_imports_neither_framework():
     code = "import sys, parity.plugin; print({'torch', 'jax', 'numpy'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert found.stdout == "set()\n", found.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert process.stdout == "set()\n", process.stderr
 
 
 def test_installed_it_is_found_and_may_be_named_again(pytester):
-    """With the entry point of pyproject.toml, in a process of its own."""
+    """Uses the entry point of pyproject.toml, in a process of its own."""
     import tomllib
 
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]

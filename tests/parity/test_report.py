@@ -58,16 +58,16 @@ def test_control_a_pass_has_no_details_even_with_a_blame():
 
 
 def test_coverage_counts_each_tensor_once():
-    found = coverage(GOOD)
-    assert (found.rows, found.tensors, found.layers, found.steps) == (14, 12, 2, 2)
-    assert (found.gradients, found.buffers, found.uncompared) == (3, 2, 0)
-    assert "nothing left uncompared" in str(found)
+    counts = coverage(GOOD)
+    assert (counts.rows, counts.tensors, counts.layers, counts.steps) == (14, 12, 2, 2)
+    assert (counts.gradients, counts.buffers, counts.uncompared) == (3, 2, 0)
+    assert "nothing left uncompared" in str(counts)
 
 
 def test_control_what_was_not_compared_is_counted():
-    found = coverage(BAD)
-    assert found.uncompared == 1 and found.skipped == 1
-    assert "1 tensors left uncompared" in str(found) and "(1 not on their own)" in str(found)
+    counts = coverage(BAD)
+    assert counts.uncompared == 1 and counts.skipped == 1
+    assert "1 tensors left uncompared" in str(counts) and "(1 not on their own)" in str(counts)
     assert coverage(BROKEN).rows == 0
 
 

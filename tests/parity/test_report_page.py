@@ -18,7 +18,9 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.seen, self.texts = [], [], []
+        self.open = []
+        self.seen = []
+        self.texts = []
         self.feed(text)
         self.close()
         assert not self.open, self.open

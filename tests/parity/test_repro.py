@@ -37,7 +37,8 @@ sys.meta_path.insert(0, Blocked())
 
 def failing(flax):
     """A result over ORACLE, and its evidence."""
-    noise, low = dict.fromkeys(ORACLE, 1e-16), {k: a.astype(np.float32) for k, a in flax.items()}
+    noise = dict.fromkeys(ORACLE, 1e-16)
+    low = {k: a.astype(np.float32) for k, a in flax.items()}
     rows = {
         "float64": compare_semantics(ORACLE, flax, noise, 5),
         "float32": compare_precision(ORACLE, dict.fromkeys(ORACLE, 1e-7), low, 5),
@@ -94,7 +95,8 @@ def test_a_missing_tensor_is_shown(tmp_path):
 
 
 def test_the_guilty_layer_brings_what_it_was_given(tmp_path):
-    module, x = torch.nn.Linear(2, 3), torch.ones(4, 2)
+    module = torch.nn.Linear(2, 3)
+    x = torch.ones(4, 2)
     call = SimpleNamespace(name="net.0", module=module, args=(x,), kwargs={}, cotangents={"output": torch.ones(4, 3)})
     out = R.normal(size=(4, 3))
     name = Key(1, "forward", "output", layer="net.0")

@@ -21,14 +21,14 @@ def test_a_state_goes_in_and_out(twin):
     run.taken(1, twin.start)
     after = rounded(run.state())
     assert {slot for slots in after.slots.values() for slot in slots} == {"momentum_buffer"}
-    again = torch_run(twin)
-    again.load(after)
-    found = again.state()
-    assert max(apart(after.tensors, found.tensors).values()) == 0
+    second = torch_run(twin)
+    second.load(after)
+    state = second.state()
+    assert max(apart(after.tensors, state.tensors).values()) == 0
     assert max(apart(after.tensors, twin.start.tensors).values()) > 0
-    assert after.slots.keys() == found.slots.keys()
+    assert after.slots.keys() == state.slots.keys()
     for name, slots in after.slots.items():
-        np.testing.assert_array_equal(slots["momentum_buffer"], found.slots[name]["momentum_buffer"])
+        np.testing.assert_array_equal(slots["momentum_buffer"], state.slots[name]["momentum_buffer"])
 
 
 def test_a_run_leaves_no_trace_in_the_twin(twin):

@@ -39,7 +39,8 @@ def test_the_rows_of_a_turn_carry_its_name():
 
 
 def discriminator_loss(nets, tensors):  # the twin's is found by this name
-    real, fake = nets["net_D"](tensors["X"]), nets["net_D"](nets["net_G"](tensors["Z"]))
+    real = nets["net_D"](tensors["X"])
+    fake = nets["net_D"](nets["net_G"](tensors["Z"]))
     loss, _ = models.discriminator_loss(nets, tensors)
     return loss + 1e-6 * jnp.sum(real), {"real": real, "fake": fake}
 

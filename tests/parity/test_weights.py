@@ -63,7 +63,8 @@ def test_torchvisions_mobilenet_loads():
 
 
 def test_every_mismatch_is_listed_and_nothing_changes():
-    model, other = lenet(), weights_of(lenet())
+    model = lenet()
+    other = weights_of(lenet())
     before = parity.state_dict(model)
     del other["net.0.bias"]
     other["net.3.weight"] = other["net.3.weight"][:, :3]
@@ -105,7 +106,8 @@ def test_bfloat16_tensors_load():
 def test_files_are_written_and_read(tmp_path, suffix):
     from parity.weights.files import write_state_dict
 
-    weights, path = weights_of(get("bn-lenet").build()), tmp_path / f"w{suffix}"
+    weights = weights_of(get("bn-lenet").build())
+    path = tmp_path / f"w{suffix}"
     write_state_dict(weights, path)
     same_bits(weights, parity.state_dict(parity.load_state_dict(get("bn-lenet").build(), path)))
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

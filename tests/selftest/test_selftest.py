@@ -34,14 +34,14 @@ def judged(name: str):
 
 @pytest.mark.parametrize("name", FEW)
 def test_a_bug_is_caught_placed_and_named(name):
-    found = judged(name)
-    assert found.status == "caught", found
+    result = judged(name)
+    assert result.status == "caught", result
 
 
 def test_the_residual_connection_is_named():
-    found = judged("residual connection left out")
-    assert (found.layer, found.cause) == ("", "residual-missing")
-    assert NoResidual.__name__ not in found.text
+    result = judged("residual connection left out")
+    assert (result.layer, result.cause) == ("", "residual-missing")
+    assert NoResidual.__name__ not in result.text
 
 
 def test_every_bug_has_its_own_name_and_a_place_that_exists():
@@ -55,34 +55,34 @@ def test_every_bug_has_its_own_name_and_a_place_that_exists():
 def test_control_no_bug_is_not_caught(monkeypatch):
     nothing = Bug("nothing", SMALL, "out", ("transposed",))
     monkeypatch.setattr(run, "BUGS", (nothing,))
-    found = judged("nothing")
-    assert not (found.caught or found.placed or found.named)
-    assert not found.anchors
-    assert found.status == "missed"
-    assert not Score([found], []).good
+    result = judged("nothing")
+    assert not (result.caught or result.placed or result.named)
+    assert not result.anchors
+    assert result.status == "missed"
+    assert not Score([result], []).good
 
 
 def test_control_the_wrong_place_and_the_wrong_cause_count_against_it(monkeypatch):
     bug = next(bug for bug in BUGS if bug.name == FEW[0])
     monkeypatch.setattr(run, "BUGS", (replace(bug, place="out", causes=("gate-order",)),))
-    found = judged(bug.name)
-    assert found.caught and not found.placed and not found.named
+    result = judged(bug.name)
+    assert result.caught and not result.placed and not result.named
 
 
 def test_control_an_accused_correct_twin_is_a_false_alarm(monkeypatch):
     assert run.perform(("pair", "small", 0)).status == "left alone"
     right = judged(FEW[0])
     monkeypatch.setattr(run, "check_twin", lambda twin: Result("small", "", 0, error="no"))
-    found = run.perform(("pair", "small", 0))
-    assert found.alarm == "no"
-    assert Score([right], []).good and not Score([right], [found]).good
+    result = run.perform(("pair", "small", 0))
+    assert result.alarm == "no"
+    assert Score([right], []).good and not Score([right], [result]).good
     assert not Score([], []).good
 
 
 def test_a_layer_of_lower_precision_is_placed_and_named():
     bug = next(bug for bug in BUGS if bug.name == "bfloat16 within float32")
-    found = blame_precision(bug.twin())
-    assert found and (found.layer, found.cause) == ("out", "bfloat16")
+    place = blame_precision(bug.twin())
+    assert place and (place.layer, place.cause) == ("out", "bfloat16")
     assert blame_precision(MLP.twin()) is None
 
 

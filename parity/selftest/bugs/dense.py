@@ -24,7 +24,7 @@ class NoBias(nn.Linear):
 
 
 class Frozen(nn.Linear):
-    """Never learns: someone stopped the gradient of the weight."""
+    """A layer that never learns: someone stopped the gradient of the weight."""
 
     def __call__(self, x: Array) -> Array:
         return x @ lax.stop_gradient(self.kernel[...]) + self.bias[...]

@@ -56,5 +56,5 @@ def test_a_disturbed_step_is_a_little_off_and_seed_minus_one_not_at_all(twin):
 def test_frozen_parameters_stand_among_the_buffers():
     twin = twin_of(get("frozen-features"), steps=1)
     record = torch_run(twin).taken(1, twin.start)
-    np.testing.assert_array_equal(record["buffers/features.0.weight"], twin.start.tensors["features.0.weight"])
+    np.testing.assert_array_equal(record[key("buffers/features.0.weight")], twin.start.tensors["features.0.weight"])
     assert key("update/fc.weight") in record and key("update/features.0.weight") not in record

@@ -1,6 +1,7 @@
 """A bias added to every row."""
 
 import jax.numpy as jnp
+from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
@@ -13,7 +14,9 @@ _primitive = Primitive("broadcast_over_rows")
 
 def add_bias(y: Float[Array, "*rows features"], bias: Float[Array, " features"]) -> Float[Array, "*rows features"]:
     """`y + bias`, whose gradient for the bias is, on a CPU, the sum of `over_rows`."""
-    return y + (bias if turned_off() else _primitive.bind(bias, rows=y.shape[:-1]))
+    if turned_off():
+        return y + lax.broadcast_to_rank(bias, y.ndim)
+    return y + _primitive.bind(bias, rows=y.shape[:-1])
 
 
 def _broadcast(bias: Array, rows: tuple[int, ...]) -> Array:

@@ -21,7 +21,7 @@ class Reader(nnx.Module):
         self.embedding = nnx.Embed(SOURCES, HIDDENS, embedding_init=nnx.initializers.normal(1.0), rngs=rngs)
 
     def __call__(self, X, enc_valid_lens):
-        known = jnp.arange(X.shape[1]) < enc_valid_lens[:, None]
+        known = jnp.arange(X.shape[1])[None] < enc_valid_lens[:, None]
         read = jnp.where(known[..., None], self.embedding(X), 0)
         self.sow(nnx.Intermediate, "read", read)
         return read.swapaxes(0, 1)

@@ -47,7 +47,7 @@ PROMOTING = {
 
 @pytest.fixture
 def set_jax() -> Iterator[Callable[[str, Any], None]]:
-    """(name, value): a setting of JAX's, until the test ends."""
+    """Returns a function of (name, value) that changes a setting of JAX's until the test ends."""
     before = {}
 
     def change(name: str, value: Any) -> None:
@@ -62,7 +62,7 @@ def set_jax() -> Iterator[Callable[[str, Any], None]]:
 
 @pytest.fixture
 def promoting(set_jax: Callable[[str, Any], None]) -> None:
-    """Dtypes and ranks are promoted as in a user's program; for code that is not this project's."""
+    """Promotes dtypes and ranks as in a user's program; for code that is not this project's."""
     for name, value in STANDARD.items():
         set_jax(name, value)
 

@@ -71,7 +71,7 @@ def forced(state, record):
 
 
 def jax_run(tx, dtype="float64", teacher=(), drawn=None, jit=True, start=lambda state: state):
-    """Returns what `torch_run` does; a teacher's record replaces parameters and slots before all steps but the first."""
+    """Returns what `torch_run` does; a teacher's record replaces parameters and slots from the second step on."""
     first, *gradients = drawn or draw(dtype)
     params = {k: jnp.asarray(a, dtype) for k, a in first.items()}
     state = start(tx.init(params))

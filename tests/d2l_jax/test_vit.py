@@ -34,7 +34,7 @@ def test_patches_are_cut_row_by_row_on_both_sides():
     np.testing.assert_allclose(patches, expected, rtol=1e-12, atol=1e-14)
     kernel = ours.conv.kernel[...]
     bias = ours.conv.bias[...]
-    second = np.tensordot(X[:, :3, 2:], kernel, 3) + bias
+    second = np.tensordot(X[:, :3, 2:], kernel, 3) + bias[None]
     np.testing.assert_allclose(patches[:, 1], second, rtol=1e-12, atol=1e-14)
     assert patches.shape == (2, ours.num_patches, 5) and not np.allclose(patches[:, 2], second)
 

@@ -51,7 +51,7 @@ class Writer(nnx.Module):
         position = state["position"]
         Y = []
         for token in X.swapaxes(0, 1):
-            hidden = jnp.tanh(hidden @ self.W_hh[...] + self.embedding(token))
+            hidden = jnp.tanh(hidden @ self.W_hh[...] + self.embedding(token)[None])
             cache = jax.lax.dynamic_update_slice_in_dim(cache, hidden[-1][:, None], position, 1)
             seen = jnp.arange(cache.shape[1], dtype=position.dtype) <= position
             share = seen.astype(cache.dtype) / (position + 1).astype(cache.dtype)

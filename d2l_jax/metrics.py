@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -54,5 +55,6 @@ def _right(outputs: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]
     """
     at = labels[..., None].astype(int)
     most = jnp.take_along_axis(outputs, at, -1)
-    beaten = jnp.where(jnp.arange(outputs.shape[-1]) < at, outputs < most, outputs <= most)
+    classes = lax.broadcast_to_rank(jnp.arange(outputs.shape[-1]), outputs.ndim)
+    beaten = jnp.where(classes < at, outputs < most, outputs <= most)
     return beaten.all(-1) & (labels >= 0) & (labels < outputs.shape[-1])

@@ -102,7 +102,8 @@ def parted(params: Tree, trains: str) -> tuple[Tree, Tree]:
     """Returns (the leaves that a turn moves, the others), each a plain dict."""
     if not trains:
         return params, {}
-    moving, fixed = dict[tuple, Any](), dict[tuple, Any]()
+    moving = dict[tuple, Any]()
+    fixed = dict[tuple, Any]()
     for path, leaf in flatten_dict(params).items():
         (moving if name_of(path).startswith(trains) else fixed)[path] = leaf
     return unflatten_dict(moving), unflatten_dict(fixed)
@@ -125,11 +126,11 @@ def check_turns(turns: Sequence[Turn], names: Sequence[str]) -> None:
     """
     moved_by: dict[str, Turn] = {}
     for turn in turns:
-        own = [name for name in dict.fromkeys(names) if name.startswith(turn.trains)]
-        if turn.trains and not own:
+        moved = [name for name in dict.fromkeys(names) if name.startswith(turn.trains)]
+        if turn.trains and not moved:
             listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
             raise InputError(f'{_called(turn)} trains "{turn.trains}", which no parameter starts with: {listed}')
-        for name in own:
+        for name in moved:
             if name in moved_by:
                 raise InputError(f"{_called(moved_by[name])} and {_called(turn)} both train {name}; one turn is right")
             moved_by[name] = turn

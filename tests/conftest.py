@@ -1,4 +1,4 @@
-"""Sets JAX for every test: float64 is on, though models start in float32; dtypes are strict; compilation is cached."""
+"""Sets JAX for every test: float64 is on, though models start in float32; dtypes and ranks are strict."""
 
 import atexit
 import os
@@ -20,21 +20,28 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache  # 
 pytest.register_assert_rewrite("matching", "small_runs")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_platforms", "cpu")
-jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-# Rank promotion stays: `X @ W + b` is the book's mathematics, and what users write.
-PROMOTING = {
+DTYPES = "jax_numpy_dtype_promotion"
+RANKS = "jax_numpy_rank_promotion"
+STANDARD = {DTYPES: "standard", RANKS: "allow"}  # JAX's own settings, under which users' programs run
+jax.config.update(DTYPES, "strict")
+jax.config.update(RANKS, "raise")
+
+USERS = {
     "parity": "models and steps of users are checked, which may promote",
     "selftest": "faults in models and steps of users",
     "bench": "whole steps of models, timed as users run them",
     "test_examples.py": "scripts of users",
-    "test_lowering.py": "errors of few digits are measured in many",
+}
+PROMOTING = {
+    DTYPES: USERS | {"test_lowering.py": "errors of few digits are measured in many"},
+    RANKS: USERS,
 }
 
 
 @pytest.fixture
 def set_jax() -> Iterator[Callable[[str, Any], None]]:
-    """(name, value): a setting of JAX's, until the test ends."""
+    """Returns a function of (name, value) that changes a setting of JAX's until the test ends."""
     before = {}
 
     def change(name: str, value: Any) -> None:
@@ -49,17 +56,19 @@ def set_jax() -> Iterator[Callable[[str, Any], None]]:
 
 @pytest.fixture
 def promoting(set_jax: Callable[[str, Any], None]) -> None:
-    """Dtypes are promoted as in a user's program; for code that is not this project's."""
-    set_jax("jax_numpy_dtype_promotion", "standard")
+    """Promotes dtypes and ranks as in a user's program; for code that is not this project's."""
+    for name, value in STANDARD.items():
+        set_jax(name, value)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def promotion_where_users_write(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Promotes dtypes in the modules that `PROMOTING` lists; before their own fixtures."""
-    if PROMOTING.keys().isdisjoint(request.path.relative_to(Path(__file__).parent).parts):
-        yield
-        return
-    before = jax.config.values["jax_numpy_dtype_promotion"]
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    """Promotes dtypes or ranks in the modules that `PROMOTING` lists; before their own fixtures."""
+    parts = request.path.relative_to(Path(__file__).parent).parts
+    settings = [name for name, places in PROMOTING.items() if not places.keys().isdisjoint(parts)]
+    before = {name: jax.config.values[name] for name in settings}
+    for name in settings:
+        jax.config.update(name, STANDARD[name])
     yield
-    jax.config.update("jax_numpy_dtype_promotion", before)
+    for name, value in before.items():
+        jax.config.update(name, value)

@@ -1,6 +1,7 @@
 """A bias added to every row."""
 
 import jax.numpy as jnp
+from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
@@ -18,8 +19,9 @@ def add_bias(y: Float[Array, "*rows features"], bias: Float[Array, " features"])
 
 def over_rows_of(bias: Float[Array, " features"], y: Float[Array, "*rows features"]) -> Array:
     """`bias` repeated for every row of `y`; its gradient is, on a CPU, the sum of `over_rows`."""
-    shape = y.shape[:-1]
-    return _broadcast(bias, shape) if turned_off() else _primitive.bind(bias, rows=shape)
+    if turned_off():
+        return lax.broadcast_to_rank(bias, y.ndim)
+    return _primitive.bind(bias, rows=y.shape[:-1])
 
 
 def _broadcast(bias: Array, rows: tuple[int, ...]) -> Array:

@@ -25,7 +25,7 @@ def _depthwise(x: Images, w: Kernel, geometry: Geometry) -> Maps:
 def _forward(x: Images, w: Kernel, geometry: Geometry) -> tuple[Maps, tuple[Padded, Kernel]]:
     padded = materialised(jnp.pad(x, ((0, 0), *geometry.padding, (0, 0))))
     views = geometry.views(padded, w.shape[:2])
-    return reduce(operator.add, (view * w[i, j, 0] for (i, j), view in views)), (padded, w)
+    return reduce(operator.add, (view * w[None, None, i, j] for (i, j), view in views)), (padded, w)
 
 
 def _backward(geometry: Geometry, residuals: tuple[Padded, Kernel], g: Maps) -> tuple[Images, Kernel]:
@@ -58,7 +58,7 @@ def _input_gradient(padded_g: Padded, offset: Pair, w: Kernel, size: Pair, geome
         left = offset[1] + horizontal.window
         lengths = vertical.length, horizontal.length
         starts = ((i, j, top - m, left - n) for (m, i), (n, j) in places)
-        terms = (padded_g[:, y : y + lengths[0], x : x + lengths[1]] * w[i, j, 0] for i, j, y, x in starts)
+        terms = (padded_g[:, y : y + lengths[0], x : x + lengths[1]] * w[None, None, i, j] for i, j, y, x in starts)
         return reduce(operator.add, terms, jnp.zeros((len(padded_g), *lengths, w.shape[3]), padded_g.dtype))
 
     return by_phases(of_phase, size, w.shape[:2], geometry)

@@ -51,7 +51,7 @@ def _in_one_loop(terms: tuple[Batch, ...]) -> tuple[Features, ...]:
 def _one_after_the_other(x: Batch) -> tuple[Features, Features]:
     rows = tuple(range(x.ndim - 1))
     mean = x.mean(rows)
-    return mean, jnp.square(x - mean).mean(rows)
+    return mean, jnp.square(x - lax.broadcast_to_rank(mean, x.ndim)).mean(rows)
 
 
 def _joined(x: Batch) -> tuple[Features, Features]:
@@ -63,7 +63,7 @@ def _joined(x: Batch) -> tuple[Features, Features]:
     means = first[..., 0, :] + total / length
     mean = over_rows(means) * (length / count)
     within = squares - jnp.square(total) / length
-    between = length * jnp.square(means - mean)
+    between = length * jnp.square(means - lax.broadcast_to_rank(mean, means.ndim))
     return mean, over_rows(within + between) / count
 
 

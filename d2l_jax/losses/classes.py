@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Int
 
-from d2l_jax.losses.reduction import check_reduction, reduce, refuse, same_shape
+from d2l_jax.losses.reduction import check_reduction, reduce, refuse, same_shape, weighted
 
 Loss = Float[Array, "..."]
 Scores = Float[Array, "*batch classes"]
@@ -60,7 +61,7 @@ def cross_entropy_loss(
         return reduce(_cross_entropy_of_shares(log_p, target, weight, label_smoothing), reduction)
     loss, share = _nll(log_p, target, weight, ignore_index)
     if label_smoothing:
-        even = -jnp.sum(log_p if weight is None else log_p * weight, axis=-1) / input.shape[-1]
+        even = -jnp.sum(weighted(log_p, weight), axis=-1) / input.shape[-1]
         loss = (1 - label_smoothing) * loss + label_smoothing * jnp.where(target == ignore_index, 0, even)
     return reduce(loss, reduction, jnp.sum(share))
 
@@ -84,7 +85,7 @@ def multi_margin_loss(
         raise ValueError(f"p must be 1 or 2, got {p}")
     _check_labels(input, target, weight)
     excess = jax.nn.relu(margin - _pick(input, target)[..., None] + input) ** p
-    others = jnp.arange(input.shape[-1]) != target[..., None]
+    others = lax.broadcast_to_rank(jnp.arange(input.shape[-1]), input.ndim) != target[..., None]
     loss = jnp.sum(jnp.where(others, excess, 0), axis=-1) / input.shape[-1]
     return reduce(loss if weight is None else loss * _at(weight, target), reduction)
 
@@ -107,7 +108,7 @@ def _cross_entropy_of_shares(
     if weight is not None:
         same_shape(weight=weight, classes=log_p.reshape(-1, log_p.shape[-1])[0])
     target = target * (1 - label_smoothing) + label_smoothing / log_p.shape[-1]
-    return -jnp.sum(log_p * target if weight is None else log_p * target * weight, axis=-1)
+    return -jnp.sum(weighted(log_p * target, weight), axis=-1)
 
 
 def _check_labels(input: Array, target: Array, weight: Array | None) -> None:

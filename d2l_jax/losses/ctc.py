@@ -68,10 +68,10 @@ def _negative_log_likelihood(
     Symbols are the labels with a blank before, between and after them; alpha is the log-probability of ending at each.
     """
     batch, longest = targets.shape
-    labels = jnp.where(jnp.arange(longest) < target_lengths[:, None], targets, blank)
+    labels = jnp.where(jnp.arange(longest)[None] < target_lengths[:, None], targets, blank)
     symbols = jnp.full((batch, 2 * longest + 1), blank, labels.dtype).at[:, 1::2].set(labels)
     may_skip = symbols != _shifted(symbols, 2, blank)
-    reads = (jnp.arange(len(log_probs))[:, None] < input_lengths)[..., None]
+    reads = (jnp.arange(len(log_probs))[:, None] < input_lengths[None])[..., None]
     emitted = jnp.where(reads, jnp.take_along_axis(log_probs, symbols[None], axis=-1), 0)
 
     def step(alpha: Array, frame: tuple[Array, Array]) -> tuple[Array, None]:
@@ -92,7 +92,7 @@ def _one_row_each(targets: Int[Array, " total"], lengths: Int[Array, " batch"]) 
     """The concatenated targets as (batch, longest); under `jax.jit`, which hides the lengths, longest is the total."""
     longest = len(targets) if isinstance(lengths, Tracer) else int(jnp.max(lengths, initial=0))
     starts = jnp.cumsum(lengths) - lengths
-    return targets.at[starts[:, None] + jnp.arange(longest)].get(mode="fill", fill_value=0)
+    return targets.at[starts[:, None] + jnp.arange(longest)[None]].get(mode="fill", fill_value=0)
 
 
 def _shifted(x: Array, by: int, fill: float | int) -> Array:

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
 from jaxtyping import Array, Float, Int, Num
 
-from d2l_jax.losses.reduction import fits, reduce, refuse, same_shape
+from d2l_jax.losses.reduction import fits, reduce, refuse, same_shape, weighted
 
 Loss = Float[Array, "..."]
 Values = Float[Array, "*shape"]
@@ -31,7 +32,7 @@ def binary_cross_entropy(
     fits("weight", weight, input.shape)
     refuse((input < 0) | (input > 1), "input must be probabilities, between 0 and 1")
     loss = _clamped_cross_entropy(input, target)
-    return reduce(loss if weight is None else loss * weight, reduction)
+    return reduce(weighted(loss, weight), reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -53,8 +54,9 @@ def binary_cross_entropy_with_logits(
     if pos_weight is None:
         loss = optax.sigmoid_binary_cross_entropy(input, target)
     else:
+        pos_weight = lax.broadcast_to_rank(pos_weight, input.ndim)
         loss = -pos_weight * target * jax.nn.log_sigmoid(input) - (1 - target) * jax.nn.log_sigmoid(-input)
-    return reduce(loss if weight is None else loss * weight, reduction)
+    return reduce(weighted(loss, weight), reduction)
 
 
 def multilabel_soft_margin_loss(
@@ -98,7 +100,8 @@ def multilabel_margin_loss(
     refuse((target < -1) | (target >= classes), f"targets must be -1 or lie between 0 and {classes - 1}")
     listed = jnp.cumprod(target >= 0, axis=-1).astype(bool)
     labels = jnp.where(listed, target, 0)
-    is_target = jnp.any(listed[..., None] & (labels[..., None] == jnp.arange(classes)), axis=-2)
+    every_class = lax.broadcast_to_rank(jnp.arange(classes), labels.ndim + 1)
+    is_target = jnp.any(listed[..., None] & (labels[..., None] == every_class), axis=-2)
     excess = jax.nn.relu(1 - jnp.take_along_axis(input, labels, axis=-1)[..., None] + input[..., None, :])
     pairs = listed[..., None] & ~is_target[..., None, :]
     return reduce(jnp.sum(jnp.where(pairs, excess, 0), axis=(-2, -1)) / classes, reduction)

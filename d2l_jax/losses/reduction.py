@@ -1,6 +1,7 @@
 """The reduction of a loss per element to the result, and the checks that every loss begins with."""
 
 import jax.numpy as jnp
+from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
@@ -23,6 +24,11 @@ def reduce(loss: Float[Array, "..."], reduction: str, total: Array | None = None
     if reduction == "sum":
         return jnp.sum(loss)
     return jnp.mean(loss) if total is None else jnp.sum(loss) / total
+
+
+def weighted(loss: Float[Array, "*shape"], weight: Array | None) -> Float[Array, "*shape"]:
+    """The `loss` times the `weight`, which is broadcast to it; None weighs all alike."""
+    return loss if weight is None else loss * lax.broadcast_to_rank(weight, loss.ndim)
 
 
 def same_shape(**arrays: Array) -> None:

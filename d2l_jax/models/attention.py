@@ -29,7 +29,8 @@ def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
         shapes = f"{X.shape[:1]} or {X.shape[:2]}"
         raise InputError(f"valid lengths of shape {valid_lens.shape} for scores of shape {X.shape}; {shapes} is right")
     ends = valid_lens.astype(int).reshape(X.shape[0], -1, 1)
-    return jax.nn.softmax(jnp.where(jnp.arange(X.shape[-1]) < ends, X, -1e6), axis=-1)
+    places = jnp.arange(X.shape[-1])[None, None]
+    return jax.nn.softmax(jnp.where(places < ends, X, -1e6), axis=-1)
 
 
 class DotProductAttention(nnx.Module):

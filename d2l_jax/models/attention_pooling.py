@@ -51,5 +51,5 @@ def nadaraya_watson(
     if x_train.shape != y_train.shape:
         raise InputError(f"nadaraya_watson: {x_train.size} inputs for {y_train.size} targets; one for each is right")
     similarities = kernel(x_train[:, None] - x_val[None, :])
-    weights = similarities / similarities.sum(axis=0)
+    weights = similarities / similarities.sum(axis=0, keepdims=True)
     return y_train @ weights, weights

@@ -136,7 +136,7 @@ class MyLinear(nnx.Module):
         self.bias = nnx.Param(jax.random.normal(rngs.params(), (units,), jnp.float32))
 
     def __call__(self, X: Inputs) -> Outputs:
-        weight, bias = lax.stop_gradient((self.weight[...], self.bias[...]))
+        weight, bias = lax.stop_gradient((self.weight[...], self.bias[None]))
         return nnx.relu(X @ weight + bias)
 
 

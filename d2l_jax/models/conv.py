@@ -53,7 +53,7 @@ class Conv2D(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(1, jnp.float32))
 
     def __call__(self, X: Image) -> Image1:
-        return corr2d(X, self.weight[...]) + self.bias[...]
+        return corr2d(X, self.weight[...]) + self.bias[None]
 
 
 def edge_detector(kernel_size: tuple[int, int] = (1, 2), *, rngs: nnx.Rngs) -> nn.Conv2d:

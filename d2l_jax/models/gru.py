@@ -31,9 +31,9 @@ class GRUScratch(nnx.Module):
         return outputs, state
 
     def _step(self, H: Hidden, X: Array) -> tuple[Hidden, Hidden]:
-        Z = jax.nn.sigmoid(X @ self.W_xz[...] + H @ self.W_hz[...] + self.b_z[...])
-        R = jax.nn.sigmoid(X @ self.W_xr[...] + H @ self.W_hr[...] + self.b_r[...])
-        H_tilde = jnp.tanh(X @ self.W_xh[...] + (R * H) @ self.W_hh[...] + self.b_h[...])
+        Z = jax.nn.sigmoid(X @ self.W_xz[...] + H @ self.W_hz[...] + self.b_z[None])
+        R = jax.nn.sigmoid(X @ self.W_xr[...] + H @ self.W_hr[...] + self.b_r[None])
+        H_tilde = jnp.tanh(X @ self.W_xh[...] + (R * H) @ self.W_hh[...] + self.b_h[None])
         H = Z * H + (1 - Z) * H_tilde
         return H, H
 

@@ -39,7 +39,7 @@ class RNNLMScratch(nnx.Module):
     def run(self, X: Ids, state: Any = None) -> tuple[Scores, Any]:
         """Returns the scores and the state from which a further run continues; the state None is the start."""
         outputs, state = self.rnn(jax.nn.one_hot(X.T, self.vocab_size, dtype=self.W_hq.dtype), state)
-        return jnp.swapaxes(outputs @ self.W_hq[...] + self.b_q[...], 0, 1), state
+        return jnp.swapaxes(outputs @ self.W_hq[...] + self.b_q[None, None], 0, 1), state
 
 
 class RNNLM(nnx.Module):

@@ -16,7 +16,7 @@ class LinearRegressionScratch(nnx.Module):
         self.b = nnx.Param(jnp.zeros(1, jnp.float32))
 
     def __call__(self, X: Float[Array, "batch num_inputs"]) -> Float[Array, "batch 1"]:
-        return X @ self.w[...] + self.b[...]
+        return X @ self.w[...] + self.b[None]
 
 
 class WeightDecayScratch(LinearRegressionScratch):

@@ -43,10 +43,10 @@ class LSTMScratch(nnx.Module):
 
     def _step(self, state: Pair, X: Array) -> tuple[Pair, Hidden]:
         H, C = state
-        input_gate = jax.nn.sigmoid(X @ self.W_xi[...] + H @ self.W_hi[...] + self.b_i[...])
-        forget_gate = jax.nn.sigmoid(X @ self.W_xf[...] + H @ self.W_hf[...] + self.b_f[...])
-        output_gate = jax.nn.sigmoid(X @ self.W_xo[...] + H @ self.W_ho[...] + self.b_o[...])
-        C_tilde = jnp.tanh(X @ self.W_xc[...] + H @ self.W_hc[...] + self.b_c[...])
+        input_gate = jax.nn.sigmoid(X @ self.W_xi[...] + H @ self.W_hi[...] + self.b_i[None])
+        forget_gate = jax.nn.sigmoid(X @ self.W_xf[...] + H @ self.W_hf[...] + self.b_f[None])
+        output_gate = jax.nn.sigmoid(X @ self.W_xo[...] + H @ self.W_ho[...] + self.b_o[None])
+        C_tilde = jnp.tanh(X @ self.W_xc[...] + H @ self.W_hc[...] + self.b_c[None])
         C = forget_gate * C + input_gate * C_tilde
         H = output_gate * jnp.tanh(C)
         return (H, C), H

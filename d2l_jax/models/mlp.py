@@ -42,8 +42,8 @@ class MLPScratch(nnx.Module):
         self.b2 = nnx.Param(jnp.zeros(num_outputs, jnp.float32))
 
     def __call__(self, X: Inputs) -> Scores:
-        H = relu(nn.flatten(X) @ self.W1[...] + self.b1[...])
-        return H @ self.W2[...] + self.b2[...]
+        H = relu(nn.flatten(X) @ self.W1[...] + self.b1[None])
+        return H @ self.W2[...] + self.b2[None]
 
 
 class MLP(nnx.Module):
@@ -156,9 +156,9 @@ class TwoHiddenMLPScratch(nnx.Module):
         self.b3 = nnx.Param(jnp.zeros(num_outputs, jnp.float32))
 
     def __call__(self, X: Inputs) -> Scores:
-        H1 = relu(nn.flatten(X) @ self.W1[...] + self.b1[...])
-        H2 = relu(H1 @ self.W2[...] + self.b2[...])
-        return H2 @ self.W3[...] + self.b3[...]
+        H1 = relu(nn.flatten(X) @ self.W1[...] + self.b1[None])
+        H2 = relu(H1 @ self.W2[...] + self.b2[None])
+        return H2 @ self.W3[...] + self.b3[None]
 
 
 class TwoHiddenMLP(nnx.Module):

@@ -34,7 +34,7 @@ class RNNScratch(nnx.Module):
         return outputs, state
 
     def _step(self, H: Hidden, X: Array) -> tuple[Hidden, Hidden]:
-        H = jnp.tanh(X @ self.W_xh[...] + H @ self.W_hh[...] + self.b_h[...])
+        H = jnp.tanh(X @ self.W_xh[...] + H @ self.W_hh[...] + self.b_h[None])
         return H, H
 
 

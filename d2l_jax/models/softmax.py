@@ -22,7 +22,7 @@ class SoftmaxRegressionScratch(nnx.Module):
         self.b = nnx.Param(jnp.zeros(num_outputs, jnp.float32))
 
     def __call__(self, X: Float[Array, "batch *features"]) -> Float[Array, "batch classes"]:
-        return softmax(nn.flatten(X) @ self.W[...] + self.b[...])
+        return softmax(nn.flatten(X) @ self.W[...] + self.b[None])
 
 
 class SoftmaxRegression(nnx.Module):

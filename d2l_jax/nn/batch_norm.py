@@ -1,5 +1,7 @@
 """Batch normalisation with PyTorch's running statistics."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -41,7 +43,9 @@ class BatchNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch *size features"]) -> Float[Array, "batch *size features"]:
         if self.use_running_average:
-            return (x - self.mean[...]) * (lax.rsqrt(self.var[...] + self.eps) * self.scale[...]) + self.bias[...]
+            row = partial(lax.broadcast_to_rank, rank=x.ndim)
+            shifted = x - row(self.mean[...])
+            return shifted * row(lax.rsqrt(self.var[...] + self.eps) * self.scale[...]) + row(self.bias[...])
         count = x.size // x.shape[-1]
         if count < 2:
             raise ValueError(f"BatchNorm needs more than one value per feature to train; got shape {x.shape}")
@@ -76,7 +80,8 @@ def _forward(
 ) -> tuple[tuple[Batch, Features, Features], tuple[Batch, Features, Features, Features]]:
     mean, var = moments(x)
     inverse = lax.rsqrt(var + eps)
-    y = (x - mean) * (inverse * scale) + bias
+    row = partial(lax.broadcast_to_rank, rank=x.ndim)
+    y = (x - row(mean)) * row(inverse * scale) + row(bias)
     return (y.astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)), (x, scale, mean, inverse)
 
 
@@ -86,10 +91,11 @@ def _backward(
     x, scale, mean, inverse = residuals
     g, of_mean, of_var = grads
     count = x.size // x.shape[-1]
-    total, along = sums(g, g * (x - mean))
+    row = partial(lax.broadcast_to_rank, rank=x.ndim)
+    total, along = sums(g, g * (x - row(mean)))
     slope = (2 * of_var - scale * inverse**3 * along) / count
     shift = (of_mean - scale * inverse * total) / count
-    of_x = g * (scale * inverse) + (x - mean) * slope + shift
+    of_x = g * row(scale * inverse) + (x - row(mean)) * row(slope) + row(shift)
     return of_x.astype(x.dtype), (along * inverse).astype(scale.dtype), total.astype(scale.dtype)
 
 

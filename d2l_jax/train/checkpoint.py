@@ -21,7 +21,10 @@ from d2l_jax.functional import Tree
 from d2l_jax.train.state import TrainState
 from d2l_jax.write import replacing, write_json
 
-WEIGHTS, TRAINING, META, CHECKSUMS = "weights", "training", "meta.json", "checksums.json"
+WEIGHTS = "weights"
+TRAINING = "training"
+META = "meta.json"
+CHECKSUMS = "checksums.json"
 FOLDER = "checkpoints"
 
 log = logging.getLogger(__name__)
@@ -88,8 +91,8 @@ def restore_last(folder: Path, like: TrainState, settings: dict[str, Any]) -> Ch
             continue
         _refuse_other("setting", settings, meta["settings"], folder / str(epoch))
         return restore(folder, epoch, like)
-    found = "only damaged checkpoints" if epochs_in(folder) else "no checkpoint"
-    raise InputError(f"{folder} holds {found} to resume from; start without --resume, with another --out")
+    content = "only damaged checkpoints" if epochs_in(folder) else "no checkpoint"
+    raise InputError(f"{folder} holds {content} to resume from; start without --resume, with another --out")
 
 
 def load_params(path: Path | str, model: nnx.Module) -> nnx.Module:

@@ -56,7 +56,10 @@ def step(
 
     Returns the next state and all tensors: the batch, what the objectives returned, and the losses.
     """
-    tensors, params, buffers, opt_states = dict(batch), state.params, state.buffers, list(state.opt_state)
+    tensors = dict(batch)
+    params = state.params
+    buffers = state.buffers
+    opt_states = list(state.opt_state)
     for number, turn in enumerate(turns):
         moving, fixed = parted(params, turn.trains)
         values, place = _differentiable(batch if watch else {})

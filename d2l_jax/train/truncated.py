@@ -37,7 +37,7 @@ def make_truncated_epoch(model: nnx.Module, turns: Sequence[Turn], steps: int) -
     def epoch(state: TrainState, ids: Array, starts: Array) -> tuple[TrainState, Array]:
         def window(carry: tuple[TrainState, Any], starts: Array) -> tuple[tuple[TrainState, Any], Array]:
             state, hidden = carry
-            at = starts[:, None] + jnp.arange(steps, dtype=starts.dtype)
+            at = starts[:, None] + jnp.arange(steps, dtype=starts.dtype)[None]
             state, tensors = step(run, carried, state, {"input": ids[at], "targets": ids[at + 1], "hidden": hidden})
             return (state, tensors["hidden"]), tensors["loss"]
 

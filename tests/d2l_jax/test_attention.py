@@ -40,7 +40,9 @@ def kernel(room, name):
 @SIDES
 @pytest.mark.parametrize("name", POOLED)
 def test_nadaraya_watson(room, array, name):
-    x, y, at = array([0.0, 1.0, 2.0, 4.0]), array([0.0, 2.0, 1.0, 5.0]), array([0.5, 3.0])
+    x = array([0.0, 1.0, 2.0, 4.0])
+    y = array([0.0, 2.0, 1.0, 5.0])
+    at = array([0.5, 3.0])
     estimates, weights = room.nadaraya_watson(x, y, at, kernel(room, name))
     np.testing.assert_allclose(estimates, POOLED[name][0], atol=1e-6)
     np.testing.assert_allclose(weights, POOLED[name][1], atol=1e-6)
@@ -66,7 +68,7 @@ def test_kernels(room, array):
 
 @pytest.fixture
 def unchecked_shapes():
-    """As it is outside of the tests."""
+    """Turns the shape checks off, as they are outside of the tests."""
     jaxtyping_config.update("jaxtyping_disable", True)
     yield
     jaxtyping_config.update("jaxtyping_disable", False)
@@ -84,7 +86,8 @@ def test_pooling_refuses_bad_input(unchecked_shapes):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_masked_softmax(room, array, dtype):
     X = array(np.ones((2, 2, 4), dtype))
-    third, half = [1 / 3, 1 / 3, 1 / 3, 0], [0.5, 0.5, 0, 0]
+    third = [1 / 3, 1 / 3, 1 / 3, 0]
+    half = [0.5, 0.5, 0, 0]
     by_example, by_query = (room.masked_softmax(X, array(lens)) for lens in ([2, 3], [[1, 3], [2, 4]]))
     np.testing.assert_allclose(by_example, [[half, half], [third, third]], rtol=1e-6)
     np.testing.assert_allclose(by_query, [[[1, 0, 0, 0], third], [half, [0.25] * 4]], rtol=1e-6)
@@ -108,7 +111,8 @@ def test_valid_lengths_of_another_shape_are_refused(shape, unchecked_shapes):
 # Scoring functions
 @SIDES
 def test_dot_product_attention(room, array):
-    ones, values = np.ones((2, 10, 2)), np.stack([np.arange(40.0).reshape(10, 4)] * 2)
+    ones = np.ones((2, 10, 2))
+    values = np.stack([np.arange(40.0).reshape(10, 4)] * 2)
     model = room.DotProductAttention(0.5, **({"rngs": nnx.Rngs(0)} if room is models else {}))
     args = array(ones[:, :1]), array(ones), array(values), array([2, 6])
     outputs = evaluated(model, *args) if room is models else model.eval()(*args)
@@ -135,10 +139,10 @@ def test_weights_are_kept_before_dropout(name, args, queries, keys):
     _, sown = jax.jit(apply)(params, buffers, *in_jax(*arrays))
     theirs(*in_torch(*arrays))
     heads = name == "MultiHeadAttention"
-    (kept,) = (sown["attention"] if heads else sown)["attention_weights"]
+    (weights,) = (sown["attention"] if heads else sown)["attention_weights"]
     expected = (theirs.attention if heads else theirs).attention_weights
-    np.testing.assert_allclose(kept, expected, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(kept.sum(-1), 1, rtol=1e-12)
+    np.testing.assert_allclose(weights, expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "args", "queries", "keys"), SCORING)

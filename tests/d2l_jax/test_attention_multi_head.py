@@ -27,7 +27,7 @@ SHAPES = st.tuples(*[st.integers(1, 5)] * 3, st.integers(1, 3), st.integers(1, 3
 @settings(max_examples=12, deadline=None)
 @given(shapes=SHAPES, bias=st.booleans(), masked=st.booleans(), seed=st.integers(0, 99))
 def test_multi_head_attention_is_pytorchs(shapes, bias, masked, seed):
-    """Outputs, weights and gradients; at the valid lengths -1e6 and PyTorch's minus infinity give the same zeros."""
+    """Outputs, weights and gradients are PyTorch's, whose minus infinity gives the same zeros as -1e6."""
     batch, queries, keys, heads, head_size = shapes
     hiddens = heads * head_size
     random = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def test_multi_head_attention_is_pytorchs(shapes, bias, masked, seed):
 
 
 def of_pytorch(stock, arrays, lens):
-    """(outputs, weights, gradients of the inputs, of the in-projection, of the out-projection)."""
+    """Returns (outputs, weights, gradients of the inputs, of the in-projection, of the out-projection)."""
     *inputs, cotangent = in_torch(*arrays)
     inputs = [x.requires_grad_() for x in inputs]
     padding = None if lens is None else torch.arange(inputs[1].shape[1]) >= torch.tensor(lens)[:, None]
@@ -51,7 +51,8 @@ def of_pytorch(stock, arrays, lens):
 
 
 def of_flax(stock, arrays, lens):
-    hiddens, bias = stock.embed_dim, stock.in_proj_bias is not None
+    hiddens = stock.embed_dim
+    bias = stock.in_proj_bias is not None
     ours = outline("MultiHeadAttention", num_hiddens=hiddens, num_heads=stock.num_heads, dropout=0.0, bias=bias)
     parity.load_state_dict(ours, split(stock.state_dict()), jnp.float64)
     apply, params, buffers = intermediates(eval_view(ours))
@@ -70,14 +71,14 @@ def of_flax(stock, arrays, lens):
 
 
 def split(state_dict):
-    """PyTorch keeps the projections of queries, keys and values in one matrix."""
-    found = {}
+    """Splits the matrix in which PyTorch has the projections of queries, keys and values."""
+    renamed = {}
     for kind in ("weight", "bias"):
         if f"in_proj_{kind}" in state_dict:
             parts = state_dict[f"in_proj_{kind}"].chunk(3)
-            found |= {f"{name}.{kind}": part for name, part in zip(("W_q", "W_k", "W_v"), parts, strict=True)}
-            found[f"W_o.{kind}"] = state_dict[f"out_proj.{kind}"]
-    return found
+            renamed |= {f"{name}.{kind}": part for name, part in zip(("W_q", "W_k", "W_v"), parts, strict=True)}
+            renamed[f"W_o.{kind}"] = state_dict[f"out_proj.{kind}"]
+    return renamed
 
 
 def test_heads_that_are_split_otherwise_are_noticed():

@@ -19,25 +19,27 @@ def score(log_p: np.ndarray, alpha: float) -> float:
 
 
 def length(ids) -> int:
-    """Up to the first <eos>, which counts."""
+    """The number of tokens up to the first <eos>, which counts."""
     return list(ids).index(EOS) + 1 if EOS in ids else len(ids)
 
 
 def test_a_beam_of_one_is_greedy():
-    search, greedy = make_beam_search(MODEL, 6, BOS, EOS, width=1), make_greedy(MODEL, 6, BOS)
+    search = make_beam_search(MODEL, 6, BOS, EOS, width=1)
+    greedy = make_greedy(MODEL, 6, BOS)
     ended = 0
     for seed in range(6):
         inputs = *trees(translator(seed)), *sentences(seed, 5)
-        (ids, scores), (wanted, log_p) = search(*inputs), greedy(*inputs)
-        assert until_eos(ids, EOS) == until_eos(wanted, EOS)
-        expected = [score(row[: length(kept)], 0.75) for row, kept in zip(log_p, np.asarray(wanted))]
+        ids, scores = search(*inputs)
+        greedy_ids, log_p = greedy(*inputs)
+        assert until_eos(ids, EOS) == until_eos(greedy_ids, EOS)
+        expected = [score(row[: length(sentence)], 0.75) for row, sentence in zip(log_p, np.asarray(greedy_ids))]
         np.testing.assert_allclose(scores, expected, rtol=1e-5)
-        ended += sum(EOS in row for row in np.asarray(wanted))
+        ended += sum(EOS in row for row in np.asarray(greedy_ids))
     assert 0 < ended < 30  # both kinds of ending are among them
 
 
 def best_of_all(model: EncoderDecoder, src, valid_lens, steps: int, alpha: float) -> tuple[list[int], float]:
-    """By brute force: every sequence of `steps` tokens, cut at <eos>."""
+    """The best translation and its score by brute force: every sequence of `steps` tokens, cut at <eos>."""
     everything = jnp.array(list(itertools.product(range(VOCAB), repeat=steps)))
     sources = jnp.broadcast_to(src, (len(everything), len(src)))
     log_p = log_probabilities(model, sources, jnp.full(len(everything), valid_lens), everything)
@@ -47,35 +49,39 @@ def best_of_all(model: EncoderDecoder, src, valid_lens, steps: int, alpha: float
 
 @pytest.mark.parametrize(("seed", "alpha"), [(0, 0.75), (1, 0.75), (2, 0.0), (3, 2.0)])
 def test_a_beam_as_wide_as_all_sequences_finds_the_best(seed, alpha):
-    model, (src, valid_lens) = translator(seed), sentences(seed)
+    model = translator(seed)
+    src, valid_lens = sentences(seed)
     search = make_beam_search(model, 3, BOS, EOS, VOCAB**3, alpha)
     ids, scores = search(*trees(model), src, valid_lens)
-    found = [best_of_all(model, X, n, 3, alpha) for X, n in zip(src, valid_lens)]
-    assert until_eos(ids, EOS) == [kept for kept, _ in found]
-    np.testing.assert_allclose(scores, [value for _, value in found], rtol=1e-5)
+    best = [best_of_all(model, X, n, 3, alpha) for X, n in zip(src, valid_lens)]
+    assert until_eos(ids, EOS) == [sentence for sentence, _ in best]
+    np.testing.assert_allclose(scores, [value for _, value in best], rtol=1e-5)
 
 
 def test_a_narrow_beam_keeps_the_best_prefixes_of_each_step():
-    model, (src, valid_lens) = translator(1), sentences(1)
+    model = translator(1)
+    src, valid_lens = sentences(1)
     ids, scores = make_beam_search(MODEL, 5, BOS, EOS, width=2)(*trees(model), src, valid_lens)
     for row, (X, n) in enumerate(zip(src, valid_lens)):
-        kept, value = beam_by_hand(model, X, n, 5, 2, 0.75)
-        assert until_eos(ids, EOS)[row] == kept
+        sentence, value = beam_by_hand(model, X, n, 5, 2, 0.75)
+        assert until_eos(ids, EOS)[row] == sentence
         assert scores[row] == pytest.approx(value, rel=1e-5)
 
 
 def beam_by_hand(model, src, valid_len, steps: int, width: int, alpha: float) -> tuple[list[int], float]:
-    live, candidates = [((), 0.0)], []
-    sources, lengths = np.tile(src, (width * VOCAB, 1)), np.full(width * VOCAB, valid_len)
+    live = [((), 0.0)]
+    candidates = []
+    sources = np.tile(src, (width * VOCAB, 1))
+    lengths = np.full(width * VOCAB, valid_len)
     for t in range(1, steps + 1):
         longer = [(*ids, token) for ids, _ in live for token in range(VOCAB)]
         rows = np.zeros((width * VOCAB, steps), int)
         rows[: len(longer), :t] = longer  # what stands after a prefix does not matter to it
         log_p = log_probabilities(model, sources, lengths, rows)[: len(longer), :t].sum(1)
-        kept = sorted(zip(longer, log_p), key=lambda pair: -pair[1])[:width]
-        done = [(ids, total) for ids, total in kept if ids[-1] == EOS or t == steps]
+        best = sorted(zip(longer, log_p), key=lambda pair: -pair[1])[:width]
+        done = [(ids, total) for ids, total in best if ids[-1] == EOS or t == steps]
         candidates += [(total / t**alpha, ids) for ids, total in done]
-        live = [pair for pair in kept if pair not in done]
+        live = [pair for pair in best if pair not in done]
         if not live:
             break
     value, ids = max(candidates)
@@ -83,7 +89,7 @@ def beam_by_hand(model, src, valid_len, steps: int, width: int, alpha: float) ->
 
 
 def test_a_wider_beam_finds_what_greedy_misses():
-    """Otherwise the tests above would pass for a search that is greedy whatever its width."""
+    """A wider beam finds more: else the tests above would pass for a search that is greedy whatever its width."""
     narrow, wide = (make_beam_search(MODEL, 4, BOS, EOS, width) for width in (1, 25))
     inputs = [(*trees(translator(seed)), *sentences(seed, 5)) for seed in range(6)]
     gains = [np.asarray(wide(*each)[1] - narrow(*each)[1]) for each in inputs]
@@ -94,6 +100,6 @@ def test_a_larger_alpha_favours_longer_translations():
     lengths = []
     for alpha in (0.0, 3.0):
         search = make_beam_search(MODEL, 5, BOS, EOS, 25, alpha)
-        found = [search(*trees(translator(seed)), *sentences(seed, 5))[0] for seed in range(4)]
-        lengths.append(np.mean([length(row) for ids in found for row in np.asarray(ids)]))
+        translations = [search(*trees(translator(seed)), *sentences(seed, 5))[0] for seed in range(4)]
+        lengths.append(np.mean([length(row) for ids in translations for row in np.asarray(ids)]))
     assert lengths[0] < lengths[1]

@@ -42,14 +42,16 @@ def test_a_shape_is_one_array_of_numbers():
 
 def test_random_inputs_keep_to_their_range():
     random = np.random.default_rng(0)
-    ids, valid = tokens((50, 40), 11).random(random), lengths((500,), 5).random(random)
+    ids = tokens((50, 40), 11).random(random)
+    valid = lengths((500,), 5).random(random)
     assert set(ids.ravel()) == set(range(11)) and set(valid) == {1, 2, 3, 4, 5}
     assert ids.dtype == valid.dtype == np.int32 and floats((2,)).random(random).dtype == np.float32
 
 
 def test_masked_cross_entropy_and_its_gradient_agree():
     random = np.random.default_rng(0)
-    logits, y = random.normal(size=(4, 5, 7)), random.integers(0, 7, (4, 5))
+    logits = random.normal(size=(4, 5, 7))
+    y = random.integers(0, 7, (4, 5))
     y[0, 2:] = 3
     with jax.enable_x64(True):
         value, grad = jax.value_and_grad(partial(losses.masked_cross_entropy, y=jnp.asarray(y), pad=3))(
@@ -69,7 +71,8 @@ def test_only_padding_has_no_mean():
 
 
 def test_the_sum_of_mses_counts_every_output():
-    a, b = np.ones((2, 3), np.float32), np.full((4,), 3.0, np.float32)
+    a = np.ones((2, 3), np.float32)
+    b = np.full((4,), 3.0, np.float32)
     targets = [jnp.zeros((2, 3), "float32"), jnp.ones(4, "float32")]
     assert losses.sum_of_mses((jnp.asarray(a), (jnp.asarray(b),)), targets) == 1 + 4
     nested = (torch.tensor(a), (torch.tensor(b),))
@@ -92,7 +95,8 @@ def test_clipping_on_one_side_alone_is_seen():
 
 def test_the_norm_is_that_of_all_parameters():
     model = torch.nn.Linear(1, 1)
-    model.weight.grad, model.bias.grad = torch.tensor([[3.0]]), torch.tensor([4.0])
+    model.weight.grad = torch.tensor([[3.0]])
+    model.bias.grad = torch.tensor([4.0])
     clip_gradients(model.parameters(), 10.0)
     assert model.bias.grad.item() == 4
     clip_gradients(model.parameters(), 1.0)

@@ -56,9 +56,9 @@ def folder(tmp_path: Path, state: TrainState) -> Path:
 
 
 def test_the_whole_state_comes_back_bit_for_bit(folder: Path, state: TrainState):
-    found = checkpoint.restore_last(folder, fresh(), SETTINGS)
-    assert found.epoch == 2 and found.meta["records"] == [1, 2]
-    assert_same(found.state, state)
+    restored = checkpoint.restore_last(folder, fresh(), SETTINGS)
+    assert restored.epoch == 2 and restored.meta["records"] == [1, 2]
+    assert_same(restored.state, state)
 
 
 @pytest.mark.parametrize("name", ["mlp", "bn-lenet"])
@@ -106,8 +106,8 @@ def test_harm_to_any_file_is_noticed(folder: Path, state: TrainState, harm: Call
 def test_the_one_before_a_damaged_one_is_taken(folder: Path, state: TrainState, caplog: pytest.LogCaptureFixture):
     flip(folder / "2" / checkpoint.META)
     with caplog.at_level(logging.WARNING):
-        found = checkpoint.restore_last(folder, state, SETTINGS)
-    assert (found.epoch, int(found.state.step)) == (1, 0)
+        restored = checkpoint.restore_last(folder, state, SETTINGS)
+    assert (restored.epoch, int(restored.state.step)) == (1, 0)
     (warning,) = caplog.messages
     assert f"{folder}/2 is damaged: meta.json was changed; going back to the one before" in warning
 

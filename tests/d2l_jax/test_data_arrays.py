@@ -110,7 +110,8 @@ def test_fold_of_a_data_set():
 
 def test_synthetic_follows_its_rule():
     data = synthetic_regression([2, -3.4], 4.2, noise=0.01, num_train=500, num_val=70, seed=3)
-    (X, y), (X_test, y_test) = data.train, data.test
+    X, y = data.train
+    X_test, y_test = data.test
     assert X.shape == (500, 2) and y.shape == (500, 1) and X_test.shape == (70, 2) and y_test.shape == (70, 1)
     assert X.dtype == y.dtype == np.float32
     left = y - X @ np.array([[2], [-3.4]], np.float32) - 4.2
@@ -118,8 +119,8 @@ def test_synthetic_follows_its_rule():
 
 
 def test_synthetic_depends_on_the_seed_alone():
-    first, again, other = (load("synthetic", seed=seed).train[0] for seed in (1, 1, 2))
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    first, second, other = (load("synthetic", seed=seed).train[0] for seed in (1, 1, 2))
+    assert np.array_equal(first, second) and not np.array_equal(first, other)
     assert first.shape == (1000, 2)
 
 
@@ -142,10 +143,11 @@ def test_ohms_law_is_exact():
 
 
 def test_digits_split_is_fixed_and_mixed():
-    data, again = load("digits"), load("digits", seed=5)
+    data = load("digits")
+    of_another_seed = load("digits", seed=5)
     assert data.train[0].shape == (1437, 28, 28, 1) and data.train[0].dtype == np.uint8
     assert data.train[0].max() == 255 and data.train[0].min() == 0
-    assert np.array_equal(data.test[0], again.test[0])
+    assert np.array_equal(data.test[0], of_another_seed.test[0])
     assert set(data.train[1]) == set(data.test[1]) == set(range(10))
     assert "arrays" not in repr(data) and "(1437, 28, 28, 1)" in repr(data)
 

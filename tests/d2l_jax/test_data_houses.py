@@ -35,8 +35,8 @@ def test_toy_by_hand(tmp_path: Path, layout: str, stem: str):
         [z[2], 0, 0, 0, 1, 0, 1],
         [z[3], 1, 0, 0, 0, 0, 1],
     ]
-    found = np.concatenate([data.train[0], data.test[0]])
-    assert found.dtype == np.float32 and np.array_equal(found, np.array(expected, np.float32))
+    inputs = np.concatenate([data.train[0], data.test[0]])
+    assert inputs.dtype == np.float32 and np.array_equal(inputs, np.array(expected, np.float32))
     assert np.array_equal(data.train[1], np.log([[100], [200], [400]]).astype(np.float32))
     assert data.test[1].shape == (2, 1) and np.isnan(data.test[1]).all()
 

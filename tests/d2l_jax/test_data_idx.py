@@ -17,9 +17,9 @@ TOY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_reads_what_was_written(tmp_path: Path, end: str):
     path = write_idx(tmp_path / f"x{end}", TOY)
-    found = read_idx(path, IMAGES)
-    assert found.dtype == np.uint8 and np.array_equal(found, TOY)
-    assert found.flags.writeable  # torch.from_numpy warns otherwise
+    images = read_idx(path, IMAGES)
+    assert images.dtype == np.uint8 and np.array_equal(images, TOY)
+    assert images.flags.writeable  # torch.from_numpy warns otherwise
 
 
 DAMAGE = {

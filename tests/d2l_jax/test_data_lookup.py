@@ -83,7 +83,8 @@ def test_not_found_names_the_places(alone: Path):
 
 def test_nothing_found_takes_the_embedded_default(alone: Path, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO):
-        data, table = load(), load(kind="tabular")
+        data = load()
+        table = load(kind="tabular")
     assert data.name == "digits" and table.name == "diabetes"
     assert "data digits: embedded default (scikit-learn digits, 28x28)" in caplog.text
 

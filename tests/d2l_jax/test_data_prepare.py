@@ -1,4 +1,4 @@
-"""Prepared tensorflow-datasets folders: made, read back both ways, and refused when damaged."""
+"""Prepared tensorflow-datasets folders: prepared, read back both ways, and refused when damaged."""
 
 import json
 import shutil
@@ -18,43 +18,43 @@ pytest.importorskip("array_record", reason="the extra tfds is not installed")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, list]:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, list]:
     """A prepared data_dir, the arrays in it, and what the progress callback was told."""
     folder = tmp_path_factory.mktemp("prepared")
     arrays = toy_images(folder / "fashion-mnist")
-    told = []
-    path = prepare(folder / "fashion-mnist", folder / "data", progress=lambda *step: told.append(step))
+    reports = []
+    path = prepare(folder / "fashion-mnist", folder / "data", progress=lambda *step: reports.append(step))
     assert path == folder / "data/fashion_mnist/3.0.1"
-    return folder / "data", arrays, told
+    return folder / "data", arrays, reports
 
 
 @pytest.fixture
-def copy(made: tuple[Path, dict, list], tmp_path: Path) -> Path:
+def copy(prepared: tuple[Path, dict, list], tmp_path: Path) -> Path:
     """A version's folder that a test may spoil."""
-    return Path(shutil.copytree(made[0] / "fashion_mnist" / "3.0.1", tmp_path / "fashion_mnist" / "3.0.1"))
+    return Path(shutil.copytree(prepared[0] / "fashion_mnist" / "3.0.1", tmp_path / "fashion_mnist" / "3.0.1"))
 
 
 @pytest.mark.parametrize("below", ["", "fashion_mnist", "fashion_mnist/3.0.1"])
 @pytest.mark.parametrize("name", [None, "fashion_mnist"])
-def test_read_back_here(made: tuple[Path, dict, list], below: str, name: str | None):
-    data = load(name, source=made[0] / below)
-    assert same(data, made[1]) and data.name == "fashion_mnist" and data.classes[0] == "t-shirt"
-    assert data.source == f"tfds folder {made[0] / 'fashion_mnist' / '3.0.1'}"
+def test_read_back_here(prepared: tuple[Path, dict, list], below: str, name: str | None):
+    data = load(name, source=prepared[0] / below)
+    assert same(data, prepared[1]) and data.name == "fashion_mnist" and data.classes[0] == "t-shirt"
+    assert data.source == f"tfds folder {prepared[0] / 'fashion_mnist' / '3.0.1'}"
 
 
-def test_read_back_with_plain_tfds(made: tuple[Path, dict, list]):
-    source = tfds.data_source("fashion_mnist", data_dir=made[0], split="test", download=False)
-    assert np.array_equal([e["image"][..., 0] for e in source], made[1]["t10k-images"])
-    assert np.array_equal([e["label"] for e in source], made[1]["t10k-labels"])
+def test_read_back_with_plain_tfds(prepared: tuple[Path, dict, list]):
+    source = tfds.data_source("fashion_mnist", data_dir=prepared[0], split="test", download=False)
+    assert np.array_equal([e["image"][..., 0] for e in source], prepared[1]["t10k-images"])
+    assert np.array_equal([e["label"] for e in source], prepared[1]["t10k-labels"])
 
 
-def test_found_in_the_usual_cache(made: tuple[Path, dict, list], alone: Path):
-    shutil.copytree(made[0], alone / "home/tensorflow_datasets")
-    assert same(load(), made[1])
+def test_found_in_the_usual_cache(prepared: tuple[Path, dict, list], alone: Path):
+    shutil.copytree(prepared[0], alone / "home/tensorflow_datasets")
+    assert same(load(), prepared[1])
 
 
-def test_progress_was_told(made: tuple[Path, dict, list]):
-    assert made[2] == [(i, 42) for i in range(1, 43)]
+def test_progress_was_told(prepared: tuple[Path, dict, list]):
+    assert prepared[2] == [(i, 42) for i in range(1, 43)]
 
 
 def test_nothing_is_printed_and_no_tensorflow(tmp_path: Path):
@@ -70,10 +70,10 @@ def test_nothing_is_printed_and_no_tensorflow(tmp_path: Path):
     assert (tmp_path / "out/mine/3.0.1").is_dir()
 
 
-def test_target_exists_already(made: tuple[Path, dict, list], tmp_path: Path):
+def test_target_exists_already(prepared: tuple[Path, dict, list], tmp_path: Path):
     toy_images(tmp_path)
     with pytest.raises(InputError, match="3.0.1 exists already"):
-        prepare(tmp_path, made[0], "FashionMNIST")
+        prepare(tmp_path, prepared[0], "FashionMNIST")
 
 
 def test_target_is_a_file(tmp_path: Path):
@@ -149,8 +149,8 @@ def test_damage(copy: Path, file: str, how: str):
     assert str(copy) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_several_data_sets(made: tuple[Path, dict, list], tmp_path: Path):
-    shutil.copytree(made[0], tmp_path / "data")
+def test_several_data_sets(prepared: tuple[Path, dict, list], tmp_path: Path):
+    shutil.copytree(prepared[0], tmp_path / "data")
     toy_images(tmp_path / "toy")
     prepare(tmp_path / "toy", tmp_path / "data", "toy")
     with pytest.raises(InputError, match="holds several data sets; name one of fashion_mnist, toy"):

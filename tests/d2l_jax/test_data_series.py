@@ -24,7 +24,9 @@ def test_the_series_is_a_sine_with_noise():
 
 
 def test_the_curve_is_sorted_noisy_and_its_queries_are_exact():
-    (x, y), (queries, truth) = (data := noisy_curve()).train, data.test
+    data = noisy_curve()
+    x, y = data.train
+    queries, truth = data.test
     assert x.shape == y.shape == (40,) and queries.shape == truth.shape == (50,)
     assert {array.dtype for array in (x, y, queries, truth)} == {np.dtype(np.float32)}
     assert (np.diff(x) > 0).all() and 0 <= x[0] < 1 and 4 < x[-1] < 5
@@ -35,8 +37,8 @@ def test_the_curve_is_sorted_noisy_and_its_queries_are_exact():
 
 def test_a_seed_draws_the_same_again_and_another_draws_else():
     for draw in (noisy_sine, noisy_curve, lambda seed: load("noisy_sine", seed=seed)):
-        first, again, other = (draw(seed).train[1] for seed in (1, 1, 2))
-        assert np.array_equal(first, again) and not np.array_equal(first, other)
+        first, second, other = (draw(seed).train[1] for seed in (1, 1, 2))
+        assert np.array_equal(first, second) and not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("bad", [dict(tau=0), dict(tau=-1), dict(num_train=0), dict(num_train=996), dict(seed=-1)])

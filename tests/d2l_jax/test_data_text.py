@@ -17,7 +17,8 @@ def test_all_but_letters_becomes_one_space():
 
 def test_windows_are_the_first_at_every_offset_and_targets_one_later():
     data = text_data(TEXT, steps=5, num_train=9, num_val=4)
-    (X, y), (X_test, y_test) = data.train, data.test
+    X, y = data.train
+    X_test, y_test = data.test
     assert X.shape == y.shape == (9, 5) and X_test.shape == y_test.shape == (4, 5)
     assert X.dtype == y.dtype == np.int32
     assert (data.kind, data.examples, data.held_out, data.name) == ("text", 9, 4, "text")

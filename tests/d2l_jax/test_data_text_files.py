@@ -82,10 +82,10 @@ def test_downloaded_with_its_hash_checked_and_then_found(toys: Path, name: str, 
     with pytest.raises(InputError, match=f"{name} was not found .*--download"):
         load(name)
     assert load(name, download=True).name == name
-    kept = toys.parent / "cache/d2l_jax/text" / BOOK_TEXTS[name].file
-    assert kept.read_bytes() == (toys / BOOK_TEXTS[name].file).read_bytes()
+    cached = toys.parent / "cache/d2l_jax/text" / BOOK_TEXTS[name].file
+    assert cached.read_bytes() == (toys / BOOK_TEXTS[name].file).read_bytes()
     monkeypatch.setattr("d2l_jax.data.text.book_texts.BOOK_MIRRORS", ())
-    assert load(name).source == f"{kept.name} in {kept.parent}"
+    assert load(name).source == f"{cached.name} in {cached.parent}"
 
 
 @pytest.mark.parametrize("name", SHA1)

@@ -71,8 +71,8 @@ def test_a_vocabulary_cannot_be_changed_and_is_kept_by_pickle():
     vocab = Vocab("abc")
     with pytest.raises(FrozenInstanceError):
         vocab.idx_to_token = ()  # pyright: ignore
-    again = pickle.loads(pickle.dumps(vocab))
-    assert again == vocab and hash(again) == hash(vocab) and again["b"] == 2
+    copy = pickle.loads(pickle.dumps(vocab))
+    assert copy == vocab and hash(copy) == hash(vocab) and copy["b"] == 2
 
 
 def test_ngrams_are_counted_by_frequency():

@@ -25,10 +25,10 @@ def test_windows_hold_the_oldest_value_first():
 
 @pytest.mark.parametrize("k", [1, 4, 9])
 def test_the_right_recursion_predicts_every_step_ahead(k):
-    found = jax.jit(lambda series: k_step_ahead(sine, series, 3, k))(jnp.asarray(SERIES))
+    predictions = jax.jit(lambda series: k_step_ahead(sine, series, 3, k))(jnp.asarray(SERIES))
     targets = np.lib.stride_tricks.sliding_window_view(SERIES[3:], k).T
-    assert found.shape == targets.shape == (k, 12 - 3 - k + 1)
-    np.testing.assert_allclose(found, targets, atol=1e-13)
+    assert predictions.shape == targets.shape == (k, 12 - 3 - k + 1)
+    np.testing.assert_allclose(predictions, targets, atol=1e-13)
 
 
 def test_a_model_is_fed_its_own_predictions():
@@ -37,16 +37,16 @@ def test_a_model_is_fed_its_own_predictions():
     series = list(SERIES[2:6].astype(np.float32))
     for _ in range(5):
         series.append(float(predict(jnp.asarray([series[-4:]], jnp.float32))[0, 0]))
-    found = jax.jit(lambda window: roll_out(predict, window, 5))(jnp.asarray([series[:4]], jnp.float32))
-    np.testing.assert_allclose(found[:, 0], series[4:], rtol=1e-5)
+    predictions = jax.jit(lambda window: roll_out(predict, window, 5))(jnp.asarray([series[:4]], jnp.float32))
+    np.testing.assert_allclose(predictions[:, 0], series[4:], rtol=1e-5)
 
 
 def test_one_step_predictions_are_the_models_own():
     apply, params, buffers = functional(models.LinearRegression(4, rngs=nnx.Rngs(0)))
     params = jax.tree.map(lambda p: p.astype(float), params)
     predict = lambda X: apply(params, buffers, X)[0]  # noqa: E731
-    found = k_step_ahead(predict, jnp.asarray(SERIES), 4, 1)
-    np.testing.assert_allclose(found[0], predict(windows(jnp.asarray(SERIES), 4)[:-1])[:, 0], rtol=1e-6)
+    predictions = k_step_ahead(predict, jnp.asarray(SERIES), 4, 1)
+    np.testing.assert_allclose(predictions[0], predict(windows(jnp.asarray(SERIES), 4)[:-1])[:, 0], rtol=1e-6)
 
 
 def test_control_a_prediction_that_is_not_fed_back_is_seen():

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 # Greedy
 def greedy_by_hand(model: EncoderDecoder, src, valid_lens, steps: int) -> np.ndarray:
-    """Everything anew at each step, without a state that is carried over."""
+    """Computes everything anew at each step, without a state that is carried over."""
     ids = np.full((len(src), steps + 1), BOS)
     for t in range(steps):  # what stands after a step does not matter to it
         ids[:, t + 1] = np.argmax(logits(model, src, valid_lens, ids[:, :-1])[:, t], -1)
@@ -36,7 +36,8 @@ def greedy_by_hand(model: EncoderDecoder, src, valid_lens, steps: int) -> np.nda
 
 
 def test_greedy_takes_the_most_probable_token_at_every_step():
-    model, (src, valid_lens) = translator(0), sentences(0)
+    model = translator(0)
+    src, valid_lens = sentences(0)
     ids, log_p = make_greedy(model, 6, BOS)(*trees(model), src, valid_lens)
     np.testing.assert_array_equal(ids, greedy_by_hand(model, jnp.asarray(src), jnp.asarray(valid_lens), 6))
     np.testing.assert_allclose(log_p, log_probabilities(model, src, jnp.asarray(valid_lens), ids), atol=1e-5)
@@ -44,8 +45,10 @@ def test_greedy_takes_the_most_probable_token_at_every_step():
 
 
 def test_greedy_reads_nothing_beyond_the_valid_length():
-    model, (src, _) = translator(0), sentences(0)
-    greedy, other = make_greedy(model, 6, BOS), src.copy()
+    model = translator(0)
+    src, _ = sentences(0)
+    greedy = make_greedy(model, 6, BOS)
+    other = src.copy()
     other[:, 3] = (src[:, 3] + 1) % SOURCES
     valid_lens = np.full(len(src), 3)
     for ours, theirs in zip(*(greedy(*trees(model), X, valid_lens) for X in (src, other))):
@@ -55,12 +58,14 @@ def test_greedy_reads_nothing_beyond_the_valid_length():
 
 
 def test_what_modules_sow_is_collected_step_by_step():
-    model, (src, valid_lens) = translator(0), sentences(0)
+    model = translator(0)
+    src, valid_lens = sentences(0)
     ids, log_p, sown = make_greedy(model, 6, BOS, with_attention=True)(*trees(model), src, valid_lens)
     plain = make_greedy(model, 6, BOS)(*trees(model), src, valid_lens)
     np.testing.assert_array_equal(ids, plain[0])
     np.testing.assert_array_equal(log_p, plain[1])
-    (share,), (read,) = sown["decoder"]["share"], sown["encoder"]["read"]
+    (share,) = sown["decoder"]["share"]
+    (read,) = sown["encoder"]["read"]
     expected = np.tril(np.ones((6, 6))) / np.arange(1, 7)[:, None]
     np.testing.assert_allclose(share, np.broadcast_to(expected[:, None], (6, 3, 6)), rtol=1e-6)
     assert read.shape == (3, 4, HIDDENS)
@@ -72,7 +77,8 @@ def test_until_eos():
 
 @pytest.mark.parametrize("length", [1, 4])
 def test_a_completion_continues_its_prefix_with_the_most_probable_tokens(length):
-    model, prefix = Speaker(nnx.Rngs(6)), np.random.default_rng(1).integers(0, VOCAB, (3, length))
+    model = Speaker(nnx.Rngs(6))
+    prefix = np.random.default_rng(1).integers(0, VOCAB, (3, length))
     whole = make_completion(model, 6)(*trees(model), prefix)
     expected = jnp.asarray(prefix)
     for _ in range(6):  # everything anew at each step
@@ -118,8 +124,10 @@ def test_searches_with_the_transformers_cache(corrected):
 # Purity
 @pytest.mark.parametrize("make", [make_greedy, lambda *args: make_beam_search(*args, EOS, 2)])
 def test_searches_compose_with_jit_and_draw_no_random_numbers(make):
-    model, (src, valid_lens) = nnx.view(translator(0), deterministic=False), sentences(0)
+    model = nnx.view(translator(0), deterministic=False)
+    src, valid_lens = sentences(0)
     search = make(model, 4, BOS)
-    first, second = search(*trees(model), src, valid_lens), jax.jit(search)(*trees(model), src, valid_lens)
+    first = search(*trees(model), src, valid_lens)
+    second = jax.jit(search)(*trees(model), src, valid_lens)
     for ours, theirs in zip(first, second):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)

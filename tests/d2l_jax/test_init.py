@@ -19,11 +19,11 @@ def test_every_initialiser_of_pytorch_is_there_with_its_options():
     tensor_names = [name for name in torch.nn.init.__all__ if name.endswith("_")] + ["calculate_gain"]
     assert len(tensor_names) == 15
     for name in tensor_names:
-        wanted = set(inspect.signature(getattr(torch.nn.init, name)).parameters) - {"tensor", "generator", "val"}
+        options = set(inspect.signature(getattr(torch.nn.init, name)).parameters) - {"tensor", "generator", "val"}
         plain = name.rstrip("_")
         if plain in ("ones", "zeros", "eye", "constant"):
             continue
-        assert set(inspect.signature(getattr(init, plain)).parameters) == wanted
+        assert set(inspect.signature(getattr(init, plain)).parameters) == options
 
 
 @pytest.mark.parametrize("param", [None, 0, 0.2, 3])
@@ -118,7 +118,8 @@ def test_distributions(name, options, shape, dtype):
 )
 def test_uniform_bounds_are_met_and_kept(initializer, factor, shape):
     window = math.prod(shape[:-2])
-    bound, largest = factor(window * shape[-2], window * shape[-1]), np.abs(ours(initializer, shape)).max()
+    bound = factor(window * shape[-2], window * shape[-1])
+    largest = np.abs(ours(initializer, shape)).max()
     assert bound * 0.999 < largest <= bound
 
 
@@ -149,7 +150,7 @@ def ours_orthogonal(n=1000):
 
 
 def raw_q(n=1000):
-    """Without the signs of R's diagonal."""
+    """Draws an orthogonal matrix without the signs of R's diagonal."""
     return np.linalg.qr(np.random.default_rng(0).normal(size=(n, 3, 3)))[0]
 
 
@@ -167,7 +168,8 @@ def test_orthogonal_is_uniform_over_the_group():
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.5, 0.99, 1.0])
 def test_every_input_has_the_same_number_of_zeros(sparsity):
-    x, y = ours(init.sparse(sparsity), DENSE), theirs("sparse", DENSE, sparsity)
+    x = ours(init.sparse(sparsity), DENSE)
+    y = theirs("sparse", DENSE, sparsity)
     zeros = math.ceil(sparsity * DENSE[1])
     assert ((x == 0).sum(axis=1) == zeros).all() and ((y == 0).sum(axis=1) == zeros).all()
     if 0 < sparsity < 1:

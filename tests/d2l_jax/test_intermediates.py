@@ -44,7 +44,8 @@ def test_what_was_sown_before_is_no_buffer(take):
 
 
 def test_intermediates_gives_what_is_sown_by_every_call():
-    model, X = Sower(nnx.Rngs(0)), jnp.ones((2, 3), "float32")
+    model = Sower(nnx.Rngs(0))
+    X = jnp.ones((2, 3), "float32")
     apply, params, buffers = intermediates(model)
     outputs, sown = jax.jit(apply)(params, buffers, X)
     expected, _ = functional(model).apply(params, buffers, X)
@@ -56,7 +57,8 @@ def test_intermediates_gives_what_is_sown_by_every_call():
 
 
 def test_another_method_than_the_call():
-    model, X = nnx.view(Sower(nnx.Rngs(0)), deterministic=True), jnp.ones((2, 3), "float32")
+    model = nnx.view(Sower(nnx.Rngs(0)), deterministic=True)
+    X = jnp.ones((2, 3), "float32")
     call, params, buffers = functional(model)
     once, _ = call(params, buffers, X)
     expected, _ = call(params, buffers, once)

@@ -38,10 +38,11 @@ def pair(name: str, *args: int):
 
 
 def assert_close(ours, theirs, rtol=1e-10):
-    """Nested results of either framework."""
-    found, expected = jax.tree.leaves(ours), jax.tree.leaves(theirs)
-    assert len(found) == len(expected) > 0
-    for one, other in zip(found, expected):
+    """Asserts that nested results of either framework are close."""
+    arrays = jax.tree.leaves(ours)
+    expected = jax.tree.leaves(theirs)
+    assert len(arrays) == len(expected) > 0
+    for one, other in zip(arrays, expected):
         other = other.detach().numpy() if isinstance(other, torch.Tensor) else other
         np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-13)
 
@@ -49,7 +50,8 @@ def assert_close(ours, theirs, rtol=1e-10):
 @pytest.mark.parametrize("name", LMS)
 def test_a_run_goes_on_from_the_state_of_the_one_before(name):
     theirs, ours = pair(name, 11, 7)
-    run, halves = jit(ours.run), (IDS[:, :4], IDS[:, 4:])
+    run = jit(ours.run)
+    halves = (IDS[:, :4], IDS[:, 4:])
     first, state = run(halves[0])
     second, last = run(halves[1], state)
     assert_close((jnp.concatenate([first, second], 1), last), run(IDS))
@@ -81,11 +83,11 @@ def test_a_run_of_one_token_at_a_time_is_a_scan(name):
 def test_a_first_state_is_read_on_both_sides(name):
     theirs, ours = pair(name, 5, 7)
     _, state = theirs(torch.tensor(INPUTS[::-1].copy()))
-    given = jax.tree.map(lambda tensor: jnp.asarray(tensor.detach().numpy()), state)
+    first_state = jax.tree.map(lambda tensor: jnp.asarray(tensor.detach().numpy()), state)
     run = jit(ours)
-    found = run(INPUTS, given)
-    assert_close(found, theirs(torch.tensor(INPUTS), state))
-    assert not np.allclose(found[0], run(INPUTS)[0])
+    results = run(INPUTS, first_state)
+    assert_close(results, theirs(torch.tensor(INPUTS), state))
+    assert not np.allclose(results[0], run(INPUTS)[0])
 
 
 # Each from scratch is one of PyTorch's layers, whose second bias is 0; GRUScratch is none.
@@ -133,7 +135,8 @@ def test_the_gru_from_scratch_is_not_the_layer():
     theirs, ours = pair("GRUScratch", 5, 7)
     layer = torch.nn.GRU(5, 7).double()
     layer.load_state_dict(gates(theirs.state_dict(), "rzh"))
-    outputs, expected = ours(jnp.asarray(INPUTS))[0], layer(torch.tensor(INPUTS))[0].detach().numpy()
+    outputs = ours(jnp.asarray(INPUTS))[0]
+    expected = layer(torch.tensor(INPUTS))[0].detach().numpy()
     assert not np.allclose(outputs, expected, atol=1e-3)
     # Where nothing is reset before the last product, both are one: R = 1.
     for side in (theirs, layer):

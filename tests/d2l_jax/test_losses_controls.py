@@ -8,9 +8,9 @@ from d2l_jax import losses
 
 
 # Negative controls: plausible mistakes, each noticed by the comparison above in the case named.
-def case_of(name, reduction="mean", **wanted):
+def case_of(name, reduction="mean", **options):
     fits = (c for c in CASES if c["name"] == name and c["options"]["reduction"] == reduction)
-    return next(c for c in fits if all(c["options"].get(k) == v or k in c["arrays"] for k, v in wanted.items()))
+    return next(c for c in fits if all(c["options"].get(k) == v or k in c["arrays"] for k, v in options.items()))
 
 
 def mean_over_all(input, target, ignore_index, reduction):

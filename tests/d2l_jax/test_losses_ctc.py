@@ -12,7 +12,8 @@ from parity.reference import losses as reference
 
 # Sums of 23 logarithms of magnitude up to 60, in another order than PyTorch's; measured: 2e-15.
 LIMIT = 1e-13
-TIME, CLASSES = 23, 7
+TIME = 23
+CLASSES = 7
 TARGETS = np.array([[1, 2, 3, 5, 6], [2, 2, 2, 5, 5], [3, 1, 3, 1, 3], [6, 6, 0, 0, 0], [0, 0, 0, 0, 0]])
 TARGET_LENGTHS = np.array([5, 5, 3, 2, 0])
 INPUT_LENGTHS = np.array([23, 8, 19, 3, 11])  # 8 and 3 are as long as the labels and the blanks between equal ones
@@ -80,7 +81,7 @@ def test_infinite_losses_can_be_left_out(lengths, reduction):
 
 
 def test_impossible_alignments_are_infinite():
-    """Their gradient is 0, where PyTorch's is NaN."""
+    """Impossible alignments have gradient 0, where PyTorch's is NaN."""
     args = call("padded", 0, TOO_SHORT)
     (left, slope), (right, torch_slope) = (f(*args, reduction="none") for f in (ours, theirs))
     np.testing.assert_array_equal(np.isinf(left), [True, False, False, True, False])
@@ -99,7 +100,8 @@ def test_one_sequence(reduction):
 def test_saturated_logits():
     """The gradient is exp of differences between numbers of magnitude 6e4, whose last digit is 7e-12."""
     args = logits(scale=1e4), *call("padded", 0, INPUT_LENGTHS)[1:]
-    left, right = ours(*args), theirs(*args)
+    left = ours(*args)
+    right = theirs(*args)
     assert gap(left[:1], right[:1]) < LIMIT
     assert gap(left, right) < 1e-10
 
@@ -117,10 +119,13 @@ def test_float32_is_as_precise_as_in_pytorch():
 
 def test_what_is_not_read_does_not_matter():
     x, targets, *lengths = call("padded", 0, INPUT_LENGTHS)
-    other, padded = x.copy(), targets.copy()
+    other = x.copy()
+    padded = targets.copy()
     for n, (frames, labels) in enumerate(zip(*lengths)):
-        other[frames:, n], padded[n, labels:] = np.nan, -100
-    left, right = ours(other, padded, *lengths, reduction="none"), ours(x, targets, *lengths, reduction="none")
+        other[frames:, n] = np.nan
+        padded[n, labels:] = -100
+    left = ours(other, padded, *lengths, reduction="none")
+    right = ours(x, targets, *lengths, reduction="none")
     np.testing.assert_array_equal(left[0], right[0])
     read = np.isfinite(other)
     np.testing.assert_array_equal(left[1][read], right[1][read])
@@ -133,7 +138,7 @@ def test_jitted_is_the_same(layout):
 
 
 def test_the_gradient_before_the_log_softmax():
-    """Ours is the derivative; PyTorch's has exp(log_probs) more, which the log-softmax then takes away."""
+    """The gradient is the derivative; PyTorch's has exp(log_probs) more, which the log-softmax then takes away."""
     x, targets, lengths, target_lengths = call("padded", 0, np.full(5, TIME))
     log_probs = jax.nn.log_softmax(x)
 
@@ -148,12 +153,14 @@ def test_the_gradient_before_the_log_softmax():
     assert twin.grad is not None
     assert np.abs(slope + np.exp(log_probs) - twin.grad.numpy()).max() < LIMIT
     assert np.abs(slope - twin.grad.numpy()).max() > 0.1
-    direction, step = np.random.default_rng(2).normal(size=x.shape), 1e-6
+    direction = np.random.default_rng(2).normal(size=x.shape)
+    step = 1e-6
     numeric = (loss(log_probs + step * direction) - loss(log_probs - step * direction)) / (2 * step)
     assert abs(numeric - np.sum(slope * direction)) < 1e-6
 
 
-FRAMES, LABELS = jnp.zeros((5, 2, 7)), jnp.ones((2, 3), int)
+FRAMES = jnp.zeros((5, 2, 7))
+LABELS = jnp.ones((2, 3), int)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +188,7 @@ def plain_mean(*args, **options):
 
 
 def without_blanks_between(log_probs, targets, *lengths, **options):
-    """Equal neighbours are read as one."""
+    """Reads equal neighbours as one."""
     return losses.ctc_loss(log_probs, targets + jnp.where(targets == 2, jnp.arange(5), 0), *lengths)
 
 

@@ -55,10 +55,11 @@ forms = pytest.mark.parametrize("form", FORMS, ids=lambda form: form[1])
 
 @forms
 def test_every_form_is_taken_and_right(form, monkeypatch):
-    taken, right = [], getattr(*form)
-    monkeypatch.setattr(*form, lambda *args: taken.append(form) or right(*args))
+    calls = []
+    right = getattr(*form)
+    monkeypatch.setattr(*form, lambda *args: calls.append(form) or right(*args))
     check(*FORMS[form])
-    assert taken
+    assert calls
 
 
 @forms
@@ -82,7 +83,8 @@ def test_winograd_equals_lax_whatever_the_shape(kernel, extra, channels, padding
     geometry = Geometry((1, 1), padding)
     inputs, outputs = (c + 1 for c in channels)
     random = np.random.default_rng(0)
-    x, w = random.normal(size=(images, *size, inputs)), random.normal(size=(*kernel, inputs, outputs))
+    x = random.normal(size=(images, *size, inputs))
+    w = random.normal(size=(*kernel, inputs, outputs))
     g = random.normal(size=(images, *geometry.out_size(x.shape, w.shape), outputs))
 
     @jax.jit
@@ -96,14 +98,18 @@ def test_winograd_equals_lax_whatever_the_shape(kernel, extra, channels, padding
 
 @pytest.mark.parametrize("outputs, taps", [(m, r) for r in range(2, 6) for m in range(2, 8 - r)])
 def test_a_scheme_multiplies_polynomials_exactly(outputs, taps):
-    random, scheme = np.random.default_rng(0), winograd.Scheme.of(outputs, taps)
-    images, kernel = random.normal(size=outputs + taps - 1), random.normal(size=taps)
+    random = np.random.default_rng(0)
+    scheme = winograd.Scheme.of(outputs, taps)
+    images = random.normal(size=outputs + taps - 1)
+    kernel = random.normal(size=taps)
     ours = scheme.of_result @ ((scheme.of_kernel @ kernel) * (scheme.of_images @ images))
     np.testing.assert_allclose(ours, np.correlate(images, kernel), rtol=0, atol=1e-13)
 
 
 def test_few_pixels_few_channels_and_few_digits_are_convolved_directly():
-    geometry, images, kernel = Geometry((1, 1), ((1, 1), (1, 1))), (8, 24, 24, 64), (3, 3, 64, 64)
+    geometry = Geometry((1, 1), ((1, 1), (1, 1)))
+    images = (8, 24, 24, 64)
+    kernel = (3, 3, 64, 64)
     assert winograd.suits(images, kernel, geometry, jnp.float32)
     assert not winograd.suits((1, 9, 9, 64), kernel, geometry, jnp.float32)
     assert not winograd.suits((8, 24, 24, 16), (3, 3, 16, 16), geometry, jnp.float32)
@@ -123,7 +129,7 @@ def test_few_pixels_few_channels_and_few_digits_are_convolved_directly():
     ],
 )
 def test_forward_mode_and_second_derivatives(function, left, right):
-    """What a `jax.custom_vjp` would forbid."""
+    """The forms differentiate forwards and twice, which a `jax.custom_vjp` would forbid."""
     if len(left) == 4:
         function = partial(function, dimension_numbers=LAYOUT)
     random = np.random.default_rng(0)
@@ -191,7 +197,8 @@ def check(size, kernel, stride, padding, groups, channels, out=None, images=2):
 def test_in_float32_it_is_as_precise_as_lax(form):
     size, kernel, stride, padding, groups, channels, out, images = (*FORMS[form], 2)[:8]
     random = np.random.default_rng(0)
-    x, w = random.normal(size=(images, *size, channels)), random.normal(size=(*kernel, channels // groups, out))
+    x = random.normal(size=(images, *size, channels))
+    w = random.normal(size=(*kernel, channels // groups, out))
     options = dict(window_strides=stride, padding=[(p, p) for p in padding], dimension_numbers=LAYOUT)
     function = partial(conv_general_dilated, feature_group_count=groups, **options)
     g = random.normal(size=jax.eval_shape(function, x, w).shape)
@@ -200,7 +207,8 @@ def test_in_float32_it_is_as_precise_as_lax(form):
         return jax.jit(partial(value_and_gradients, function))(*(jnp.asarray(a, dtype) for a in (x, w, g)))
 
     with plain_lax():
-        exact, plain = results(np.float64), results(np.float32)
+        exact = results(np.float64)
+        plain = results(np.float32)
     for ours, lax_, right in zip(results(np.float32), plain, exact, strict=True):
         assert ours.dtype == np.float32
         assert jnp.max(jnp.abs(ours - right)) <= 4 * jnp.max(jnp.abs(lax_ - right)) + 1e-6
@@ -210,7 +218,8 @@ def test_in_float32_it_is_as_precise_as_lax(form):
 @pytest.mark.parametrize("kernel, channels", [((3, 3), 24), ((1, 1), 6), ((3, 3), 2)])
 def test_with_few_digits_it_is_as_precise_as_lax(dtype, kernel, channels):
     random = np.random.default_rng(0)
-    x, w = random.normal(size=(5, 13, 11, channels)), random.normal(size=(*kernel, channels, 20))
+    x = random.normal(size=(5, 13, 11, channels))
+    w = random.normal(size=(*kernel, channels, 20))
     padding = [(k // 2, k // 2) for k in kernel]
     function = partial(conv_general_dilated, window_strides=(1, 1), padding=padding, dimension_numbers=LAYOUT)
     g = random.normal(size=(5, 13, 11, 20))

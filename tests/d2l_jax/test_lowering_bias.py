@@ -41,8 +41,9 @@ def test_control_a_wrong_gradient_is_noticed(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_narrow_gradients_are_summed_in_float32(dtype):
-    """4,096 ones, of which a sum in the narrow type itself reaches 256 or 2,048."""
-    y, b = jnp.ones((4096, 2), dtype), jnp.zeros(2, dtype)
+    """Sums 4,096 ones, of which a sum in the narrow type itself reaches 256 or 2,048."""
+    y = jnp.ones((4096, 2), dtype)
+    b = jnp.zeros(2, dtype)
     gradient = jax.jit(jax.grad(lambda b: jnp.sum(add_bias(y, b).astype(jnp.float32))))(b)
     assert gradient.dtype == dtype and (gradient == 4096).all()
 

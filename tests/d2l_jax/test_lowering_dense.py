@@ -18,8 +18,10 @@ from d2l_jax.cpu.materialised import materialised
 
 @pytest.mark.parametrize("shape", [(5, 4), (3, 5, 4), (2, 3, 5, 4), (4,)])
 def test_a_dense_layer_is_the_stock_one(shape):
-    ours, stock = nn.Linear(4, 3, rngs=nnx.Rngs(0)), nnx.Linear(4, 3, rngs=nnx.Rngs(0))
-    stock.kernel[...], stock.bias[...] = ours.kernel[...], ours.bias[...]
+    ours = nn.Linear(4, 3, rngs=nnx.Rngs(0))
+    stock = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+    stock.kernel[...] = ours.kernel[...]
+    stock.bias[...] = ours.bias[...]
     x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
     (y, grad), (z, other) = (jax.value_and_grad(lambda w, layer=layer: jnp.sum(output(layer, w, x) ** 2))(
         layer.kernel[...]) for layer in (ours, stock))  # fmt: skip
@@ -43,7 +45,8 @@ def output(layer, kernel, x):
     ],
 )
 def test_other_products_are_left_to_lax(left, right, numbers):
-    x, w = jnp.ones(left), jnp.ones(right)
+    x = jnp.ones(left)
+    w = jnp.ones(right)
     np.testing.assert_array_equal(dot_general(x, w, numbers), lax.dot_general(x, w, numbers))
 
 

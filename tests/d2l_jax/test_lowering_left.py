@@ -15,7 +15,8 @@ from d2l_jax.cpu import conv, conv_general_dilated, plain_lax
 
 
 def test_the_switch_gives_plain_lax():
-    x, w = jnp.ones((2, 5, 7, 3)), jnp.ones((3, 3, 3, 4))
+    x = jnp.ones((2, 5, 7, 3))
+    w = jnp.ones((3, 3, 3, 4))
     function = partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=LAYOUT)
     other = str(jax.make_jaxpr(function)(x, w))
     with plain_lax():
@@ -26,7 +27,8 @@ def test_the_switch_gives_plain_lax():
 
 @pytest.mark.parametrize("padding, dilation", [("SAME", 1), ([(1, 1), (1, 1)], 2)])
 def test_named_padding_and_dilation_are_left_to_lax(padding, dilation):
-    x, w = jnp.ones((2, 9, 7, 4)), jnp.ones((3, 3, 4, 6))
+    x = jnp.ones((2, 9, 7, 4))
+    w = jnp.ones((3, 3, 4, 6))
     options = dict(rhs_dilation=(dilation, dilation), dimension_numbers=LAYOUT, padding=padding)
     plain = lax.conv_general_dilated(x, w, (1, 1), **options)
     np.testing.assert_array_equal(conv_general_dilated(x, w, (1, 1), **options), plain)
@@ -62,20 +64,23 @@ def convolved_cubes(numbers, named):
 
 
 def test_the_order_of_nnx_conv_is_known_by_names_and_by_numbers():
-    x, w = jnp.ones((2, 5, 7, 3)), jnp.ones((3, 3, 3, 4))
+    x = jnp.ones((2, 5, 7, 3))
+    w = jnp.ones((3, 3, 3, 4))
     for order in (LAYOUT, lax.conv_dimension_numbers(x.shape, w.shape, LAYOUT)):
         options = dict(window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=order)
         assert "platform_index" in str(jax.make_jaxpr(partial(conv_general_dilated, **options))(x, w))
 
 
 def test_a_convolution_along_one_axis_is_left_to_lax():
-    x, w = jnp.ones((2, 9, 4)), jnp.ones((3, 4, 6))
+    x = jnp.ones((2, 9, 4))
+    w = jnp.ones((3, 4, 6))
     options = dict(window_strides=(1,), padding=[(1, 1)], dimension_numbers=("NHC", "HIO", "NHC"))
     np.testing.assert_array_equal(conv_general_dilated(x, w, **options), lax.conv_general_dilated(x, w, **options))
 
 
 def test_other_options_are_left_to_lax():
-    x, w = jnp.ones((4, 9, 7, 4), jnp.float32), jnp.ones((3, 3, 4, 6), jnp.float32)
+    x = jnp.ones((4, 9, 7, 4), jnp.float32)
+    w = jnp.ones((3, 3, 4, 6), jnp.float32)
     options = dict(padding=[(1, 1)] * 2, dimension_numbers=LAYOUT, preferred_element_type=jnp.float64)
     plain, ours = (convolve(x, w, (1, 1), **options) for convolve in (lax.conv_general_dilated, conv_general_dilated))
     np.testing.assert_array_equal(ours, plain)
@@ -83,7 +88,8 @@ def test_other_options_are_left_to_lax():
 
 
 def test_on_a_mesh_it_is_plain_lax():
-    x, w = jnp.ones((2, 5, 7, 9)), jnp.ones((3, 3, 9, 4))
+    x = jnp.ones((2, 5, 7, 9))
+    w = jnp.ones((3, 3, 9, 4))
     function = partial(conv_general_dilated, window_strides=(1, 1), padding=[(1, 1)] * 2, dimension_numbers=LAYOUT)
     with jax.set_mesh(jax.make_mesh((1,), ("batch",))):
         assert "platform_index" not in str(jax.make_jaxpr(function)(x, w))

@@ -56,16 +56,17 @@ def test_control_squares_less_the_squared_mean_do_not(monkeypatch):
 def test_narrow_types_are_summed_in_float32(dtype):
     """The sum is beyond float16's largest number."""
     x = jnp.full((64, 48, 48, 2), 2, dtype)
-    total, mean = sums.sums(x)[0], sums.moments(x)[0]
+    total = sums.sums(x)[0]
+    mean = sums.moments(x)[0]
     assert total.dtype == mean.dtype == jnp.float32
     assert total.tolist() == [2.0 * 64 * 48 * 48] * 2 and mean.tolist() == [2.0] * 2
 
 
 def test_the_switch_turns_the_form_off(monkeypatch):
-    def taken(x):
+    def joined(x):
         raise RuntimeError("the form of a CPU")
 
-    monkeypatch.setattr(sums, "_joined", taken)
+    monkeypatch.setattr(sums, "_joined", joined)
     with plain_lax():
         sums.moments(jnp.ones((3, 4)))
     with pytest.raises(RuntimeError):

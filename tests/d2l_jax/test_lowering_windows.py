@@ -19,7 +19,8 @@ sizes = st.tuples(st.integers(4, 12), st.integers(4, 12))
 @given(sizes, pairs, pairs, st.booleans(), st.booleans())
 def test_the_largest_is_pytorchs_ties_included(size, window, stride, padded, tied):
     padding = tuple(k // 2 if padded else 0 for k in window)
-    ours, theirs = nn.MaxPool2d(window, stride, padding), torch.nn.MaxPool2d(window, stride, padding)
+    ours = nn.MaxPool2d(window, stride, padding)
+    theirs = torch.nn.MaxPool2d(window, stride, padding)
     check(ours, theirs, images(size, tied))
 
 
@@ -77,10 +78,10 @@ def test_the_switch_gives_the_plain_form_and_the_same_numbers(pool, dtype):
     with plain_lax():
         plain = jax.make_jaxpr(lambda x: pool(x))(x)
         expected, back = jax.vjp(lambda x: pool(x), x)
-    found, vjp = jax.vjp(pool, x)
+    pooled, vjp = jax.vjp(pool, x)
     assert "custom_vjp" in str(other) and "custom_vjp" not in str(plain)
-    assert found.dtype == dtype
-    np.testing.assert_allclose(found.astype(float), expected.astype(float), rtol=float(jnp.finfo(dtype).eps) * 2)
-    ones = jnp.ones_like(found)
+    assert pooled.dtype == dtype
+    np.testing.assert_allclose(pooled.astype(float), expected.astype(float), rtol=float(jnp.finfo(dtype).eps) * 2)
+    ones = jnp.ones_like(pooled)
     ours, theirs = (np.asarray(f(ones)[0], float) for f in (vjp, back))
     np.testing.assert_allclose(ours, theirs, rtol=float(jnp.finfo(dtype).eps) * 2)

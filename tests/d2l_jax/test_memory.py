@@ -33,7 +33,7 @@ print(sorted(counts)[10])
 
 
 def faults(way: str) -> int:
-    """Of the middle call: now and then one or two of the twenty meet fresh pages."""
+    """Returns the page faults of the middle call: now and then one or two of the twenty meet fresh pages."""
     command = [sys.executable, "-c", PROGRAM, way]
     return int(subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout)
 

@@ -65,7 +65,9 @@ def test_the_book_is_complete_and_in_order():
 
 @pytest.mark.parametrize("name", BOOK)
 def test_keys_shapes_and_counts(name):
-    facts, ours, theirs = SPEC[get(name).title], flax_shapes(name), torch_shapes(name)
+    facts = SPEC[get(name).title]
+    ours = flax_shapes(name)
+    theirs = torch_shapes(name)
     expected = facts.get("state_dict", {}) | facts.get("unregistered_tensors", {})
     expected = {key: tuple(shape) for key, shape in expected.items() if key not in CONSTANT}
     flax_tensors = {leaf.key: leaf.shape for leaf in leaves(ours)}
@@ -78,7 +80,8 @@ def test_keys_shapes_and_counts(name):
 
 @pytest.mark.parametrize("name", OWN)
 def test_keys_shapes_and_counts_outside_the_book(name):
-    ours, theirs = flax_shapes(name), torch_shapes(name)
+    ours = flax_shapes(name)
+    theirs = torch_shapes(name)
     torch_tensors = {key: tuple(value.shape) for key, value in theirs.state_dict().items()}
     assert {leaf.key: leaf.shape for leaf in leaves(ours)} == torch_tensors
     assert flax_count(ours) == torch_count(theirs) == parameters(name)
@@ -98,7 +101,8 @@ def test_control_a_model_that_no_table_knows_has_no_count(monkeypatch):
 
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_forward_in_both_views(name):
-    case, model = get(name), flax_shapes(name)
+    case = get(name)
+    model = flax_shapes(name)
     inputs = case.abstract_inputs()
     for view in (train_view, eval_view):
         apply, params, buffers = functional(view(model))

@@ -28,7 +28,8 @@ def image(*shape: int, start: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("room", "array"), [(models, jnp.asarray), (reference, torch.tensor)])
 def test_operators_of_chapter_7(room, array):
-    X, K = array(image(3, 3)), array(image(2, 2))
+    X = array(image(3, 3))
+    K = array(image(2, 2))
     X2 = array(np.stack([image(3, 3), image(3, 3, start=1)]))
     K2 = np.stack([image(2, 2), image(2, 2, start=1)])
     K3 = array(np.stack([K2, K2 + 1, K2 + 2]))
@@ -98,7 +99,8 @@ def test_dropout_from_scratch_obeys_the_view_and_draws_anew():
 
 def test_batch_norm_from_scratch_averages_the_biased_variance():
     X = jnp.asarray(np.random.default_rng(0).normal(size=(5, 3, 2, 4)), jnp.float32)
-    scratch, layer = models.BatchNormScratch(4, 4), nn.BatchNorm(4)
+    scratch = models.BatchNormScratch(4, 4)
+    layer = nn.BatchNorm(4)
     np.testing.assert_allclose(scratch(X), layer(X), atol=1e-5)
     np.testing.assert_allclose(scratch.moving_var[0, 0, 0], 0.9 + 0.1 * X.var((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(scratch.moving_mean[0, 0, 0], layer.mean[...], atol=1e-6)

@@ -66,7 +66,8 @@ def test_in_float32_the_error_is_not_above_pytorchs(name, options):
 
 def test_centered_rmsprop_survives_a_variance_that_rounds_below_zero():
     """PyTorch's update is NaN wherever its own rounding does that."""
-    tx, grads = optim.RMSprop(alpha=0.1, centered=True), {"w": jnp.linspace(0.1, 3, 1000)}
+    tx = optim.RMSprop(alpha=0.1, centered=True)
+    grads = {"w": jnp.linspace(0.1, 3, 1000)}
     state = tx.init(grads)
     for _ in range(60):
         updates, state = tx.update(grads, state, grads)

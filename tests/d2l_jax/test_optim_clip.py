@@ -156,7 +156,8 @@ def test_a_chain_trains_as_pytorch(kind):
     tx = optax.chain(link, optim.SGD(0.1, momentum=0.9, weight_decay=0.01))
     theirs = {k: torch.ones(s, dtype=torch.float64, requires_grad=True) for k, s in SHAPES.items()}
     ours = {k: jnp.ones(s) for k, s in SHAPES.items()}
-    optimizer, state = torch.optim.SGD(theirs.values(), 0.1, 0.9, weight_decay=0.01), tx.init(ours)
+    optimizer = torch.optim.SGD(theirs.values(), 0.1, 0.9, weight_decay=0.01)
+    state = tx.init(ours)
     acted = set()
     for step in range(100):
         grads = gradients(step, 2.0 * 0.9**step)

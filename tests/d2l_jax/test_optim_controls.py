@@ -19,7 +19,7 @@ def test_control_the_float32_error_of_optax_is_noticed():
 
 
 def begun(state):
-    """As if the first step were not the first."""
+    """Returns the state as if the first step were not the first."""
     return jax.tree.map(lambda leaf: jnp.ones_like(leaf) if leaf.dtype == bool else leaf, state)
 
 
@@ -86,7 +86,8 @@ def test_control_a_wrong_algorithm_is_noticed(bug):
 
 
 def test_control_another_option_is_noticed():
-    left, right = jax_run(optim.SGD(0.1, 0.9)), torch_run("SGD", dict(lr=0.1, momentum=0.9 + 1e-9))
+    left = jax_run(optim.SGD(0.1, 0.9))
+    right = torch_run("SGD", dict(lr=0.1, momentum=0.9 + 1e-9))
     assert largest_gap(left, right) > 1e-12
 
 

@@ -36,7 +36,8 @@ def test_the_first_group_that_fits_wins():
 
 def test_a_group_may_have_a_schedule_of_its_own():
     tx = optim.SGD(0.1, groups={"bias": {"lr": optim.StepLR(1.0, 1, 0.5)}})
-    state, seen = tx.init(PARAMS), []
+    state = tx.init(PARAMS)
+    seen = []
     for _ in range(3):
         updates, state = tx.update(PARAMS, state, PARAMS)
         seen.append((float(updates["fc"]["bias"][0]), float(updates["fc"]["kernel"][0])))
@@ -95,9 +96,9 @@ def test_a_checkpoint_keeps_every_kind_of_state(tmp_path):
         batch = {"input": jnp.ones((2, 20), "float32"), "targets": jnp.ones((2, 10), "float32")}
         state, _ = step(parts(model).run, turns, start, batch)
         checkpoint.save(tmp_path, 0, state, {"settings": {}})
-        found = checkpoint.restore(tmp_path, 0, start).state
-        assert jax.tree.structure(found) == jax.tree.structure(state)
-        for a, b in zip(jax.tree.leaves(found.opt_state), jax.tree.leaves(state.opt_state)):
+        restored = checkpoint.restore(tmp_path, 0, start).state
+        assert jax.tree.structure(restored) == jax.tree.structure(state)
+        for a, b in zip(jax.tree.leaves(restored.opt_state), jax.tree.leaves(state.opt_state)):
             assert a.dtype == b.dtype and np.array_equal(a, b)
 
 

@@ -60,8 +60,8 @@ SCHEDULES = [
 ]
 
 
-def told(value):
-    """The same in every process: a function's address is not."""
+def label(value):
+    """Returns a label that is the same in every process, as a function's address is not."""
     return str(value).partition(" at 0x")[0]
 
 
@@ -85,18 +85,18 @@ def make(name, options, lr=0.3):
 
 
 def rates_of(schedule, counts=COUNTS):
-    """As an optimiser calls it: one traced int32 at a time."""
+    """Returns the rates as an optimiser asks for them: one traced int32 at a time."""
     schedule = jax.jit(schedule)
     return np.array([schedule(jnp.asarray(count, jnp.int32)) for count in range(counts)])
 
 
-@pytest.mark.parametrize("name, options", SCHEDULES, ids=told)
+@pytest.mark.parametrize("name, options", SCHEDULES, ids=label)
 def test_every_rate_is_pytorchs(name, options):
     theirs = torch_rates(name, options)
     np.testing.assert_allclose(rates_of(make(name, options)), theirs, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("name, options", SCHEDULES, ids=told)
+@pytest.mark.parametrize("name, options", SCHEDULES, ids=label)
 def test_in_float32_every_rate_is_right_to_a_few_ulps(name, options):
     with jax.enable_x64(False):
         ours = rates_of(make(name, options))
@@ -104,7 +104,7 @@ def test_in_float32_every_rate_is_right_to_a_few_ulps(name, options):
     np.testing.assert_allclose(ours, torch_rates(name, options), rtol=2e-6, atol=2e-8)
 
 
-@pytest.mark.parametrize("name, options", SCHEDULES, ids=told)
+@pytest.mark.parametrize("name, options", SCHEDULES, ids=label)
 def test_many_counts_at_once_and_a_plain_int(name, options):
     schedule = make(name, options)
     many = schedule(jnp.arange(COUNTS).reshape(4, 25))
@@ -192,7 +192,8 @@ def test_control_a_cosine_without_its_warm_up_is_noticed():
 
 
 def test_the_factor_stops_where_the_book_stops():
-    rate, rates = 2.0, []
+    rate = 2.0
+    rates = []
     for _ in range(COUNTS):
         rate = max(1e-2, rate * 0.9)
         rates.append(rate)

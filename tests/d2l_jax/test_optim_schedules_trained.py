@@ -13,8 +13,10 @@ COUNTS = 100
 
 
 def test_an_optimiser_follows_a_schedule_from_count_0():
-    tx, params = optim.SGD(optim.StepLR(0.1, 2, 0.5)), {"w": jnp.zeros(())}
-    state, seen = tx.init(params), []
+    tx = optim.SGD(optim.StepLR(0.1, 2, 0.5))
+    params = {"w": jnp.zeros(())}
+    state = tx.init(params)
+    seen = []
     for _ in range(5):
         updates, state = tx.update({"w": jnp.ones(())}, state, params)
         seen.append(-float(updates["w"]))
@@ -32,8 +34,10 @@ TRAINED = [
 
 
 def trained(tx):
-    params, random = {"w": jnp.ones(5)}, np.random.default_rng(0)
-    state, update = tx.init(params), jax.jit(tx.update)
+    params = {"w": jnp.ones(5)}
+    random = np.random.default_rng(0)
+    state = tx.init(params)
+    update = jax.jit(tx.update)
     for _ in range(COUNTS):
         updates, state = update({"w": jnp.asarray(random.normal(size=5))}, state, params)
         params = optax.apply_updates(params, updates)
@@ -41,7 +45,8 @@ def trained(tx):
 
 
 def torch_trained(name, options):
-    p, random = torch.ones(5, dtype=torch.float64, requires_grad=True), np.random.default_rng(0)
+    p = torch.ones(5, dtype=torch.float64, requires_grad=True)
+    random = np.random.default_rng(0)
     optimizer = getattr(torch.optim, name)([p], lr=0.1, **options)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 30)
     for _ in range(COUNTS):
@@ -58,7 +63,7 @@ def test_training_under_a_schedule_agrees(name, options):
 
 
 def test_control_a_rate_before_the_momentum_is_noticed():
-    """So does `optax.rmsprop`."""
+    """A rate before the momentum, as in `optax.rmsprop`, gives another result."""
     wrong = optax.chain(
         optim.scale_by_rmsprop(), optim.scale_by_rate(optim.CosineAnnealingLR(0.1, 30)), optim.scale_by_momentum(0.9)
     )

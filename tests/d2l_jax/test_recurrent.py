@@ -49,14 +49,14 @@ def numbers(random: np.random.Generator, theirs: torch.nn.RNNBase, steps: int, b
 def run_torch(layer: torch.nn.RNNBase, inputs, state, lengths, pulled, pulled_state) -> list[np.ndarray]:
     x = torch.tensor(inputs, requires_grad=True)
     first = jax.tree.map(lambda s: torch.tensor(s, requires_grad=True), state)
-    given = x if lengths is None else pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False)
-    outputs, last = layer(given, first)
+    packed = x if lengths is None else pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False)
+    outputs, last = layer(packed, first)
     if lengths is not None:
         outputs = pad_packed_sequence(outputs, total_length=len(inputs))[0]
     results = [outputs, *jax.tree.leaves(last)]
-    wanted = [x, *jax.tree.leaves(first), *layer.parameters()]
+    variables = [x, *jax.tree.leaves(first), *layer.parameters()]
     pulls = [torch.tensor(p) for p in (pulled, *jax.tree.leaves(pulled_state))]
-    grads = torch.autograd.grad(results, wanted, pulls)
+    grads = torch.autograd.grad(results, variables, pulls)
     return [array.detach().numpy() for array in (*results, *grads)]
 
 
@@ -90,8 +90,8 @@ def compare(kind: str, *, steps, batch, starts, ends, seed, **options) -> None:
     if not starts:
         state = jax.tree.map(np.zeros_like, state)
     lengths = random.integers(1, steps + 1, batch) if ends else None
-    given = inputs, state, lengths, *pulls
-    assert_same(run_flax(ours, *given), run_torch(theirs, *given))
+    arguments = inputs, state, lengths, *pulls
+    assert_same(run_flax(ours, *arguments), run_torch(theirs, *arguments))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -141,9 +141,12 @@ def gates_exchanged(weights: Weights, x, state):
 
 
 def reset_before_the_product(weights: Weights, x, H):
-    from_input, hidden = x @ weights.input + weights.input_bias, jnp.split(weights.hidden, 3, -1)
-    (x_r, x_z, x_n), (b_r, b_z, b_n) = jnp.split(from_input, 3, -1), jnp.split(weights.hidden_bias, 3)
-    r, z = jax.nn.sigmoid(x_r + H @ hidden[0] + b_r), jax.nn.sigmoid(x_z + H @ hidden[1] + b_z)
+    from_input = x @ weights.input + weights.input_bias[None]
+    hidden = jnp.split(weights.hidden, 3, -1)
+    x_r, x_z, x_n = jnp.split(from_input, 3, -1)
+    b_r, b_z, b_n = jnp.split(weights.hidden_bias[None], 3, -1)
+    r = jax.nn.sigmoid(x_r + H @ hidden[0] + b_r)
+    z = jax.nn.sigmoid(x_z + H @ hidden[1] + b_z)
     n = jnp.tanh(x_n + (r * H) @ hidden[2] + b_n)
     return n + z * (H - n)
 

@@ -43,10 +43,10 @@ def test_one_step_is_that_of_pytorchs_cell(kind):
     state = (H, C) if kind == "LSTM" else H
     expected = cell(torch.tensor(x[:, :3]), jax.tree.map(torch.tensor, state))
     step = getattr(nn, f"{kind.lower()}_step")
-    found = step(
+    after = step(
         Weights(weights[0].T, weights[1].T, *weights[2:]), jnp.asarray(x[:, :3]), jax.tree.map(jnp.asarray, state)
     )
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    for one, other in zip(jax.tree.leaves(after), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-12)
 
 
@@ -58,8 +58,8 @@ def test_dropout_is_between_layers_alone(kind, view):
     inputs = np.random.default_rng(0).normal(size=(4, 5, 2))
     with torch.no_grad():
         expected = theirs.train(view is train_view)(torch.tensor(inputs))
-    found = view(ours)(jnp.asarray(inputs))
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    results = view(ours)(jnp.asarray(inputs))
+    for one, other in zip(jax.tree.leaves(results), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other.numpy(), rtol=1e-12, atol=1e-15)
 
 
@@ -99,7 +99,8 @@ def test_lengths_that_are_traced_count_as_the_nearest_possible():
 
 
 def test_lengths_that_are_known_are_checked_within_a_jitted_function():
-    layer, lengths = nn.GRU(2, 3, rngs=nnx.Rngs(0)), jnp.array([4, 5])
+    layer = nn.GRU(2, 3, rngs=nnx.Rngs(0))
+    lengths = jnp.array([4, 5])
     with pytest.raises(InputError, match="1 to 4"):
         jax.jit(lambda x: layer(x, None, lengths))(jnp.ones((4, 2, 2)))
 
@@ -114,9 +115,9 @@ BAD_CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "message"), BAD_CALLS)
-def test_bad_calls(given, message):
-    inputs, state, lengths = (*given, None, None)[:3]
+@pytest.mark.parametrize(("arguments", "message"), BAD_CALLS)
+def test_bad_calls(arguments, message):
+    inputs, state, lengths = (*arguments, None, None)[:3]
     arrays = jnp.ones(inputs), state and jnp.ones(state), lengths and jnp.array(lengths)
     with pytest.raises(InputError) as raised:
         nn.RNN(2, 5, rngs=nnx.Rngs(0))(*arrays)
@@ -124,7 +125,8 @@ def test_bad_calls(given, message):
 
 
 def test_a_state_of_an_lstm_is_a_pair_of_equal_shapes():
-    layer, H = nn.LSTM(2, 5, rngs=nnx.Rngs(0)), jnp.ones((1, 3, 5))
+    layer = nn.LSTM(2, 5, rngs=nnx.Rngs(0))
+    H = jnp.ones((1, 3, 5))
     with pytest.raises(InputError, match="LSTM: a state of shape .* where .*, .* is right"):
         layer(jnp.ones((4, 3, 2)), (H, H[:, :2]))
 
@@ -144,14 +146,15 @@ def test_bad_arguments(kind, arguments, message):
 
 
 @pytest.mark.parametrize(
-    "dropout, training, given", [(0.5, True, True), (0.5, False, True), (0.0, True, True), (0.5, True, False)]
+    "dropout, training, enabled", [(0.5, True, True), (0.5, False, True), (0.0, True, True), (0.5, True, False)]
 )
-def test_pytorchs_layers_leave_cudnn_where_it_would_hide_dropout(dropout, training, given, monkeypatch):
-    monkeypatch.setattr(torch.backends.cudnn, "enabled", given)
-    used, layer = [], without_cudnn_dropout(torch.nn.GRU(2, 3, num_layers=2, dropout=dropout).train(training))
+def test_pytorchs_layers_leave_cudnn_where_it_would_hide_dropout(dropout, training, enabled, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "enabled", enabled)
+    used = []
+    layer = without_cudnn_dropout(torch.nn.GRU(2, 3, num_layers=2, dropout=dropout).train(training))
     layer.register_forward_pre_hook(lambda *_: used.append(torch.backends.cudnn.enabled))
     layer(torch.zeros(1, 1, 2))
     with pytest.raises(RuntimeError):
         layer(torch.zeros(1, 1, 7))
-    assert used == [given and not (dropout and training)] * 2
-    assert torch.backends.cudnn.enabled == given
+    assert used == [enabled and not (dropout and training)] * 2
+    assert torch.backends.cudnn.enabled == enabled

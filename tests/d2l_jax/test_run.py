@@ -37,7 +37,8 @@ def test_two_epochs_and_two_more_are_four(tmp_path: Path):
 
 
 def test_a_killed_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path):
-    killed, straight = str(tmp_path / "killed"), str(tmp_path / "straight")
+    killed = str(tmp_path / "killed")
+    straight = str(tmp_path / "straight")
     assert run_program(True, (killed, False)) == -signal.SIGKILL
     assert epochs_in(Path(killed, FOLDER)) == [1, 2]
     assert run_program(False, (killed, True), (straight, False)) == 0
@@ -175,7 +176,8 @@ def test_whole_numbers_that_are_no_labels_are_not_counted():
 def houses(rows: int = 60) -> Dataset:
     """A table whose test answers are unknown, as Kaggle's are."""
     rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((rows, 330), np.float32), rng.standard_normal((rows, 1), np.float32)
+    X = rng.standard_normal((rows, 330), np.float32)
+    y = rng.standard_normal((rows, 1), np.float32)
     return Dataset("houses", (X, y), (X, np.full_like(y, np.nan)), "drawn")
 
 

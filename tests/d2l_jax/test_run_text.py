@@ -39,7 +39,8 @@ SMALL: dict[str, tuple[Any, dict[str, Any]]] = {
 
 def small(name: str, out: Path, epochs: int = 2, **settings: Any) -> Job:
     make, args = SMALL[name]
-    data, case = make(), get(name).of_batch_size(16)
+    data = make()
+    case = get(name).of_batch_size(16)
     case = replace(case, args=case.args | args, epochs=epochs)
     return Job(fitted(case, data), data, out, **settings)
 
@@ -51,9 +52,9 @@ def records(out: Path) -> list[dict[str, float]]:
 @pytest.mark.parametrize("name", SMALL)
 def test_the_folder_holds_what_is_promised(name: str, tmp_path: Path):
     result = train(small(name, tmp_path))
-    found = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in tmp_path.iterdir()}
     attends = {"attention.png"} if name != "gru-lm" else set()
-    assert found == {"metrics.json", "curves.png", "predictions.txt", "checkpoints"} | attends
+    assert names == {"metrics.json", "curves.png", "predictions.txt", "checkpoints"} | attends
     assert all((tmp_path / picture).read_bytes().startswith(PNG) for picture in {"curves.png"} | attends)
     assert (tmp_path / "predictions.txt").read_text().count("\n") == len(result.metrics["texts"]) >= 2
     for record in result.metrics["records"]:

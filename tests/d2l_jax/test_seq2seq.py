@@ -55,7 +55,8 @@ def test_keys_shapes_and_counts_of_decoders(name):
 def test_shapes_of_logits_and_states(name):
     encoder = models.Seq2SeqEncoder(10, 8, 16, 2, rngs=nnx.Rngs(0))
     decoder = getattr(models, name)(10, 8, 16, 2, rngs=nnx.Rngs(0))
-    X, valid_lens = jnp.zeros((4, 7), int), jnp.full(4, 7)
+    X = jnp.zeros((4, 7), int)
+    valid_lens = jnp.full(4, 7)
 
     def both(model):
         outputs = model.encoder(X, valid_lens)
@@ -77,7 +78,7 @@ def test_shapes_of_logits_and_states(name):
 
 
 def started(name: str, key: str) -> list[np.ndarray]:
-    """The tensor `key` as either side starts it."""
+    """Returns the tensor `key` as either side starts it."""
     torch.manual_seed(0)
     sizes = {"src_vocab": 70, "tgt_vocab": 50, "embed_size": 40, "num_hiddens": 60, "num_layers": 2}
     ours = parity.state_dict(getattr(models, name)(**sizes, rngs=nnx.Rngs(0)))
@@ -108,7 +109,8 @@ UNIFORM = {fact: math.sqrt(6 / fans) for fact, fans in XAVIER.items()} | {
 @pytest.mark.parametrize(("name", "key"), UNIFORM)
 def test_uniform_start(name, key):
     for values in started(name, key):
-        bound, noise = UNIFORM[name, key], 4 / math.sqrt(values.size)
+        bound = UNIFORM[name, key]
+        noise = 4 / math.sqrt(values.size)
         assert abs(values).max() <= bound * (1 + 1e-6)
         assert values.std() * math.sqrt(3) / bound == pytest.approx(1, abs=noise)
 
@@ -154,7 +156,8 @@ def test_single_steps_give_what_all_steps_at_once_give(name, corrected):
     src, tgt, valid_lens = map(jnp.asarray, batch())
 
     def stepwise(model):
-        state, logits = model.decoder.init_state(model.encoder(src, valid_lens), valid_lens), []
+        state = model.decoder.init_state(model.encoder(src, valid_lens), valid_lens)
+        logits = []
         for t in range(tgt.shape[1]):
             scores, state = model.decoder(tgt[:, t : t + 1], state)
             logits.append(scores)
@@ -171,7 +174,7 @@ def test_where_the_context_stands(name, context):
     src, tgt, valid_lens = map(jnp.asarray, batch())
 
     def spread(model, columns: slice) -> float:
-        """How much the logits change with the encoder's outputs alone, without these columns of the GRU's weights."""
+        """Returns the change of the logits with the encoder's outputs, without these columns of the GRU's weights."""
         rnn = model.decoder.rnn if name == "seq2seq_attention" else model.decoder.rnn.rnn
         rnn.weight_ih_l0[...] = rnn.weight_ih_l0[...].at[:, columns].set(0)
         outputs, hidden = model.encoder(src, valid_lens)

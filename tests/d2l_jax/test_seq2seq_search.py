@@ -19,14 +19,17 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 # Training and search
 @pytest.mark.parametrize("name", BUILDERS)
 def test_a_trained_model_translates_what_it_has_learnt(name):
-    bos, eos = 3, 4
-    src, valid_lens = np.array([[1, 2, 7, 0], [3, 7, 0, 0], [5, 6, 1, 7]]), np.array([3, 2, 4])
+    bos = 3
+    eos = 4
+    src = np.array([[1, 2, 7, 0], [3, 7, 0, 0], [5, 6, 1, 7]])
+    valid_lens = np.array([3, 2, 4])
     words = [[8, 9, 10, eos], [11, eos, PAD, PAD], [8, 11, eos, PAD]]
     inputs = np.array([[bos, *row[:-1]] for row in words])
     loss = partial(losses.masked_cross_entropy, pad=PAD)
     model = getattr(models, name)(11, 13, 16, 16, 1, 0.1, rngs=nnx.Rngs(0))
     turns = supervised(loss, optim.Adam(lr=0.02))
-    step, state = make_train_step(model, turns), TrainState.create(model, turns)
+    step = make_train_step(model, turns)
+    state = TrainState.create(model, turns)
     data = jax.tree.map(jnp.asarray, {"input": (src, inputs, valid_lens), "targets": np.array(words)})
     for _ in range(60):
         state, metrics = step(state, data)
@@ -60,7 +63,8 @@ def test_a_beam_of_one_is_greedy_and_greedy_is_what_the_whole_call_prefers(build
 
 
 def test_heat_maps_of_a_translation():
-    model, (src, _, valid_lens) = models.seq2seq_attention(**SIZES, rngs=nnx.Rngs(0)), batch()
+    model = models.seq2seq_attention(**SIZES, rngs=nnx.Rngs(0))
+    src, _, valid_lens = batch()
     ids, _, sown = make_greedy(model, 6, 1, with_attention=True)(*functional(model)[1:], src, valid_lens)
     (weights,) = sown["decoder"]["attention"]["attention_weights"]
     assert weights.shape == (6, 5, 1, 7)

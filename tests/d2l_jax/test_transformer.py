@@ -13,7 +13,9 @@ from d2l_jax import eval_view, functional, models, nn, train_view
 from d2l_jax.errors import InputError
 
 SIZES = {"src_vocab": 11, "tgt_vocab": 13, "num_hiddens": 6, "ffn_num_hiddens": 5, "num_heads": 3, "dropout": 0.0}
-BATCH, SOURCES, STEPS = 3, 5, 3
+BATCH = 3
+SOURCES = 5
+STEPS = 3
 SRC = np.random.default_rng(0).integers(0, 11, (BATCH, SOURCES))
 TGT = np.random.default_rng(1).integers(0, 13, (BATCH, STEPS))
 LENS = np.array([1, 3, 5])
@@ -21,7 +23,7 @@ BOTH = pytest.mark.parametrize("corrected", [False, True])
 
 
 def logits(model, src=SRC, tgt=TGT, method=None):
-    """Not jitted: the tests share the small operations, which are compiled once."""
+    """Returns the scores, not jitted: the tests share the small operations, which are compiled once."""
     apply, params, buffers = functional(model, method)
     return apply(params, buffers, *in_jax(src, tgt, LENS))[0]
 
@@ -35,7 +37,8 @@ def test_later_targets_are_masked_in_training_and_if_corrected_always(corrected,
     ours, _ = twins("transformer", **SIZES, corrected=corrected)
     later = TGT.copy()
     later[:, -1] = (later[:, -1] + 1) % 13
-    before, after = logits(view(ours)), logits(view(ours), tgt=later)
+    before = logits(view(ours))
+    after = logits(view(ours), tgt=later)
     assert np.array_equal(before[:, :-1], after[:, :-1]) is not leaks
     assert not np.allclose(before[:, -1], after[:, -1])
 
@@ -43,8 +46,10 @@ def test_later_targets_are_masked_in_training_and_if_corrected_always(corrected,
 def test_what_lies_behind_the_source_does_not_count():
     ours, _ = twins("transformer", **SIZES)
     before = logits(ours)
-    beyond, within = SRC.copy(), SRC.copy()
-    beyond[1, 3:], within[1, 2] = (beyond[1, 3:] + 1) % 11, (within[1, 2] + 1) % 11
+    beyond = SRC.copy()
+    within = SRC.copy()
+    beyond[1, 3:] = (beyond[1, 3:] + 1) % 11
+    within[1, 2] = (within[1, 2] + 1) % 11
     np.testing.assert_array_equal(logits(ours, src=beyond), before)
     changed = logits(ours, src=within)
     assert not np.allclose(changed[1], before[1])
@@ -60,17 +65,17 @@ def test_an_id_beyond_the_vocabulary_gives_nan():
 
 # Step by step
 def growing(model, src, tgt, lens):
-    """One call of the decoder for each target; what it has seen grows."""
+    """Calls the decoder once for each target; its past grows."""
     state = model.decoder.init_state(model.encoder(src, lens), lens)
-    found = []
+    steps = []
     for t in range(STEPS):
         step, state = model.decoder(tgt[:, t : t + 1], state)
-        found.append(step)
-    return jnp.concatenate(found, axis=1)
+        steps.append(step)
+    return jnp.concatenate(steps, axis=1)
 
 
 def cached(cache_len):
-    """The same as one scan, which needs a state of fixed shapes."""
+    """Returns the decoder as one scan, which needs a state of fixed shapes."""
 
     def run(model, src, tgt, lens):
         state = model.decoder.init_state(model.encoder(src, lens), lens, cache_len)
@@ -86,7 +91,7 @@ def cached(cache_len):
 
 
 def of_pytorch(theirs):
-    """As the book does it: the blocks' inputs are concatenated, and projected anew at every step."""
+    """Decodes as the book does: the blocks' inputs are concatenated, and projected anew at every step."""
     src, tgt, lens = in_torch(SRC, TGT, LENS)
     with torch.no_grad():
         state = theirs.decoder.init_state(theirs.encoder(src, lens), lens)
@@ -100,17 +105,18 @@ def of_pytorch(theirs):
 @BOTH
 @pytest.mark.parametrize("method", [growing, cached(STEPS), cached(STEPS + 4)])
 def test_decoding_step_by_step_is_the_twins_with_any_memory(corrected, method):
-    """Not to the last bit: what is masked adds 0, but sums over more rows or keys are taken in another order."""
+    """Decoding is equal, but not to the last bit: sums over more rows or keys, masked ones too, have another order."""
     ours, theirs = twins("transformer", **SIZES, corrected=corrected)
-    found = logits(eval_view(ours), method=method)
-    np.testing.assert_allclose(found, of_pytorch(theirs.eval()), rtol=1e-12, atol=1e-13)
+    scores = logits(eval_view(ours), method=method)
+    np.testing.assert_allclose(scores, of_pytorch(theirs.eval()), rtol=1e-12, atol=1e-13)
 
 
 @BOTH
 def test_steps_are_the_whole_if_corrected_only(corrected):
-    """In the book each step has the encoding of position 0, and the whole target sees what comes later."""
+    """The book gives each step the encoding of position 0, and lets the whole target see what comes later."""
     ours, _ = twins("transformer", **SIZES, corrected=corrected)
-    whole, steps = logits(eval_view(ours)), logits(eval_view(ours), method=cached(STEPS))
+    whole = logits(eval_view(ours))
+    steps = logits(eval_view(ours), method=cached(STEPS))
     assert np.allclose(whole, steps, rtol=1e-12, atol=1e-13) is corrected
     assert np.allclose(whole[:, :1], steps[:, :1]) is corrected
 
@@ -148,12 +154,13 @@ def test_a_cached_state_keeps_its_shapes():
 # Blocks
 def test_normalisation_stands_behind_the_residual_connection():
     ours, theirs = twins("AddNorm", norm_shape=6, dropout=0.0)
-    X, Y = normal(2, 3, 6), normal(2, 3, 6, seed=1)
+    X = normal(2, 3, 6)
+    Y = normal(2, 3, 6, seed=1)
     apply, params, buffers = functional(ours)
-    found, _ = apply(params, buffers, *in_jax(X, Y))
-    np.testing.assert_allclose(found, theirs(*in_torch(X, Y)).detach(), rtol=1e-13, atol=1e-14)
-    np.testing.assert_allclose(found.mean(-1), 0, atol=1e-14)
-    np.testing.assert_allclose(found.var(-1), 1, rtol=1e-4)
+    normalised, _ = apply(params, buffers, *in_jax(X, Y))
+    np.testing.assert_allclose(normalised, theirs(*in_torch(X, Y)).detach(), rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(normalised.mean(-1), 0, atol=1e-14)
+    np.testing.assert_allclose(normalised.var(-1), 1, rtol=1e-4)
 
 
 def test_the_variance_does_not_cancel_in_float32():

@@ -44,7 +44,8 @@ def test_parts_of_a_tree_are_united_again():
 
 
 def batch_of(name: str) -> dict:
-    case, random = get(name), np.random.default_rng(0)
+    case = get(name)
+    random = np.random.default_rng(0)
     if case.draw:
         return jax.tree.map(jnp.asarray, case.draw(random))
     X = random.normal(size=(4, *case.arrays[0].shape[1:])).astype(np.float32)
@@ -74,7 +75,8 @@ def test_each_turn_moves_its_own_net_and_reports_its_own_loss():
 
 def test_the_second_turn_sees_what_the_first_has_moved():
     """The generator's loss is that of the discriminator after its update, as the book trains."""
-    case, batch = get("gan"), batch_of("gan")
+    case = get("gan")
+    batch = batch_of("gan")
     run, params, buffers = parts(train_view(case.build()))
     _, both = step(run, case.turns, TrainState.start(params, buffers, case.turns), batch)
     _, alone = step(run, case.turns[1:], TrainState.start(params, buffers, case.turns[1:]), batch)
@@ -83,8 +85,10 @@ def test_the_second_turn_sees_what_the_first_has_moved():
 
 @pytest.mark.parametrize("name", ["frozen-features", "gan", "valley"])
 def test_a_watch_changes_nothing(name: str):
-    """Operation by operation, so that no compiler rounds the one program otherwise than the other."""
-    case, batch, seen = get(name), batch_of(name), []
+    """Runs operation by operation, so that no compiler rounds the one program otherwise than the other."""
+    case = get(name)
+    batch = batch_of(name)
+    seen = []
     run, params, buffers = parts(train_view(case.build()))
     start = TrainState.start(params, buffers, case.turns)
     plain, _ = step(run, case.turns, start, batch)
@@ -97,13 +101,15 @@ def test_a_watch_changes_nothing(name: str):
 
 def test_the_step_is_the_same_in_a_scan():
     case = get("mlp")
-    model, turns = case.build(), supervised(losses.cross_entropy, optim.SGD(lr=0.1, momentum=0.9))
+    model = case.build()
+    turns = supervised(losses.cross_entropy, optim.SGD(lr=0.1, momentum=0.9))
     random = np.random.default_rng(0)
     data = {
         "input": jnp.asarray(random.normal(size=(12, 28, 28, 1)).astype(np.float32)),
         "targets": jnp.asarray(random.integers(0, 10, 12)),
     }
-    train_step, rows = make_train_step(model, turns), jnp.arange(12).reshape(3, 4)
+    train_step = make_train_step(model, turns)
+    rows = jnp.arange(12).reshape(3, 4)
     scanned, _ = make_epoch(train_step)(TrainState.create(model, turns), data, rows)
     state = TrainState.create(model, turns)
     for some in rows:

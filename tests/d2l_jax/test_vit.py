@@ -29,13 +29,14 @@ def run(model, *inputs):
 def test_patches_are_cut_row_by_row_on_both_sides():
     ours, theirs = twins("PatchEmbedding", img_size=(6, 4), patch_size=(3, 2), num_hiddens=5, in_channels=2)
     X = normal(2, 6, 4, 2)
-    found = run(ours, *in_jax(X))
+    patches = run(ours, *in_jax(X))
     expected = theirs(*in_torch(X.transpose(0, 3, 1, 2))).detach()
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
-    kernel, bias = ours.conv.kernel[...], ours.conv.bias[...]
-    second = np.tensordot(X[:, :3, 2:], kernel, 3) + bias
-    np.testing.assert_allclose(found[:, 1], second, rtol=1e-12, atol=1e-14)
-    assert found.shape == (2, ours.num_patches, 5) and not np.allclose(found[:, 2], second)
+    np.testing.assert_allclose(patches, expected, rtol=1e-12, atol=1e-14)
+    kernel = ours.conv.kernel[...]
+    bias = ours.conv.bias[...]
+    second = np.tensordot(X[:, :3, 2:], kernel, 3) + bias[None]
+    np.testing.assert_allclose(patches[:, 1], second, rtol=1e-12, atol=1e-14)
+    assert patches.shape == (2, ours.num_patches, 5) and not np.allclose(patches[:, 2], second)
 
 
 def test_the_gelu_is_the_exact_one():
@@ -43,14 +44,14 @@ def test_the_gelu_is_the_exact_one():
     X = normal(2, 4, 3)
     hidden = ours.dense1(*in_jax(X))
     exact, approximate = (ours.dense2(jax.nn.gelu(hidden, approximate=tanh)) for tanh in (False, True))
-    found = run(eval_view(ours), *in_jax(X))
-    np.testing.assert_allclose(found, exact, rtol=1e-12)
-    np.testing.assert_allclose(found, theirs.eval()(*in_torch(X)).detach(), rtol=1e-12, atol=1e-14)
-    assert not np.allclose(found, approximate, rtol=1e-6)
+    outputs = run(eval_view(ours), *in_jax(X))
+    np.testing.assert_allclose(outputs, exact, rtol=1e-12)
+    np.testing.assert_allclose(outputs, theirs.eval()(*in_torch(X)).detach(), rtol=1e-12, atol=1e-14)
+    assert not np.allclose(outputs, approximate, rtol=1e-6)
 
 
 def test_a_block_normalises_inside_of_the_residual_connection():
-    """Whatever its last layers give is added to X itself; the Transformer's block normalises it."""
+    """A block adds the outputs of its last layers to X itself; the Transformer's block normalises them."""
     block = models.ViTBlock(6, 6, 5, 3, 0.0, rngs=nnx.Rngs(0))
     for last in (block.attention.W_o.kernel, block.mlp.dense2.kernel, block.mlp.dense2.bias):
         last.set_value(jnp.zeros_like(last[...]))
@@ -67,11 +68,11 @@ def test_the_class_token_stands_first_and_starts_at_zero():
     assert not ours.cls_token[...].any() and not theirs.cls_token.any()
     assert ours.pos_embedding[...].shape == (1, 5, 6)
     X = normal(2, 6, 4, 1)
-    found = run(eval_view(ours), *in_jax(X))
+    scores = run(eval_view(ours), *in_jax(X))
     expected = theirs.eval()(*in_torch(X.transpose(0, 3, 1, 2))).detach()
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(scores, expected, rtol=1e-12, atol=1e-13)
     ours.cls_token.set_value(jnp.asarray(normal(1, 1, 6)))
-    assert not np.allclose(run(eval_view(ours), *in_jax(X)), found)
+    assert not np.allclose(run(eval_view(ours), *in_jax(X)), scores)
 
 
 def test_positions_are_learned_from_a_standard_normal():

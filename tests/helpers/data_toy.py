@@ -45,7 +45,7 @@ def toy_images(folder: Path, seed: int = 0, end: str = ".gz", train: int = 30, t
 
 
 def same(data: Dataset, arrays: dict) -> bool:
-    """Whether a Dataset holds just the toy's arrays, in their order and with the promised types."""
+    """Tells whether a Dataset holds just the toy's arrays, in their order and with the promised types."""
     pairs = [(data.train, "train"), (data.test, "t10k")]
     return all(
         X.dtype == np.uint8

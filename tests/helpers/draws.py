@@ -16,7 +16,7 @@ def ours(initializer, shape, dtype="float64"):
 
 
 def theirs(name, shape, *args, **options):
-    """In Flax's layout."""
+    """Returns what PyTorch's initialiser draws, in Flax's layout."""
     *window, inputs, outputs = shape
     tensor = torch.empty(outputs, inputs, *window, dtype=torch.float64)
     torch.manual_seed(0)
@@ -30,7 +30,8 @@ def same_distribution(left, right):
     The Kolmogorov-Smirnov test alone would not see that tails are cut off; the fourth moments do.
     """
     assert left.shape == right.shape
-    left, right = left.ravel().astype("float64"), right.ravel().astype("float64")
+    left = left.ravel().astype("float64")
+    right = right.ravel().astype("float64")
     return min(ks_2samp(left, right, method="asymp").pvalue, *(same_mean(left**k, right**k) for k in (1, 2, 4)))
 
 
@@ -39,4 +40,6 @@ def same_mean(left, right):
     return math.erfc(abs(np.mean(left) - np.mean(right)) / error / math.sqrt(2))
 
 
-SAME, OTHER = 1e-3, 1e-9  # p-values; the seeds are fixed
+# p-values; the seeds are fixed
+SAME = 1e-3
+OTHER = 1e-9

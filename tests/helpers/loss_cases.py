@@ -15,7 +15,7 @@ REDUCTIONS = ("none", "sum", "mean")
 
 # What goes in: {argument: (kind of numbers, shape)}. Kinds in capitals are differentiated.
 def numbers(kind, shape, random, coarse):
-    """coarse: multiples of 1/2, which sit on the kinks of most losses."""
+    """Draws an array of this kind; `coarse` multiples of 1/2 sit on the kinks of most losses."""
     real = np.round(random.normal(size=shape) * 2) / 2 if coarse else random.normal(size=shape) * 2
     soft = np.exp(real) / np.exp(real).sum(-1, keepdims=True)
     probability = random.choice([0, 0.25, 0.5, 1], size=shape) if coarse else random.uniform(0.01, 0.99, size=shape)
@@ -54,8 +54,8 @@ def options(**choices):
 
 def cases(name, arrays, *more_arrays, choices=({},), reductions=REDUCTIONS):
     for extra, chosen, reduction in itertools.product((arrays, *more_arrays), choices, reductions):
-        given = extra if extra is arrays else arrays | extra
-        yield {"name": name, "arrays": given, "options": chosen | {"reduction": reduction}}
+        arguments = extra if extra is arrays else arrays | extra
+        yield {"name": name, "arrays": arguments, "options": chosen | {"reduction": reduction}}
 
 
 S = (5, 7)

@@ -26,14 +26,14 @@ def values(*shape: int) -> np.ndarray:
 
 
 def first(x: np.ndarray) -> torch.Tensor:
-    """Channels first."""
+    """Returns the images with channels first."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
 
 
 def outputs(
     flax: FlaxModel, torch_model: torch.nn.Module, leaves: list[Leaf], x: tuple, tx: tuple
 ) -> tuple[list, list]:
-    """Of both models, with new random weights brought over by the map."""
+    """Returns the outputs of both models, with new random weights brought over by the map."""
     torch_model = torch_model.double().eval()
     randomize(torch_model, np.random.default_rng(7))
     arrays = {key: tensor.numpy() for key, tensor in torch_model.state_dict().items()}
@@ -53,12 +53,13 @@ def tensors(tree: Any) -> list[torch.Tensor]:
 
 
 def verified(flax: FlaxModel, torch_model: torch.nn.Module, x: Any, tx: Any) -> list[Leaf]:
-    """The map, of which everything is proven."""
-    x, tx = x if isinstance(x, tuple) else (x,), tx if isinstance(tx, tuple) else (tx,)
+    """Returns the map, and proves everything of it."""
+    x = x if isinstance(x, tuple) else (x,)
+    tx = tx if isinstance(tx, tuple) else (tx,)
     leaves = match(flax, torch_model, x, tx)
-    found = {key for leaf in leaves for key in (leaf.key, *leaf.merged)}
+    mapped = {key for leaf in leaves for key in (leaf.key, *leaf.merged)}
     counters = {key for key in torch_model.state_dict() if key.endswith("num_batches_tracked")}
-    assert torch_model.state_dict().keys() - found <= counters
+    assert torch_model.state_dict().keys() - mapped <= counters
     parts = [(key, leaf.rows) for leaf in leaves for key in (leaf.key, *leaf.merged)]
     assert len(parts) == len(set(parts))
     paths = {leaf.path for leaf in leaves}
@@ -83,10 +84,13 @@ class Chain(nnx.Module):
 
 
 T = torch.nn
-X1, X2, X3 = values(2, 9, 4), values(2, 9, 7, 4), values(2, 5, 6, 7, 4)
+X1 = values(2, 9, 4)
+X2 = values(2, 9, 7, 4)
+X3 = values(2, 5, 6, 7, 4)
 
 
-S, TOKENS = values(3, 5, 8), np.arange(15).reshape(3, 5) % 8
+S = values(3, 5, 8)
+TOKENS = np.arange(15).reshape(3, 5) % 8
 
 
 def linen_model(module: linen.Module, *x: np.ndarray) -> LinenModel:
@@ -94,13 +98,13 @@ def linen_model(module: linen.Module, *x: np.ndarray) -> LinenModel:
 
 
 def plain_attention(query: jax.Array, key: jax.Array, value: jax.Array, **_: Any) -> jax.Array:
-    """Stock attention takes its softmax in float32."""
+    """Attention whose softmax keeps the dtype: that of stock attention is in float32."""
     weights = jnp.einsum("...qhd,...khd->...hqk", query, key) / np.sqrt(query.shape[-1])
     return jnp.einsum("...hqk,...khd->...qhd", jax.nn.softmax(weights), value)
 
 
 class First(T.Module):
-    """Without the final states."""
+    """A recurrent layer without the final states."""
 
     def __init__(self, inner: T.Module):
         super().__init__()

@@ -20,7 +20,7 @@ def draw(dtype="float64", shapes=SHAPES, steps=STEPS, seed=0):
 
 
 def torch_run(name, options, dtype="float64", drawn=None):
-    """After every step: {parameter or slot:parameter: array}."""
+    """Returns the state after every step: {parameter or slot:parameter: array}."""
     options = dict(options)
     groups = options.pop("groups", {})
     first, *gradients = drawn or draw(dtype)
@@ -44,7 +44,7 @@ def is_slots(node):
 
 
 def slots_of(state):
-    """{slot:parameter: array} of every named tuple in `state`."""
+    """Returns {slot:parameter: array} of every named tuple in `state`."""
     record = {}
     for part in filter(is_slots, jax.tree.leaves(state, is_leaf=is_slots)):
         for slot, value in part._asdict().items():
@@ -54,7 +54,7 @@ def slots_of(state):
 
 
 def forced(state, record):
-    """`state` with what `record` has for its slots."""
+    """Returns `state` with what `record` has for its slots."""
 
     def replaced(part):
         if not is_slots(part):
@@ -71,27 +71,30 @@ def forced(state, record):
 
 
 def jax_run(tx, dtype="float64", teacher=(), drawn=None, jit=True, start=lambda state: state):
-    """As `torch_run`; from the second step on, a teacher's record replaces parameters and slots before the step."""
+    """Returns what `torch_run` does; a teacher's record replaces parameters and slots from the second step on."""
     first, *gradients = drawn or draw(dtype)
     params = {k: jnp.asarray(a, dtype) for k, a in first.items()}
-    state, update, lessons = start(tx.init(params)), jax.jit(tx.update) if jit else tx.update, iter(teacher)
+    state = start(tx.init(params))
+    update = jax.jit(tx.update) if jit else tx.update
+    lessons = iter(teacher)
     for grads in gradients:
         updates, state = update({k: jnp.asarray(g, dtype) for k, g in grads.items()}, state, params)
         params = optax.apply_updates(params, updates)
         yield {k: np.asarray(p) for k, p in params.items()} | slots_of(state)
         if teacher:
             lesson = next(lessons)
-            params, state = {k: jnp.asarray(lesson[k]) for k in params}, forced(state, lesson)
+            params = {k: jnp.asarray(lesson[k]) for k in params}
+            state = forced(state, lesson)
 
 
 def float32_run(tx):
-    """`jax_run` as users run it, with no float64 at all."""
+    """Returns `jax_run` as users run it, with no float64 at all."""
     with jax.enable_x64(False):
         return list(jax_run(tx, "float32"))
 
 
 def largest_gap(left, right):
-    """Over all steps and tensors, relative to the largest element of the tensor."""
+    """The largest difference over all steps and tensors, relative to the largest element of the tensor."""
     gaps = [0.0]
     for a, b in zip(left, right, strict=True):
         assert a.keys() == b.keys()
@@ -100,8 +103,9 @@ def largest_gap(left, right):
 
 
 def largest_gap_of_an_update(run, teacher):
-    """Relative to the largest element of the update, beyond what adding it to the parameter rounds."""
-    gaps, before = [], draw()[0]
+    """The largest difference relative to the update's largest element, beyond the rounding of the addition."""
+    gaps = []
+    before = draw()[0]
     for ours, theirs in zip(run, teacher, strict=True):
         for k in SHAPES:
             rounding = 2 * np.spacing(np.abs(theirs[k]).max())
@@ -115,6 +119,6 @@ def make(name, options):
 
 
 def error(run, exact):
-    """Root mean square over all steps, {parameter or slot: error}."""
+    """Returns the root mean square over all steps, {parameter or slot: error}."""
     square = {k: [np.mean((a[k].astype(np.float64) - b[k]) ** 2) for a, b in zip(run, exact)] for k in exact[0]}
     return {k: np.mean(values) ** 0.5 for k, values in square.items()}

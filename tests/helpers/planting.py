@@ -13,7 +13,7 @@ def normal(*shape, seed=0):
 
 
 def seeded(module):
-    """Random numbers in every parameter and buffer: a fresh scale of ones would hide its absence."""
+    """Puts random numbers in every parameter and buffer: a fresh scale of ones would hide its absence."""
     random = torch.Generator().manual_seed(3)
     module = module.double()
     for tensor in [*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())]:
@@ -52,7 +52,7 @@ def of(module, *inputs, **kwargs):
 
 
 def copied(module, other):
-    """`other` with the weights of `module`."""
+    """Returns `other` with the weights of `module`."""
     other.double().load_state_dict(module.state_dict(), strict=False)
     return other
 
@@ -94,5 +94,6 @@ def filled(name, function):
     return change
 
 
-IMAGE, SQUARE = (2, 4, 5, 7), (4, 4, 6, 6)
+IMAGE = (2, 4, 5, 7)
+SQUARE = (4, 4, 6, 6)
 MHA = nn.MultiheadAttention

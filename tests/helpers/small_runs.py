@@ -25,7 +25,8 @@ def small(name: str, out: Path, epochs: int = 2, **settings: Any) -> Job:
     if not case.labels:
         return Job(case, load(case.data), out, **settings)
     digits = load("digits")
-    (X, y), (X_test, y_test) = digits.train, digits.test
+    X, y = digits.train
+    X_test, y_test = digits.test
     data = replace(digits, train=(X[:192], y[:192]), test=(X_test[:50], y_test[:50]))
     return Job(replace(case, inputs=(32, 28, 28, 1)), data, out, **settings)
 

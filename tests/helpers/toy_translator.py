@@ -8,8 +8,12 @@ from flax import nnx
 from d2l_jax import eval_view, functional
 from d2l_jax.models import EncoderDecoder
 
-SOURCES, VOCAB, HIDDENS, LAYERS = 7, 5, 6, 2
-BOS, EOS = 1, 3
+SOURCES = 7
+VOCAB = 5
+HIDDENS = 6
+LAYERS = 2
+BOS = 1
+EOS = 3
 
 
 def matrix(rngs: nnx.Rngs, *shape: int) -> nnx.Param:
@@ -21,7 +25,7 @@ class Reader(nnx.Module):
         self.embedding = nnx.Embed(SOURCES, HIDDENS, embedding_init=nnx.initializers.normal(1.0), rngs=rngs)
 
     def __call__(self, X, enc_valid_lens):
-        known = jnp.arange(X.shape[1]) < enc_valid_lens[:, None]
+        known = jnp.arange(X.shape[1])[None] < enc_valid_lens[:, None]
         read = jnp.where(known[..., None], self.embedding(X), 0)
         self.sow(nnx.Intermediate, "read", read)
         return read.swapaxes(0, 1)
@@ -42,10 +46,12 @@ class Writer(nnx.Module):
         return {"hidden": jnp.stack([context] * LAYERS), "cache": cache, "position": jnp.zeros((), jnp.int32)}
 
     def __call__(self, X, state):
-        hidden, cache, position = state["hidden"], state["cache"], state["position"]
+        hidden = state["hidden"]
+        cache = state["cache"]
+        position = state["position"]
         Y = []
         for token in X.swapaxes(0, 1):
-            hidden = jnp.tanh(hidden @ self.W_hh[...] + self.embedding(token))
+            hidden = jnp.tanh(hidden @ self.W_hh[...] + self.embedding(token)[None])
             cache = jax.lax.dynamic_update_slice_in_dim(cache, hidden[-1][:, None], position, 1)
             seen = jnp.arange(cache.shape[1], dtype=position.dtype) <= position
             share = seen.astype(cache.dtype) / (position + 1).astype(cache.dtype)
@@ -67,12 +73,12 @@ def sentences(seed: int, count: int = 3, steps: int = 4) -> tuple[np.ndarray, np
 
 
 def logits(model: EncoderDecoder, src, valid_lens, inputs) -> jax.Array:
-    """Of all steps at once, from the first state."""
+    """Returns the scores of all steps at once, from the first state."""
     return ALL_STEPS(*trees(model), jnp.asarray(src), jnp.asarray(valid_lens), jnp.asarray(inputs))[0]
 
 
 def log_probabilities(model: EncoderDecoder, src, valid_lens, ids) -> np.ndarray:
-    """Of each token of `ids` (batch, steps), with all the tokens before it given at once."""
+    """Returns the log-probability of each token of `ids` (batch, steps), read at once with all the tokens before it."""
     inputs = jnp.concatenate([jnp.full((len(ids), 1), BOS, ids.dtype), ids[:, :-1]], 1)
     log_p = jax.nn.log_softmax(logits(model, src, valid_lens, inputs))
     return np.take_along_axis(np.asarray(log_p), np.asarray(ids)[..., None], -1)[..., 0]
@@ -98,7 +104,8 @@ class Speaker(nnx.Module):
 
     def __init__(self, rngs: nnx.Rngs):
         self.embedding = nnx.Embed(VOCAB, HIDDENS, embedding_init=nnx.initializers.normal(1.0), rngs=rngs)
-        self.W_hh, self.W_hq = matrix(rngs, HIDDENS, HIDDENS), matrix(rngs, HIDDENS, VOCAB)
+        self.W_hh = matrix(rngs, HIDDENS, HIDDENS)
+        self.W_hq = matrix(rngs, HIDDENS, VOCAB)
 
     def run(self, ids, state):
         H = jnp.zeros((len(ids), HIDDENS), self.W_hh.dtype) if state is None else state

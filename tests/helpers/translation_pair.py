@@ -24,9 +24,10 @@ def pair(name: str, **options):
 
 
 def batch(seed: int = 0, size: int = 5, sources: int = 7, steps: int = 3):
-    """(source, decoder input, valid lengths of the source)."""
+    """Returns (source, decoder input, valid lengths of the source)."""
     random = np.random.default_rng(seed)
-    src, tgt = random.integers(0, SIZES["src_vocab"], (size, sources)), random.integers(0, 13, (size, steps))
+    src = random.integers(0, SIZES["src_vocab"], (size, sources))
+    tgt = random.integers(0, 13, (size, steps))
     return src, tgt, random.permutation(np.arange(1, sources + 1))[:size]
 
 

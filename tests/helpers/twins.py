@@ -14,7 +14,7 @@ from parity.twin.pairing import abstract
 
 
 def twins(name: str, **args: Any) -> tuple[nnx.Module, torch.nn.Module]:
-    """Both called `name`, freshly initialised by PyTorch."""
+    """Returns the two models called `name`, freshly initialised by PyTorch."""
     theirs = getattr(reference, name)(**args).double()
     return parity.load_state_dict(outline(name, **args), theirs.state_dict(), jnp.float64), theirs
 

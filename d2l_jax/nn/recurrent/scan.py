@@ -57,4 +57,4 @@ def valid_steps(seq_lengths: Int[Array, "..."], steps: int, batch: int) -> Valid
         known = np.asarray(seq_lengths)  # jnp would trace what is known, too
         if ((known < 1) | (known > steps)).any():
             raise InputError(f"seq_lengths {known.tolist()} where 1 to {steps}, the number of steps, is right")
-    return jnp.arange(steps)[:, None, None] < seq_lengths.astype(int)[:, None]
+    return jnp.arange(steps)[:, None, None] < seq_lengths.astype(int)[None, :, None]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.cpu.thresholds import LSTM_HIDDEN
@@ -57,7 +58,7 @@ def _products(weights: Weights, x: Inputs, H: Hidden) -> tuple[Array, Array]:
     from_input = x @ weights.input
     from_hidden = H @ weights.hidden
     if weights.input_bias is not None:
-        from_input += weights.input_bias
+        from_input += lax.broadcast_to_rank(weights.input_bias, from_input.ndim)
     if weights.hidden_bias is not None:
-        from_hidden += weights.hidden_bias
+        from_hidden += lax.broadcast_to_rank(weights.hidden_bias, from_hidden.ndim)
     return from_input, from_hidden

@@ -11,7 +11,7 @@ from flax import nnx
 from d2l_jax.case import Case
 from d2l_jax.functional import functional, train_view
 from d2l_jax.turns import Tensors
-from parity.twin.draws import requested
+from parity.twin.random_numbers import requested
 
 
 class Sample(NamedTuple):

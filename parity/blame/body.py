@@ -11,7 +11,7 @@ from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.cause import Cause, choose
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
-from parity.twin.draws_torch import ImposedOnTorch
+from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import State, Twin
 
 MOST_RUNS = 300
@@ -49,7 +49,7 @@ def _output(run: TorchRun, twin: Twin, state: State, train: bool, mode: "Alterin
     run.load(state)
     run.model.train(train)
     batch, made = twin.batches[0], dict[str, Any]()
-    drawing = ImposedOnTorch(twin.torch_draws(batch) if train else ())
+    drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
     tensors = run.batch(batch)
     with torch.no_grad(), drawing, mode:
         if train:

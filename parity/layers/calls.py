@@ -9,11 +9,11 @@ import torch
 
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
-from parity.sides.flax import DRAWS, FlaxRun, precision
+from parity.sides.flax import RANDOM_NUMBERS, FlaxRun, named_tensors, precision
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import touched
-from parity.twin.draws import imposed_on_jax, requested
-from parity.twin.draws_torch import ImposedOnTorch
+from parity.twin.random_numbers import imposed_on_jax, requested
+from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, FlaxSide, Twin
 
 
@@ -38,7 +38,7 @@ def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[To
     """Returns PyTorch's calls in the order of their starts; in training with the cotangents of the loss."""
     run.model.train(train)
     tensors = run.batch(batch)
-    drawing = ImposedOnTorch(twin.torch_draws(batch) if train else ())
+    drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
     with torch_calls(run.model, lambda: len(drawing.seen)) as calls, torch.set_grad_enabled(train):
         for turn in twin.torch.turns if train else ():
             drawing.more_to_come = turn is not twin.torch.turns[-1]
@@ -98,8 +98,8 @@ def given_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int]
             found[path, number] = [x for x in jax.tree.leaves((args, kwargs)) if hasattr(x, "shape")]
             return call(*args, **kwargs)
 
-        named = {name: value for name, value in tensors.items() if name != DRAWS}
-        with imposed_on_jax(tensors[DRAWS] if train else ()):
+        named = named_tensors(tensors)
+        with imposed_on_jax(tensors[RANDOM_NUMBERS] if train else ()):
             for function in functions_of(twin.flax, train):
                 run.flax.run(function, params, buffers, named, train=train, around=around)
         keys.extend(found)

@@ -15,7 +15,7 @@ from parity.arrays.torch_arrays import to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
-from parity.twin.draws import imposed_on_jax
+from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
 from parity.weights.leaf import export
 
@@ -26,7 +26,7 @@ def run_flax_layer(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bo
     places = [i for i, x in enumerate(flat) if hasattr(x, "shape")]
     static = tuple((i, x) for i, x in enumerate(flat) if i not in places)  # flags, axes, None
     cotangents = {name: layer.theirs.cotangents[name] for name, *_ in ports.outputs if name in layer.theirs.cotangents}
-    draws = twin.batches[0].draws[slice(*call.span)] if train else ()
+    numbers = twin.batches[0].random_numbers[slice(*call.span)] if train else ()
     given = [jnp.asarray(to_numpy(x)) for x in ports.tensors]
     program = Program(
         part.key,
@@ -42,7 +42,7 @@ def run_flax_layer(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bo
     )
     pulled = {name: jnp.asarray(to_numpy(ct)) for name, ct in cotangents.items()}
     outputs, buffers, grads, input_grads = _jitted(quick)(
-        program, part.params, part.buffers, given, pulled, tuple(map(jnp.asarray, draws))
+        program, part.params, part.buffers, given, pulled, tuple(map(jnp.asarray, numbers))
     )
     own = _own_leaves(twin, layer)
     record = layer.record("forward", {name: np.asarray(array) for name, array in outputs.items()})
@@ -86,14 +86,14 @@ def _jitted(quick: bool) -> Callable:
     )
 
 
-def _isolated(program: Program, params: Any, buffers: Any, tensors: list, cotangents: dict, draws: tuple) -> Any:
+def _isolated(program: Program, params: Any, buffers: Any, tensors: list, cotangents: dict, numbers: tuple) -> Any:
     floating = [i for i, x in enumerate(tensors) if jnp.issubdtype(x.dtype, jnp.floating)]
 
     def forward(params: Any, values: list) -> tuple[dict, tuple]:
         given = list(tensors)
         for i, value in zip(floating, values, strict=True):
             given[i] = value
-        with imposed_on_jax(draws):
+        with imposed_on_jax(numbers):
             outputs, changed = program.run(params, buffers, given)
         return {name: outputs[name] for name in program.pulled}, (outputs, changed)
 

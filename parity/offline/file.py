@@ -25,7 +25,7 @@ class About:
     side:       "torch" or "flax"
     full:       with the book's sizes
     given:      hash of what the run was given; sides whose hashes differ cannot be compared
-    layout:     the axes of all tensors, the turns and the order of the draws, as in `parity.twin.twin.Problem`
+    layout:     the axes of all tensors, the turns and the order of the random numbers, as in `parity.twin.twin.Problem`
     probes:     runs behind `noise` and `errors`
     noise, errors, subtracted: of PyTorch's side; by tensor, as `parity.compare.rows` takes them, errors by tier first
     """

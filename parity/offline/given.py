@@ -22,7 +22,7 @@ def flattened(states: Sequence[State], batches: Sequence[Batch]) -> Arrays:
     for number, batch in enumerate(batches):
         for name, value in batch.tensors.items():
             arrays |= _listed(f"batch/{number}/{type(value).__name__}/{name}", value)
-        arrays |= _listed(f"batch/{number}/draws/all", batch.draws)
+        arrays |= _listed(f"batch/{number}/draws/all", batch.random_numbers)
     return arrays
 
 
@@ -58,10 +58,10 @@ def _batch(arrays: Arrays, number: int) -> Batch:
             name, _, place = key.rpartition("/")
             parts.setdefault(name, {})[int(place)] = array
         tensors |= {name: make(found[i] for i in sorted(found)) for name, found in parts.items()}
-    draws = _below(arrays, f"batch/{number}/draws/all/")
+    numbers = _below(arrays, f"batch/{number}/draws/all/")
     order = [name for name in ("input", "targets") if name in tensors]
     in_order = {name: tensors[name] for name in (*order, *(n for n in tensors if n not in order))}
-    return Batch(in_order, tuple(draws[str(i)] for i in range(len(draws))))
+    return Batch(in_order, tuple(numbers[str(i)] for i in range(len(numbers))))
 
 
 def _below(arrays: Arrays, start: str) -> Arrays:

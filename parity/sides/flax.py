@@ -19,11 +19,11 @@ from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
 from parity.models.attention import exact_attention
 from parity.sides.slots import slots_of, with_slots
-from parity.twin.draws import imposed_on_jax
+from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
 from parity.weights.leaf import Leaf, export, place
 
-DRAWS = "draws"  # the name under which a batch carries its random numbers into the step
+RANDOM_NUMBERS = "random_numbers"  # the name under which a batch carries its random numbers into the step
 
 
 @contextmanager
@@ -122,19 +122,19 @@ class FlaxRun:
         return params, place(self.buffers, state.tensors, self.flax.buffers, self.dtype)
 
     def tensors(self, batch: Batch) -> Tensors:
-        """Returns the tensors and the draws in this precision; integers stay."""
+        """Returns the tensors and the random numbers in this precision; integers stay."""
 
         def cast(array: Any) -> jax.Array:
             return jnp.array(array, self.dtype if np.issubdtype(array.dtype, np.floating) else None)
 
         exact = "float32" if self.dtype == "bfloat16" else self.dtype  # a rounded number may cross a dropout's rate
-        draws = tuple(jnp.array(draw, exact) for draw in batch.draws)
-        return jax.tree.map(cast, batch.tensors) | {DRAWS: draws}
+        numbers = tuple(jnp.array(x, exact) for x in batch.random_numbers)
+        return jax.tree.map(cast, batch.tensors) | {RANDOM_NUMBERS: numbers}
 
     def _stepped(self, state: TrainState, batch: Tensors, watch: Any = None) -> TrainState:
         """Takes the step of `d2l_jax.train` in training mode, on the random numbers that the batch carries."""
-        named = {name: value for name, value in batch.items() if name != DRAWS}
-        with imposed_on_jax(batch[DRAWS]):
+        named = named_tensors(batch)
+        with imposed_on_jax(batch[RANDOM_NUMBERS]):
             return step(partial(self.flax.run, train=True), self.turns, state, named, watch)[0]
 
     def _watched(self, state: TrainState, batch: Tensors) -> tuple[TrainState, list[Seen]]:
@@ -152,7 +152,7 @@ class FlaxRun:
         return self.flax.run(observe, params, buffers, tensors, train=False)
 
     def _evaluated(self, number: int, params: Tree, buffers: Tree) -> Record:
-        batch = {name: value for name, value in self.tensors(self.twin.batches[number - 1]).items() if name != DRAWS}
+        batch = named_tensors(self.tensors(self.twin.batches[number - 1]))
         tensors, buffers = self._evaluate(params, buffers, batch)
         observed = self._named({name: value for name, value in tensors.items() if name != "loss"})
         arrays = observed | export(self.buffers, buffers)
@@ -175,6 +175,11 @@ class FlaxRun:
     def _named(self, tensors: Tensors) -> Arrays:
         leaves = [leaf for name, value in tensors.items() for leaf in named_leaves(value, name)]
         return {name: _in_order(array, self.twin.axes.get(name, ())) for name, array in leaves}
+
+
+def named_tensors(batch: Tensors) -> Tensors:
+    """Returns a batch without the random numbers that it carries: what objectives are called with."""
+    return {name: value for name, value in batch.items() if name != RANDOM_NUMBERS}
 
 
 def _stackable(batches: list[Tensors]) -> bool:

@@ -6,7 +6,7 @@ from d2l_jax.functional import Tree
 from d2l_jax.train.devices import replicated, sharded
 from d2l_jax.turns import Tensors
 from parity.environment import Device
-from parity.sides.flax import DRAWS, FlaxRun
+from parity.sides.flax import RANDOM_NUMBERS, FlaxRun
 from parity.twin.twin import Batch, FlaxHalf, State
 
 
@@ -22,7 +22,7 @@ class ShardedRun(FlaxRun):
         return replicated(super().load(state), self.mesh)
 
     def tensors(self, batch: Batch) -> Tensors:
-        """Returns the tensors, a piece of each on every device, and the draws, which all of them have."""
+        """Returns the tensors, a piece of each on every device, and the random numbers, which all of them have."""
         tensors = super().tensors(batch)
-        draws = tensors.pop(DRAWS)  # some have steps in front of examples
-        return sharded(tensors, self.mesh) | {DRAWS: replicated(draws, self.mesh)}
+        numbers = tensors.pop(RANDOM_NUMBERS)  # some have steps in front of examples
+        return sharded(tensors, self.mesh) | {RANDOM_NUMBERS: replicated(numbers, self.mesh)}

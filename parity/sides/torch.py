@@ -14,7 +14,7 @@ from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, rounded, touched
-from parity.twin.draws_torch import ImposedOnTorch
+from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
 
@@ -171,7 +171,7 @@ class TorchRun:
     def step(self, batch: Batch, number: int) -> Record:
         """Takes every turn once, with everything in between."""
         record: Record = {}
-        tensors, drawing = self.batch(batch), ImposedOnTorch(self.twin.torch_draws(batch))
+        tensors, drawing = self.batch(batch), ImposedOnTorch(self.twin.torch_numbers(batch))
         for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
             record |= self._turn(turn, optimizer, tensors, drawing, number, last=turn is self.turns[-1])
         return record

@@ -20,9 +20,9 @@ from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
 from parity.models.calls import torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
-from parity.twin.draws import RandomRequest, numbers, partners, requested
-from parity.twin.draws_torch import ImposedOnTorch
 from parity.twin.modules import correspondence, site_of
+from parity.twin.random_numbers import RandomRequest, numbers, partners, requested
+from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.random_weights import fan_in_of, random_weights
 from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin

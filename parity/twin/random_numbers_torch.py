@@ -1,4 +1,4 @@
-"""The random numbers of `parity.twin.draws` in PyTorch, imposed on its operators below autograd."""
+"""The random numbers of `parity.twin.random_numbers` in PyTorch, imposed on its operators below autograd."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2l_jax.errors import InputError
-from parity.twin.draws import RandomRequest
+from parity.twin.random_numbers import RandomRequest
 
 aten = torch.ops.aten
 

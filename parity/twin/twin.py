@@ -37,12 +37,12 @@ class State:
 class Batch:
     """The tensors of one training step in Flax's layout, and its random numbers in PyTorch's.
 
-    tensors: by name, {"input": array or tuple of arrays, "targets": ...}
-    draws:   random numbers in the order in which Flax asks for them
+    tensors:        by name, {"input": array or tuple of arrays, "targets": ...}
+    random_numbers: in the order in which Flax asks for them
     """
 
     tensors: Tensors
-    draws: RandomNumbers = ()
+    random_numbers: RandomNumbers = ()
 
     @property
     def inputs(self) -> tuple[Any, ...]:
@@ -99,7 +99,7 @@ class TorchSide:
         """Returns a copy of the model: no run leaves a trace in the side."""
         import torch
 
-        from parity.twin.draws_torch import without_cudnn_dropout
+        from parity.twin.random_numbers_torch import without_cudnn_dropout
 
         return without_cudnn_dropout(copy.deepcopy(self.model).to(device, getattr(torch, dtype)))
 
@@ -146,9 +146,9 @@ class Problem:
         targets = self.batches[0].tensors.get("targets")
         return isinstance(targets, np.ndarray) and np.issubdtype(targets.dtype, np.integer)
 
-    def torch_draws(self, batch: Batch) -> RandomNumbers:
+    def torch_numbers(self, batch: Batch) -> RandomNumbers:
         """Returns the random numbers in the order in which PyTorch asks for them."""
-        return tuple(batch.draws[number] for number in self.order)
+        return tuple(batch.random_numbers[number] for number in self.order)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_a_scan_of_the_steps_is_the_steps(twin):
 
 def test_turns_without_draws_are_recorded_one_after_the_other():
     twin = twin_of(get("gan"), steps=1)
-    assert len(twin.turns) == 2 and not twin.batches[0].draws
+    assert len(twin.turns) == 2 and not twin.batches[0].random_numbers
     theirs = torch_run(twin).taken(1, twin.start)
     ours = flax_run(twin).taken(1, twin.start, {"step", "exp_avg", "exp_avg_sq"})
     assert max(apart(theirs, ours).values()) < 1e-9

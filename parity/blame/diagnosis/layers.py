@@ -161,7 +161,7 @@ def other_mode(call: Call) -> Iterator[Trial]:
 
 
 def dropout_mask(call: Call) -> Iterator[Trial]:
-    """Dropout with Flax's own draws, which show as zeros of its output: the other values tell the scale."""
+    """Dropout with Flax's own random numbers, which show as zeros of its output: the other values tell the scale."""
     p = getattr(call.module, "p", None)
     dropped = call.seen == 0
     if not isinstance(call.module, DROPOUTS) or not isinstance(p, float) or not dropped.any() or dropped.all():
@@ -171,7 +171,7 @@ def dropout_mask(call: Call) -> Iterator[Trial]:
         text = f"Flax drops{where}, PyTorch does not; the others are scaled by 1 / (1 - {p:g})"
         yield "dropout-in-evaluation", text, _masked(call, 1 / (1 - p))
     else:
-        text = "the rule is the same, the draws are not: other values are dropped in Flax"
+        text = "the rule is the same, the random numbers are not: other values are dropped in Flax"
         yield "dropout-draws", text, _masked(call, 1 / (1 - p))
     text = f"Flax drops{where} without scaling the others by 1 / (1 - {p:g})"
     yield "dropout-unscaled", text, _masked(call, 1.0)

@@ -152,6 +152,13 @@ def test_train_tells_the_data_the_figures_and_the_files(capsys: pytest.CaptureFi
     assert Path("one.png").exists()
 
 
+def test_in_a_file_each_epoch_is_one_line():
+    ended = program("train", "softmax", "--data", "digits", "--batch-size", "400", "--epochs", "3")
+    assert ended.returncode == 0 and "\r" not in ended.stdout and "\x1b" not in ended.stdout
+    epochs = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("epoch")]
+    assert epochs == ["1/3", "2/3", "3/3"]
+
+
 def test_without_its_data_a_model_takes_the_embedded_default(capsys: pytest.CaptureFixture[str]):
     main(["train", "softmax", "--epochs", "1", "--json", "-"])
     out, err = capsys.readouterr()

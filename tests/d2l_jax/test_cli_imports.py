@@ -1,7 +1,9 @@
 """What a command loads: JAX and Flax only where it computes. The package's names come with their first use."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,13 @@ def test_control_jax_is_seen_where_it_is_used():
 
 
 NAMES = [name for names in d2l_jax.EXPORTS.values() for name in names]
+
+
+def test_type_checkers_see_the_same_names():
+    source = ast.parse(Path(d2l_jax.__file__).read_text())
+    imports = [node for node in ast.walk(source) if isinstance(node, ast.ImportFrom) and node.col_offset]
+    seen = [(node.module, name.name, name.asname) for node in imports for name in node.names]
+    assert seen == [(f"d2l_jax.{place}", name, name) for place, names in d2l_jax.EXPORTS.items() for name in names]
 
 
 @pytest.mark.parametrize("first", ["import d2l_jax.functional", "import d2l_jax.catalog", "from d2l_jax import data"])

@@ -1,15 +1,33 @@
-# Everything needs only python3 (3.11 or newer) with venv; the first target that runs sets up .venv.
+# Everything needs only python3 (3.11 or newer) with venv; the first target that needs one sets up .venv.
 PYTHON ?= python3
 PIP_FLAGS ?=
 BIN := .venv/bin
 JOBS ?= 2
-export D2L_DATA ?= $(wildcard ../shared/data)
+# Cases that show different things: batch statistics, a recurrent network over text, attention,
+# two nets in turn, an algorithm without parameters.
+SHOWN := bn-lenet gru-lm multi-head-attention gan box-iou
+RUN := runs/first-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: run test test-all venv lint bench bench-gpu
+.DEFAULT_GOAL := help
+.PHONY: help run check-all test test-all venv lint overview bench bench-gpu
 
-run: venv ## prove every model, then train LeNet for a moment
+help: ## this list
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: venv ## train a network for a moment, prove a few models, find a mistake: at most three minutes after the installation
+	$(BIN)/d2l-jax train bn-lenet --data digits --batch-size 64 --epochs 8 --out $(RUN)
+	$(BIN)/parity check $(SHOWN) --html $(RUN)/parity.html
+	@echo "Two models with a mistake each:"
+	$(BIN)/python examples/find_the_mistake.py
+	@echo
+	@echo "Look at $(RUN)/curves.png       the network learns to read digits; chance is an accuracy of 0.1"
+	@echo "        $(RUN)/predictions.png  what it reads in images that it has not seen"
+	@echo "        $(RUN)/parity.html      each model beside PyTorch, tensor by tensor, and how near to its limit"
+	@echo "Next    make check-all proves every model; $(BIN)/d2l-jax list names them"
+
+check-all: venv ## prove every model; writes runs/parity.html and runs/parity.json
 	$(BIN)/parity check --all --jobs $(JOBS) --html runs/parity.html --json runs/parity.json
-	$(BIN)/d2l-jax train lenet --epochs 8 --out runs/lenet-$$(date +%Y%m%d-%H%M%S)
 
 test: venv ## the tests (README)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
@@ -31,7 +49,10 @@ lint: venv ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-venv: .venv/.done
+overview: venv ## write the table of d2l-jax list anew, after a case has changed
+	$(BIN)/python -m d2l_jax.runs.listing
+
+venv: .venv/.done ## set up .venv with what everything else needs
 
 .venv/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

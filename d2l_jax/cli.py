@@ -7,14 +7,18 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import Positional, arg
 
 from d2l_jax.errors import InputError
-from d2l_jax.runs.settings import Options
+from d2l_jax.runs.options import Options
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+UNLIMITED = 10_000  # columns
 DESCRIPTION = "The models of Dive into Deep Learning in JAX."
 
 app = tyro.extras.SubcommandApp()
@@ -26,12 +30,12 @@ JsonFile = Annotated[str | None, arg(name="json", metavar="FILE", help_behavior_
 
 @app.command(name="list")
 def list_models(json_file: JsonFile = None) -> None:
-    """Every model: section, name, parameters, data set.
+    """List every model: section, name, parameters, data set.
 
     Args:
         json_file: Write the table as JSON into this file; - is the standard output.
     """
-    from d2l_jax.runs.listing import overview, overview_table
+    from d2l_jax.runs.overview import overview, overview_table
 
     rows = overview()
     if json_file is None:
@@ -42,7 +46,7 @@ def list_models(json_file: JsonFile = None) -> None:
 
 @app.command
 def show(name: Annotated[Positional[str], arg(metavar="NAME")]) -> None:
-    """Shows one model: the shapes of its parameters and buffers, and how it is trained.
+    """Show one model: the shapes of its parameters and buffers, and how it is trained.
 
     Args:
         name: The model, as `d2l-jax list` calls it.
@@ -137,12 +141,11 @@ def prepare(
     print(f"written   {path}")
 
 
-def _print(table: Any) -> None:
+def _print(table: "Table") -> None:
+    """Prints each row on one line, however narrow the terminal: rich would cut numbers and names to fit."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    # A file or a pipe has no width: nothing may be cut off there.
-    Console(highlight=False, width=None if console.is_terminal else 200).print(table)
+    Console(highlight=False, width=UNLIMITED).print(table)
 
 
 def _write(content: Any, json_file: str) -> None:

@@ -1,7 +1,9 @@
-"""What there is to train: a table of all cases, and the details of one. No weight is allocated."""
+"""The cases as they are declared: a row of each for `d2l-jax list`, and the details of one. No weight is allocated.
+
+`python -m d2l_jax.runs.listing`, which is `make overview`, writes the rows to the file that `d2l-jax list` prints.
+"""
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 from flax import nnx
@@ -10,20 +12,21 @@ from rich.table import Table
 from d2l_jax.case import Case
 from d2l_jax.catalog import CASES
 from d2l_jax.functional import Functional, Tree, functional
+from d2l_jax.runs.overview import Row, save
 from d2l_jax.runs.settings import name_of
 
 
 def shapes(case: Case) -> Functional:
-    """The model with shapes in the place of arrays."""
+    """Returns the model with shapes in the place of arrays."""
     return functional(nnx.eval_shape(case.build))
 
 
-def overview() -> list[dict[str, Any]]:
-    """Every case in the order of the book."""
+def rows() -> list[Row]:
+    """Computes the row of every case, in the order of the book."""
     return [_row(case) for case in CASES]
 
 
-def _row(case: Case) -> dict[str, Any]:
+def _row(case: Case) -> Row:
     return {
         "name": case.name,
         "section": case.section,
@@ -40,18 +43,8 @@ def count(params: Tree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-def overview_table(rows: list[dict[str, Any]]) -> Table:
-    """The rows for the terminal."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("section", "name", "parameters", "data set"):
-        table.add_column(heading, justify="right" if heading == "parameters" else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(row["section"], row["name"], f"{row['parameters']:,}", row["data"] or "-")
-    return table
-
-
 def details_table(case: Case) -> Table:
-    """Every parameter and buffer with its shape, then the settings of its training."""
+    """Returns every parameter and buffer with its shape, then the settings of its training."""
     table = Table("", "", "", box=None, show_header=False, pad_edge=False)
     table.add_row(case.name, f"{case.title}, section {case.section}", _places(case))
     pure = shapes(case)
@@ -72,10 +65,11 @@ def _places(case: Case) -> str:
 
 
 def training(case: Case) -> dict[str, str]:
-    """The book's settings in words; empty for a building block."""
+    """Returns the book's settings in words; empty for a building block."""
     if not case.data:
         return {}
-    turn, objective = case.turn, case.objective
+    turn = case.turn
+    objective = case.objective
     options = ", ".join(f"{name} {value}" for name, value in getattr(turn.optimizer, "keywords", {}).items())
     return {
         "data": case.data + (f", resized to {case.resize[0]}x{case.resize[1]}" if case.resize else ""),
@@ -85,3 +79,7 @@ def training(case: Case) -> dict[str, str]:
         "loss": name_of(objective.loss) + (f" + {name_of(objective.penalty)}" if objective.penalty else ""),
         "epochs": str(case.epochs),
     }
+
+
+if __name__ == "__main__":
+    save(rows())

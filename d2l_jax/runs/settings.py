@@ -1,52 +1,19 @@
-"""What a training run is told, and the Case and the settings that follow from it."""
+"""The Case and the settings that follow from the options of a training run."""
 
 import json
 import math
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jax
-from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from d2l_jax.case import Case
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
-
-Own = arg(help_behavior_hint="(default: the book's)")
-
-
-@dataclass(frozen=True)
-class Options:
-    """A training run as it is asked for; None takes the book's setting."""
-
-    name: Annotated[Positional[str], arg(metavar="NAME")]
-    """The model, as `d2l-jax list` calls it."""
-    data: Annotated[str | None, Own, arg(metavar="NAME|DIR")] = None
-    """A data set by name, or the folder that holds it."""
-    epochs: Annotated[int | None, Own, arg(metavar="N")] = None
-    """Epochs in all, those of a resumed run included."""
-    batch_size: Annotated[int | None, Own, arg(metavar="N")] = None
-    """Examples in a batch."""
-    image_size: Annotated[int | None, Own, arg(metavar="N")] = None
-    """Pixels on a side; the images are resized, and the model is made for them."""
-    lr: Annotated[float | None, Own, arg(metavar="X")] = None
-    """Learning rate."""
-    seed: Annotated[int, arg(metavar="N")] = 0
-    """Of the initial weights, the batches and dropout; the data stays the same."""
-    out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/NAME)")] = None
-    """Folder for the results."""
-    resume: FlagCreatePairsOff[bool] = False
-    """Go on from the last good checkpoint in that folder, under the same settings."""
-    framework: Literal["jax", "torch"] = "jax"
-    """torch trains the PyTorch twin, from the same weights on the same batches."""
-    download: FlagCreatePairsOff[bool] = False
-    """Fetch the data set if it is found nowhere."""
-    compilation_cache: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
-    """Folder in which compiled programs are kept for later runs."""
+from d2l_jax.runs.options import Options
 
 
 def configured(options: Options) -> Case:

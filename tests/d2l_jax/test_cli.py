@@ -152,6 +152,13 @@ def test_train_tells_the_data_the_figures_and_the_files(capsys: pytest.CaptureFi
     assert Path("one.png").exists()
 
 
+def test_in_a_file_each_epoch_is_one_line():
+    ended = program("train", "softmax", "--data", "digits", "--batch-size", "400", "--epochs", "3")
+    assert ended.returncode == 0 and "\r" not in ended.stdout and "\x1b" not in ended.stdout
+    epochs = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("epoch")]
+    assert epochs == ["1/3", "2/3", "3/3"]
+
+
 def test_without_its_data_a_model_takes_the_embedded_default(capsys: pytest.CaptureFixture[str]):
     main(["train", "softmax", "--epochs", "1", "--json", "-"])
     out, err = capsys.readouterr()
@@ -187,7 +194,8 @@ def test_help_is_quiet_and_loads_neither_torch_nor_what_draws_and_reads():
     assert ended.returncode == 0 and ended.stderr == ""
     assert "d2l-jax train lenet" in ended.stdout and "--batch-size" in ended.stdout
     loaded = set(ended.stdout.splitlines()[-1].split())
-    assert "d2l_jax.cli" in loaded and not loaded & {"torch", "tensorflow", "matplotlib", "pandas", "parity"}
+    assert "d2l_jax.cli" in loaded
+    assert not loaded & {"jax", "flax", "torch", "tensorflow", "matplotlib", "pandas", "parity"}
 
 
 NO_TORCH = """

@@ -1,0 +1,39 @@
+"""The options of `d2l-jax train`; they stand apart because `--help` needs nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+BOOKS = arg(help_behavior_hint="(default: the book's)")
+
+
+@dataclass(frozen=True)
+class Options:
+    """A training run as a user calls for it; None takes the book's setting."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME")]
+    """The model, as `d2l-jax list` calls it."""
+    data: Annotated[str | None, BOOKS, arg(metavar="NAME|DIR")] = None
+    """A data set by name, or the folder that holds it."""
+    epochs: Annotated[int | None, BOOKS, arg(metavar="N")] = None
+    """Epochs in all, those of a resumed run included."""
+    batch_size: Annotated[int | None, BOOKS, arg(metavar="N")] = None
+    """Examples in a batch."""
+    image_size: Annotated[int | None, BOOKS, arg(metavar="N")] = None
+    """Pixels on a side; the images are resized, and the model is made for them."""
+    lr: Annotated[float | None, BOOKS, arg(metavar="X")] = None
+    """Learning rate."""
+    seed: Annotated[int, arg(metavar="N")] = 0
+    """Seed of the initial weights, the batches and dropout; the data stays the same."""
+    out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/NAME)")] = None
+    """Folder for the results."""
+    resume: FlagCreatePairsOff[bool] = False
+    """Go on from the last good checkpoint in that folder, under the same settings."""
+    framework: Literal["jax", "torch"] = "jax"
+    """torch trains the PyTorch twin, from the same weights on the same batches."""
+    download: FlagCreatePairsOff[bool] = False
+    """Fetch the data set if it is found nowhere."""
+    compilation_cache: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
+    """Folder in which compiled programs are kept for later runs."""

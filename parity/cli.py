@@ -15,6 +15,7 @@ from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions
 from parity.environment import share_gpu
 from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
+from parity.report.terminal import print_whole
 
 if TYPE_CHECKING:
     pass
@@ -50,7 +51,10 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     cases = chosen(options.names, options.all, CASES)
     settings = environment(options.device, tf32=options.tf32)
     console = Console(stderr=STDOUT in (options.json, options.markdown, options.html, options.junit))
-    results = list(with_progress(options.results(cases), len(cases), console))
+    order = [case.name for case in cases]
+    results = sorted(
+        with_progress(options.results(cases), len(cases), console), key=lambda result: order.index(result.name)
+    )
     show(console, results, settings)
     write(options.json, lambda: to_json(results, settings))
     write(options.markdown, lambda: markdown_table(results))
@@ -77,13 +81,11 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
 
     cases = chosen(options.chosen_names, options.all, [case for case in CASES if case.data])
     console = Console(stderr=STDOUT in (options.json, options.markdown))
-    if not console.is_terminal:  # a file or a pipe has no width: nothing may be cut off there
-        console.width = 200
     with console.status("starting") as status:
         report = run(options, cases, lambda name, stage: status.update(f"{name}: {stage}"))
     settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
     console.print(settings, style="dim", soft_wrap=True)
-    console.print(report.table)
+    print_whole(console, report.table)
     for line in report.lines:
         console.print(line, highlight=False, soft_wrap=True)
     write(options.json, lambda: jsonlib.dumps(report.document, indent=1))
@@ -211,7 +213,7 @@ def selftest(
 
     console = Console(stderr=STDOUT in (json, markdown))
     score = run(jobs, lambda results, total: with_progress(iter(results), total, console))
-    console.print(report.table(score))
+    print_whole(console, report.table(score))
     for line in report.shortcomings(score):
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     write(json, lambda: report.to_json(score, environment("cpu")))

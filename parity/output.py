@@ -31,7 +31,14 @@ def chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence
 
 
 def with_progress(results: Iterator, total: int, console: Console) -> Iterator:
-    """The results one by one, under a bar."""
+    """Yields the results one by one, under a bar; in a file or a pipe, with a line for each as it ends."""
+    if not console.is_terminal:
+        for number, result in enumerate(results, 1):
+            seconds = f" {result.seconds:.1f} s" if result.seconds else ""
+            line = f"[{number}/{total}] {result.name} {result.status}{seconds}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            yield result
+        return
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("checking", total=total)

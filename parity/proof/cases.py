@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,7 @@ from parity.twin.pairing import twin_of
 
 
 def check_cases(cases: Sequence[Case], *, jobs: int = 1, **options: Any) -> Iterator[Result]:
-    """Returns the results in the order of `cases`, each as soon as it is there; `jobs` processes work side by side.
+    """Yields the result of each case as soon as it is there; `jobs` processes work side by side.
 
     options: of `Checking`
 
@@ -34,8 +34,9 @@ def check_cases(cases: Sequence[Case], *, jobs: int = 1, **options: Any) -> Iter
         yield from map(run, cases)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(run, case) for case in cases]
-        for case, future in zip(cases, waiting, strict=True):
+        waiting = {pool.submit(run, case): case for case in cases}
+        for future in as_completed(waiting):
+            case = waiting[future]
             try:
                 yield future.result()
             except BrokenProcessPool:  # for want of memory, as a rule

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # where recordings are compared, rich may be missing
     from rich.console import Console
     from rich.table import Table
 
+UNLIMITED = 10_000  # columns
 TIERS = ("float64", "float32")
 STYLE = {"pass": "green", "fail": "red", "error": "red"}
 
@@ -46,10 +47,18 @@ def show(console: Console, results: list[Result], environment: dict[str, Any]) -
     """The report for people, on a console."""
     settings = " ".join(f"{key}={value}" for key, value in environment.items())
     console.print(settings, style="dim", highlight=False, soft_wrap=True)
-    console.print(table(results))
+    print_whole(console, table(results))
     for line in (line for result in results for line in details(result)):
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     console.print(summary(results), highlight=False, markup=False, soft_wrap=True)
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Prints each row on one line, however narrow the terminal: rich would cut numbers and names to fit."""
+    width = console.width
+    console.width = UNLIMITED
+    console.print(table)
+    console.width = width
 
 
 def details(result: Result, limit: int = 8) -> list[str]:

@@ -11,12 +11,13 @@ from rich.console import Console
 from small_results import ALL, BAD, BROKEN, GOOD, SETTINGS, UGLY, row
 
 from parity import report
+from parity.output import with_progress
 from parity.report.coverage import coverage
 from parity.report.order import in_order
 
 
-def shown(results):
-    console = Console(width=130, file=io.StringIO())
+def shown(results, width=130):
+    console = Console(width=width, file=io.StringIO())
     report.show(console, results, SETTINGS)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -80,6 +81,29 @@ def test_the_terminal_shows_all():
     text = shown(ALL)
     assert "1 of 3 cases pass" in text and "first wrong: bn (BatchNorm2d)" in text and "broken: TypeError" in text
     assert text.index("first wrong") < text.index("float64 forward/output")
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_rows_are_whole_at_any_width(width):
+    lines = shown(ALL, width).splitlines()
+    assert any(
+        line.split() == ["7.6", "good", "1,234", "2", "14", "1e-15", "1e-13", "1e-07", "1e-06", "pass"]
+        for line in lines
+    )
+
+
+def test_control_rich_would_cut_the_rows():
+    console = Console(width=20, file=io.StringIO())
+    console.print(report.table(ALL))
+    assert "1e-13" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_each_case_is_a_line_where_there_is_no_bar(terminal):
+    console = Console(width=80, file=io.StringIO(), force_terminal=terminal)
+    assert list(with_progress(iter(ALL), 3, console)) == ALL
+    text = console.file.getvalue()
+    assert ("[1/3] good pass 1.5 s\n[2/3] bad fail\n[3/3] broken error\n" in text) is not terminal
 
 
 def test_the_summary_names_the_largest_gap_and_its_probes():

@@ -53,9 +53,9 @@ def upwards(package: str, file: str, source: str) -> list[str]:
     """The imports of a file that go to a room behind its own."""
     rooms = ORDER[package].split()
     name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    own = rooms.index(room_of(name, rooms))
+    height = rooms.index(room_of(name, rooms))
     inside = [each for each in imports(source) if each.partition(".")[0] == package]
-    return sorted(each for each in inside if rooms.index(room_of(each, rooms)) > own)
+    return sorted(each for each in inside if rooms.index(room_of(each, rooms)) > height)
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)

@@ -4,7 +4,7 @@ import json as jsonlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -16,9 +16,6 @@ from parity.check_options import CheckOptions
 from parity.environment import share_gpu
 from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
 from parity.report.terminal import print_whole
-
-if TYPE_CHECKING:
-    pass
 
 Names = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -51,10 +48,9 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     cases = chosen(options.names, options.all, CASES)
     settings = environment(options.device, tf32=options.tf32)
     console = Console(stderr=STDOUT in (options.json, options.markdown, options.html, options.junit))
-    order = [case.name for case in cases]
-    results = sorted(
-        with_progress(options.results(cases), len(cases), console), key=lambda result: order.index(result.name)
-    )
+    order = {case.name: number for number, case in enumerate(cases)}
+    ended = with_progress(options.results(cases), len(cases), console)
+    results = sorted(ended, key=lambda result: order.get(result.name, len(order)))
     show(console, results, settings)
     write(options.json, lambda: to_json(results, settings))
     write(options.markdown, lambda: markdown_table(results))

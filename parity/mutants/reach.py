@@ -12,7 +12,7 @@ from d2l_jax.data.find.places import download_folder
 from d2l_jax.write import replacing
 from parity.mutants.workers import Answer, Workers
 
-RECORDING = ("changes.py", "places.py", "recording.py", "work.py")
+RECORDING = ("changes.py", "places.py", "instrument.py", "recording.py")
 PATIENCE = 900.0  # seconds for a case that is correct
 
 

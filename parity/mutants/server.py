@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -67,9 +68,14 @@ def _perform(task: dict[str, Any], writing: int) -> None:
     """Performs the task in this process, and ends it."""
     from parity.mutants.work import perform
 
+    def say(line: dict[str, Any]) -> None:
+        os.write(writing, json.dumps(line).encode() + b"\n")
+
     try:
         for line in perform(task):
-            os.write(writing, json.dumps(line).encode() + b"\n")
+            say(line)
+    except Exception:  # a fault of this room, and no verdict
+        say({"status": "broken", "detail": traceback.format_exc()})
     finally:
         os._exit(0)
 

@@ -57,4 +57,7 @@ class Workers:
             self.idle.put(process)
         if not line:
             raise RuntimeError(f"a worker has ended with status {process.wait()}")
-        return json.loads(line)
+        answer = json.loads(line)
+        if answer[-1]["status"] == "broken":
+            raise RuntimeError(answer[-1]["detail"])
+        return answer

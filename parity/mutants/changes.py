@@ -11,12 +11,12 @@ class Change(NamedTuple):
 
     kind:  "operator", "comparison", "constant", "flag" or "function"
     label: the old and the new, "+ -> -"
-    apply: changes the node where it stands
+    apply: changes such a node in place
     """
 
     kind: str
     label: str
-    apply: Callable[[], None]
+    apply: Callable[[Any], None]
 
 
 OPERATORS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
@@ -73,42 +73,41 @@ def changes(node: ast.AST) -> list[Change]:
     """Lists all changes of the node itself, without its children; none where it has none."""
     match node:
         case ast.BinOp() | ast.AugAssign() | ast.BoolOp():
-            return _replaced(node, "operator", OPERATORS)
+            return [_operator(node.op, other) for other in OPERATORS.get(type(node.op), ())]
         case ast.UnaryOp(op=ast.USub()):
-            return [Change("operator", "-x -> x", lambda: setattr(node, "op", ast.UAdd()))]
+            return [Change("operator", "-x -> x", lambda node: setattr(node, "op", ast.UAdd()))]
         case ast.UnaryOp(op=ast.Not()):
-            twice = ast.copy_location(ast.UnaryOp(ast.Not(), node.operand), node)
-            return [Change("operator", "not x -> x", lambda: setattr(node, "operand", twice))]
+            return [Change("operator", "not x -> x", _negated_twice)]
         case ast.Compare():
-            return [change for place in range(len(node.ops)) for change in _compared(node, place)]
+            compared = [(place, op, other) for place, op in enumerate(node.ops) for other in COMPARISONS[type(op)]]
+            return [_comparison(*each) for each in compared]
         case ast.Constant():
-            return [_constant(node, other) for other in _others(node.value)]
+            return [_constant(node.value, other) for other in _others(node.value)]
         case ast.Attribute(ctx=ast.Load()):
             family = FAMILIES.get(ast.unparse(node.value), "")
-            return [_named(node, other) for other in _relatives(node.attr, family)]
+            return [_function(node.attr, other) for other in _relatives(node.attr, family)]
         case ast.Call(func=ast.Attribute(attr=name), args=[ast.List() | ast.Tuple() as joined, *_]):
             if name in ORDERED and len(joined.elts) > 1:
-                return [Change("function", f"{name} in reverse order", joined.elts.reverse)]
+                label = f"{name} in reverse order"
+                return [Change("function", label, lambda node: node.args[0].elts.reverse())]
         case ast.Call(func=ast.Attribute(attr=name) as method) if ast.unparse(method.value) not in FAMILIES:
             families = UPDATES if _is_update(method) else METHODS
-            return [_named(method, other) for other in _relatives(name, families)]
+            return [_function(name, other) for other in _relatives(name, families)]
     return []
 
 
-def _replaced(node: Any, kind: str, table: dict) -> list[Change]:
-    def change(other: type[ast.AST]) -> Change:
-        label = f"{SYMBOLS[type(node.op)]} -> {SYMBOLS[other]}"
-        return Change(kind, label, lambda: setattr(node, "op", other()))
-
-    return [change(other) for other in table.get(type(node.op), ())]
+def _operator(op: ast.AST, other: type[ast.AST]) -> Change:
+    label = f"{SYMBOLS[type(op)]} -> {SYMBOLS[other]}"
+    return Change("operator", label, lambda node: setattr(node, "op", other()))
 
 
-def _compared(node: ast.Compare, place: int) -> list[Change]:
-    def change(other: Any) -> Change:
-        label = f"{SYMBOLS[type(node.ops[place])]} -> {SYMBOLS[other]}"
-        return Change("comparison", label, lambda: node.ops.__setitem__(place, other()))
+def _negated_twice(node: ast.UnaryOp) -> None:
+    node.operand = ast.copy_location(ast.UnaryOp(ast.Not(), node.operand), node)
 
-    return [change(other) for other in COMPARISONS[type(node.ops[place])]]
+
+def _comparison(place: int, op: ast.AST, other: type[ast.AST]) -> Change:
+    label = f"{SYMBOLS[type(op)]} -> {SYMBOLS[other]}"
+    return Change("comparison", label, lambda node: node.ops.__setitem__(place, other()))
 
 
 def _others(value: Any) -> Iterable[Any]:
@@ -122,9 +121,9 @@ def _others(value: Any) -> Iterable[Any]:
     return ()
 
 
-def _constant(node: ast.Constant, other: Any) -> Change:
+def _constant(value: Any, other: Any) -> Change:
     kind = "flag" if isinstance(other, bool) else "constant"
-    return Change(kind, f"{node.value!r} -> {other!r}", lambda: setattr(node, "value", other))
+    return Change(kind, f"{value!r} -> {other!r}", lambda node: setattr(node, "value", other))
 
 
 def _is_update(method: ast.Attribute) -> bool:
@@ -138,5 +137,9 @@ def _relatives(name: str, families: str) -> list[str]:
     return [other for family in names if name in family for other in family if other != name]
 
 
-def _named(node: ast.Attribute, other: str) -> Change:
-    return Change("function", f"{node.attr} -> {other}", lambda: setattr(node, "attr", other))
+def _function(name: str, other: str) -> Change:
+    def apply(node: Any) -> None:
+        node = node.func if isinstance(node, ast.Call) else node
+        node.attr = other
+
+    return Change("function", f"{name} -> {other}", apply)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from d2l_jax.errors import InputError
-from parity.mutants.places import Place, changed, sites
+from parity.mutants.places import Place, Site, sites
 
 ROOMS = ("models", "nn", "losses", "optim", "algorithms")
 FURTHER = ("init", "cpu", "train", "functional.py", "metrics.py")  # not drawn from unless they are named
@@ -49,17 +49,17 @@ def files_of(root: Path, paths: Sequence[Path] = ()) -> list[str]:
 
 
 def _python(root: Path, places: Iterable[Path]) -> list[str]:
-    files = [file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place])]
+    files = [file for place in places for file in (place.rglob("*.py") if place.suffix != ".py" else [place])]
     return sorted(file.relative_to(root).as_posix() for file in files)
 
 
-def places_of(root: Path, files: Sequence[str]) -> list[Place]:
+def survey(root: Path, files: Sequence[str]) -> list[Site]:
     """Lists all places of the files."""
     sources = {file: (root / file).read_text("utf-8") for file in files}
-    return [site.place for file, source in sources.items() for site in sites(ast.parse(source), source, file)]
+    return [site for file, source in sources.items() for site in sites(ast.parse(source), source, file)]
 
 
-def draw(root: Path, places: Sequence[Place], seed: int, number: int) -> list[Mutant]:
+def draw(surveyed: Sequence[Site], seed: int, number: int) -> list[Mutant]:
     """Draws so many places, or all where there are fewer, and a change for each.
 
     A place comes in the order of a hash of the seed and of its own source: an edit elsewhere in its file, or another
@@ -69,14 +69,13 @@ def draw(root: Path, places: Sequence[Place], seed: int, number: int) -> list[Mu
     """
     if number < 1:
         raise InputError(f"--number {number} is too few; 1 or more is right")
-    by_hash = sorted(((_lot(seed, place), place) for place in places), key=lambda pair: pair[0])
-    return [_mutant(root, place, lot) for lot, place in by_hash[:number]]
+    by_lot = {_lot(seed, site.place): site for site in surveyed}
+    return [_mutant(by_lot[lot], lot) for lot in sorted(by_lot)[:number]]
 
 
-def _mutant(root: Path, place: Place, lot: int) -> Mutant:
-    label = place.labels[lot % len(place.labels)]
-    _, new = changed((root / place.file).read_text("utf-8"), place.file, place.number, label)
-    return Mutant(place, label, new)
+def _mutant(site: Site, lot: int) -> Mutant:
+    label = site.place.labels[lot % len(site.place.labels)]
+    return Mutant(site.place, label, site.new(label))
 
 
 def _lot(seed: int, place: Place) -> int:

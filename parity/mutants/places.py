@@ -1,6 +1,7 @@
 """Places of a file at which it can be changed, and the change of one of them."""
 
 import ast
+import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -53,6 +54,16 @@ class Site(NamedTuple):
     node: ast.AST
     changes: list[Change]
 
+    def apply(self, label: str) -> None:
+        """Makes one of the changes in the tree."""
+        self.changes[self.place.labels.index(label)].apply(self.node)
+
+    def new(self, label: str) -> str:
+        """Returns the source of the place with one of its changes; the tree stays."""
+        node = copy.deepcopy(self.node)
+        self.changes[self.place.labels.index(label)].apply(node)
+        return ast.unparse(node)
+
 
 def sites(tree: ast.Module, source: str, file: str) -> list[Site]:
     """Lists all places of a file's tree.
@@ -87,12 +98,11 @@ def _source(lines: list[str], node: ast.expr) -> str:
     return " ".join(b" ".join(text).decode().split())
 
 
-def changed(source: str, file: str, number: int, label: str) -> tuple[ast.Module, str]:
-    """Returns the tree of the file with one place changed, and the new source of the place."""
+def changed(source: str, file: str, number: int, label: str) -> ast.Module:
+    """Returns the tree of the file with one place changed."""
     tree = ast.parse(source)
-    site = sites(tree, source, file)[number]
-    site.changes[site.place.labels.index(label)].apply()
-    return ast.fix_missing_locations(tree), ast.unparse(site.node)
+    sites(tree, source, file)[number].apply(label)
+    return ast.fix_missing_locations(tree)
 
 
 class _Walk:

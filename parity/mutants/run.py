@@ -7,7 +7,7 @@ from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
 from parity.mutants.known import KNOWN, Known, reason_of, stale
 from parity.mutants.loading import package_root
-from parity.mutants.mutant import FURTHER, ROOMS, Mutant, draw, files_of, places_of
+from parity.mutants.mutant import FURTHER, ROOMS, Mutant, draw, files_of, survey
 from parity.mutants.options import MutantOptions
 from parity.mutants.reach import Cache, Reach, recorded_cases
 from parity.mutants.score import Outcome, Score
@@ -28,8 +28,8 @@ def mutants(
     """
     root = package_root()
     files = files_of(root, options.paths)
-    places = places_of(root, files)
-    drawn = draw(root, places, options.seed, options.number)
+    surveyed = survey(root, files)
+    drawn = draw(surveyed, options.seed, options.number)
     if options.most < 1:
         raise InputError(f"--most {options.most} is too few; 1 or more is right")
     names = [get(name).name for name in options.cases] or [case.name for case in CASES]
@@ -37,6 +37,7 @@ def mutants(
         reaches = _reaches(root, names, workers, Cache(root, folder), tell)
         outcomes = _outcomes(drawn, reaches, options.most, workers, tell, known)
     unfit = {reach.case: reach.problem for reach in reaches if reach.problem}
+    places = [site.place for site in surveyed]
     return Score(options.seed, len(places), outcomes, unfit, stale(places, files, known))
 
 

@@ -5,6 +5,7 @@ The libraries are imported once, before; Flax's side and `parity` only in the fo
 
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -13,6 +14,7 @@ import traceback
 from importlib import import_module
 from typing import Any
 
+MEMORY = 12 * 2**30  # bytes; a changed size may ask for anything
 PRELOADED = ("numpy", "torch", "jax", "jax.numpy", "flax.nnx", "optax", "jaxtyping")
 
 
@@ -67,6 +69,8 @@ def _lines(text: bytes) -> list[dict[str, Any]]:
 def _perform(task: dict[str, Any], writing: int) -> None:
     """Performs the task in this process, and ends it."""
     from parity.mutants.work import perform
+
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
     def say(line: dict[str, Any]) -> None:
         os.write(writing, json.dumps(line).encode() + b"\n")

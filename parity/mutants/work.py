@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from parity.mutants.loading import install, package_root
@@ -23,8 +22,8 @@ def perform(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield record(task["record"], task["files"])
         return
     file = task["file"]
-    source = Path(package_root() / file).read_text("utf-8")
-    tree, _ = changed(source, file, task["number"], task["label"])
+    source = (package_root() / file).read_text("utf-8")
+    tree = changed(source, file, task["number"], task["label"])
     install({file: lambda source: tree})
     try:
         for name, extent in task["runs"]:

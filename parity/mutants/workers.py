@@ -1,6 +1,8 @@
 """Servers that perform tasks side by side."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +14,7 @@ from d2l_jax.errors import InputError
 
 Task = dict[str, Any]
 Answer = list[dict[str, Any]]
+PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
 Item = TypeVar("Item")
 
 
@@ -28,14 +31,14 @@ class Workers:
     def __enter__(self) -> "Workers":
         command = [sys.executable, "-m", "parity.mutants.server"]
         for _ in range(self.jobs):
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            process = subprocess.Popen(command, text=True, bufsize=1, start_new_session=True, **PIPES)
             self.processes.append(process)
             self.idle.put(process)
         return self
 
     def __exit__(self, *error: object) -> None:
         for process in self.processes:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with the fork that it may wait for
             process.communicate()
 
     def perform(self, items: Sequence[Item], task: Callable[[Item], Task]) -> Iterator[tuple[Item, Answer]]:

@@ -10,19 +10,22 @@ NAME = "__reached__"
 
 
 class Recorder:
-    """The marks of all places and functions that have been reached; `on` switches the recording."""
+    """The marks of all places and functions that have been reached."""
 
     def __init__(self) -> None:
         self.marks = set[str]()
-        self.on = True
 
     def __call__(self, mark: str) -> None:
-        if self.on:
-            self.marks.add(mark)
+        self.marks.add(mark)
+
+    def take(self) -> set[str]:
+        """Returns the marks, and begins anew."""
+        marks, self.marks = self.marks, set()
+        return marks
 
     def default(self, marks: Sequence[str], value: Any, default: Any) -> None:
         """Records the places of a default where the argument has its value."""
-        if self.on and type(value) is type(default) and value == default:
+        if type(value) is type(default) and value == default:
             self.marks.update(marks)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from d2l_jax.data.find.places import download_folder
 from d2l_jax.write import replacing
-from parity.mutants.workers import Answer, Workers
+from parity.mutants.workers import Answer, Task, Workers
 
 RECORDING = ("changes.py", "places.py", "instrument.py", "recording.py")
 PATIENCE = 900.0  # seconds for a case that is correct
@@ -31,10 +32,19 @@ class Reach:
 
 
 class Cache:
-    """A file with what has been recorded of this very source, in the user's cache."""
+    """A folder in the user's cache, of this very source: the places that each case reaches, and PyTorch's runs.
+
+    What belongs to another source is deleted.
+    """
 
     def __init__(self, root: Path, folder: Path | None = None):
-        self.path = (folder or download_folder() / "mutants") / f"{_digest(root)}.json"
+        all_of_them = folder or download_folder() / "mutants"
+        self.folder = all_of_them / _digest(root)
+        for other in all_of_them.glob("*"):
+            if other != self.folder:
+                shutil.rmtree(other)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path = self.folder / "reached.json"
         self.records: dict[str, dict] = json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def reach(self, case: str) -> Reach | None:
@@ -48,7 +58,6 @@ class Cache:
     def add(self, case: str, answer: Answer) -> None:
         """Keeps the answer of a worker, and writes the file."""
         self.records[case] = answer[-1]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as part:
             part.write_text(json.dumps(self.records))
 
@@ -62,8 +71,11 @@ def recorded_cases(names: Sequence[str], files: Sequence[str], workers: Workers,
             unknown.append(name)
         else:
             yield reach
-    tasks = workers.perform(unknown, lambda name: {"record": name, "files": list(files), "timeouts": [PATIENCE]})
-    for name, answer in tasks:
+
+    def task(name: str) -> Task:
+        return {"record": name, "files": list(files), "folder": str(cache.folder), "timeouts": [PATIENCE]}
+
+    for name, answer in workers.perform(unknown, task):
         cache.add(name, answer)
         reach = cache.reach(name)
         assert reach is not None

@@ -34,8 +34,9 @@ def mutants(
         raise InputError(f"--most {options.most} is too few; 1 or more is right")
     names = [get(name).name for name in options.cases] or [case.name for case in CASES]
     with Workers(options.jobs) as workers:
-        reaches = _reaches(root, names, workers, Cache(root, folder), tell)
-        outcomes = _outcomes(drawn, reaches, options.most, workers, tell, known)
+        cache = Cache(root, folder)
+        reaches = _reaches(root, names, workers, cache, tell)
+        outcomes = _outcomes(drawn, reaches, options.most, workers, str(cache.folder), tell, known)
     unfit = {reach.case: reach.problem for reach in reaches if reach.problem}
     places = [site.place for site in surveyed]
     return Score(options.seed, len(places), outcomes, unfit, stale(places, files, known))
@@ -56,6 +57,7 @@ def _outcomes(
     reaches: Sequence[Reach],
     most: int,
     workers: Workers,
+    folder: str,
     tell: Tell,
     known: Sequence[Known],
 ) -> list[Outcome]:
@@ -71,18 +73,18 @@ def _outcomes(
     for mutant in drawn:
         if not by_place[mutant.place.mark]:
             end(Outcome(mutant, "not reached"))
-    tasks = {m: _task(m, by_place[m.place.mark][:most]) for m in drawn if by_place[m.place.mark]}
+    tasks = {m: _task(m, by_place[m.place.mark][:most], folder) for m in drawn if by_place[m.place.mark]}
     for mutant, answer in workers.perform(list(tasks), tasks.__getitem__):
         end(outcome_of(mutant, tasks[mutant], answer, known, len(by_place[mutant.place.mark])))
     return [outcomes[mutant.place.mark] for mutant in drawn]
 
 
-def _task(mutant: Mutant, cases: Sequence[Reach]) -> Task:
+def _task(mutant: Mutant, cases: Sequence[Reach], folder: str) -> Task:
     """Returns the quick checks of the cases, then the whole check of the quickest one."""
     place = mutant.place
     patience = [SPARE + 10 * reach.seconds for reach in cases]
     return {
-        **{"file": place.file, "number": place.number, "label": mutant.label},
+        **{"file": place.file, "number": place.number, "label": mutant.label, "folder": folder},
         "runs": [*([reach.case, "quick"] for reach in cases), [cases[0].case, "whole"]],
         "timeouts": [*patience, SPARE + 30 * cases[0].seconds],
     }

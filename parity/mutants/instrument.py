@@ -20,7 +20,8 @@ class Recorder:
 
     def take(self) -> set[str]:
         """Returns the marks, and begins anew."""
-        marks, self.marks = self.marks, set()
+        marks = self.marks
+        self.marks = set()
         return marks
 
     def default(self, marks: Sequence[str], value: Any, default: Any) -> None:
@@ -45,8 +46,8 @@ def resolved(marks: set[str], imported: set[str], places: Sequence[Place]) -> li
     """
 
     def used(place: Place) -> bool:
-        around = f"{place.file}::{place.within}" if place.within else f"{place.file}:"
-        return any(mark.startswith(around) for mark in marks)
+        start = f"{place.file}::{place.within}" if place.within else f"{place.file}:"
+        return any(mark.startswith(start) for mark in marks)
 
     return [place for place in places if place.mark in marks or (place.mark in imported and used(place))]
 

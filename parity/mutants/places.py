@@ -22,7 +22,7 @@ class Place:
     within: the class or function around it, "MaxPool2d.__call__"; a default belongs to its function
     code:   the line on which it begins
     old:    its source
-    again:  the number of places before it within the same class or function that read the same
+    alike:  the number of places before it within the same class or function that read the same
     labels: of all its changes
     """
 
@@ -33,13 +33,13 @@ class Place:
     column: int
     code: str
     old: str
-    again: int
+    alike: int
     labels: tuple[str, ...]
 
     @property
     def key(self) -> str:
         """The name of the place, which stays while other lines of the file change."""
-        return "|".join((self.file, self.within, self.code, self.old, str(self.again)))
+        return "|".join((self.file, self.within, self.code, self.old, str(self.alike)))
 
     @property
     def mark(self) -> str:
@@ -71,7 +71,7 @@ def sites(tree: ast.Module, source: str, file: str) -> list[Site]:
     Left out are docstrings, annotations, decorators, types, what only words an error or decides about one, and
     what only prints.
     """
-    lines = source.splitlines()
+    lines = source.split("\n")
     seen = Counter[tuple]()
     listed = list[Site]()
     for node, within in _Walk().nodes(tree):
@@ -81,17 +81,18 @@ def sites(tree: ast.Module, source: str, file: str) -> list[Site]:
         at: ast.expr = node  # type: ignore[assignment]
         code = lines[at.lineno - 1].strip()
         old = _source(lines, at)
-        again = seen[within, code, old]
+        alike = seen[within, code, old]
         seen[within, code, old] += 1
         labels = tuple(change.label for change in options)
-        place = Place(file, len(listed), within, at.lineno, at.col_offset + 1, code, old, again, labels)
+        place = Place(file, len(listed), within, at.lineno, at.col_offset + 1, code, old, alike, labels)
         listed.append(Site(place, node, options))
     return listed
 
 
 def _source(lines: list[str], node: ast.expr) -> str:
     """Returns the node's source in one line; `ast.get_source_segment` would split the file for each node anew."""
-    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+    first = node.lineno - 1
+    last = (node.end_lineno or node.lineno) - 1
     text = [line.encode() for line in lines[first : last + 1]]
     text[-1] = text[-1][: node.end_col_offset]
     text[0] = text[0][node.col_offset :]

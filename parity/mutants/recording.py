@@ -81,9 +81,9 @@ def quick_result(case: "Case", path: Path) -> "Result":
 
     if not path.exists():
         return check_case(case, steps=STEPS, probes=2, tiers=TIERS, layers=False)
-    given = load(path)
-    twin = flax_twin(abstract(lambda: case.build(probe=True)), given, case.turns, case.observe)
-    return compare_recordings(given, record_flax(twin, given, tiers=TIERS))
+    pytorch = load(path)
+    twin = flax_twin(abstract(lambda: case.build(probe=True)), pytorch, case.turns, case.observe)
+    return compare_recordings(pytorch, record_flax(twin, pytorch, tiers=TIERS))
 
 
 def detail_of(result: "Result") -> str:

@@ -111,9 +111,9 @@ def test_an_edit_elsewhere_does_not_change_the_draw(small_root):
 
 def test_the_draw_of_the_catalogue_stays():
     root = package_root()
-    first, again = (draw(survey(root, files_of(root)), 0, 300) for _ in range(2))
-    assert first == again and len({mutant.place.key for mutant in first}) == 300
-    rooms = {mutant.place.file.split("/")[1] for mutant in first}
+    draws = [draw(survey(root, files_of(root)), 0, 300) for _ in range(2)]
+    assert draws[0] == draws[1] and len({mutant.place.key for mutant in draws[0]}) == 300
+    rooms = {mutant.place.file.split("/")[1] for mutant in draws[0]}
     assert rooms == {"models", "nn", "losses", "optim", "algorithms"}
 
 

@@ -223,10 +223,10 @@ def selftest(
 def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
     """Change one operator, constant, comparison, flag or function name of Flax's side at random: does a check notice?
 
-    For each mutant, the quickest cases that reach the changed place are checked, in float64; what passes goes
-    through one whole check. Listed are the survivors with their lines, and places that no case reaches. No file is
-    changed. At the first run the places that each case reaches are recorded, which takes as long as checking all
-    cases; the user's cache holds them until the source changes.
+    For each mutant, the quickest cases that reach the changed place run on Flax's side, in float64, and are compared
+    with PyTorch's run of the unchanged case; what passes goes through one whole check. Listed are the survivors with
+    their lines, and places that no case reaches. No file is changed. The first run records PyTorch's side of every
+    case and the places that Flax's reaches; the user's cache holds both, some gigabytes, until the source changes.
 
     Try `parity mutants --number 20`, `parity mutants d2l_jax/nn d2l_jax/optim/adam.py --number 50 --jobs 2`, or
     `parity mutants d2l_jax/models/mlp.py --cases mlp mlp-scratch --json runs/mutants.json`.

@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from parity.mutants.workers import Answer, Task, Workers
 
 RECORDING = ("changes.py", "places.py", "instrument.py", "recording.py")
 PATIENCE = 900.0  # seconds for a case that is correct
+WEEK = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,14 @@ class Reach:
 class Cache:
     """A folder in the user's cache, of this very source: the places that each case reaches, and PyTorch's runs.
 
-    What belongs to another source is deleted.
+    What belongs to another source is deleted after a week.
     """
 
     def __init__(self, root: Path, folder: Path | None = None):
         all_of_them = folder or download_folder() / "mutants"
         self.folder = all_of_them / _digest(root)
         for other in all_of_them.glob("*"):
-            if other != self.folder:
+            if other != self.folder and time.time() - other.stat().st_mtime > WEEK:
                 shutil.rmtree(other)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.path = self.folder / "reached.json"

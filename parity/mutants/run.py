@@ -74,7 +74,8 @@ def _outcomes(
         if not by_place[mutant.place.mark]:
             end(Outcome(mutant, "not reached"))
     tasks = {m: _task(m, by_place[m.place.mark][:most], folder) for m in drawn if by_place[m.place.mark]}
-    for mutant, answer in workers.perform(list(tasks), tasks.__getitem__):
+    quickest_first = sorted(tasks, key=lambda m: by_place[m.place.mark][0].seconds)
+    for mutant, answer in workers.perform(quickest_first, tasks.__getitem__):
         end(outcome_of(mutant, tasks[mutant], answer, known, len(by_place[mutant.place.mark])))
     return [outcomes[mutant.place.mark] for mutant in drawn]
 

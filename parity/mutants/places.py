@@ -159,8 +159,8 @@ class _Walk:
 
 
 def refuses(node: ast.If) -> bool:
-    """Tells whether nothing but an error follows from the condition."""
-    return all(isinstance(statement, ast.Raise) for statement in node.body)
+    """Tells whether an error follows from the condition, whatever is said before it."""
+    return isinstance(node.body[-1], ast.Raise)
 
 
 def _is_text(node: ast.AST) -> bool:

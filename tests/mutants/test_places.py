@@ -38,6 +38,7 @@ LEFT_ALONE = [
     "def __repr__(self): return 1 + 2",
     "def _check_size(n): return n < 3",
     "def f(n):\n    if n < 3:\n        raise ValueError(1)",
+    "def f(n):\n    if n < 3:\n        more = 4\n        raise ValueError(more)",
     "x = f'{1 + 2}'",
     "x = InputError(1)",
     "assert a < b",

@@ -10,7 +10,7 @@ import pytest
 from d2l_jax.errors import InputError
 from parity.cli import main
 from parity.mutants import report
-from parity.mutants.known import Known, reason_of, stale
+from parity.mutants.known import KNOWN, Known, reason_of, stale
 from parity.mutants.loading import install, package_root
 from parity.mutants.mutant import Mutant, files_of, survey
 from parity.mutants.options import MutantOptions
@@ -170,3 +170,9 @@ def test_a_fault_of_a_worker_is_no_verdict(workers):
 def test_refused_numbers():
     with pytest.raises(InputError, match="1 or more"):
         Workers(0)
+
+
+def test_every_entry_speaks_of_a_place_and_says_why():
+    every = files_of(ROOT)
+    assert stale([site.place for site in survey(ROOT, every)], every) == []
+    assert all(entry.reason and entry.file in every for entry in KNOWN)

@@ -14,6 +14,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.marks = set[str]()
+        self.defaults: dict[str, Any] = {}
 
     def __call__(self, mark: str) -> None:
         self.marks.add(mark)
@@ -24,10 +25,15 @@ class Recorder:
         self.marks = set()
         return marks
 
-    def default(self, marks: Sequence[str], value: Any, default: Any) -> None:
-        """Records the places of a default where the argument has its value."""
-        if type(value) is type(default) and value == default:
-            self.marks.update(marks)
+    def default(self, mark: str, value: Any) -> Any:
+        """Remembers the value of a default, and returns it."""
+        self.defaults[mark] = value
+        return value
+
+    def argument(self, mark: str, value: Any) -> None:
+        """Records a default where the argument is that very object, and no equal one that a caller has passed."""
+        if value is self.defaults.get(mark, self):
+            self.marks.add(mark)
 
 
 def instrumented(source: str, file: str) -> ast.Module:
@@ -85,22 +91,17 @@ class _Instrumented(ast.NodeTransformer):
         return node
 
     def _defaults(self, arguments: ast.arguments) -> list[ast.stmt]:
-        """Returns a statement for each default that is a plain value; its places are then no expressions to record."""
+        """Makes each default that has places known to the recorder, and returns the statements that look for it."""
         named = [*arguments.posonlyargs, *arguments.args]
-        pairs = [*zip(named[len(named) - len(arguments.defaults) :], arguments.defaults)]
-        pairs += [(name, default) for name, default in zip(arguments.kwonlyargs, arguments.kw_defaults) if default]
+        first = len(named) - len(arguments.defaults)
         statements: list[ast.stmt] = []
-        for name, default in pairs:
-            inside = list(ast.walk(default))
-            marks = [self.marks[id(node)] for node in inside if id(node) in self.marks]
-            if not marks or any(isinstance(node, ast.Name | ast.Call | ast.Lambda) for node in inside):
-                continue
-            for node in inside:
-                self.marks.pop(id(node), None)
-            called = ast.Attribute(ast.Name(NAME, ast.Load()), "default", ast.Load())
-            listed = ast.List([ast.Constant(mark) for mark in marks], ast.Load())
-            value = ast.parse(ast.unparse(default), mode="eval").body
-            statements.append(ast.Expr(ast.Call(called, [listed, ast.Name(name.arg, ast.Load()), value], [])))
+        both: Any = ((named[first:], arguments.defaults), (arguments.kwonlyargs, arguments.kw_defaults))
+        for names, defaults in both:
+            for number, (name, default) in enumerate(zip(names, defaults)):
+                marks = [self.marks.pop(id(node), "") for node in ast.walk(default)] if default else []
+                for mark in filter(None, marks):
+                    defaults[number] = self._call(mark, defaults[number], method="default")
+                    statements.append(ast.Expr(self._call(mark, ast.Name(name.arg, ast.Load()), method="argument")))
         return statements
 
     def _after(self, mark: str, node: ast.expr) -> ast.expr:
@@ -108,5 +109,7 @@ class _Instrumented(ast.NodeTransformer):
         both = ast.Tuple([self._call(mark), node], ast.Load())
         return ast.copy_location(ast.Subscript(both, ast.Constant(1), ast.Load()), node)
 
-    def _call(self, mark: str) -> ast.Call:
-        return ast.Call(ast.Name(NAME, ast.Load()), [ast.Constant(mark)], [])
+    def _call(self, mark: str, *more: ast.expr, method: str = "") -> ast.Call:
+        recorder = ast.Name(NAME, ast.Load())
+        function = ast.Attribute(recorder, method, ast.Load()) if method else recorder
+        return ast.Call(function, [ast.Constant(mark), *more], [])

@@ -8,10 +8,12 @@ import pytest
 from parity.mutants.mutant import FURTHER, ROOMS
 
 ROOT = Path(__file__).parent.parent.parent
+PARITY = ROOT / "parity"
 PYTORCH = [
-    *sorted((ROOT / "parity" / "reference").glob("*.py")),
-    *(ROOT / "parity" / "sides" / name for name in ("torch.py", "torch_tensors.py", "disturb.py", "slots.py")),
-    *(ROOT / "parity" / "twin" / name for name in ("torch_side.py", "random_weights.py", "draws_torch.py")),
+    *sorted((PARITY / "reference").glob("*.py")),
+    *sorted((PARITY / "sides").glob("torch*.py")),
+    *sorted((PARITY / "twin").glob("*torch*.py")),
+    *(PARITY / "sides" / "disturb.py", PARITY / "twin" / "random_weights.py"),
 ]
 CHANGED = tuple(f"d2l_jax.{room.removesuffix('.py')}" for room in (*ROOMS, *FURTHER))
 

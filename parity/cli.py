@@ -14,6 +14,7 @@ from d2l_jax.errors import InputError
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions
 from parity.environment import share_gpu
+from parity.mutants.options import MutantOptions
 from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
 from parity.report.terminal import print_whole
 
@@ -214,6 +215,39 @@ def selftest(
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     write(json, lambda: report.to_json(score, environment("cpu")))
     write(markdown, lambda: report.markdown(score))
+    return int(not score.good)
+
+
+@app.command
+def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
+    """Change one operator, constant, comparison, flag or function name of Flax's side at random: does a check notice?
+
+    For each mutant, the quickest cases that reach the changed place run on Flax's side, in float64, and are compared
+    with PyTorch's run of the unchanged case; what passes goes through one whole check. Listed are the survivors with
+    their lines, and places that no case reaches. No file is changed. The first run records PyTorch's side of every
+    case and the places that Flax's reaches; the user's cache holds both, some gigabytes, until the source changes.
+
+    Try `parity mutants --number 20`, `parity mutants d2l_jax/nn d2l_jax/optim/adam.py --number 50 --jobs 2`, or
+    `parity mutants d2l_jax/models/mlp.py --cases mlp mlp-scratch --json runs/mutants.json`.
+    Exit status: 0 all were noticed, are known to be equivalent, or are on a path that no case takes; 1 one survived;
+    2 the call was wrong.
+
+    Args:
+        options: What is changed, and by which cases it is checked.
+    """
+    from parity.environment import environment
+    from parity.mutants import report
+    from parity.mutants.run import mutants as run
+
+    console = Console(stderr=options.json == STDOUT)
+
+    def tell(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    score = run(options, tell)
+    for line in report.lines(score):
+        tell(line)
+    write(options.json, lambda: report.to_json(score, environment("cpu")))
     return int(not score.good)
 
 

@@ -1,0 +1,102 @@
+"""Changes that no check can notice, each with the reason."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from parity.mutants.mutant import Mutant
+from parity.mutants.places import Place
+
+
+@dataclass(frozen=True)
+class Known:
+    """A change that is equivalent, or whose effect another test proves.
+
+    file, within, code: of the place, see `Place`; "" is every class, function or line
+    label:  of the change, "+ -> -"; "" is every one
+    reason: for people
+    """
+
+    file: str
+    within: str
+    code: str
+    label: str
+    reason: str
+
+    def fits(self, place: Place, label: str) -> bool:
+        """Tells whether it speaks of this change."""
+        here = self.file == place.file and self.within in ("", place.within)
+        return here and self.code in ("", place.code) and self.label in ("", label)
+
+
+START = "an initial value, which a check replaces by a random one"
+MODE = "the mode is set before every run, by `nnx.view`"
+
+KNOWN = (
+    Known(
+        "d2l_jax/models/attention.py",
+        "masked_softmax",
+        "",
+        "1000000.0 -> 2000000.0",
+        "the exponential of either is 0",
+    ),
+    Known(
+        "d2l_jax/models/mlp.py",
+        "TwoHiddenMLPScratch.__init__",
+        "self.b1 = nnx.Param(jnp.zeros(num_hiddens_1, jnp.float32))",
+        "zeros -> ones",
+        START,
+    ),
+    Known(
+        "d2l_jax/models/transformer_blocks.py",
+        "TransformerDecoderBlock.__init__",
+        "self.deterministic = False",
+        "False -> True",
+        MODE,
+    ),
+    Known(
+        "d2l_jax/nn/batch_norm.py",
+        "BatchNorm.__init__",
+        "self.scale = nnx.Param(jnp.ones(num_features, jnp.float32))",
+        "ones -> zeros",
+        START,
+    ),
+    Known(
+        "d2l_jax/nn/embedding.py",
+        "Embedding.__init__",
+        "super().__init__(num_embeddings, embedding_dim, embedding_init=nnx.initializers.normal(1.0), rngs=rngs)",
+        "1.0 -> 0.5",
+        START,
+    ),
+    Known(
+        "d2l_jax/nn/pool.py",
+        "AvgPool2d.__call__",
+        "if self.stride != self.kernel_size or self.padding != (0, 0):",
+        "0 -> 1",
+        "takes Flax's pooling for the means of tiles, which are the same",
+    ),
+    Known(
+        "d2l_jax/optim/gradient.py",
+        "maximized",
+        'if not options.any("maximize"):',
+        "not x -> x",
+        "without `maximize`, which no case has, the transformation changes nothing",
+    ),
+    Known(
+        "d2l_jax/optim/slots.py",
+        "average",
+        "return old + weight * (new - old) if weight < 0.5 else new - keep * (new - old)",
+        "< -> >=",
+        "both are the same average but for rounding",
+    ),
+)
+
+
+def reason_of(mutant: Mutant, known: Sequence[Known] = KNOWN) -> str:
+    """Returns why a mutant is equivalent, as far as it is known; else nothing."""
+    return next((entry.reason for entry in known if entry.fits(mutant.place, mutant.label)), "")
+
+
+def stale(places: Iterable[Place], files: Sequence[str], known: Sequence[Known] = KNOWN) -> list[Known]:
+    """Lists the entries that speak of one of the files, and of no place there any more."""
+    every = [(place, label) for place in places for label in place.labels]
+    return [entry for entry in known if entry.file in files and not any(entry.fits(*pair) for pair in every)]

@@ -70,7 +70,7 @@ class Supervised:
 
 @dataclass(frozen=True)
 class Observed:
-    """An evaluation: the outputs for "input", and their loss where there are "targets"."""
+    """An evaluation: the outputs for "input", and their loss against "targets"."""
 
     loss: Callable[[Any, Any], Array]
 
@@ -120,12 +120,15 @@ def name_of(path: tuple) -> str:
 
 
 def check_turns(turns: Sequence[Turn], names: Sequence[str]) -> None:
-    """Raises InputError where a turn moves nothing, or two of them the same leaf.
+    """Raises InputError where a turn moves nothing, or two of them have one name or move the same leaf.
 
     names: of all parameters, as PyTorch calls them
     """
     moved_by: dict[str, Turn] = {}
+    by_name: dict[str, Turn] = {}
     for turn in turns:
+        if by_name.setdefault(turn.name, turn) is not turn:
+            raise InputError(f"{_called(turn)} is there twice; a name of its own for each turn is right")
         moved = [name for name in dict.fromkeys(names) if name.startswith(turn.trains)]
         if turn.trains and not moved:
             listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from d2l_jax.case import Case
+from d2l_jax.errors import InputError
 
 if TYPE_CHECKING:
     from parity.result import Result
@@ -59,6 +60,7 @@ class CheckOptions:
         from parity.proof.devices import check_devices
 
         if self.devices is not None:
+            self._refuse_what_devices_ignore()
             return check_devices(cases, self.devices, self.device, self.steps)
         return check_cases(
             cases,
@@ -70,3 +72,14 @@ class CheckOptions:
             tiers=("float64", "float32", "bfloat16") if self.bfloat16 else ("float64", "float32"),
             layers=self.layers,
         )
+
+    def _refuse_what_devices_ignore(self) -> None:
+        ignored = {
+            "--full": self.full,
+            "--bfloat16": self.bfloat16,
+            "--no-layers": not self.layers,
+            "--tf32": self.tf32,
+        }
+        ignored["--jobs"] = self.jobs != 1
+        if named := [name for name, chosen in ignored.items() if chosen]:
+            raise InputError(f"--devices compares float64 steps in one process; it does not go with {', '.join(named)}")

@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from d2l_jax.catalog import CASES, get
+from d2l_jax.catalog import CASES
 from d2l_jax.errors import InputError
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions
 from parity.environment import share_gpu
 from parity.mutants.options import MutantOptions
+from parity.offline_commands import compare, record
 from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
 from parity.report.terminal import print_whole
 
@@ -117,74 +118,8 @@ def convert(
     return 0
 
 
-@app.command
-def record(
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")],
-    /,
-    side: Literal["torch", "flax"],
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
-    given: File = None,
-    full: Flag = False,
-    steps: int = 5,
-    probes: int = 4,
-    device: Device = "cpu",
-    tf32: Flag = False,
-) -> int:
-    """Write one side's whole run to a file, for `parity compare` in another environment or on another machine.
-
-    Try `parity record lenet --side torch --out torch.npz`, then, where PyTorch may be missing,
-    `parity record lenet --side flax --given torch.npz --out flax.npz`.
-
-    Args:
-        name: A case; `d2l-jax list` shows them.
-        side: Which framework runs.
-        out: The file to write.
-        given: PyTorch's recording, whose states and batches are taken.
-        full: The book's sizes instead of small ones.
-        steps: Training steps; of --given, its own.
-        probes: Runs of PyTorch that measure noise; more, where a float32 row fails.
-        device: Where the framework runs.
-        tf32: Let a GPU round float32 products to TF32.
-    """
-    from parity.offline import load, save
-    from parity.offline.recording import record_case
-
-    case = get(name)
-    start = load(given) if given else None
-    recording = record_case(case, side, start, full=full, steps=steps, probes=probes, device=device, tf32=tf32)
-    save(recording, out)
-    print(f"written   {out}")
-    return 0
-
-
-@app.command
-def compare(
-    left: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LEFT")],
-    right: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RIGHT")],
-    /,
-    json: File = None,
-    html: File = None,
-) -> int:
-    """Compare two recordings of `parity record`, one of them PyTorch's.
-
-    `python -m parity.offline LEFT RIGHT` does so where nothing but numpy is installed.
-    Exit status: 0 they agree, 1 they differ, 2 the call was wrong.
-
-    Args:
-        left: A recording.
-        right: A recording from the same states and batches.
-        json: Write the whole result here; - is standard output.
-        html: Write one page with every phase here.
-    """
-    from parity.offline import compare_recordings, load
-    from parity.report import html as page
-    from parity.report import show, to_json
-
-    result = compare_recordings(load(left), load(right))
-    show(Console(stderr=STDOUT in (json, html)), [result], result.settings)
-    write(json, lambda: to_json([result], result.settings))
-    write(html, lambda: page([result], result.settings))
-    return int(result.status != "pass")
+app.command(record)
+app.command(compare)
 
 
 @app.command

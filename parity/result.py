@@ -28,6 +28,9 @@ class Blame:
     cause: str
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
     @classmethod
     def because(cls, cause: Cause | None, layer: str, direction: str, place: str) -> Blame:
         """Returns the blame with the place, and the cause where it is known, in words."""

@@ -16,7 +16,8 @@ CPU_OPTIONS = {YNN_FUSIONS: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", "xla_cpu_prefe
 
 def jit(function: Callable, **options: Any) -> Callable:
     """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself."""
-    compiled = jax.jit(function, compiler_options=cpu_options(), **options)
+    more = options.pop("compiler_options", None) or {}
+    compiled = jax.jit(function, compiler_options={**(cpu_options() or {}), **more} or None, **options)
 
     @wraps(function)
     def call(*args: Any) -> Any:

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import Tree, eval_view, functional
 from d2l_jax.generate.inputs import as_ids, at_least
 
@@ -33,7 +33,7 @@ def make_completion(
     at_least("num_preds", num_preds, 1)
     run = functional(eval_view(model), lambda model, ids, state: model.run(ids, state)).apply
 
-    @jax.jit
+    @jit
     def complete(params: Tree, buffers: Tree, prefix: Array) -> Array:
         def extend(carry: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], Array]:
             token, state = carry

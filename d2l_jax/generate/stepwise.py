@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Float, Int
 
+from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import Tree, eval_view, intermediates
 from d2l_jax.generate.inputs import as_ids, as_lengths, at_least, check_token
 from d2l_jax.models.encoder_decoder import EncoderDecoder
@@ -62,7 +63,7 @@ def vocabulary(model: EncoderDecoder, **tokens: int) -> int:
 def of_sources(model: EncoderDecoder, search: Search) -> Search:
     """Returns `search` jitted, behind a check of the sources and valid lengths."""
     size = model.encoder.embedding.num_embeddings
-    jitted = jax.jit(search)
+    jitted = jit(search)
 
     def checked(params: Tree, buffers: Tree, src: Any, valid_lens: Any) -> Any:
         src = as_ids("the source", src, size)

@@ -20,7 +20,7 @@ def configured(options: Options) -> Case:
     """The Case of that name, with the options in the place of its own settings; InputError if one is wrong."""
     case = get(options.name)
     if not case.data:
-        raise InputError(f"{case.name} is a building block and has no data to train on")
+        raise InputError(f"{case.name} has no data to train on; `parity check` proves it on random numbers")
     if options.epochs is not None:
         case = replace(case, epochs=_at_least("epochs", options.epochs, 1))
     if options.batch_size is not None:

@@ -55,11 +55,14 @@ def step(
            batch, too, which adds to the program and changes nothing of it
 
     Returns the next state and all tensors: the batch, what the objectives returned, and the losses.
+    Raises InputError where an objective returns a tensor under a name of the batch, or the state is of other turns.
     """
     tensors = dict(batch)
     params = state.params
     buffers = state.buffers
     opt_states = list(state.opt_state)
+    if len(opt_states) != len(turns):
+        raise InputError(f"the state is of {len(opt_states)} turns, the step of {len(turns)}; the same turns are right")
     for number, turn in enumerate(turns):
         moving, fixed = parted(params, turn.trains)
         values, place = _differentiable(batch if watch else {})
@@ -69,6 +72,8 @@ def step(
         (loss, (more, buffers)), (grads, value_grads) = gradient(moving, values)
         updates, opt_states[number] = turn.transformation().update(grads, opt_states[number], moving)
         params = united(cast(Tree, optax.apply_updates(moving, updates)), fixed)
+        if taken := sorted(batch.keys() & more.keys()):
+            raise InputError(f'an objective returns "{taken[0]}", a name of the batch; another name is right')
         tensors = tensors | more | {turn.loss_name: loss}
         if watch:
             watch(turn, Seen(loss, more, grads, place(value_grads, None), params, buffers, opt_states[number]))
@@ -135,7 +140,7 @@ def make_eval_step(model: nnx.Module, observe: Observe | None, metrics: Mapping[
 
     observe: (nets, tensors) -> tensors with a "loss" among them; `Observed(loss)` for supervised learning
 
-    Raises InputError where `observe` is None, as that of a case which observes nothing.
+    Raises InputError where `observe` is None, as that of a case which observes nothing, or returns no loss.
     """
     if observe is None:
         raise InputError("there is nothing to observe: observe=Observed(loss) is right for supervised learning")
@@ -145,6 +150,8 @@ def make_eval_step(model: nnx.Module, observe: Observe | None, metrics: Mapping[
     def eval_step(params: Tree, buffers: Tree, batch: Tensors) -> Metrics:
         batch = to_float(batch, params)
         tensors, _ = run(observe, params, buffers, batch)
+        if "loss" not in tensors:
+            raise InputError(f'observe returns {", ".join(sorted(tensors))}; a "loss" among them is right')
         return {"loss": tensors["loss"]} | measured(measures, batch | tensors)
 
     return jit(eval_step)

@@ -9,6 +9,7 @@ import torch
 from flax import nnx
 
 from d2l_jax.case import Case
+from d2l_jax.errors import InputError
 from d2l_jax.functional import functional, train_view
 from d2l_jax.turns import Tensors
 from parity.twin.random_numbers import requested
@@ -27,7 +28,12 @@ class Sample(NamedTuple):
 
 
 def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
-    """Images in [0, 1], or normal inputs, with targets of the shape that the loss needs."""
+    """Images in [0, 1], or normal inputs, with targets of the shape that the loss needs.
+
+    Raises InputError where the case draws its batches itself.
+    """
+    if not case.arrays:
+        raise InputError(f"{case.name} is called with no inputs; the bench times models that are")
     random = np.random.default_rng(seed)
     arrays = case.of_batch_size(size).arrays
     if case.arrays[0].is_image:

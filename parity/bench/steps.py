@@ -49,6 +49,10 @@ def bench_cases(
 def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
     """Times one case under `same_conditions`."""
     size = plan.batch_size or case.batch_size
+    if not case.arrays:
+        return BenchResult(
+            case.name, (), 0, error="its batches are drawn; the bench times models that are given inputs"
+        )
     empty = BenchResult(case.name, case.of_batch_size(size).arrays[0].shape, case.batch_size)
     try:
         tell("counting")

@@ -12,7 +12,7 @@ from parity.blame.diagnosis.cause import Cause, choose
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
 from parity.twin.random_numbers_torch import ImposedOnTorch
-from parity.twin.twin import State, Twin
+from parity.twin.twin import State, Twin, in_turn
 
 MOST_RUNS = 300
 # A name, a line for people, what takes the place of (result, args).
@@ -53,8 +53,8 @@ def _output(run: TorchRun, twin: Twin, state: State, train: bool, mode: "Alterin
     tensors = run.batch(batch)
     with torch.no_grad(), drawing, mode:
         if train:
-            for turn in twin.torch.turns:
-                made |= turn.objective(run.model, tensors)[1]
+            for _, _, more in in_turn(twin.torch.turns, run.model, tensors):
+                made |= more
         elif twin.torch.observe:
             made = twin.torch.observe(run.model, tensors)
     return to_numpy(dict(leaves(made))[name])

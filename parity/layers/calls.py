@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import torch
 
+from d2l_jax.cpu import compile as users
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.sides.flax import RANDOM_NUMBERS, FlaxRun, named_tensors, precision
 from parity.sides.torch import TorchRun
-from parity.sides.torch_tensors import touched
+from parity.sides.torch_tensors import passed_on, touched
 from parity.twin.random_numbers import imposed_on_jax, requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
-from parity.twin.twin import Batch, FlaxSide, Twin
+from parity.twin.twin import Batch, FlaxSide, Twin, in_turn
 
 
 @dataclass
@@ -43,9 +44,10 @@ def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[To
         for turn in twin.torch.turns if train else ():
             drawing.more_to_come = turn is not twin.torch.turns[-1]
             with drawing:
-                loss, _ = turn.objective(run.model, touched(tensors))
+                loss, more = turn.objective(run.model, touched(tensors))
             if loss.requires_grad:
                 loss.backward()
+            tensors = passed_on(turn, tensors, loss, more)
         if not train and twin.torch.observe:
             twin.torch.observe(run.model, tensors)
     run.load(twin.start)  # the statistics have moved
@@ -53,9 +55,9 @@ def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[To
 
 
 def functions_of(side: FlaxSide, train: bool) -> list[Callable]:
-    """Returns what is run in that mode: the objective of every turn, or the evaluation."""
+    """Returns what is run in that mode: the objectives of all turns, or the evaluation."""
     if train:
-        return [turn.objective for turn in side.turns]
+        return [lambda nets, tensors: [more for _, _, more in in_turn(side.turns, nets, tensors)]]
     return [side.observe] if side.observe else []
 
 
@@ -107,7 +109,7 @@ def given_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int]
 
     keys: list[tuple[Path, int]] = []
     with precision(run.device):
-        values = jax.jit(apply)(*run.load(twin.start), run.tensors(twin.batches[0]))
+        values = users.jit(apply)(*run.load(twin.start), run.tensors(twin.batches[0]))
     return {key: values[i] for i, key in enumerate(keys)}
 
 

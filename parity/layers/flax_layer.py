@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from d2l_jax.cpu import compile as users
 from parity.arrays.key import Record, input_names
 from parity.arrays.layout import Axes, inverse, named_leaves, transposed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
+from parity.sides.flax import QUICK
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
 from parity.weights.leaf import export
@@ -81,9 +83,7 @@ class Program:
 
 @cache
 def _jitted(quick: bool) -> Callable:
-    return jax.jit(
-        _isolated, static_argnums=0, compiler_options={"xla_backend_optimization_level": 1} if quick else None
-    )
+    return users.jit(_isolated, static_argnums=0, compiler_options=QUICK if quick else None)
 
 
 def _isolated(program: Program, params: Any, buffers: Any, tensors: list, cotangents: dict, numbers: tuple) -> Any:

@@ -23,7 +23,7 @@ def compare_recordings(left: Recording, right: Recording, policy: Policy = POLIC
     about, oracle = left.about, left.records["float64"]
     for tier, record in right.records.items():
         if tier == "float64":
-            limits = about.noise, about.longest_sum, policy, about.subtracted, left.spread
+            limits = about.noise, about.longest_sum, policy, about.subtracted, left.spread, about.corrected
             rows[tier] = compare_semantics(oracle, record, *limits)
         else:
             errors = about.errors[tier]

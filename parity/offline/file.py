@@ -16,6 +16,7 @@ from d2l_jax.write import replacing
 from parity.arrays.key import Arrays, Key, Record
 
 FORMAT = "parity recording 3"
+MEASURED = ("noise", "subtracted", "corrected")  # by tensor
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class About:
     given:      hash of what the run was given; sides whose hashes differ cannot be compared
     layout:     the axes of all tensors, the turns and the order of the random numbers, as in `parity.twin.twin.Problem`
     probes:     runs behind `noise` and `errors`
-    noise, errors, subtracted: of PyTorch's side; by tensor, as `parity.compare.rows` takes them, errors by tier first
+    noise, errors, subtracted, corrected: of PyTorch's side; by tensor, as `parity.compare` takes them, errors by
+                tier first
     """
 
     side: str
@@ -43,6 +45,7 @@ class About:
     noise: dict[Key, float] = field(default_factory=dict)
     errors: dict[str, dict[Key, float]] = field(default_factory=dict)
     subtracted: dict[Key, float] = field(default_factory=dict)
+    corrected: dict[Key, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def load(path: Path | str) -> Recording:
 def _with_keys(renamed: Callable[[Any], Any], about: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of an About whose keys of tensors are renamed: to text, or back."""
     by_tier = {tier: {renamed(key): x for key, x in errors.items()} for tier, errors in about["errors"].items()}
-    measured = {name: {renamed(key): x for key, x in about[name].items()} for name in ("noise", "subtracted")}
+    measured = {name: {renamed(key): x for key, x in about[name].items()} for name in MEASURED}
     return about | measured | {"errors": by_tier}
 
 
@@ -128,8 +131,21 @@ def _check(path: Path | str, recording: Recording) -> None:
     about = recording.about
     if about.side not in ("torch", "flax") or not all(recording.records.values()) or not recording.records:
         raise InputError(f"{path} holds no run of either side; record it again")
+    if about.side == "torch" and not _measured(recording):
+        raise InputError(f"{path} is damaged: it does not say how far rounding moves each tensor")
+    if any(array.dtype.kind not in "biuf" for record in recording.records.values() for array in record.values()):
+        raise InputError(f"{path} is damaged: a tensor in it holds no real numbers")
     if about.side == "torch" and fingerprint(recording.given) != about.given:
         raise InputError(f"{path} is damaged: the states in it are not those that were run")
+
+
+def _measured(recording: Recording) -> bool:
+    """Tells whether PyTorch's side has a number for every tensor that is judged by one."""
+    about = recording.about
+    tiers = {"float64": about.noise, **about.errors}
+    numbers = [x for measured in (*tiers.values(), about.subtracted, about.corrected) for x in measured.values()]
+    whole = all(record.keys() <= tiers.get(tier, {}).keys() for tier, record in recording.records.items())
+    return whole and all(isinstance(x, float | int) for x in (about.longest_sum, *numbers))
 
 
 def _line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from flax import nnx
@@ -27,6 +27,10 @@ from parity.offline.given import flattened, restored
 from parity.sides.flax import FlaxRun
 from parity.twin.twin import STEPS, FlaxHalf, FlaxSide, State, Twin
 from parity.weights.rules import leaves
+
+if TYPE_CHECKING:  # Flax's side needs no PyTorch
+    from parity.proof.judging import Roundings
+    from parity.sides.torch import TorchRun
 
 PROBES = 4
 TIERS = ("float64", "float32")
@@ -101,8 +105,8 @@ def record_torch(
 
     Raises InputError where the model gives another result for the same numbers.
     """
-    from parity.proof.judging import check_repeatable, subtracted_parameters
-    from parity.sides.torch import run_torch
+    from parity.proof.judging import check_repeatable
+    from parity.sides.torch import TorchRun, run_torch
 
     if probes < 1:
         raise InputError(f"--probes {probes} is too few; 1 or more is right")
@@ -122,17 +126,25 @@ def record_torch(
         spread: Record = {}
         noise = noise_of(oracle, disturbed(dtype="float64", seeds=range(probes)), spread)
         errors = {t: errors_of(oracle, disturbed(dtype=t, seeds=range(-1, probes))) for t in records if t != "float64"}
+        measured = _roundings(TorchRun(twin, "float64", where), states)
     about = replace(
         _about(twin, states, {"torch": version("torch"), "device": where, "tf32": tf32}),
         probes=probes,
         noise=noise,
         errors=errors,
-        subtracted=dict(
-            ChainMap(*(subtracted_parameters(twin, number, state) for number, state in enumerate(states[:-1], 1)))
-        ),
+        subtracted=measured.subtracted,
+        corrected=measured.corrected,
     )
     wide = {key: array for key, array in spread.items() if POLICY.noise_factor * noise[key] > POLICY.ceiling}
     return Recording(about, _plain(records), flattened(states, twin.batches), wide)
+
+
+def _roundings(run: "TorchRun", states: Sequence[State]) -> "Roundings":
+    """Returns the roundings of all steps together."""
+    from parity.proof.judging import Roundings
+
+    steps = [Roundings.of(run, number, state) for number, state in enumerate(states[:-1], 1)]
+    return Roundings(*(dict(ChainMap(*each)) for each in zip(*steps, strict=True)))
 
 
 def _about(twin: Twin, states: Sequence[State], environment: dict[str, Any]) -> About:

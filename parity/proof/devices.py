@@ -16,8 +16,8 @@ from parity.compare.probes import noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics
 from parity.environment import pinned, torch_device
-from parity.proof.checking import PROBES
-from parity.proof.judging import Roundings, disturbed_steps
+from parity.proof.checking import PROBES, Checking
+from parity.proof.judging import Roundings, check_finite, disturbed_steps
 from parity.result import Result
 from parity.sides.flax import FlaxRun
 from parity.sides.sharded import ShardedRun
@@ -35,6 +35,7 @@ def check_devices(cases: Sequence[Case], devices: int, device: str = "cpu", step
 
     On a CPU these are virtual, made in a process of their own, since JAX counts its devices once.
     """
+    Checking(device=device, steps=steps)
     if not 1 <= devices <= MOST:
         raise InputError(f"--devices {devices} is out of range; a number from 1 to {MOST} is right")
     if device != "cpu":
@@ -60,6 +61,8 @@ def check_sharded(case: Case, devices: int, device: str = "cpu", steps: int = ST
         result = Result(case.name, case.section, params, {"float64": _rows(twin, devices, device)})
     except InputError as error:
         result = Result(case.name, case.section, 0, error=str(error), refused=True)
+    except Exception as error:  # a model that cannot run is one case's result, not the end of all
+        result = Result(case.name, case.section, 0, error=f"{type(error).__name__}: {error}")
     return replace(result, seconds=round(time.perf_counter() - start, 2), settings={"devices": devices})
 
 
@@ -72,7 +75,7 @@ def _rows(twin: Twin, devices: int, device: str) -> list[Row]:
     with pinned():
         theirs = TorchRun(twin, "float64", torch_device(device))
         for number in range(1, len(twin.batches) + 1):
-            theirs.taken(number, states[-1])
+            check_finite(twin, number, theirs.taken(number, states[-1]))
             after = rounded(theirs.state())
             slots = {slot for values in after.slots.values() for slot in values}
             oracle = one.taken(number, states[-1], slots)

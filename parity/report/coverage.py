@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, fields
 
-from parity.arrays.key import Key
 from parity.compare.policy import BLUNT
 from parity.result import Result
 
@@ -47,18 +46,15 @@ def coverage(result: Result) -> Coverage:
     rows = [row for tier in result.rows.values() for row in tier]
     once = {row.key for row in rows}
     done = {row.key for row in rows if math.isfinite(row.gap)}
+    buffers = {key.tensor for key in done if key.phase == "buffers" and not key.layer}
     return Coverage(
         rows=len(rows),
         layers=len({key.layer for key in done if key.layer and key.phase == "forward"}),
         tensors=len(done),
         gradients=sum(key.phase in ("gradients", "backward") for key in done),
-        buffers=sum(key.phase == "buffers" or _evaluated_buffer(key) for key in done),
+        buffers=sum(key.phase == "buffers" or key.phase == "evaluation" and key.tensor in buffers for key in done),
         steps=len({key.step for key in done if key.phase == "update"}),
         uncompared=len(once) - len(done),
         skipped=len(result.skipped),
         blunt=sum(row.because.startswith(BLUNT) for row in rows),
     )
-
-
-def _evaluated_buffer(key: Key) -> bool:
-    return key.phase == "evaluation" and not key.is_output

@@ -23,7 +23,10 @@ def table(results: list[Result]) -> Table:
     """A line for each case: what was compared, and in each tier the tensor closest to its limit."""
     from rich.table import Table
 
+    devices = {r.settings["devices"] for r in results if "devices" in r.settings}
     title = "Flax against PyTorch, from identical random weights"
+    if devices:
+        title = f"A training step over {max(devices)} devices against the same on one"
     out = Table(title=title, box=None, padding=(0, 1, 0, 0), header_style="bold underline")
     out.add_column("", no_wrap=True)
     out.add_column("case", no_wrap=True)

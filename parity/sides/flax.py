@@ -23,6 +23,7 @@ from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
 from parity.weights.leaf import Leaf, export, place
 
+QUICK = {"xla_backend_optimization_level": 1}
 RANDOM_NUMBERS = "random_numbers"  # the name under which a batch carries its random numbers into the step
 
 
@@ -189,7 +190,7 @@ def _stackable(batches: list[Tensors]) -> bool:
 def compiled(function: Callable, dtype: str, device: Device) -> Callable:
     """Returns the function jitted as users jit it; in float64 on a CPU, where speed is nothing, less optimised."""
     if dtype == "float64" and device.platform == "cpu":
-        return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1})
+        return users.jit(function, compiler_options=QUICK)
     return users.jit(function)
 
 

@@ -13,7 +13,7 @@ from parity.arrays.layout import Axes, copied
 from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, disturbed_layers
-from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, rounded, touched
+from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, passed_on, rounded, touched
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
@@ -173,7 +173,8 @@ class TorchRun:
         record: Record = {}
         tensors, drawing = self.batch(batch), ImposedOnTorch(self.twin.torch_numbers(batch))
         for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
-            record |= self._turn(turn, optimizer, tensors, drawing, number, last=turn is self.turns[-1])
+            seen, tensors = self._turn(turn, optimizer, tensors, drawing, number, last=turn is self.turns[-1])
+            record |= seen
         return record
 
     def _turn(
@@ -184,7 +185,8 @@ class TorchRun:
         drawing: ImposedOnTorch,
         number: int,
         last: bool,
-    ) -> Record:
+    ) -> tuple[Record, Tensors]:
+        """Returns the record of the turn, and the tensors that the next one meets."""
         own = [(name, p) for name, p in parameters(self.model) if name.startswith(turn.trains)]
         before = {name: to_numpy(p) for name, p in own}
         loss, more = self.differentiate(turn, tensors, drawing, last)
@@ -202,7 +204,8 @@ class TorchRun:
             "buffers": self.buffers() | {name: a for name, a in self.tensors().items() if name in self.fixed},
             "update": self.compared({name: to_numpy(p) - before[name] for name, p in own}),
         }
-        return in_phases(number, turn.name, phases) | self._slots(number, turn.name, optimizer, own)
+        record = in_phases(number, turn.name, phases) | self._slots(number, turn.name, optimizer, own)
+        return record, passed_on(turn, tensors, loss, more)
 
     def differentiate(
         self, turn: TorchTurn, tensors: Tensors, drawing: ImposedOnTorch, last: bool = True

@@ -9,7 +9,7 @@ import torch
 from d2l_jax.turns import Tensors
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
-from parity.twin.twin import State, Twin
+from parity.twin.twin import State, TorchTurn, Twin
 
 
 def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:
@@ -20,6 +20,12 @@ def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:
 def touched(tensors: Tensors) -> Tensors:
     """Returns the tensors as results of an operation: what is a leaf of the graph may not be changed in place."""
     return {name: mapped(lambda x, _: x * 1 if x.requires_grad else x, value, name) for name, value in tensors.items()}
+
+
+def passed_on(turn: TorchTurn, tensors: Tensors, loss: torch.Tensor, more: Tensors) -> Tensors:
+    """Returns the tensors that the next turn meets: numbers of this one, without their graph."""
+    made = more | {turn.loss_name: loss}
+    return tensors | {name: mapped(lambda x, _: x.detach(), value, name) for name, value in made.items()}
 
 
 def mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:

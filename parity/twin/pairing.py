@@ -25,7 +25,7 @@ from parity.twin.random_numbers import RandomRequest, numbers, partners, request
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.random_weights import fan_in_of, random_weights
 from parity.twin.torch_side import torch_side
-from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin
+from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin, in_turn
 from parity.weights.leaf import Leaf
 from parity.weights.rules import leaves
 
@@ -139,8 +139,12 @@ def _functions(turns: Sequence[Any], observe: Any, forward: list[Callable]) -> l
     """Returns what is run to see the outputs: the model itself, or else all objectives and the evaluation."""
     if forward:
         return forward
-    objectives = [lambda nets, tensors, turn=turn: turn.objective(nets, tensors)[1] for turn in turns]
-    return objectives + ([observe] if observe else [])
+    return ([partial(_further, turns)] if turns else []) + ([observe] if observe else [])
+
+
+def _further(turns: Sequence[Any], nets: Any, tensors: Tensors) -> Tensors:
+    """Returns what all objectives return beside their losses."""
+    return {name: value for _, _, more in in_turn(turns, nets, tensors) for name, value in more.items()}
 
 
 def _trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward: list[Callable]) -> Traced:

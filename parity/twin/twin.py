@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,19 @@ class TorchTurn:
     name: str = ""
     scheduler: Callable[[torch.optim.Optimizer], Any] | None = None
     prepare: Callable[[torch.nn.Module], Any] = leave
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the turn's loss among the tensors."""
+        return f"{self.name}_loss" if self.name else "loss"
+
+
+def in_turn(turns: Sequence[Any], nets: Any, tensors: Tensors) -> Iterator[tuple[Any, Any, Tensors]]:
+    """Yields (turn, loss, further tensors); the next turn meets them by name, as in a training step."""
+    for turn in turns:
+        loss, more = turn.objective(nets, tensors)
+        yield turn, loss, more
+        tensors = tensors | more | {turn.loss_name: loss}
 
 
 @dataclass(frozen=True)

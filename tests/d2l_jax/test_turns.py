@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from d2l_jax import InputError, TrainState, losses, make_train_step, models, optim, supervised
+from d2l_jax import InputError, TrainState, losses, make_eval_step, make_train_step, models, optim, supervised
 from d2l_jax.catalog import get
 from d2l_jax.functional import parts, train_view
 from d2l_jax.train import make_epoch, step
@@ -32,6 +32,38 @@ def test_a_prefix_that_matches_nothing_is_refused():
         check_turns([turn("net_X.")], NAMES)
     with pytest.raises(InputError, match='trains "head."'):
         TrainState.create(get("mlp").build(), (turn("head."),))
+
+
+def test_two_turns_of_one_name_are_refused():
+    """The later one's loss would take the place of the earlier one's."""
+    with pytest.raises(InputError, match="turn 'one' is there twice; a name of its own for each turn is right"):
+        check_turns([turn("net_D.", "one"), turn("net_G.", "one")], NAMES)
+
+
+def test_a_tensor_under_a_name_of_the_batch_is_refused():
+    """A watch would put the batch's own one back."""
+    case = get("gan")
+    over = case.turns[0]._replace(objective=lambda nets, tensors: (jnp.sum(nets["net_D"](tensors["X"])), {"Z": 0}))
+    run, params, buffers = parts(train_view(case.build()))
+    turns = (over, case.turns[1])
+    with pytest.raises(InputError, match='an objective returns "Z", a name of the batch; another name is right'):
+        step(run, turns, TrainState.start(params, buffers, turns), batch_of("gan"))
+
+
+def test_a_state_of_other_turns_is_refused():
+    case = get("gan")
+    run, params, buffers = parts(train_view(case.build()))
+    state = TrainState.start(params, buffers, case.turns[:1])
+    with pytest.raises(InputError, match="the state is of 1 turns, the step of 2; the same turns are right"):
+        step(run, case.turns, state, batch_of("gan"))
+
+
+def test_an_evaluation_without_a_loss_is_refused():
+    case = get("gan")
+    model = case.build()
+    _, params, buffers = parts(train_view(model))
+    with pytest.raises(InputError, match='a "loss" among them is right'):
+        make_eval_step(model, case.observe, {})(params, buffers, batch_of("gan"))
 
 
 def test_parts_of_a_tree_are_united_again():

@@ -35,6 +35,12 @@ class Summed(ShardedRun):
         self.turns = (self.turns[0]._replace(objective=planted),)
 
 import parity.proof.devices as devices
+def failing(*_, **__):
+    raise RuntimeError("no such thing")
+twin_of = devices.twin_of
+devices.twin_of = failing
+print(words(check_sharded(get("softmax"), 8, steps=1)))
+devices.twin_of = twin_of
 devices.ShardedRun = Summed
 print(words(check_sharded(get("softmax"), 8, steps=1)))
 """
@@ -43,10 +49,26 @@ print(words(check_sharded(get("softmax"), 8, steps=1)))
 def test_eight_devices_agree_with_one_and_a_planted_bug_is_caught():
     """A process of its own: JAX counts its devices once."""
     done = subprocess.run([sys.executable, "-c", PLANTED], capture_output=True, text=True)
-    right, refused, planted = done.stdout.splitlines()
+    right, refused, broken, planted = done.stdout.splitlines()
     assert right == "('pass', [], '')", done.stderr
     assert "a batch of 12 does not divide over 8 devices" in refused
+    assert broken == "('error', [], 'RuntimeError: no such thing')"
     assert planted.startswith("('fail', ['forward/loss']")
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--steps", "0"), "--steps 0 is too few; 1 or more is right"),
+        (("--full", "--jobs", "2"), "it does not go with --full, --jobs"),
+        (("--bfloat16",), "it does not go with --bfloat16"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(options, words, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "my-linear", "--devices", "2", *options])
+    message = capsys.readouterr().err
+    assert exit.value.code == 2 and words in message and message.count("\n") == 1
 
 
 def test_the_command(capsys):

@@ -178,36 +178,6 @@ def test_flaxs_side_needs_no_pytorch(files, torch_side):
     assert compare_recordings(torch_side, load(files / "made")).status == "pass"
 
 
-def damaged(whole: bytes) -> dict[str, bytes]:
-    middle = len(whole) // 2
-    return {
-        "empty": b"",
-        "text": b"not a recording",
-        "cut": whole[:middle],
-        "cut at the end": whole[:-10],
-        "a bit": whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :],
-    }
-
-
-@pytest.mark.parametrize("kind", ["empty", "text", "cut", "cut at the end", "a bit"])
-def test_damage_is_one_line(kind, files, capsys):
-    (files / "bad").write_bytes(damaged((files / "torch").read_bytes())[kind])
-    assert run("compare", files / "bad", files / "flax") == 2
-    message = capsys.readouterr().err
-    assert message.startswith("error: ") and "damaged or no recording" in message and message.count("\n") == 1
-
-
-def test_other_archives_are_refused(tmp_path):
-    np.savez(tmp_path / "a.npz", x=np.zeros(3))
-    np.save(tmp_path / "b.npy", np.zeros(3))
-    np.savez(tmp_path / "c.npz", about=np.array([{"pickled": 1}], dtype=object))
-    for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(InputError, match="damaged or no recording"):
-            load(path)
-    with pytest.raises(InputError, match="there is no file"):
-        load(tmp_path / "none")
-
-
 def test_states_that_were_changed_are_refused(files, torch_side):
     arrays = dict(torch_side.given)
     name = next(name for name in arrays if name.startswith("state/0/tensor/"))

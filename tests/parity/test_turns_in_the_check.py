@@ -6,6 +6,7 @@ from functools import partial
 import jax.numpy as jnp
 import pytest
 
+import parity.reference
 from d2l_jax import algorithms, models, optim
 from d2l_jax.catalog import get
 from d2l_jax.turns import Turn
@@ -78,6 +79,26 @@ def test_a_wrong_overlap_is_seen(monkeypatch):
     right = algorithms.boxes.box_iou
     monkeypatch.setattr(algorithms.boxes, "box_iou", lambda a, b: right(a, b) + 1e-9)
     assert failures(check_case(get("box-iou"), steps=1))[0] == "evaluation/iou"
+
+
+def test_a_turn_meets_what_the_one_before_it_returned(monkeypatch):
+    """Control: the same factor on Flax's side alone is seen."""
+    case = get("gan")
+    discriminator, generator = case.turns
+
+    def scaled(nets, tensors):
+        loss, more = models.generator_loss(nets, tensors)
+        return loss * tensors["discriminator_loss"], more
+
+    def scaled_in_torch(nets, tensors):
+        loss, more = parity.reference.generator_loss(nets, tensors)
+        return loss * tensors["discriminator_loss"], more
+
+    case = replace(case, turns=(discriminator, generator._replace(objective=scaled)))
+    monkeypatch.setattr(parity.reference, "scaled", scaled_in_torch, raising=False)
+    assert check_case(case, steps=2).status == "pass"
+    monkeypatch.setattr(parity.reference, "scaled", parity.reference.generator_loss)
+    assert failures(check_case(case, steps=1))[0] == "generator forward/loss"
 
 
 def valley(nets, tensors):

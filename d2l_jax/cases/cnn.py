@@ -57,7 +57,7 @@ CNN: tuple[Case, ...] = (
         "8.1",
         "AlexNet",
         models.AlexNet,
-        probe=SMALL | {"image_size": (65, 97)},
+        probe=SMALL | {"image_size": (65, 97), "width_mult": 0.125},
         probe_inputs=(5, 65, 97, 3),
     ),
     Classifier224(
@@ -66,7 +66,8 @@ CNN: tuple[Case, ...] = (
         "VGG (VGG-11 arch)",
         models.VGG,
         args={"arch": ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))},
-        probe=SMALL | {"arch": ((1, 9), (1, 17), (2, 33), (2, 65), (2, 67)), "image_size": (33, 65)},
+        probe=SMALL
+        | {"arch": ((1, 9), (1, 17), (2, 33), (2, 65), (2, 67)), "image_size": (33, 65), "num_hiddens": 131},
         probe_inputs=(5, 33, 65, 3),
     ),
     Classifier224(
@@ -75,7 +76,7 @@ CNN: tuple[Case, ...] = (
         "VGG (quarter width, trained in book)",
         models.VGG,
         args={"arch": QUARTER_WIDTH},
-        probe=SMALL | {"image_size": (33, 65)},
+        probe=SMALL | {"image_size": (33, 65), "num_hiddens": 131},
         probe_inputs=(5, 33, 65, 3),
     ),
     Classifier224(
@@ -83,11 +84,11 @@ CNN: tuple[Case, ...] = (
         "8.3",
         "NiN",
         models.NiN,
-        probe=SMALL,
+        probe=SMALL | {"width_mult": 0.25},
         probe_inputs=(5, 67, 99, 3),
         optimizer=partial(optim.SGD, lr=0.05),
     ),
-    Classifier96("googlenet", "8.4", "GoogleNet", models.GoogleNet),
+    Classifier96("googlenet", "8.4", "GoogleNet", models.GoogleNet, probe=SMALL | {"width_mult": 0.125}),
     Block(
         "inception",
         "8.4",
@@ -136,7 +137,7 @@ CNN: tuple[Case, ...] = (
         probe={"num_channels": 7},
         probe_inputs=(5, 8, 11, 3),
     ),
-    Classifier96("resnet18", "8.6", "ResNet18", models.ResNet18),
+    Classifier96("resnet18", "8.6", "ResNet18", models.ResNet18, probe=SMALL | {"width_mult": 0.125}),
     Block(
         "resnext-block",
         "8.6",

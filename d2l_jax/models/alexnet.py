@@ -5,30 +5,37 @@ from jaxtyping import Array, Float
 
 from d2l_jax import nn
 
+WIDTHS = (96, 256, 384, 384, 256, 4096)  # of the five convolutions, and of the hidden layers
+
 
 class AlexNet(nnx.Module):
-    """AlexNet: five convolutions and three dense layers, with PyTorch's default initialisation (book, section 8.1)."""
+    """AlexNet: five convolutions and three dense layers, with PyTorch's default initialisation (book, section 8.1).
+
+    `width_mult` scales all widths.
+    """
 
     def __init__(
         self,
         num_classes: int = 10,
         in_channels: int = 1,
         image_size: tuple[int, int] = (224, 224),
+        width_mult: float = 1.0,
         *,
         rngs: nnx.Rngs,
     ):
+        c1, c2, c3, c4, c5, hiddens = (int(width * width_mult) for width in WIDTHS)
         features = (
-            nn.Conv2d(in_channels, 96, 11, stride=4, padding=1, rngs=rngs),
+            nn.Conv2d(in_channels, c1, 11, stride=4, padding=1, rngs=rngs),
             nnx.relu,
             nn.MaxPool2d(3, stride=2),
-            nn.Conv2d(96, 256, 5, padding=2, rngs=rngs),
+            nn.Conv2d(c1, c2, 5, padding=2, rngs=rngs),
             nnx.relu,
             nn.MaxPool2d(3, stride=2),
-            nn.Conv2d(256, 384, 3, padding=1, rngs=rngs),
+            nn.Conv2d(c2, c3, 3, padding=1, rngs=rngs),
             nnx.relu,
-            nn.Conv2d(384, 384, 3, padding=1, rngs=rngs),
+            nn.Conv2d(c3, c4, 3, padding=1, rngs=rngs),
             nnx.relu,
-            nn.Conv2d(384, 256, 3, padding=1, rngs=rngs),
+            nn.Conv2d(c4, c5, 3, padding=1, rngs=rngs),
             nnx.relu,
             nn.MaxPool2d(3, stride=2),
         )
@@ -36,13 +43,13 @@ class AlexNet(nnx.Module):
         self.net = nn.Sequential(
             *features,
             nn.flatten,
-            nn.Linear(256 * height * width, 4096, rngs=rngs),
+            nn.Linear(c5 * height * width, hiddens, rngs=rngs),
             nnx.relu,
             nnx.Dropout(0.5, rngs=rngs),
-            nn.Linear(4096, 4096, rngs=rngs),
+            nn.Linear(hiddens, hiddens, rngs=rngs),
             nnx.relu,
             nnx.Dropout(0.5, rngs=rngs),
-            nn.Linear(4096, num_classes, rngs=rngs),
+            nn.Linear(hiddens, num_classes, rngs=rngs),
         )
         # The book's Xavier call meets lazy layers and does nothing.
 

@@ -43,21 +43,28 @@ class Inception(nnx.Module):
 
 
 class GoogleNet(nnx.Module):
-    """GoogLeNet: five stages with nine inception blocks, and a dense layer (book, section 8.4)."""
+    """GoogLeNet: five stages with nine inception blocks, and a dense layer (book, section 8.4).
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
+    `width_mult` scales all channels; a multiple of 1/8 keeps them whole.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, *, rngs: nnx.Rngs):
+        def scaled(channels):
+            return int(channels * width_mult)
+
         def inception(in_channels, c1, c2, c3, c4):
-            return Inception(c1, c2, c3, c4, in_channels, rngs=rngs)
+            c2, c3 = (tuple(map(scaled, pair)) for pair in (c2, c3))
+            return Inception(scaled(c1), c2, c3, scaled(c4), scaled(in_channels), rngs=rngs)
 
         b1 = nn.Sequential(
-            nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, rngs=rngs),
+            nn.Conv2d(in_channels, scaled(64), 7, stride=2, padding=3, rngs=rngs),
             nnx.relu,
             nn.MaxPool2d(3, stride=2, padding=1),
         )
         b2 = nn.Sequential(
-            nn.Conv2d(64, 64, 1, rngs=rngs),
+            nn.Conv2d(scaled(64), scaled(64), 1, rngs=rngs),
             nnx.relu,
-            nn.Conv2d(64, 192, 3, padding=1, rngs=rngs),
+            nn.Conv2d(scaled(64), scaled(192), 3, padding=1, rngs=rngs),
             nnx.relu,
             nn.MaxPool2d(3, stride=2, padding=1),
         )
@@ -80,7 +87,7 @@ class GoogleNet(nnx.Module):
             nn.AdaptiveAvgPool2d(1),
             nn.flatten,
         )
-        self.net = nn.Sequential(b1, b2, b3, b4, b5, nn.Linear(1024, num_classes, rngs=rngs))
+        self.net = nn.Sequential(b1, b2, b3, b4, b5, nn.Linear(scaled(1024), num_classes, rngs=rngs))
         init_cnn(self, rngs=rngs)
 
     def __call__(self, X: Float[Array, "batch height width channels"]) -> Float[Array, "batch classes"]:

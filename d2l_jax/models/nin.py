@@ -22,18 +22,22 @@ def nin_block(
 
 
 class NiN(nnx.Module):
-    """Network in network: four blocks and a global average pool; the scores have passed a ReLU (book, section 8.3)."""
+    """Network in network: four blocks and a global average pool; the scores have passed a ReLU (book, section 8.3).
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
+    `width_mult` scales all widths.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, *, rngs: nnx.Rngs):
+        c1, c2, c3 = (int(width * width_mult) for width in (96, 256, 384))
         self.net = nn.Sequential(
-            nin_block(96, 11, 4, 0, in_channels, rngs=rngs),
+            nin_block(c1, 11, 4, 0, in_channels, rngs=rngs),
             nn.MaxPool2d(3, stride=2),
-            nin_block(256, 5, 1, 2, 96, rngs=rngs),
+            nin_block(c2, 5, 1, 2, c1, rngs=rngs),
             nn.MaxPool2d(3, stride=2),
-            nin_block(384, 3, 1, 1, 256, rngs=rngs),
+            nin_block(c3, 3, 1, 1, c2, rngs=rngs),
             nn.MaxPool2d(3, stride=2),
             nnx.Dropout(0.5, rngs=rngs),
-            nin_block(num_classes, 3, 1, 1, 384, rngs=rngs),
+            nin_block(num_classes, 3, 1, 1, c3, rngs=rngs),
             nn.AdaptiveAvgPool2d(1),
             nn.flatten,
         )

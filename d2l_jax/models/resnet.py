@@ -73,7 +73,7 @@ class ResNeXtBlock(nnx.Module):
 class ResNet(nnx.Module):
     """ResNet: a stem, a stage per (num_residuals, num_channels) of `arch`, and a dense layer (book, section 8.6).
 
-    Every stage but the first halves height and width.
+    The stem has as many channels as the first stage; every stage but the first halves height and width.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class ResNet(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
+        channels = arch[0][1]
         stem = nn.Sequential(
-            nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, rngs=rngs),
-            nn.BatchNorm(64),
+            nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, rngs=rngs),
+            nn.BatchNorm(channels),
             nnx.relu,
             nn.MaxPool2d(3, stride=2, padding=1),
         )
         stages = {}
-        channels = 64
         for i, (num_residuals, num_channels) in enumerate(arch):
             stages[f"b{i + 2}"] = stage(num_residuals, num_channels, channels, first=i == 0, rngs=rngs)
             channels = num_channels
@@ -111,7 +111,11 @@ def stage(num_residuals: int, num_channels: int, in_channels: int, first: bool, 
 
 
 class ResNet18(ResNet):
-    """ResNet-18: four stages of two residual blocks (book, section 8.6)."""
+    """ResNet-18: four stages of two residual blocks (book, section 8.6).
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, *, rngs: nnx.Rngs):
-        super().__init__(((2, 64), (2, 128), (2, 256), (2, 512)), num_classes, in_channels, rngs=rngs)
+    `width_mult` scales all channels.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, *, rngs: nnx.Rngs):
+        arch = tuple((2, int(channels * width_mult)) for channels in (64, 128, 256, 512))
+        super().__init__(arch, num_classes, in_channels, rngs=rngs)

@@ -25,6 +25,7 @@ class VGG(nnx.Module):
         num_classes: int = 10,
         in_channels: int = 1,
         image_size: tuple[int, int] = (224, 224),
+        num_hiddens: int = 4096,
         *,
         rngs: nnx.Rngs,
     ):
@@ -36,13 +37,13 @@ class VGG(nnx.Module):
         self.net = nn.Sequential(
             *blocks,
             nn.flatten,
-            nn.Linear(in_channels * height * width, 4096, rngs=rngs),
+            nn.Linear(in_channels * height * width, num_hiddens, rngs=rngs),
             nnx.relu,
             nnx.Dropout(0.5, rngs=rngs),
-            nn.Linear(4096, 4096, rngs=rngs),
+            nn.Linear(num_hiddens, num_hiddens, rngs=rngs),
             nnx.relu,
             nnx.Dropout(0.5, rngs=rngs),
-            nn.Linear(4096, num_classes, rngs=rngs),
+            nn.Linear(num_hiddens, num_classes, rngs=rngs),
         )
         init_cnn(self, rngs=rngs)
 

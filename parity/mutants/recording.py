@@ -77,7 +77,7 @@ def quick_result(case: "Case", path: Path) -> "Result":
     from parity.offline import compare_recordings, load
     from parity.offline.recording import flax_twin, record_flax
     from parity.proof.cases import check_case
-    from parity.twin.pairing import abstract
+    from parity.twin.structure import abstract
 
     if not path.exists():
         return check_case(case, steps=STEPS, probes=2, tiers=TIERS, layers=False)

@@ -19,19 +19,23 @@ def nin_block(out_channels: int, kernel_size: int, stride: int, padding: int, in
 
 
 class NiN(nn.Module):
-    """Network in network: four blocks and a global average pool; the scores have passed a ReLU (book, section 8.3)."""
+    """Network in network: four blocks and a global average pool; the scores have passed a ReLU (book, section 8.3).
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+    `width_mult` scales all widths.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0):
         super().__init__()
+        c1, c2, c3 = (int(width * width_mult) for width in (96, 256, 384))
         self.net = nn.Sequential(
-            nin_block(96, 11, 4, 0, in_channels),
+            nin_block(c1, 11, 4, 0, in_channels),
             nn.MaxPool2d(3, stride=2),
-            nin_block(256, 5, 1, 2, 96),
+            nin_block(c2, 5, 1, 2, c1),
             nn.MaxPool2d(3, stride=2),
-            nin_block(384, 3, 1, 1, 256),
+            nin_block(c3, 3, 1, 1, c2),
             nn.MaxPool2d(3, stride=2),
             nn.Dropout(0.5),
-            nin_block(num_classes, 3, 1, 1, 384),
+            nin_block(num_classes, 3, 1, 1, c3),
             nn.AdaptiveAvgPool2d((1, 1)),
             nn.Flatten(),
         )

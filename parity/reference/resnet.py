@@ -65,19 +65,19 @@ class ResNeXtBlock(nn.Module):
 class ResNet(nn.Module):
     """ResNet: a stem, a stage per (num_residuals, num_channels) of `arch`, and a dense layer (book, section 8.6).
 
-    Every stage but the first halves height and width.
+    The stem has as many channels as the first stage; every stage but the first halves height and width.
     """
 
     def __init__(self, arch: tuple[tuple[int, int], ...], num_classes: int = 10, in_channels: int = 1):
         super().__init__()
+        channels = arch[0][1]
         stem = nn.Sequential(
-            nn.Conv2d(in_channels, 64, 7, stride=2, padding=3),
-            nn.BatchNorm2d(64),
+            nn.Conv2d(in_channels, channels, 7, stride=2, padding=3),
+            nn.BatchNorm2d(channels),
             nn.ReLU(),
             nn.MaxPool2d(3, stride=2, padding=1),
         )
         self.net = nn.Sequential(stem)
-        channels = 64
         for i, (num_residuals, num_channels) in enumerate(arch):
             self.net.add_module(f"b{i + 2}", stage(num_residuals, num_channels, channels, first=i == 0))
             channels = num_channels
@@ -97,7 +97,11 @@ def stage(num_residuals: int, num_channels: int, in_channels: int, first: bool) 
 
 
 class ResNet18(ResNet):
-    """ResNet-18: four stages of two residual blocks (book, section 8.6)."""
+    """ResNet-18: four stages of two residual blocks (book, section 8.6).
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1):
-        super().__init__(((2, 64), (2, 128), (2, 256), (2, 512)), num_classes, in_channels)
+    `width_mult` scales all channels.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0):
+        arch = tuple((2, int(channels * width_mult)) for channels in (64, 128, 256, 512))
+        super().__init__(arch, num_classes, in_channels)

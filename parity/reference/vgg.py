@@ -25,6 +25,7 @@ class VGG(nn.Module):
         num_classes: int = 10,
         in_channels: int = 1,
         image_size: tuple[int, int] = (224, 224),
+        num_hiddens: int = 4096,
     ):
         super().__init__()
         blocks = []
@@ -35,13 +36,13 @@ class VGG(nn.Module):
         self.net = nn.Sequential(
             *blocks,
             nn.Flatten(),
-            nn.Linear(in_channels * height * width, 4096),
+            nn.Linear(in_channels * height * width, num_hiddens),
             nn.ReLU(),
             nn.Dropout(0.5),
-            nn.Linear(4096, 4096),
+            nn.Linear(num_hiddens, num_hiddens),
             nn.ReLU(),
             nn.Dropout(0.5),
-            nn.Linear(4096, num_classes),
+            nn.Linear(num_hiddens, num_classes),
         )
         init_cnn(self)
 

@@ -11,7 +11,7 @@ from flax import nnx
 
 from parity.twin.learning import PLAIN_SGD, Learning
 from parity.twin.of_pair import twin_of_pair
-from parity.twin.pairing import abstract
+from parity.twin.structure import abstract
 from parity.twin.twin import Twin
 
 Plant = Callable[[Any], Any]

@@ -17,7 +17,8 @@ from parity.models.flax_model import FlaxModel, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 from parity.twin.learning import Learning
-from parity.twin.pairing import check_structure, make_twin
+from parity.twin.pairing import make_twin
+from parity.twin.structure import check_structure
 from parity.twin.twin import STEPS, Twin
 from parity.weights.leaf import Leaf
 from parity.weights.rules import leaves

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 import torch
 from flax import nnx
@@ -24,6 +23,7 @@ from parity.twin.modules import correspondence, site_of
 from parity.twin.random_numbers import RandomRequest, numbers, partners, requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.random_weights import fan_in_of, random_weights
+from parity.twin.structure import abstract, check_book_sizes, check_structure
 from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin, in_turn
 from parity.weights.leaf import Leaf
@@ -36,7 +36,11 @@ def twin_of(case: Case, *, full: bool = False, seed: int = 0, steps: int = STEPS
     """Returns the two sides of a case, small and odd-sized, or with the book's sizes and a batch of 3 where `full`.
 
     size: examples in a batch, instead
+
+    Raises InputError where the two models are of other names or shapes, small or with the book's sizes.
     """
+    if not full:
+        check_book_sizes(case)
     random = np.random.default_rng(seed)
     flax = abstract(lambda: case.build(seed, probe=not full))
     batches = [_batch(case, full, size, random) for _ in range(steps)]
@@ -210,31 +214,8 @@ def targets(labels: bool, shapes: list[tuple], random: np.random.Generator) -> A
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-def abstract(build: Callable[[], nnx.Module]) -> nnx.Module:
-    """Returns the model with shapes in place of arrays, which saves its initialisation; its random keys are real."""
-    model = nnx.eval_shape(build)
-    for _, node in nnx.iter_graph(model):
-        if isinstance(node, nnx.RngKey):
-            node.set_value(jax.random.key(0))
-        elif isinstance(node, nnx.RngCount):
-            node.set_value(jax.numpy.zeros((), jax.numpy.uint32))
-    return model
-
-
 def longest_sum(twin: Problem) -> int:
     """Returns about the number of terms of the longest sum: a layer's inputs, or a gradient's batch positions."""
     fan_in = max(map(fan_in_of, twin.leaves), default=1)
     first = next((array for _, array in twin.batches[0].leaves()), np.zeros(()))
     return max(fan_in, math.prod(first.shape[:-1]))
-
-
-def check_structure(name: str, flax: nnx.Module, theirs: torch.nn.Module) -> None:
-    """Raises InputError, with every difference, unless both models hold tensors of the same names and shapes."""
-    ours = {leaf.key: leaf.shape for leaf in leaves(flax)}
-    shapes = {key: tuple(value.shape) for key, value in theirs.state_dict().items()}
-    problems = [f"{key} {ours[key]} is only in Flax" for key in ours if key not in shapes]
-    problems += [f"{key} {shapes[key]} is only in PyTorch" for key in shapes if key not in ours]
-    differing = [key for key in ours.keys() & shapes.keys() if ours[key] != shapes[key]]
-    problems += [f"{key} is {ours[key]} in Flax, {shapes[key]} in PyTorch" for key in differing]
-    if problems:
-        raise InputError(f"{name}: the models do not correspond: {'; '.join(problems)}")

@@ -10,7 +10,7 @@ from flax import nnx
 import parity
 from d2l_jax import models
 from parity import reference
-from parity.twin.pairing import abstract
+from parity.twin.structure import abstract
 
 
 def twins(name: str, **args: Any) -> tuple[nnx.Module, torch.nn.Module]:

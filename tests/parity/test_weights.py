@@ -15,7 +15,8 @@ from d2l_jax import InputError, models
 from d2l_jax.catalog import CASES, get
 from parity import reference
 from parity.cli import main
-from parity.twin.pairing import abstract, random_weights
+from parity.twin.random_weights import random_weights
+from parity.twin.structure import abstract
 from parity.twin.torch_side import torch_model
 from parity.weights.rules import leaves
 

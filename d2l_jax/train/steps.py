@@ -29,7 +29,7 @@ class Seen(NamedTuple):
 
     tensors:         what the objective returned beside the loss
     gradients:       of the leaves that the turn moves
-    input_gradients: like the batch, None in the place of integers and of "targets"
+    input_gradients: like the batch, None in the place of integers; without "targets" and what a turn has replaced
     params, buffers, opt_state: after the turn
     """
 
@@ -55,7 +55,7 @@ def step(
            batch, too, which adds to the program and changes nothing of it
 
     Returns the next state and all tensors: the batch, what the objectives returned, and the losses.
-    Raises InputError where an objective returns a tensor under a name of the batch, or the state is of other turns.
+    Raises InputError where the state is of other turns.
     """
     tensors = dict(batch)
     params = state.params
@@ -65,15 +65,14 @@ def step(
         raise InputError(f"the state is of {len(opt_states)} turns, the step of {len(turns)}; the same turns are right")
     for number, turn in enumerate(turns):
         moving, fixed = parted(params, turn.trains)
-        values, place = _differentiable(batch if watch else {})
+        unchanged = {name: value for name, value in batch.items() if tensors[name] is value}
+        values, place = _differentiable(unchanged if watch else {})
 
         loss_of = partial(_loss, run, turn.objective, fixed, buffers, tensors, place)
         gradient = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
         (loss, (more, buffers)), (grads, value_grads) = gradient(moving, values)
         updates, opt_states[number] = turn.transformation().update(grads, opt_states[number], moving)
         params = united(cast(Tree, optax.apply_updates(moving, updates)), fixed)
-        if taken := sorted(batch.keys() & more.keys()):
-            raise InputError(f'an objective returns "{taken[0]}", a name of the batch; another name is right')
         tensors = tensors | more | {turn.loss_name: loss}
         if watch:
             watch(turn, Seen(loss, more, grads, place(value_grads, None), params, buffers, opt_states[number]))

@@ -51,7 +51,7 @@ def program(*args: str, before: str = "") -> subprocess.CompletedProcess:
 WRONG = [
     (["show", "lenett"], "unknown model 'lenett'; did you mean lenet"),
     (["train", "lenett"], "unknown model 'lenett'; did you mean lenet"),
-    (["train", "residual"], "residual is a building block and has no data to train on"),
+    (["train", "residual"], "residual has no data to train on"),
     (["train", "mlp", "--data", "fashion"], "unknown data set 'fashion'; did you mean fashion_mnist"),
     (["train", "mlp", "--data", "mnist"], "mnist was not found"),
     (["train", "mlp", "--data", "./nowhere"], "nowhere does not exist"),

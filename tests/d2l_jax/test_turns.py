@@ -40,14 +40,24 @@ def test_two_turns_of_one_name_are_refused():
         check_turns([turn("net_D.", "one"), turn("net_G.", "one")], NAMES)
 
 
-def test_a_tensor_under_a_name_of_the_batch_is_refused():
-    """A watch would put the batch's own one back."""
+def test_a_turn_may_replace_a_tensor_of_the_batch_and_a_watch_leaves_it_so():
     case = get("gan")
-    over = case.turns[0]._replace(objective=lambda nets, tensors: (jnp.sum(nets["net_D"](tensors["X"])), {"Z": 0}))
+
+    def replacing(nets, tensors):
+        loss, more = models.discriminator_loss(nets, tensors)
+        return loss, more | {"Z": 3 * tensors["Z"]}
+
+    turns = (case.turns[0]._replace(objective=replacing), case.turns[1])
     run, params, buffers = parts(train_view(case.build()))
-    turns = (over, case.turns[1])
-    with pytest.raises(InputError, match='an objective returns "Z", a name of the batch; another name is right'):
-        step(run, turns, TrainState.start(params, buffers, turns), batch_of("gan"))
+    start = TrainState.start(params, buffers, turns)
+    seen = []
+    plain, tensors = step(run, turns, start, batch_of("gan"))
+    watched, _ = step(run, turns, start, batch_of("gan"), watch=lambda turn, moment: seen.append(moment))
+    jax.tree.map(np.testing.assert_array_equal, plain.params, watched.params)
+    assert "Z" in seen[0].input_gradients and "Z" not in seen[1].input_gradients
+    other, _ = step(run, case.turns, start, batch_of("gan"))
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), plain.params["net_G"], other.params["net_G"])
+    assert any(jax.tree.leaves(moved)), "control: the second turn meets what the first has put there"
 
 
 def test_a_state_of_other_turns_is_refused():

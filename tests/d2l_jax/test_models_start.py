@@ -48,10 +48,10 @@ NORMAL = [
 ]
 
 
-def started(name: str, key: str) -> list[np.ndarray]:
-    """The tensor `key` as either side starts it; XLA drops all the others."""
+def started(name: str, key: str, **more: float) -> list[np.ndarray]:
+    """Returns the tensor `key` as either side starts it, with the check's arguments and `more`; XLA drops the others."""
     case = get(name)
-    args = case.args | case.probe
+    args = case.args | case.probe | more
 
     def draw(seed):
         model = case.model(**args, rngs=nnx.Rngs(seed))
@@ -64,7 +64,8 @@ def started(name: str, key: str) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(("name", "key", "bound"), UNIFORM)
 def test_uniform_start(name, key, bound):
-    for values in started(name, key):
+    whole = {"width_mult": 1.0} if "width_mult" in get(name).probe else {}
+    for values in started(name, key, **whole):
         noise = 4 / math.sqrt(values.size)
         assert abs(values).max() <= bound * (1 + 1e-6)
         assert values.std() * math.sqrt(3) / bound == pytest.approx(1, abs=noise)

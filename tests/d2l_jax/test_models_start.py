@@ -49,7 +49,7 @@ NORMAL = [
 
 
 def started(name: str, key: str, **more: float) -> list[np.ndarray]:
-    """Returns the tensor `key` as either side starts it, with the check's arguments and `more`; XLA drops the others."""
+    """Returns the tensor `key` as either side starts it, with the arguments of the check and `more`."""
     case = get(name)
     args = case.args | case.probe | more
 

@@ -53,7 +53,8 @@ class GoogleNet(nnx.Module):
             return int(channels * width_mult)
 
         def inception(in_channels, c1, c2, c3, c4):
-            c2, c3 = (tuple(map(scaled, pair)) for pair in (c2, c3))
+            c2 = scaled(c2[0]), scaled(c2[1])
+            c3 = scaled(c3[0]), scaled(c3[1])
             return Inception(scaled(c1), c2, c3, scaled(c4), scaled(in_channels), rngs=rngs)
 
         b1 = nn.Sequential(

@@ -51,6 +51,7 @@ standardised = jax.custom_jvp(_standardised, nondiff_argnums=(1,))
 @standardised.defjvp
 def _derivative(eps: float, primals: tuple[Rows], tangents: tuple[Rows]) -> tuple[Rows, Rows]:
     """Leaves out of the tangent what moves the row's mean and its length: both are fixed."""
-    (x,), (t,) = primals, tangents
+    (x,) = primals
+    (t,) = tangents
     y, inverse = _forward(x, eps)
     return y, (t - row_means(t) - y * row_means(t * y)) * inverse

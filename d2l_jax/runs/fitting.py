@@ -45,7 +45,8 @@ def _images(case: Case, data: Dataset) -> Case:
 
 
 def _table(case: Case, data: Dataset) -> Case:
-    features, takes = data.train[0].shape[1], case.arrays[0].shape[1]
+    features = data.train[0].shape[1]
+    takes = case.arrays[0].shape[1]
     if features == takes:
         return case
     for name in ("in_features", "num_inputs"):
@@ -55,7 +56,8 @@ def _table(case: Case, data: Dataset) -> Case:
 
 
 def _text(case: Case, data: Dataset) -> Case:
-    (vocab,), steps = data.vocabs, data.train[0].shape[1]
+    (vocab,) = data.vocabs
+    steps = data.train[0].shape[1]
     inputs = (tokens((case.batch_size, steps), len(vocab)),)
     return replace(case, args={**case.args, "vocab_size": len(vocab)}, inputs=inputs)
 

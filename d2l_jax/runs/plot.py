@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
     from d2l_jax.runs.texts import Text, Texts
 
-TRAIN, TEST, WRONG, RIGHT = "#1f5fa8", "#d9722b", "#c0262d", "#222222"
+TRAIN = "#1f5fa8"
+TEST = "#d9722b"
+WRONG = "#c0262d"
+RIGHT = "#222222"
 FRAMEWORKS = {"jax": "JAX", "torch": "PyTorch"}
-COLUMNS, ROWS = 6, 3
+COLUMNS = 6
+ROWS = 3
 Sample = tuple[np.ndarray, np.ndarray]  # true values, and what was predicted
 
 

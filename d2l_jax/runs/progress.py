@@ -54,7 +54,8 @@ class Terminal(Listener):
         """A new bar in the place of the last."""
         if self.task is not None:
             self.bar.remove_task(self.task)
-        self.epochs, self.task = epochs, self.bar.add_task("compiling", total=None)
+        self.epochs = epochs
+        self.task = self.bar.add_task("compiling", total=None)
 
     def event(self, event: Event) -> None:
         """Moves the bar."""

@@ -110,7 +110,8 @@ class _Run:
     """A job under way: its learner, its records so far, and its last checkpoint."""
 
     def __init__(self, job: Job, listener: Listener):
-        self.job, self.listener = job, listener
+        self.job = job
+        self.listener = listener
         self.learner = learner_of(job.framework)(job.case, job.seed)
         self.settings = settings(job.case, job.data, job.seed, job.framework)
         self.versions = {"python": platform.python_version(), **self.learner.versions}
@@ -120,10 +121,12 @@ class _Run:
 
     def begin(self) -> int:
         """Tells what will run, takes up what is to be resumed, and returns the number of the first epoch."""
-        job, epochs = self.job, self.job.case.epochs
+        job = self.job
+        epochs = self.job.case.epochs
         if job.resume:
             meta = self.learner.resume(job.out / FOLDER, self.settings)
-            self.records, self.seconds = meta["records"], meta["seconds"]
+            self.records = meta["records"]
+            self.seconds = meta["seconds"]
             self.saved = job.out / FOLDER / str(len(self.records))
         if len(self.records) > epochs:
             raise InputError(f"{job.out} has {len(self.records)} epochs already, more than --epochs {epochs}")
@@ -136,7 +139,8 @@ class _Run:
         return len(self.records) + 1
 
     def _introduce(self) -> None:
-        data, learner = self.job.data, self.learner
+        data = self.job.data
+        learner = self.learner
         sizes = f"{data.examples:,} examples to train on, {data.held_out:,} to test on"
         self.listener.line(f"data      {data.name}: {data.source}; {sizes}")
         self.listener.line(f"device    {learner.device}, {learner.precision}")
@@ -162,7 +166,9 @@ class _Run:
 
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json` after the epochs so far."""
-        case, data, learner = self.job.case, self.job.data, self.learner
+        case = self.job.case
+        data = self.job.data
+        learner = self.learner
         sizes = {"train": data.examples, "test": data.held_out}
         return {
             "model": case.name,

@@ -9,7 +9,8 @@ from d2l_jax.data import Dataset, encode
 from d2l_jax.functional import Tree
 from d2l_jax.generate import bleu, make_completion, make_greedy, until_eos
 
-PREFIXES, CHARACTERS = ("it has", "time traveller"), 20
+PREFIXES = ("it has", "time traveller")
+CHARACTERS = 20
 FROM_ENGLISH = {  # the book's four (section 10.7), in the data set's own words
     "go .": "va !",
     "i lost .": "j'ai perdu .",
@@ -65,7 +66,8 @@ def _continuations(data: Dataset, trained: Trained) -> list[Text]:
 
 
 def _translations(data: Dataset, trained: Trained) -> Texts:
-    (source, target), pairs = data.vocabs, FROM_ENGLISH if data.name == "fra_eng" else _held_out(data)
+    source, target = data.vocabs
+    pairs = FROM_ENGLISH if data.name == "fra_eng" else _held_out(data)
     src, lengths = encode(list(pairs), source, data.train[0][0].shape[1])
     greedy = make_greedy(trained.model, data.train[1].shape[1], target["<bos>"], with_attention=True)
     ids, _, sown = greedy(*trained[1:], jnp.asarray(src), jnp.asarray(lengths))

@@ -26,7 +26,8 @@ def explain_body(
 
     oracle, flax: the output called `name`, in PyTorch's layout
     """
-    run, sites = TorchRun(twin, "float64", "cpu"), Altering()
+    run = TorchRun(twin, "float64", "cpu")
+    sites = Altering()
     _output(run, twin, state, train, sites, name)
 
     def trials() -> Iterator[tuple[str, str, list[np.ndarray]]]:
@@ -48,7 +49,8 @@ def explain_body(
 def _output(run: TorchRun, twin: Twin, state: State, train: bool, mode: "Altering", name: str) -> np.ndarray:
     run.load(state)
     run.model.train(train)
-    batch, made = twin.batches[0], dict[str, Any]()
+    batch = twin.batches[0]
+    made = dict[str, Any]()
     drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
     tensors = run.batch(batch)
     with torch.no_grad(), drawing, mode:
@@ -69,7 +71,8 @@ class Altering(TorchFunctionMode):
 
     def __init__(self, number: int = -1, which: int = 0):
         super().__init__()
-        self.number, self.which = number, which
+        self.number = number
+        self.which = which
         self.counts: list[int] = []
         self.told: tuple[str, str] | None = None
 

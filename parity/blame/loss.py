@@ -60,7 +60,8 @@ class Answering:
 
 def _loss_gradient(twin: Twin, outputs: np.ndarray, state: State) -> np.ndarray | None:
     """The gradient of Flax's loss with respect to the outputs, in PyTorch's layout."""
-    batch, axes = twin.batches[0], twin.axes["output"]
+    batch = twin.batches[0]
+    axes = twin.axes["output"]
     run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
     with precision(run.device):
         params, buffers = run.load(state)
@@ -80,7 +81,8 @@ class _Ignoring:
     """A loss that tells which label it leaves out, as PyTorch's modules do."""
 
     def __init__(self, loss: Callable, ignore_index: int):
-        self.loss, self.ignore_index = loss, ignore_index
+        self.loss = loss
+        self.ignore_index = ignore_index
 
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return self.loss(outputs, targets)

@@ -31,10 +31,12 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
 
     Returns None where every layer by itself is as precise as PyTorch's.
     """
-    exact, low = TorchRun(twin, "float64", "cpu"), TorchRun(twin, dtype, "cpu")
+    exact = TorchRun(twin, "float64", "cpu")
+    low = TorchRun(twin, dtype, "cpu")
     for run in (exact, low):
         run.load(twin.start)
-    batch, device = twin.batches[0], jax.devices("cpu")[0]
+    batch = twin.batches[0]
+    device = jax.devices("cpu")[0]
     theirs = layer_calls(twin, exact, batch, False)
     flax_run = FlaxRun(twin, dtype, device)
     ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run.flax, batch, False)}

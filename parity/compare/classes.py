@@ -18,7 +18,8 @@ def compare_classes(oracle: Record, flax: Record, rows: Iterable[Row]) -> list[R
     scores = [key for key in oracle if key.tensor == "output" and oracle[key].ndim > 1 and key in limits]
 
     def judge(key: Key) -> Row:
-        best, margin = np.argmax(oracle[key], -1), np.diff(np.sort(oracle[key], -1)[..., -2:], axis=-1)[..., 0]
+        best = np.argmax(oracle[key], -1)
+        margin = np.diff(np.sort(oracle[key], -1)[..., -2:], axis=-1)[..., 0]
         flipped = np.argmax(flax[key], -1) != best
         allowed = 2 * limits[key] * max(rms(oracle[key]), 1e-300)
         unexcused = int(np.sum(flipped & (margin > allowed)))

@@ -26,7 +26,8 @@ def compare_precision(
     """
     # Products of bfloat16 are summed in float32.
     floor = policy.sums * max(UNIT[dtype], math.sqrt(longest_sum) * UNIT["float32"])
-    blunt, scales = max(policy.blunt, 50 * UNIT[dtype]), scales_of(oracle)
+    blunt = max(policy.blunt, 50 * UNIT[dtype])
+    scales = scales_of(oracle)
 
     def judge(key: Key) -> Row:
         scale, note = scales[key]

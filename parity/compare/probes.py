@@ -36,7 +36,8 @@ def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[Key, float]:
 
 
 def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray], float]) -> dict[Key, float]:
-    worst, scales = dict.fromkeys(oracle, 0.0), scales_of(oracle)
+    worst = dict.fromkeys(oracle, 0.0)
+    scales = scales_of(oracle)
     for other in others:
         for key, array in oracle.items():
             distance = size(other[key].astype(np.float64) - array) / scales[key][0]

@@ -39,7 +39,8 @@ def structure(oracle: Record, other: Record, dtype: str) -> Iterator[Row]:
     yield from (failure(key, "missing in Flax") for key in oracle if key not in other)
     yield from (failure(key, "only in Flax") for key in other if key not in oracle)
     for key in (key for key in oracle if key in other):
-        a, b = oracle[key], other[key]
+        a = oracle[key]
+        b = other[key]
         if a.shape != b.shape:
             yield failure(key, f"shape {b.shape} in Flax, {a.shape} in PyTorch")
         elif not a.size:

@@ -30,12 +30,14 @@ def compare_semantics(
     spread:     the updates' noise by element: an optimiser that divides by the gradient's size makes noise of
                 what is zero but for rounding
     """
-    unit, scales = UNIT["float64"], scales_of(oracle)
+    unit = UNIT["float64"]
+    scales = scales_of(oracle)
 
     def judge(key: Key) -> Row:
         scale, note = scales[key]
         gap = largest(flax[key] - oracle[key]) / scale
-        rounding, last_digit = math.sqrt(longest_sum) * unit, unit * subtracted.get(key, 0.0) / scale
+        rounding = math.sqrt(longest_sum) * unit
+        last_digit = unit * subtracted.get(key, 0.0) / scale
         origins = {f"noise {noise[key]:.1e}": noise[key], f"sqrt({longest_sum}) ulp": rounding}
         origins["ulp of the parameter"] = last_digit
         if key in corrected:

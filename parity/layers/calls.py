@@ -77,7 +77,8 @@ def traced_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> 
         counts[path] = found.number + 1
         calls.append(found)
         output = call(*args, **kwargs)
-        found.output, found.span = shapes_of(output), (found.span[0], drawn)
+        found.output = shapes_of(output)
+        found.span = (found.span[0], drawn)
         return output
 
     def run(params: Any, buffers: Any, tensors: Any) -> None:

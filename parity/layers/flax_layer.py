@@ -110,7 +110,9 @@ def _isolated(program: Program, params: Any, buffers: Any, tensors: list, cotang
 
 def _own_leaves(twin: Twin, layer: Layer) -> list:
     """The layer's tensors, with paths that start at the layer."""
-    depth, path, prefix = len(layer.ours.path), layer.ours.path, f"{layer.theirs.name}."
+    depth = len(layer.ours.path)
+    path = layer.ours.path
+    prefix = f"{layer.theirs.name}."
     own = []
     for leaf in (x for x in twin.leaves if x.key.startswith(prefix)):
         if leaf.path[:depth] == path:

@@ -55,7 +55,9 @@ def isolate(
     flax_run = FlaxRun(twin, "float64", jax_device)
     theirs = layer_calls(twin, run, twin.batches[0], train)
     ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run.flax, twin.batches[0], train)}
-    found, oracle, flax = Isolated(), {}, {}
+    found = Isolated()
+    oracle = {}
+    flax = {}
     noisy: list[Record] = [{} for _ in range(PROBES)]
     shared = [call for call in theirs if call.name in twin.names and (twin.names[call.name], call.number) in ours]
     values = given_values(twin, flax_run, train) if containers else {}

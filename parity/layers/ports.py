@@ -41,7 +41,8 @@ class Ports:
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
         names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
         results = [x.shape for _, x in named_leaves(ours.output, "output")]
-        outputs, left = [], list(enumerate(results))
+        outputs = []
+        left = list(enumerate(results))
         for name, shape in names:
             number = next((i for i, r in left if sorted(r) == sorted(shape)), None)
             if number is not None:

@@ -20,7 +20,8 @@ from parity.twin.twin import Twin
 
 def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, disturb: Callable) -> Record:
     run.disturb = disturb
-    call, prefix = layer.theirs, f"{layer.theirs.name}."
+    call = layer.theirs
+    prefix = f"{layer.theirs.name}."
     run.load(twin.start, prefix)
     module = run.model.get_submodule(call.name).train(train)
     leaves = [_leaf(x, disturb) for x in ports.tensors]

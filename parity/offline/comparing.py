@@ -20,7 +20,8 @@ def compare_recordings(left: Recording, right: Recording, policy: Policy = POLIC
         left, right = right, left
     _check(left, right)
     rows: dict[str, list[Row]] = {}
-    about, oracle = left.about, left.records["float64"]
+    about = left.about
+    oracle = left.records["float64"]
     for tier, record in right.records.items():
         if tier == "float64":
             limits = about.noise, about.longest_sum, policy, about.subtracted, left.spread, about.corrected
@@ -36,7 +37,8 @@ def compare_recordings(left: Recording, right: Recording, policy: Policy = POLIC
 
 def _check(left: Recording, right: Recording) -> None:
     """Raises InputError; `left` should be PyTorch's."""
-    a, b = left.about, right.about
+    a = left.about
+    b = right.about
     if a.side != "torch":
         raise InputError("both files are Flax's; one of the two must come from --side torch")
     if (a.name, a.full) != (b.name, b.full):

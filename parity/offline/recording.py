@@ -77,7 +77,8 @@ def flax_twin(model: nnx.Module, given: Recording, turns: tuple[Turn, ...], obse
     turns:   as `d2l_jax.supervised` makes them; observe: `d2l_jax.Observed(loss)`
     """
     states, batches = restored(given.given)
-    tensors, layout = leaves(model), given.about.layout
+    tensors = leaves(model)
+    layout = given.about.layout
     _check_tensors(given, {leaf.key: leaf.shape for leaf in tensors}, states[0])
     return FlaxHalf(
         name=given.about.name,
@@ -108,12 +109,9 @@ def record_torch(
     from parity.proof.judging import check_repeatable
     from parity.sides.torch import TorchRun, run_torch
 
-    if probes < 1:
-        raise InputError(f"--probes {probes} is too few; 1 or more is right")
-    states, where = None, torch_device(device)
-    if given:
-        states, batches = restored(given.given)
-        twin = replace(twin, batches=batches, start=states[0])
+    _check_probes(probes)
+    where = torch_device(device)
+    states, twin = (None, twin) if given is None else _given(twin, given)
     with pinned(tf32=tf32):
         oracle, states = run_torch(twin, "float64", where, states)
         check_repeatable(twin, where, oracle)
@@ -137,6 +135,17 @@ def record_torch(
     )
     wide = {key: array for key, array in spread.items() if POLICY.noise_factor * noise[key] > POLICY.ceiling}
     return Recording(about, _plain(records), flattened(states, twin.batches), wide)
+
+
+def _check_probes(probes: int) -> None:
+    if probes < 1:
+        raise InputError(f"--probes {probes} is too few; 1 or more is right")
+
+
+def _given(twin: Twin, given: Recording) -> tuple[list[State], Twin]:
+    """Returns the states of a recording, and the twin on its batches."""
+    states, batches = restored(given.given)
+    return states, replace(twin, batches=batches, start=states[0])
 
 
 def _roundings(run: "TorchRun", states: Sequence[State]) -> "Roundings":
@@ -168,7 +177,8 @@ def record_flax(
 ) -> Recording:
     """Flax's side of any twin, from the states and on the batches of PyTorch's recording."""
     states, batches = restored(given.given)
-    twin, where = replace(twin, batches=batches, start=states[0]), jax_device(device)
+    twin = replace(twin, batches=batches, start=states[0])
+    where = jax_device(device)
     records = {tier: FlaxRun(twin, tier, where, tf32).teacher_forced(states) for tier in tiers}
     settings = {name: version(name) for name in ("jax", "flax", "optax")}
     settings |= {"device": where.device_kind, "matmul_precision": jax_precision(tf32)}

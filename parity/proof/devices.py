@@ -68,10 +68,12 @@ def check_sharded(case: Case, devices: int, device: str = "cpu", steps: int = ST
 
 def _rows(twin: Twin, devices: int, device: str) -> list[Row]:
     """Returns the rows of float64, in which one device is the oracle; PyTorch measures what rounding may do."""
-    mesh, first = mesh_of(devices), jax.devices(device)[0]
+    mesh = mesh_of(devices)
+    first = jax.devices(device)[0]
     one = FlaxRun(twin, "float64", first)
     several = ShardedRun(twin, "float64", first, mesh)
-    rows, states = list[Row](), [twin.start]
+    rows = list[Row]()
+    states = [twin.start]
     with pinned():
         theirs = TorchRun(twin, "float64", torch_device(device))
         for number in range(1, len(twin.batches) + 1):

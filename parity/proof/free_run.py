@@ -18,7 +18,8 @@ from parity.sides.torch import free_run_torch
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
-PROBES, MOST_PROBES = 2, 20
+PROBES = 2
+MOST_PROBES = 20
 
 
 def free_run(

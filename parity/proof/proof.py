@@ -83,7 +83,8 @@ class Sides:
     @classmethod
     def of(cls, twin: Twin, checking: Checking) -> "Sides":
         """Returns both sides ready to be run; nothing is compiled yet."""
-        jax_side, torch_side = jax_device(checking.device), torch_device(checking.device)
+        jax_side = jax_device(checking.device)
+        torch_side = torch_device(checking.device)
         return cls(
             torch_side,
             jax_side,

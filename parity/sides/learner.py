@@ -50,7 +50,8 @@ class TorchLearner:
         for epoch in epochs:
             full, rest = order(epoch)
             batches = [*full, *([rest] if len(rest) else [])]
-            sums, every = Sums.of(self.case.metrics), max(1, len(batches) // PIECES)
+            sums = Sums.of(self.case.metrics)
+            every = max(1, len(batches) // PIECES)
             for rows in batches:
                 results = self._step(_tensors(data.train, rows))
                 check_finite(losses_of(results), f"epoch {epoch}, step", self.steps)
@@ -73,7 +74,8 @@ class TorchLearner:
     @torch.no_grad()
     def _evaluate(self, test: tuple[np.ndarray, np.ndarray], batch_size: int, epoch: int) -> Sums:
         self.model.eval()
-        sums, (full, rest) = Sums.of(self.case.metrics), in_order(test[0], batch_size)
+        sums = Sums.of(self.case.metrics)
+        full, rest = in_order(test[0], batch_size)
         for rows in [*full, *([rest] if len(rest) else [])]:
             batch = _tensors(test, rows)
             observed = self.observe(self.model, batch)

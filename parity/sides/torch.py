@@ -171,7 +171,8 @@ class TorchRun:
     def step(self, batch: Batch, number: int) -> Record:
         """Takes every turn once, with everything in between."""
         record: Record = {}
-        tensors, drawing = self.batch(batch), ImposedOnTorch(self.twin.torch_numbers(batch))
+        tensors = self.batch(batch)
+        drawing = ImposedOnTorch(self.twin.torch_numbers(batch))
         for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
             seen, tensors = self._turn(turn, optimizer, tensors, drawing, number, last=turn is self.turns[-1])
             record |= seen

@@ -45,7 +45,7 @@ class Turn(NamedTuple):
     @property
     def loss_name(self) -> str:
         """The name of the turn's loss among the tensors: "loss", or "generator_loss"."""
-        return f"{self.name}_loss" if self.name else "loss"
+        return loss_name(self.name)
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,11 @@ def check_turns(turns: Sequence[Turn], names: Sequence[str]) -> None:
 
 def _called(turn: Turn) -> str:
     return f"turn {turn.name!r}" if turn.name else "the turn without a name"
+
+
+def loss_name(turn: str) -> str:
+    """Returns the name of the loss of a turn of that name, for both frameworks."""
+    return f"{turn}_loss" if turn else "loss"
 
 
 def parameter_names(params: Tree) -> list[str]:

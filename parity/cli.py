@@ -4,7 +4,7 @@ import json as jsonlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -12,17 +12,13 @@ from rich.console import Console
 from d2l_jax.catalog import CASES
 from d2l_jax.errors import InputError
 from parity.bench.options import BenchOptions
-from parity.check_options import CheckOptions
+from parity.check_options import CheckOptions, File
 from parity.environment import share_gpu
 from parity.mutants.options import MutantOptions
 from parity.offline_commands import compare, record
 from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
 from parity.report.terminal import print_whole
 
-Names = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")]
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-Device = Literal["cpu", "gpu"]
 app = tyro.extras.SubcommandApp()
 
 

@@ -7,10 +7,9 @@ import tyro
 from rich.console import Console
 
 from d2l_jax.catalog import get
+from parity.check_options import File, Flag
 from parity.output import STDOUT, write
 
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Device = Literal["cpu", "gpu"]
 
 

@@ -111,7 +111,7 @@ def record_torch(
 
     _check_probes(probes)
     where = torch_device(device)
-    states, twin = (None, twin) if given is None else _given(twin, given)
+    states, twin = (None, twin) if given is None else _started_from(twin, given)
     with pinned(tf32=tf32):
         oracle, states = run_torch(twin, "float64", where, states)
         check_repeatable(twin, where, oracle)
@@ -142,7 +142,7 @@ def _check_probes(probes: int) -> None:
         raise InputError(f"--probes {probes} is too few; 1 or more is right")
 
 
-def _given(twin: Twin, given: Recording) -> tuple[list[State], Twin]:
+def _started_from(twin: Twin, given: Recording) -> tuple[list[State], Twin]:
     """Returns the states of a recording, and the twin on its batches."""
     states, batches = restored(given.given)
     return states, replace(twin, batches=batches, start=states[0])

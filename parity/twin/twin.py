@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from d2l_jax.turns import Tensors, Turn
+from d2l_jax.turns import Tensors, Turn, loss_name
 from parity.arrays.layout import Axes, named_leaves
 from parity.models.flax_model import FlaxModel
 from parity.weights.leaf import Leaf
@@ -80,7 +80,7 @@ class TorchTurn:
     @property
     def loss_name(self) -> str:
         """The name of the turn's loss among the tensors."""
-        return f"{self.name}_loss" if self.name else "loss"
+        return loss_name(self.name)
 
 
 def in_turn(turns: Sequence[Any], nets: Any, tensors: Tensors) -> Iterator[tuple[Any, Any, Tensors]]:

@@ -13,7 +13,7 @@ from d2l_jax.cpu.materialised import materialised
 from d2l_jax.cpu.switch import on_cpu
 from d2l_jax.cpu.thresholds import NARROW_SIDE
 
-Rows = Float[Array, "rows inputs"]
+Matrix = Float[Array, "rows inputs"]
 OfRows = Float[Array, "rows outputs"]
 Kernel = Float[Array, "inputs outputs"]
 
@@ -43,21 +43,21 @@ def matmul(
     return _bound(x.reshape(-1, x.shape[-1]), w, precision=precision).reshape(*x.shape[:-1], w.shape[1])
 
 
-def _dense_product(x: Rows, w: Kernel, precision: Any) -> OfRows:
+def _dense_product(x: Matrix, w: Kernel, precision: Any) -> OfRows:
     return lax.dot_general(x, w, (((1,), (0,)), ((), ())), precision=precision)
 
 
-def _of_rows(g: OfRows, w: Kernel, shape: tuple[int, ...], precision: Any) -> Rows:
+def _of_rows(g: OfRows, w: Kernel, shape: tuple[int, ...], precision: Any) -> Matrix:
     return lax.dot_general(g, w, (((1,), (1,)), ((), ())), precision=precision)
 
 
-def _of_kernel(x: Rows, g: OfRows, shape: tuple[int, ...], precision: Any) -> Kernel:
+def _of_kernel(x: Matrix, g: OfRows, shape: tuple[int, ...], precision: Any) -> Kernel:
     if min(shape) > NARROW_SIDE:
         return lax.dot_general(x, g, (((0,), (0,)), ((), ())), precision=precision)
     return _across(x, g, precision) if shape[0] <= shape[1] else _across(g, x, precision).T
 
 
-def _across(left: Rows, right: OfRows, precision: Any) -> Kernel:
+def _across(left: Matrix, right: OfRows, precision: Any) -> Kernel:
     """left.T @ right as a convolution over one pixel, `left` transposed in memory before.
 
     XLA:CPU's product gathers few columns of many rows piece by piece, in up to twice the time; it would take a

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from d2l_jax.cpu.geometry import Geometry, Images, Pair, Phase, by_phases
+from d2l_jax.cpu.geometry import Geometry, Images, Pair, StridePhase, by_phases
 from d2l_jax.cpu.materialised import materialised
 from d2l_jax.cpu.sums import sums
 
@@ -52,7 +52,7 @@ def _pads_of_gradient(g: Maps, w: Kernel, size: Pair, geometry: Geometry) -> lis
 def _input_gradient(padded_g: Padded, offset: Pair, w: Kernel, size: Pair, geometry: Geometry) -> Images:
     """Sums of shifted views of g, which begins at `offset` in `padded_g`."""
 
-    def of_phase(vertical: Phase, horizontal: Phase) -> Images:
+    def of_phase(vertical: StridePhase, horizontal: StridePhase) -> Images:
         places = product(enumerate(vertical.places), enumerate(horizontal.places))
         top = offset[0] + vertical.window
         left = offset[1] + horizontal.window

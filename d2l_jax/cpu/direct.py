@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from d2l_jax.cpu.geometry import Geometry, Images, Pair, Phase, by_phases
+from d2l_jax.cpu.geometry import Geometry, Images, Pair, StridePhase, by_phases
 from d2l_jax.cpu.materialised import materialised
 from d2l_jax.cpu.thresholds import COLUMNS_PER_OUTPUT
 
@@ -35,7 +35,7 @@ def _input_gradient_by_phases(g: Maps, w: Kernel, shape: tuple[int, ...], geomet
     Within a scan XLA:CPU is slow at the form of `lax` also where the stride is 1.
     """
 
-    def of_phase(*axes: Phase) -> Images:
+    def of_phase(*axes: StridePhase) -> Images:
         lengths = [along.length for along in axes]
         if not all(along.places for along in axes):
             return jnp.zeros((g.shape[0], *lengths, w.shape[2]), g.dtype)

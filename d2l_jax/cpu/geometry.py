@@ -40,7 +40,7 @@ class Geometry(NamedTuple):
             yield (i, j), x[:, i : i + sh * (rows - 1) + 1 : sh, j : j + sw * (columns - 1) + 1 : sw]
 
 
-class Phase(NamedTuple):
+class StridePhase(NamedTuple):
     """Every stride-th pixel along an axis.
 
     places: places in a window at which these pixels can stand
@@ -54,21 +54,24 @@ class Phase(NamedTuple):
     length: int
 
     @classmethod
-    def of(cls, first: int, size: int, window: int, stride: int, padding: int) -> "Phase":
+    def of(cls, first: int, size: int, window: int, stride: int, padding: int) -> "StridePhase":
         """The phase of pixels first, first + stride, ... of `size`; windows begin `padding` before the image."""
         at = first + padding
         return cls(range(at % stride, window, stride), at // stride, -(-size // stride))
 
 
 def by_phases(
-    gradient: Callable[[Phase, Phase], Images], size: tuple[int, ...], window: tuple[int, ...], geometry: Geometry
+    gradient: Callable[[StridePhase, StridePhase], Images],
+    size: tuple[int, ...],
+    window: tuple[int, ...],
+    geometry: Geometry,
 ) -> Images:
     """The image whose every stride-th pixels, vertically and horizontally, are `gradient` of these two phases.
 
     Polyphase decomposition: all pixels of a phase meet the same places of windows.
     """
     vertical, horizontal = (
-        [Phase.of(first, n, k, stride, before) for first in range(stride)]
+        [StridePhase.of(first, n, k, stride, before) for first in range(stride)]
         for n, k, stride, (before, _) in zip(size, window, geometry.strides, geometry.padding)
     )
     whole = jnp.stack([jnp.stack([gradient(v, h) for h in horizontal], 3) for v in vertical], 2)

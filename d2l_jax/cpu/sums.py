@@ -9,14 +9,14 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.cpu.switch import on_cpu
-from d2l_jax.cpu.thresholds import LINE_LONGEST, LINE_SHORTEST, SUMS_AT_ONCE
+from d2l_jax.cpu.thresholds import LINE_LONGEST, LINE_SHORTEST, ROW_LONGEST, SUMS_AT_ONCE
 
-Batch = Float[Array, "*size features"]
+Activations = Float[Array, "*size features"]
 Features = Float[Array, " features"]
 Lines = tuple[Float[Array, "*lines features"], ...]
 
 
-def sums(*terms: Batch) -> tuple[Features, ...]:
+def sums(*terms: Activations) -> tuple[Features, ...]:
     """The sum of each term over all axes but the last, in float32 at least.
 
     On a CPU the sums along a line run in one loop, which reads once from memory what the terms share. The sums of the
@@ -25,7 +25,7 @@ def sums(*terms: Batch) -> tuple[Features, ...]:
     return on_cpu(_in_one_loop, _one_by_one, tuple(map(wide, terms)))
 
 
-def moments(x: Batch) -> tuple[Features, Features]:
+def moments(x: Activations) -> tuple[Features, Features]:
     """The mean and the biased variance over all axes but the last, in float32 at least.
 
     On a CPU in one pass: of each line the sum and the squares of what lies beyond its first value, which costs no more
@@ -34,27 +34,27 @@ def moments(x: Batch) -> tuple[Features, Features]:
     return on_cpu(_joined, _one_after_the_other, wide(x))
 
 
-def wide(x: Batch) -> Batch:
+def wide(x: Activations) -> Activations:
     """`x` in float32 at least."""
     return x.astype(np.promote_types(x.dtype, np.float32))
 
 
-def _one_by_one(terms: tuple[Batch, ...]) -> tuple[Features, ...]:
+def _one_by_one(terms: tuple[Activations, ...]) -> tuple[Features, ...]:
     return tuple(x.sum(tuple(range(x.ndim - 1))) for x in terms)
 
 
-def _in_one_loop(terms: tuple[Batch, ...]) -> tuple[Features, ...]:
+def _in_one_loop(terms: tuple[Activations, ...]) -> tuple[Features, ...]:
     groups = [terms[i : i + SUMS_AT_ONCE] for i in range(0, len(terms), SUMS_AT_ONCE)]
     return tuple(over_rows(lines) for group in groups for lines in _along_lines(group))
 
 
-def _one_after_the_other(x: Batch) -> tuple[Features, Features]:
+def _one_after_the_other(x: Activations) -> tuple[Features, Features]:
     rows = tuple(range(x.ndim - 1))
     mean = x.mean(rows)
     return mean, jnp.square(x - lax.broadcast_to_rank(mean, x.ndim)).mean(rows)
 
 
-def _joined(x: Batch) -> tuple[Features, Features]:
+def _joined(x: Activations) -> tuple[Features, Features]:
     count = x.size // x.shape[-1]
     x = _in_lines(x)
     length = x.shape[-2]
@@ -67,19 +67,28 @@ def _joined(x: Batch) -> tuple[Features, Features]:
     return mean, over_rows(within + between) / count
 
 
-def over_rows(x: Batch) -> Features:
+def over_rows(x: Activations) -> Features:
     """The sum over all axes but the last, as products with ones: of about as many groups as each has rows.
 
-    XLA:CPU sums columns one number after the other, in up to ten times the time, with ten times the rounding.
+    XLA:CPU sums columns one number after the other, in up to ten times the time, with ten times the rounding. Short
+    rows stand side by side in long ones, which are as quickly read.
     """
+    features = x.shape[-1]
     count = math.prod(x.shape[:-1])
-    groups = max((n for n in range(1, math.isqrt(count) + 1) if count % n == 0), default=1)
-    rows = x.reshape(groups, count // groups, x.shape[-1])
+    abreast = _largest_divisor(count, ROW_LONGEST // features) if features else 1
+    count //= abreast
+    groups = _largest_divisor(count, math.isqrt(count))
+    rows = x.reshape(groups, count // groups, abreast * features)
     ones = jnp.ones(rows.shape[:2], x.dtype)
-    return lax.dot_general(ones, rows, (((1,), (1,)), ((0,), (0,))), precision="highest").sum(0)
+    total = lax.dot_general(ones, rows, (((1,), (1,)), ((0,), (0,))), precision="highest")
+    return total.reshape(groups * abreast, features).sum(0)
 
 
-def row_means(x: Batch) -> Batch:
+def _largest_divisor(of: int, at_most: int) -> int:
+    return max((n for n in range(1, at_most + 1) if of % n == 0), default=1)
+
+
+def row_means(x: Activations) -> Activations:
     """The mean over the last axis, repeated along it; on a CPU as products with ones, and so is its derivative.
 
     XLA:CPU adds up a row one number after the other, and what a repetition becomes in a gradient is such a sum, too.
@@ -87,13 +96,13 @@ def row_means(x: Batch) -> Batch:
     return on_cpu(_times_ones, lambda x: jnp.broadcast_to(x.mean(-1, keepdims=True), x.shape), x)
 
 
-def _times_ones(x: Batch) -> Batch:
+def _times_ones(x: Activations) -> Activations:
     ones = jnp.ones((x.shape[-1], 1), x.dtype)
     total = jnp.matmul(x, ones, precision="highest")
     return jnp.matmul(total / x.shape[-1], ones.T, precision="highest")
 
 
-def _along_lines(terms: tuple[Batch, ...]) -> Lines:
+def _along_lines(terms: tuple[Activations, ...]) -> Lines:
     def added(one: Any, other: Any) -> Any:
         return tuple(a + b for a, b in zip(one, other))
 
@@ -102,7 +111,7 @@ def _along_lines(terms: tuple[Batch, ...]) -> Lines:
     return lax.reduce(lines, nothing, added, (lines[0].ndim - 2,))
 
 
-def _in_lines(x: Batch) -> Float[Array, "*rows line features"]:
+def _in_lines(x: Activations) -> Float[Array, "*rows line features"]:
     *rows, length, features = x.shape
     line = max(n for n in range(1, LINE_LONGEST + 1) if length % n == 0)
     return x if line < LINE_SHORTEST or line == length else x.reshape(*rows, length // line, line, features)

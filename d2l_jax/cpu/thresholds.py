@@ -32,6 +32,8 @@ WINOGRAD_BATCH = 16
 # several features at once only where LLVM unrolls the loop along a line, with all that is fused into it.
 LINE_LONGEST = 8
 LINE_SHORTEST = 4
+# Sums over rows, as products with ones: short rows side by side, as many as make at most ROW_LONGEST numbers.
+ROW_LONGEST = 192
 # Sums in one loop: a 3x3 window's. More do not fit into the registers.
 SUMS_AT_ONCE = 9
 

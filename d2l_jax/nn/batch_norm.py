@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from d2l_jax.cpu.sums import moments, sums
 
 Features = Float[Array, " features"]
-Batch = Float[Array, "*size features"]
+Activations = Float[Array, "*size features"]
 
 
 class BatchNorm(nnx.Module):
@@ -67,7 +67,7 @@ class BatchNorm(nnx.Module):
         return (1 - self.momentum) * old + self.momentum * lax.stop_gradient(new)
 
 
-def _normalised(x: Batch, scale: Features, bias: Features, eps: float) -> tuple[Batch, Features, Features]:
+def _normalised(x: Activations, scale: Features, bias: Features, eps: float) -> tuple[Activations, Features, Features]:
     """(x - mean) / sqrt(var + eps) * scale + bias, and the batch's mean and biased variance over all axes but the last.
 
     Its gradient is written out: two sums, where the automatic one takes five and adds up what is zero.
@@ -76,8 +76,8 @@ def _normalised(x: Batch, scale: Features, bias: Features, eps: float) -> tuple[
 
 
 def _forward(
-    x: Batch, scale: Features, bias: Features, eps: float
-) -> tuple[tuple[Batch, Features, Features], tuple[Batch, Features, Features, Features]]:
+    x: Activations, scale: Features, bias: Features, eps: float
+) -> tuple[tuple[Activations, Features, Features], tuple[Activations, Features, Features, Features]]:
     mean, var = moments(x)
     inverse = lax.rsqrt(var + eps)
     row = partial(lax.broadcast_to_rank, rank=x.ndim)
@@ -86,8 +86,10 @@ def _forward(
 
 
 def _backward(
-    eps: float, residuals: tuple[Batch, Features, Features, Features], grads: tuple[Batch, Features, Features]
-) -> tuple[Batch, Features, Features]:
+    eps: float,
+    residuals: tuple[Activations, Features, Features, Features],
+    grads: tuple[Activations, Features, Features],
+) -> tuple[Activations, Features, Features]:
     x, scale, mean, inverse = residuals
     g, of_mean, of_var = grads
     count = x.size // x.shape[-1]

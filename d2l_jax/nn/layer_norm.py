@@ -10,7 +10,7 @@ from d2l_jax.cpu.bias import over_rows_of
 from d2l_jax.cpu.sums import row_means, wide
 
 Features = Float[Array, " features"]
-Rows = Float[Array, "*rows features"]
+Activations = Float[Array, "*rows features"]
 
 
 class LayerNorm(nnx.Module):
@@ -29,17 +29,17 @@ class LayerNorm(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(num_features, jnp.float32))
         self.eps = eps
 
-    def __call__(self, x: Rows) -> Rows:
+    def __call__(self, x: Activations) -> Activations:
         centred = standardised(wide(x), self.eps) * over_rows_of(wide(self.scale[...]), x)
         return (centred + over_rows_of(wide(self.bias[...]), x)).astype(x.dtype)
 
 
-def _standardised(x: Rows, eps: float) -> Rows:
+def _standardised(x: Activations, eps: float) -> Activations:
     """(x - mean) / sqrt(var + eps), with the mean and the biased variance of each row."""
     return _forward(x, eps)[0]
 
 
-def _forward(x: Rows, eps: float) -> tuple[Rows, Rows]:
+def _forward(x: Activations, eps: float) -> tuple[Activations, Activations]:
     centred = x - row_means(x)
     inverse = lax.rsqrt(row_means(jnp.square(centred)) + eps)
     return centred * inverse, inverse
@@ -49,7 +49,9 @@ standardised = jax.custom_jvp(_standardised, nondiff_argnums=(1,))
 
 
 @standardised.defjvp
-def _derivative(eps: float, primals: tuple[Rows], tangents: tuple[Rows]) -> tuple[Rows, Rows]:
+def _derivative(
+    eps: float, primals: tuple[Activations], tangents: tuple[Activations]
+) -> tuple[Activations, Activations]:
     """Leaves out of the tangent what moves the row's mean and its length: both are fixed."""
     (x,) = primals
     (t,) = tangents

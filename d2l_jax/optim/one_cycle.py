@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from d2l_jax.errors import InputError
 from d2l_jax.optim.schedules import Rates, cosine
 
-Phase = tuple[float, float, float, float]  # first count, last count, rate at the first, rate at the last
+Segment = tuple[float, float, float, float]  # first count, last count, rate at the first, rate at the last
 
 
 def OneCycleLR(
@@ -67,7 +67,7 @@ def _total(total_steps: int | None, epochs: int | None, steps_per_epoch: int | N
 
 def _phases(
     max_lr: float, total: int, pct_start: float, div_factor: float, final_div_factor: float, three_phase: bool
-) -> list[Phase]:
+) -> list[Segment]:
     first = max_lr / div_factor
     low = first / final_div_factor
     top = pct_start * total - 1
@@ -79,7 +79,7 @@ def _phases(
     return [(0.0, top, first, max_lr), (top, down, max_lr, first), (down, total - 1.0, first, low)]
 
 
-def _anneal(step: Rates, phase: Phase, strategy: str) -> Rates:
+def _anneal(step: Rates, phase: Segment, strategy: str) -> Rates:
     begin, end, start, stop = phase
     left = (end - step) / ((end - begin) or 1.0)  # an empty phase holds no count
     return stop + (start - stop) * (cosine(left) if strategy == "cos" else left)

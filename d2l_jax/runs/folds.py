@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from d2l_jax.data import Dataset, fold
-from d2l_jax.runs.results import Figures, Result, best, described, write_results
+from d2l_jax.runs.results import Figures, RunResult, best, described, write_results
 from d2l_jax.runs.run import SILENT, Job, Listener, holds_run, refuse_overwriting, train
 
 FOLDS = 5
@@ -17,7 +17,7 @@ def unanswered(data: Dataset) -> bool:
     return bool(np.issubdtype(y.dtype, np.floating) and np.isnan(y).any())
 
 
-def cross_validate(job: Job, listener: Listener = SILENT) -> Result:
+def cross_validate(job: Job, listener: Listener = SILENT) -> RunResult:
     """Trains a model of its own on each fold, in `fold-0` ... of the job's folder; the records are means.
 
     A resumed job takes up every fold where it stands. Raises what `train` raises.
@@ -28,7 +28,7 @@ def cross_validate(job: Job, listener: Listener = SILENT) -> Result:
         out = job.out / f"fold-{i}"
         part = job._replace(data=fold(job.data, FOLDS, i), out=out, resume=job.resume and holds_run(out))
         results.append(train(part, listener))
-    whole = Result(_joined(job, [result.metrics for result in results]), _samples(results))
+    whole = RunResult(_joined(job, [result.metrics for result in results]), _samples(results))
     paths = write_results(whole, job.data, job.out)
     final = whole.metrics["final"]
     listener.line(f"mean over {FOLDS} folds: {described(final)}")
@@ -55,6 +55,6 @@ def _mean(records: list[Figures]) -> Figures:
     return {**means, "epoch": records[0]["epoch"]}
 
 
-def _samples(results: list[Result]) -> tuple[np.ndarray, np.ndarray]:
+def _samples(results: list[RunResult]) -> tuple[np.ndarray, np.ndarray]:
     y, y_hat = zip(*(result.sample for result in results))
     return np.concatenate(y), np.concatenate(y_hat)

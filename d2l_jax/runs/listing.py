@@ -12,7 +12,7 @@ from rich.table import Table
 from d2l_jax.case import Case
 from d2l_jax.catalog import CASES
 from d2l_jax.functional import Functional, Tree, functional
-from d2l_jax.runs.overview import Row, save
+from d2l_jax.runs.overview import Entry, save
 from d2l_jax.runs.settings import name_of
 
 
@@ -21,12 +21,12 @@ def shapes(case: Case) -> Functional:
     return functional(nnx.eval_shape(case.build))
 
 
-def rows() -> list[Row]:
+def rows() -> list[Entry]:
     """Computes the row of every case, in the order of the book."""
     return [_row(case) for case in CASES]
 
 
-def _row(case: Case) -> Row:
+def _row(case: Case) -> Entry:
     return {
         "name": case.name,
         "section": case.section,

@@ -6,21 +6,21 @@ from typing import Any
 
 from rich.table import Table
 
-Row = dict[str, Any]
+Entry = dict[str, Any]
 FILE = Path(__file__).with_name("overview.json")
 
 
-def overview(file: Path = FILE) -> list[Row]:
+def overview(file: Path = FILE) -> list[Entry]:
     """Returns the row of every case, in the order of the book."""
     return json.loads(file.read_text())
 
 
-def save(rows: list[Row], file: Path = FILE) -> None:
+def save(rows: list[Entry], file: Path = FILE) -> None:
     """Writes the rows, each on a line of its own."""
     file.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
 
 
-def stale(rows: list[Row], computed: list[Row]) -> str:
+def stale(rows: list[Entry], computed: list[Entry]) -> str:
     """Returns "", or a line that says which rows are not as they are computed, and which command renews them."""
     if rows == computed:
         return ""
@@ -28,7 +28,7 @@ def stale(rows: list[Row], computed: list[Row]) -> str:
     return f"{FILE.name} is stale ({', '.join(names) or 'the order'}); `make overview` renews it"
 
 
-def overview_table(rows: list[Row]) -> Table:
+def overview_table(rows: list[Entry]) -> Table:
     """Returns the rows as a table for the terminal."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("section", "name", "parameters", "data set"):

@@ -25,7 +25,7 @@ RIGHT = "#222222"
 FRAMEWORKS = {"jax": "JAX", "torch": "PyTorch"}
 COLUMNS = 6
 ROWS = 3
-Sample = tuple[np.ndarray, np.ndarray]  # true values, and what was predicted
+Predictions = tuple[np.ndarray, np.ndarray]  # true values, and what was predicted
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def picture(path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
         figure.savefig(part, format="png")
 
 
-def draw_curves(metrics: dict[str, Any], path: Path, sample: Sample | None = None) -> None:
+def draw_curves(metrics: dict[str, Any], path: Path, sample: Predictions | None = None) -> None:
     """The loss, and beside it the accuracy or perplexity; for a regression, the predictions of the sample."""
     with picture(path, (9.6, 3.8)) as figure:
         left, right = figure.subplots(1, 2)
@@ -92,7 +92,7 @@ def _worded(axis: "Axes", text: "Text", panel: np.ndarray) -> np.ndarray:
     return panel
 
 
-def draw_scatter(metrics: dict[str, Any], sample: Sample, path: Path) -> None:
+def draw_scatter(metrics: dict[str, Any], sample: Predictions, path: Path) -> None:
     """Predictions over true values."""
     with picture(path, (4.8, 4.8)) as figure:
         figure.suptitle(title(metrics))
@@ -154,7 +154,7 @@ def _curve_panel(axis: "Axes", runs: list[tuple[dict[str, Any], str]], kind: str
     axis.legend(frameon=False)
 
 
-def _scatter(axis: "Axes", sample: Sample) -> None:
+def _scatter(axis: "Axes", sample: Predictions) -> None:
     """Predictions over true values, with the ideal line y = x."""
     y, y_hat = map(np.ravel, sample)
     ends = [min(y.min(), y_hat.min()), max(y.max(), y_hat.max())]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d2l_jax.data import Dataset
-from d2l_jax.runs.plot import Sample, draw_attention, draw_curves, draw_images, draw_scatter
+from d2l_jax.runs.plot import Predictions, draw_attention, draw_curves, draw_images, draw_scatter
 from d2l_jax.runs.texts import Texts
 from d2l_jax.train import EpochMeans
 from d2l_jax.write import replacing, write_json
@@ -16,7 +16,7 @@ METRICS, CURVES, PREDICTIONS, TEXTS, ATTENTION = (
 Figures = dict[str, Any]
 
 
-class Result(NamedTuple):
+class RunResult(NamedTuple):
     """The end of a run.
 
     metrics: the content of its `metrics.json`
@@ -24,7 +24,7 @@ class Result(NamedTuple):
     """
 
     metrics: dict[str, Any]
-    sample: Sample | Texts
+    sample: Predictions | Texts
 
 
 def figures(means: EpochMeans) -> Figures:
@@ -45,7 +45,7 @@ def described(record: Figures) -> str:
     return "  ".join(f"{name.removeprefix('train_').replace('_', ' ')} {record[name]:.4f}" for name in names)
 
 
-def write_results(result: Result, data: Dataset, out: Path) -> list[Path]:
+def write_results(result: RunResult, data: Dataset, out: Path) -> list[Path]:
     """Writes the files into `out` and returns their paths; InputError where that fails."""
     write_json(out / METRICS, result.metrics)
     if isinstance(result.sample, Texts):

@@ -12,7 +12,7 @@ from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset, batch_order
 from d2l_jax.errors import InputError
 from d2l_jax.runs.learner import JaxLearner, Learner
-from d2l_jax.runs.results import METRICS, Figures, Result, best, described, figures, write_results
+from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.settings import name_of, settings
 from d2l_jax.runs.texts import Texts, write_texts
 from d2l_jax.train import Event, TrainingDiverged
@@ -62,7 +62,7 @@ class Listener:
 SILENT = Listener()
 
 
-def train(job: Job, listener: Listener = SILENT) -> Result:
+def train(job: Job, listener: Listener = SILENT) -> RunResult:
     """Runs the job and leaves its files in its folder.
 
     Raises InputError where the folder cannot be written, holds a run that is not to be resumed, or one
@@ -187,9 +187,9 @@ class _Run:
             "records": self.records,
         }
 
-    def end(self) -> Result:
+    def end(self) -> RunResult:
         """Draws the pictures, and tells which files there are."""
-        result = Result(self.metrics(), self._sample())
+        result = RunResult(self.metrics(), self._sample())
         if isinstance(result.sample, Texts):
             result.metrics["texts"] = [text._asdict() for text in result.sample.samples]
             for text in result.sample.samples:

@@ -49,10 +49,20 @@ class Key(NamedTuple):
     @property
     def is_output(self) -> bool:
         """Tells whether it is a model's output, or one of several."""
-        return self.tensor == "output" or self.tensor.startswith("output.")
+        return is_part("output", self.tensor)
+
+    @property
+    def is_input(self) -> bool:
+        """Tells whether it belongs to an input, or to one of several."""
+        return is_part("input", self.tensor)
 
     def __str__(self) -> str:
         return f"{self.place}/{self.name}"
+
+
+def is_part(whole: str, name: str) -> bool:
+    """Tells whether the name is that of the whole, or of a part of it: "output", "output.1"."""
+    return name == whole or name.startswith(f"{whole}.")
 
 
 Arrays = dict[str, np.ndarray]

@@ -8,7 +8,7 @@ from parity.bench import roofline
 from parity.bench.agreement import TOLERANCE
 from parity.bench.conditions import Precision, cpu_threads, dtype_of
 from parity.bench.means import geometric_means
-from parity.bench.phase import MODES, Phase
+from parity.bench.phase import MODES, Timed
 from parity.bench.result import BenchResult
 from parity.bench.roofline import Ceilings
 
@@ -55,7 +55,7 @@ def _case(result: BenchResult) -> dict[str, Any]:
     }
 
 
-def _programs(phase: Phase) -> list[str]:
+def _programs(phase: Timed) -> list[str]:
     graphs = "torch_graphs" in phase.started or "torch_graphs" in phase.missing
     return ["jax", "torch_eager", *(name for name in MODES if graphs or name == "torch_compile")]
 
@@ -73,7 +73,7 @@ def _evaluation(result: BenchResult) -> dict[str, Any]:
     }
 
 
-def _circumstances(phase: Phase) -> dict[str, Any]:
+def _circumstances(phase: Timed) -> dict[str, Any]:
     measured = phase.measured
     return {
         "torch_layout": phase.layout,
@@ -89,7 +89,7 @@ def _circumstances(phase: Phase) -> dict[str, Any]:
     }
 
 
-def _program(phase: Phase, name: str, error: str) -> dict[str, Any]:
+def _program(phase: Timed, name: str, error: str) -> dict[str, Any]:
     start = phase.started.get(name)
     stats = phase.stats(name)
     if start is None:

@@ -40,7 +40,7 @@ EVALUATION = Kind(jax_evaluation, torch_evaluation)
 
 
 @dataclass(frozen=True)
-class Phase:
+class Timed:
     """The findings about one kind of step.
 
     started:    "jax", "torch_eager", "torch_compile", "torch_graphs", as far as they could be started
@@ -85,7 +85,7 @@ class Phase:
         return getattr(theirs, of) / getattr(ours, of)
 
 
-def run_phase(kind: Kind, task: Task, plan: Plan, tell: Tell, other: Gaps | None = None) -> Phase:
+def run_phase(kind: Kind, task: Task, plan: Plan, tell: Tell, other: Gaps | None = None) -> Timed:
     """Starts, compares and times the programs; `other`: evaluation's gaps, for training that draws numbers."""
     tell("JAX compiles")
     programs = {"jax": kind.jax(task)}
@@ -103,7 +103,7 @@ def run_phase(kind: Kind, task: Task, plan: Plan, tell: Tell, other: Gaps | None
         tell("timing")
         steps = {name: program.step for name, program in programs.items()}
         measured = take_turns(steps, repeats=plan.repeats, seconds=plan.seconds)
-    return Phase(started, missing, gaps, by_one_bit, compared, layout, layouts, measured, task.precision)
+    return Timed(started, missing, gaps, by_one_bit, compared, layout, layouts, measured, task.precision)
 
 
 def _eager(kind: Kind, task: Task, tell: Tell) -> tuple[Program, str, dict[str, float]]:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from parity.bench.document import METHOD
 from parity.bench.means import geometric_means
-from parity.bench.phase import MODES, Phase
+from parity.bench.phase import MODES, Timed
 from parity.bench.result import BenchResult
 from parity.bench.roofline import Ceilings, point
 from parity.bench.timing import Stats
@@ -45,7 +45,7 @@ def training_columns(results: Sequence[BenchResult], roof: Ceilings | None = Non
     return chosen
 
 
-def _times(results: Sequence[BenchResult], prefix: str, phase: Callable[[BenchResult], Phase]) -> list[Column]:
+def _times(results: Sequence[BenchResult], prefix: str, phase: Callable[[BenchResult], Timed]) -> list[Column]:
     """JAX's, PyTorch's and the ratio, and so for every compiled program that was started."""
 
     def time(heading: str, program: str) -> Column:
@@ -74,7 +74,7 @@ def _table(
     title: str,
     results: Sequence[BenchResult],
     middle: Sequence[Column],
-    phase: Callable[[BenchResult], Phase],
+    phase: Callable[[BenchResult], Timed],
     caption: str | None = None,
 ) -> Table:
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -117,7 +117,7 @@ def remark(result: BenchResult) -> str:
     return "; ".join([*training, *more])
 
 
-def _remarks(phase: Phase) -> list[str]:
+def _remarks(phase: Timed) -> list[str]:
     remarks: list[str] = []
     if phase.status == "disagree":
         worst = ", ".join(f"{name} by {max(gaps):.1e}" for name, gaps in phase.gaps.items())

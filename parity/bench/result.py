@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from parity.bench.phase import Phase
+from parity.bench.phase import Timed
 from parity.bench.timing import Stats
 
 
@@ -19,8 +19,8 @@ class BenchResult:
     name: str
     inputs: tuple[int, ...]
     book_batch: int = 0
-    training: Phase = field(default_factory=Phase)
-    evaluation: Phase = field(default_factory=Phase)
+    training: Timed = field(default_factory=Timed)
+    evaluation: Timed = field(default_factory=Timed)
     flops: float | None = None
     traffic: float | None = None
     memory: dict[str, int] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from parity.bench.axes import AXES, Grown
 from parity.bench.batch import draws, random_batch
 from parity.bench.conditions import same_conditions
 from parity.bench.cost import arithmetic, traced_training
-from parity.bench.phase import EVALUATION, TRAINING, Phase, reason, run_phase
+from parity.bench.phase import EVALUATION, TRAINING, Timed, reason, run_phase
 from parity.bench.plan import Plan
 from parity.bench.programs import Task
 
@@ -33,7 +33,7 @@ class Growth:
     name: str
     axis: str
     values: tuple[int, ...] = ()
-    phases: tuple[Phase, ...] = ()
+    phases: tuple[Timed, ...] = ()
     memory: tuple[int | None, ...] = ()
     error: str = ""
 
@@ -94,7 +94,7 @@ def _within(case: Case, axis: str, gflop: float) -> list[Grown]:
     return [grown[0], *few]
 
 
-def _measured(grown: Grown, plan: Plan, tell: Callable[[str], None]) -> Phase:
+def _measured(grown: Grown, plan: Plan, tell: Callable[[str], None]) -> Timed:
     case = grown.case
     model = grown.case.build()
     task = Task(case, model, random_batch(case, case.batch_size), plan.device, plan.precision)

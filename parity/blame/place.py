@@ -1,7 +1,6 @@
 """From failing rows to the first guilty place, and to its cause."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,8 +18,7 @@ from parity.blame.loss import of_loss
 from parity.blame.optimizer import of_optimizer
 from parity.compare.rows import Row
 from parity.compare.scale import rms
-from parity.layers.calls import layer_calls
-from parity.layers.isolate import Isolated
+from parity.layers.isolate import Isolated, Unfit
 from parity.layers.layer import Layer
 from parity.result import Blame
 from parity.sides.torch import TorchRun
@@ -58,8 +56,8 @@ def blame(
         if key.phase == "gradients" and wrong_loss:
             break  # the loss is wrong, the model is right
         train = key.phase != "evaluation"
-        if key.is_output and (unfit := _unfit(layers[train])):
-            return _of_shape(twin, *unfit, key.phase)
+        if key.is_output and (unfit := layers[train].unfit):
+            return _of_shape(unfit[0], key.phase)
         if key.is_output and (inherited := _inherited(layers[train])):
             cause = explain_body(twin, states[0], train, oracle[key], flax[key], key.tensor)
             return Blame.because(cause or inherited[0], "", key.phase, inherited[1])
@@ -88,36 +86,25 @@ def _untied(twin: Twin) -> Cause | None:
     return None
 
 
-def _unfit(isolated: Isolated) -> tuple[str, str] | None:
-    """The first layer whose results have other shapes than PyTorch's, and so cannot be compared."""
-    return next(((label, why) for label, why in isolated.skipped.items() if why.startswith("results")), None)
-
-
-def _of_shape(twin: Twin, label: str, why: str, direction: str) -> Blame:
+def _of_shape(unfit: Unfit, direction: str) -> Blame:
     """The alteration by which PyTorch's layer gives results of Flax's shape: a hint only."""
-    name = label.partition(" (call")[0]
-    calls = [
-        call
-        for call in layer_calls(twin, TorchRun(twin, "float64", "cpu"), twin.batches[0], False)
-        if call.name == name
-    ]
-    wanted = sorted(map(int, re.findall(r"\d+", why.rpartition("[(")[2])))
+    label, call, why, results = unfit
     for alteration in ALTERATIONS:
-        for cause, text, altered in alteration(calls[0].module) if calls else ():
+        for cause, text, altered in alteration(call.module):
             with suppress(RuntimeError, ValueError, TypeError, IndexError), torch.no_grad():
-                found = altered.double().eval()(*calls[0].args, **calls[0].kwargs)
-                if isinstance(found, torch.Tensor) and sorted(found.shape) == wanted:
-                    return Blame.because(Cause(cause, f"{why}; perhaps {text}", math.nan), name, direction, label)
-    return Blame(name, direction, "", f"{label}: {why}")
+                output = altered.double().eval()(*call.args, **call.kwargs)
+                if isinstance(output, torch.Tensor) and sorted(output.shape) == sorted(results[0]):
+                    return Blame.because(Cause(cause, f"{why}; perhaps {text}", math.nan), call.name, direction, label)
+    return Blame(call.name, direction, "", f"{label}: {why}")
 
 
 def _inherited(isolated: Isolated) -> tuple[Cause | None, str] | None:
     """Returns, in the body between the layers, the first layer that is given something else."""
-    for label, pair in isolated.received.items():
+    for label, *pair in isolated.received:
         theirs, ours = (np.asarray(array, np.float64) for array in pair)  # masks too
         scale = max(rms(theirs), 1e-300) if theirs.size else 1.0
         if theirs.shape != ours.shape or np.max(np.abs(theirs - ours), initial=0.0) > 1e-10 * scale:
-            return explain_tensor(theirs, ours), f"the model's own body, before {label.rpartition('.')[0]}"
+            return explain_tensor(theirs, ours), f"the model's own body, before {label}"
     return None
 
 
@@ -153,13 +140,13 @@ def _of_layer(twin: Twin, layer: Layer, direction: str, train: bool, state: Stat
     call = layer.theirs
     module = run.model.get_submodule(call.name).train(train).cpu()
     parts: dict[str, Arrays] = {"forward": {}, "backward": {}, "buffers": {}}
+    repeated = _repeated((call.args, call.kwargs))  # isolation has the sum of their gradients, an argument a part of it
     for key, array in layer.flax.items():
-        parts[key.phase][key.tensor] = array
+        if not (repeated and key.is_input):
+            parts[key.phase][key.tensor] = array
     outputs = list(parts["forward"].values())
     args, kwargs = tree_map(_on_cpu, (call.args, call.kwargs))
     cotangent = next(iter(call.cotangents.values()), None)
-    if _repeated((args, kwargs)):  # isolation has the sum of their gradients, one argument a part of it
-        parts["backward"] = {name: a for name, a in parts["backward"].items() if name.split(".")[0] != "input"}
     explain = partial(explain_layer, module, args, kwargs, outputs[0] if outputs else None, training=train)
     back = {"cotangent": _on_cpu(cotangent), "flax_grads": parts["backward"]}
     back = back if cotangent is not None and parts["backward"] else {}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,6 +39,8 @@ def compare_precision(
             return row(key, error, policy.ratio * reference[key], f"{policy.ratio:g} x PyTorch's {reference[key]:.1e}")
         because = f"{policy.ratio:g} x PyTorch's {reference[key]:.1e} + {policy.sums:g} x sqrt({longest_sum}) ulp{note}"
         limit = policy.ratio * reference[key] + floor + UNIT[dtype] * subtracted.get(key, 0.0) / scale
-        return row(key, error, limit, f"{BLUNT}{because}" if limit > blunt else because)
+        if limit > blunt:
+            return replace(row(key, error, limit, f"{BLUNT}{because}"), blunt=True)
+        return row(key, error, limit, because)
 
     return [*structure(oracle, flax, dtype), *map(judge, comparable(oracle, flax))]

@@ -11,13 +11,17 @@ from parity.arrays.key import Key, Record
 
 @dataclass(frozen=True)
 class Row:
-    """A compared tensor. `gap` and `threshold` are relative to the tensor's root mean square."""
+    """A compared tensor. `gap` and `threshold` are relative to the tensor's root mean square.
+
+    blunt: PyTorch's own rounding hides all but gross errors in it
+    """
 
     key: Key
     gap: float
     threshold: float
     because: str
     status: str
+    blunt: bool = False
 
     @property
     def phase(self) -> str:

@@ -30,7 +30,7 @@ def run_flax_layer(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bo
     cotangents = {name: layer.theirs.cotangents[name] for name, *_ in ports.outputs if name in layer.theirs.cotangents}
     numbers = twin.batches[0].random_numbers[slice(*call.span)] if train else ()
     given = [jnp.asarray(to_numpy(x)) for x in ports.tensors]
-    program = Program(
+    program = LayerProgram(
         part.key,
         tree,
         repr(static),
@@ -57,7 +57,7 @@ def run_flax_layer(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bo
 
 
 @dataclass(frozen=True)
-class Program:
+class LayerProgram:
     """A layer's computation as a static argument: equal ones are compiled once."""
 
     key: Any
@@ -86,7 +86,7 @@ def _jitted(quick: bool) -> Callable:
     return users.jit(_isolated, static_argnums=0, compiler_options=QUICK if quick else None)
 
 
-def _isolated(program: Program, params: Any, buffers: Any, tensors: list, cotangents: dict, numbers: tuple) -> Any:
+def _isolated(program: LayerProgram, params: Any, buffers: Any, tensors: list, cotangents: dict, numbers: tuple) -> Any:
     floating = [i for i, x in enumerate(tensors) if jnp.issubdtype(x.dtype, jnp.floating)]
 
     def forward(params: Any, values: list) -> tuple[dict, tuple]:

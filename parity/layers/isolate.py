@@ -5,6 +5,7 @@ So a layer's own error is told from the one that it inherits, in both directions
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,19 +32,37 @@ from parity.twin.twin import Twin
 PROBES = 2
 
 
+class Unfit(NamedTuple):
+    """A call of PyTorch's whose results have other shapes than Flax's, which are `results`."""
+
+    label: str
+    call: TorchCall
+    why: str
+    results: tuple[tuple[int, ...], ...]
+
+
+class Received(NamedTuple):
+    """A tensor that a layer is given in the models' own runs."""
+
+    label: str
+    torch: np.ndarray
+    flax: np.ndarray
+
+
 @dataclass
 class Isolated:
     """The findings of isolation.
 
     skipped:  {label: why the two calls cannot be compared}
-    received: what each layer got in the models' own runs, {label.input: (PyTorch's, Flax's)}, in order; with
-              `containers` alone
+    unfit:    those of them whose results differ in shape
+    received: in the order of the calls; with `containers` alone
     """
 
     rows: list[Row] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
-    received: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    unfit: list[Unfit] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
 
 
 def isolate(
@@ -70,13 +89,15 @@ def isolate(
             layer = Layer(label(call), call, partner)
             try:
                 ports = Ports.of(call, partner)
-                found.received |= _received(layer, ports, values)
+                found.received += _received(layer, ports, values)
                 part = flax_run.flax.part(partner.module, partner.path, params, buffers, train=train)
                 layer.flax = run_flax_layer(twin, layer, ports, part, train, jax_device.platform == "cpu")
                 layer.oracle = run_torch_layer(twin, run, layer, ports, train, np.asarray)
                 probes = [run_torch_layer(twin, run, layer, ports, train, one_ulp(seed)) for seed in range(PROBES)]
             except Mismatch as problem:
                 found.skipped[layer.label] = str(problem)
+                if problem.results:
+                    found.unfit.append(Unfit(layer.label, call, str(problem), problem.results))
                 continue
             found.layers.append(layer)
             oracle |= layer.oracle
@@ -93,9 +114,9 @@ def calls_within(call: TorchCall) -> Iterator[TorchCall]:
         yield from calls_within(child)
 
 
-def _received(layer: Layer, ports: "Ports", values: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    found = {}
-    for array, (number, axes) in zip(values.get((layer.ours.path, layer.ours.number), []), ports.inputs, strict=False):
-        pair = to_numpy(ports.tensors[number]), np.asarray(transposed(array, axes))
-        found[f"{layer.label}.input" if len(ports.tensors) == 1 else f"{layer.label}.input.{number}"] = pair
-    return found
+def _received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
+    arrays = values.get((layer.ours.path, layer.ours.number), [])
+    return [
+        Received(layer.label, to_numpy(ports.tensors[number]), np.asarray(transposed(array, axes)))
+        for array, (number, axes) in zip(arrays, ports.inputs, strict=False)
+    ]

@@ -12,7 +12,14 @@ from parity.models.calls import TorchCall
 
 
 class Mismatch(Exception):
-    """Two calls whose arguments or results are not of the same kind: nothing is said about them."""
+    """Two calls whose arguments or results are not of the same kind: nothing is said about them.
+
+    results: the shapes of Flax's results, where it is they that do not fit
+    """
+
+    def __init__(self, text: str, results: tuple[tuple[int, ...], ...] = ()):
+        super().__init__(text)
+        self.results = results
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,8 @@ class Ports:
                 left = [(i, r) for i, r in left if i != number]
                 outputs.append((name, number, between(results[number], shape)))
         if not outputs:
-            raise Mismatch(f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax")
+            text = f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax"
+            raise Mismatch(text, tuple(results))
         return cls(inputs, tuple(outputs), tuple(tensors))
 
 

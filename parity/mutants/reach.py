@@ -12,7 +12,7 @@ from pathlib import Path
 
 from d2l_jax.data.find.places import download_folder
 from d2l_jax.write import replacing
-from parity.mutants.workers import Answer, Task, Workers
+from parity.mutants.workers import Answer, Job, Workers
 
 RECORDING = ("changes.py", "places.py", "instrument.py", "recording.py")
 PATIENCE = 900.0  # seconds for a case that is correct
@@ -74,7 +74,7 @@ def recorded_cases(names: Sequence[str], files: Sequence[str], workers: Workers,
         else:
             yield reach
 
-    def task(name: str) -> Task:
+    def task(name: str) -> Job:
         return {"record": name, "files": list(files), "folder": str(cache.folder), "timeouts": [PATIENCE]}
 
     for name, answer in workers.perform(unknown, task):

@@ -11,7 +11,7 @@ from parity.mutants.mutant import FURTHER, ROOMS, Mutant, draw, files_of, survey
 from parity.mutants.options import MutantOptions
 from parity.mutants.reach import Cache, Reach, recorded_cases
 from parity.mutants.score import Outcome, Score
-from parity.mutants.workers import Answer, Task, Workers
+from parity.mutants.workers import Answer, Job, Workers
 
 Tell = Callable[[str], None]
 SPARE = 60.0  # seconds that a busy machine may take more
@@ -80,7 +80,7 @@ def _outcomes(
     return [outcomes[mutant.place.mark] for mutant in drawn]
 
 
-def _task(mutant: Mutant, cases: Sequence[Reach], folder: str) -> Task:
+def _task(mutant: Mutant, cases: Sequence[Reach], folder: str) -> Job:
     """Returns the quick checks of the cases, then the whole check of the quickest one."""
     place = mutant.place
     patience = [SPARE + 10 * reach.seconds for reach in cases]
@@ -91,7 +91,7 @@ def _task(mutant: Mutant, cases: Sequence[Reach], folder: str) -> Task:
     }
 
 
-def outcome_of(mutant: Mutant, task: Task, answer: Answer, known: Sequence[Known] = KNOWN, cases: int = 1) -> Outcome:
+def outcome_of(mutant: Mutant, task: Job, answer: Answer, known: Sequence[Known] = KNOWN, cases: int = 1) -> Outcome:
     """Returns the outcome of a worker's answer; a mutant survives where nothing but the whole check took too long.
 
     cases: that reach the place

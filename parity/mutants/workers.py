@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from d2l_jax.errors import InputError
 
-Task = dict[str, Any]
+Job = dict[str, Any]
 Answer = list[dict[str, Any]]
 PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
 Item = TypeVar("Item")
@@ -41,7 +41,7 @@ class Workers:
             os.killpg(process.pid, signal.SIGKILL)  # with the fork that it may wait for
             process.communicate()
 
-    def perform(self, items: Sequence[Item], task: Callable[[Item], Task]) -> Iterator[tuple[Item, Answer]]:
+    def perform(self, items: Sequence[Item], task: Callable[[Item], Job]) -> Iterator[tuple[Item, Answer]]:
         """Returns each item with the answer to its task, as they come."""
         with ThreadPoolExecutor(self.jobs) as pool:
             waiting = {pool.submit(self._ask, task(item)): item for item in items}
@@ -51,7 +51,7 @@ class Workers:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _ask(self, task: Task) -> Answer:
+    def _ask(self, task: Job) -> Answer:
         process = self.idle.get()
         try:
             process.stdin.write(json.dumps(task) + "\n")  # type: ignore[union-attr]

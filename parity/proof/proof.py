@@ -29,7 +29,7 @@ from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import rounded
 from parity.twin.twin import State, Twin
 
-Rows = dict[str, list[Row]]
+RowsByTier = dict[str, list[Row]]
 
 
 def check_twin(twin: Twin, **options: Any) -> Result:
@@ -113,9 +113,9 @@ def passed(rows: Sequence[Row]) -> bool:
     return all(row.passed for row in rows)
 
 
-def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> tuple[Rows, list[State]]:
+def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> tuple[RowsByTier, list[State]]:
     """Compares one step after the other: the records of all are gigabytes."""
-    rows: Rows = {}
+    rows: RowsByTier = {}
     states = [twin.start]
     for number in range(1, len(twin.batches) + 1):
         oracle = sides.exact.taken(number, states[-1])
@@ -143,7 +143,7 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
 
 
 def _layers(
-    twin: Twin, checking: Checking, sides: Sides, rows: Rows, states: list[State], kept: Kept
+    twin: Twin, checking: Checking, sides: Sides, rows: RowsByTier, states: list[State], kept: Kept
 ) -> tuple[Isolated, Isolated, Blame | None]:
     """Adds the rows of each layer on its own, and blames the first guilty one.
 

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, fields
 
-from parity.compare.policy import BLUNT
 from parity.result import Result
 
 
@@ -56,5 +55,5 @@ def coverage(result: Result) -> Coverage:
         steps=len({key.step for key in done if key.phase == "update"}),
         uncompared=len(once) - len(done),
         skipped=len(result.skipped),
-        blunt=sum(row.because.startswith(BLUNT) for row in rows),
+        blunt=sum(row.blunt for row in rows),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from parity.compare.rows import Row
 from parity.report.coverage import coverage
 from parity.report.order import failures
-from parity.report.wording import describe, first_wrong, summary
+from parity.report.wording import describe, first_wrong, summary, tiers_of
 from parity.result import Result
 
 if TYPE_CHECKING:  # where recordings are compared, rich may be missing
@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # where recordings are compared, rich may be missing
     from rich.table import Table
 
 UNLIMITED = 10_000  # columns
-TIERS = ("float64", "float32")
 STYLE = {"pass": "green", "fail": "red", "error": "red"}
 
 
@@ -30,15 +29,17 @@ def table(results: list[Result]) -> Table:
     out = Table(title=title, box=None, padding=(0, 1, 0, 0), header_style="bold underline")
     out.add_column("", no_wrap=True)
     out.add_column("case", no_wrap=True)
-    for header in ("parameters", "layers", "tensors", *(f"{tier}\ngap limit" for tier in TIERS)):
+    tiers = tiers_of(results)
+    for header in ("parameters", "layers", "comparisons", *(f"{tier}\ngap limit" for tier in tiers)):
         out.add_column(header, justify="right", no_wrap=True)
     out.add_column("verdict", no_wrap=True)
     for r in results:
         compared = coverage(r)
-        worst = [_margin(r.worst(tier)) for tier in TIERS]
+        worst = [_margin(r.worst(tier)) for tier in tiers]
         counts = f"{r.params:,}", str(compared.layers), str(compared.rows)
         out.add_row(r.section, r.name, *counts, *worst, f"[{STYLE[r.status]}]{r.status}[/]")
-    out.caption = "float64: the same mathematics?  float32: as precise as PyTorch?"
+    low = ", ".join(tier for tier in tiers if tier != "float64")
+    out.caption = f"float64: the same mathematics?  {low}: as precise as PyTorch?"
     return out
 
 

@@ -22,6 +22,11 @@ def total(results: list[Result]) -> Coverage:
     return sum(map(coverage, results), Coverage())
 
 
+def tiers_of(results: list[Result]) -> list[str]:
+    """Lists the precisions of a report: the usual two, and those that were asked for besides."""
+    return list(dict.fromkeys(("float64", "float32", *(tier for result in results for tier in result.rows))))
+
+
 def summary(results: list[Result]) -> str:
     """Tells how many passed, what was compared, and the largest float64 gap of the run with its place and its limit."""
     passed = sum(r.status == "pass" for r in results)
@@ -30,7 +35,8 @@ def summary(results: list[Result]) -> str:
     if not counts.rows:
         return text
     if counts.blunt:
-        text += f" (in float32, {counts.blunt} tensors are so ill-conditioned that only gross errors would show)"
+        low = " and ".join(tier for tier in tiers_of(results) if tier != "float64")
+        text += f" (in {low}, {counts.blunt} tensors are so ill-conditioned that only gross errors would show)"
     text += f"; {counts.rows:,} comparisons: {counts}"
     rows = [(row, r) for r in results for row in r.rows.get("float64", []) if math.isfinite(row.gap)]
     single = [pair for pair in rows if not _in_a_row(pair[0])]

@@ -136,16 +136,24 @@ class TorchRun:
 
         Targets are neither.
         """
-        return {name: mapped(self._tensor, value, name) for name, value in batch.tensors.items()}
+        leaf = {"targets": self._target}
+        return {name: mapped(leaf.get(name, self._input), value, name) for name, value in batch.tensors.items()}
 
-    def _tensor(self, array: np.ndarray, name: str) -> torch.Tensor:
-        axes: Axes = self.twin.axes.get(name, ())
-        array = copied(array, axes) if array.ndim == len(axes) else array
+    def _input(self, array: np.ndarray, name: str) -> torch.Tensor:
+        array = self._in_torch_layout(array, name)
         if not np.issubdtype(array.dtype, np.floating):
             return torch.tensor(array, device=self.device)
-        if name.partition(".")[0] == "targets":
-            return to_torch(array.astype(self.dtype)).to(self.device)
         return self.tensor(array).requires_grad_()
+
+    def _target(self, array: np.ndarray, name: str) -> torch.Tensor:
+        array = self._in_torch_layout(array, name)
+        if not np.issubdtype(array.dtype, np.floating):
+            return torch.tensor(array, device=self.device)
+        return to_torch(array.astype(self.dtype)).to(self.device)
+
+    def _in_torch_layout(self, array: np.ndarray, name: str) -> np.ndarray:
+        axes: Axes = self.twin.axes.get(name, ())
+        return copied(array, axes) if array.ndim == len(axes) else array
 
     @torch.no_grad()
     def evaluate(self, batch: Batch, number: int = 1) -> Record:
@@ -166,7 +174,7 @@ class TorchRun:
     def buffers(self) -> Arrays:
         """Returns the tensors that are no parameters."""
         trained = {name for name, _ in parameters(self.model)}
-        return {name: array for name, array in self.tensors().items() if name.split(" + ")[0] not in trained}
+        return {name: array for name, array in self.tensors().items() if self.merged[name][0] not in trained}
 
     def step(self, batch: Batch, number: int) -> Record:
         """Takes every turn once, with everything in between."""

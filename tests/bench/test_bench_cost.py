@@ -13,7 +13,7 @@ from d2l_jax.errors import InputError
 from parity.bench import memory
 from parity.bench.cost import affordable, arithmetic, in_full, loops, traced_training, traffic
 from parity.bench.document import to_json
-from parity.bench.phase import Phase
+from parity.bench.phase import Timed
 from parity.bench.picture import bench_picture
 from parity.bench.plan import Plan
 from parity.bench.programs import Start
@@ -35,7 +35,7 @@ def timed(flops=1e9, traffic=1e8):
     times = {"jax": 0.02, "torch_eager": 0.04}
     start = Start((0.1, 0.1, 0.1), (1.0, 1.0, 1.0), 0.5)
     measured = Measurement({name: Stats.of([t] * 5) for name, t in times.items()}, 0.0, 1, 0)
-    phase = Phase(dict.fromkeys(times, start), {}, {"jax": (0.0,)}, measured=measured)
+    phase = Timed(dict.fromkeys(times, start), {}, {"jax": (0.0,)}, measured=measured)
     return BenchResult("x", (2, 3), 2, phase, phase, flops, traffic)
 
 

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from d2l_jax.catalog import get
-from parity.bench.phase import Phase
+from parity.bench.phase import Timed
 from parity.bench.plan import Plan
 from parity.bench.programs import Start
 from parity.bench.result import BenchResult
@@ -23,7 +23,7 @@ def measured(times, others=0.0):
 def phase(others=0.0, gap=0.0, **more):
     times = {"jax": 0.002, "torch_eager": 0.003, "torch_compile": 0.001} | more
     gaps = {"jax": (0.0, gap, 0.0), "torch_compile": (0.0, 0.0, 0.0)}
-    return Phase(dict.fromkeys(times, START), {}, gaps, "", measured=measured(times, others))
+    return Timed(dict.fromkeys(times, START), {}, gaps, "", measured=measured(times, others))
 
 
 def result(others=0.0, gap=0.0, name="x", **more):

@@ -114,10 +114,16 @@ def test_the_summary_names_the_largest_gap_and_its_probes():
 
 
 def test_the_summary_counts_blunt_rows():
-    from parity.compare.policy import BLUNT
-
-    blunt = replace(GOOD, rows=GOOD.rows | {"float32": [row("forward", because=f"{BLUNT}3 x 1e-1")]})
+    gross = replace(row("forward"), blunt=True)
+    blunt = replace(GOOD, rows=GOOD.rows | {"float32": [gross]})
     assert "in float32, 1 tensors" in report.summary([blunt]) and "float32" not in report.summary([GOOD])
+
+
+def test_a_precision_that_was_asked_for_has_its_column():
+    low = replace(GOOD, rows=GOOD.rows | {"bfloat16": [replace(row("forward"), blunt=True)]})
+    assert "bfloat16: error (limit)" in report.markdown([GOOD, low])
+    assert "in float32 and bfloat16, 1 tensors" in report.summary([low])
+    assert "bfloat16" not in report.markdown([GOOD])
 
 
 def test_the_markdown_table_has_a_line_for_each_case():

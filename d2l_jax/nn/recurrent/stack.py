@@ -16,10 +16,10 @@ from d2l_jax.nn.recurrent.steps import Weights
 
 Inputs = Float[Array, "steps batch input_size"]
 Outputs = Float[Array, "steps batch features"]
-State = TypeVar("State")  # an array, or a pair of them
+Hidden = TypeVar("Hidden")  # an array, or a pair of them
 
 
-class Recurrent(nnx.Module, Generic[State]):
+class Recurrent(nnx.Module, Generic[Hidden]):
     """The base of RNN, LSTM and GRU, as in `torch.nn`: parameters of the same names, shapes and initialisation.
 
     Shapes: inputs (steps, batch, input_size) -> outputs (steps, batch, directions x hidden_size) and the last state,
@@ -61,8 +61,8 @@ class Recurrent(nnx.Module, Generic[State]):
         self.dropout = nnx.Dropout(dropout, rngs=rngs if dropout else None)
 
     def __call__(
-        self, inputs: Inputs, state: State | None = None, seq_lengths: Int[Array, "..."] | None = None
-    ) -> tuple[Outputs, State]:
+        self, inputs: Inputs, state: Hidden | None = None, seq_lengths: Int[Array, "..."] | None = None
+    ) -> tuple[Outputs, Hidden]:
         self._check(inputs)
         states = iter(self._split(self._first(inputs, state)))
         valid = None if seq_lengths is None else valid_steps(seq_lengths, *inputs.shape[:2])
@@ -75,7 +75,7 @@ class Recurrent(nnx.Module, Generic[State]):
             last += [state for state, _ in runs]
         return outputs, jax.tree.map(lambda *rows: jnp.stack(rows), *last)
 
-    def step(self, weights: Weights, x: Float[Array, "batch features"], state: State) -> State:
+    def step(self, weights: Weights, x: Float[Array, "batch features"], state: Hidden) -> Hidden:
         """The state after one step of one direction of one layer: (batch, hidden_size), or a pair of them.
 
         Residuals are what it marks as `residual` or `copied_residual`; all else is rematerialised.
@@ -88,7 +88,7 @@ class Recurrent(nnx.Module, Generic[State]):
         biases = [getattr(self, name + suffix)[...] for name in ("bias_ih", "bias_hh")] if self.bias else []
         return Weights(*matrices, *biases)
 
-    def start(self, zeros: Array) -> State:
+    def start(self, zeros: Array) -> Hidden:
         """The first state, of zeros."""
         raise NotImplementedError
 
@@ -100,7 +100,7 @@ class Recurrent(nnx.Module, Generic[State]):
         for name, shape in shapes.items():
             setattr(self, name + suffix, nnx.Param(init.uniform(-bound, bound)(rngs.params(), shape, jnp.float32)))
 
-    def _run(self, suffix: str, inputs: Array, state: State, valid: Array | None) -> tuple[State, Array]:
+    def _run(self, suffix: str, inputs: Array, state: Hidden, valid: Array | None) -> tuple[Hidden, Array]:
         step = partial(self.step, self.weights(suffix))
         return scan_steps(step, inputs, state, valid, reverse=suffix.endswith("_reverse"))
 
@@ -112,7 +112,7 @@ class Recurrent(nnx.Module, Generic[State]):
     def _rows(self) -> int:
         return sum(map(len, self.suffixes))
 
-    def _first(self, inputs: Array, state: State | None) -> State:
+    def _first(self, inputs: Array, state: Hidden | None) -> Hidden:
         start = self.start(jnp.zeros((self._rows, inputs.shape[1], self.hidden_size), self._dtype))
         if state is None:
             return start
@@ -121,7 +121,7 @@ class Recurrent(nnx.Module, Generic[State]):
             raise InputError(f"{type(self).__name__}: a state of shape {shape} where {right} is right")
         return jax.tree.map(lambda array: array.astype(self._dtype), state)
 
-    def _split(self, state: State) -> list[State]:
+    def _split(self, state: Hidden) -> list[Hidden]:
         return [jax.tree.map(lambda array, row=row: array[row], state) for row in range(self._rows)]
 
     def _check(self, inputs: Array) -> None:

@@ -10,13 +10,13 @@ from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.losses.factors import constant, one_factor, scaled
 from parity.blame.diagnosis.losses.formulas import classification, regression
 from parity.blame.diagnosis.losses.options import inputs, options
-from parity.blame.diagnosis.losses.trial import Altered, Explanation, Loss
+from parity.blame.diagnosis.losses.trial import AlteredLoss, Explanation, Loss
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
 
 # What a formula may raise where it does not fit outputs and targets.
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError)
-HYPOTHESES: list[Callable[[Loss, torch.Tensor, torch.Tensor], Iterator[Altered]]] = [
+HYPOTHESES: list[Callable[[Loss, torch.Tensor, torch.Tensor], Iterator[AlteredLoss]]] = [
     options,
     inputs,
     classification,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch.nn import functional as F
 
-from parity.blame.diagnosis.losses.trial import Altered, Loss
+from parity.blame.diagnosis.losses.trial import AlteredLoss, Loss
 
 
-def classification(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Altered]:
+def classification(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[AlteredLoss]:
     """Formulas for class indices, each with every reduction."""
     if y.is_floating_point() or x.ndim < 2:
         return
@@ -44,7 +44,7 @@ def classification(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Alt
     yield from _reduced(formulas)
 
 
-def regression(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Altered]:
+def regression(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[AlteredLoss]:
     """Formulas for targets of the outputs' shape, each with every reduction."""
     if x.shape != y.shape and x.numel() == y.numel() and x.ndim + y.ndim > 2:
         text = "Flax broadcasts outputs and targets of different shapes against each other"
@@ -52,7 +52,7 @@ def regression(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Altered
     if x.shape != y.shape:
         return
     y01 = bool(((y >= 0) & (y <= 1)).all())
-    formulas: list[Altered] = [
+    formulas: list[AlteredLoss] = [
         ("squared", "squares", lambda x, y: (x - y) ** 2),
         ("absolute", "absolute values", lambda x, y: (x - y).abs()),
         ("root", "the logarithms' squares", lambda x, y: (torch.log(x) - torch.log(y)) ** 2),
@@ -82,7 +82,7 @@ def regression(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Altered
     yield "root", "Flax takes the root of the mean square", lambda x, y: ((x - y) ** 2).mean().sqrt()
 
 
-def _reduced(formulas: list[Altered]) -> Iterator[Altered]:
+def _reduced(formulas: list[AlteredLoss]) -> Iterator[AlteredLoss]:
     for name, text, terms in formulas:
         yield name, f"Flax computes {text} (mean)", lambda x, y, f=terms: f(x, y).mean()
         yield name, f"Flax computes {text} (sum)", lambda x, y, f=terms: f(x, y).sum()

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from parity.blame.diagnosis.losses.trial import Altered, Loss
+from parity.blame.diagnosis.losses.trial import AlteredLoss, Loss
 
 
-def options(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Altered]:
+def options(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[AlteredLoss]:
     """Other options of a module: reduction, ignored index, smoothing, weights, beta."""
     if not isinstance(loss, nn.Module):
         return
@@ -49,7 +49,7 @@ def _changed(loss: nn.Module, **attributes: Any) -> Loss:
     return twin
 
 
-def inputs(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[Altered]:
+def inputs(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[AlteredLoss]:
     """PyTorch's loss of other outputs: a softmax too many, a logarithm too few."""
     axis = 1 if x.ndim > 1 else 0
     yield "softmax-twice", "Flax applies the softmax once more", lambda x, y: loss(F.softmax(x, axis), y)

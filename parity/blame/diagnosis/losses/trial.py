@@ -7,6 +7,6 @@ import torch
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 # A name, a line for people, the loss under this hypothesis.
-Altered = tuple[str, str, Loss]
+AlteredLoss = tuple[str, str, Loss]
 # A name, a line for people, value and gradient under this hypothesis.
 Explanation = tuple[str, str, list[np.ndarray]]

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from parity.blame.diagnosis.optimizers.step import Ready, Step, update
+from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, with_options
 
 
-def weight_decay(step: Step, about: Ready) -> Iterator[Trial]:
+def weight_decay(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """No weight decay, another, of other parameters, or in the other place."""
     group = first_group(about)
     if "weight_decay" not in group:
@@ -63,7 +63,7 @@ def _no_decay(now: Ready) -> None:
         group["weight_decay"] = 0.0
 
 
-def _spared(step: Step, spared: Callable[[np.ndarray], bool]) -> list[np.ndarray]:
+def _spared(step: ObservedStep, spared: Callable[[np.ndarray], bool]) -> list[np.ndarray]:
     """Some parameters without decay, the others with it."""
     pairs = zip(step.before.values(), update(step), update(step, _no_decay))
     return [without if spared(array) else decayed for array, decayed, without in pairs]

@@ -11,7 +11,7 @@ from parity.blame.diagnosis.optimizers.decay import weight_decay
 from parity.blame.diagnosis.optimizers.gradients import clipping, gradients
 from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, rmsprop
 from parity.blame.diagnosis.optimizers.rate import momentum, rates
-from parity.blame.diagnosis.optimizers.step import Arrays, Make, Step, ready, update
+from parity.blame.diagnosis.optimizers.step import Arrays, Make, ObservedStep, ready, update
 from parity.blame.diagnosis.optimizers.trial import Hypothesis
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
@@ -52,7 +52,7 @@ def explain_update(
     if set(flax_update) != set(before):
         names = sorted(set(flax_update) ^ set(before))
         raise InputError(f"flax_update and before differ in {', '.join(names)}; give every parameter in both")
-    step = Step(make, before, grads, state)
+    step = ObservedStep(make, before, grads, state)
     oracle = update(step)
     flax = [np.asarray(flax_update[name], np.float64) for name in before]
     if agree(oracle, flax, noise):
@@ -61,7 +61,7 @@ def explain_update(
     return cause or _one_factor(oracle, flax, noise) or _by_numbers(oracle, flax, noise)
 
 
-def _candidates(step: Step) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+def _candidates(step: ObservedStep) -> Iterator[tuple[str, str, list[np.ndarray]]]:
     """Computes the step of each hypothesis; an optimiser that cannot run with the altered option is left out."""
     for hypothesis in HYPOTHESES:
         for name, text, altered_update in hypothesis(step, ready(step)):

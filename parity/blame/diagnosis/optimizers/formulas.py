@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 Slots = Mapping[str, np.ndarray]
-Options = Mapping[str, Any]
+Settings = Mapping[str, Any]
 
 
 def adam(
     w: np.ndarray,
     g: np.ndarray,
     slots: Slots,
-    o: Options,
+    o: Settings,
     *,
     eps_inside: bool = False,
     eps_uncorrected: bool = False,
@@ -55,7 +55,7 @@ def _correction(beta: float, t: float, single: bool) -> float:
 
 
 def rmsprop(
-    w: np.ndarray, g: np.ndarray, slots: Slots, o: Options, *, eps_inside: bool = False, **other: Any
+    w: np.ndarray, g: np.ndarray, slots: Slots, o: Settings, *, eps_inside: bool = False, **other: Any
 ) -> np.ndarray:
     """The change of `w` (book, section 12.8); `alpha` and `eps` may be others than the options say."""
     alpha = other.get("alpha", o["alpha"])
@@ -78,7 +78,7 @@ def adagrad(
     w: np.ndarray,
     g: np.ndarray,
     slots: Slots,
-    o: Options,
+    o: Settings,
     *,
     eps_inside: bool = False,
     start: float | None = None,

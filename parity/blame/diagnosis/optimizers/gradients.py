@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from parity.blame.diagnosis.optimizers.step import Ready, Step, update
+from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, after
 
 NORMS = (1.0, 0.1, 0.25, 0.5, 2.0, 5.0, 10.0, 0.01)
 
 
-def clipping(step: Step, about: Ready) -> Iterator[Trial]:
+def clipping(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """Gradients clipped in Flax alone, at round limits; or only by PyTorch, in a hook before the step."""
     if about.optimizer._optimizer_step_pre_hooks:
         text = "Flax leaves out what PyTorch's hook before the step does (clipping)"
@@ -51,12 +51,12 @@ def _by_value(now: Ready, limit: float) -> None:
         gradient.clamp_(-limit, limit)
 
 
-def gradients(step: Step, about: Ready) -> Iterator[Trial]:
+def gradients(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """The gradient scaled before an optimiser that is not linear in it; the step missing altogether."""
     yield "step-missing", "Flax does not move at all", lambda: [np.zeros_like(w) for w in step.before.values()]
     text = "Flax steps without any state: as if every step were the first"
     if step.state:
-        yield "state-lost", text, lambda: update(Step(step.make, step.before, step.grads, {}))
+        yield "state-lost", text, lambda: update(ObservedStep(step.make, step.before, step.grads, {}))
     rows = sorted({length for w in step.before.values() for length in w.shape if length > 1})
     for factor in (2.0, 0.5, *(1.0 / n for n in rows), *map(float, rows)):
         text = f"Flax's gradient is {factor:g} times PyTorch's"

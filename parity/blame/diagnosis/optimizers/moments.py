@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from parity.blame.diagnosis.optimizers import formulas
-from parity.blame.diagnosis.optimizers.step import Ready, Step, update
+from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, first_group, with_options
 
 EPS = (1e-8, 1e-6, 1e-7, 1e-10, 1e-5, 1e-3, 1e-12, 1e-16, 0.0)
 
 
-def betas(step: Step, about: Ready) -> Iterator[Trial]:
+def betas(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """Other betas, or the largest second moment so far."""
     group = first_group(about)
     if "betas" not in group:
@@ -40,7 +40,7 @@ def _amsgrad(now: Ready, on: bool) -> None:
                 slots["max_exp_avg_sq"] = slots["exp_avg_sq"].clone()
 
 
-def eps(step: Step, about: Ready) -> Iterator[Trial]:
+def eps(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """The usual values of eps."""
     pytorch_eps = first_group(about).get("eps")
     if not isinstance(pytorch_eps, float):
@@ -51,7 +51,7 @@ def eps(step: Step, about: Ready) -> Iterator[Trial]:
             yield "eps", text, with_options(step, eps=value)
 
 
-def adam(step: Step, about: Ready) -> Iterator[Trial]:
+def adam(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """Adam with eps elsewhere, other bias corrections or another count of steps."""
     if type(about.optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or first_group(about)["amsgrad"]:
         return
@@ -73,7 +73,7 @@ def adam(step: Step, about: Ready) -> Iterator[Trial]:
     yield "bias-correction-float32", text, formula(single=True)
 
 
-def rmsprop(step: Step, about: Ready) -> Iterator[Trial]:
+def rmsprop(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """RMSprop with eps elsewhere, another decay, or centred."""
     if not isinstance(about.optimizer, torch.optim.RMSprop):
         return
@@ -106,7 +106,7 @@ def _centre(now: Ready, on: bool) -> None:
                 slots["grad_avg"] = torch.zeros_like(parameter)
 
 
-def adagrad(step: Step, about: Ready) -> Iterator[Trial]:
+def adagrad(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """Adagrad with eps elsewhere, another start or another count of steps."""
     if not isinstance(about.optimizer, torch.optim.Adagrad):
         return
@@ -145,7 +145,9 @@ def _counted(now: Ready, by: int) -> None:
             slots["step"] = slots["step"] + by
 
 
-def _formula(rule: Callable[..., np.ndarray], step: Step, about: Ready, options: dict[str, Any]) -> list[np.ndarray]:
+def _formula(
+    rule: Callable[..., np.ndarray], step: ObservedStep, about: Ready, options: dict[str, Any]
+) -> list[np.ndarray]:
     return [
         rule(w, np.asarray(step.grads[name], np.float64), step.state.get(name, {}), about.options(name), **options)
         for name, w in step.before.items()

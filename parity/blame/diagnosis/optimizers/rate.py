@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import torch
 
-from parity.blame.diagnosis.optimizers.step import Ready, Step, update
+from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, with_options
 
 
-def rates(step: Step, about: Ready) -> Iterator[Trial]:
+def rates(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """A different learning rate, or the opposite sign."""
     lr = float(first_group(about)["lr"])
     for factor, what in ((2, "twice"), (0.5, "half"), (10, "ten times"), (0.1, "a tenth of")):
@@ -27,7 +27,7 @@ def _opposite(now: Ready) -> None:
         gradient.neg_()
 
 
-def momentum(step: Step, about: Ready) -> Iterator[Trial]:
+def momentum(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """No momentum, another, dampened, or Nesterov's."""
     group = first_group(about)
     if "momentum" not in group:

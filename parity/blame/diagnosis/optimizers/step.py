@@ -14,7 +14,7 @@ Make = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
-class Step:
+class ObservedStep:
     """Everything a step starts from; the tensors are in the order of `before`."""
 
     make: Make
@@ -39,10 +39,10 @@ class Ready:
         return next(g for g in self.optimizer.param_groups if any(p is self.tensors[name] for p in g["params"]))
 
 
-Change = Callable[[Ready], None]
+Alter = Callable[[Ready], None]
 
 
-def ready(step: Step) -> Ready:
+def ready(step: ObservedStep) -> Ready:
     """The optimiser with its tensors. Raises InputError where a gradient is missing or of another shape."""
     tensors = {}
     for name, values in step.before.items():
@@ -60,7 +60,7 @@ def _slot(slot: str, value: np.ndarray) -> torch.Tensor:
     return torch.tensor(np.asarray(value), dtype=torch.float32 if slot == "step" else torch.float64)
 
 
-def update(step: Step, change: Change = lambda _: None) -> list[np.ndarray]:
+def update(step: ObservedStep, change: Alter = lambda _: None) -> list[np.ndarray]:
     """The step's change of every parameter, after `change` was made to what is about to step."""
     about = ready(step)
     change(about)

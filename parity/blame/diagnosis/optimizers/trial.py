@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.blame.diagnosis.optimizers.step import Change, Ready, Step, update
+from parity.blame.diagnosis.optimizers.step import Alter, ObservedStep, Ready, update
 
 # A name, a line for people, the update under this hypothesis.
 Trial = tuple[str, str, Callable[[], list[np.ndarray]]]
-Hypothesis = Callable[[Step, Ready], Iterator[Trial]]
+Hypothesis = Callable[[ObservedStep, Ready], Iterator[Trial]]
 
 
 def first_group(about: Ready) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def first_group(about: Ready) -> dict[str, Any]:
     return about.optimizer.param_groups[0]
 
 
-def with_options(step: Step, **options: Any) -> Callable[[], list[np.ndarray]]:
+def with_options(step: ObservedStep, **options: Any) -> Callable[[], list[np.ndarray]]:
     """The step with other options in every group."""
 
     def change(now: Ready) -> None:
@@ -36,6 +36,6 @@ def _start_buffers(optimizer: torch.optim.Optimizer) -> None:
         slots.setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 
-def after(step: Step, change: Change) -> Callable[[], list[np.ndarray]]:
+def after(step: ObservedStep, change: Alter) -> Callable[[], list[np.ndarray]]:
     """The step after `change` was made to what is about to step."""
     return lambda: update(step, change)

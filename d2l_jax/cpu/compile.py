@@ -15,8 +15,11 @@ CPU_OPTIONS = {YNN_FUSIONS: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", "xla_cpu_prefe
 
 
 def jit(function: Callable, **options: Any) -> Callable:
-    """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself."""
-    more = options.pop("compiler_options", None) or {}
+    """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself.
+
+    compiler_options: further ones; those that this version of XLA does not know are left out
+    """
+    more = {name: value for name, value in (options.pop("compiler_options", None) or {}).items() if _knows(name, value)}
     compiled = jax.jit(function, compiler_options={**(cpu_options() or {}), **more} or None, **options)
 
     @wraps(function)
@@ -34,7 +37,8 @@ def cpu_options() -> dict[str, str] | None:
     return {name: value for name, value in CPU_OPTIONS.items() if _knows(name, value)} or None
 
 
-def _knows(name: str, value: str) -> bool:
+@cache
+def _knows(name: str, value: Any) -> bool:
     if jax.default_backend() != "cpu":
         return False
     try:

@@ -23,7 +23,9 @@ from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
 from parity.weights.leaf import Leaf, export, place
 
-QUICK = {"xla_backend_optimization_level": 1}
+# Options with which XLA compiles for a CPU in a third of the time, to slower programs.
+QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+IN_A_ROW = 2  # steps in a scan
 RANDOM_NUMBERS = "random_numbers"  # the name under which a batch carries its random numbers into the step
 
 
@@ -36,7 +38,10 @@ def precision(device: Device, tf32: bool = False) -> Iterator[None]:
 
 
 class FlaxRun:
-    """Flax's model in one precision, and the step that users run; its programs are compiled once."""
+    """Flax's model in one precision, and the step that users run; its programs are compiled once.
+
+    In low precision every step is one of a scan, as users train: same compiler options, the state donated.
+    """
 
     def __init__(self, twin: FlaxHalf, dtype: str, device: Device, tf32: bool = False):
         self.twin = twin
@@ -49,6 +54,7 @@ class FlaxRun:
         self.buffers = [leaf for leaf in twin.leaves if not leaf.trained]
         self.fixed = [leaf for leaf in twin.resting if leaf.trained]
         self._opt_state: tuple[Any, ...] = ()
+        self.length = min(IN_A_ROW, len(twin.batches))
         with precision(device, tf32):
             self._step = compiled(self._watched, dtype, device)
             self._evaluate = compiled(self._observed, dtype, device)
@@ -80,42 +86,49 @@ class FlaxRun:
             )
             batch = self.tensors(self.twin.batches[number - 1])
             weights = export(self.trained, params)
-            after, seen = self._step(TrainState(params, buffers, opt_state, jnp.zeros((), jnp.int32)), batch)
+            seen = next(self._in_a_row(TrainState(params, buffers, opt_state, np.int32(0)), [batch]))
             for turn, leaves, moment in zip(self.turns, trained, seen, strict=True):
                 record |= self._seen(number, turn, leaves, moment, weights)
                 record |= slots_of(Key(number, "optimizer", "", turn.name), moment.opt_state, leaves, slots)
                 weights |= export(leaves, moment.params)
-            self._opt_state = after.opt_state
+            self._opt_state = tuple(moment.opt_state for moment in seen)
             return record
 
     def free(self) -> Record:
-        """Takes all steps in a row: parameters and buffers after each.
-
-        In float32 they are one scan, as users train: same compiler options, the state donated.
-        """
+        """Takes all steps in a row: parameters and buffers after each."""
+        record: Record = {}
         with precision(self.device, self.tf32):
             params, buffers = self.load(self.twin.start)
             state = TrainState.start(params, buffers, self.turns)
             batches = [self.tensors(batch) for batch in self.twin.batches]
-            if self.dtype == "float64" or not _stackable(batches):
-                return self._step_by_step(state, batches)
-            data = jax.tree.map(lambda *arrays: jnp.stack(arrays), *batches)
-            _, trees = self._epoch(state, data, jnp.arange(len(batches), dtype=jnp.int32)[:, None])
-            return self._after([jax.tree.map(lambda a, n=n: a[n], trees) for n in range(len(batches))])
-
-    def _step_by_step(self, state: TrainState, batches: list[Tensors]) -> Record:
-        trees = []
-        for batch in batches:
-            state, _ = self._step(state, batch)
-            trees.append((state.params, state.buffers))
-        return self._after(trees)
-
-    def _after(self, trees: list[tuple[Tree, Tree]]) -> Record:
-        record: Record = {}
-        for number, (params, buffers) in enumerate(trees, 1):
-            arrays = export(self.trained, params) | export(self.buffers, buffers)
-            record |= {Key(number, "after", name): array for name, array in arrays.items()}
+            for number, seen in enumerate(self._in_a_row(state, batches), 1):
+                arrays = export(self.trained, seen[-1].params) | export(self.buffers, seen[-1].buffers)
+                record |= {Key(number, "after", name): array for name, array in arrays.items()}
         return record
+
+    def _in_a_row(self, state: TrainState, batches: list[Tensors]) -> Iterator[list[Seen]]:
+        """Takes a step on each batch, and yields what is seen of its turns.
+
+        All scans have one length, since each would be compiled for itself: a step that stands alone is taken twice.
+        """
+        if self.dtype == "float64":
+            for batch in batches:
+                state, seen = self._step(state, batch)
+                yield seen
+            return
+        while batches:
+            row = batches[: self.length]
+            row = row if len(row) == self.length and _stackable(row) else row[:1]
+            repeated = [row[min(n, len(row) - 1)] for n in range(self.length)]
+            data = jax.tree.map(lambda *arrays: np.stack(arrays), *repeated)
+            _, all_seen = self._epoch(state, data, np.arange(self.length, dtype=np.int32)[:, None])
+            for number in range(len(row)):
+                seen = jax.tree.map(lambda a, n=number: _numbers(a)[n], all_seen)
+                state = TrainState(
+                    seen[-1].params, seen[-1].buffers, tuple(m.opt_state for m in seen), np.int32(number)
+                )
+                yield seen
+            batches = batches[len(row) :]
 
     def load(self, state: State) -> tuple[Tree, Tree]:
         """Returns (params, buffers) of that state."""
@@ -143,10 +156,9 @@ class FlaxRun:
         seen = list[Seen]()
         return self._stepped(state, batch, lambda _, moment: seen.append(moment)), seen
 
-    def _one_of(self, state: TrainState, stacked: Tensors) -> tuple[TrainState, tuple[Tree, Tree]]:
-        """Takes the step on the one batch of `stacked`; in the place of metrics stand its parameters and buffers."""
-        state = self._stepped(state, jax.tree.map(lambda a: a[0], stacked))
-        return state, (state.params, state.buffers)
+    def _one_of(self, state: TrainState, stacked: Tensors) -> tuple[TrainState, list[Seen]]:
+        """Takes the step on the one batch of `stacked`; in the place of an epoch's metrics stands what is seen."""
+        return self._watched(state, jax.tree.map(lambda a: a[0], stacked))
 
     def _observed(self, params: Tree, buffers: Tree, tensors: Tensors) -> tuple[Tensors, Tree]:
         observe = self.twin.flax.observe or (lambda nets, tensors: {})
@@ -181,6 +193,11 @@ class FlaxRun:
 def named_tensors(batch: Tensors) -> Tensors:
     """Returns a batch without the random numbers that it carries: what objectives are called with."""
     return {name: value for name, value in batch.items() if name != RANDOM_NUMBERS}
+
+
+def _numbers(array: jax.Array) -> Any:
+    """Returns the array in numpy, whose parts need no program; keys of random numbers as they are."""
+    return array if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key) else np.asarray(array)
 
 
 def _stackable(batches: list[Tensors]) -> bool:

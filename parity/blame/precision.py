@@ -15,7 +15,7 @@ from parity.blame.diagnosis.precision import leak
 from parity.compare.policy import POLICY, UNIT
 from parity.compare.scale import rms
 from parity.layers.calls import label, layer_calls, traced_calls
-from parity.layers.flax_layer import run_flax_layer
+from parity.layers.flax_layer import Alone, run_flax_layers
 from parity.layers.isolate import calls_within
 from parity.layers.layer import Layer
 from parity.layers.ports import Mismatch, Ports
@@ -51,7 +51,7 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
                 continue
             part = flax_run.flax.part(layer.ours.module, layer.ours.path, params, buffers, train=False)
             given = replace(ports, tensors=tuple(_cast(x, dtype) for x in ports.tensors))
-            found = run_flax_layer(twin, layer, given, part, False, True)
+            (found,) = run_flax_layers(twin, [Alone(layer, given, part)], False, True)
             if blame := _judged(twin, layer, found, low, dtype):
                 return blame
     return None

@@ -1,9 +1,9 @@
-"""One layer of Flax's on its own."""
+"""Flax's layers, each on its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,44 +21,108 @@ from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
 from parity.weights.leaf import export
 
+AT_ONCE = 2**26  # bytes that the layers of one program are given, or else one layer
 
-def run_flax_layer(twin: Twin, layer: Layer, ports: Ports, part: Part, train: bool, quick: bool) -> Record:
-    call = layer.ours
+
+class Alone(NamedTuple):
+    """A layer, what it is given, and Flax's part of it."""
+
+    layer: Layer
+    ports: Ports
+    part: Part
+
+    @property
+    def size(self) -> int:
+        """Returns how many bytes it is given."""
+        weights = sum(x.nbytes for x in jax.tree.leaves(self.part.params))
+        return weights + sum(x.nbytes for x in self.ports.tensors)
+
+
+def run_flax_layers(twin: Twin, layers: Sequence[Alone], train: bool, quick: bool) -> list[Record]:
+    """Returns the record of each layer; many are one program, which compiles in less time than one for each."""
+    return [record for some in _together(layers) for record in _run_together(twin, some, train, quick)]
+
+
+def _together(layers: Sequence[Alone]) -> Iterator[list[Alone]]:
+    some: list[Alone] = []
+    for alone in layers:
+        if some and sum(other.size for other in some) + alone.size > AT_ONCE:
+            yield some
+            some = []
+        some.append(alone)
+    if some:
+        yield some
+
+
+def _run_together(twin: Twin, layers: list[Alone], train: bool, quick: bool) -> list[Record]:
+    programs = [_program(alone, train) for alone in layers]
+    numbers = [twin.batches[0].random_numbers[slice(*alone.layer.ours.span)] if train else () for alone in layers]
+    arguments = [
+        Arguments(
+            alone.part.params,
+            alone.part.buffers,
+            [to_numpy(x) for x in alone.ports.tensors],
+            {name: to_numpy(alone.layer.theirs.cotangents[name]) for name in program.pulled},
+            drawn,
+        )
+        for alone, program, drawn in zip(layers, programs, numbers, strict=True)
+    ]
+    results = _jitted(quick)(tuple(programs), arguments)
+    return [_record(twin, alone, train, result) for alone, result in zip(layers, results, strict=True)]
+
+
+def _program(alone: Alone, train: bool) -> "LayerProgram":
+    call = alone.layer.ours
     flat, tree = jax.tree.flatten((call.args, call.kwargs))
-    places = [i for i, x in enumerate(flat) if hasattr(x, "shape")]
+    places = tuple(i for i, x in enumerate(flat) if hasattr(x, "shape"))
     static = tuple((i, x) for i, x in enumerate(flat) if i not in places)  # flags, axes, None
-    cotangents = {name: layer.theirs.cotangents[name] for name, *_ in ports.outputs if name in layer.theirs.cotangents}
-    numbers = twin.batches[0].random_numbers[slice(*call.span)] if train else ()
-    given = [jnp.asarray(to_numpy(x)) for x in ports.tensors]
-    program = LayerProgram(
-        part.key,
-        tree,
-        repr(static),
-        tuple(places),
-        ports.inputs,
-        ports.outputs,
-        train,
-        tuple(cotangents),
-        static,
-        part.apply,
+    pulled = tuple(name for name, *_ in alone.ports.outputs if name in alone.layer.theirs.cotangents)
+    return LayerProgram(
+        key=alone.part.key,
+        tree=tree,
+        told=repr(static),
+        places=places,
+        inputs=alone.ports.inputs,
+        outputs=alone.ports.outputs,
+        train=train,
+        pulled=pulled,
+        static=static,
+        apply=alone.part.apply,
     )
-    pulled = {name: jnp.asarray(to_numpy(ct)) for name, ct in cotangents.items()}
-    outputs, buffers, grads, input_grads = _jitted(quick)(
-        program, part.params, part.buffers, given, pulled, tuple(map(jnp.asarray, numbers))
-    )
+
+
+def _record(twin: Twin, alone: Alone, train: bool, result: tuple) -> Record:
+    layer = alone.layer
+    outputs, buffers, grads, input_grads = result
     own = _own_leaves(twin, layer)
     record = layer.record("forward", {name: np.asarray(array) for name, array in outputs.items()})
     record |= layer.record("buffers", export([x for x in own if not x.trained], buffers))
-    if train and cotangents:
-        floating = [np.asarray(g) for g, x in zip(input_grads, ports.tensors, strict=True) if x.is_floating_point()]
+    if train and grads is not None:
+        tensors = alone.ports.tensors
+        floating = [np.asarray(g) for g, x in zip(input_grads, tensors, strict=True) if x.is_floating_point()]
         record |= layer.record("backward", dict(zip(input_names(len(floating)), floating, strict=True)))
         record |= layer.record("backward", export([x for x in own if x.trained], grads))
     return record
 
 
+class Arguments(NamedTuple):
+    """Everything that a layer's program is run on.
+
+    tensors:    PyTorch's, in the order of the ports
+    cotangents: by name, of the outputs
+    numbers:    random ones, in the order in which Flax asks for them
+    """
+
+    params: Any
+    buffers: Any
+    tensors: list
+    cotangents: dict
+    numbers: tuple
+
+
 @dataclass(frozen=True)
 class LayerProgram:
-    """A layer's computation as a static argument: equal ones are compiled once."""
+    """A layer's computation as a static argument."""
 
     key: Any
     tree: Any
@@ -86,7 +150,13 @@ def _jitted(quick: bool) -> Callable:
     return users.jit(_isolated, static_argnums=0, compiler_options=QUICK if quick else None)
 
 
-def _isolated(program: LayerProgram, params: Any, buffers: Any, tensors: list, cotangents: dict, numbers: tuple) -> Any:
+def _isolated(programs: tuple[LayerProgram, ...], arguments: list[Arguments]) -> list[tuple]:
+    return [_one_isolated(program, *given) for program, given in zip(programs, arguments, strict=True)]
+
+
+def _one_isolated(
+    program: LayerProgram, params: Any, buffers: Any, tensors: list, cotangents: dict, numbers: tuple
+) -> tuple:
     floating = [i for i, x in enumerate(tensors) if jnp.issubdtype(x.dtype, jnp.floating)]
 
     def forward(params: Any, values: list) -> tuple[dict, tuple]:

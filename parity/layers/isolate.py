@@ -18,7 +18,7 @@ from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics
 from parity.environment import Device
 from parity.layers.calls import given_values, label, layer_calls, traced_calls
-from parity.layers.flax_layer import run_flax_layer
+from parity.layers.flax_layer import Alone, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.ports import Mismatch, Ports
 from parity.layers.torch_layer import run_torch_layer
@@ -75,8 +75,9 @@ def isolate(
     theirs = layer_calls(twin, run, twin.batches[0], train)
     ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run.flax, twin.batches[0], train)}
     found = Isolated()
-    oracle = {}
-    flax = {}
+    alone: list[Alone] = []
+    oracle: Record = {}
+    flax: Record = {}
     noisy: list[Record] = [{} for _ in range(PROBES)]
     shared = [call for call in theirs if call.name in twin.names and (twin.names[call.name], call.number) in ours]
     values = given_values(twin, flax_run, train) if containers else {}
@@ -91,7 +92,6 @@ def isolate(
                 ports = Ports.of(call, partner)
                 found.received += _received(layer, ports, values)
                 part = flax_run.flax.part(partner.module, partner.path, params, buffers, train=train)
-                layer.flax = run_flax_layer(twin, layer, ports, part, train, jax_device.platform == "cpu")
                 layer.oracle = run_torch_layer(twin, run, layer, ports, train, np.asarray)
                 probes = [run_torch_layer(twin, run, layer, ports, train, one_ulp(seed)) for seed in range(PROBES)]
             except Mismatch as problem:
@@ -99,11 +99,14 @@ def isolate(
                 if problem.results:
                     found.unfit.append(Unfit(layer.label, call, str(problem), problem.results))
                 continue
-            found.layers.append(layer)
+            alone.append(Alone(layer, ports, part))
             oracle |= layer.oracle
-            flax |= layer.flax
             for noise, probe in zip(noisy, probes, strict=True):
                 noise |= probe
+        records = run_flax_layers(twin, alone, train, jax_device.platform == "cpu")
+    found.layers = [layer for layer, *_ in alone]
+    for layer, layer.flax in zip(found.layers, records, strict=True):
+        flax |= layer.flax
     found.rows = compare_semantics(oracle, flax, noise_of(oracle, noisy), longest_sum(twin), policy) if oracle else []
     return found
 

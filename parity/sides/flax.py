@@ -59,6 +59,7 @@ class FlaxRun:
             self._step = compiled(self._watched, dtype, device)
             self._evaluate = compiled(self._observed, dtype, device)
             self._epoch = make_epoch(self._one_of)
+            self._start = users.jit(partial(TrainState.start, turns=self.turns), compiler_options=QUICK)
 
     def teacher_forced(self, states: Sequence[State]) -> Record:
         """Evaluates, then takes the twin's steps, each from the state that PyTorch has been in."""
@@ -79,7 +80,7 @@ class FlaxRun:
             record = self._evaluated(number, params, buffers) if evaluated else {}
             if not self.turns:
                 return record
-            before = TrainState.start(params, buffers, self.turns).opt_state if number == 1 else self._opt_state
+            before = self._start(params, buffers).opt_state if number == 1 else self._opt_state
             trained = [self.twin.trained(turn.trains) for turn in self.turns]
             opt_state = tuple(
                 with_slots(own, state, leaves, slots, self.dtype) for own, leaves in zip(before, trained, strict=True)
@@ -99,7 +100,7 @@ class FlaxRun:
         record: Record = {}
         with precision(self.device, self.tf32):
             params, buffers = self.load(self.twin.start)
-            state = TrainState.start(params, buffers, self.turns)
+            state = self._start(params, buffers)
             batches = [self.tensors(batch) for batch in self.twin.batches]
             for number, seen in enumerate(self._in_a_row(state, batches), 1):
                 arrays = export(self.trained, seen[-1].params) | export(self.buffers, seen[-1].buffers)
@@ -131,9 +132,10 @@ class FlaxRun:
             batches = batches[len(row) :]
 
     def load(self, state: State) -> tuple[Tree, Tree]:
-        """Returns (params, buffers) of that state."""
+        """Returns (params, buffers) of that state; nothing is shared with the model, since a step donates its state."""
         params = place(self.trained, state.tensors, self.flax.params, self.dtype)
-        return params, place(self.buffers, state.tensors, self.flax.buffers, self.dtype)
+        buffers = place(self.buffers, state.tensors, self.flax.buffers, self.dtype)
+        return params, jax.tree.map(lambda x, own: jnp.copy(x) if x is own else x, buffers, self.flax.buffers)
 
     def tensors(self, batch: Batch) -> Tensors:
         """Returns the tensors and the random numbers in this precision; integers stay."""

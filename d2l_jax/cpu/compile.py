@@ -1,6 +1,6 @@
 """`jax.jit` with the options that serve this library's programs on a CPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from typing import Any
 
@@ -15,12 +15,8 @@ CPU_OPTIONS = {YNN_FUSIONS: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", "xla_cpu_prefe
 
 
 def jit(function: Callable, **options: Any) -> Callable:
-    """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself.
-
-    compiler_options: further ones; those that this version of XLA does not know are left out
-    """
-    more = {name: value for name, value in (options.pop("compiler_options", None) or {}).items() if _knows(name, value)}
-    compiled = jax.jit(function, compiler_options={**(cpu_options() or {}), **more} or None, **options)
+    """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself."""
+    compiled = jax.jit(function, compiler_options=cpu_options(), **options)
 
     @wraps(function)
     def call(*args: Any) -> Any:
@@ -34,7 +30,12 @@ def jit(function: Callable, **options: Any) -> Callable:
 @cache
 def cpu_options() -> dict[str, str] | None:
     """The part of `CPU_OPTIONS` that this version of XLA knows; None on other platforms."""
-    return {name: value for name, value in CPU_OPTIONS.items() if _knows(name, value)} or None
+    return known(CPU_OPTIONS) or None
+
+
+def known(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that this version of XLA knows; none on other platforms than a CPU."""
+    return {name: value for name, value in options.items() if _knows(name, value)}
 
 
 @cache

@@ -37,8 +37,8 @@ class BatchNormScratch(nnx.Module):
             axes = tuple(range(X.ndim - 1))
             batch_mean = X.mean(axes, keepdims=True)
             batch_var = ((X - batch_mean) ** 2).mean(axes, keepdims=True)
-            self.moving_mean[...] = 0.9 * mean + 0.1 * lax.stop_gradient(batch_mean)
-            self.moving_var[...] = 0.9 * var + 0.1 * lax.stop_gradient(batch_var)
+            self.moving_mean.set_value(0.9 * mean + 0.1 * lax.stop_gradient(batch_mean))
+            self.moving_var.set_value(0.9 * var + 0.1 * lax.stop_gradient(batch_var))
             mean = batch_mean
             var = batch_var
         X_hat = (X - mean) / jnp.sqrt(var + 1e-5)

@@ -59,9 +59,10 @@ class BatchNorm(nnx.Module):
             self.use_running_average = use_running_average
 
     def _observe(self, mean: Features, var: Features, count: int) -> None:
-        self.mean[...] = self._average(self.mean[...], mean)
-        self.var[...] = self._average(self.var[...], var * (count / (count - 1)))
-        self.num_batches_tracked[...] += 1
+        # `mean[...] = x` would ask a traced x for its sharding, which walks through all that was traced before.
+        self.mean.set_value(self._average(self.mean[...], mean))
+        self.var.set_value(self._average(self.var[...], var * (count / (count - 1))))
+        self.num_batches_tracked.set_value(self.num_batches_tracked[...] + 1)
 
     def _average(self, old: Float[Array, " features"], new: Float[Array, " features"]) -> Array:
         return (1 - self.momentum) * old + self.momentum * lax.stop_gradient(new)

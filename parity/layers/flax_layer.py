@@ -1,8 +1,8 @@
 """Flax's layers, each on its own."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from parity.arrays.torch_arrays import to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
-from parity.sides.flax import QUICK
+from parity.sides.quick import Quick
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
 from parity.weights.leaf import export
@@ -67,7 +67,8 @@ def _run_together(twin: Twin, layers: list[Alone], train: bool, quick: bool) -> 
         )
         for alone, program, drawn in zip(layers, programs, numbers, strict=True)
     ]
-    results = _jitted(quick)(tuple(programs), arguments)
+    isolated = partial(_isolated, programs)
+    results = (Quick(isolated) if quick else users.jit(isolated))(arguments)
     return [_record(twin, alone, train, result) for alone, result in zip(layers, results, strict=True)]
 
 
@@ -75,18 +76,16 @@ def _program(alone: Alone, train: bool) -> "LayerProgram":
     call = alone.layer.ours
     flat, tree = jax.tree.flatten((call.args, call.kwargs))
     places = tuple(i for i, x in enumerate(flat) if hasattr(x, "shape"))
-    static = tuple((i, x) for i, x in enumerate(flat) if i not in places)  # flags, axes, None
+    static = tuple((i, x) for i, x in enumerate(flat) if i not in places)
     pulled = tuple(name for name, *_ in alone.ports.outputs if name in alone.layer.theirs.cotangents)
     return LayerProgram(
-        key=alone.part.key,
         tree=tree,
-        told=repr(static),
+        static=static,
         places=places,
         inputs=alone.ports.inputs,
         outputs=alone.ports.outputs,
         train=train,
         pulled=pulled,
-        static=static,
         apply=alone.part.apply,
     )
 
@@ -122,18 +121,22 @@ class Arguments(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerProgram:
-    """A layer's computation as a static argument."""
+    """A layer's computation.
 
-    key: Any
+    tree, static: of its arguments, and those that are no arrays: flags, axes, None
+    places:       where among its arguments the arrays stand
+    inputs, outputs: of its ports
+    pulled:       the outputs that have cotangents
+    """
+
     tree: Any
-    told: str
+    static: tuple[tuple[int, Any], ...]
     places: tuple[int, ...]
     inputs: tuple[tuple[int, Axes], ...]
     outputs: tuple[tuple[str, int, Axes], ...]
     train: bool
     pulled: tuple[str, ...]
-    static: tuple = field(compare=False)
-    apply: Callable = field(compare=False)
+    apply: Callable
 
     def run(self, params: Any, buffers: Any, tensors: list[jax.Array]) -> tuple[dict[str, jax.Array], Any]:
         flat = dict(self.static)
@@ -145,12 +148,7 @@ class LayerProgram:
         return {name: transposed(found[number], axes) for name, number, axes in self.outputs}, changed
 
 
-@cache
-def _jitted(quick: bool) -> Callable:
-    return users.jit(_isolated, static_argnums=0, compiler_options=QUICK if quick else None)
-
-
-def _isolated(programs: tuple[LayerProgram, ...], arguments: list[Arguments]) -> list[tuple]:
+def _isolated(programs: Sequence[LayerProgram], arguments: list[Arguments]) -> list[tuple]:
     return [_one_isolated(program, *given) for program, given in zip(programs, arguments, strict=True)]
 
 

@@ -18,13 +18,12 @@ from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
 from parity.models.attention import exact_attention
+from parity.sides.quick import Quick
 from parity.sides.slots import slots_of, with_slots
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
 from parity.weights.leaf import Leaf, export, place
 
-# Options with which XLA compiles for a CPU in a third of the time, to slower programs.
-QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 IN_A_ROW = 2  # steps in a scan
 RANDOM_NUMBERS = "random_numbers"  # the name under which a batch carries its random numbers into the step
 
@@ -59,7 +58,7 @@ class FlaxRun:
             self._step = compiled(self._watched, dtype, device)
             self._evaluate = compiled(self._observed, dtype, device)
             self._epoch = make_epoch(self._one_of)
-            self._start = users.jit(partial(TrainState.start, turns=self.turns), compiler_options=QUICK)
+            self._start = users.jit(partial(TrainState.start, turns=self.turns))
 
     def teacher_forced(self, states: Sequence[State]) -> Record:
         """Evaluates, then takes the twin's steps, each from the state that PyTorch has been in."""
@@ -209,7 +208,7 @@ def _stackable(batches: list[Tensors]) -> bool:
 def compiled(function: Callable, dtype: str, device: Device) -> Callable:
     """Returns the function jitted as users jit it; in float64 on a CPU, where speed is nothing, less optimised."""
     if dtype == "float64" and device.platform == "cpu":
-        return users.jit(function, compiler_options=QUICK)
+        return Quick(function)
     return users.jit(function)
 
 

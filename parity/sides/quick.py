@@ -1,0 +1,38 @@
+"""Programs that are compiled in little time, for a CPU, where they are run a few times only."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from d2l_jax.cpu.compile import cpu_options, known
+
+UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+OPTIMISED = UNOPTIMISED | {"xla_backend_optimization_level": 1}
+# Optimising takes about 0.6 ms for each line of the program. Convolutions of float64 are loops of XLA's own, which
+# lose 2.5 ns for each operation without it; ten runs of more operations than this, for each line, are worth it.
+WORTH = 25_000
+
+
+class Quick:
+    """A jitted function, compiled for each kind of arguments with as much optimisation as its work is worth."""
+
+    def __init__(self, function: Callable):
+        self._jitted = jax.jit(function)
+        self._programs: dict[Any, Callable] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        kind = _kind(args)
+        if kind not in self._programs:
+            lowered = self._jitted.lower(*args)
+            operations = (lowered.cost_analysis() or {}).get("flops", 0.0)
+            lines = lowered.as_text().count("\n")
+            options = known(OPTIMISED if operations > WORTH * lines else UNOPTIMISED)
+            self._programs[kind] = lowered.compile(compiler_options={**(cpu_options() or {}), **options} or None)
+        return self._programs[kind](*args)
+
+
+def _kind(args: tuple) -> Any:
+    leaves, tree = jax.tree.flatten(args)
+    return tree, tuple((np.shape(x), getattr(x, "dtype", type(x)), getattr(x, "sharding", None)) for x in leaves)

@@ -7,6 +7,16 @@ from d2l_jax.case import Case, supervised
 
 SMALL = {"num_classes": 7, "in_channels": 3}
 QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
+FEWER_BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (512, 2), (512, 1), (1024, 2))
+FEWER_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 2, 2),
+    (6, 64, 1, 2),
+    (6, 96, 2, 1),
+    (6, 160, 1, 2),
+    (6, 320, 1, 1),
+)
 Classifier = partial(supervised, data="fashion_mnist")
 Classifier96 = partial(
     Classifier,
@@ -84,7 +94,7 @@ CNN: tuple[Case, ...] = (
         "8.3",
         "NiN",
         models.NiN,
-        probe=SMALL | {"width_mult": 0.25},
+        probe=SMALL | {"width_mult": 0.125},
         probe_inputs=(5, 67, 99, 3),
         optimizer=partial(optim.SGD, lr=0.05),
     ),
@@ -173,13 +183,14 @@ CNN: tuple[Case, ...] = (
         "8.7",
         "DenseNet",
         models.DenseNet,
-        probe=SMALL | {"num_channels": 23, "growth_rate": 9},
+        probe=SMALL | {"num_channels": 23, "growth_rate": 9, "arch": (3, 2, 2, 2)},
     ),
     Classifier96(
         "regnetx32",
         "8.8",
         "RegNetX32",
         models.RegNetX32,
+        probe=SMALL | {"depths": (2, 2)},
         optimizer=partial(optim.SGD, lr=0.05),
     ),
 )
@@ -190,7 +201,7 @@ MOBILE: tuple[Case, ...] = (
         "A",
         "MobileNetV1",
         models.MobileNetV1,
-        probe=SMALL | {"width_mult": 0.25},
+        probe=SMALL | {"width_mult": 0.25, "blocks": FEWER_BLOCKS},
         optimizer=partial(optim.SGD, lr=0.05, momentum=0.9),
     ),
     Classifier96(
@@ -199,7 +210,7 @@ MOBILE: tuple[Case, ...] = (
         "MobileNetV2",
         models.MobileNetV2,
         args={"num_classes": 10, "in_channels": 1},
-        probe=SMALL | {"width_mult": 0.5},
+        probe=SMALL | {"width_mult": 0.5, "inverted_residual_setting": FEWER_STAGES},
         optimizer=partial(optim.SGD, lr=0.05, momentum=0.9),
     ),
 )

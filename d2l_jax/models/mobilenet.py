@@ -45,22 +45,30 @@ def separable_block(in_channels: int, num_channels: int, stride: int, *, rngs: n
 class MobileNetV1(nnx.Module):
     """MobileNet V1 (not in the book): a convolution, 13 separable blocks and a dense layer.
 
-    `width_mult` scales all channels.
+    `width_mult` scales all channels, `blocks` are (channels, stride) of each separable block.
     """
 
-    def __init__(self, num_classes: int = 10, width_mult: float = 1.0, in_channels: int = 1, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        num_classes: int = 10,
+        width_mult: float = 1.0,
+        in_channels: int = 1,
+        blocks: tuple[tuple[int, int], ...] = V1_BLOCKS,
+        *,
+        rngs: nnx.Rngs,
+    ):
         channels = int(32 * width_mult)
         stem = nn.Sequential(
             nn.Conv2d(in_channels, channels, 3, stride=2, padding=1, bias=False, rngs=rngs),
             nn.BatchNorm(channels),
             nnx.relu,
         )
-        blocks = []
-        for width, stride in V1_BLOCKS:
-            blocks.append(separable_block(channels, int(width * width_mult), stride, rngs=rngs))
+        layers = [stem]
+        for width, stride in blocks:
+            layers.append(separable_block(channels, int(width * width_mult), stride, rngs=rngs))
             channels = int(width * width_mult)
         head = nn.AdaptiveAvgPool2d(1), nn.flatten, nn.Linear(channels, num_classes, rngs=rngs)
-        self.net = nn.Sequential(stem, *blocks, *head)
+        self.net = nn.Sequential(*layers, *head)
 
     def __call__(self, X: Maps) -> Float[Array, "batch classes"]:
         return self.net(X)
@@ -99,7 +107,7 @@ class InvertedResidual(nnx.Module):
 class MobileNetV2(nnx.Module):
     """MobileNet V2 (not in the book): inverted residuals between two convolutions, and a dense layer.
 
-    Names and initialisation are torchvision's.
+    Names and initialisation are torchvision's, and so is `inverted_residual_setting`: see `V2_STAGES`.
     """
 
     def __init__(
@@ -108,13 +116,14 @@ class MobileNetV2(nnx.Module):
         width_mult: float = 1.0,
         dropout: float = 0.2,
         in_channels: int = 3,
+        inverted_residual_setting: tuple[tuple[int, int, int, int], ...] = V2_STAGES,
         *,
         rngs: nnx.Rngs,
     ):
         channels = divisible(32 * width_mult)
         stem = conv_bn_relu6(in_channels, channels, 3, 2, rngs=rngs)
         blocks = []
-        for expansion, width, num_blocks, stride in V2_STAGES:
+        for expansion, width, num_blocks, stride in inverted_residual_setting:
             width = divisible(width * width_mult)
             for i in range(num_blocks):
                 blocks.append(InvertedResidual(channels, width, 1 if i else stride, expansion, rngs=rngs))

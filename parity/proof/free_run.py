@@ -11,6 +11,7 @@ from parity.compare.policy import UNIT, Policy
 from parity.compare.probes import largest_of, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
+from parity.proof.judging import MOST_PROBES, low_probes
 from parity.result import Distance
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun
@@ -19,7 +20,6 @@ from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
 PROBES = 2
-MOST_PROBES = 20
 
 
 def free_run(
@@ -64,11 +64,11 @@ def _precision(
     reference = [0.0] * len(twin.batches)
     rows: list[Row] = []
     trajectory: list[Distance] = []
-    for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):  # a unit may flip in one run of many
+    for seeds, ulps in low_probes(policy, PROBES):  # a unit may flip in one run of many
         for seed in seeds:
-            run = free_run_torch(twin, low, device, one_ulp(seed))
+            run = free_run_torch(twin, low, device, one_ulp(seed, ulps))
             plain = run if seed < 0 else plain
-            reference = [max(r, way.apart(oracle, run, n)) for n, r in enumerate(reference, 1)]
+            reference = [max(r, way.apart(oracle, run, n) / ulps) for n, r in enumerate(reference, 1)]
         trajectory = [
             _distances(way, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
         ]

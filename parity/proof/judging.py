@@ -74,7 +74,7 @@ def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[Key, fl
     }
 
 
-Disturbed = Callable[[range], Iterator[Record]]
+Disturbed = Callable[..., Iterator[Record]]  # (seeds, ulps=1)
 
 
 def semantics(
@@ -114,19 +114,28 @@ def precise(
     PyTorch's error is the largest of a few runs that differ by one ulp: equally good ways of rounding.
 
     A unit of a rectifier or a maximum may flip in one of them and move a whole gradient. Where Flax's error
-    seems too large, more runs tell how often PyTorch does the same.
+    seems too large, more runs tell how often PyTorch does the same; at last such that differ by as many ulps as Flax
+    may err more than PyTorch. Where nothing flips these err as many times more, and so count for that much less.
     """
     reference: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds in (range(-1, PROBES), range(PROBES, MOST_PROBES)):
-        reference = largest_of(reference, errors_of(oracle, disturbed(seeds)))
+    for seeds, ulps in low_probes(policy):
+        errors = errors_of(oracle, disturbed(seeds, ulps))
+        reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, roundings.subtracted)
         if all(row.passed for row in rows):
             break
     return rows
 
 
-def disturbed_steps(run: TorchRun, number: int, state: State, seeds: range) -> Iterator[Record]:
-    """Takes a step of PyTorch's for each seed, its weights and inputs moved by one ulp; seed -1 moves nothing."""
+def low_probes(policy: Policy, first: int = PROBES) -> Iterator[tuple[range, int]]:
+    """Yields (seeds, ulps) of the runs that measure PyTorch's own error, until a verdict needs no more."""
+    yield range(-1, first), 1
+    yield range(first, MOST_PROBES), 1
+    yield range(MOST_PROBES), round(policy.ratio)
+
+
+def disturbed_steps(run: TorchRun, number: int, state: State, seeds: range, ulps: int = 1) -> Iterator[Record]:
+    """Takes a step of PyTorch's for each seed, its weights and inputs moved by some ulps; seed -1 moves nothing."""
     for seed in seeds:
-        yield run.taken(number, state, one_ulp(seed))
+        yield run.taken(number, state, one_ulp(seed, ulps))

@@ -39,10 +39,16 @@ def separable_block(in_channels: int, num_channels: int, stride: int) -> nn.Sequ
 class MobileNetV1(nn.Module):
     """MobileNet V1 (not in the book): a convolution, 13 separable blocks and a dense layer.
 
-    `width_mult` scales all channels.
+    `width_mult` scales all channels, `blocks` are (channels, stride) of each separable block.
     """
 
-    def __init__(self, num_classes: int = 10, width_mult: float = 1.0, in_channels: int = 1):
+    def __init__(
+        self,
+        num_classes: int = 10,
+        width_mult: float = 1.0,
+        in_channels: int = 1,
+        blocks: tuple[tuple[int, int], ...] = V1_BLOCKS,
+    ):
         super().__init__()
         channels = int(32 * width_mult)
         stem = nn.Sequential(
@@ -50,12 +56,12 @@ class MobileNetV1(nn.Module):
             nn.BatchNorm2d(channels),
             nn.ReLU(),
         )
-        blocks = []
-        for width, stride in V1_BLOCKS:
-            blocks.append(separable_block(channels, int(width * width_mult), stride))
+        layers = [stem]
+        for width, stride in blocks:
+            layers.append(separable_block(channels, int(width * width_mult), stride))
             channels = int(width * width_mult)
         head = nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, num_classes)
-        self.net = nn.Sequential(stem, *blocks, *head)
+        self.net = nn.Sequential(*layers, *head)
 
     def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:
         return self.net(X)
@@ -95,15 +101,22 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """MobileNet V2 (not in the book): inverted residuals between two convolutions, and a dense layer.
 
-    Names and initialisation are torchvision's.
+    Names and initialisation are torchvision's, and so is `inverted_residual_setting`: see `V2_STAGES`.
     """
 
-    def __init__(self, num_classes: int = 1000, width_mult: float = 1.0, dropout: float = 0.2, in_channels: int = 3):
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        width_mult: float = 1.0,
+        dropout: float = 0.2,
+        in_channels: int = 3,
+        inverted_residual_setting: tuple[tuple[int, int, int, int], ...] = V2_STAGES,
+    ):
         super().__init__()
         channels = divisible(32 * width_mult)
         stem = conv_bn_relu6(in_channels, channels, 3, 2)
         blocks = []
-        for expansion, width, num_blocks, stride in V2_STAGES:
+        for expansion, width, num_blocks, stride in inverted_residual_setting:
             width = divisible(width * width_mult)
             for i in range(num_blocks):
                 blocks.append(InvertedResidual(channels, width, 1 if i else stride, expansion))

@@ -45,7 +45,8 @@ class AnyNet(nn.Module):
 
 
 class RegNetX32(AnyNet):
-    """RegNetX: two stages of 32 and 80 channels, in groups of 16 (book, section 8.8)."""
+    """RegNetX: two stages of 32 and 80 channels, in groups of 16, and of `depths` blocks (book, section 8.8)."""
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1):
-        super().__init__(((4, 32, 16, 1.0), (6, 80, 16, 1.0)), 32, num_classes, in_channels)
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, depths: tuple[int, int] = (4, 6)):
+        arch = ((depths[0], 32, 16, 1.0), (depths[1], 80, 16, 1.0))
+        super().__init__(arch, 32, num_classes, in_channels)

@@ -1,6 +1,8 @@
 """Names and shapes of both models' tensors, without their values."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
 import torch
@@ -8,6 +10,8 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
+from parity.models.calls import Path, torch_calls
+from parity.models.nnx_model import NNXModel
 from parity.twin.torch_side import torch_model
 from parity.weights.rules import leaves
 
@@ -36,8 +40,54 @@ def check_structure(name: str, flax: nnx.Module, theirs: torch.nn.Module) -> Non
 
 
 def check_book_sizes(case: Case) -> None:
-    """Raises InputError where the models with the book's sizes hold other tensors; the check itself runs small ones."""
-    if case.probe:
-        with torch.device("meta"):
-            theirs = torch_model(case)
-        check_structure(f"{case.name} with the book's sizes", abstract(case.build), theirs)
+    """Raises InputError where the models with the book's sizes differ; the check itself runs small ones.
+
+    The tensors that they hold are compared, names and shapes, and of models of images the shape of each layer's output.
+    """
+    if not case.probe:
+        return
+    called = f"{case.name} with the book's sizes"
+    with torch.device("meta"):
+        theirs = torch_model(case)
+    ours = abstract(case.build)
+    check_structure(called, ours, theirs)
+    images = case.of_batch_size(2).arrays if case.data and not case.draw else ()
+    if len(images) == 1 and len(images[0].shape) == 4:
+        check_outputs(called, ours, theirs.eval(), images[0].shape)
+
+
+def check_outputs(name: str, flax: nnx.Module, theirs: torch.nn.Module, images: tuple[int, ...]) -> None:
+    """Raises InputError, with every difference, unless all layers with tensors put out as much on both sides.
+
+    images: (batch, height, width, channels); nothing is computed
+    """
+    modules = {leaf.key.rpartition(".")[0]: leaf.path[:-1] for leaf in leaves(flax)}
+    ours = _flax_outputs(flax, images)
+    batch, *size, channels = images
+    with torch.no_grad(), torch_calls(theirs) as calls:
+        theirs(torch.zeros(batch, channels, *size, device="meta"))
+    shapes = {(call.name, call.number): tuple(call.output.shape) for call in calls if call.name in modules}
+    pairs = {key: (shape, ours.get((modules[key[0]], key[1]))) for key, shape in shapes.items()}
+    problems = [
+        f"{name} puts out {flax} in Flax, {theirs} in PyTorch"
+        for (name, _), (theirs, flax) in pairs.items()
+        if flax is None or sorted(flax) != sorted(theirs)
+    ]
+    if problems:
+        raise InputError(f"{name}: the models do not correspond: {'; '.join(problems)}")
+
+
+def _flax_outputs(flax: nnx.Module, images: tuple[int, ...]) -> dict[tuple[Path, int], tuple[int, ...]]:
+    """Returns the shape of the output of each call, by the module's path and the number of its call."""
+    shapes: dict[tuple[Path, int], tuple[int, ...]] = {}
+
+    def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+        output = call(*args, **kwargs)
+        if hasattr(output, "shape"):
+            shapes[path, sum(other == path for other, _ in shapes)] = output.shape
+        return output
+
+    model = NNXModel(flax)
+    run = partial(model.run, lambda net, x: net(x), train=False, around=around)
+    jax.eval_shape(run, model.params, model.buffers, jax.ShapeDtypeStruct(images, "float32"))
+    return shapes

@@ -1,14 +1,20 @@
 """Names and shapes are compared at the book's sizes, too, though the check runs small models."""
 
 import pytest
+import torch
+from flax import nnx
 
 from d2l_jax import InputError
 from d2l_jax.catalog import get
+from d2l_jax.models.mobilenet import V2_STAGES, MobileNetV2
+from parity import reference
 from parity.twin.pairing import twin_of
-from parity.twin.structure import check_book_sizes
+from parity.twin.structure import abstract, check_book_sizes, check_outputs, check_structure
+
+NAMES = ["alexnet", "vgg11", "nin", "googlenet", "resnet18", "mobilenet-v2", "gan", "transformer"]
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg11", "nin", "googlenet", "resnet18", "gan", "transformer"])
+@pytest.mark.parametrize("name", NAMES)
 def test_both_sides_have_the_books_sizes(name: str):
     check_book_sizes(get(name))
 
@@ -17,3 +23,13 @@ def test_control_a_width_that_small_models_round_away_is_seen(monkeypatch):
     monkeypatch.setattr("d2l_jax.models.alexnet.WIDTHS", (96, 257, 384, 384, 256, 4096))
     with pytest.raises(InputError, match=r"with the book's sizes: .* net.3.weight is \(257, .* \(256, "):
         twin_of(get("alexnet"))
+
+
+def test_control_a_stride_that_small_models_do_not_have_is_seen():
+    stages = tuple(stage if stage != (6, 96, 3, 1) else (6, 96, 3, 2) for stage in V2_STAGES)
+    ours = abstract(lambda: MobileNetV2(in_channels=1, inverted_residual_setting=stages, rngs=nnx.Rngs(0)))
+    with torch.device("meta"):
+        theirs = reference.MobileNetV2(in_channels=1).eval()
+    check_structure("V2", ours, theirs)
+    with pytest.raises(InputError, match=r"features.11.conv.1.0 puts out \(2, 3, 3, 384\) in Flax, \(2, 384, 6, 6\)"):
+        check_outputs("V2", ours, theirs, (2, 96, 96, 1))

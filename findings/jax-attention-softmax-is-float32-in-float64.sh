@@ -5,7 +5,7 @@
 #   that of torch.nn.functional.scaled_dot_product_attention in double precision.
 # What happens: the result's dtype is float64, and its digits are those of float32: the softmax is taken in float32
 #   whatever the inputs are. A comparison of two models in float64 shows a gap of 1e-8 that neither model has.
-# Versions: jax 0.10.2, jaxlib 0.10.2, torch 2.14.1 (CPU), numpy 2.x, Python 3.11.
+# Versions: jax 0.10.2, jaxlib 0.10.2, torch 2.14.1 (CPU), Python 3.11.
 # Source: jax/_src/nn/functions.py, _dot_product_attention_core: logits.astype(np.float32) before the softmax.
 #
 # Output seen:

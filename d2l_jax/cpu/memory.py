@@ -1,5 +1,6 @@
 """Memory that stays with the process when it is freed."""
 
+import contextlib
 import ctypes
 
 import jax
@@ -24,3 +25,9 @@ def keep_memory() -> bool:
         return False
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     return all(mallopt(option, value) for option, value in OPTIONS.values())
+
+
+def trim() -> None:
+    """Gives the memory that is free now back to the system, where there is glibc; what follows is kept again."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

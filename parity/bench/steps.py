@@ -6,12 +6,15 @@ JAX and 15 ms in PyTorch, and 28 and 12 ms in blocks, because threads of the one
 works.
 """
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import jax
+import torch
 
 from d2l_jax.case import Case
+from d2l_jax.cpu.memory import trim
 from parity.bench.batch import random_batch
 from parity.bench.conditions import same_conditions
 from parity.bench.cost import affordable, arithmetic, traced_training, traffic
@@ -40,10 +43,19 @@ def bench_cases(
         try:
             for case in cases:
                 results.append(bench_case(case, plan, lambda stage, name=case.name: progress(name, stage)))
+                forget_programs()
         except KeyboardInterrupt:
             if not results:
                 raise
     return results
+
+
+def forget_programs() -> None:
+    """Lets go of a case's programs and arrays: those of all cases together are gigabytes."""
+    jax.clear_caches()
+    torch.compiler.reset()
+    gc.collect()
+    trim()
 
 
 def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResult:

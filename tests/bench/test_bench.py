@@ -1,5 +1,6 @@
 """Steps in both frameworks are timed, once their losses agree."""
 
+import gc
 import json
 import time
 from dataclasses import replace
@@ -111,6 +112,22 @@ def test_a_case_that_fails_does_not_stop_the_others():
     first, second = bench_cases([broken, MLP], Plan(batch_size=2, repeats=5, seconds=0.0, compile=False))
     assert first.status == "error" and first.error and second.status in ("ok", "disturbed")
     assert to_json([first], {})["cases"][0]["jax"]["reason"] == first.error
+
+
+def test_the_programs_of_a_case_are_let_go(monkeypatch):
+    def programs() -> int:
+        gc.collect()
+        return len(jax.devices("cpu")[0].client.live_executables())
+
+    few = Plan(batch_size=2, repeats=5, seconds=0.0, compile=False)
+    bench_cases([MLP], few)
+    before = programs()
+    monkeypatch.setattr("parity.bench.steps.forget_programs", lambda: None)
+    bench_cases([MLP], few)
+    assert programs() > before  # a control: they would stay
+    monkeypatch.undo()
+    bench_cases([MLP], few)
+    assert programs() == before
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class Size:
 BASE = Size()
 SIZES: dict[str, tuple[Size, ...]] = {
     "parameters": tuple(replace(BASE, width=width) for width in (64, 192, 576, 1728)),
-    "layers": tuple(replace(BASE, layers=layers) for layers in (4, 8, 16, 32)),
+    "layers": tuple(replace(BASE, layers=layers) for layers in (4, 12, 36, 108)),
     "steps": tuple(replace(BASE, steps=steps) for steps in (3, 9, 27, 81)),
     "batch": tuple(replace(BASE, batch=batch) for batch in (16, 128, 1024, 8192)),
 }

@@ -11,13 +11,15 @@ from d2l_jax.errors import InputError
 from parity.bench.check_growth import BASE, CheckGrowth
 from parity.bench.check_report import PHASES, check_json, markdown_table
 from parity.bench.picture import canvas
+from parity.bench.usage import undisturbed
 
 CAPTION = (
     "n: exponent with which time or memory grows with the size, over all sizes and between the last two; "
     "memory: by how much the process grew; steepest: the phase of the largest n among those of a tenth of the time"
 )
 HEADINGS = ("axis", "sizes", "seconds", "n", "n at the end", "memory, MB", "n", "n at the end", "steepest", "remark")
-LARGE = 0.1  # the share of the last size's time from which a phase counts
+LARGE = 0.1  # the share of the last size's time from which a phase is named
+DRAWN = 0.02  # and drawn
 
 
 def growth_json(growth: CheckGrowth) -> dict[str, Any]:
@@ -79,8 +81,16 @@ def _line(growth: CheckGrowth) -> list[str]:
         _exponent(growth.slope(memory)),
         _exponent(growth.end_slope(memory)),
         f"{steepest[0]} {steepest[1]:.2f}" if steepest else "-",
-        "; ".join(f"{time.name}: {time.error or time.status}" for time in growth.times if time.status != "pass"),
+        _remark(growth),
     ]
+
+
+def _remark(growth: CheckGrowth) -> str:
+    remarks = [f"{time.name}: {time.error or time.status}" for time in growth.times if time.status != "pass"]
+    disturbed = [time.others for time in growth.times if not undisturbed(time.others)]
+    if disturbed:
+        remarks.append(f"others used up to {max(filter(None, disturbed)):.1f} CPUs meanwhile")
+    return "; ".join(remarks)
 
 
 def growth_picture(growths: Sequence[CheckGrowth], path: str | Path) -> None:
@@ -88,32 +98,39 @@ def growth_picture(growths: Sequence[CheckGrowth], path: str | Path) -> None:
     shown = [growth for growth in growths if not growth.failed]
     if not shown:
         raise InputError("nothing to draw: no check has passed")
-    figure, panels = canvas(4, 3.5, 2, len(shown))
+    figure, panels = canvas(4, 4, 2, len(shown))
     for (upper, lower), growth in zip(panels.T, shown, strict=True):
         _draw_time(upper, growth)
         _draw(lower, growth, [b / 1e6 for b in growth.memory], "memory")
-        upper.set(ylabel="s", title=f"a check by {growth.axis}")
-        lower.set(ylabel="MB")
+        upper.set(ylabel="s", title=f"Time of a check by {growth.axis}")
+        lower.set(ylabel="MB", title=f"Memory of a check by {growth.axis}")
+    for row in panels:  # one scale for all axes, and room for the legend
+        lowest, highest = (f(limit for panel in row for limit in panel.get_ylim()) for f in (min, max))
+        for panel in row:
+            panel.set_ylim(lowest, highest * (highest / lowest) ** 0.5)
     figure.savefig(path)
 
 
 def _draw_time(panel: Any, growth: CheckGrowth) -> None:
     """Draws the whole time, and thinner the phases."""
     _draw(panel, growth, growth.seconds, "all")
-    for phase in PHASES:
-        if phase.heading in phase_slopes(growth):
-            _draw(panel, growth, [phase.seconds(time) for time in growth.times], phase.heading, thin=True)
+    drawn = phase_slopes(growth, DRAWN)
+    for number, phase in enumerate(PHASES):
+        if phase.heading in drawn:
+            _draw(panel, growth, [phase.seconds(time) for time in growth.times], phase.heading, f"C{number}")
 
 
-def _draw(panel: Any, growth: CheckGrowth, figures: Sequence[float], label: str, *, thin: bool = False) -> None:
+def _draw(panel: Any, growth: CheckGrowth, figures: Sequence[float], label: str, color: str = "black") -> None:
     slope = growth.slope(figures)
     label = label if slope is None else f"{label}: n = {slope:.2f}"
-    style = {"linewidth": 0.8, "markersize": 3} if thin else {"color": "black", "linewidth": 2}
-    panel.plot(growth.sizes, figures, marker="o", label=label, **style)
+    width = 2 if color == "black" else 1
+    panel.plot(growth.sizes, figures, marker="o", markersize=3 * width, color=color, linewidth=width, label=label)
     panel.set(xscale="log", yscale="log", xlabel=growth.axis)
     panel.set_xticks(growth.sizes, [f"{size:,}" for size in growth.sizes], minor=False)
     panel.set_xticks([], minor=True)
-    panel.legend(fontsize=6)
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("")
+    panel.legend(fontsize=7, loc="upper left")
 
 
 def _exponent(slope: float | None) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from functools import partial
 
 import jax
 import pytest
@@ -13,10 +14,12 @@ from d2l_jax.functional import functional
 from parity.bench.check_growth import BASE, SIZES, CheckGrowth, Size, check_growths, flax_network, ready, torch_network
 from parity.bench.check_growth_report import growth_json, growth_markdown, growth_picture, growth_table, phase_slopes
 from parity.bench.check_report import PHASES, check_json, check_markdown, check_table, headings, lines, together
-from parity.bench.check_times import CheckTime, check_times, in_fresh_process
+from parity.bench.check_times import CheckTime, in_fresh_process, timed_check
 from parity.bench.stopwatch import REST, STEPS, Span
 from parity.bench.watched import FLAX, LAYERS, TORCH, TWIN
 from parity.cli import main
+from parity.proof.cases import check_case
+from parity.result import Result
 
 SECONDS = {Span(TWIN, REST): 1.0, Span(STEPS, TORCH): 2.0, Span(STEPS, "tracing"): 3.0, Span(LAYERS, TORCH): 4.0}
 TIME = CheckTime("one", "pass", 10, SECONDS, before=int(5e6), peak=int(7e6))
@@ -66,8 +69,6 @@ def big(size: int):
     """Returns a check for which the process takes so many bytes and leaves them."""
 
     def check():
-        from parity.result import Result
-
         assert sum(bytearray(b"\1") * size)
         return Result("big", "", 0)
 
@@ -95,7 +96,8 @@ def test_a_killed_process_is_an_error_of_its_case():
 
 
 def test_a_case_that_cannot_run_is_an_error_of_its_own():
-    (time,) = check_times([replace(get("linear-regression"), probe={"in_features": -1})])
+    broken = replace(get("linear-regression"), probe={"in_features": -1})
+    time = timed_check(broken.name, partial(check_case, broken))
     assert time.status == "error" and time.error and time.total > 0
 
 
@@ -178,12 +180,12 @@ def test_a_growth_whose_checks_fail_is_told_and_not_drawn(tmp_path):
         growth_picture([growth], tmp_path / "none.png")
 
 
-def test_a_small_network_is_checked_at_each_size():
+def test_a_size_that_two_axes_share_is_checked_once():
     small = Size(3, 1, 1, 2)
-    wide = replace(small, width=5)
-    (growth,) = check_growths({"parameters": (small, wide)})
-    assert growth.sizes == (small.parameters, wide.parameters) and not growth.failed
-    assert all(time.total > 0 and time.peak >= time.before > 0 for time in growth.times)
+    growths = check_growths({"batch": (small,), "steps": (small,)})
+    assert [growth.axis for growth in growths] == ["batch", "steps"] and growths[0].sizes == (2,)
+    assert growths[0].times == growths[1].times and not growths[0].failed
+    assert all(time.total > 0 and time.peak >= time.before > 0 for time in growths[0].times)
 
 
 def test_the_check_of_the_networks_passes_and_takes_its_steps():

@@ -164,14 +164,14 @@ def wrong() -> Result:
 
 
 def test_watching_changes_no_verdict_and_leaves_no_trace():
-    taken = TorchRun.__dict__["taken"]
+    method = TorchRun.taken
     plain = ready(TINY)()
     watch = Stopwatch()
     with watching(watch):
-        assert TorchRun.__dict__["taken"] is not taken and proof.isolate is not isolate.isolate.__wrapped__
+        assert TorchRun.taken is not method and hasattr(proof.isolate, "__wrapped__")
         watched = ready(TINY)()
     assert plain.rows == watched.rows and watch.seconds
-    assert TorchRun.__dict__["taken"] is taken and not hasattr(proof.isolate, "__wrapped__")
+    assert TorchRun.taken is method and not hasattr(proof.isolate, "__wrapped__")
 
 
 def test_a_check_that_raises_leaves_no_trace_either():
@@ -180,9 +180,11 @@ def test_a_check_that_raises_leaves_no_trace_either():
     assert not hasattr(proof.isolate, "__wrapped__")
 
 
-@pytest.mark.parametrize("function", [f for functions in (*PARTS.values(), *WORK.values()) for f in functions])
-def test_a_watched_call_is_one_that_the_proof_makes(function):
-    users = [module for name, module in sys.modules.items() if name.startswith("parity.") and ".bench" not in name]
-    own = inspect.getmodule(function)
-    names = [vars(module).values() for module in users if module is not own]
-    assert "." in function.__qualname__ or any(value is function for values in names for value in values)
+WATCHED = [function for functions in (*PARTS.values(), *WORK.values()) for function in functions]
+
+
+@pytest.mark.parametrize("function", [f for f in WATCHED if "." not in f.__qualname__])
+def test_a_watched_function_is_one_that_another_room_calls(function):
+    home = inspect.getmodule(function)
+    others = [m for name, m in sys.modules.items() if name.startswith("parity.") and ".bench" not in name]
+    assert any(value is function for module in others if module is not home for value in vars(module).values())

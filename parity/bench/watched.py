@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[Callable, ...]] = {
 }
 WORK: dict[str, tuple[Callable, ...]] = {
     FLAX: (FlaxRun.taken, FlaxRun.free, run_flax_layers, traced_calls),
-    TORCH: (TorchRun.taken, free_run_torch, run_torch_layer, layer_calls),
+    TORCH: (TorchRun.taken, TorchRun.evaluate, free_run_torch, run_torch_layer, layer_calls),
     COMPARING: (compare_semantics, compare_precision, compare_classes, noise_of, errors_of, largest_of),
 }
 CLASSES = (FlaxRun, TorchRun)

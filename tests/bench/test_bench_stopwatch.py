@@ -108,17 +108,17 @@ def test_other_threads_are_no_part_of_any_span(clock):
     assert not any(span.part == LAYERS for span in watch.seconds)
 
 
-def without_comparing(part: str, time: CheckTime) -> float:
-    return time.of(part) - time.of(part, COMPARING)
+def remaining(part: str, time: CheckTime) -> float:
+    return time.of(part) - time.of(part, COMPARING) - time.of(part, TORCH)
 
 
 PAUSES = {
     TWIN: (of_pair, "check_structure", lambda time: time.of(TWIN)),
-    FLAX: (flax, "slots_of", lambda time: without_comparing(STEPS, time) - time.of(STEPS, TORCH)),
-    TORCH: (TorchRun, "evaluate", lambda time: time.of(work=TORCH)),
+    FLAX: (flax, "slots_of", partial(remaining, STEPS)),
+    TORCH: (TorchRun, "buffers", lambda time: time.of(work=TORCH)),
     COMPARING: (semantics, "scales_of", lambda time: time.of(work=COMPARING)),
-    FREE_RUN: (free_run, "longest_sum", partial(without_comparing, FREE_RUN)),
-    LAYERS: (isolate, "label", partial(without_comparing, LAYERS)),
+    FREE_RUN: (free_run, "longest_sum", partial(remaining, FREE_RUN)),
+    LAYERS: (isolate, "label", partial(remaining, LAYERS)),
 }
 
 

@@ -65,7 +65,8 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     A training step and an evaluation step of each model. Losses are compared first: there is no ratio where
     they disagree, or where other programs used the machine.
     Try `parity bench lenet resnet18 mlp --json runs/bench.json`, `parity bench --epoch softmax-scratch lenet`,
-    `parity bench --run mlp --epochs 3`, or `parity bench --scale`.
+    `parity bench --run mlp --epochs 3`, `parity bench --scale`, `parity bench --check resnet18`, or
+    `parity bench --check --growth --picture runs/growth.svg`.
     Exit status: 0 all was timed, 1 losses disagreed or a case failed, 2 the call was wrong.
 
     Args:
@@ -73,7 +74,8 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     """
     from parity.bench.command import bench as run
 
-    cases = chosen(options.chosen_names, options.all, [case for case in CASES if case.data])
+    every = CASES if options.check else [case for case in CASES if case.data]
+    cases = () if options.mode == "growth" else chosen(options.chosen_names, options.all, every)
     console = Console(stderr=STDOUT in (options.json, options.markdown))
     with console.status("starting") as status:
         report = run(options, cases, lambda name, stage: status.update(f"{name}: {stage}"))

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 
 from d2l_jax.case import Case
 from d2l_jax.cpu.memory import keep_memory
+from parity.bench.check_growth import check_growths
+from parity.bench.check_growth_report import growth_json, growth_markdown, growth_picture, growth_table
+from parity.bench.check_report import check_json, check_markdown, check_table
+from parity.bench.check_times import check_times
 from parity.bench.conditions import cpu_threads, matmul_precision
 from parity.bench.document import to_json
 from parity.bench.epochs import epoch_comparison
@@ -44,7 +48,8 @@ class Report(NamedTuple):
 
 def bench(options: BenchOptions, cases: Sequence[Case], progress: Progress) -> Report:
     """Times the cases. Raises InputError for a wrong argument."""
-    freed = "kept" if keep_memory() else "as the system does"  # of both frameworks, before either has a thread
+    # Of both frameworks, before either has a thread; a check is timed as users have it.
+    freed = "kept" if not options.check and keep_memory() else "as the system does"
     settings = environment(options.device, threads=cpu_threads(), tf32=options.precision == "tf32")
     settings |= {
         "precision": options.precision,
@@ -88,4 +93,24 @@ def _runs(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any]
     return Report(settings, document, run_table(results))
 
 
-BY_MODE = {"steps": _steps, "epoch": _epochs, "scale": _scale, "run": _runs}
+def _checks(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
+    times = check_times(cases, progress)
+    document = {"environment": settings, "checks": [check_json(time) for time in times]}
+    failed = any(time.status != "pass" for time in times)
+    return Report(settings, document, check_table(times), markdown=partial(check_markdown, times), failed=failed)
+
+
+def _growth(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
+    growths = check_growths(progress=progress)
+    document = {"environment": settings, "growth": [growth_json(growth) for growth in growths]}
+    return Report(
+        settings,
+        document,
+        growth_table(growths),
+        markdown=partial(growth_markdown, growths),
+        draw=partial(growth_picture, growths),
+        failed=any(growth.failed for growth in growths),
+    )
+
+
+BY_MODE = {"steps": _steps, "epoch": _epochs, "scale": _scale, "run": _runs, "check": _checks, "growth": _growth}

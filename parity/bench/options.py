@@ -13,8 +13,9 @@ from parity.bench.plan import Plan
 Flag = FlagCreatePairsOff[bool]
 File = Annotated[Path | None, arg(metavar="FILE")]
 Count = Annotated[int | None, arg(metavar="N")]
-MODES = ("epoch", "scale", "run")
-STEPS_ONLY = ("markdown", "memory", "roofline")
+MODES = ("epoch", "scale", "run", "check")
+STEPS_ONLY = ("memory", "roofline")
+WRITES = {"scale": ("picture",), "check": ("markdown",), "growth": ("markdown", "picture")}  # beside JSON
 SCALED = ("mlp", "lenet", "gru-lm", "transformer")  # one of each kind
 
 
@@ -25,13 +26,17 @@ class BenchOptions:
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")] = ()
     """Cases to time; `d2l-jax list` shows them."""
     all: Flag = False
-    """Time every case that has data."""
+    """Time every case that has data; with --check every one."""
     epoch: Flag = False
     """Instead of steps: whole epochs on real data, against a DataLoader and against tensors in memory."""
     scale: Flag = False
     """Instead: how time and memory grow with batch, width, depth, length and image size."""
     run: Flag = False
     """Instead: whole runs from process start to the final accuracy, in fresh processes."""
+    check: Flag = False
+    """Instead: `parity check` itself, seconds by phase and memory, each case in a fresh process."""
+    growth: Flag = False
+    """With --check: how its time and memory grow with parameters, layers, steps and batch, on networks of its own."""
     epochs: Count = None
     """With --run: epochs to train, else the book's."""
     batch_size: Count = None
@@ -61,27 +66,35 @@ class BenchOptions:
 
     @property
     def chosen_names(self) -> tuple[str, ...]:
-        """The names; --scale without any takes one model of each kind."""
-        return SCALED if self.scale and not (self.names or self.all) else self.names
+        """The names; --scale and --check without any take one model of each kind."""
+        return SCALED if (self.scale or self.check) and not (self.names or self.all) else self.names
 
     @property
     def mode(self) -> str:
-        """Returns what of "steps", "epoch", "scale" or "run" is timed; InputError for flags that exclude each other."""
+        """Returns what is timed: "steps", "growth" or one of `MODES`; InputError for flags that exclude each other."""
         chosen = [mode for mode in MODES if getattr(self, mode)]
         if len(chosen) > 1:
             raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other; one of them is right")
         if self.epochs is not None and not self.run:
             raise InputError("--epochs is for whole runs; it is right with --run")
+        if self.growth and not self.check:
+            raise InputError("--growth is of the check; it is right with --check")
+        if self.growth and (self.names or self.all):
+            raise InputError("--growth checks networks of its own; leave the names out")
+        mode = "growth" if self.growth else chosen[0] if chosen else "steps"
         if chosen:
-            self._check_only_steps(chosen[0])
-        return chosen[0] if chosen else "steps"
+            self._check_only_steps(mode)
+        return mode
 
     def _check_only_steps(self, mode: str) -> None:
-        for name in (*STEPS_ONLY, *(["picture"] if mode in ("epoch", "run") else [])):
+        for name in (*STEPS_ONLY, *({"markdown", "picture"} - {*WRITES.get(mode, ())})):
             if getattr(self, name):
                 raise InputError(f"--{name} is for steps; it is wrong with --{mode}")
-        if mode in ("epoch", "run") and (self.device, self.precision) != ("cpu", "highest"):
-            raise InputError(f"--{mode} runs in float32 on the CPU; leave --device and --precision out")
+        if mode != "scale" and (self.device, self.precision) != ("cpu", "highest"):
+            why = "in the precisions of `parity check`" if self.check else "in float32"
+            raise InputError(f"--{mode} runs {why} on the CPU; leave --device and --precision out")
+        if self.check and self.batch_size is not None:
+            raise InputError(f"--batch-size is for training; it is wrong with --{mode}")
 
     def plan(self) -> Plan:
         """Returns how steps are timed. Raises InputError for a wrong argument."""

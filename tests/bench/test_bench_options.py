@@ -19,6 +19,13 @@ from parity.cli import main
         ({"epoch": True, "picture": "x.png"}, "--picture is for steps"),
         ({"run": True, "device": "gpu"}, "leave --device and --precision out"),
         ({"epoch": True, "precision": "bfloat16"}, "leave --device and --precision out"),
+        ({"check": True, "run": True}, "--run and --check exclude each other"),
+        ({"check": True, "memory": True}, "--memory is for steps"),
+        ({"check": True, "picture": "x.png"}, "--picture is for steps"),
+        ({"check": True, "device": "gpu"}, "leave --device and --precision out"),
+        ({"check": True, "batch_size": 2}, "--batch-size is for training"),
+        ({"growth": True}, "--growth is of the check"),
+        ({"check": True, "growth": True}, "leave the names out"),
     ],
 )
 def test_flags_that_do_not_fit_together_are_an_input_error(flags, reason):
@@ -27,15 +34,13 @@ def test_flags_that_do_not_fit_together_are_an_input_error(flags, reason):
 
 
 def test_the_mode_follows_from_the_flags():
-    assert [BenchOptions(**flags).mode for flags in ({}, {"epoch": True}, {"run": True, "epochs": 2})] == [
-        "steps",
-        "epoch",
-        "run",
-    ]
+    flags = ({}, {"epoch": True}, {"run": True, "epochs": 2}, {"check": True, "markdown": "x.md"})
+    assert [BenchOptions(**each).mode for each in flags] == ["steps", "epoch", "run", "check"]
+    assert BenchOptions(check=True, growth=True, picture="x.png", markdown="x.md").mode == "growth"
 
 
-def test_scale_without_a_name_takes_one_model_of_each_kind():
-    assert BenchOptions(scale=True).chosen_names == SCALED
+def test_scale_and_check_without_a_name_take_one_model_of_each_kind():
+    assert BenchOptions(scale=True).chosen_names == BenchOptions(check=True).chosen_names == SCALED
     assert BenchOptions(("mlp",), scale=True).chosen_names == ("mlp",) and BenchOptions().chosen_names == ()
 
 
@@ -68,6 +73,8 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
         (["mlp", "--epoch", "--run"], "exclude each other"),
         (["--run"], "name some cases"),
         (["gru-lm", "--run"], "a classifier of images is right"),
+        (["gru-lm", "--check", "--growth"], "leave the names out"),
+        (["nothing", "--check"], "nothing"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_status_2(arguments, reason, capsys):

@@ -11,6 +11,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 
 if TYPE_CHECKING:
+    from parity.proof.checking import Listener
     from parity.result import Result
 
 Flag = FlagCreatePairsOff[bool]
@@ -54,8 +55,8 @@ class CheckOptions:
     repro: Annotated[Path | None, arg(metavar="DIR")] = None
     """For each failing case, write a folder with its tensors and a script that needs numpy alone."""
 
-    def results(self, cases: Sequence[Case]) -> Iterator["Result"]:
-        """Returns the results of the cases, each as soon as it is there."""
+    def results(self, cases: Sequence[Case], listener: "Listener") -> Iterator["Result"]:
+        """Returns the results of the cases, each as soon as it is there; `listener` hears the phases before."""
         from parity.proof.cases import check_cases
         from parity.proof.devices import check_devices
 
@@ -65,6 +66,7 @@ class CheckOptions:
         return check_cases(
             cases,
             jobs=self.jobs,
+            listener=listener,
             device=self.device,
             tf32=self.tf32,
             full=self.full,

@@ -1,5 +1,6 @@
 """The options of a check, in one object."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from d2l_jax.errors import InputError
@@ -8,6 +9,11 @@ from parity.twin.twin import STEPS
 
 PROBES = 4
 TIERS = ("float64", "float32")
+Listener = Callable[[str, str], None]  # (the twin's name, the phase of its check that begins)
+
+
+def silent(name: str, phase: str) -> None:
+    """Leaves the phases of a check unsaid."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Checking:
     probes: runs of PyTorch with numbers moved by one ulp, which measure noise
     tiers:  precisions: "float64", "float32", "bfloat16"
     layers: each layer on its own, too
+    listener: hears each phase as it begins
 
     Raises InputError where there would be no step.
     """
@@ -34,6 +41,7 @@ class Checking:
     probes: int = PROBES
     tiers: tuple[str, ...] = TIERS
     layers: bool = True
+    listener: Listener = silent
 
     def __post_init__(self) -> None:
         if self.steps < 1:

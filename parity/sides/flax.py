@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from parity.twin.twin import Batch, FlaxHalf, State
 from parity.weights.leaf import Leaf, export, place
 
 IN_A_ROW = 2  # steps in a scan
+NO_STEP = cast(jax.Array, np.int32(0))  # a state's count of steps, by which nothing goes here
 RANDOM_NUMBERS = "random_numbers"  # the name under which a batch carries its random numbers into the step
 
 
@@ -86,7 +87,7 @@ class FlaxRun:
             )
             batch = self.tensors(self.twin.batches[number - 1])
             weights = export(self.trained, params)
-            seen = next(self._in_a_row(TrainState(params, buffers, opt_state, np.int32(0)), [batch]))
+            seen = next(self._in_a_row(TrainState(params, buffers, opt_state, NO_STEP), [batch]))
             for turn, leaves, moment in zip(self.turns, trained, seen, strict=True):
                 record |= self._seen(number, turn, leaves, moment, weights)
                 record |= slots_of(Key(number, "optimizer", "", turn.name), moment.opt_state, leaves, slots)
@@ -121,12 +122,10 @@ class FlaxRun:
             row = row if len(row) == self.length and _stackable(row) else row[:1]
             repeated = [row[min(n, len(row) - 1)] for n in range(self.length)]
             data = jax.tree.map(lambda *arrays: np.stack(arrays), *repeated)
-            _, all_seen = self._epoch(state, data, np.arange(self.length, dtype=np.int32)[:, None])
+            _, all_seen = self._epoch(state, data, jnp.arange(self.length)[:, None])
             for number in range(len(row)):
                 seen = jax.tree.map(lambda a, n=number: _numbers(a)[n], all_seen)
-                state = TrainState(
-                    seen[-1].params, seen[-1].buffers, tuple(m.opt_state for m in seen), np.int32(number)
-                )
+                state = TrainState(seen[-1].params, seen[-1].buffers, tuple(m.opt_state for m in seen), NO_STEP)
                 yield seen
             batches = batches[len(row) :]
 
@@ -198,7 +197,7 @@ def named_tensors(batch: Tensors) -> Tensors:
 
 def _numbers(array: jax.Array) -> Any:
     """Returns the array in numpy, whose parts need no program; keys of random numbers as they are."""
-    return array if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key) else np.asarray(array)
+    return array if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else np.asarray(array)
 
 
 def _stackable(batches: list[Tensors]) -> bool:

@@ -1,7 +1,7 @@
 """Cases of the catalogue are checked, one after another or side by side."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -14,8 +14,9 @@ import jax
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from parity.proof.checking import Checking, Listener, silent
+from parity.proof.memory import check_cases_fit
 from parity.proof.proof import check_twin
-from parity.proof.size import size_of
+from parity.proof.size import Size, size_of
 from parity.result import Result
 from parity.twin.pairing import twin_of
 
@@ -29,23 +30,27 @@ def check_cases(
 
     options: of `Checking`
 
+    Raises InputError where the cases, so many side by side, would take more memory than is free.
+
     Compiling takes most of the time and keeps one core busy, so that two processes on two cores halve it.
     """
     if jobs < 1:
         raise InputError(f"--jobs {jobs} is too few; 1 or more is right")
     checking = Checking(**options)
+    sizes = {case.name: size_of(case, checking.full) for case in cases}
+    check_cases_fit(sizes, jobs, checking)
     if jobs == 1 or len(cases) == 1:
         yield from (check_case(case, listener=listener, **options) for case in cases)
         return
-    yield from _side_by_side(in_order_of_work(cases, checking.full), jobs, listener, options)
+    yield from _side_by_side(in_order_of_work(cases, sizes), jobs, listener, options)
 
 
-def in_order_of_work(cases: Sequence[Case], full: bool = False) -> list[Case]:
+def in_order_of_work(cases: Sequence[Case], sizes: Mapping[str, Size]) -> list[Case]:
     """Returns the cases as workers should get them: the longest first, so that none is left alone with it at the end.
 
     Before them all stands the shortest, so that a first result is soon there.
     """
-    longest_first = sorted(cases, key=lambda case: size_of(case, full).work, reverse=True)
+    longest_first = sorted(cases, key=lambda case: sizes[case.name].work, reverse=True)
     return longest_first[-1:] + longest_first[:-1]
 
 

@@ -29,6 +29,7 @@ class Checking:
     tiers:  precisions: "float64", "float32", "bfloat16"
     layers: each layer on its own, too
     listener: hears each phase as it begins
+    memory: bytes that the check may take; None is what the machine has free
 
     Raises InputError where there would be no step.
     """
@@ -42,6 +43,7 @@ class Checking:
     tiers: tuple[str, ...] = TIERS
     layers: bool = True
     listener: Listener = silent
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:

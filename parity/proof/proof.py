@@ -22,6 +22,7 @@ from parity.proof.judging import (
     precise,
     semantics,
 )
+from parity.proof.memory import check_twin_fits
 from parity.report.repro import evidence_of
 from parity.result import Blame, Result
 from parity.sides.flax import FlaxRun
@@ -39,9 +40,12 @@ def check_twin(twin: Twin, **options: Any) -> Result:
     first; then all steps are taken in a row, and each layer on its own.
 
     options: of `Checking`
+
+    Raises InputError where the check would take more memory than is free.
     """
     checking = Checking(**options)
     with pinned(tf32=checking.tf32):
+        check_twin_fits(twin, checking)
         sides = Sides.of(twin, checking)
         kept = Kept()
         rows, states = _single_steps(twin, checking, sides, kept)

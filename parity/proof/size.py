@@ -8,20 +8,28 @@ import torch
 from flax.traverse_util import unflatten_dict
 
 from d2l_jax.case import Case
-from d2l_jax.turns import Turn
-from parity.twin.torch_side import moved, torch_model
+from d2l_jax.turns import Tree, Turn, parted
+from parity.twin.torch_side import torch_model
 
 
 class Size(NamedTuple):
-    """Tensors of a model, and numbers in them and in the slots of its optimisers."""
+    """The size of a model and of its training.
+
+    tensors: parameters and buffers
+    numbers: in all tensors
+    slots:   numbers that the optimisers keep
+    outputs: numbers that all layers put out for one batch, where that is known
+    """
 
     tensors: int = 0
     numbers: int = 0
+    slots: int = 0
+    outputs: int = 0
 
     @property
     def work(self) -> float:
         """Returns what a check takes, in units without a name: compiling goes by tensors, the rest by numbers."""
-        return self.tensors + self.numbers / 1e5
+        return self.tensors + (self.numbers + self.slots) / 1e5
 
 
 def size_of(case: Case, full: bool = False) -> Size:
@@ -29,14 +37,15 @@ def size_of(case: Case, full: bool = False) -> Size:
     try:
         with torch.device("meta") if full else nullcontext():
             model = torch_model(case, probe=not full)
+        shapes = {name: jax.ShapeDtypeStruct(tuple(p.shape), "float32") for name, p in model.named_parameters()}
+        params = unflatten_dict({tuple(name.split(".")): shape for name, shape in shapes.items()})
         values = model.state_dict().values()
-        return Size(len(values), sum(x.numel() for x in values) + sum(_slots(turn, model) for turn in case.turns))
+        return Size(len(values), sum(x.numel() for x in values), sum(slots_of(turn, params) for turn in case.turns))
     except Exception:  # the case's own check says what is wrong with it
         return Size()
 
 
-def _slots(turn: Turn, model: torch.nn.Module) -> int:
+def slots_of(turn: Turn, params: Tree) -> int:
     """Returns how many numbers the optimiser keeps beside the parameters that it moves."""
-    shapes = {name: jax.ShapeDtypeStruct(tuple(p.shape), "float32") for name, p in moved(turn, model)}
-    params = unflatten_dict({tuple(name.split(".")): shape for name, shape in shapes.items()})
-    return sum(x.size for x in jax.tree.leaves(jax.eval_shape(turn.transformation().init, params)))
+    state = jax.eval_shape(turn.transformation().init, parted(params, turn.trains)[0])
+    return sum(leaf.size for leaf in jax.tree.leaves(state))

@@ -31,7 +31,7 @@ class Checking:
     listener: hears each phase as it begins
     memory: bytes that the check may take; None is what the machine has free
 
-    Raises InputError where there would be no step.
+    Raises InputError where there would be no step, or no memory.
     """
 
     device: str = "cpu"
@@ -48,3 +48,5 @@ class Checking:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InputError(f"--steps {self.steps} is too few; 1 or more is right")
+        if self.memory is not None and self.memory <= 0:
+            raise InputError("--memory is too little; more than 0 GB is right")

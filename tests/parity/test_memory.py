@@ -9,6 +9,7 @@ from small_pair import INPUTS, SmallTorch, small
 
 from d2l_jax import InputError
 from d2l_jax.catalog import get
+from parity.cli import main
 from parity.proof.cases import check_case, check_cases
 from parity.proof.checking import Checking
 from parity.proof.free_memory import free_memory
@@ -38,7 +39,7 @@ def test_what_does_not_fit_is_one_line_with_what_is_needed_what_is_free_and_what
 def test_control_what_fits_is_not_refused():
     check_cases_fit(SIZES, 1, Checking(full=True, memory=17 * GIGABYTE))
     check_cases_fit(SIZES, 3, Checking(full=True, memory=30 * GIGABYTE))
-    check_cases_fit({}, 2, Checking(memory=0))
+    check_cases_fit({}, 2, Checking(memory=1))
 
 
 def test_fewer_workers_are_right_where_all_side_by_side_do_not_fit():
@@ -53,6 +54,26 @@ def test_nothing_is_run_where_the_cases_do_not_fit():
     with pytest.raises(InputError, match="mlp needs about"):
         list(check_cases([get("mlp")], listener=lambda *_: heard.append("phase"), memory=100_000))
     assert not heard
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (
+            ["alexnet", "--full", "--memory", "2"],
+            "alexnet needs about 5.8 GB of memory, and 2.0 GB are free; its small",
+        ),
+        (["my-linear", "mlp", "--jobs", "2", "--memory", "1.5"], "side by side, needs about 2.0 GB of memory"),
+        (["my-linear", "--memory", "0"], "more than 0 GB is right"),
+        (["my-linear", "--devices", "2", "--memory", "1"], "it does not go with --memory"),
+    ],
+)
+def test_the_command_refuses_in_one_line_with_status_2(args, words, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["check", *args])
+    message = capsys.readouterr().err
+    assert exit.value.code == 2 and words in message
+    assert message.startswith("error: ") and message.count("\n") == 1
 
 
 def test_a_case_alone_is_refused_before_its_first_step():

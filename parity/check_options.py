@@ -11,6 +11,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 
 if TYPE_CHECKING:
+    from parity.proof.checking import Listener
     from parity.result import Result
 
 Flag = FlagCreatePairsOff[bool]
@@ -43,6 +44,8 @@ class CheckOptions:
     devices: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one)")] = None
     """Compare the step over so many devices, the batch cut over them, with the step on one, in float64; on a CPU
     they are virtual. PyTorch measures what rounding may do."""
+    memory: Annotated[float | None, arg(metavar="GB", help_behavior_hint="(default: what is free)")] = None
+    """Gigabytes that the check may take; one that needs more, by estimate, is refused before it starts."""
     json: File = None
     """Write the whole result here; - is standard output."""
     markdown: File = None
@@ -54,8 +57,8 @@ class CheckOptions:
     repro: Annotated[Path | None, arg(metavar="DIR")] = None
     """For each failing case, write a folder with its tensors and a script that needs numpy alone."""
 
-    def results(self, cases: Sequence[Case]) -> Iterator["Result"]:
-        """Returns the results of the cases, each as soon as it is there."""
+    def results(self, cases: Sequence[Case], listener: "Listener") -> Iterator["Result"]:
+        """Returns the results of the cases, each as soon as it is there; `listener` hears the phases before."""
         from parity.proof.cases import check_cases
         from parity.proof.devices import check_devices
 
@@ -65,12 +68,14 @@ class CheckOptions:
         return check_cases(
             cases,
             jobs=self.jobs,
+            listener=listener,
             device=self.device,
             tf32=self.tf32,
             full=self.full,
             steps=self.steps,
             tiers=("float64", "float32", "bfloat16") if self.bfloat16 else ("float64", "float32"),
             layers=self.layers,
+            memory=None if self.memory is None else int(self.memory * 1e9),
         )
 
     def _refuse_what_devices_ignore(self) -> None:
@@ -79,6 +84,7 @@ class CheckOptions:
             "--bfloat16": self.bfloat16,
             "--no-layers": not self.layers,
             "--tf32": self.tf32,
+            "--memory": self.memory is not None,
         }
         ignored["--jobs"] = self.jobs != 1
         if named := [name for name, chosen in ignored.items() if chosen]:

@@ -16,7 +16,7 @@ from parity.check_options import CheckOptions, File
 from parity.environment import share_gpu
 from parity.mutants.options import MutantOptions
 from parity.offline_commands import compare, record
-from parity.output import STDOUT, chosen, status_of, with_progress, write, write_repros
+from parity.output import STDOUT, Watch, chosen, status_of, with_progress, write, write_repros
 from parity.report.terminal import print_whole
 
 app = tyro.extras.SubcommandApp()
@@ -47,7 +47,8 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     settings = environment(options.device, tf32=options.tf32)
     console = Console(stderr=STDOUT in (options.json, options.markdown, options.html, options.junit))
     order = {case.name: number for number, case in enumerate(cases)}
-    ended = with_progress(options.results(cases), len(cases), console)
+    watch = Watch(len(cases), console)
+    ended = watch.over(options.results(cases, watch.hear))
     results = sorted(ended, key=lambda result: order.get(result.name, len(order)))
     show(console, results, settings)
     write(options.json, lambda: to_json(results, settings))

@@ -1,5 +1,6 @@
 """The options of a check, in one object."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from d2l_jax.errors import InputError
@@ -8,6 +9,11 @@ from parity.twin.twin import STEPS
 
 PROBES = 4
 TIERS = ("float64", "float32")
+Listener = Callable[[str, str], None]  # (the twin's name, the phase of its check that begins)
+
+
+def silent(name: str, phase: str) -> None:
+    """Leaves the phases of a check unsaid."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +28,10 @@ class Checking:
     probes: runs of PyTorch with numbers moved by one ulp, which measure noise
     tiers:  precisions: "float64", "float32", "bfloat16"
     layers: each layer on its own, too
+    listener: hears each phase as it begins
+    memory: bytes that the check may take; None is what the machine has free
 
-    Raises InputError where there would be no step.
+    Raises InputError where there would be no step, or no memory.
     """
 
     device: str = "cpu"
@@ -34,7 +42,11 @@ class Checking:
     probes: int = PROBES
     tiers: tuple[str, ...] = TIERS
     layers: bool = True
+    listener: Listener = silent
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InputError(f"--steps {self.steps} is too few; 1 or more is right")
+        if self.memory is not None and self.memory <= 0:
+            raise InputError("--memory is too little; more than 0 GB is right")

@@ -22,6 +22,7 @@ from parity.proof.judging import (
     precise,
     semantics,
 )
+from parity.proof.memory import check_twin_fits
 from parity.report.repro import evidence_of
 from parity.result import Blame, Result
 from parity.sides.flax import FlaxRun
@@ -39,14 +40,18 @@ def check_twin(twin: Twin, **options: Any) -> Result:
     first; then all steps are taken in a row, and each layer on its own.
 
     options: of `Checking`
+
+    Raises InputError where the check would take more memory than is free.
     """
     checking = Checking(**options)
     with pinned(tf32=checking.tf32):
+        check_twin_fits(twin, checking)
         sides = Sides.of(twin, checking)
         kept = Kept()
         rows, states = _single_steps(twin, checking, sides, kept)
         trajectory = []
         if len(twin.batches) > 1 and twin.turns:
+            checking.listener(twin.name, "all steps in a row")
             more, trajectory = free_run(twin, sides.flax, sides.torch_device, checking.policy)
             rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
@@ -117,7 +122,9 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
     """Compares one step after the other: the records of all are gigabytes."""
     rows: RowsByTier = {}
     states = [twin.start]
-    for number in range(1, len(twin.batches) + 1):
+    last = len(twin.batches)
+    for number in range(1, last + 1):
+        checking.listener(twin.name, f"step {number} of {last}, PyTorch")
         oracle = sides.exact.taken(number, states[-1])
         check_finite(twin, number, oracle)
         if number == 1:
@@ -126,6 +133,7 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
         slots = {slot for values in after.slots.values() for slot in values}
         roundings = Roundings.of(sides.exact, number, states[-1])
         for tier, run in sides.flax.items():
+            checking.listener(twin.name, f"step {number} of {last}, {tier}")
             flax = run.taken(number, states[-1], slots)
             if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
                 oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
@@ -152,9 +160,12 @@ def _layers(
     if "float64" not in rows:
         return Isolated(), Isolated(), None
     inside = partial(isolate, twin, sides.torch_device, sides.jax_device, checking.policy)
+    if checking.layers:
+        checking.listener(twin.name, "layers on their own")
     alone = inside(containers=False) if checking.layers else Isolated()
     rows["float64"] += alone.rows
     if passed(rows["float64"]):
         return alone, Isolated(), None
+    checking.listener(twin.name, "the first guilty place")
     modes = {train: inside(containers=True, train=train) for train in (True, False)}
     return alone, modes[True], blame(twin, rows["float64"], modes, *kept.records["float64"], states)

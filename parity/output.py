@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
-from d2l_jax.case import Case
-from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from d2l_jax.case import Case
     from parity.result import Result
 
 STDOUT = Path("-")
@@ -24,14 +22,26 @@ def status_of(results: Sequence["Result"]) -> int:
     return 0 if not bad else 2 if all(result.refused for result in bad) else 1
 
 
-def chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence[Case]:
+def chosen(names: tuple[str, ...], all: bool, timed: bool = False) -> Sequence["Case"]:
+    """Returns the cases of these names, or all; where they are `timed`, all that have data."""
     if all == bool(names):
         raise InputError("name some cases, or give --all")
-    return every if all else [get(name) for name in names]
+    from d2l_jax.catalog import CASES, get
+
+    return [case for case in CASES if case.data or not timed] if all else [get(name) for name in names]
 
 
-def with_progress(results: Iterator, total: int, console: Console) -> Iterator:
+def console_beside(*files: Path | None) -> "Console":
+    """Returns the console for people: standard error, where one of the files is standard output."""
+    from rich.console import Console
+
+    return Console(stderr=STDOUT in files)
+
+
+def with_progress(results: Iterator, total: int, console: "Console") -> Iterator:
     """Yields the results one by one, under a bar; in a file or a pipe, with a line for each as it ends."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
     if not console.is_terminal:
         for number, result in enumerate(results, 1):
             seconds = f" {result.seconds:.1f} s" if result.seconds else ""
@@ -56,7 +66,7 @@ def write(path: Path | None, text: Callable[[], str]) -> None:
             part.write_text(text(), encoding="utf-8")
 
 
-def write_repros(folder: Path | None, results: Sequence["Result"], console: Console) -> None:
+def write_repros(folder: Path | None, results: Sequence["Result"], console: "Console") -> None:
     """A folder for each failing case that has left arrays; those that could not be compared have none."""
     from parity.report.repro import save_repro
 

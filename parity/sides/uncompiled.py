@@ -28,9 +28,9 @@ def made_uncompiled() -> Iterator[None]:
 
 def step_uncompiled(optimizer: Optimizer) -> None:
     """Takes the optimiser's step; one of PyTorch's own, without hooks, finds an idle compiler in the place of none."""
-    own = type(optimizer).__module__.startswith("torch.optim.")
+    stock = type(optimizer).__module__.startswith("torch.optim.")
     hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
-    if COMPILER in sys.modules or not own or hooks:
+    if COMPILER in sys.modules or not stock or hooks:
         optimizer.step()
         return
     sys.modules[COMPILER] = idle = ModuleType(COMPILER)

@@ -26,11 +26,17 @@ def printed(code: str) -> str:
 
 def test_a_check_loads_no_compiler_and_nothing_for_pictures_or_data():
     code = """
-for bias in (True, False):
-    theirs = torch.nn.Sequential(torch.nn.Linear(4, 2, bias=bias), torch.nn.LayerNorm(2))
-    norm = nnx.LayerNorm(2, epsilon=1e-5 if bias else 1e-3, rngs=nnx.Rngs(0))
-    ours = nnx.Sequential(nnx.Linear(4, 2, use_bias=bias, rngs=nnx.Rngs(0)), norm)
-    result = parity.check(ours, theirs, x, steps=2)
+class Ours(nnx.Module):
+    def __init__(self, epsilon):
+        self.first = nnx.Linear(4, 6, rngs=nnx.Rngs(0))
+        self.second = nnx.LayerNorm(6, epsilon=epsilon, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.second(self.first(x))
+
+for epsilon in (1e-5, 1e-3):
+    theirs = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.LayerNorm(6))
+    result = parity.check(Ours(epsilon), theirs, x, steps=2)
     print(result.status, result.blame and result.blame.cause)
 """
     ended = printed(f"{code}print([name for name in {HEAVY} if name in sys.modules])")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 
 if TYPE_CHECKING:
+    from d2l_jax.case import Case
     from parity.proof.checking import Listener
     from parity.result import Result
 
@@ -57,7 +57,7 @@ class CheckOptions:
     repro: Annotated[Path | None, arg(metavar="DIR")] = None
     """For each failing case, write a folder with its tensors and a script that needs numpy alone."""
 
-    def results(self, cases: Sequence[Case], listener: "Listener") -> Iterator["Result"]:
+    def results(self, cases: Sequence["Case"], listener: "Listener") -> Iterator["Result"]:
         """Returns the results of the cases, each as soon as it is there; `listener` hears the phases before."""
         from parity.proof.cases import check_cases
         from parity.proof.devices import check_devices

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
-from d2l_jax.catalog import CASES
 from d2l_jax.errors import InputError
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions, File
 from parity.environment import share_gpu
 from parity.mutants.options import MutantOptions
 from parity.offline_commands import compare, record
-from parity.output import STDOUT, Watch, chosen, status_of, with_progress, write, write_repros
-from parity.report.terminal import print_whole
+from parity.output import chosen, console_beside, status_of, write, write_repros
 
 app = tyro.extras.SubcommandApp()
 
@@ -38,14 +35,15 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
         options: What is checked, and how.
     """
     from parity.environment import environment
+    from parity.progress import Watch
     from parity.report import html as page
     from parity.report import junit as junit_xml
     from parity.report import markdown as markdown_table
     from parity.report import show, to_json
 
-    cases = chosen(options.names, options.all, CASES)
+    cases = chosen(options.names, options.all)
     settings = environment(options.device, tf32=options.tf32)
-    console = Console(stderr=STDOUT in (options.json, options.markdown, options.html, options.junit))
+    console = console_beside(options.json, options.markdown, options.html, options.junit)
     order = {case.name: number for number, case in enumerate(cases)}
     watch = Watch(len(cases), console)
     ended = watch.over(options.results(cases, watch.hear))
@@ -74,10 +72,10 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
         options: What is timed, and how.
     """
     from parity.bench.command import bench as run
+    from parity.report import print_whole
 
-    every = CASES if options.check else [case for case in CASES if case.data]
-    cases = () if options.mode == "growth" else chosen(options.chosen_names, options.all, every)
-    console = Console(stderr=STDOUT in (options.json, options.markdown))
+    cases = () if options.mode == "growth" else chosen(options.chosen_names, options.all, timed=not options.check)
+    console = console_beside(options.json, options.markdown)
     with console.status("starting") as status:
         report = run(options, cases, lambda name, stage: status.update(f"{name}: {stage}"))
     settings = " ".join(f"{key}={value}" for key, value in report.settings.items())
@@ -139,10 +137,12 @@ def selftest(
         markdown: Write the table here.
     """
     from parity.environment import environment
+    from parity.progress import with_progress
+    from parity.report import print_whole
     from parity.selftest import report
     from parity.selftest.run import selftest as run
 
-    console = Console(stderr=STDOUT in (json, markdown))
+    console = console_beside(json, markdown)
     score = run(jobs, lambda results, total: with_progress(iter(results), total, console))
     print_whole(console, report.table(score))
     for line in report.shortcomings(score):
@@ -173,7 +173,7 @@ def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
     from parity.mutants import report
     from parity.mutants.run import mutants as run
 
-    console = Console(stderr=options.json == STDOUT)
+    console = console_beside(options.json)
 
     def tell(line: str) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

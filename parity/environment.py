@@ -4,14 +4,16 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
-from typing import TypeAlias
-
-import jax
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2l_jax.errors import InputError
 
-Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]  # jaxlib has no stub of it
+if TYPE_CHECKING:
+    import jax
+
+    Device: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]  # jaxlib has no stub of it
+else:
+    Device = Any  # a command's help loads this file, and waits for no JAX
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy")
 
 
@@ -20,6 +22,8 @@ def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, 
 
     Raises InputError if JAX or PyTorch has no such device.
     """
+    from importlib.metadata import version
+
     import torch
 
     torch_device(device)
@@ -52,6 +56,8 @@ def jax_precision(tf32: bool) -> str:
 
 def jax_device(device: str) -> Device:
     """JAX's first device of the kind, such as `"cpu"` or `"gpu"`. Raises InputError if JAX has none."""
+    import jax
+
     try:
         return jax.devices(device)[0]
     except RuntimeError:

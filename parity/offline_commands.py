@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 
-from d2l_jax.catalog import get
 from parity.check_options import File, Flag
-from parity.output import STDOUT, write
+from parity.output import console_beside, write
 
 Device = Literal["cpu", "gpu"]
 
@@ -41,6 +39,7 @@ def record(
         device: Where the framework runs.
         tf32: Let a GPU round float32 products to TF32.
     """
+    from d2l_jax.catalog import get
     from parity.offline import load, save
     from parity.offline.recording import record_case
 
@@ -75,7 +74,7 @@ def compare(
     from parity.report import show, to_json
 
     result = compare_recordings(load(left), load(right))
-    show(Console(stderr=STDOUT in (json, html)), [result], result.settings)
+    show(console_beside(json, html), [result], result.settings)
     write(json, lambda: to_json([result], result.settings))
     write(html, lambda: page([result], result.settings))
     return int(result.status != "pass")

@@ -1,19 +1,16 @@
-"""What all commands of `parity` share: which cases, progress, files, and the exit status."""
+"""What all commands of `parity` share: which cases, files, and the exit status."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-from rich.text import Text
-
-from d2l_jax.case import Case
-from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from d2l_jax.write import replacing
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from d2l_jax.case import Case
     from parity.result import Result
 
 STDOUT = Path("-")
@@ -25,59 +22,20 @@ def status_of(results: Sequence["Result"]) -> int:
     return 0 if not bad else 2 if all(result.refused for result in bad) else 1
 
 
-def chosen(names: tuple[str, ...], all: bool, every: Sequence[Case]) -> Sequence[Case]:
+def chosen(names: tuple[str, ...], all: bool, timed: bool = False) -> Sequence["Case"]:
+    """Returns the cases of these names, or all; where they are `timed`, all that have data."""
     if all == bool(names):
         raise InputError("name some cases, or give --all")
-    return every if all else [get(name) for name in names]
+    from d2l_jax.catalog import CASES, get
+
+    return [case for case in CASES if case.data or not timed] if all else [get(name) for name in names]
 
 
-class PhasesBelow(Progress):
-    """A bar of the cases that have ended, and below it a line for each that runs: its phase."""
+def console_beside(*files: Path | None) -> "Console":
+    """Returns the console for people: standard error, where one of the files is standard output."""
+    from rich.console import Console
 
-    def __init__(self, console: Console):
-        columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.phases: dict[str, str] = {}
-        super().__init__(*columns, console=console, transient=True)
-
-    def get_renderables(self) -> Iterator[RenderableType]:
-        """Yields the bar and the lines, none wider than the terminal."""
-        yield from super().get_renderables()
-        for name, phase in self.phases.copy().items():  # the bar is drawn in a thread of its own
-            yield Text(f"{name}: {phase}", no_wrap=True, overflow="ellipsis")
-
-
-class Watch:
-    """Shows how far a command has come: on a terminal a bar with phases, else a line for each case as it ends."""
-
-    def __init__(self, total: int, console: Console):
-        self.total = total
-        self.console = console
-        self.bar = PhasesBelow(console)
-
-    def hear(self, name: str, phase: str) -> None:
-        """Notes the phase in which a case is."""
-        self.bar.phases[name] = phase
-
-    def over(self, results: Iterator["Result"]) -> Iterator["Result"]:
-        """Yields the results one by one, and shows them."""
-        if not self.console.is_terminal:
-            for number, result in enumerate(results, 1):
-                seconds = f" {result.seconds:.1f} s" if result.seconds else ""
-                line = f"[{number}/{self.total}] {result.name} {result.status}{seconds}"
-                self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-                yield result
-            return
-        with self.bar:
-            task = self.bar.add_task("checking", total=self.total)
-            for result in results:
-                self.bar.phases.pop(result.name, None)
-                self.bar.update(task, advance=1, description=f"{result.name}: {result.status}")
-                yield result
-
-
-def with_progress(results: Iterator, total: int, console: Console) -> Iterator:
-    """Yields the results one by one, under a bar; in a file or a pipe, with a line for each as it ends."""
-    return Watch(total, console).over(results)
+    return Console(stderr=STDOUT in files)
 
 
 def write(path: Path | None, text: Callable[[], str]) -> None:
@@ -89,7 +47,7 @@ def write(path: Path | None, text: Callable[[], str]) -> None:
             part.write_text(text(), encoding="utf-8")
 
 
-def write_repros(folder: Path | None, results: Sequence["Result"], console: Console) -> None:
+def write_repros(folder: Path | None, results: Sequence["Result"], console: "Console") -> None:
     """A folder for each failing case that has left arrays; those that could not be compared have none."""
     from parity.report.repro import save_repro
 

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from flax import linen, nnx
 
-from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from parity.compare.policy import POLICY, Policy
-from parity.proof.cases import check_case
 from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
@@ -22,7 +20,7 @@ from parity.weights.leaf import Leaf
 
 
 def check(
-    model: nnx.Module | linen.Module | str,
+    model: nnx.Module | linen.Module | Callable[[], nnx.Module] | str,
     torch_model: torch.nn.Module | None = None,
     inputs: Any = None,
     *,
@@ -43,6 +41,7 @@ def check(
     """Checks whether a Flax and a PyTorch module are the same; or, with a name alone, a case of the catalogue.
 
     model, torch_model: neither is changed; tensors are paired by names where all agree, else by structure and values
+    model:     or a function that makes an NNX module, `lambda: Net(nnx.Rngs(0))`, whose weights need not be drawn
     inputs:    one batch, an array or a tuple of them; images as (batch, height, width, channels)
     variables: of a Linen module; None initialises it
     loss:      a function of `d2l_jax.losses`, or (Flax's, PyTorch's), each of (outputs, targets); None is squares
@@ -59,10 +58,17 @@ def check(
     """
     options: dict[str, Any] = dict(device=device, tf32=tf32, policy=policy, tiers=tiers, layers=layers)
     if isinstance(model, str):
-        return check_case(get(model), **options, steps=steps)
+        return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
     learning = Learning(loss, optimizer, scheduler, before_step)
     arrays = tuple(map(np.asarray, inputs if isinstance(inputs, tuple) else (inputs,)))
     twin = twin_of_pair(model, torch_model, arrays, variables, learning, weights, outputs == "scores", steps)
     return replace(check_twin(twin, **options), weights=twin.leaves)
+
+
+def _check_name(name: str, **options: Any) -> Result:
+    from d2l_jax.catalog import get  # which loads every model of the book
+    from parity.proof.cases import check_case
+
+    return check_case(get(name), **options)

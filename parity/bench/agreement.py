@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from parity.bench.conditions import Precision
+from parity.bench.precision import Precision
 
 # Of the losses of calls 1, 2 and 3, see `loss_gaps`: the precision's rounding, then what updates make of it.
 TOLERANCE: dict[Precision, tuple[float, ...]] = {

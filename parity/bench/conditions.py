@@ -4,23 +4,15 @@ import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import jax
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
+from parity.bench.precision import Precision
 from parity.bench.usage import cpus
 from parity.environment import jax_precision, pinned
 
 NAMES_OF_THREADS = "/proc/self/task/*/comm"
-Precision = Literal["highest", "tf32", "bfloat16"]
-# One ulp of each, in ulps of float32.
-ULPS: dict[Precision, int] = {"highest": 1, "tf32": 2**13, "bfloat16": 2**16}
-
-
-def dtype_of(precision: Precision) -> str:
-    """Returns the dtype of parameters, images and activations, in both frameworks."""
-    return "bfloat16" if precision == "bfloat16" else "float32"
 
 
 def matmul_precision(precision: Precision) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 from parity.bench import roofline
 from parity.bench.agreement import TOLERANCE
-from parity.bench.conditions import Precision, cpu_threads, dtype_of
+from parity.bench.conditions import cpu_threads
 from parity.bench.means import geometric_means
 from parity.bench.phase import MODES, Timed
+from parity.bench.precision import Precision, dtype_of
 from parity.bench.result import BenchResult
 from parity.bench.roofline import Ceilings
 

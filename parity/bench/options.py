@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from d2l_jax.errors import InputError
-from parity.bench.conditions import Precision
-from parity.bench.plan import Plan
+from parity.bench.precision import Precision
+
+if TYPE_CHECKING:
+    from parity.bench.plan import Plan
 
 Flag = FlagCreatePairsOff[bool]
 File = Annotated[Path | None, arg(metavar="FILE")]
@@ -96,8 +98,10 @@ class BenchOptions:
         if self.check and self.batch_size is not None:
             raise InputError(f"--batch-size is for training; it is wrong with --{mode}")
 
-    def plan(self) -> Plan:
+    def plan(self) -> "Plan":
         """Returns how steps are timed. Raises InputError for a wrong argument."""
+        from parity.bench.plan import Plan
+
         return Plan(
             batch_size=self.batch_size,
             gflop=self.gflop,

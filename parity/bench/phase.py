@@ -14,10 +14,10 @@ from flax import nnx
 from parity.bench.agreement import Gaps, agree, loss_gaps
 from parity.bench.batch import draws, has_images
 from parity.bench.compiler import compiled, empty_caches
-from parity.bench.conditions import ULPS, Precision
 from parity.bench.jax_programs import jax_evaluation, jax_training
 from parity.bench.limit import TooSlow
 from parity.bench.plan import Plan
+from parity.bench.precision import ULPS, Precision
 from parity.bench.programs import Program, Start, Task
 from parity.bench.timing import LEAST, Measurement, Stats, take_turns
 from parity.bench.torch_programs import torch_evaluation, torch_training

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from d2l_jax.errors import InputError
-from parity.bench.conditions import Precision
+from parity.bench.precision import Precision
 from parity.bench.timing import LEAST
 from parity.environment import jax_device, torch_device
 

@@ -11,7 +11,7 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from parity.bench.batch import Sample, floats_to
-from parity.bench.conditions import Precision, dtype_of
+from parity.bench.precision import Precision, dtype_of
 from parity.environment import jax_device
 
 FIRST = 3  # calls whose losses are compared

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from parity.bench.conditions import Precision, dtype_of, same_conditions
+from parity.bench.conditions import same_conditions
+from parity.bench.precision import Precision, dtype_of
 from parity.bench.result import BenchResult
 from parity.bench.timing import LEAST, take_turns
 from parity.environment import jax_device, torch_device

@@ -8,7 +8,7 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from parity.bench.batch import torch_batch
-from parity.bench.conditions import dtype_of
+from parity.bench.precision import dtype_of
 from parity.bench.programs import Program, Task, started
 from parity.environment import torch_device
 from parity.reference import losses

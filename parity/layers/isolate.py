@@ -120,6 +120,6 @@ def calls_within(call: TorchCall) -> Iterator[TorchCall]:
 def _received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
     arrays = values.get((layer.ours.path, layer.ours.number), [])
     return [
-        Received(layer.label, to_numpy(ports.tensors[number]), np.asarray(transposed(array, axes)))
+        Received(layer.label, to_numpy(ports.tensors[number]), transposed(np.asarray(array), axes))
         for array, (number, axes) in zip(arrays, ports.inputs, strict=False)
     ]

@@ -65,8 +65,10 @@ def _torch_gradients(
         if p.requires_grad
     }
     wanted = [*inputs, *parameters.values()]
-    cotangents = [layer.theirs.cotangents[name].to(output[name].dtype) for name in names]
-    grads = torch.autograd.grad([output[name] for name in names], wanted, cotangents, allow_unused=True)
+    cotangents = {name: layer.theirs.cotangents[name].to(output[name].dtype) for name in names}
+    # The same gradients by way of products; for the cotangents as they are PyTorch loads its symbolic algebra.
+    products = [(output[name] * cotangent).sum() for name, cotangent in cotangents.items()]
+    grads = torch.autograd.grad(products, wanted, allow_unused=True)
     arrays = [to_numpy(torch.zeros_like(x) if g is None else g) for x, g in zip(wanted, grads, strict=True)]
     record = layer.record("backward", dict(zip(input_names(len(inputs)), arrays, strict=False)))
     merged = run.compared(dict(zip(parameters, arrays[len(inputs) :], strict=True)), mean=True)

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import torch
 from flax import linen, nnx
@@ -51,15 +51,15 @@ def handed(
         return _sequence(layer, call, inputs, flax, kwargs)
     outputs: Any = arrays_of(call.output)
     if issubclass(flax.kind, CELLS):
-        carry: Any = tuple(map(jnp.asarray, reversed(outputs)))
-        return (carry if len(carry) > 1 else carry[0]), jnp.asarray(outputs[0])
+        carry: Any = tuple(map(jax.device_put, reversed(outputs)))
+        return (carry if len(carry) > 1 else carry[0]), jax.device_put(outputs[0])
     y = _arranged(outputs[0], layer, inputs, x.shape)
     if issubclass(flax.kind, DENSE):
         features = getattr(flax.module, "out_features" if isinstance(flax.module, nnx.Module) else "features")
         features = (features,) if isinstance(features, int) else tuple(features)
         if math.prod(features) == y.shape[-1]:
             y = y.reshape(*y.shape[:-1], *features)
-    return jnp.asarray(y)
+    return jax.device_put(y)
 
 
 def _arranged(y: np.ndarray, layer: TorchLayer, inputs: Arrangement | None, shape: tuple[int, ...]) -> np.ndarray:
@@ -85,9 +85,9 @@ def _sequence(layer: TorchLayer, call: NumpyCall, inputs: Arrangement | None, fl
     if _option(flax, kwargs, "reverse") and not _option(flax, kwargs, "keep_order"):
         y = np.flip(y, axes.index(1) if axes else 1)
     if not _option(flax, kwargs, "return_carry"):
-        return jnp.asarray(y)
-    carry: Any = tuple(jnp.asarray(state[0]) for state in reversed(states))
-    return (carry if len(carry) > 1 else carry[0]), jnp.asarray(y)
+        return jax.device_put(y)
+    carry: Any = tuple(jax.device_put(state[0]) for state in reversed(states))
+    return (carry if len(carry) > 1 else carry[0]), jax.device_put(y)
 
 
 def _option(flax: FlaxLayer, kwargs: dict, name: str) -> bool:
@@ -109,5 +109,5 @@ def corrected(output: Any, outputs: list[np.ndarray], inputs: Arrangement | None
     orders = [axes] if len(axes) == outputs[0].ndim else []
     for order in [*orders, tuple(range(outputs[0].ndim))]:
         if outputs[0].transpose(order).shape == flax_outputs[0].shape:
-            return jnp.asarray(outputs[0].transpose(order))
+            return jax.device_put(outputs[0].transpose(order))
     return output

@@ -64,7 +64,9 @@ class Pass:
     def run(self, inputs: tuple) -> "Pass":
         """Runs the model. Raises Stolen if it should be run again, with another entry in `excluded`."""
         self.params, self.buffers = self._trees(self.loaded)
-        arguments = tuple(jnp.asarray(x, jnp.float64) if np.issubdtype(x.dtype, np.floating) else x for x in inputs)
+        arguments = tuple(
+            jax.device_put(x.astype(np.float64)) if np.issubdtype(x.dtype, np.floating) else x for x in inputs
+        )
         try:
             self.output = self.model.apply(self.params, self.buffers, arguments, train=False, around=self._around)[0]
         except Stolen:
@@ -243,6 +245,6 @@ def in_float64(tree: dict) -> dict:
         floating = jnp.issubdtype(leaf.dtype, jnp.inexact)
         if isinstance(leaf, jax.ShapeDtypeStruct):
             leaf = np.ones(leaf.shape, leaf.dtype)
-        return jnp.asarray(np.asarray(leaf, np.float64)) if floating else jnp.asarray(leaf)  # nothing to compile
+        return jax.device_put(np.asarray(leaf, np.float64) if floating else leaf)  # nothing to compile
 
     return unflatten({path: value(leaf) for path, leaf in flatten(tree)})

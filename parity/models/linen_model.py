@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import jax
@@ -57,8 +58,7 @@ class LinenModel(Called):
             kinds[path] = type(module)
             return call(*args, **kwargs)
 
-        run = lambda *inputs: self.run(called, self.params, self.buffers, *inputs, train=True, around=around)  # noqa: E731
-        jax.eval_shape(run, *inputs)
+        jax.eval_shape(partial(self.run, called, train=True, around=around), self.params, self.buffers, *inputs)
         return kinds
 
     def tensors(self, inputs: tuple) -> Iterator[Tensor]:

@@ -5,6 +5,7 @@ from parity.report.junit_xml import junit as junit
 from parity.report.markdown_table import markdown as markdown
 from parity.report.page import html as html
 from parity.report.terminal import details as details
+from parity.report.terminal import print_whole as print_whole
 from parity.report.terminal import show as show
 from parity.report.terminal import table as table
 from parity.report.wording import describe as describe

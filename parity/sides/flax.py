@@ -212,4 +212,4 @@ def compiled(function: Callable, dtype: str, device: Device) -> Callable:
 
 
 def _in_order(array: jax.Array, axes: Axes) -> np.ndarray:
-    return np.array(transposed(array, axes) if array.ndim == len(axes) else array)
+    return np.array(transposed(np.asarray(array), axes) if array.ndim == len(axes) else array, order="C")

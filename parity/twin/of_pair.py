@@ -1,6 +1,8 @@
 """The twin of a user's own pair: two models that were never written to match."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,14 @@ from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 from parity.twin.learning import Learning
 from parity.twin.pairing import make_twin
-from parity.twin.structure import check_structure
+from parity.twin.structure import abstract, check_structure
 from parity.twin.twin import STEPS, Twin
 from parity.weights.leaf import Leaf
 from parity.weights.rules import leaves
 
 
 def twin_of_pair(
-    model: nnx.Module | linen.Module,
+    model: nnx.Module | linen.Module | Callable[[], nnx.Module],
     torch_model: torch.nn.Module,
     inputs: tuple[np.ndarray, ...],
     variables: Any = None,
@@ -42,7 +44,9 @@ def twin_of_pair(
             raise InputError(f"inputs of shape {x.shape} are empty: there would be nothing to compare")
         if np.issubdtype(x.dtype, np.floating) and not np.all(np.isfinite(x)):
             raise InputError("inputs have values that are not finite")
-    flax = _flax_model(model, variables, inputs)
+    if inspect.isroutine(model) or isinstance(model, type | partial):
+        model = _module_of(model, whole=weights is not None)
+    flax = _flax_model(model, variables, inputs, whole=weights is not None)
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
     batches = [tuple(map(_float32, inputs))]
@@ -64,16 +68,46 @@ def _like(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return (x + 0.1 * np.std(x) * random.normal(size=x.shape)).astype(np.float32)
 
 
-def _flax_model(model: nnx.Module | linen.Module, variables: Any, inputs: tuple) -> FlaxModel:
+def _module_of(make: Callable[[], Any], whole: bool) -> Any:
+    """Returns the module that the function makes, without values of its parameters unless it is to be `whole`."""
+    parameters = [] if isinstance(make, type) else inspect.signature(make).parameters.values()
+    variadic = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    if isinstance(make, type) or any(p.default is p.empty and p.kind not in variadic for p in parameters):
+        name = getattr(make, "__name__", make)
+        raise InputError(f"{name} is no module; a module, or a function without arguments that makes one, is right")
+    if whole:
+        return make()
+    model = abstract(make)
+    others = nnx.All(nnx.Not(nnx.Param), nnx.Not(nnx.RngState))
+    if isinstance(model, nnx.Module) and jax.tree.leaves(nnx.state(model, others)):
+        nnx.update(model, jax.jit(lambda: nnx.state(make(), others))())
+    return model
+
+
+def _flax_model(model: Any, variables: Any, inputs: tuple, whole: bool) -> FlaxModel:
     if isinstance(model, nnx.Module):
         return NNXModel(nnx.clone(model))
     if isinstance(model, linen.Module):
-        flags: dict[str, Any] = mode(type(model).__call__, False)
-        variables = variables or model.init(jax.random.key(0), *map(jnp.asarray, inputs), **flags)
-        return LinenModel(model, variables)
+        return LinenModel(model, variables or _initial(model, inputs, whole))
     raise InputError(
         f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none"
     )
+
+
+def _initial(model: linen.Module, inputs: tuple, whole: bool) -> dict[str, Any]:
+    """Returns the variables; parameters, which the check replaces, by their shapes alone unless `whole`."""
+    flags: dict[str, Any] = mode(type(model).__call__, False)
+    arrays = tuple(map(jnp.asarray, inputs))
+
+    def init() -> dict[str, Any]:
+        return dict(model.init(jax.random.key(0), *arrays, **flags))
+
+    if whole:
+        return init()
+    shapes = jax.eval_shape(init)
+    others = shapes.keys() - {"params"}
+    values = jax.jit(lambda: {name: tree for name, tree in init().items() if name in others})() if others else {}
+    return shapes | values
 
 
 def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: tuple, weights: Any) -> list[Leaf]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -78,8 +79,13 @@ def place(tensors: list[Leaf], arrays: Mapping[str, Any], tree: dict, dtype: Any
             else arrays[leaf.key]
         )
         array = leaf.to_flax(np.asarray(array)[slice(*leaf.rows)] if leaf.rows else np.asarray(array))
-        flat[leaf.path] = jnp.asarray(array, dtype if dtype is not None and floating(leaf) else leaf.dtype)
+        flat[leaf.path] = _array(array, jnp.dtype(dtype if dtype is not None and floating(leaf) else leaf.dtype))
     return unflatten(flat)
+
+
+def _array(array: np.ndarray, dtype: np.dtype) -> jax.Array:
+    """Returns the array on JAX's side; numpy converts what it knows, where JAX compiles a program for each shape."""
+    return jnp.asarray(array.astype(dtype, copy=False) if dtype.kind in "fiub" else array, dtype)
 
 
 def flatten(tree: dict, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays, floating_dtypes
 from torch import nn
 
-from parity.bench.conditions import ULPS
+from parity.bench.precision import ULPS
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import disturbed_layers
 

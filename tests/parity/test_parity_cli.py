@@ -61,7 +61,7 @@ def test_a_failure_is_named_and_its_status_is_1(monkeypatch, capsys):
 
     Wrong.__name__ = "LinearRegression"
     wrong = replace(get("linear-regression"), model=Wrong)
-    monkeypatch.setattr("parity.output.get", {"linear-regression": wrong}.__getitem__)
+    monkeypatch.setattr("d2l_jax.catalog.get", {"linear-regression": wrong}.__getitem__)
     assert run("check", "linear-regression") == 1
     out = capsys.readouterr().out
     assert "linear-regression: float64 evaluation/output" in out and "0 of 1 cases pass" in out
@@ -69,7 +69,7 @@ def test_a_failure_is_named_and_its_status_is_1(monkeypatch, capsys):
 
 def test_a_model_that_cannot_run_is_an_error_and_the_others_go_on(monkeypatch, capsys):
     broken = replace(get("lenet"), probe_inputs=(5, 3, 3, 3))
-    monkeypatch.setattr("parity.cli.CASES", (broken, get("linear-regression")))
+    monkeypatch.setattr("d2l_jax.catalog.CASES", (broken, get("linear-regression")))
     assert run("check", "--all") == 1
     assert "1 of 2 cases pass" in capsys.readouterr().out
 

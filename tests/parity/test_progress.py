@@ -9,7 +9,7 @@ from rich.console import Console
 
 import parity
 from d2l_jax.catalog import CASES, get
-from parity.output import Watch
+from parity.progress import Watch
 from parity.proof.cases import check_cases, in_order_of_work
 from parity.proof.size import Size, size_of
 from parity.result import Result

@@ -11,7 +11,7 @@ from rich.console import Console
 from small_results import ALL, BAD, BROKEN, GOOD, SETTINGS, UGLY, row
 
 from parity import report
-from parity.output import with_progress
+from parity.progress import with_progress
 from parity.report.coverage import coverage
 from parity.report.order import in_order
 

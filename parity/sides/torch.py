@@ -14,7 +14,6 @@ from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, passed_on, rounded, touched
-from parity.sides.uncompiled import made_uncompiled, step_uncompiled
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
@@ -64,8 +63,7 @@ class TorchRun:
         self.disturb = disturb
         self.model = twin.torch.copied(dtype, device)
         self.turns = twin.torch.turns
-        with made_uncompiled():
-            self.optimizers = [turn.optimizer(self.model) for turn in self.turns]
+        self.optimizers = [turn.optimizer(self.model) for turn in self.turns]
         pairs = zip(self.turns, self.optimizers, strict=True)
         self.schedulers = [turn.scheduler(optimizer) for turn, optimizer in pairs if turn.scheduler]
         self.merged: dict[str, tuple[str, ...]] = merged(twin)
@@ -208,7 +206,7 @@ class TorchRun:
                 gradients[name] = gradient(x)
                 x.grad = None
         turn.prepare(self.model)
-        step_uncompiled(optimizer)
+        optimizer.step()
         phases: dict[Phase, Arrays] = {
             "forward": forward,
             "gradients": gradients,

@@ -45,10 +45,6 @@ class ImposedOnTorch(TorchDispatchMode):
         self.seen = list[RandomRequest]()
         self.more_to_come = False  # several turns of a step share the numbers
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # or else PyTorch loads torch.compile, to keep it away from this mode
-
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         packet = func.overloadpacket

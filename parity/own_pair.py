@@ -51,9 +51,8 @@ def check(
     weights:   a map that was found before: `parity.save_map(result.weights, path)`, or its path
     outputs:   targets are random classes for "scores", else random numbers
     steps:     training steps, each on a batch of its own
-    layers:    each layer on its own, too; without, a check takes half the time
+    layers:    each layer on its own, too
     tf32:      let a GPU round float32 products to TF32 on both sides
-
     Raises InputError where the two cannot correspond.
     """
     options: dict[str, Any] = dict(device=device, tf32=tf32, policy=policy, tiers=tiers, layers=layers)

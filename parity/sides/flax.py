@@ -138,11 +138,12 @@ class FlaxRun:
     def tensors(self, batch: Batch) -> Tensors:
         """Returns the tensors and the random numbers in this precision; integers stay."""
 
-        def cast(array: Any) -> jax.Array:
-            return jnp.array(array, self.dtype if np.issubdtype(array.dtype, np.floating) else None)
+        def cast(array: Any) -> jax.Array:  # by numpy: JAX would compile a program for each shape
+            floating = np.issubdtype(array.dtype, np.floating)
+            return jnp.asarray(array.astype(jnp.dtype(self.dtype)) if floating else array)
 
         exact = "float32" if self.dtype == "bfloat16" else self.dtype  # a rounded number may cross a dropout's rate
-        numbers = tuple(jnp.array(x, exact) for x in batch.random_numbers)
+        numbers = tuple(jnp.asarray(x.astype(exact)) for x in batch.random_numbers)
         return jax.tree.map(cast, batch.tensors) | {RANDOM_NUMBERS: numbers}
 
     def _stepped(self, state: TrainState, batch: Tensors, watch: Any = None) -> TrainState:

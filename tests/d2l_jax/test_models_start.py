@@ -24,7 +24,7 @@ UNIFORM = [
     ("mlp", "net.1.bias", 315**-0.5),
     ("lenet5", "net.7.weight", 192**-0.5),
     ("alexnet", "net.3.weight", 2400**-0.5),
-    ("densenet", "net.dense_blk2.net.1.2.weight", (9 * 38) ** -0.5),
+    ("densenet", "net.dense_blk2.net.1.2.weight", (9 * 34) ** -0.5),
     ("regnetx32", "net.stage2.1.conv2.weight", 144**-0.5),
     ("regnetx32", "net.stage2.1.conv2.bias", 144**-0.5),
     ("lenet", "net.7.weight", xavier(240, 120)),

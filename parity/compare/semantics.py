@@ -10,6 +10,8 @@ from parity.compare.policy import NO_SPREAD, NOTHING, POLICY, UNIT, VISIBLE, Pol
 from parity.compare.rows import Row, comparable, row, structure
 from parity.compare.scale import largest, layer_of, scales_of
 
+SMALL = 1e-3  # of a gradient's scale: elements above it are never left out
+
 
 def compare_semantics(
     oracle: Record,
@@ -67,9 +69,14 @@ def _below_ceiling(key: Key, gap: float, threshold: float, because: str, policy:
 def _where_determined(
     key: Key, oracle: Record, flax: Record, noise: Mapping[Key, float], scale: float, spread: np.ndarray, policy: Policy
 ) -> Row:
-    """An update where its gradient is above its own rounding; elsewhere its sign is chance, on both sides."""
+    """An update where its gradient is above its own rounding; elsewhere its sign is chance, on both sides.
+
+    Divided by the gradient's size, as in Adam's first step, rounding that is a part of the ceiling's size is too much.
+    """
     gradient = key._replace(phase="gradients")
-    floor = 1e3 * max(noise[gradient], UNIT["float64"]) * scales_of(_siblings(gradient, oracle))[gradient][0]
+    noisy = max(noise[gradient], UNIT["float64"])
+    visible = max(1e3 * noisy, min(policy.noise_factor * noisy / policy.ceiling, SMALL))
+    floor = visible * scales_of(_siblings(gradient, oracle))[gradient][0]
     clear = np.abs(oracle[gradient]) > floor
     if not clear.any():
         return row(key, 0.0, 0.0, "undetermined: the gradient is analytically zero")
@@ -78,7 +85,7 @@ def _where_determined(
     threshold = policy.noise_factor * max(found, UNIT["float64"] * largest(oracle[key]) / scale)
     because = f"{policy.noise_factor:g} x noise {found:.1e}"
     if not clear.all():
-        because += f"; {np.mean(~clear):.0%} left out, their gradient is analytically zero"
+        because += f"; {np.mean(~clear):.0%} left out, their gradient is near its rounding"
     return _below_ceiling(key, gap, threshold, because, policy)
 
 

@@ -87,6 +87,36 @@ def test_the_noise_sets_the_threshold_and_has_a_ceiling():
     assert not row.passed and "ill-conditioned" in row.because
 
 
+def adam_start(gradient: np.ndarray) -> np.ndarray:
+    return -1e-3 * gradient / (np.abs(gradient) + 1e-8)
+
+
+def update_rows(change):
+    """Returns the row of Adam's first update of many weights, whose gradients are rounded; `change` is Flax's bug."""
+    random = np.random.default_rng(0)
+    gradient = 1e-3 * random.normal(size=300_000)
+    gradient[:5] = 3e-13
+    keys = key("gradients/w"), key("update/w")
+    runs = [
+        dict(zip(keys, (g, adam_start(g)), strict=True)) for g in (gradient + 5e-18 * random.normal(size=(4, 300_000)))
+    ]
+    oracle, flax, *moved = runs
+    spread: dict = {}
+    noise = noise_of(oracle, moved, spread)
+    flax = flax | {keys[1]: change(flax[keys[1]])}
+    rows = compare_semantics(oracle, flax, noise, 10**6, POLICY, spread=spread)
+    return {row.key: row for row in rows}[keys[1]]
+
+
+def test_an_update_is_judged_where_its_gradient_is_above_its_rounding():
+    row = update_rows(lambda update: update)
+    assert row.passed and "near its rounding" in row.because
+
+
+def test_control_a_mistake_in_that_part_is_seen():
+    assert not update_rows(lambda update: update * (1 + 1e-8)).passed
+
+
 def test_noise_and_errors_are_the_largest_of_the_runs():
     scale = np.sqrt(np.mean(T**2))
     runs = [{X: T + 1e-9}, {X: T - 3e-9}]

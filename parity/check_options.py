@@ -75,7 +75,7 @@ class CheckOptions:
             steps=self.steps,
             tiers=("float64", "float32", "bfloat16") if self.bfloat16 else ("float64", "float32"),
             layers=self.layers,
-            memory=None if self.memory is None else int(self.memory * 1e9),
+            memory=None if self.memory is None else self.memory * 1e9,
         )
 
     def _refuse_what_devices_ignore(self) -> None:

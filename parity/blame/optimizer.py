@@ -60,7 +60,12 @@ def _for_tensors(turn: TorchTurn, names: list[str], number: int) -> Any:
                 for _ in range(number - 1):
                     scheduler.step()
         if turn.prepare is not leave:
-            optimizer.register_step_pre_hook(lambda *_: turn.prepare(stand_in))
+            optimizer.register_step_pre_hook(lambda *_: prepare(turn, stand_in))
         return optimizer
 
     return make
+
+
+def prepare(turn: TorchTurn, model: torch.nn.Module) -> None:
+    """Lets the turn prepare its gradients; a hook may not return what that does, as a clipped norm."""
+    turn.prepare(model)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from d2l_jax.errors import InputError
-from parity.compare.policy import POLICY, Policy
+from parity.compare.policy import POLICY, UNIT, Policy
 from parity.twin.twin import STEPS
 
 PROBES = 4
@@ -31,7 +31,7 @@ class Checking:
     listener: hears each phase as it begins
     memory: bytes that the check may take; None is what the machine has free
 
-    Raises InputError where there would be no step, or no memory.
+    Raises InputError where there would be no step, no memory or no tier.
     """
 
     device: str = "cpu"
@@ -43,10 +43,13 @@ class Checking:
     tiers: tuple[str, ...] = TIERS
     layers: bool = True
     listener: Listener = silent
-    memory: int | None = None
+    memory: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InputError(f"--steps {self.steps} is too few; 1 or more is right")
-        if self.memory is not None and self.memory <= 0:
-            raise InputError("--memory is too little; more than 0 GB is right")
+        if self.memory is not None and not self.memory > 0:
+            raise InputError(f"--memory {self.memory / 1e9:g} is too little; more than 0 GB is right")
+        if isinstance(self.tiers, str) or not self.tiers or set(self.tiers) - set(UNIT):
+            known = ", ".join(map(repr, UNIT))
+            raise InputError(f"tiers={self.tiers!r} cannot be compared; a tuple of some of {known} is right")

@@ -39,7 +39,7 @@ def table(results: list[Result]) -> Table:
         counts = f"{r.params:,}", str(compared.layers), str(compared.rows)
         out.add_row(r.section, r.name, *counts, *worst, f"[{STYLE[r.status]}]{r.status}[/]")
     low = ", ".join(tier for tier in tiers if tier != "float64")
-    out.caption = f"float64: the same mathematics?  {low}: as precise as PyTorch?"
+    out.caption = "float64: the same mathematics?" + (f"  {low}: as precise as PyTorch?" if low else "")
     return out
 
 

@@ -23,8 +23,9 @@ def total(results: list[Result]) -> Coverage:
 
 
 def tiers_of(results: list[Result]) -> list[str]:
-    """Lists the precisions of a report: the usual two, and those that were asked for besides."""
-    return list(dict.fromkeys(("float64", "float32", *(tier for result in results for tier in result.rows))))
+    """Lists the precisions of a report: float64 and what else was compared; with no rows, the usual two."""
+    compared = dict.fromkeys(tier for result in results for tier in result.rows)
+    return ["float64", *(tier for tier in compared or ("float32",) if tier != "float64")]
 
 
 def summary(results: list[Result]) -> str:

@@ -53,7 +53,7 @@ def _keys_at(path: Path, tensors: list[Leaf], paths: list[Path]) -> frozenset:
 
 def _place(path: Path, paths: list[Path]) -> Path:
     """Returns where a tensor stands among the modules: a buffer of Linen's has the name of its collection in front."""
-    return path if len(path) == 1 or path[:1] in paths else path[1:]
+    return path if len(path) == 1 or any(module[:1] == path[:1] for module in paths) else path[1:]
 
 
 def _dotted(path: Path) -> str:

@@ -77,9 +77,14 @@ def _module_of(make: Callable[[], Any], whole: bool) -> Any:
         raise InputError(f"{name} is no module; a module, or a function without arguments that makes one, is right")
     if whole:
         return make()
-    model = abstract(make)
+    try:
+        model = abstract(make)
+    except Exception:  # it computes with values, has random numbers from outside, or makes no NNX module
+        return make()
+    if not isinstance(model, nnx.Module):
+        return make()
     others = nnx.All(nnx.Not(nnx.Param), nnx.Not(nnx.RngState))
-    if isinstance(model, nnx.Module) and jax.tree.leaves(nnx.state(model, others)):
+    if jax.tree.leaves(nnx.state(model, others)):
         nnx.update(model, jax.jit(lambda: nnx.state(make(), others))())
     return model
 

@@ -85,7 +85,9 @@ def _where_determined(
     threshold = policy.noise_factor * max(found, UNIT["float64"] * largest(oracle[key]) / scale)
     because = f"{policy.noise_factor:g} x noise {found:.1e}"
     if not clear.all():
-        because += f"; {np.mean(~clear):.0%} left out, their gradient is near its rounding"
+        zero = largest(oracle[gradient][~clear]) <= floor / visible * 1e3 * noisy
+        why = "analytically zero" if zero else "near its rounding"
+        because += f"; {np.mean(~clear):.0%} left out, their gradient is {why}"
     return _below_ceiling(key, gap, threshold, because, policy)
 
 

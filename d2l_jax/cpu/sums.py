@@ -113,5 +113,5 @@ def _along_lines(terms: tuple[Activations, ...]) -> Lines:
 
 def _in_lines(x: Activations) -> Float[Array, "*rows line features"]:
     *rows, length, features = x.shape
-    line = max(n for n in range(1, LINE_LONGEST + 1) if length % n == 0)
+    line = _largest_divisor(length, LINE_LONGEST)
     return x if line < LINE_SHORTEST or line == length else x.reshape(*rows, length // line, line, features)

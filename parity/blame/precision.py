@@ -51,7 +51,7 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
                 continue
             part = flax_run.flax.part(layer.ours.module, layer.ours.path, params, buffers, train=False)
             given = replace(ports, tensors=tuple(_cast(x, dtype) for x in ports.tensors))
-            (found,) = run_flax_layers(twin, [Alone(layer, given, part)], False, True)
+            (found,) = run_flax_layers(twin, [Alone(layer, given, part)], False, device)
             if blame := _judged(twin, layer, found, low, dtype):
                 return blame
     return None

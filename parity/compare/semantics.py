@@ -75,8 +75,9 @@ def _where_determined(
     """
     gradient = key._replace(phase="gradients")
     noisy = max(noise[gradient], UNIT["float64"])
-    visible = max(1e3 * noisy, min(policy.noise_factor * noisy / policy.ceiling, SMALL))
-    floor = visible * scales_of(_siblings(gradient, oracle))[gradient][0]
+    gradient_scale = scales_of(_siblings(gradient, oracle))[gradient][0]
+    zero = 1e3 * noisy * gradient_scale
+    floor = max(zero, min(policy.noise_factor * noisy / policy.ceiling, SMALL) * gradient_scale)
     clear = np.abs(oracle[gradient]) > floor
     if not clear.any():
         return row(key, 0.0, 0.0, "undetermined: the gradient is analytically zero")
@@ -85,8 +86,7 @@ def _where_determined(
     threshold = policy.noise_factor * max(found, UNIT["float64"] * largest(oracle[key]) / scale)
     because = f"{policy.noise_factor:g} x noise {found:.1e}"
     if not clear.all():
-        zero = largest(oracle[gradient][~clear]) <= floor / visible * 1e3 * noisy
-        why = "analytically zero" if zero else "near its rounding"
+        why = "analytically zero" if largest(oracle[gradient][~clear]) <= zero else "near its rounding"
         because += f"; {np.mean(~clear):.0%} left out, their gradient is {why}"
     return _below_ceiling(key, gap, threshold, because, policy)
 

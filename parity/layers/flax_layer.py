@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax.cpu import compile as users
 from parity.arrays.key import Record, input_names
 from parity.arrays.layout import Axes, inverse, named_leaves, transposed
 from parity.arrays.torch_arrays import to_numpy
+from parity.environment import Device
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
-from parity.sides.quick import Quick
+from parity.sides.quick import quickly
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
 from parity.weights.leaf import export
@@ -38,9 +38,9 @@ class Alone(NamedTuple):
         return weights + sum(x.nbytes for x in self.ports.tensors)
 
 
-def run_flax_layers(twin: Twin, layers: Sequence[Alone], train: bool, quick: bool) -> list[Record]:
+def run_flax_layers(twin: Twin, layers: Sequence[Alone], train: bool, device: Device) -> list[Record]:
     """Returns the record of each layer; many are one program, which compiles in less time than one for each."""
-    return [record for some in _together(layers) for record in _run_together(twin, some, train, quick)]
+    return [record for some in _together(layers) for record in _run_together(twin, some, train, device)]
 
 
 def _together(layers: Sequence[Alone]) -> Iterator[list[Alone]]:
@@ -54,7 +54,7 @@ def _together(layers: Sequence[Alone]) -> Iterator[list[Alone]]:
         yield some
 
 
-def _run_together(twin: Twin, layers: list[Alone], train: bool, quick: bool) -> list[Record]:
+def _run_together(twin: Twin, layers: list[Alone], train: bool, device: Device) -> list[Record]:
     programs = [_program(alone, train) for alone in layers]
     numbers = [twin.batches[0].random_numbers[slice(*alone.layer.ours.span)] if train else () for alone in layers]
     arguments = [
@@ -67,8 +67,7 @@ def _run_together(twin: Twin, layers: list[Alone], train: bool, quick: bool) -> 
         )
         for alone, program, drawn in zip(layers, programs, numbers, strict=True)
     ]
-    isolated = partial(_isolated, programs)
-    results = (Quick(isolated) if quick else users.jit(isolated))(arguments)
+    results = quickly(partial(_isolated, programs), device)(arguments)
     return [_record(twin, alone, train, result) for alone, result in zip(layers, results, strict=True)]
 
 

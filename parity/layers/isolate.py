@@ -103,7 +103,7 @@ def isolate(
             oracle |= layer.oracle
             for noise, probe in zip(noisy, probes, strict=True):
                 noise |= probe
-        records = run_flax_layers(twin, alone, train, jax_device.platform == "cpu")
+        records = run_flax_layers(twin, alone, train, jax_device)
     found.layers = [layer for layer, *_ in alone]
     for layer, layer.flax in zip(found.layers, records, strict=True):
         flax |= layer.flax

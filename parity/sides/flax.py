@@ -18,7 +18,7 @@ from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
 from parity.models.attention import exact_attention
-from parity.sides.quick import Quick
+from parity.sides.quick import quickly
 from parity.sides.slots import slots_of, with_slots
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
@@ -207,9 +207,7 @@ def _stackable(batches: list[Tensors]) -> bool:
 
 def compiled(function: Callable, dtype: str, device: Device) -> Callable:
     """Returns the function jitted as users jit it; in float64 on a CPU, where speed is nothing, less optimised."""
-    if dtype == "float64" and device.platform == "cpu":
-        return Quick(function)
-    return users.jit(function)
+    return quickly(function, device) if dtype == "float64" else users.jit(function)
 
 
 def _in_order(array: jax.Array, axes: Axes) -> np.ndarray:

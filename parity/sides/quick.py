@@ -6,13 +6,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from d2l_jax.cpu import compile as users
 from d2l_jax.cpu.compile import cpu_options, known
+from parity.environment import Device
 
 UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 OPTIMISED = UNOPTIMISED | {"xla_backend_optimization_level": 1}
 # Optimising takes about 0.6 ms for each line of the program. Convolutions of float64 are loops of XLA's own, which
 # lose 2.5 ns for each operation without it; ten runs of more operations than this, for each line, are worth it.
 WORTH = 25_000
+
+
+def quickly(function: Callable, device: Device) -> Callable:
+    """Returns the function jitted: for a CPU as `Quick`, elsewhere as users jit it."""
+    return Quick(function) if device.platform == "cpu" else users.jit(function)
 
 
 class Quick:

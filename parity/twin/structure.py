@@ -1,5 +1,6 @@
 """Names and shapes of both models' tensors, without their values."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -35,6 +36,10 @@ def check_structure(name: str, flax: nnx.Module, theirs: torch.nn.Module) -> Non
     problems += [f"{key} {shapes[key]} is only in PyTorch" for key in shapes if key not in ours]
     differing = [key for key in ours.keys() & shapes.keys() if ours[key] != shapes[key]]
     problems += [f"{key} is {ours[key]} in Flax, {shapes[key]} in PyTorch" for key in differing]
+    _refuse(name, problems)
+
+
+def _refuse(name: str, problems: list[str]) -> None:
     if problems:
         raise InputError(f"{name}: the models do not correspond: {'; '.join(problems)}")
 
@@ -66,25 +71,25 @@ def check_outputs(name: str, flax: nnx.Module, theirs: torch.nn.Module, images: 
     batch, *size, channels = images
     with torch.no_grad(), torch_calls(theirs) as calls:
         theirs(torch.zeros(batch, channels, *size, device="meta"))
-    shapes = {(call.name, call.number): tuple(call.output.shape) for call in calls if call.name in modules}
-    pairs = {key: (shape, ours.get((modules[key[0]], key[1]))) for key, shape in shapes.items()}
-    problems = [
-        f"{name} puts out {flax} in Flax, {theirs} in PyTorch"
-        for (name, _), (theirs, flax) in pairs.items()
-        if flax is None or sorted(flax) != sorted(theirs)
-    ]
-    if problems:
-        raise InputError(f"{name}: the models do not correspond: {'; '.join(problems)}")
+    problems = []
+    for call in (call for call in calls if call.name in modules):
+        shape = tuple(call.output.shape)
+        our_shape = ours.get((modules[call.name], call.number))
+        if our_shape is None or sorted(our_shape) != sorted(shape):
+            problems.append(f"{call.name} puts out {our_shape} in Flax, {shape} in PyTorch")
+    _refuse(name, problems)
 
 
 def _flax_outputs(flax: nnx.Module, images: tuple[int, ...]) -> dict[tuple[Path, int], tuple[int, ...]]:
     """Returns the shape of the output of each call, by the module's path and the number of its call."""
     shapes: dict[tuple[Path, int], tuple[int, ...]] = {}
+    counts: Counter[Path] = Counter()
 
     def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
         output = call(*args, **kwargs)
         if hasattr(output, "shape"):
-            shapes[path, sum(other == path for other, _ in shapes)] = output.shape
+            shapes[path, counts[path]] = output.shape
+            counts[path] += 1
         return output
 
     model = NNXModel(flax)

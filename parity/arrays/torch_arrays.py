@@ -1,5 +1,7 @@
 """Arrays of numpy's as PyTorch's tensors, and back."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 
@@ -10,6 +12,14 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:
         return tensor.float().numpy().astype("bfloat16")
     return tensor.numpy().copy()
+
+
+def products(outputs: Iterable[torch.Tensor], cotangents: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Returns numbers whose gradients are what the cotangents pull back through the outputs.
+
+    Where it is given cotangents themselves, PyTorch loads its symbolic algebra.
+    """
+    return [(output * cotangent).sum() for output, cotangent in zip(outputs, cotangents, strict=True)]
 
 
 def to_torch(array: np.ndarray) -> torch.Tensor:

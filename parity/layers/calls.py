@@ -9,7 +9,8 @@ import torch
 
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
-from parity.sides.flax import RANDOM_NUMBERS, FlaxRun, compiled, named_tensors, precision
+from parity.sides.flax import RANDOM_NUMBERS, FlaxRun, named_tensors, precision
+from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import passed_on, touched
 from parity.twin.random_numbers import imposed_on_jax, requested
@@ -109,7 +110,7 @@ def given_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int]
 
     keys: list[tuple[Path, int]] = []
     with precision(run.device):
-        values = compiled(apply, "float64", run.device)(*run.load(twin.start), run.tensors(twin.batches[0]))
+        values = quickly(apply, run.device)(*run.load(twin.start), run.tensors(twin.batches[0]))
     return {key: values[i] for i, key in enumerate(keys)}
 
 

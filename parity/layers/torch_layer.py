@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_map
 
 from parity.arrays.key import Record, input_names
 from parity.arrays.layout import named_leaves
-from parity.arrays.torch_arrays import to_numpy
+from parity.arrays.torch_arrays import products, to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.sides.torch import TorchRun
@@ -65,10 +65,9 @@ def _torch_gradients(
         if p.requires_grad
     }
     wanted = [*inputs, *parameters.values()]
-    cotangents = {name: layer.theirs.cotangents[name].to(output[name].dtype) for name in names}
-    # The same gradients by way of products; for the cotangents as they are PyTorch loads its symbolic algebra.
-    products = [(output[name] * cotangent).sum() for name, cotangent in cotangents.items()]
-    grads = torch.autograd.grad(products, wanted, allow_unused=True)
+    outputs = [output[name] for name in names]
+    cotangents = [layer.theirs.cotangents[name].to(output[name].dtype) for name in names]
+    grads = torch.autograd.grad(products(outputs, cotangents), wanted, allow_unused=True)
     arrays = [to_numpy(torch.zeros_like(x) if g is None else g) for x, g in zip(wanted, grads, strict=True)]
     record = layer.record("backward", dict(zip(input_names(len(inputs)), arrays, strict=False)))
     merged = run.compared(dict(zip(parameters, arrays[len(inputs) :], strict=True)), mean=True)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from d2l_jax.errors import InputError
+from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
 
 
@@ -104,8 +105,7 @@ def _propagate(outputs: list[torch.Tensor], cotangent: Any) -> None:
         raise InputError("gradients cannot be compared without a cotangent; give one of the output's shape")
     pairs = [(out, back) for out, back in zip(outputs, sent) if out.requires_grad]
     if pairs and all(out.shape == back.shape and out.dtype == back.dtype == torch.float64 for out, back in pairs):
-        # The same gradients by way of products; for the cotangents as they are PyTorch loads its symbolic algebra.
-        torch.autograd.backward([(out * back).sum() for out, back in pairs])
+        torch.autograd.backward(products(*zip(*pairs)))
     elif pairs:
         torch.autograd.backward([out for out, _ in pairs], [back for _, back in pairs])
 

@@ -19,7 +19,7 @@ Progress = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class Size:
+class NetworkSize:
     """The size of a network and of its check.
 
     width:  units of each hidden layer
@@ -43,8 +43,8 @@ class Size:
         return sum((inputs + 1) * outputs for inputs, outputs in self.widths)
 
 
-BASE = Size()
-SIZES: dict[str, tuple[Size, ...]] = {
+BASE = NetworkSize()
+SIZES: dict[str, tuple[NetworkSize, ...]] = {
     "parameters": tuple(replace(BASE, width=width) for width in (64, 192, 576, 1728)),
     "layers": tuple(replace(BASE, layers=layers) for layers in (4, 12, 36, 108)),
     "steps": tuple(replace(BASE, steps=steps) for steps in (3, 9, 27, 81)),
@@ -88,11 +88,11 @@ class CheckGrowth:
 
 
 def check_growths(
-    sizes: dict[str, tuple[Size, ...]] | None = None, progress: Progress = lambda name, stage: None
+    sizes: dict[str, tuple[NetworkSize, ...]] | None = None, progress: Progress = lambda name, stage: None
 ) -> list[CheckGrowth]:
     """Checks a network of each size, one axis after the other; a size that several axes share once."""
     axes = sizes or SIZES
-    times: dict[Size, CheckTime] = {}
+    times: dict[NetworkSize, CheckTime] = {}
     for axis, along in axes.items():
         for size in along:
             if size not in times:
@@ -104,26 +104,26 @@ def check_growths(
     ]
 
 
-def value(axis: str, size: Size) -> int:
+def value(axis: str, size: NetworkSize) -> int:
     """Returns how large it is along the axis."""
     return getattr(size, axis)
 
 
-def ready(size: Size) -> Check:
+def ready(size: NetworkSize) -> Check:
     """Returns the check of a network of that size against its twin in PyTorch."""
     inputs = np.random.default_rng(0).normal(size=(size.batch, FEATURES)).astype(np.float32)
     pair = (flax_network(size), torch_network(size), inputs)
     return partial(check, *pair, loss=losses.cross_entropy, outputs="scores", steps=size.steps)
 
 
-def flax_network(size: Size) -> nnx.Module:
+def flax_network(size: NetworkSize) -> nnx.Module:
     """Returns linear layers with ReLU between them."""
     rngs = nnx.Rngs(0)
     parts = [part for pair in size.widths for part in (nnx.Linear(*pair, rngs=rngs), nnx.relu)]
     return nn.Sequential(*parts[:-1])
 
 
-def torch_network(size: Size) -> torch.nn.Module:
+def torch_network(size: NetworkSize) -> torch.nn.Module:
     """Returns its twin."""
     parts = [part for pair in size.widths for part in (torch.nn.Linear(*pair), torch.nn.ReLU())]
     return torch.nn.Sequential(*parts[:-1])

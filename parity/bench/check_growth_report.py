@@ -11,6 +11,7 @@ from d2l_jax.errors import InputError
 from parity.bench.check_growth import BASE, CheckGrowth
 from parity.bench.check_report import PHASES, check_json, markdown_table
 from parity.bench.picture import canvas
+from parity.bench.scale_report import exponent_text
 from parity.bench.usage import undisturbed
 
 CAPTION = (
@@ -75,11 +76,11 @@ def _line(growth: CheckGrowth) -> list[str]:
         growth.axis,
         " ".join(f"{size:,}" for size in growth.sizes),
         " ".join(f"{s:.3g}" for s in seconds),
-        _exponent(growth.slope(seconds)),
-        _exponent(growth.end_slope(seconds)),
+        exponent_text(growth.slope(seconds)),
+        exponent_text(growth.end_slope(seconds)),
         " ".join(f"{b / 1e6:.0f}" for b in memory),
-        _exponent(growth.slope(memory)),
-        _exponent(growth.end_slope(memory)),
+        exponent_text(growth.slope(memory)),
+        exponent_text(growth.end_slope(memory)),
         f"{steepest[0]} {steepest[1]:.2f}" if steepest else "-",
         _remark(growth),
     ]
@@ -131,7 +132,3 @@ def _draw(panel: Any, growth: CheckGrowth, figures: Sequence[float], label: str,
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_formatter("")
     panel.legend(fontsize=7, loc="upper left")
-
-
-def _exponent(slope: float | None) -> str:
-    return "-" if slope is None else f"{slope:.2f}"

@@ -37,8 +37,8 @@ def scale_table(results: Sequence[Growth]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("remark")
     for r in results:
-        times = [text for name in PROGRAMS for text in (_row(r.seconds(name), 1e3), _exponent(r.slope(name)))]
-        cells = [" ".join(map(str, r.values)), *times, _row(r.memory, 1e-6), _exponent(r.memory_slope)]
+        times = [text for name in PROGRAMS for text in (_row(r.seconds(name), 1e3), exponent_text(r.slope(name)))]
+        cells = [" ".join(map(str, r.values)), *times, _row(r.memory, 1e-6), exponent_text(r.memory_slope)]
         table.add_row(r.name, r.axis, *cells, r.error or ("" if r.status == "ok" else r.status))
     return table
 
@@ -75,5 +75,6 @@ def _row(figures: Sequence[float | None], unit: float) -> str:
     return " ".join("-" if figure is None else f"{figure * unit:.3g}" for figure in figures)
 
 
-def _exponent(slope: float | None) -> str:
+def exponent_text(slope: float | None) -> str:
+    """Formats an exponent of growth; "-" where there is none."""
     return "-" if slope is None else f"{slope:.2f}"

@@ -148,7 +148,7 @@ class LayerProgram:
 
 
 def _isolated(programs: Sequence[LayerProgram], arguments: list[Arguments]) -> list[tuple]:
-    return [_one_isolated(program, *given) for program, given in zip(programs, arguments, strict=True)]
+    return [_one_isolated(program, *inputs) for program, inputs in zip(programs, arguments, strict=True)]
 
 
 def _one_isolated(

@@ -11,7 +11,16 @@ import pytest
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
-from parity.bench.check_growth import BASE, SIZES, CheckGrowth, Size, check_growths, flax_network, ready, torch_network
+from parity.bench.check_growth import (
+    BASE,
+    SIZES,
+    CheckGrowth,
+    NetworkSize,
+    check_growths,
+    flax_network,
+    ready,
+    torch_network,
+)
 from parity.bench.check_growth_report import growth_json, growth_markdown, growth_picture, growth_table, phase_slopes
 from parity.bench.check_report import PHASES, check_json, check_markdown, check_table, headings, lines, together
 from parity.bench.check_times import CheckTime, in_fresh_process, timed_check
@@ -116,7 +125,7 @@ def test_the_command_writes_a_document_and_a_table(tmp_path, capsys):
 # How a check grows
 
 
-@pytest.mark.parametrize("size", [Size(5, 1), Size(7, 3)])
+@pytest.mark.parametrize("size", [NetworkSize(5, 1), NetworkSize(7, 3)])
 def test_the_networks_have_as_many_parameters_as_their_size_says(size):
     ours = sum(leaf.size for leaf in jax.tree.leaves(functional(flax_network(size)).params))
     assert ours == sum(p.numel() for p in torch_network(size).parameters()) == size.parameters
@@ -181,7 +190,7 @@ def test_a_growth_whose_checks_fail_is_told_and_not_drawn(tmp_path):
 
 
 def test_a_size_that_two_axes_share_is_checked_once():
-    small = Size(3, 1, 1, 2)
+    small = NetworkSize(3, 1, 1, 2)
     growths = check_growths({"batch": (small,), "steps": (small,)})
     assert [growth.axis for growth in growths] == ["batch", "steps"] and growths[0].sizes == (2,)
     assert growths[0].times == growths[1].times and not growths[0].failed
@@ -189,5 +198,5 @@ def test_a_size_that_two_axes_share_is_checked_once():
 
 
 def test_the_check_of_the_networks_passes_and_takes_its_steps():
-    result = ready(Size(3, 1, 2, 2))()
+    result = ready(NetworkSize(3, 1, 2, 2))()
     assert result.status == "pass" and {row.key.step for row in result.rows["float64"]} >= {1, 2}

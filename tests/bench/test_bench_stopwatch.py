@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import parity
-from parity.bench.check_growth import FEATURES, Size, flax_network, ready, torch_network
+from parity.bench.check_growth import FEATURES, NetworkSize, flax_network, ready, torch_network
 from parity.bench.check_report import PHASES
 from parity.bench.check_times import CheckTime, timed_check
 from parity.bench.stopwatch import COMPILING, REST, STEPS, Span, Stopwatch
@@ -25,7 +25,7 @@ from parity.sides.torch import TorchRun
 from parity.twin import of_pair
 
 TRACE, LOWER, COMPILE = COMPILING
-TINY = Size(width=3, layers=1, steps=2, batch=4)
+TINY = NetworkSize(width=3, layers=1, steps=2, batch=4)
 
 
 class Clock:

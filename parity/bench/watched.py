@@ -21,7 +21,8 @@ from parity.proof.free_run import free_run
 from parity.proof.proof import check_twin
 from parity.report.repro import evidence_of
 from parity.sides.flax import FlaxRun
-from parity.sides.torch import TorchRun, free_run_torch
+from parity.sides.torch import TorchRun
+from parity.sides.torch_runs import free_run_torch
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.pairing import twin_of
 

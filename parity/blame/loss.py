@@ -63,7 +63,7 @@ def _loss_gradient(twin: Twin, outputs: np.ndarray, state: State) -> np.ndarray 
     batch = twin.batches[0]
     axes = twin.axes["output"]
     run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
-    with precision(run.device):
+    with precision(run.device, dtype=run.dtype):
         params, buffers = run.load(state)
         tensors = run.tensors(batch)
         given = jnp.asarray(transposed(outputs, inverse(axes)))

@@ -41,7 +41,7 @@ def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
     flax_run = FlaxRun(twin, dtype, device)
     ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run.flax, batch, False)}
     shared = [call for call in theirs if (twin.names.get(call.name), call.number) in ours and call.name]
-    with precision(device):
+    with precision(device, dtype=dtype):
         params, buffers = flax_run.load(twin.start)
         for call in (call for call in shared if not any(child in shared for child in calls_within(call))):
             layer = Layer(label(call), call, ours[twin.names[call.name], call.number])

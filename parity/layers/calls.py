@@ -9,6 +9,7 @@ import torch
 
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
+from parity.models.torch_precision import torch_precision
 from parity.sides.flax import RANDOM_NUMBERS, FlaxRun, named_tensors, precision
 from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
@@ -40,7 +41,8 @@ def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[To
     run.model.train(train)
     tensors = run.batch(batch)
     drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
-    with torch_calls(run.model, lambda: len(drawing.seen)) as calls, torch.set_grad_enabled(train):
+    recorded = torch_calls(run.model, lambda: len(drawing.seen))
+    with recorded as calls, torch_precision(run.dtype), torch.set_grad_enabled(train):
         for turn in twin.torch.turns if train else ():
             drawing.more_to_come = turn is not twin.torch.turns[-1]
             with drawing:
@@ -109,7 +111,7 @@ def given_values(twin: Twin, run: FlaxRun, train: bool) -> dict[tuple[Path, int]
         return dict(enumerate(found.values()))
 
     keys: list[tuple[Path, int]] = []
-    with precision(run.device):
+    with precision(run.device, dtype=run.dtype):
         values = quickly(apply, run.device)(*run.load(twin.start), run.tensors(twin.batches[0]))
     return {key: values[i] for i, key in enumerate(keys)}
 

@@ -13,6 +13,7 @@ from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import products, to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
+from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Twin
@@ -27,7 +28,8 @@ def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train
     leaves = [_leaf(x, disturb) for x in ports.tensors]
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
     numbers = twin.torch_numbers(twin.batches[0])[slice(*call.span)] if train else ()
-    with ImposedOnTorch(numbers), torch.set_grad_enabled(train), run.rounded_otherwise(module):
+    precision = torch_precision(run.dtype)
+    with precision, ImposedOnTorch(numbers), torch.set_grad_enabled(train), run.rounded_otherwise(module):
         output = dict(named_leaves(module(*args, **kwargs), "output"))
     record = layer.record("forward", {name: to_numpy(output[name]) for name, *_ in ports.outputs})
     buffers = {prefix + name: to_numpy(b) for name, b in module.named_buffers(remove_duplicate=False)}

@@ -1,7 +1,7 @@
 """Tensors that no call paired: layers that were not called, weights that a model uses without a layer, shared ones."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -49,14 +49,15 @@ class Books:
         done = {leaf.path for leaf in self.leaves}
         return [variable for path, variable in self.variables.all.items() if path not in done]
 
-    def problems(self) -> Iterator[str]:
+    def problems(self, constants: Collection[Any] = ()) -> Iterator[str]:
+        """Lists what has no counterpart; `constants`: keys and paths of what one model may hold alone."""
         for key, rows in self.rows.items():
-            if self.optional(key) or rows.all():
+            if self.optional(key) or rows.all() or key in constants and not rows.any():
                 continue
             shape = self.recorded.arrays[key].shape
             some = f" rows {', '.join(map(str, _runs(~rows)))}" if rows.any() else ""
             yield f"only in PyTorch: {key} {shape}{some}"
-        for variable in self.unpaired_variables():
+        for variable in (v for v in self.unpaired_variables() if v.path not in constants):
             yield f"only in Flax: {'.'.join(map(str, variable.path))} {variable.shape}"
 
 
@@ -170,9 +171,11 @@ def _name_score(key: str, variable: Variable) -> float:
     return 2 * alike(key.split(".")[-1], variable.path[-1]) + alike(key, ".".join(map(str, variable.path)))
 
 
-def check(books: Books, recorded: Recorded, error: Exception | None, notes: list[str]) -> list[Leaf]:
+def check(
+    books: Books, recorded: Recorded, error: Exception | None, notes: list[str], constants: Collection[Any] = ()
+) -> list[Leaf]:
     """The leaves in PyTorch's order. Raises InputError if anything has no counterpart, and lists all of it."""
-    problems = list(books.problems())
+    problems = list(books.problems(constants))
     if problems:
         listed = "; ".join([*problems, *notes])
         raise InputError(f"the two models do not hold the same tensors: {listed}")

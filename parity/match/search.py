@@ -1,5 +1,6 @@
 """The search for the map: run, and where the run shows that a choice was wrong, choose otherwise and run again."""
 
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from parity.match.flax_layers import Variables
 from parity.match.leftovers import Books, check, completed
 from parity.match.passing import Pass, Stolen, in_float64
 from parity.match.torch_layers import Recorded, arrays_of, record
+from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
 from parity.weights.leaf import Leaf
 
@@ -25,21 +27,23 @@ def match(
     torch_model: torch.nn.Module,
     inputs: tuple[Shaped[np.ndarray, "..."], ...],
     torch_inputs: tuple[torch.Tensor, ...],
+    constants: Collection[str] = (),
 ) -> list[Leaf]:
     """The Leaf of each variable of Flax's that has a counterpart in PyTorch's state_dict, in PyTorch's order.
 
     inputs, torch_inputs: the same values, images channels last and channels first
+    constants: keys of buffers that PyTorch's model may hold alone
 
     Neither model is changed; both run in float64 and evaluation mode. A layer with a mistake in it is matched too.
     Raises InputError if a parameter or persistent buffer of PyTorch's or a variable of Flax's has no counterpart,
     integer counters of PyTorch's aside, and lists all of them; or if a model does not run on these inputs.
     """
     recorded = record(torch_model, tuple(torch_inputs))
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        return _search(flax, recorded, tuple(np.asarray(x) for x in inputs))
+    with exact(), jax.default_matmul_precision("highest"):
+        return _search(flax, recorded, tuple(np.asarray(x) for x in inputs), {*constants, *flax.constants()})
 
 
-def _search(model: FlaxModel, recorded: Recorded, inputs: tuple) -> list[Leaf]:
+def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Collection[Any]) -> list[Leaf]:
     variables = Variables(model, inputs)
     start = in_float64(model.params), in_float64(model.buffers)
     excluded = set()
@@ -72,7 +76,7 @@ def _search(model: FlaxModel, recorded: Recorded, inputs: tuple) -> list[Leaf]:
             break
     assert best, "a run without an end"
     _, run, books = best
-    return check(books, recorded, run.error, _notes(run))
+    return check(books, recorded, run.error, _notes(run), constants)
 
 
 def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int) -> Books:

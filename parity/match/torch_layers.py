@@ -14,6 +14,7 @@ from d2l_jax.errors import InputError
 from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
 from parity.models.calls import TorchCall, torch_calls
+from parity.models.torch_precision import moved_attributes, torch_precision
 
 Array = Num[np.ndarray, "..."]
 
@@ -69,12 +70,19 @@ class Recorded:
 def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int = 0) -> Recorded:
     """Runs a copy of `model` in float64 and evaluation mode, with random weights and statistics."""
     try:
-        run = copy.deepcopy(model).cpu().double().eval()
+        run = moved_attributes(copy.deepcopy(model).cpu().double().eval(), torch.float64, "cpu")
     except Exception as error:
         raise InputError(f"PyTorch's model cannot be copied: {error}") from error
     randomize(run, np.random.default_rng(seed))
     arguments = [x.detach().cpu().double() if x.is_floating_point() else x.cpu() for x in inputs]
-    with torch.no_grad(), slow_attention(), contexts(run) as attended, torch_calls(run) as calls, copying(run, calls):
+    with (
+        torch.no_grad(),
+        torch_precision("float64"),
+        slow_attention(),
+        contexts(run) as attended,
+        torch_calls(run) as calls,
+        copying(run, calls),
+    ):
         try:
             output = run(*arguments)
         except Exception as error:

@@ -63,6 +63,10 @@ class FlaxModel(Protocol):
         """Every variable but random keys, in the model's own order."""
         ...
 
+    def constants(self) -> set[Path]:
+        """Returns the paths of the variables that are neither trained nor, by their kind, changed in a run."""
+        ...
+
     def modules(self, inputs: tuple) -> list[Path]:
         """The path of every submodule, the model's own () first."""
         ...

@@ -47,6 +47,9 @@ class LinenModel(Called):
     def in_precision(self, dtype: str) -> "LinenModel":
         return self
 
+    def constants(self) -> set[Path]:
+        return {path for path, _ in flatten(self.buffers) if path[0] not in ("batch_stats", "cache")}
+
     def modules(self, inputs: tuple) -> list[Path]:
         return sorted(self._kinds(inputs), key=len)
 

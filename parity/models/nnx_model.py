@@ -60,6 +60,11 @@ class NNXModel(Called):
                 kind = type(modules[owner])
                 yield Tensor(path, isinstance(node, nnx.Param), node.shape, node.dtype, owner, kind)
 
+    def constants(self) -> set[Path]:
+        changed = nnx.Param | nnx.BatchStat | nnx.RngState | nnx.Cache
+        variables = [(path, node) for path, node in nnx.iter_graph(self._views[True]) if isinstance(node, nnx.Variable)]
+        return {path for path, node in variables if not isinstance(node, changed)}
+
     def modules(self, inputs: tuple) -> list[Path]:
         nodes = nnx.iter_graph(self._views[True])
         paths = (path for path, node in nodes if isinstance(node, nnx.Module) and callable(node))

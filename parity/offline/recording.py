@@ -107,7 +107,8 @@ def record_torch(
     Raises InputError where the model gives another result for the same numbers.
     """
     from parity.proof.judging import check_repeatable
-    from parity.sides.torch import TorchRun, run_torch
+    from parity.sides.torch import TorchRun
+    from parity.sides.torch_runs import run_torch
 
     _check_probes(probes)
     where = torch_device(device)

@@ -16,6 +16,7 @@ from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
 from parity.proof.judging import (
     Roundings,
+    Shifts,
     check_finite,
     check_repeatable,
     disturbed_steps,
@@ -138,7 +139,11 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
             if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
                 oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
             disturbed = partial(disturbed_steps, sides.torch[tier], number, states[-1])
-            judge = partial(semantics, probes=checking.probes) if tier == "float64" else partial(precise, tier=tier)
+            if tier == "float64":
+                shifted = partial(Shifts(sides.exact, run).records, number, states[-1], slots, oracle, flax)
+                judge = partial(semantics, probes=checking.probes, shifted=shifted)
+            else:
+                judge = partial(precise, tier=tier)
             step_rows = judge(oracle, flax, twin, disturbed, checking.policy, roundings)
             if twin.classes:
                 step_rows += compare_classes(oracle, flax, step_rows)

@@ -10,7 +10,7 @@ import torch
 from parity.arrays.key import Key, Record
 from parity.environment import jax_device, pinned
 from parity.sides.flax import FlaxRun
-from parity.sides.torch import free_run_torch, run_torch
+from parity.sides.torch_runs import free_run_torch, run_torch
 from parity.twin.twin import Twin
 
 # PyTorch's tensor, Flax's, PyTorch's in float64

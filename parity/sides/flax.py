@@ -17,7 +17,8 @@ from d2l_jax.turns import Tensors, Turn
 from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
-from parity.models.attention import exact_attention
+from parity.models.exact import exact
+from parity.sides.constants import Shift, flax_constants, unmoved, with_constants
 from parity.sides.quick import quickly
 from parity.sides.slots import slots_of, with_slots
 from parity.twin.random_numbers import imposed_on_jax
@@ -30,10 +31,14 @@ RANDOM_NUMBERS = "random_numbers"  # the name under which a batch carries its ra
 
 
 @contextmanager
-def precision(device: Device, tf32: bool = False) -> Iterator[None]:
-    """Arrays may be float64, on that device; float32 products are what they say, unless TF32 is asked for."""
+def precision(device: Device, tf32: bool = False, dtype: str = "float64") -> Iterator[None]:
+    """Computes within the block on that device, in float64, or as an ordinary program, where JAX knows no float64.
+
+    Products of float32 are what they say, unless TF32 is asked for.
+    """
     matmul = jax.default_matmul_precision(jax_precision(tf32))
-    with jax.enable_x64(True), jax.default_device(device), matmul, exact_attention():
+    numbers = exact() if dtype == "float64" else jax.enable_x64(False)
+    with numbers, jax.default_device(device), matmul:
         yield
 
 
@@ -54,8 +59,11 @@ class FlaxRun:
         self.buffers = [leaf for leaf in twin.leaves if not leaf.trained]
         self.fixed = [leaf for leaf in twin.resting if leaf.trained]
         self._opt_state: tuple[Any, ...] = ()
+        self._before: tuple[Any, ...] = ()
+        self.constants = flax_constants(self.flax.buffers, twin.leaves)
+        self.shift: Shift = unmoved
         self.length = min(IN_A_ROW, len(twin.batches))
-        with precision(device, tf32):
+        with precision(device, tf32, dtype):
             self._step = compiled(self._watched, dtype, device)
             self._evaluate = compiled(self._observed, dtype, device)
             self._epoch = make_epoch(self._one_of)
@@ -74,13 +82,14 @@ class FlaxRun:
 
         slots: the names of PyTorch's slots. The counters of the optimiser go on from step to step.
         """
-        with precision(self.device, self.tf32):
+        with precision(self.device, self.tf32, self.dtype):
             params, buffers = self.load(state)
             evaluated = number == 1 or not self.turns
             record = self._evaluated(number, params, buffers) if evaluated else {}
             if not self.turns:
                 return record
             before = self._start(params, buffers).opt_state if number == 1 else self._opt_state
+            self._before = self._opt_state
             trained = [self.twin.trained(turn.trains) for turn in self.turns]
             opt_state = tuple(
                 with_slots(own, state, leaves, slots, self.dtype) for own, leaves in zip(before, trained, strict=True)
@@ -95,10 +104,21 @@ class FlaxRun:
             self._opt_state = tuple(moment.opt_state for moment in seen)
             return record
 
+    def shifted(self, shift: Shift, number: int, state: State, slots: set[str]) -> Record:
+        """Takes the step once more with the model's constants moved; the counters stay where they are."""
+        before = self._opt_state
+        self._opt_state = self._before
+        self.shift = shift
+        try:
+            return self.taken(number, state, slots)
+        finally:
+            self.shift = unmoved
+            self._opt_state = before
+
     def free(self) -> Record:
         """Takes all steps in a row: parameters and buffers after each."""
         record: Record = {}
-        with precision(self.device, self.tf32):
+        with precision(self.device, self.tf32, self.dtype):
             params, buffers = self.load(self.twin.start)
             state = self._start(params, buffers)
             batches = [self.tensors(batch) for batch in self.twin.batches]
@@ -133,6 +153,7 @@ class FlaxRun:
         """Returns (params, buffers) of that state; nothing is shared with the model, since a step donates its state."""
         params = place(self.trained, state.tensors, self.flax.params, self.dtype)
         buffers = place(self.buffers, state.tensors, self.flax.buffers, self.dtype)
+        buffers = with_constants(buffers, self.constants, self.dtype, self.shift)
         return params, jax.tree.map(lambda x, own: jnp.copy(x) if x is own else x, buffers, self.flax.buffers)
 
     def tensors(self, batch: Batch) -> Tensors:

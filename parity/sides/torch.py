@@ -1,6 +1,5 @@
 """PyTorch's side: the twin's batches, step by step, recorded as numpy arrays."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -11,46 +10,12 @@ from d2l_jax.turns import Tensors
 from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, copied
 from parity.arrays.torch_arrays import to_numpy, to_torch
-from parity.sides.disturb import one_ulp
+from parity.models.torch_precision import torch_precision
+from parity.sides.constants import Shift, torch_constants, unmoved
 from parity.sides.disturb_layers import Disturb, disturbed_layers
-from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, passed_on, rounded, touched
+from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, passed_on, touched
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
-
-
-def run_torch(
-    twin: Twin,
-    dtype: str,
-    device: str,
-    states: Sequence[State] | None = None,
-    seed: int = -1,
-) -> tuple[Record, list[State]]:
-    """Evaluates, then takes the twin's steps, each from its state; without states, from its own one, rounded.
-
-    seed: of `one_ulp`, by which the weights, inputs and layers' outputs of each step are moved
-    Returns the record and the states that the steps have started from, the last one being the end.
-    """
-    run = TorchRun(twin, dtype, device)
-    starts = list(states or [twin.start])
-    record: Record = {}
-    for number in range(1, len(twin.batches) + 1):
-        record |= run.taken(number, starts[number - 1], one_ulp(seed))
-        run.advance()
-        if states is None:
-            starts.append(rounded(run.state()))
-    return record, starts
-
-
-def free_run_torch(twin: Twin, dtype: str, device: str, disturb: Disturb = np.asarray) -> Record:
-    """Takes all steps in a row: parameters and buffers after each."""
-    run = TorchRun(twin, dtype, device, disturb)
-    record: Record = {}
-    run.load(twin.start)
-    for number, batch in enumerate(twin.batches, 1):
-        run.step(batch, number)
-        run.advance()
-        record |= {Key(number, "after", name): array for name, array in run.tensors().items()}
-    return record
 
 
 class TorchRun:
@@ -62,6 +27,8 @@ class TorchRun:
         self.device = device
         self.disturb = disturb
         self.model = twin.torch.copied(dtype, device)
+        self.constants = torch_constants(self.model, twin.leaves)
+        self.shift: Shift = unmoved
         self.turns = twin.torch.turns
         self.optimizers = [turn.optimizer(self.model) for turn in self.turns]
         pairs = zip(self.turns, self.optimizers, strict=True)
@@ -90,6 +57,8 @@ class TorchRun:
         floating = {key: np.issubdtype(array.dtype, np.floating) for key, array in arrays.items()}
         tensors = {k: self.tensor(a) if floating[k] else torch.as_tensor(a) for k, a in arrays.items()}
         self.model.load_state_dict(tensors, strict=not below)
+        for name, array in self.constants.items():
+            self.model.get_buffer(name).copy_(to_torch(self.shift(array)))
         for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
             for name, parameter in self.model.named_parameters():
                 optimizer.state.pop(parameter, None)
@@ -163,7 +132,7 @@ class TorchRun:
             self.model.eval()
             tensors = self.batch(batch)
             before = [(name, x.clone()) for name, x in leaves(tensors)]
-            with self.rounded_otherwise(self.model):
+            with torch_precision(self.dtype), self.rounded_otherwise(self.model):
                 observed = self.twin.torch.observe(self.model, tensors)
             if not all(torch.equal(x, y) for (_, x), (_, y) in zip(leaves(tensors), before, strict=True)):
                 raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
@@ -226,7 +195,7 @@ class TorchRun:
         self.model.train()
         self.model.zero_grad()
         drawing.more_to_come = not last
-        with drawing, self.rounded_otherwise(self.model):
+        with torch_precision(self.dtype), drawing, self.rounded_otherwise(self.model):
             loss, more = turn.objective(self.model, touched(tensors))
         if loss.requires_grad:
             loss.backward()

@@ -1,5 +1,6 @@
 """The twin of a user's own pair: two models that were never written to match."""
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +19,8 @@ from parity.match import load_map, match
 from parity.models.flax_model import FlaxModel, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
+from parity.models.torch_buffers import resting_buffers
+from parity.models.torch_precision import has_attributes, with_attributes
 from parity.twin.learning import Learning
 from parity.twin.pairing import make_twin
 from parity.twin.structure import abstract, check_structure
@@ -46,6 +49,7 @@ def twin_of_pair(
             raise InputError("inputs have values that are not finite")
     if inspect.isroutine(model) or isinstance(model, type | partial):
         model = _module_of(model, whole=weights is not None)
+    torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
     flax = _flax_model(model, variables, inputs, whole=weights is not None)
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
@@ -121,16 +125,19 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
     if weights is not None:
         return list(weights)
     named = leaves(model) if isinstance(model, nnx.Module) else []
+    torch_inputs = tuple(torch.as_tensor(copied(x, of_inputs(x.ndim))) for x in inputs)
+    resting = resting_buffers(torch_model, torch_inputs)
+    held = {leaf.key for leaf in named if leaf.path in flax.constants()}
     by_name = None
     try:
         if named:
-            check_structure(flax.name, model, torch_model)  # type: ignore[arg-type]
-            return named
+            check_structure(flax.name, model, torch_model, resting | held)  # type: ignore[arg-type]
+            shared = torch_model.state_dict().keys()
+            return [leaf for leaf in named if leaf.key in shared]
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
-    torch_inputs = tuple(torch.as_tensor(copied(x, of_inputs(x.ndim))) for x in inputs)
     try:
-        return match(flax, torch_model, inputs, torch_inputs)
+        return match(flax, torch_model, inputs, torch_inputs, resting)
     except InputError:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.

@@ -1,7 +1,7 @@
 """Names and shapes of both models' tensors, without their values."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -28,12 +28,15 @@ def abstract(build: Callable[[], nnx.Module]) -> nnx.Module:
     return model
 
 
-def check_structure(name: str, flax: nnx.Module, theirs: torch.nn.Module) -> None:
-    """Raises InputError, with every difference, unless both models hold tensors of the same names and shapes."""
+def check_structure(name: str, flax: nnx.Module, theirs: torch.nn.Module, alone: Collection[str] = ()) -> None:
+    """Raises InputError, with every difference, unless both models hold tensors of the same names and shapes.
+
+    alone: names of constants, which one model may hold and the other compute
+    """
     ours = {leaf.key: leaf.shape for leaf in leaves(flax)}
     shapes = {key: tuple(value.shape) for key, value in theirs.state_dict().items()}
-    problems = [f"{key} {ours[key]} is only in Flax" for key in ours if key not in shapes]
-    problems += [f"{key} {shapes[key]} is only in PyTorch" for key in shapes if key not in ours]
+    problems = [f"{key} {ours[key]} is only in Flax" for key in ours if key not in shapes and key not in alone]
+    problems += [f"{key} {shapes[key]} is only in PyTorch" for key in shapes if key not in ours and key not in alone]
     differing = [key for key in ours.keys() & shapes.keys() if ours[key] != shapes[key]]
     problems += [f"{key} is {ours[key]} in Flax, {shapes[key]} in PyTorch" for key in differing]
     _refuse(name, problems)

@@ -7,7 +7,7 @@ from small_twin import flax_run, small_twin
 from d2l_jax import optim
 from parity.compare.policy import POLICY
 from parity.proof.free_run import Way, free_run
-from parity.sides.torch import free_run_torch
+from parity.sides.torch_runs import free_run_torch
 
 WRONG = partial(optim.SGD, lr=0.11, momentum=0.9)
 

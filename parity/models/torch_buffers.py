@@ -1,0 +1,29 @@
+"""PyTorch's buffers: those that a run changes are statistics, the others constants."""
+
+import copy
+from typing import Any
+
+import torch
+
+
+def resting_buffers(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> set[str]:
+    """Returns the names of the saved buffers that a run in training mode leaves alone: tables, masks, divisors.
+
+    Neither the model nor the state of PyTorch's random numbers is changed; a model that does not run has none.
+    """
+    saved = model.state_dict()
+    names = {name for name, _ in model.named_buffers()} & saved.keys()
+    if not names:
+        return set()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            run: Any = copy.deepcopy(model).cpu().train()
+            run(*(x.to(_dtype(model)) if x.is_floating_point() else x for x in inputs))
+        except Exception:  # the check itself will say what is wrong
+            return set()
+    after = run.state_dict()
+    return {name for name in names if torch.equal(after[name], saved[name].cpu())}
+
+
+def _dtype(model: torch.nn.Module) -> torch.dtype:
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())

@@ -1,0 +1,101 @@
+"""PyTorch in the precision of a run: what a model makes by itself, and plain tensors that it keeps, follow it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
+
+MODULE = frozenset(vars(torch.nn.Module()))  # the attributes that PyTorch itself keeps
+MAKERS = (torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy)  # take the dtype of what they are given
+
+
+@contextmanager
+def torch_precision(dtype: str) -> Iterator[None]:
+    """Makes new tensors of that dtype within the block, as those of a user in whose program it is the default.
+
+    In float64 a float32 that is written out (`x.float()`, `dtype=torch.float32`) means float64.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        if dtype == "float64":
+            with Float32AsFloat64():
+                yield
+        else:
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class Float32AsFloat64(TorchFunctionMode):
+    """Reads float32 as float64 in every call of PyTorch's; epsilons that a dtype implies stay those of float32."""
+
+    def __torch_function__(self, func: Callable, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
+        if func is torch.Tensor.float:
+            return torch.Tensor.double(*args, **(kwargs or {}))
+        if func is torch.Tensor.type and len(args) > 1 and args[1] in (torch.FloatTensor, "torch.FloatTensor"):
+            return torch.Tensor.double(args[0])
+        args, kwargs = tuple(map(_read, args)), {name: _read(value) for name, value in (kwargs or {}).items()}
+        if func is torch.rms_norm and len(args) + len(kwargs) < 4 or kwargs.get("eps", 0) is None:
+            kwargs["eps"] = torch.finfo(torch.float32).eps
+        result = func(*args, **kwargs)
+        return result.double() if func in MAKERS and result.dtype == torch.float32 else result
+
+
+def _read(value: Any) -> Any:
+    return torch.float64 if value is torch.float32 else value
+
+
+def with_attributes(model: torch.nn.Module) -> torch.nn.Module:
+    """Registers, in place, the tensors that modules keep as plain attributes, so that they move with the model.
+
+    A tensor that requires a gradient becomes a parameter of the attribute's name, or of a list's, "name_0"; another
+    one a buffer that is not saved. Floating-point tensors within containers are left to `moved_attributes`.
+    """
+    parameters: dict[int, torch.nn.Parameter] = {}
+
+    def parameter(tensor: torch.Tensor) -> torch.nn.Parameter:
+        return parameters.setdefault(id(tensor), torch.nn.Parameter(tensor.detach()))
+
+    for module in model.modules():
+        for name, value in list(vars(module).items()):
+            if isinstance(value, torch.Tensor) and not hasattr(type(module), name):
+                del module.__dict__[name]
+                if value.requires_grad and value.is_leaf:
+                    module.register_parameter(name, parameter(value))
+                else:
+                    module.register_buffer(name, value.detach(), persistent=False)
+            elif isinstance(value, list) and any(_trained(x) for x in value):
+                module.__dict__[name] = [parameter(x) if _trained(x) else x for x in value]
+                for number, x in enumerate(module.__dict__[name]):
+                    if isinstance(x, torch.nn.Parameter):
+                        module.register_parameter(f"{name}_{number}", x)
+    return model
+
+
+def has_attributes(model: torch.nn.Module) -> bool:
+    """Tells whether some module keeps a tensor as a plain attribute, or trained ones in a list."""
+    values = [value for module in model.modules() for name, value in vars(module).items() if name not in MODULE]
+    return any(isinstance(v, torch.Tensor) or isinstance(v, list) and any(map(_trained, v)) for v in values)
+
+
+def moved_attributes(model: torch.nn.Module, dtype: torch.dtype, device: str) -> torch.nn.Module:
+    """Moves, in place, the floating-point tensors that modules keep in lists, tuples and dicts."""
+
+    def move(value: Any) -> Any:
+        plain = isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter)
+        return value.to(device, dtype if value.is_floating_point() else None) if plain else value
+
+    for module in model.modules():
+        for name, value in list(vars(module).items()):
+            if isinstance(value, list | tuple | dict) and name not in MODULE:
+                module.__dict__[name] = tree_map(move, value)
+    return model
+
+
+def _trained(value: Any) -> bool:
+    plain = isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter)
+    return plain and value.requires_grad and value.is_leaf

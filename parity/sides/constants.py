@@ -1,0 +1,59 @@
+"""Constants that a model holds: tables and divisors that were computed in float32 before the check began.
+
+No map names them and both models may have computed them by other roundings, so that they are known to a digit of
+float32 only. Where that digit may explain a gap in float64, it is measured how far it moves each tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+
+from d2l_jax.functional import Tree
+from parity.sides.disturb import one_ulp
+from parity.weights.leaf import Leaf, flatten, unflatten
+
+if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
+    import torch
+
+Shift = Callable[[np.ndarray], np.ndarray]
+
+
+def unmoved(array: np.ndarray) -> np.ndarray:
+    """Returns the constant as it is."""
+    return array
+
+
+def one_digit(seed: int) -> Shift:
+    """Returns a function that moves constants to a neighbour in float32, at random."""
+    disturb = one_ulp(seed)
+
+    def shift(array: np.ndarray) -> np.ndarray:
+        return np.where(np.isfinite(array), disturb(array.astype(np.float32)), array).astype(array.dtype)
+
+    return shift
+
+
+def torch_constants(model: torch.nn.Module, leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:
+    """Returns PyTorch's buffers of floating-point numbers that have no counterpart in Flax."""
+    from parity.arrays.torch_arrays import to_numpy
+
+    names = {key for leaf in leaves for key in (leaf.key, *leaf.merged)}
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in names]
+    return {name: to_numpy(buffer).copy() for name, buffer in buffers if buffer.is_floating_point()}
+
+
+def flax_constants(buffers: Tree, leaves: Sequence[Leaf]) -> dict[tuple, np.ndarray]:
+    """Returns Flax's arrays of floating-point numbers, by path, that have no counterpart in PyTorch."""
+    paths = {leaf.path for leaf in leaves}
+    arrays = [(path, x) for path, x in flatten(buffers) if path not in paths and hasattr(x, "dtype")]
+    return {path: np.asarray(x) for path, x in arrays if jnp.issubdtype(x.dtype, jnp.floating)}
+
+
+def with_constants(buffers: Tree, constants: dict[tuple, np.ndarray], dtype: str, shift: Shift) -> Tree:
+    """Returns the tree with those constants in that precision, shifted."""
+    moved = {path: jnp.asarray(shift(array.astype(jnp.dtype(dtype)))) for path, array in constants.items()}
+    return unflatten({**dict(flatten(buffers)), **moved}) if moved else buffers

@@ -48,7 +48,9 @@ def check(
     optimizer: a `partial` of a factory of `d2l_jax.optim`, or (an Optax transformation, parameters -> PyTorch's)
     scheduler: of PyTorch's optimiser, `lambda optimizer: StepLR(optimizer, 2)`; Optax has it in its rate
     before_step: what PyTorch does with its gradients, `lambda model: clip_grad_norm_(model.parameters(), 1.0)`
-    weights:   a map that was found before: `parity.save_map(result.weights, path)`, or its path
+    weights:   "as they are" compares the weights that the two hold, and starts from PyTorch's; None draws random
+               ones for both, biases and statistics too, so that none of them hides a mistake; or a map that was
+               found before, for random ones: `parity.save_map(result.weights, path)`, or its path
     outputs:   targets are random classes for "scores", else random numbers
     steps:     training steps, each on a batch of its own
     layers:    each layer on its own, too
@@ -62,7 +64,11 @@ def check(
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
     learning = Learning(loss, optimizer, scheduler, before_step)
     arrays = tuple(map(np.asarray, inputs if isinstance(inputs, tuple) else (inputs,)))
-    twin = twin_of_pair(model, torch_model, arrays, variables, learning, weights, outputs == "scores", steps)
+    as_they_are = isinstance(weights, str) and weights == "as they are"
+    weight_map = None if as_they_are else weights
+    twin = twin_of_pair(
+        model, torch_model, arrays, variables, learning, weight_map, outputs == "scores", steps, as_they_are
+    )
     return replace(check_twin(twin, **options), weights=twin.leaves)
 
 

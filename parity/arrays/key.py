@@ -5,15 +5,27 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-Phase = Literal["evaluation", "forward", "gradients", "buffers", "update", "optimizer", "backward", "after", "free run"]
-OF_A_STEP: tuple[Phase, ...] = ("evaluation", "forward", "gradients", "buffers", "update", "optimizer")
+Phase = Literal[
+    "weights",
+    "evaluation",
+    "forward",
+    "gradients",
+    "buffers",
+    "update",
+    "optimizer",
+    "backward",
+    "after",
+    "free run",
+]
+OF_A_STEP: tuple[Phase, ...] = ("weights", "evaluation", "forward", "gradients", "buffers", "update", "optimizer")
 
 
 class Key(NamedTuple):
     """The name of a recorded array; its text is for people.
 
     step:   of training, from 1
-    phase:  of the step; of a layer on its own "forward", "backward" or "buffers"; "after" of steps in a row
+    phase:  of the step, before the first "weights";
+            of a layer on its own "forward", "backward" or "buffers"; "after" of steps in a row
     tensor: PyTorch's name: "net.0.weight", "output", "loss"
     turn:   "" for the only turn of a step
     slot:   of an optimiser's state: "exp_avg"

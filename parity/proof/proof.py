@@ -8,8 +8,10 @@ from typing import Any
 from parity.arrays.key import Record
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
+from parity.blame.weights import blame_weights
 from parity.compare.classes import compare_classes
 from parity.compare.rows import Row
+from parity.compare.weights import compare_weights
 from parity.environment import jax_device, pinned, torch_device
 from parity.layers.isolate import Isolated, isolate
 from parity.proof.checking import Checking
@@ -56,6 +58,12 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             more, trajectory = free_run(twin, sides.flax, sides.torch_device, checking.policy)
             rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
+        if twin.as_they_are:
+            theirs = sides.exact.compared(twin.start.tensors)
+            compared = compare_weights(theirs, twin.held)
+            first = next(iter(rows))
+            rows[first] = [*compared, *rows[first]]
+            guilty = blame_weights(compared, theirs, twin.held) or guilty
         for tier in rows:
             if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                 guilty = blame_precision(twin, tier)
@@ -67,7 +75,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         rows,
         blame=guilty,
         trajectory=trajectory,
-        settings={"probes": checking.probes},
+        settings={"probes": checking.probes, "weights": "as they are" if twin.as_they_are else "random"},
         skipped=alone.skipped,
         evidence=evidence,
     )

@@ -25,7 +25,7 @@ from parity.twin.learning import Learning
 from parity.twin.pairing import make_twin
 from parity.twin.structure import abstract, check_structure
 from parity.twin.twin import STEPS, Twin
-from parity.weights.leaf import Leaf
+from parity.weights.leaf import Leaf, export
 from parity.weights.rules import leaves
 
 
@@ -38,6 +38,7 @@ def twin_of_pair(
     weights: str | Path | Sequence[Leaf] | None = None,
     labels: bool = False,
     steps: int = STEPS,
+    as_they_are: bool = False,
 ) -> Twin:
     """Returns the twin of a user's own pair; the arguments are those of `parity.check`."""
     if steps < 1:
@@ -47,17 +48,25 @@ def twin_of_pair(
             raise InputError(f"inputs of shape {x.shape} are empty: there would be nothing to compare")
         if np.issubdtype(x.dtype, np.floating) and not np.all(np.isfinite(x)):
             raise InputError("inputs have values that are not finite")
+    whole = as_they_are or weights is not None
     if inspect.isroutine(model) or isinstance(model, type | partial):
-        model = _module_of(model, whole=weights is not None)
+        model = _module_of(model, whole=whole)
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
-    flax = _flax_model(model, variables, inputs, whole=weights is not None)
+    flax = _flax_model(model, variables, inputs, whole=whole)
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
     batches = [tuple(map(_float32, inputs))]
     batches += [tuple(_like(x, random) for x in inputs) for _ in range(steps - 1)]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
     ours, theirs = (learning or Learning()).sides(flax, torch_model)
-    return make_twin(flax.name, ours, theirs, tensors, named, labels, random)
+    held = _held(tensors, flax) if as_they_are else None
+    return make_twin(flax.name, ours, theirs, tensors, named, labels, random, held)
+
+
+def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:
+    """Returns the values that Flax's model holds, under PyTorch's names and in its layout."""
+    params = export([leaf for leaf in tensors if leaf.trained], flax.params)
+    return params | export([leaf for leaf in tensors if not leaf.trained], flax.buffers)
 
 
 def _float32(x: np.ndarray) -> np.ndarray:

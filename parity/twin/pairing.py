@@ -22,7 +22,7 @@ from parity.models.nnx_model import NNXModel
 from parity.twin.modules import correspondence, site_of
 from parity.twin.random_numbers import RandomRequest, numbers, partners, requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
-from parity.twin.random_weights import fan_in_of, random_weights
+from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.structure import abstract, check_book_sizes, check_structure
 from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin, in_turn
@@ -83,15 +83,17 @@ def make_twin(
     batches: Sequence[Tensors],
     labels: bool | None,
     random: np.random.Generator,
+    held: dict[str, np.ndarray] | None = None,
 ) -> Twin:
     """Returns the same random weights, targets and random numbers for both.
 
     labels: targets are random classes, or else random arrays like the outputs; None where the batches have all
+    held:   the weights of Flax's model, where PyTorch's own take the place of random ones
 
     Raises InputError where a turn trains nothing, two turns the same leaf, or the outputs differ in number or shape.
     """
     check_turns(flax.turns, [leaf.key for leaf in tensors if leaf.trained])
-    weights = random_weights(tensors, theirs.model, random)
+    weights = random_weights(tensors, theirs.model, random) if held is None else held_weights(theirs.model)
     axes = {key: of_inputs(np.ndim(x)) for value, at in _leaves(batches[0]) for key, x in named_leaves(value, at)}
     names = correspondence(tensors, theirs.model, flax.model.modules(arguments(batches[0].get("input", ()))))
     forward = [_outputs] if labels is not None else []
@@ -113,6 +115,7 @@ def make_twin(
         turns=tuple((turn.name, turn.trains) for turn in flax.turns),
         flax=flax,
         torch=theirs,
+        held=held or {},
     )
 
 

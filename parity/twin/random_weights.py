@@ -18,7 +18,7 @@ def random_weights(
     """
     by_path: dict[tuple, np.ndarray] = {}
     values: dict[str, np.ndarray] = {}
-    torch_values = {key: tensor.detach().cpu().numpy() for key, tensor in (model.state_dict() if model else {}).items()}
+    torch_values = held_weights(model) if model else {}
     whole = {leaf.key: torch_values[leaf.key].shape if leaf.rows else leaf.shape for leaf in tensors}
     for leaf in tensors:
         if leaf.path not in by_path or leaf.rows:
@@ -26,6 +26,12 @@ def random_weights(
         for key in (leaf.key, *leaf.merged):
             values.setdefault(key, by_path[leaf.path])
     return torch_values | values | _tied(model, values)
+
+
+def held_weights(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Returns the values that PyTorch's model holds, floating-point ones in float32."""
+    tensors = {key: tensor.detach().cpu() for key, tensor in model.state_dict().items()}
+    return {key: (x.float() if x.is_floating_point() else x).numpy() for key, x in tensors.items()}
 
 
 def _tied(model: torch.nn.Module | None, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

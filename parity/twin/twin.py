@@ -129,6 +129,7 @@ class Problem:
     order:  for each random number that PyTorch draws, which of Flax's it is
     names:  {PyTorch's submodule: Flax's path} of those that both have
     turns:  (name, start of the names of the leaves that it moves) of each turn
+    held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
 
     name: str
@@ -139,6 +140,7 @@ class Problem:
     order: tuple[int, ...]
     names: dict[str, tuple]
     turns: tuple[tuple[str, str], ...]
+    held: dict[str, np.ndarray] = field(default_factory=dict, kw_only=True)
 
     def trained(self, trains: str = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""
@@ -154,6 +156,11 @@ class Problem:
         """Returns the leaves that no turn moves: buffers, and parameters that stay as they are."""
         moved = {leaf.key for leaf in self.moved}
         return [leaf for leaf in self.leaves if leaf.key not in moved]
+
+    @property
+    def as_they_are(self) -> bool:
+        """Tells whether the models start from the weights that they hold, not from random ones."""
+        return bool(self.held)
 
     @property
     def classes(self) -> bool:

@@ -10,6 +10,7 @@ Phase = Literal[
     "evaluation",
     "forward",
     "gradients",
+    "at zero",
     "buffers",
     "update",
     "optimizer",
@@ -17,14 +18,23 @@ Phase = Literal[
     "after",
     "free run",
 ]
-OF_A_STEP: tuple[Phase, ...] = ("weights", "evaluation", "forward", "gradients", "buffers", "update", "optimizer")
+OF_A_STEP: tuple[Phase, ...] = (
+    "weights",
+    "evaluation",
+    "forward",
+    "gradients",
+    "at zero",
+    "buffers",
+    "update",
+    "optimizer",
+)
 
 
 class Key(NamedTuple):
     """The name of a recorded array; its text is for people.
 
     step:   of training, from 1
-    phase:  of the step, before the first "weights";
+    phase:  of the step, before the first "weights"; "at zero" are gradients, some numbers being 0;
             of a layer on its own "forward", "backward" or "buffers"; "after" of steps in a row
     tensor: PyTorch's name: "net.0.weight", "output", "loss"
     turn:   "" for the only turn of a step

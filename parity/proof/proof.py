@@ -8,9 +8,11 @@ from typing import Any
 from parity.arrays.key import Record
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
+from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
 from parity.compare.classes import compare_classes
 from parity.compare.rows import Row
+from parity.compare.ties import compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import jax_device, pinned, torch_device
 from parity.layers.isolate import Isolated, isolate
@@ -31,6 +33,7 @@ from parity.result import Blame, Result
 from parity.sides.flax import FlaxRun
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import rounded
+from parity.twin.planted_zeros import with_planted_zeros
 from parity.twin.twin import State, Twin
 
 RowsByTier = dict[str, list[Row]]
@@ -52,6 +55,9 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         sides = Sides.of(twin, checking)
         kept = Kept()
         rows, states = _single_steps(twin, checking, sides, kept)
+        if not twin.as_they_are and "float64" in sides.flax and twin.turns:
+            checking.listener(twin.name, "numbers that are exactly 0")
+            rows["float64"] += _at_zero(twin, sides, rows["float64"])
         trajectory = []
         if len(twin.batches) > 1 and twin.turns:
             checking.listener(twin.name, "all steps in a row")
@@ -163,6 +169,14 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
     return rows, states
 
 
+def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
+    """Returns a row for each gradient of the first step that was right without numbers that are exactly 0."""
+    if not passed(rows):
+        return []
+    state = with_planted_zeros(twin)
+    return compare_ties(sides.exact.taken(1, state), sides.flax["float64"].taken(1, state, set()))
+
+
 def _layers(
     twin: Twin, checking: Checking, sides: Sides, rows: RowsByTier, states: list[State], kept: Kept
 ) -> tuple[Isolated, Isolated, Blame | None]:
@@ -179,6 +193,8 @@ def _layers(
     rows["float64"] += alone.rows
     if passed(rows["float64"]):
         return alone, Isolated(), None
+    if passed([row for row in rows["float64"] if row.key.phase != "at zero"]):
+        return alone, Isolated(), blame_ties(twin, rows["float64"])
     checking.listener(twin.name, "the first guilty place")
     modes = {train: inside(containers=True, train=train) for train in (True, False)}
     return alone, modes[True], blame(twin, rows["float64"], modes, *kept.records["float64"], states)

@@ -1,0 +1,28 @@
+"""Gradients where some numbers are exactly 0."""
+
+import numpy as np
+
+from parity.arrays.key import Key, Record
+from parity.compare.rows import Row, failure, row, sound
+from parity.compare.scale import largest, scales_of
+
+LIMIT = 1e-6  # another slope at 0 moves a gradient by far more, rounding by far less
+BECAUSE = "another slope at 0 would move it by more"
+
+
+def compare_ties(oracle: Record, flax: Record) -> list[Row]:
+    """Returns a row for each gradient; none where PyTorch's own are not finite, and the question has no answer."""
+    gradients = {key: array for key, array in oracle.items() if key.phase == "gradients" and key in flax}
+    if not all(map(sound, gradients.values())):
+        return []
+    scales = scales_of(gradients)
+    return [_judged(key, array, flax[key], scales[key][0]) for key, array in gradients.items()]
+
+
+def _judged(key: Key, theirs: np.ndarray, ours: np.ndarray, scale: float) -> Row:
+    at_zero = key._replace(phase="at zero")
+    if theirs.shape != ours.shape or not theirs.size:
+        return row(at_zero, 0.0, LIMIT, "compared elsewhere")
+    if not sound(ours):
+        return failure(at_zero, "not finite in Flax where numbers are exactly 0")
+    return row(at_zero, largest(ours - theirs) / scale, LIMIT, BECAUSE)

@@ -1,0 +1,84 @@
+"""Slopes where a number is exactly 0, which random weights never make: zeros are planted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from flax import nnx
+
+import parity
+
+X = np.random.default_rng(0).normal(size=(4, 6)).astype("f4")
+
+
+class Net(nnx.Module):
+    def __init__(self, function, rngs: nnx.Rngs):
+        self.first = nnx.Linear(6, 6, rngs=rngs)
+        self.last = nnx.Linear(6, 3, rngs=rngs)
+        self.function = function
+
+    def __call__(self, x):
+        return self.last(self.function(self.first(x)))
+
+
+class TorchNet(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.first = torch.nn.Linear(6, 6)
+        self.last = torch.nn.Linear(6, 3)
+        self.function = function
+
+    def forward(self, x):
+        return self.last(self.function(self.first(x)))
+
+
+def checked(ours, theirs) -> parity.Result:
+    return parity.check(Net(ours, nnx.Rngs(0)), TorchNet(theirs), X, steps=1, tiers=("float64",))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "cause"),
+    [
+        (lambda x: jnp.maximum(x, 0), torch.relu, "jnp.maximum(x, 0) has the slope 1/2"),
+        (jnp.abs, torch.abs, "jnp.abs has the slope 1 at 0"),
+        (nnx.leaky_relu, F.leaky_relu, "jax.nn.leaky_relu has the slope 1 at 0"),
+        (lambda x: jnp.clip(x, 0, 1), lambda x: x.clamp(0, 1), "jnp.clip has the slope 1/2 at a bound"),
+    ],
+)
+def test_another_slope_at_zero_is_named(ours, theirs, cause):
+    result = checked(ours, theirs)
+    assert {row.phase for row in result.rows["float64"] if not row.passed} == {"at zero"}
+    assert result.blame is not None
+    assert result.blame.cause == "slope-at-zero"
+    assert cause in result.blame.text
+    assert "only there (first.weight, first.bias)" in result.blame.text
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (nnx.relu, torch.relu),
+        (nnx.relu6, F.relu6),
+        (lambda x: jnp.where(x > 0, x, 0.01 * x), F.leaky_relu),
+        (lambda x: jnp.sign(x) * x, torch.abs),
+        (nnx.hard_swish, F.hardswish),
+        (nnx.hard_sigmoid, F.hardsigmoid),
+        (
+            lambda x: x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-6),
+            lambda x: x / (x.norm(dim=-1)[:, None] + 1e-6),
+        ),
+        (lambda x: jax.nn.softmax(x), lambda x: x.softmax(-1)),
+    ],
+)
+def test_equal_slopes_pass_and_are_compared(ours, theirs):
+    result = checked(ours, theirs)
+    assert result.status == "pass", result.blame
+    assert {row.name for row in result.rows["float64"] if row.phase == "at zero"} >= {"first.weight", "first.bias"}
+
+
+def test_a_question_without_an_answer_is_not_asked():
+    result = checked(lambda x: jnp.log(x**2), lambda x: torch.log(x**2))  # -inf in both where x is 0
+    assert result.status == "pass", result.blame
+    assert not any(row.phase == "at zero" for row in result.rows["float64"])

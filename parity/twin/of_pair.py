@@ -21,6 +21,7 @@ from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 from parity.models.torch_buffers import resting_buffers
 from parity.models.torch_precision import has_attributes, with_attributes
+from parity.twin.half_precision import check_not_half
 from parity.twin.learning import Learning
 from parity.twin.pairing import make_twin
 from parity.twin.structure import abstract, check_structure
@@ -53,6 +54,7 @@ def twin_of_pair(
         model = _module_of(model, whole=whole)
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
     flax = _flax_model(model, variables, inputs, whole=whole)
+    check_not_half(flax, torch_model)
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
     batches = [tuple(map(_float32, inputs))]

@@ -19,6 +19,7 @@ from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
 from parity.models.calls import torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
+from parity.twin.half_precision import NoHalves
 from parity.twin.modules import correspondence, site_of
 from parity.twin.random_numbers import RandomRequest, numbers, partners, requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
@@ -198,7 +199,7 @@ def _trace_torch(
     shapes: Shapes = {}
     requests = list[RandomRequest]()
     for function in _functions(side.turns, side.observe, forward):
-        with torch.no_grad(), torch_calls(run) as calls:
+        with torch.no_grad(), NoHalves(type(side.model).__name__), torch_calls(run) as calls:
             open_calls = lambda calls=calls: [call.name for call in calls if call.output is None]  # noqa: E731
             site = lambda open_calls=open_calls: site_of(open_calls(), {name: name for name in names})  # noqa: E731
             imposed = nullcontext() if function is side.observe else ImposedOnTorch(site=site)

@@ -18,6 +18,7 @@ from parity.sides.constants import one_digit, torch_constants, unmoved
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch_runs import free_run_torch
+from parity.sides.torch_tensors import joined
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
@@ -102,7 +103,7 @@ class Way:
     @classmethod
     def of(cls, twin: Twin, oracle: Record) -> "Way":
         trained = twin.moved
-        start = {leaf.name: sum(twin.start.tensors[key] for key in (leaf.key, *leaf.merged)) for leaf in trained}
+        start = joined(trained, twin.start.tensors)
         steps = range(1, len(twin.batches) + 1)
         squares = (
             sum(np.sum((oracle[Key(step, "after", name)] - a) ** 2.0) for name, a in start.items()) for step in steps

@@ -1,6 +1,6 @@
 """The proof: a twin is run on both sides in float64, then in float32, and every tensor is compared."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -72,7 +72,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             guilty = blame_weights(compared, theirs, twin.held) or guilty
         for tier in rows:
             if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
-                guilty = blame_precision(twin, tier)
+                guilty = _diagnosed(blame_precision, twin, tier)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,
@@ -194,7 +194,16 @@ def _layers(
     if passed(rows["float64"]):
         return alone, Isolated(), None
     if passed([row for row in rows["float64"] if row.key.phase != "at zero"]):
-        return alone, Isolated(), blame_ties(twin, rows["float64"])
+        return alone, Isolated(), _diagnosed(blame_ties, twin, rows["float64"])
     checking.listener(twin.name, "the first guilty place")
     modes = {train: inside(containers=True, train=train) for train in (True, False)}
-    return alone, modes[True], blame(twin, rows["float64"], modes, *kept.records["float64"], states)
+    return alone, modes[True], _diagnosed(blame, twin, rows["float64"], modes, *kept.records["float64"], states)
+
+
+def _diagnosed(diagnose: Callable[..., Blame | None], *args: Any) -> Blame | None:
+    """Returns the blame; the verdict stands where its diagnosis breaks, which is then said in its place."""
+    try:
+        return diagnose(*args)
+    except Exception as error:
+        first = str(error).strip().split("\n")[0]
+        return Blame("", "", "", f"the place could not be found: {type(error).__name__}: {first}")

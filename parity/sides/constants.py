@@ -41,7 +41,7 @@ def torch_constants(model: torch.nn.Module, leaves: Sequence[Leaf]) -> dict[str,
     """Returns PyTorch's buffers of floating-point numbers that have no counterpart in Flax."""
     from parity.arrays.torch_arrays import to_numpy
 
-    names = {key for leaf in leaves for key in (leaf.key, *leaf.merged)}
+    names = {key for leaf in leaves for key in leaf.keys}
     buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in names]
     return {name: to_numpy(buffer).copy() for name, buffer in buffers if buffer.is_floating_point()}
 

@@ -1,15 +1,17 @@
 """Tensors of PyTorch's by name, and as numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from d2l_jax.turns import Tensors
+from parity.arrays.key import Arrays
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.twin.twin import State, TorchTurn, Twin
+from parity.weights.leaf import Leaf, rows_joined
 
 
 def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:
@@ -34,9 +36,24 @@ def mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:
     return function(value, name)
 
 
+def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays:
+    """Returns by name in reports what Flax has too; the sum of what it keeps as one array (or the mean).
+
+    Rows of a tensor that Flax keeps apart are joined again under each name.
+    """
+    join = np.mean if mean else np.sum
+    pieces: dict[str, list[tuple[int, np.ndarray]]] = {}
+    for leaf in leaves:
+        parts = [arrays[key][slice(*leaf.rows) if leaf.rows else ...] for key in leaf.keys if key in arrays]
+        if len(parts) == len(leaf.keys):
+            piece = join(parts, 0) if len(parts) > 1 else parts[0]
+            pieces.setdefault(leaf.name, []).append(((leaf.rows or (0, 0))[0], piece))
+    return {name: rows_joined(parts) for name, parts in pieces.items()}
+
+
 def merged(twin: Twin) -> dict[str, tuple[str, ...]]:
     """{name in reports: the tensors of PyTorch that it stands for}."""
-    return {leaf.name: (leaf.key, *leaf.merged) for leaf in twin.leaves}
+    return {leaf.name: leaf.keys for leaf in twin.leaves}
 
 
 def rounded(state: State) -> State:

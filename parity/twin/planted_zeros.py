@@ -14,7 +14,7 @@ def with_planted_zeros(twin: Twin) -> State:
     """Returns the start, the first unit of every trained weight and bias being 0; scales of norms stay."""
     tensors = dict(twin.start.tensors)
     for leaf in twin.leaves:
-        for key in (leaf.key, *leaf.merged):
+        for key in leaf.keys:
             array = tensors[key]
             if leaf.trained and np.issubdtype(array.dtype, np.floating) and not _is_scale(key, array):
                 tensors[key] = _without_first_unit(array, own_layout=leaf.axes == tuple(range(len(leaf.axes))))

@@ -23,7 +23,7 @@ def random_weights(
     for leaf in tensors:
         if leaf.path not in by_path or leaf.rows:
             by_path[leaf.path] = _random_tensor(leaf, whole[leaf.key], random)
-        for key in (leaf.key, *leaf.merged):
+        for key in leaf.keys:
             values.setdefault(key, by_path[leaf.path])
     return torch_values | values | _tied(model, values)
 

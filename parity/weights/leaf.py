@@ -41,9 +41,14 @@ class Leaf:
     merged: tuple[str, ...] = ()
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Returns the names of all tensors of PyTorch's that it stands for."""
+        return self.key, *self.merged
+
+    @property
     def name(self) -> str:
         """Returns the name in reports."""
-        return " + ".join((self.key, *self.merged))
+        return " + ".join(self.keys)
 
     def to_torch(self, array: Any) -> np.ndarray:
         array = np.flip(np.asarray(array).reshape(self.split), self.flip).transpose(self.axes).reshape(self.shape)
@@ -60,10 +65,11 @@ def export(tensors: list[Leaf], tree: Any) -> dict[str, np.ndarray]:
     for leaf in tensors:
         piece = (leaf.rows or (0, 0))[0], leaf.to_torch(_at(tree, leaf.path))
         pieces.setdefault(leaf.name, []).append(piece)
-    return {name: _joined(parts) for name, parts in pieces.items()}
+    return {name: rows_joined(parts) for name, parts in pieces.items()}
 
 
-def _joined(parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
+def rows_joined(parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Returns the rows of a tensor in their order; each comes with the number of its first."""
     if len(parts) == 1:
         return parts[0][1]
     return np.concatenate([array for _, array in sorted(parts, key=lambda part: part[0])])
@@ -73,11 +79,7 @@ def place(tensors: list[Leaf], arrays: Mapping[str, Any], tree: dict, dtype: Any
     """A copy of a plain dict of Flax's, with PyTorch's arrays in the places of `tensors`; floats as `dtype`."""
     flat = dict(flatten(tree))
     for leaf in tensors:
-        array = (
-            np.sum([np.asarray(arrays[key]) for key in (leaf.key, *leaf.merged)], 0)
-            if leaf.merged
-            else arrays[leaf.key]
-        )
+        array = np.sum([np.asarray(arrays[key]) for key in leaf.keys], 0) if leaf.merged else arrays[leaf.key]
         array = leaf.to_flax(np.asarray(array)[slice(*leaf.rows)] if leaf.rows else np.asarray(array))
         flat[leaf.path] = _array(array, jnp.dtype(dtype if dtype is not None and floating(leaf) else leaf.dtype))
     return unflatten(flat)

@@ -23,6 +23,7 @@ from parity.twin.modules import correspondence, site_of
 from parity.twin.random_numbers import RandomRequest, numbers, partners, requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.random_weights import fan_in_of, random_weights
+from parity.twin.shapes import first_difference
 from parity.twin.structure import abstract, check_book_sizes, check_structure
 from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin, in_turn
@@ -97,7 +98,8 @@ def make_twin(
     forward = [_outputs] if labels is not None else []
     ours = _trace_flax(flax, batches[0], names, forward)
     other = _trace_torch(theirs, batches[0], axes, names, forward)
-    _check_outputs(name, ours.shapes, other.shapes)
+    where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
+    _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
     axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
     if labels is not None:
         axes |= {key.replace("output", "targets", 1): order for key, order in axes.items() if key.startswith("output")}
@@ -130,13 +132,15 @@ def _outputs(nets: Any, tensors: Tensors) -> Tensors:
     return {"output": nets(*arguments(tensors["input"]))}
 
 
-def _check_outputs(name: str, ours: Shapes, theirs: Shapes) -> None:
+def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], str]) -> None:
     if len(ours) != len(theirs):
         listed = (", ".join(map(str, shapes.values())) or "nothing" for shapes in (theirs, ours))
         raise InputError("{}: outputs differ: PyTorch returns {}; Flax returns {}".format(name, *listed))
     for shape, their_shape in zip(ours.values(), theirs.values(), strict=True):
         if sorted(shape) != sorted(their_shape):
-            raise InputError(f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax")
+            text = f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax"
+            first = where()
+            raise InputError(f"{text}; the first difference is at {first}" if first else text)
 
 
 def _functions(turns: Sequence[Any], observe: Any, forward: list[Callable]) -> list[Callable]:

@@ -43,7 +43,8 @@ def choose(
     floor = max(10 * noise, 1e-11)
     best = None
     for name, text, explained, *part in candidates:
-        residual = distance(explained() if callable(explained) else explained, flax, oracle)
+        pieces: Any = explained() if callable(explained) else explained
+        residual = distance(pieces, flax, oracle)
         if not explains(residual, unexplained, noise):
             continue
         if residual <= floor:

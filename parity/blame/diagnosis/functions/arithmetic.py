@@ -43,6 +43,10 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
     if isinstance(factor, float | int):
         text = f"Flax's factor is {factor * factor:.6g}, PyTorch's {factor:.6g}, its root"
         yield Alternative("factor-squared", text, lambda: call.again(call.x, factor * factor))
+        for heads in (2, 3, 4, 6, 8, 12, 16):
+            other = factor * heads ** (-0.5 if factor < 1 else 0.5)
+            text = f"Flax {what}s by {other:.6g}, PyTorch by {factor:.6g}: the root of {heads} heads' size"
+            yield Alternative("attention-scale", text, lambda other=other: call.again(call.x, other))
 
 
 REDUCTIONS = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax, "amax": torch.amax, "amin": torch.amin}

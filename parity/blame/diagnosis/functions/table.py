@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from parity.blame.diagnosis.functions import arithmetic, attention, shapes
+from parity.blame.diagnosis.functions import arithmetic, attention, losses, shapes
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
 from parity.blame.diagnosis.functions.resizing import interpolation
@@ -41,6 +41,8 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("chunk", "split", "unbind"), attention.parts),
     **dict.fromkeys(("flatten", "reshape", "view", "unflatten"), shapes.flattened),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), shapes.joined),
+    "cross_entropy": losses.cross_entropy,
+    **dict.fromkeys(losses.OTHERS, losses.options),
     "getitem": shapes.picked,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
 }

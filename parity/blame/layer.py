@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from parity.arrays.key import Arrays
+from parity.arrays.key import Arrays, Key
 from parity.blame.diagnosis import Cause, explain_layer
+from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.layers.isolate import Isolated
 from parity.layers.layer import Layer
 from parity.result import Blame
@@ -16,6 +17,7 @@ from parity.sides.torch import TorchRun
 from parity.twin.twin import State, Twin
 
 MOST_EXPLAINED = 12
+PRECISIONS = ("float32", "float16", "bfloat16", "tf32")
 # training or not, what of isolation is looked at, how it is called
 ORDER = (
     (True, "forward", "forward"),
@@ -99,6 +101,10 @@ def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, 
     back = {"cotangent": _on_cpu(cotangent), "flax_grads": parts["backward"]}
     back = back if cotangent is not None and parts["backward"] else {}
     cause = explain(flax_buffers=parts["buffers"] or None, **back)
+    if (not cause or cause.name in PRECISIONS) and outputs and len(args) == 1 and "output" in parts["forward"]:
+        oracle = layer.oracle.get(Key(1, "forward", "output", layer=layer.label))
+        if oracle is not None:
+            cause = fast_variance(module.double(), args[0].double(), train, oracle, outputs[0]) or cause
     if not cause and direction in ("forward", "evaluation"):  # gradients that are not finite hide the reason
         cause = explain()
     return cause

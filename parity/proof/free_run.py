@@ -16,6 +16,7 @@ from parity.result import Distance
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch import free_run_torch
+from parity.sides.torch_tensors import joined
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
@@ -87,8 +88,8 @@ class Way:
 
     @classmethod
     def of(cls, twin: Twin, oracle: Record) -> "Way":
-        trained = twin.moved
-        start = {leaf.name: sum(twin.start.tensors[key] for key in (leaf.key, *leaf.merged)) for leaf in trained}
+        trained = {leaf.name for leaf in twin.moved}
+        start = {name: array for name, array in joined(twin, twin.start.tensors).items() if name in trained}
         steps = range(1, len(twin.batches) + 1)
         squares = (
             sum(np.sum((oracle[Key(step, "after", name)] - a) ** 2.0) for name, a in start.items()) for step in steps

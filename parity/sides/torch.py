@@ -13,7 +13,7 @@ from parity.arrays.layout import Axes, copied
 from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, disturbed_layers
-from parity.sides.torch_tensors import gradient, leaves, mapped, merged, parameters, passed_on, rounded, touched
+from parity.sides.torch_tensors import gradient, joined, leaves, mapped, merged, parameters, passed_on, rounded, touched
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
@@ -118,10 +118,7 @@ class TorchRun:
 
     def compared(self, arrays: Arrays, mean: bool = False) -> Arrays:
         """Returns by name what Flax has too; the sum of what it keeps as one array (of gradients, the mean)."""
-        join = np.mean if mean else np.sum
-        pieces = {name: [arrays[key] for key in keys if key in arrays] for name, keys in self.merged.items()}
-        whole = {name: parts for name, parts in pieces.items() if len(parts) == len(self.merged[name])}
-        return {name: join(parts, 0) if len(parts) > 1 else parts[0] for name, parts in whole.items()}
+        return joined(self.twin, arrays, mean)
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
         """Returns the numbers in this precision, disturbed."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from d2l_jax.turns import Tensors
+from parity.arrays.key import Arrays
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.twin.twin import State, TorchTurn, Twin
@@ -37,6 +38,28 @@ def mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:
 def merged(twin: Twin) -> dict[str, tuple[str, ...]]:
     """{name in reports: the tensors of PyTorch that it stands for}."""
     return {leaf.name: (leaf.key, *leaf.merged) for leaf in twin.leaves}
+
+
+def joined(twin: Twin, arrays: Arrays, mean: bool = False) -> Arrays:
+    """Returns by name in reports what Flax has too; the sum of what it keeps as one array (of gradients, the mean).
+
+    Flax may keep some rows alone: those that are no sum, or those that are one.
+    """
+    join = np.mean if mean else np.sum
+    whole: dict[str, np.ndarray] = {}
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for leaf in twin.leaves:
+        parts = [arrays[key] for key in (leaf.key, *leaf.merged) if key in arrays]
+        if len(parts) == 1 + len(leaf.merged):
+            whole[leaf.name] = join(parts, 0) if leaf.merged else parts[0]
+            rows.setdefault(leaf.name, []).extend([leaf.rows] if leaf.rows else [])
+    return {name: _cut(array, sorted(rows[name])) for name, array in whole.items()}
+
+
+def _cut(array: np.ndarray, rows: list[tuple[int, int]]) -> np.ndarray:
+    if not rows or not array.ndim or sum(end - first for first, end in rows) == len(array):
+        return array
+    return np.concatenate([array[first:end] for first, end in rows])
 
 
 def rounded(state: State) -> State:

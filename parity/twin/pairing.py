@@ -16,7 +16,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors, arguments, check_turns
 from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
-from parity.models.calls import torch_calls
+from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
 from parity.twin.modules import correspondence, site_of
@@ -176,7 +176,8 @@ def _trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward
 
     objectives = _functions(side.turns, None, forward)
     site = lambda: site_of(stack, by_path)  # noqa: E731
-    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site)
+    place = lambda: ".".join(map(str, stack[-1])) if stack else ""  # noqa: E731
+    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site, place=place)
     if not forward and side.observe:
         requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
     return Traced(shapes, requests)
@@ -202,12 +203,20 @@ def _trace_torch(
         with torch.no_grad(), torch_calls(run) as calls:
             open_calls = lambda calls=calls: [call.name for call in calls if call.output is None]  # noqa: E731
             site = lambda open_calls=open_calls: site_of(open_calls(), {name: name for name in names})  # noqa: E731
-            imposed = nullcontext() if function is side.observe else ImposedOnTorch(site=site)
+            imposed = nullcontext() if function is side.observe else ImposedOnTorch(None, site, partial(_place, calls))
             with imposed as drawing:
                 results = function(run.eval() if function is side.observe else run.train(), tensors)
         requests += drawing.seen if drawing else []
         shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
     return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
+
+
+def _place(calls: Sequence[TorchCall]) -> str:
+    """The innermost call that is going on; in the model's own body, behind which layer."""
+    going = [call for call in calls if call.output is None]
+    name = going[-1].name if going else ""
+    ended = next((call.name for call in reversed(calls) if call.output is not None and call.parent in going[-1:]), "")
+    return name + f"{' ' if name else ''}after {ended}" * bool(ended)
 
 
 def targets(labels: bool, shapes: list[tuple], random: np.random.Generator) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +22,14 @@ class Blame:
     direction: "forward", "backward", "buffers", "loss" or "optimizer"
     cause:     its short name, "" where nothing explains it
     text:      for people
+    others:    further layers that are wrong by themselves, which the text names too
     """
 
     layer: str
     direction: str
     cause: str
     text: str
+    others: tuple[Blame, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -37,6 +40,13 @@ class Blame:
         if cause is None:
             return cls(layer, direction, "", place)
         return cls(layer, direction, cause.name, f"{place}: {cause.text}")
+
+    def with_others(self, others: Sequence[Blame]) -> Blame:
+        """Returns the blame with further places that are wrong by themselves."""
+        if not others:
+            return self
+        listed = "; ".join(other.text for other in others)
+        return replace(self, text=f"{self.text}; also wrong by themselves: {listed}", others=tuple(others))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,23 @@ def _cause(twin: Twin, turn: TorchTurn, number: int, oracle: Record, flax: Recor
     before = {name: state.tensors[name].astype(np.float64) for name in names}
     grads = {name: oracle[updates[name]._replace(phase="gradients")] for name in names}
     slots = {name: dict(state.slots.get(name, {})) for name in names}
-    return explain_update(_for_tensors(turn, names, number), before, grads, slots, moved)
+    rates = _rates(_for_tensors(turn, names, 1), turn, before, len(twin.batches) + 1)
+    return explain_update(_for_tensors(turn, names, number), before, grads, slots, moved, number=number, rates=rates)
+
+
+def _rates(make: Any, turn: TorchTurn, before: dict[str, np.ndarray], steps: int) -> tuple[float, ...]:
+    """Returns PyTorch's learning rate of every step, of the first group; () where no schedule changes it."""
+    if turn.scheduler is None:
+        return ()
+    optimizer = make([torch.tensor(array, requires_grad=True) for array in before.values()])
+    scheduler = turn.scheduler(optimizer)
+    rates = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of steps that the optimiser has not taken
+        for _ in range(steps):
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            scheduler.step()
+    return tuple(rates)
 
 
 def _for_tensors(turn: TorchTurn, names: list[str], number: int) -> Any:

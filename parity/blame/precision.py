@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_map
 from parity.arrays.key import Record
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
+from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.blame.diagnosis.precision import leak
 from parity.compare.policy import POLICY, UNIT
 from parity.compare.scale import rms
@@ -61,7 +62,8 @@ def _judged(twin: Twin, layer: Layer, flax: Record, low: TorchRun, dtype: str) -
     call = layer.theirs
     args, kwargs = tree_map(lambda x: _cast(x, dtype), (call.args, call.kwargs))
     with torch.no_grad():
-        own = dict(named_leaves(low.model.get_submodule(call.name).eval()(*args, **kwargs), "output"))
+        module = low.model.get_submodule(call.name).eval()
+        own = dict(named_leaves(module(*args, **kwargs), "output"))
     floor = POLICY.sums * float(np.sqrt(longest_sum(twin))) * UNIT[dtype]
     answers = {key.tensor: array for key, array in flax.items() if key.phase == "forward"}
     for name, tensor in named_leaves(call.output, "output"):
@@ -72,7 +74,8 @@ def _judged(twin: Twin, layer: Layer, flax: Record, low: TorchRun, dtype: str) -
         scale = rms(oracle) or 1.0
         error, theirs = (rms(x.astype(np.float64) - oracle) / scale for x in (found, to_numpy(own[name])))
         if error > POLICY.ratio * theirs + floor:
-            cause = leak(oracle, found.astype(np.float64), float(np.max(np.abs(found - oracle))) / scale)
+            cause = fast_variance(module, args[0], False, oracle, found.astype(np.float64)) if args else None
+            cause = cause or leak(oracle, found.astype(np.float64), float(np.max(np.abs(found - oracle))) / scale)
             text = f"{layer.label} ({type(call.module).__name__}), {dtype}: error {error:.0e}, PyTorch's {theirs:.0e}"
             return Blame.because(cause, call.name, "forward", text)
     return None

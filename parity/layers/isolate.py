@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from parity.arrays.key import Record
-from parity.arrays.layout import transposed
+from parity.arrays.layout import named_leaves, transposed
 from parity.arrays.torch_arrays import to_numpy
 from parity.compare.constants import HELD_CEILING, beside, excused
 from parity.compare.policy import Policy
@@ -44,11 +45,18 @@ class Unfit(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A tensor that a layer is given in the models' own runs."""
+    """A tensor that a layer is given in the models' own runs.
+
+    name, number: PyTorch's submodule, and which of its calls it is, from 0
+    place:        which of the tensors among the call's arguments
+    """
 
     label: str
     torch: np.ndarray
     flax: np.ndarray
+    name: str
+    number: int
+    place: int
 
 
 @dataclass
@@ -152,7 +160,12 @@ def calls_within(call: TorchCall) -> Iterator[TorchCall]:
 
 def _received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
     arrays = values.get((layer.ours.path, layer.ours.number), [])
-    return [
-        Received(layer.label, to_numpy(ports.tensors[number]), transposed(np.asarray(array), axes))
-        for array, (number, axes) in zip(arrays, ports.inputs, strict=False)
-    ]
+    call = layer.theirs
+    given = [tensor for _, tensor in named_leaves((call.args, call.kwargs), "")]
+    received = []
+    for array, (number, axes) in zip(arrays, ports.inputs, strict=False):
+        tensor = ports.tensors[number]
+        place = next(i for i, x in enumerate(given) if x.shape == tensor.shape and torch.equal(x, tensor))
+        pair = to_numpy(tensor), transposed(np.asarray(array), axes)
+        received.append(Received(layer.label, *pair, call.name, call.number, place))
+    return received

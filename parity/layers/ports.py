@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import jax
 import torch
+from flax import linen, nnx
 
 from parity.arrays.layout import Axes, between, named_leaves
 from parity.layers.calls import FlaxCall
 from parity.models.calls import TorchCall
+
+LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
 
 
 class Mismatch(Exception):
@@ -43,13 +46,15 @@ class Ports:
             if not any(x.shape == tensor.shape and torch.equal(x, tensor) for x in tensors):
                 tensors.append(tensor)
         shapes = [x.shape for x in jax.tree.leaves((ours.args, ours.kwargs)) if hasattr(x, "shape")]
-        inputs = tuple(matched(shapes, [tuple(x.shape) for x in tensors]))
+        order = _states_first(ours, len(shapes))
+        found = list(matched([shapes[i] for i in order], [tuple(x.shape) for x in tensors]))
+        inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
         if {number for number, _ in inputs} != set(range(len(tensors))):
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
         names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
         results = [x.shape for _, x in named_leaves(ours.output, "output")]
         outputs = []
-        left = list(enumerate(results))
+        left = [(i, results[i]) for i in _states_first(ours, len(results))]
         for name, shape in names:
             number = next((i for i, r in left if sorted(r) == sorted(shape)), None)
             if number is not None:
@@ -59,6 +64,12 @@ class Ports:
             text = f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax"
             raise Mismatch(text, tuple(results))
         return cls(inputs, tuple(outputs), tuple(tensors))
+
+
+def _states_first(ours: FlaxCall, count: int) -> list[int]:
+    """The order of arrays in which PyTorch has them: h before c, where Flax's LSTM cells have (c, h)."""
+    carried = isinstance(ours.module, LSTM) and count > 1
+    return [1, 0, *range(2, count)] if carried else list(range(count))
 
 
 def matched(flax: list[tuple], torch: list[tuple]) -> Iterator[tuple[int, Axes]]:

@@ -14,6 +14,7 @@ from parity.weights.leaf import flatten
 RECURRENT = (nnx.RNN, linen.RNN)
 CELLS = (nnx.RNNCellBase, linen.RNNCellBase)
 ATTENTION = (nnx.MultiHeadAttention, linen.MultiHeadDotProductAttention)
+NORMALISING = (linen.WeightNorm, linen.SpectralNorm)  # what they normalise are the variables of another layer
 WHOLE = (*RECURRENT, *CELLS, *ATTENTION)  # matched with the variables of their submodules
 
 

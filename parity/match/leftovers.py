@@ -10,11 +10,14 @@ import torch
 
 from d2l_jax.errors import InputError
 from parity.match.fitting import alike, counter, fit
-from parity.match.flax_layers import FlaxLayer, Variable, Variables
+from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
 from parity.match.torch_layers import Recorded, TorchLayer
 from parity.models.calls import Path
 from parity.weights.leaf import Leaf
+
+# The parts of PyTorch's weight norm, as Flax calls them.
+WEIGHT_NORM = {"original0": "scale", "original1": "kernel", "weight_g": "scale", "weight_v": "kernel"}
 
 
 class Books:
@@ -134,7 +137,7 @@ def _groups(books: Books, layers: dict[Path, FlaxLayer]) -> Iterator[FlaxLayer]:
     for path, owns in merged.items():
         called = layers.get(path)
         kind = called.kind if called else books.variables.owners.get(owns[0].path, object)
-        if called is None or not called.whole:
+        if not issubclass(kind, NORMALISING) and (called is None or not called.whole):
             yield FlaxLayer(path, kind, called.module if called else None, tuple(owns), False)
 
 
@@ -168,7 +171,9 @@ def _ways(
 
 def _name_score(key: str, variable: Variable) -> float:
     """The likeness of two paths; the last names count most."""
-    return 2 * alike(key.split(".")[-1], variable.path[-1]) + alike(key, ".".join(map(str, variable.path)))
+    last = key.split(".")[-1]
+    own = str(variable.path[-1]).rpartition("/")[2]
+    return 2 * alike(WEIGHT_NORM.get(last, last), own) + alike(key, ".".join(map(str, variable.path)))
 
 
 def check(

@@ -11,7 +11,7 @@ import numpy as np
 from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
 from parity.match.candidates import Candidate, available, nearest, same_call, split
 from parity.match.fitting import Fit, alike, fit
-from parity.match.flax_layers import FlaxLayer, Variables
+from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
 from parity.match.handing import backward, corrected, handed, known, main_input
 from parity.match.recurrent import kind_of
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
@@ -92,7 +92,7 @@ class Pass:
             return self._hidden(path, module, call, args, kwargs)
         self._met += 1
         x = main_input(flax, args, kwargs)
-        if flax.holds and not flax.whole or x is None:
+        if flax.holds and not flax.whole or x is None or isinstance(module, NORMALISING):
             self.layers[path] = flax
             return call(*args, **kwargs)
         number = self._counts[path] = self._counts.get(path, -1) + 1

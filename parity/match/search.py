@@ -16,6 +16,7 @@ from parity.match.passing import Pass, Stolen, in_float64
 from parity.match.torch_layers import Recorded, arrays_of, record
 from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
+from parity.models.nnx_model import NNXModel
 from parity.weights.leaf import Leaf
 
 RUNS = 60  # Flax's layers are not computed in them, only what is between
@@ -76,7 +77,7 @@ def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Coll
             break
     assert best, "a run without an end"
     _, run, books = best
-    return check(books, recorded, run.error, _notes(run), constants)
+    return check(books, recorded, run.error, [*_notes(run), *_rewriting(model)], constants)
 
 
 def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int) -> Books:
@@ -114,3 +115,17 @@ def _notes(run: Pass) -> list[str]:
     if any(isinstance(cell, nnx.GRUCell) for cell in cells):
         return ["nnx.GRUCell has no bias of the hidden state within the reset gate (google/flax#5594)"]
     return []
+
+
+def _rewriting(model: FlaxModel) -> list[str]:
+    """Tells of layers around a layer that write what they have normalised back into it."""
+    notes = []
+    for path, module in nnx.iter_graph(model.module) if isinstance(model, NNXModel) else ():
+        if isinstance(module, nnx.WeightNorm | nnx.SpectralNorm):
+            kind = type(module).__name__
+            notes.append(
+                f"the normalisation is the difference: nnx.{kind} at {'.'.join(map(str, path))} writes the normalised"
+                " kernel back into the layer that it wraps, and its scale is no parameter (google/flax#5576);"
+                " PyTorch trains the unnormalised weight and its scale, and rewrites neither"
+            )
+    return notes

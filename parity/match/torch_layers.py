@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Num
+from torch.nn.utils import parametrize
 
 from d2l_jax.errors import InputError
 from parity.match.projections import contexts, projections
@@ -201,10 +202,18 @@ def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, t
 
 
 def _tensors(name: str, module: torch.nn.Module) -> dict[str, str]:
+    if isinstance(module, parametrize.ParametrizationList) and hasattr(module, "original1"):
+        return {}  # weight norm's: they are the layer's around it
     whole = isinstance(module, torch.nn.MultiheadAttention)
     names = [n for n, _ in module.named_parameters(recurse=whole)]
     names += [n for n, b in module.named_buffers(recurse=False) if n not in module._non_persistent_buffers_set]
-    return {n: f"{name}.{n}" if name else n for n in names}
+    prefix = f"{name}." if name else ""
+    tensors = {n: prefix + n for n in names}
+    for local, parts in getattr(module, "parametrizations", {}).items():
+        if hasattr(parts, "original1"):
+            tensors[f"{local}_g"] = f"{prefix}parametrizations.{local}.original0"
+            tensors[local] = f"{prefix}parametrizations.{local}.original1"
+    return tensors
 
 
 def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: list[tuple]) -> Iterator[TorchLayer]:

@@ -24,6 +24,11 @@ class NNXModel(Called):
         self.buffers = nnx.to_pure_dict(buffers)
         self._graphs = {train: nnx.graphdef(view) for train, view in self._views.items()}
 
+    @property
+    def module(self) -> nnx.Module:
+        """Returns the module in training mode, to be looked at alone."""
+        return self._views[True]
+
     def in_precision(self, dtype: str) -> "NNXModel":
         model = nnx.clone(self._views[True])
         for _, node in nnx.iter_graph(model):

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from parity.arrays.key import Record
+from parity.blame.diagnosis.precision import formats_of
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
 from parity.blame.ties import blame_ties
@@ -63,16 +64,17 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             checking.listener(twin.name, "all steps in a row")
             more, trajectory = free_run(twin, sides.flax, sides.torch_device, checking.policy)
             rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
-        alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
-        if twin.as_they_are:
-            theirs = sides.exact.compared(twin.start.tensors)
-            compared = compare_weights(theirs, twin.held)
-            first = next(iter(rows))
-            rows[first] = [*compared, *rows[first]]
-            guilty = blame_weights(compared, theirs, twin.held) or guilty
-        for tier in rows:
-            if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
-                guilty = _diagnosed(blame_precision, twin, tier)
+        with formats_of(sides.torch_device):
+            alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
+            if twin.as_they_are:
+                theirs = sides.exact.compared(twin.start.tensors)
+                compared = compare_weights(theirs, twin.held)
+                first = next(iter(rows))
+                rows[first] = [*compared, *rows[first]]
+                guilty = blame_weights(compared, theirs, twin.held) or guilty
+            for tier in rows:
+                if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
+                    guilty = _diagnosed(blame_precision, twin, tier)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,

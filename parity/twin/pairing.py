@@ -16,7 +16,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors, arguments, check_turns
 from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
-from parity.models.calls import torch_calls
+from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
 from parity.twin.half_precision import NoHalves
@@ -24,6 +24,7 @@ from parity.twin.modules import correspondence, site_of
 from parity.twin.random_numbers import RandomRequest, numbers, partners, requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
+from parity.twin.shapes import first_difference
 from parity.twin.structure import abstract, check_book_sizes, check_structure
 from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin, in_turn
@@ -100,7 +101,8 @@ def make_twin(
     forward = [_outputs] if labels is not None else []
     ours = _trace_flax(flax, batches[0], names, forward)
     other = _trace_torch(theirs, batches[0], axes, names, forward)
-    _check_outputs(name, ours.shapes, other.shapes)
+    where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
+    _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
     axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
     if labels is not None:
         axes |= {key.replace("output", "targets", 1): order for key, order in axes.items() if key.startswith("output")}
@@ -134,13 +136,15 @@ def _outputs(nets: Any, tensors: Tensors) -> Tensors:
     return {"output": nets(*arguments(tensors["input"]))}
 
 
-def _check_outputs(name: str, ours: Shapes, theirs: Shapes) -> None:
+def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], str]) -> None:
     if len(ours) != len(theirs):
         listed = (", ".join(map(str, shapes.values())) or "nothing" for shapes in (theirs, ours))
         raise InputError("{}: outputs differ: PyTorch returns {}; Flax returns {}".format(name, *listed))
     for shape, their_shape in zip(ours.values(), theirs.values(), strict=True):
         if sorted(shape) != sorted(their_shape):
-            raise InputError(f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax")
+            text = f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax"
+            first = where()
+            raise InputError(f"{text}; the first difference is at {first}" if first else text)
 
 
 def _functions(turns: Sequence[Any], observe: Any, forward: list[Callable]) -> list[Callable]:
@@ -176,7 +180,8 @@ def _trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward
 
     objectives = _functions(side.turns, None, forward)
     site = lambda: site_of(stack, by_path)  # noqa: E731
-    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site)
+    place = lambda: ".".join(map(str, stack[-1])) if stack else ""  # noqa: E731
+    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site, place=place)
     if not forward and side.observe:
         requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
     return Traced(shapes, requests)
@@ -202,12 +207,20 @@ def _trace_torch(
         with torch.no_grad(), NoHalves(type(side.model).__name__), torch_calls(run) as calls:
             open_calls = lambda calls=calls: [call.name for call in calls if call.output is None]  # noqa: E731
             site = lambda open_calls=open_calls: site_of(open_calls(), {name: name for name in names})  # noqa: E731
-            imposed = nullcontext() if function is side.observe else ImposedOnTorch(site=site)
+            imposed = nullcontext() if function is side.observe else ImposedOnTorch(None, site, partial(_place, calls))
             with imposed as drawing:
                 results = function(run.eval() if function is side.observe else run.train(), tensors)
         requests += drawing.seen if drawing else []
         shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
     return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
+
+
+def _place(calls: Sequence[TorchCall]) -> str:
+    """The innermost call that is going on; in the model's own body, behind which layer."""
+    going = [call for call in calls if call.output is None]
+    name = going[-1].name if going else ""
+    ended = next((call.name for call in reversed(calls) if call.output is not None and call.parent in going[-1:]), "")
+    return name + f"{' ' if name else ''}after {ended}" * bool(ended)
 
 
 def targets(labels: bool, shapes: list[tuple], random: np.random.Generator) -> Any:

@@ -24,11 +24,13 @@ class RandomRequest:
 
     shape: of the framework that asks
     site:  the innermost submodule around it that both frameworks have, by PyTorch's name
+    place: the innermost submodule around it, by the name that its own framework has for it
     """
 
     shape: Shape
     normal: bool = False
     site: str = ""
+    place: str = ""
 
     def __str__(self) -> str:
         kind = "normal" if self.normal else "uniform"
@@ -40,12 +42,19 @@ def torch_shape(shape: Shape) -> Shape:
     return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 else tuple(shape)
 
 
-def requested(function: Callable, *args: Any, site: Callable[[], str] = lambda: "") -> list[RandomRequest]:
-    """The random numbers that `function` would draw, in their order; `site` says where the call is just now."""
+def nowhere() -> str:
+    """Returns no place."""
+    return ""
+
+
+def requested(
+    function: Callable, *args: Any, site: Callable[[], str] = nowhere, place: Callable[[], str] = nowhere
+) -> list[RandomRequest]:
+    """The random numbers that `function` would draw, in their order; `site` and `place` say where the call is."""
     requests: list[RandomRequest] = []
 
     def answer(shape: Shape, normal: bool) -> jax.Array:
-        requests.append(RandomRequest(tuple(shape), normal, site()))
+        requests.append(RandomRequest(tuple(shape), normal, site(), place()))
         return jax.numpy.zeros(shape)
 
     with _answering(answer):
@@ -65,11 +74,41 @@ def partners(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) ->
         of_pytorch = [("", *rest) for _, *rest in of_pytorch]
         if of_flax != of_pytorch:
             listed = (", ".join(map(str, requests)) or "none" for requests in (pytorch, flax))
-            raise InputError("random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed))
+            text = "random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed)
+            raise InputError(f"{text}; {_on_one_side(flax, pytorch)}")
     waiting: dict[Any, list[int]] = {}
     for number, key in enumerate(of_flax):
         waiting.setdefault(key, []).append(number)
     return tuple(waiting[key].pop(0) for key in of_pytorch)
+
+
+def _on_one_side(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> str:
+    """Says where the one draws and the other does not, as dropout that was left out."""
+    ours = list(flax)
+    theirs = list(pytorch)
+    for same in (_alike_there, _alike):
+        for request in list(theirs):
+            partner = next((other for other in ours if same(request, other)), None)
+            if partner:
+                theirs.remove(request)
+                ours.remove(partner)
+    told = [f"{_where(request)} in PyTorch alone" for request in theirs]
+    told += [f"{_where(request)} in Flax alone" for request in ours]
+    if theirs and ours and len(theirs) == len(ours):
+        told.append("masks of other shapes are dropout of whole channels on one side (Dropout2d, broadcast_dims)")
+    return f"dropout on one side only: {'; '.join(told)}" if told else "in another order"
+
+
+def _alike_there(request: RandomRequest, other: RandomRequest) -> bool:
+    return request.site == other.site and _alike(request, other)
+
+
+def _alike(request: RandomRequest, other: RandomRequest) -> bool:
+    return request.normal == other.normal and torch_shape(other.shape) in (request.shape, torch_shape(request.shape))
+
+
+def _where(request: RandomRequest) -> str:
+    return f"{request.place or 'the body of the model'} {request.shape}"
 
 
 def numbers(requests: Sequence[RandomRequest], random: np.random.Generator) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2l_jax.errors import InputError
-from parity.twin.random_numbers import RandomRequest
+from parity.twin.random_numbers import RandomRequest, nowhere
 
 aten = torch.ops.aten
 
@@ -38,8 +38,14 @@ class ImposedOnTorch(TorchDispatchMode):
     Backward passes within it draw nothing of their own.
     """
 
-    def __init__(self, values: Sequence[np.ndarray] | None = None, site: Callable[[], str] = lambda: ""):
+    def __init__(
+        self,
+        values: Sequence[np.ndarray] | None = None,
+        site: Callable[[], str] = nowhere,
+        place: Callable[[], str] = nowhere,
+    ):
         super().__init__()
+        self.place = place
         self.values = values
         self.site = site
         self.seen = list[RandomRequest]()
@@ -82,7 +88,7 @@ class ImposedOnTorch(TorchDispatchMode):
         return x * keep * (1 / (1 - p) if p < 1 else 0), keep
 
     def _next(self, like: torch.Tensor, normal: bool) -> torch.Tensor:
-        request = RandomRequest(tuple(like.shape), normal, self.site())
+        request = RandomRequest(tuple(like.shape), normal, self.site(), self.place())
         self.seen.append(request)
         if self.values is None:
             return torch.full(like.shape, 0.25, dtype=torch.float64, device=like.device)

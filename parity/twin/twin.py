@@ -116,7 +116,11 @@ class TorchSide:
         from parity.twin.random_numbers_torch import without_cudnn_dropout
 
         model = copy.deepcopy(self.model).to(device, getattr(torch, dtype))
-        return without_cudnn_dropout(moved_attributes(model, getattr(torch, dtype), device))
+        model = without_cudnn_dropout(moved_attributes(model, getattr(torch, dtype), device))
+        for module in model.modules():  # eps=None is the dtype's own: another mathematics in every tier
+            if isinstance(module, torch.nn.RMSNorm) and module.eps is None:
+                module.eps = torch.finfo(torch.float32).eps
+        return model
 
 
 @dataclass(frozen=True)

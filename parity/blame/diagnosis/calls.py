@@ -1,7 +1,8 @@
 """One call of a PyTorch module in float64, and everything it leaves behind as a list of arrays."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from d2l_jax.errors import InputError
 from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
 
+# What an altered module may raise where the alteration does not fit the call.
+UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError, AssertionError, NotImplementedError)
+
 
 @dataclass(frozen=True)
 class Call:
@@ -23,6 +27,7 @@ class Call:
     gradients: names of the parameters whose gradient is compared; "input" or "input.1" for an argument
     cotangent: what is propagated back, of the output's structure
     seen:      Flax's first output: dropout's alterations read its zeros
+    within:    what is in force while the module runs
     """
 
     module: nn.Module
@@ -34,6 +39,7 @@ class Call:
     buffers: tuple[str, ...] = ()
     gradients: tuple[str, ...] = ()
     cotangent: Any = None
+    within: Callable[[nn.Module], AbstractContextManager] = lambda module: nullcontext()
 
 
 def run(call: Call) -> list[np.ndarray]:
@@ -41,7 +47,7 @@ def run(call: Call) -> list[np.ndarray]:
     module = copy.deepcopy(call.module).double().train(call.training)
     args = [tensor(arg, bool(call.gradients)) for arg in call.args]
     kwargs = {name: tensor(arg, False) for name, arg in call.kwargs.items()}
-    with same_draws(), torch.set_grad_enabled(bool(call.gradients)):
+    with same_draws(), torch.set_grad_enabled(bool(call.gradients)), call.within(module):
         outputs = list(tensors_in(module(*args, **kwargs)))
     pieces = [output.detach().numpy() for output in outputs[: call.outputs]]
     if call.buffers:

@@ -1,8 +1,9 @@
 """The result of a diagnosis, and the one rule by which a hypothesis explains a difference."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,35 +18,39 @@ class Cause:
     name:     short stable id in kebab case; two causes at once are joined by "+"
     text:     one line for people
     residual: what remains unexplained: max |flax - explained| / rms(oracle)
+    part:     the submodule of the module in question that it lies in; "" is the module itself
     """
 
     name: str
     text: str
     residual: float
+    part: str = ""
 
 
 def choose(
     oracle: Pieces,
     flax: Pieces,
-    candidates: Iterable[tuple[str, str, Callable[[], Pieces] | Pieces]],
+    candidates: Iterable[tuple[Any, ...]],
     noise: float = NOISE,
 ) -> Cause | None:
     """The candidate that explains with the smallest residual; among those within the noise, the first.
 
     oracle, flax: what was computed, as one or more arrays
-    candidates:   (name, text, the arrays under this hypothesis), the simplest first
+    candidates:   (name, text, the arrays under this hypothesis or a function that returns them), the simplest first;
+                  or with the part of the module as a fourth
     """
     unexplained = distance(oracle, flax, oracle)
     floor = max(10 * noise, 1e-11)
     best = None
-    for name, text, explained in candidates:
-        residual = distance(explained() if callable(explained) else explained, flax, oracle)
+    for name, text, explained, *part in candidates:
+        pieces: Any = explained() if callable(explained) else explained
+        residual = distance(pieces, flax, oracle)
         if not explains(residual, unexplained, noise):
             continue
         if residual <= floor:
-            return Cause(name, text, residual)
+            return Cause(name, text, residual, *part)
         if best is None or residual < best.residual:
-            best = Cause(name, text, residual)
+            best = Cause(name, text, residual, *part)
     return best
 
 

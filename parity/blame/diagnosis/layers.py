@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +14,19 @@ from torch import nn
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
-from parity.blame.diagnosis.calls import Call, arrays_in, run
+from parity.blame.diagnosis.calls import UNFIT, Call, arrays_in, run
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.factors import DROPOUT_RATES
+from parity.blame.diagnosis.functions.altering import Altering, Choice
+from parity.blame.diagnosis.functions.trials import function_trials
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
 
 MOST_RUNS = 1200
 MOST_HALVES = 3
-Trial = tuple[str, str, Call]
+Trial = tuple[str, str, Call, str]  # a cause, a line for people, the call, the part of the module that was altered
+CallTrial = tuple[str, str, Call]
 Tried = tuple[Trial, list[np.ndarray]]
-# What an altered module may raise where the alteration does not fit the call.
-UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError, AssertionError, NotImplementedError)
 
 
 @one_thread()
@@ -38,6 +40,7 @@ def explain_layer(
     flax_buffers: Mapping[str, np.ndarray] | None = None,
     cotangent: Any = None,
     flax_grads: Mapping[str, np.ndarray] | None = None,
+    right: Collection[str] = (),
     noise: float = NOISE,
 ) -> Cause | None:
     """The one convention (or two) under which PyTorch's layer does what Flax's did.
@@ -48,6 +51,7 @@ def explain_layer(
     flax_buffers: {name: array} after the call, for instance running_mean
     cotangent, flax_grads: what was propagated back, of the output's structure, and {name: gradient} of
                   parameters and of arguments ("input" or "input.1")
+    right:        its submodules that are known to compute the same in Flax
 
     Returns None where they agree, and where no hypothesis explains the difference. Raises InputError where
     there is nothing to compare, and where gradients come without a cotangent.
@@ -59,7 +63,8 @@ def explain_layer(
     if agree(oracle, flax, noise):
         return None
     tried: list[Tried] = []
-    cause = choose(oracle, flax, _runs(_single(call), tried), noise)
+    cause = choose(oracle, flax, _runs(_single(call, right), tried), noise)
+    cause = cause or choose(oracle, flax, _functions(call, right), noise)
     cause = cause or choose(oracle, flax, _runs(_double(call, tried, oracle, flax)), noise)
     return cause or _by_numbers(oracle, flax, noise)
 
@@ -82,7 +87,7 @@ def _posed(
     return call, flax
 
 
-def _runs(trials: Iterator[Trial], tried: list[Tried] | None = None) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+def _runs(trials: Iterator[Trial], tried: list[Tried] | None = None) -> Iterator[tuple[str, str, Any, str]]:
     """Runs each trial; those that cannot run are left out."""
     for trial in trials:
         try:
@@ -91,16 +96,18 @@ def _runs(trials: Iterator[Trial], tried: list[Tried] | None = None) -> Iterator
             continue
         if tried is not None:
             tried.append((trial, pieces))
-        yield trial[0], trial[1], pieces
+        yield trial[0], trial[1], pieces, trial[3]
 
 
-def _single(call: Call) -> Iterator[Trial]:
+def _single(call: Call, right: Collection[str]) -> Iterator[Trial]:
     """Tries one alteration at a time: of the module, of its call, of each of its parts."""
     for hypothesis in CALLS:
-        yield from hypothesis(call)
+        yield from ((*trial, "") for trial in hypothesis(call))
     for name, text, altered in _altered(call.module):
-        yield name, text, replace(call, module=altered)
-    parts = [path for path, part in call.module.named_modules() if path and part is not call.module]
+        yield name, text, replace(call, module=altered), ""
+    parts = [
+        path for path, part in call.module.named_modules() if path and part is not call.module and path not in right
+    ]
     trials = (trial for path in parts for trial in _in_part(call, path))
     yield from (trial for trial, _ in zip(trials, range(MOST_RUNS)))
 
@@ -115,18 +122,35 @@ def _in_part(call: Call, path: str) -> Iterator[Trial]:
         whole = copy.deepcopy(call.module)
         parent, _, last = path.rpartition(".")
         setattr(whole.get_submodule(parent), last, altered)
-        yield name, f"in {path}: {text}", replace(call, module=whole)
+        yield name, f"in {path}: {text}", replace(call, module=whole), path
+
+
+def _functions(call: Call, right: Collection[str]) -> Iterator[tuple[str, str, Any, str]]:
+    """Tries other functions in a module that somebody wrote; a layer of PyTorch's own has been altered as a whole."""
+    if type(call.module).__module__.startswith("torch.nn.") and not any(call.module.children()):
+        return
+
+    def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
+        modes: list[Altering] = []
+
+        def within(module: nn.Module) -> AbstractContextManager:
+            modes.append(Altering(module, choice, right))
+            return modes[0].running()
+
+        return run(replace(call, within=within)), modes[0]
+
+    yield from function_trials(altering)
 
 
 def _double(call: Call, tried: list[Tried], oracle: list[np.ndarray], flax: list[np.ndarray]) -> Iterator[Trial]:
     """Tries two alterations at once, as two defaults may differ; the first must explain a part by itself."""
     halves = sorted(tried, key=lambda item: _remaining(item[1], oracle, flax))
-    for (first, text, altered), pieces in halves[:MOST_HALVES]:
+    for (first, text, altered, part), pieces in halves[:MOST_HALVES]:
         if _remaining(pieces, oracle, flax) > 0.5:
             return
         for second, also, both in _altered(altered.module):
             if second != first:
-                yield "+".join(sorted((first, second))), f"{text}; {also}", replace(altered, module=both)
+                yield "+".join(sorted((first, second))), f"{text}; {also}", replace(altered, module=both), part
 
 
 def _remaining(pieces: list[np.ndarray], oracle: list[np.ndarray], flax: list[np.ndarray]) -> float:
@@ -147,7 +171,7 @@ def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) 
     return None
 
 
-def other_mode(call: Call) -> Iterator[Trial]:
+def other_mode(call: Call) -> Iterator[CallTrial]:
     """Evaluation for training, or the other way round."""
     names = ("training", "evaluation") if call.training else ("evaluation", "training")
     stochastic = any(isinstance(part, DROPOUTS) for part in call.module.modules())
@@ -160,7 +184,7 @@ def other_mode(call: Call) -> Iterator[Trial]:
     yield "mode", f"Flax runs in {names[1]} mode, PyTorch in {names[0]} mode", replace(call, training=not call.training)
 
 
-def dropout_mask(call: Call) -> Iterator[Trial]:
+def dropout_mask(call: Call) -> Iterator[CallTrial]:
     """Dropout with Flax's own random numbers, which show as zeros of its output: the other values tell the scale."""
     p = getattr(call.module, "p", None)
     dropped = call.seen == 0
@@ -196,10 +220,10 @@ class _Masked(nn.Module):
         return x * self.mask
 
 
-def arguments_exchanged(call: Call) -> Iterator[Trial]:
+def arguments_exchanged(call: Call) -> Iterator[CallTrial]:
     """The two arguments in the opposite order."""
     if len(call.args) == 2 and all(isinstance(arg, (np.ndarray, torch.Tensor)) for arg in call.args):
         yield "arguments-exchanged", "Flax's two inputs are exchanged", replace(call, args=call.args[::-1])
 
 
-CALLS: list[Callable[[Call], Iterator[Trial]]] = [dropout_mask, other_mode, arguments_exchanged]
+CALLS: list[Callable[[Call], Iterator[CallTrial]]] = [dropout_mask, other_mode, arguments_exchanged]

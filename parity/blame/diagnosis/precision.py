@@ -1,6 +1,8 @@
 """Numbers of too few bits in a float64 run: judged by the bits, or by the plateau of the relative error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -49,6 +51,19 @@ PLATEAUS = [
 ]
 
 
+_IMPOSSIBLE: ContextVar[frozenset[str]] = ContextVar("impossible formats", default=frozenset())
+
+
+@contextmanager
+def formats_of(device: str) -> Iterator[None]:
+    """Leaves out, within the block, the formats that the device does not compute in: TF32 is of GPUs alone."""
+    token = _IMPOSSIBLE.set(frozenset({"tf32"}) if device == "cpu" else frozenset())
+    try:
+        yield
+    finally:
+        _IMPOSSIBLE.reset(token)
+
+
 def leak(oracle: np.ndarray, flax: np.ndarray, unexplained: float) -> Cause | None:
     """Was something computed in lower precision? Bits first, then the plateau, which must look like noise.
 
@@ -58,10 +73,15 @@ def leak(oracle: np.ndarray, flax: np.ndarray, unexplained: float) -> Cause | No
         return None
     error = rms(flax - oracle) / rms(oracle)
     for name, text, rounded, low, high in FORMATS:
-        if low <= error <= high and _only_flax(rounded, oracle, flax):
+        if name not in _IMPOSSIBLE.get() and low <= error <= high and _only_flax(rounded, oracle, flax):
             return Cause(name, f"every value of Flax is a {text} number; relative error {error:.0e}", unexplained)
     for name, text, low, high in PLATEAUS:
-        if low <= error <= high and unexplained <= 30 * error and _noisy(oracle, flax):
+        if (
+            name not in _IMPOSSIBLE.get()
+            and low <= error <= high
+            and unexplained <= 30 * error
+            and _noisy(oracle, flax)
+        ):
             return Cause(name, f"the relative error {error:.0e} is like rounding, typical of {text}", unexplained)
     return None
 

@@ -85,6 +85,8 @@ def others(module: nn.Module) -> Iterator[Altered]:
     """Replaces the function by another."""
     if isinstance(module, ACTIVATIONS):
         pytorch_name = type(module).__name__
+        if isinstance(module, nn.GELU) and module.approximate == "tanh":
+            pytorch_name = "its tanh approximation"
         for name, text, function in FUNCTIONS:
             yield name, f"Flax computes {text}, PyTorch {pytorch_name}", _computing(module, function)
         for slope in (0.01, 0.2, 0.3):

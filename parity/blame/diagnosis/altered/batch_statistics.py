@@ -19,7 +19,8 @@ def momentum(module: nn.Module) -> Iterator[Altered]:
     for value in (0.01, 0.1, 0.99, 0.9, 0.001, 0.0, 1.0):
         if value != mixed:
             text = f"Flax mixes in {value:g} of the batch statistics (its momentum {1 - value:g}), PyTorch {mixed:g}"
-            yield "momentum", text, changed(module, momentum=value)
+            cause = "momentum" if value else "statistics-not-updated"
+            yield cause, text, changed(module, momentum=value)
 
 
 def biased_running_variance(module: nn.Module) -> Iterator[Altered]:

@@ -48,10 +48,16 @@ def reweighted(module: nn.Module, **weights: Callable[[torch.Tensor], torch.Tens
     def forward(m: nn.Module, *args: Any, **kwargs: Any) -> Any:
         plain = copy.copy(m)
         plain.forward = types.MethodType(inner, plain)
-        new = {name: function(m.get_parameter(name)) for name, function in weights.items()}
+        new = {name: function(_tensor(m, name)) for name, function in weights.items()}
         return torch.func.functional_call(plain, new, args, kwargs)
 
     return forwarding(module, forward)
+
+
+def _tensor(module: nn.Module, name: str) -> torch.Tensor:
+    """A parameter, or what a functional call has put in its place."""
+    owner, _, last = name.rpartition(".")
+    return getattr(module.get_submodule(owner), last)
 
 
 def _forward(module: nn.Module) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,26 +12,36 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from parity.blame.diagnosis.altered.batch_statistics import biased_running_variance, momentum, observing, statistics
 from parity.blame.diagnosis.altered.change import Altered, changed, forwarding, reweighted
 
-EPS = (1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 1e-4, 1e-7, 0.0)
+NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+EPS = (1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 1e-4, 1e-7, 0.0, 2.0**-23, 2.0**-52)
 
 
 def eps(module: nn.Module) -> Iterator[Altered]:
-    """The usual values of eps."""
-    pytorch_eps = getattr(module, "eps", None)
-    if isinstance(pytorch_eps, float):
-        for value in EPS:
-            if value != pytorch_eps:
-                text = f"Flax computes with eps={value:g} where PyTorch has {pytorch_eps:g}"
-                yield "eps", text, changed(module, eps=value)
+    """The usual values of eps, in a norm of the user's own too."""
+    if isinstance(module, nn.RMSNorm) and module.eps is None:
+        own = float(torch.finfo(torch.float32).eps)
+        text = f"None, which is the dtype's own, {own:.4g} in float32"
+        yield from _other_eps(module, "eps", text)
+        return
+    for name, value in list(vars(module).items()):
+        if "eps" in name and isinstance(value, float):
+            yield from _other_eps(module, name, f"{value:g}")
+
+
+def _other_eps(module: nn.Module, name: str, pytorch_eps: str) -> Iterator[Altered]:
+    for value in EPS:
+        if value != getattr(module, name):
+            text = f"Flax computes with eps={value:g} where PyTorch has {pytorch_eps}"
+            yield "eps", text, changed(module, **{name: value})
 
 
 def affine(module: nn.Module) -> Iterator[Altered]:
     """Scale or bias left out, or one in place of the other."""
-    if not isinstance(module, (_NormBase, nn.LayerNorm, nn.GroupNorm)) or getattr(module, "weight", None) is None:
+    if not isinstance(module, NORMS) or getattr(module, "weight", None) is None:
         return
     yield "scale-missing", "Flax leaves out the scale", reweighted(module, weight=torch.ones_like)
     yield "scale-plus-one", "Flax multiplies by 1 + scale", reweighted(module, weight=lambda w: w + 1)
-    if module.bias is not None:
+    if getattr(module, "bias", None) is not None:
         yield "bias-missing", "Flax leaves out the bias", reweighted(module, bias=torch.zeros_like)
         both = reweighted(module, weight=torch.ones_like, bias=torch.zeros_like)
         yield "affine-missing", "Flax leaves out scale and bias", both
@@ -99,8 +110,22 @@ def no_mean(module: nn.Module) -> Iterator[Altered]:
         yield "rms-norm", text, forwarding(module, lambda m, x: _normalised(m, x, axes, 0, centred=False))
 
 
+def mean_too(module: nn.Module) -> Iterator[Altered]:
+    """The mean subtracted, where PyTorch divides by the root mean square alone; eps elsewhere."""
+    if isinstance(module, nn.RMSNorm):
+        axes = tuple(range(-len(module.normalized_shape), 0))
+        for value in (module.eps, *EPS):
+            text = "Flax subtracts the mean (layer normalisation), PyTorch's RMSNorm does not"
+            text += "" if value == module.eps else f"; its eps is {value:g}"
+            altered = changed(module, eps=value or 0.0)
+            yield "layer-norm", text, forwarding(altered, lambda m, x: _normalised(m, x, axes, 0))
+            text = "Flax adds eps to the root mean square, PyTorch to its square"
+            outside = forwarding(altered, lambda m, x: _normalised(m, x, axes, 0, centred=False, outside=True))
+            yield "eps-outside", text, outside
+
+
 def _normalised(
-    m: nn.LayerNorm, x: torch.Tensor, axes: tuple[int, ...], ddof: int, centred: bool = True, outside: bool = False
+    m: Any, x: torch.Tensor, axes: tuple[int, ...], ddof: int, centred: bool = True, outside: bool = False
 ) -> torch.Tensor:
     if centred:
         var, mean = torch.var_mean(x, axes, correction=ddof, keepdim=True)
@@ -110,7 +135,7 @@ def _normalised(
         var = x.square().mean(axes, keepdim=True)
     y = y / (var.sqrt() + m.eps) if outside else y / torch.sqrt(var + m.eps)
     y = y if m.weight is None else y * m.weight
-    return y if m.bias is None else y + m.bias
+    return y if getattr(m, "bias", None) is None else y + m.bias
 
 
 def groups(module: nn.Module) -> Iterator[Altered]:
@@ -180,6 +205,7 @@ ALTERATIONS = [
     unbiased,
     eps_outside,
     no_mean,
+    mean_too,
     other_axes,
     groups,
     instance_as_batch,

@@ -7,6 +7,8 @@ import torch
 
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
+from parity.blame.diagnosis.functions.altering import Altering, Choice
+from parity.blame.diagnosis.functions.trials import function_trials
 from parity.blame.diagnosis.losses.factors import constant, one_factor, scaled
 from parity.blame.diagnosis.losses.formulas import classification, regression
 from parity.blame.diagnosis.losses.options import inputs, options
@@ -68,6 +70,7 @@ def _candidates(
     loss: Loss, x: torch.Tensor, y: torch.Tensor, oracle: list[np.ndarray], flax: list[np.ndarray]
 ) -> Iterator[Explanation]:
     yield from scaled(loss, x, y, oracle, flax)
+    yield from _functions(loss, x, y, len(flax))
     for hypothesis in HYPOTHESES:
         for name, text, altered in hypothesis(loss, x, y):
             try:
@@ -76,6 +79,21 @@ def _candidates(
                 continue
     yield from one_factor(oracle, flax, tuple(x.shape))
     yield from constant(oracle, flax)
+
+
+def _functions(loss: Loss, x: torch.Tensor, y: torch.Tensor, count: int) -> Iterator[tuple]:
+    """Tries other options of the functions that the loss calls."""
+
+    def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
+        mode = Altering(torch.nn.Module(), choice)
+
+        def altered(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            with mode:
+                return loss(x, y)
+
+        return _evaluated(altered, x, y)[:count], mode
+
+    yield from function_trials(altering)
 
 
 def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:

@@ -1,6 +1,7 @@
 """Why an update differs: PyTorch's optimiser with one option altered, until it takes Flax's step."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -8,15 +9,16 @@ from d2l_jax.errors import InputError
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.factors import telling
 from parity.blame.diagnosis.optimizers.decay import weight_decay
-from parity.blame.diagnosis.optimizers.gradients import clipping, gradients
+from parity.blame.diagnosis.optimizers.gradients import clipping, gradients, other_norm
 from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, rmsprop
-from parity.blame.diagnosis.optimizers.rate import momentum, rates
+from parity.blame.diagnosis.optimizers.rate import momentum, other_rate, rates, schedule
 from parity.blame.diagnosis.optimizers.step import Arrays, Make, ObservedStep, ready, update
 from parity.blame.diagnosis.optimizers.trial import Hypothesis
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
 
 HYPOTHESES: list[Hypothesis] = [
+    schedule,
     rates,
     momentum,
     weight_decay,
@@ -38,6 +40,8 @@ def explain_update(
     state: Mapping[str, Mapping[str, np.ndarray]],
     flax_update: Arrays,
     noise: float = NOISE,
+    number: int = 1,
+    rates: tuple[float, ...] = (),
 ) -> Cause | None:
     """The one option (or convention) under which PyTorch's optimiser takes Flax's step.
 
@@ -45,6 +49,7 @@ def explain_update(
     before, grads: {parameter: array}, all float64
     state:         {parameter: {slot: array}} before the step, PyTorch's slot names; empty before the first step
     flax_update:   {parameter: array after - before} from the same state and gradients
+    number, rates: which step it is, from 1, and PyTorch's learning rates of all steps
 
     Returns None where they agree, and where no hypothesis explains the difference. Raises InputError where
     parameters, gradients and updates do not match.
@@ -52,18 +57,20 @@ def explain_update(
     if set(flax_update) != set(before):
         names = sorted(set(flax_update) ^ set(before))
         raise InputError(f"flax_update and before differ in {', '.join(names)}; give every parameter in both")
-    step = ObservedStep(make, before, grads, state)
+    step = ObservedStep(make, before, grads, state, number, rates)
     oracle = update(step)
     flax = [np.asarray(flax_update[name], np.float64) for name in before]
     if agree(oracle, flax, noise):
         return None
     cause = choose(oracle, flax, _candidates(step), noise)
-    return cause or _one_factor(oracle, flax, noise) or _by_numbers(oracle, flax, noise)
+    return cause or _one_factor(step, oracle, flax, noise) or _by_numbers(oracle, flax, noise)
 
 
-def _candidates(step: ObservedStep) -> Iterator[tuple[str, str, list[np.ndarray]]]:
+def _candidates(
+    step: ObservedStep, hypotheses: Sequence[Hypothesis] = ()
+) -> Iterator[tuple[str, str, list[np.ndarray]]]:
     """Computes the step of each hypothesis; an optimiser that cannot run with the altered option is left out."""
-    for hypothesis in HYPOTHESES:
+    for hypothesis in hypotheses or HYPOTHESES:
         for name, text, altered_update in hypothesis(step, ready(step)):
             try:
                 yield name, text, altered_update()
@@ -71,16 +78,19 @@ def _candidates(step: ObservedStep) -> Iterator[tuple[str, str, list[np.ndarray]
                 continue
 
 
-def _one_factor(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
-    """Tries a single factor for all parameters, such as another learning rate."""
+def _one_factor(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
+    """Tries a single factor for all parameters: another learning rate, or gradients that were clipped or scaled."""
     ours = np.concatenate([a.ravel() for a in oracle])
     theirs = np.concatenate([a.ravel() for a in flax])
     if ours.size < 3 or not ours.any():
         return None
     factor = float(np.vdot(ours, theirs) / np.vdot(ours, ours))
-    known = telling(factor, ()) if factor else None
+    if not factor:
+        return None
+    known = telling(factor, ())
     text = f"Flax's step is {factor:.8g} times PyTorch's" + (f": {known[1]}" if known else "")
-    return choose(oracle, flax, [("step-scale", text, [factor * a for a in oracle])], noise)
+    trials = [*_candidates(step, [partial(other_rate, factor), partial(other_norm, factor)])]
+    return choose(oracle, flax, [*trials, ("step-scale", text, [factor * a for a in oracle])], noise)
 
 
 def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:

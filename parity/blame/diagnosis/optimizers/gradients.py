@@ -1,34 +1,80 @@
 """Hypotheses on what the optimiser is given: gradients clipped or scaled, no state, no step at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
+from parity.blame.diagnosis.optimizers.rate import is_round
+from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, after
 
 NORMS = (1.0, 0.1, 0.25, 0.5, 2.0, 5.0, 10.0, 0.01)
 
 
 def clipping(step: ObservedStep, about: Ready) -> Iterator[Trial]:
-    """Gradients clipped in Flax alone, at round limits; or only by PyTorch, in a hook before the step."""
+    """Gradients clipped otherwise than PyTorch's hook before the step does, or on one side alone."""
+    pytorch_limit = _limit(step)
+    theirs = "PyTorch does not"
+    limits = NORMS
     if about.optimizer._optimizer_step_pre_hooks:
         text = "Flax leaves out what PyTorch's hook before the step does (clipping)"
         yield "clip-missing", text, after(step, lambda now: now.optimizer._optimizer_step_pre_hooks.clear())
-    total = float(np.sqrt(sum(np.sum(np.square(step.grads[name])) for name in step.before)))
+        theirs = "PyTorch's hook does something else"
+    if pytorch_limit:
+        text = f"Flax clips the global norm of the gradients to {pytorch_limit:.6g} without the 1e-6 that PyTorch's"
+        text += " clip_grad_norm_ adds to the norm"
+        yield "clip-eps", text, after(step, lambda now: _scaled(now, pytorch_limit / step.norm))
+        theirs = f"PyTorch clips their global norm to {pytorch_limit:.6g}"
+        limits = (pytorch_limit, *NORMS)
+    yield from _clipped(step, limits, theirs)
+    if len(step.before) > 1 and step.norm:
+        yield "clip-norm", "Flax scales all gradients to norm 1", after(step, lambda now: _scaled(now, 1 / step.norm))
+
+
+def _limit(step: ObservedStep) -> float:
+    """The norm to which PyTorch's hook clips these gradients, 0 where it does not."""
+    now = ready(step)
+    for hook in now.optimizer._optimizer_step_pre_hooks.values():
+        hook(now.optimizer, (), {})
+    clipped = float(np.sqrt(sum(float(gradient.square().sum()) for gradient in now.gradients.values())))
+    factor = clipped / step.norm if step.norm else 1.0
+    same = all(np.allclose(g.numpy(), factor * step.grads[name], rtol=1e-9) for name, g in now.gradients.items())
+    limit = factor * (step.norm + 1e-6)
+    return float(f"{limit:.9g}") if same and factor < 1 - 1e-9 else 0.0
+
+
+def _clipped(step: ObservedStep, limits: Sequence[float], theirs: str) -> Iterator[Trial]:
     largest = max((float(np.max(np.abs(step.grads[name]), initial=0)) for name in step.before), default=0.0)
-    for limit in NORMS:
-        if total > limit:
+    for limit in limits:
+        if step.norm > limit:
             for tiny, note in ((0.0, ""), (1e-6, ", with 1e-6 added to the norm")):
-                text = f"Flax clips the global norm of the gradients to {limit:g}{note}; PyTorch does not"
-                yield "clip-norm", text, after(step, lambda now, s=limit / (total + tiny): _scaled(now, s))
-            text = f"Flax clips the norm of every gradient by itself to {limit:g}"
+                text = f"Flax clips the global norm of the gradients to {limit:g}{note}; {theirs}"
+                yield "clip-norm", text, after(step, lambda now, s=limit / (step.norm + tiny): _scaled(now, s))
+            text = f"Flax clips the norm of every gradient by itself to {limit:g}; {theirs}"
             yield "clip-per-parameter", text, after(step, lambda now, limit=limit: _each(now, limit))
         if largest > limit:
-            text = f"Flax clips every value of the gradients to {limit:g}; PyTorch does not"
+            text = f"Flax clips every value of the gradients to {limit:g}; {theirs}"
             yield "clip-value", text, after(step, lambda now, limit=limit: _by_value(now, limit))
-    if len(step.before) > 1 and total:
-        yield "clip-norm", "Flax scales all gradients to norm 1", after(step, lambda now: _scaled(now, 1 / total))
+        text = f"Flax clips the global norm of the update, behind the optimiser, to {limit:g}; {theirs}"
+        yield "clip-update", text, lambda limit=limit: _update_clipped(step, limit)
+
+
+def other_norm(factor: float, step: ObservedStep, about: Ready) -> Iterator[Trial]:
+    """Clipping to the norm that the factor between the steps asks for, where somebody may have written it."""
+    pytorch_limit = _limit(step)
+    theirs = f"PyTorch to {pytorch_limit:.6g}" if pytorch_limit else "PyTorch does not"
+    with_eps = pytorch_limit or step.norm
+    for tiny, norm in ((0.0, with_eps * (step.norm / (step.norm + 1e-6) if pytorch_limit else 1.0)), (1e-6, with_eps)):
+        limit = factor * norm
+        if factor > 0 and is_round(limit) and limit < step.norm:
+            text = f"Flax clips the global norm of the gradients to {limit:.4g}, {theirs}"
+            yield "clip-norm", text, after(step, lambda now, s=limit / (step.norm + tiny): _scaled(now, s))
+
+
+def _update_clipped(step: ObservedStep, limit: float) -> list[np.ndarray]:
+    whole = update(step, lambda now: now.optimizer._optimizer_step_pre_hooks.clear())
+    norm = float(np.sqrt(sum(np.sum(np.square(array)) for array in whole)))
+    return [array * min(1.0, limit / norm) for array in whole] if norm > limit else []
 
 
 def _scaled(now: Ready, factor: float) -> None:

@@ -1,6 +1,7 @@
 """Hypotheses on the learning rate and on momentum."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -8,16 +9,46 @@ from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, with_options
 
 
+def schedule(step: ObservedStep, about: Ready) -> Iterator[Trial]:
+    """The rate of another step: a schedule that is off by one or more."""
+    if not step.rates:
+        return
+    now = step.rates[step.number - 1]
+    others = sorted(enumerate(step.rates, 1), key=lambda item: abs(item[0] - step.number))
+    for number, rate in others:
+        if now and rate != now:
+            away = abs(number - step.number)
+            when = f"{away} step{'s' * (away > 1)} {'late' if number < step.number else 'early'}"
+            text = f"Flax's learning rate of step {step.number} is that of PyTorch's step {number}, {rate:.6g}"
+            text += f", where PyTorch has {now:.6g}: the schedule is {when}" + ", or there is none" * (number == 1)
+            yield "learning-rate", text, after(step, partial(_times, rate / now))
+
+
+def other_rate(factor: float, step: ObservedStep, about: Ready) -> Iterator[Trial]:
+    """The rate that the factor between the steps asks for; where nothing says that it is the rate, a round one."""
+    lr = float(first_group(about)["lr"])
+    varying = len(set(step.rates)) > 1 or step.number > 1
+    if factor > 0 and (varying or is_round(factor * lr)):
+        text = f"Flax's learning rate is {factor * lr:.6g}, {factor:.6g} times PyTorch's {lr:.6g}"
+        text += f": another rate at step {step.number}, another schedule" if varying else ""
+        yield "learning-rate", text, after(step, partial(_times, factor))
+
+
+def is_round(number: float) -> bool:
+    """Tells whether somebody may have written the number: it has three digits at most."""
+    return abs(float(f"{number:.3g}") - number) <= 1e-8 * abs(number)
+
+
+def _times(factor: float, now: Ready) -> None:
+    for group in now.optimizer.param_groups:
+        group["lr"] = group["lr"] * factor
+
+
 def rates(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     """A different learning rate, or the opposite sign."""
     lr = float(first_group(about)["lr"])
     for factor, what in ((2, "twice"), (0.5, "half"), (10, "ten times"), (0.1, "a tenth of")):
-
-        def change(now: Ready, factor: float = factor) -> None:
-            for group in now.optimizer.param_groups:
-                group["lr"] = group["lr"] * factor
-
-        yield "learning-rate", f"Flax's learning rate is {what} PyTorch's {lr:g}", after(step, change)
+        yield "learning-rate", f"Flax's learning rate is {what} PyTorch's {lr:g}", after(step, partial(_times, factor))
     text = "Flax goes up the gradient: the sign of the step is the opposite"
     yield "sign", text, lambda: update(step, _opposite)
 

@@ -15,12 +15,23 @@ Make = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 
 @dataclass(frozen=True)
 class ObservedStep:
-    """Everything a step starts from; the tensors are in the order of `before`."""
+    """Everything a step starts from; the tensors are in the order of `before`.
+
+    number: which step it is, from 1
+    rates:  PyTorch's learning rates of the steps, this one among them; () where they are not known
+    """
 
     make: Make
     before: Arrays
     grads: Arrays
     state: Mapping[str, Mapping[str, np.ndarray]]
+    number: int = 1
+    rates: tuple[float, ...] = ()
+
+    @property
+    def norm(self) -> float:
+        """Returns the global norm of the gradients."""
+        return float(np.sqrt(sum(np.sum(np.square(self.grads[name])) for name in self.before)))
 
 
 @dataclass

@@ -1,0 +1,112 @@
+"""A run of a PyTorch model in which some calls of functions give what an alternative would."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
+from parity.blame.diagnosis.functions.table import alternatives_of, plain_name
+
+
+class Site(NamedTuple):
+    """A call that has alternatives.
+
+    place:  the innermost submodule around it
+    number: which of the calls of this function it is, from 1
+    labels: (cause, text) of each alternative
+    paired: those of them that make sense at two calls alike
+    """
+
+    place: str
+    function: str
+    number: int
+    shape: tuple[int, ...]
+    labels: tuple["Label", ...]
+    paired: tuple["Label", ...]
+
+
+Label = tuple[str, str]
+Choice = Callable[[str, int], Label | None]  # (a function, which of its calls) -> the alternative to be taken
+
+
+def untouched(function: str, number: int) -> Label | None:
+    """Leaves every call as it is."""
+    return None
+
+
+class Altering(TorchFunctionMode):
+    """Within it, the alternative that `choice` names takes the place of each call's result.
+
+    right: submodules that compute the same in Flax, where nothing is altered but what two of them do together
+    sites: what was met, in order; where nothing is altered, for only then all alternatives are made
+    altered: how many calls were
+    """
+
+    def __init__(self, model: torch.nn.Module, choice: Choice = untouched, right: Collection[str] = ()):
+        super().__init__()
+        self.model = model
+        self.choice = choice
+        self.right = right
+        self.sites: list[Site] = []
+        self.altered = 0
+        self._counts: dict[str, int] = {}
+        self._places = [""]
+
+    @contextmanager
+    def running(self) -> Iterator["Altering"]:
+        """Lets the model run within the block."""
+        handles = []
+        for name, module in self.model.named_modules():
+            handles.append(module.register_forward_pre_hook(lambda *_, name=name: self._places.append(name)))
+            handles.append(module.register_forward_hook(lambda *_: self._leave(), always_call=True))
+        try:
+            with self:
+                yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _leave(self) -> None:
+        self._places.pop()
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        name = plain_name(func)
+        place = self._places[-1]
+        right = any(place == other or place.startswith(f"{other}.") for other in self.right)
+        find = alternatives_of(name, right)
+        if find is None:
+            return func(*args, **kwargs)
+        self._counts[name] = number = self._counts.get(name, 0) + 1
+        label = self.choice(name, number)
+        if label is None and self.choice is not untouched:
+            return func(*args, **kwargs)
+        before = _kept(func, args)
+        result = func(*args, **kwargs)
+        alternatives = _listed(find, FunctionCall(func, name, before, kwargs, result))
+        if label is None:
+            labels = (tuple(x[:2] for x in alternatives if x.paired == paired) for paired in (False, True))
+            self.sites.append(Site(place, name, number, tuple(getattr(result, "shape", ())), *labels))
+            return result
+        self.altered += 1
+        return next(x for x in alternatives if x[:2] == label).result()
+
+
+def _listed(find: Alternatives, call: FunctionCall) -> list[Alternative]:
+    try:
+        return list(find(call))
+    except UNFIT:  # a call of another form than is known
+        return []
+
+
+def _kept(func: Any, args: tuple) -> tuple:
+    """The arguments, copied where the function works in place."""
+    name = getattr(func, "__name__", "")
+    in_place = name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
+    if in_place and args and isinstance(args[0], torch.Tensor):
+        return (args[0].clone(), *args[1:])
+    return args

@@ -1,0 +1,56 @@
+"""An alternative to one call of a function."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """A call of one of PyTorch's functions, as it is outside of any alteration.
+
+    args: as they were before a function that works in place
+    """
+
+    function: Callable[..., Any]
+    name: str
+    args: tuple
+    kwargs: Mapping[str, Any]
+    result: Any
+
+    @property
+    def x(self) -> Any:
+        """Returns the first argument, as a rule the tensor that the function is of."""
+        return self.args[0] if self.args else None
+
+    def option(self, place: int, name: str, default: Any = None) -> Any:
+        """Returns an argument that may be given by place or by name."""
+        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
+
+    def again(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the function of other arguments; the others stay, and so do those by name."""
+        return self.function(*args, *self.args[len(args) :], **{**self.kwargs, **kwargs})
+
+    @property
+    def elementwise(self) -> bool:
+        """Tells whether the result has the shape of the first argument."""
+        same = isinstance(self.x, torch.Tensor) and isinstance(self.result, torch.Tensor)
+        return same and self.x.shape == self.result.shape
+
+
+class Alternative(NamedTuple):
+    """The result that Flax may have in the function's place.
+
+    cause, text: its name, and a line for people
+    paired:      it makes sense at two calls alike, such as the projections of queries and keys
+    """
+
+    cause: str
+    text: str
+    result: Callable[[], Any]
+    paired: bool = False
+
+
+Alternatives = Callable[[FunctionCall], Iterator[Alternative]]

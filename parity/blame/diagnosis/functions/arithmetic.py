@@ -1,0 +1,146 @@
+"""Sums, products and reductions under other conventions."""
+
+from collections.abc import Iterator
+
+import torch
+
+from parity.blame.diagnosis.altered.norms import EPS
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+
+def sums(call: FunctionCall) -> Iterator[Alternative]:
+    """One term alone: a residual connection that was left out; another eps."""
+    if len(call.args) < 2:
+        return
+    first, second = call.args[:2]
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        for kept, left_out in ((second, "first"), (first, "second")):
+            if kept.shape == call.result.shape:
+                text = f"Flax leaves out the {left_out} term of a sum"
+                yield Alternative("residual-missing", text, lambda kept=kept: kept * 1)
+    if isinstance(second, float) and 0 < second < 1e-2 and isinstance(first, torch.Tensor):
+        for eps in EPS:
+            if eps != second:
+                text = f"Flax computes with eps={eps:g} where PyTorch has {second:g}"
+                yield Alternative("eps", text, lambda eps=eps: call.again(first, eps))
+
+
+def differences(call: FunctionCall) -> Iterator[Alternative]:
+    if isinstance(call.x, torch.Tensor) and call.x.shape == call.result.shape:
+        yield Alternative("term-missing", "Flax leaves out what is subtracted", lambda: call.x * 1)
+        yield Alternative("sign", "Flax subtracts the other way round", lambda: -call.result)
+
+
+def products(call: FunctionCall) -> Iterator[Alternative]:
+    """A factor or a divisor left out, or used twice."""
+    if not call.elementwise or len(call.args) < 2:
+        return
+    factor = call.args[1]
+    divides = "div" in call.name
+    what = "divide" if divides else "multiply"
+    shown = f" by {factor:.6g}" if isinstance(factor, float | int) else " by another tensor"
+    yield Alternative("factor-missing", f"Flax does not {what}{shown}", lambda: call.x * 1)
+    if isinstance(factor, float | int):
+        text = f"Flax's factor is {factor * factor:.6g}, PyTorch's {factor:.6g}, its root"
+        yield Alternative("factor-squared", text, lambda: call.again(call.x, factor * factor))
+        for heads in (2, 3, 4, 6, 8, 12, 16):
+            other = factor * heads ** (-0.5 if factor < 1 else 0.5)
+            text = f"Flax {what}s by {other:.6g}, PyTorch by {factor:.6g}: the root of {heads} heads' size"
+            yield Alternative("attention-scale", text, lambda other=other: call.again(call.x, other))
+
+
+REDUCTIONS = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax, "amax": torch.amax, "amin": torch.amin}
+
+
+def reductions(call: FunctionCall) -> Iterator[Alternative]:
+    """A sum for a mean, a maximum for either, along another axis."""
+    dim = call.option(1, "dim")
+    x = call.x
+    if not isinstance(x, torch.Tensor) or not isinstance(call.result, torch.Tensor) or not x.is_floating_point():
+        return
+    keep = bool(call.option(2, "keepdim", False))
+    axes = tuple(range(x.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    own = REDUCTIONS[call.name]
+    for name in ("mean", "sum", "max"):
+        if REDUCTIONS[name] is not own:
+            text = f"Flax takes the {name} along {axes}, PyTorch the {call.name}"
+            yield Alternative(f"{name}-for-{call.name}", text, lambda name=name: REDUCTIONS[name](x, axes, keep))
+    if len(axes) == 1:
+        axis = axes[0] % x.ndim
+        for other in (axis for axis in range(x.ndim) if axis != axes[0] % x.ndim):
+            text = f"Flax takes the {call.name} along axis {other}, PyTorch along axis {axis}"
+            yield Alternative("axis", text, lambda other=other: own(x, (other,), keep))
+        for place, what in ((0, "first"), (-1, "last")):
+            text = f"Flax takes the {what} of axis {axis}, PyTorch the {call.name} along it"
+            yield Alternative(f"{what}-for-{call.name}", text, lambda place=place: x.select(axis, place))
+
+
+def bags(call: FunctionCall) -> Iterator[Alternative]:
+    """A bag of embeddings reduced otherwise, its padding counted or not."""
+    mode = call.kwargs.get("mode", "mean")
+    for other in ("sum", "mean", "max"):
+        if other != mode:
+            text = f"Flax takes the {other} of a bag of embeddings, PyTorch the {mode}"
+            yield Alternative(f"bag-{other}", text, lambda other=other: call.again(*call.args[:6], mode=other))
+    if call.kwargs.get("padding_idx") is not None:
+        text = f"Flax counts the padding of a bag too, PyTorch leaves out index {call.kwargs['padding_idx']}"
+        yield Alternative("bag-padding", text, lambda: call.again(padding_idx=None))
+
+
+def variances(call: FunctionCall) -> Iterator[Alternative]:
+    """Divides by n in place of n - 1, or the other way round: JAX's default is n, PyTorch's n - 1."""
+    unbiased = call.kwargs.get("unbiased", next((a for a in call.args[1:] if isinstance(a, bool)), True))
+    biased = call.kwargs.get("correction", 1) == 0 or not unbiased
+    dims = call.kwargs.get("dim", next((a for a in call.args[1:] if not isinstance(a, bool)), None))
+    keep = bool(call.kwargs.get("keepdim", False))
+    cause, text = (
+        ("unbiased-variance", "Flax divides by n - 1 in a variance, PyTorch by n")
+        if biased
+        else ("biased-variance", "Flax divides by n in a variance (jnp.var's default), PyTorch by n - 1")
+    )
+    function = getattr(torch, call.name)
+    dims = tuple(range(call.x.ndim)) if dims is None else dims
+    yield Alternative(cause, text, lambda: function(call.x, dims, correction=int(biased), keepdim=keep))
+
+
+def bounds(call: FunctionCall) -> Iterator[Alternative]:
+    if call.elementwise:
+        yield Alternative("unclipped", f"Flax leaves out {call.name}", lambda: call.x * 1)
+
+
+def normalised(call: FunctionCall) -> Iterator[Alternative]:
+    """F.normalize along another axis, with another norm or left out."""
+    yield Alternative("normalize-missing", "Flax does not normalise", lambda: call.x * 1)
+    for axis in range(call.x.ndim):
+        if axis != call.option(2, "dim", 1) % call.x.ndim:
+            text = f"Flax normalises along axis {axis}, PyTorch along axis {call.option(2, 'dim', 1)}"
+            yield Alternative(
+                "normalize-axis", text, lambda axis=axis: torch.nn.functional.normalize(call.x, 2.0, axis)
+            )
+    p = call.option(1, "p", 2.0)
+    for other in (1.0, 2.0):
+        if other != p:
+            text = f"Flax normalises by the norm of order {other:g}, PyTorch by that of order {p:g}"
+            yield Alternative(
+                "norm-order",
+                text,
+                lambda other=other: torch.nn.functional.normalize(call.x, other, call.option(2, "dim", 1)),
+            )
+    for eps in (0.0, 1e-8, 1e-6, 1e-5):
+        text = f"Flax adds eps={eps:g} under the root of the squares' sum, PyTorch bounds the norm from below"
+        yield Alternative(
+            "eps",
+            text,
+            lambda eps=eps: call.x / (call.x.square().sum(call.option(2, "dim", 1), keepdim=True) + eps).sqrt(),
+        )
+
+
+def waves(call: FunctionCall) -> Iterator[Alternative]:
+    other = {"sin": torch.cos, "cos": torch.sin}[call.name]
+    yield Alternative("sine-and-cosine", f"Flax takes the {other.__name__} for the {call.name}", lambda: other(call.x))
+
+
+def reciprocal_roots(call: FunctionCall) -> Iterator[Alternative]:
+    for eps in (1e-5, 1e-6, 1e-8, 1e-12):
+        text = f"Flax adds eps={eps:g} under a root, PyTorch nothing"
+        yield Alternative("eps", text, lambda eps=eps: call.function(call.x + eps))

@@ -1,0 +1,98 @@
+"""Attention that a model writes with functions: masks, scales and heads under other conventions."""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import torch
+from torch.nn import functional as F
+
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+
+def fused(call: FunctionCall) -> Iterator[Alternative]:
+    """`F.scaled_dot_product_attention` with another mask or another scale."""
+    query, key, value = call.args[:3]
+    mask = call.option(3, "attn_mask")
+    causal = bool(call.option(5, "is_causal", False))
+    scale = call.kwargs.get("scale")
+    size = query.shape[-1]
+    now = {"attn_mask": mask, "is_causal": causal, "scale": scale, "enable_gqa": call.kwargs.get("enable_gqa", False)}
+
+    def attention(**other: object) -> torch.Tensor:
+        return F.scaled_dot_product_attention(query, key, value, **{**now, **other})  # type: ignore[arg-type]
+
+    text = "Flax has no causal mask, PyTorch has" if causal else "Flax masks the future, PyTorch does not"
+    yield Alternative("causal-mask", text, lambda: attention(is_causal=not causal))
+    if mask is not None:
+        yield Alternative("mask-missing", "Flax leaves out the mask", lambda: attention(attn_mask=None))
+        if mask.dtype == torch.bool:
+            text = "Flax reads the mask the other way round"
+            yield Alternative("mask-polarity", text, lambda: attention(attn_mask=~mask))
+    for factor, what in (
+        (1.0, "does not divide the scores by the root of the head's size"),
+        (1 / size, "divides the scores by the head's size, PyTorch by its root"),
+        (size**-0.5, f"divides the scores by the root of the head's size, {size}"),
+        ((size * query.shape[1]) ** -0.5, f"divides the scores by the root of {size * query.shape[1]}, the whole size"),
+    ):
+        if not math.isclose(factor, scale or size**-0.5):
+            yield Alternative("attention-scale", f"Flax {what}", lambda factor=factor: attention(scale=factor))
+
+
+def triangle(call: FunctionCall) -> Iterator[Alternative]:
+    """No mask of the future, or one that is off by one."""
+    x = call.x
+    everything = torch.zeros_like(x) if call.name == "triu" else x * 1
+    yield Alternative("causal-mask", "Flax has no causal mask", lambda: everything)
+    diagonal = call.option(1, "diagonal", 0)
+    for by in (1, -1):
+        text = f"Flax's causal mask is off by {by:+d}"
+        yield Alternative("mask-diagonal", text, lambda by=by: getattr(torch, call.name)(x, diagonal + by))
+
+
+def masked(call: FunctionCall) -> Iterator[Alternative]:
+    """A mask left out, turned round, or another value in its places."""
+    x, mask, value = (*call.args, *call.kwargs.values())[:3]
+    if not isinstance(mask, torch.Tensor):
+        return
+    square = mask.ndim >= 2 and mask.shape[-1] == mask.shape[-2] > 1
+    cause, what = ("causal-mask", "causal ") if square and _is_causal(mask) else ("mask-missing", "")
+    yield Alternative(cause, f"Flax has no {what}mask", lambda: x * 1)
+    yield Alternative("mask-polarity", "Flax reads the mask the other way round", lambda: x.masked_fill(~mask, value))
+    for other in (-1e9, -1e4, float("-inf"), -1e10, 0.0, -1e30):
+        if other != value:
+            text = f"Flax writes {other:g} in masked places, PyTorch {float(value):g}"
+            yield Alternative("mask-value", text, lambda other=other: x.masked_fill(mask, other))
+
+
+def _is_causal(mask: torch.Tensor) -> bool:
+    last = mask.reshape(-1, *mask.shape[-2:])[0].bool()
+    future = torch.ones_like(last).triu(1)
+    return bool(torch.equal(last, future) or torch.equal(last, ~future))
+
+
+def chosen(call: FunctionCall) -> Iterator[Alternative]:
+    """`torch.where` the other way round, or one branch alone."""
+    if len(call.args) < 3:
+        return
+    condition, first, second = call.args[:3]
+    square = condition.ndim >= 2 and condition.shape[-1] == condition.shape[-2] > 1
+    cause = "causal-mask" if square and _is_causal(condition) else "mask-missing"
+    for branch, which in ((first, "first"), (second, "second")):
+        if isinstance(branch, torch.Tensor) and branch.shape == call.result.shape:
+            text = "Flax has no causal mask" if cause == "causal-mask" else f"Flax has the {which} branch everywhere"
+            yield Alternative(cause, text, lambda branch=branch: branch * 1)
+    text = "Flax reads the condition the other way round"
+    yield Alternative("mask-polarity", text, lambda: torch.where(condition, second, first))
+
+
+def parts(call: FunctionCall) -> Iterator[Alternative]:
+    """Query, key and value, or gates, in another order."""
+    if not isinstance(call.result, tuple | list) or not 1 < len(call.result) < 5:
+        return
+    if len({part.shape for part in call.result}) > 1:
+        return
+    for order in itertools.permutations(range(len(call.result))):
+        if order != tuple(range(len(call.result))):
+            text = f"Flax takes the {len(order)} parts in the order {order}"
+            yield Alternative("projection-order", text, lambda order=order: tuple(call.result[i] for i in order))

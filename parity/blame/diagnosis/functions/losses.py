@@ -1,0 +1,96 @@
+"""Losses as functions, with other options than a model gives them."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+SMOOTHINGS = (0.0, 0.1, 0.05, 0.2)
+
+
+def cross_entropy(call: FunctionCall) -> Iterator[Alternative]:
+    """Class weights, smoothing and ignored targets: each left out or added, alone or together."""
+    x = call.x
+    y = call.option(1, "target")
+    now: dict[str, Any] = {
+        "weight": call.option(2, "weight"),
+        "ignore_index": call.option(4, "ignore_index", -100),
+        "reduction": call.option(6, "reduction", "mean"),
+        "label_smoothing": call.option(7, "label_smoothing", 0.0),
+    }
+    for changes in itertools.product(_weights(now), _ignored(now), _smoothed(now)):
+        made = [change for change in changes if change]
+        if made:
+            options = {name: value for _, _, change in made for name, value in change.items()}
+            yield Alternative(
+                "+".join(cause for cause, _, _ in made),
+                "; ".join(text for _, text, _ in made),
+                lambda options=options: _computed(x, y, now | options),
+            )
+
+
+def _computed(x: torch.Tensor, y: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
+    plain = options.pop("plain", False)
+    if not plain:
+        return F.cross_entropy(x, y, **options)
+    options["reduction"] = "none"
+    each = F.cross_entropy(x, y, **options)
+    return each[y != options["ignore_index"]].mean()
+
+
+Change = tuple[str, str, dict[str, Any]]
+
+
+def _weights(now: dict[str, Any]) -> Iterator[Change | None]:
+    yield None
+    if now["weight"] is not None:
+        yield "class-weights", "Flax has no weights of the classes, PyTorch has", {"weight": None}
+        if now["reduction"] == "mean":
+            text = "Flax divides by the number of targets, PyTorch by the sum of their classes' weights"
+            yield "class-weights", text, {"plain": True}
+
+
+def _ignored(now: dict[str, Any]) -> Iterator[Change | None]:
+    yield None
+    for index in (-100, 0, -1):
+        if index != now["ignore_index"]:
+            text = f"Flax ignores target {index}" if index != -100 else "Flax ignores no target"
+            yield "ignore-index", f"{text}, PyTorch {now['ignore_index']}", {"ignore_index": index}
+
+
+def _smoothed(now: dict[str, Any]) -> Iterator[Change | None]:
+    yield None
+    for value in SMOOTHINGS:
+        if value != now["label_smoothing"]:
+            text = f"Flax smooths the labels by {value:g}, PyTorch by {now['label_smoothing']:g}"
+            yield "label-smoothing", text, {"label_smoothing": value}
+
+
+def options(call: FunctionCall) -> Iterator[Alternative]:
+    """Other options of a loss: weights left out, another constant, another reduction."""
+    for name in ("weight", "pos_weight"):
+        if isinstance(call.kwargs.get(name), torch.Tensor):
+            text = f"Flax has no {name}, PyTorch has"
+            yield Alternative("class-weights", text, lambda name=name: call.again(**{name: None}))
+    for name, default in (("delta", 1.0), ("beta", 1.0), ("margin", 1.0)):
+        value = call.kwargs.get(name, default)
+        if name in call.kwargs or (call.name, name) in CONSTANTS:
+            for other in (1.0, 0.5, 0.1, 1 / 9, 2.0, 0.2, 0.25):
+                text = f"Flax's {name} is {other:g}, PyTorch's {value:g}"
+                yield Alternative(name, text, lambda name=name, other=other: call.again(**{name: other}))
+    reduction = call.kwargs.get("reduction", "mean")
+    for other in ("sum", "mean", "batchmean"):
+        if other != reduction:
+            text = f"Flax's reduction is {other}, PyTorch's {reduction}"
+            yield Alternative("reduction", text, lambda other=other: call.again(reduction=other))
+
+
+CONSTANTS = {("huber_loss", "delta"), ("smooth_l1_loss", "beta")}
+OTHERS = (
+    *("nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss", "huber_loss"),
+    *("smooth_l1_loss", "kl_div", "margin_ranking_loss", "cosine_embedding_loss", "triplet_margin_loss"),
+)

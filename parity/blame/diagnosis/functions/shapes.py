@@ -1,0 +1,70 @@
+"""Flattening, joining and picking under other conventions."""
+
+from collections.abc import Iterator
+
+import torch
+
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+from parity.blame.diagnosis.functions.rotation import ROPE, halves
+
+
+def flattened(call: FunctionCall) -> Iterator[Alternative]:
+    """Flattens (H, W, C); or splits the features the other way round, as (size, heads)."""
+    x = call.x
+    y = call.result
+    if not isinstance(x, torch.Tensor):
+        return
+    if x.ndim == 4 and y.ndim == 2:
+        text = "Flax flattens (H, W, C), PyTorch (C, H, W)"
+        yield Alternative("flatten-order", text, lambda: x.movedim(1, -1).reshape(y.shape))
+    if x.ndim == 4 and y.ndim == 3 and y.shape[:2] == x.shape[:2]:
+        text = "Flax flattens (W, H), PyTorch (H, W)"
+        yield Alternative("flatten-order", text, lambda: x.transpose(-1, -2).reshape(y.shape))
+    if y.ndim == x.ndim + 1 and y.ndim >= 3 and x.shape[-1] == y.shape[-1] * y.shape[-2]:
+        other = (*y.shape[:-2], y.shape[-1], y.shape[-2])
+        cause, text = "heads-interleaved", "Flax's heads are interleaved, PyTorch's are contiguous blocks"
+        if y.shape[-1] == 2:  # complex numbers
+            cause, text = ROPE, "Flax rotates the two halves of the features, PyTorch neighbours (rotary positions)"
+        yield Alternative(cause, text, lambda: x.reshape(other).transpose(-1, -2))
+    if y.ndim == x.ndim - 1 and x.ndim >= 4 and y.shape[-1] == x.shape[-1] * x.shape[-2]:
+        text = "Flax joins the heads as (size, heads), PyTorch as (heads, size)"
+        yield Alternative("heads-interleaved", text, lambda: x.transpose(-1, -2).reshape(y.shape))
+
+
+def joined(call: FunctionCall) -> Iterator[Alternative]:
+    """The parts in the opposite order, or rotated."""
+    parts = call.args[0] if call.args else call.kwargs.get("tensors", ())
+    if len({tuple(part.shape) for part in parts}) == 1 and len(parts) > 1:
+        axis = call.option(1, "dim", 0)
+        text = "Flax joins the parts in the opposite order"
+        yield Alternative("concatenation-order", text, lambda: call.function(list(parts)[::-1], axis))
+        if call.name != "stack":
+            yield from halves(call)
+
+
+def picked(call: FunctionCall) -> Iterator[Alternative]:
+    """The last in place of the first, or the other way round, or the mean."""
+    x = call.x
+    index = call.args[1] if len(call.args) > 1 else None
+    if not isinstance(x, torch.Tensor) or not isinstance(index, tuple) or not x.is_floating_point():
+        return
+    axes = [axis for axis, item in enumerate(index) if isinstance(item, int) and not isinstance(item, bool)]
+    if len(axes) != 1 or any(item is Ellipsis or item is None for item in index):
+        return
+    (axis,) = axes
+    for other in (0, -1):
+        if other != index[axis]:
+            text = f"Flax takes number {other} of axis {axis}, PyTorch number {index[axis]}"
+            place = tuple(other if at == axis else item for at, item in enumerate(index))
+            yield Alternative("index", text, lambda place=place: x[place])
+    rest = tuple(slice(None) if at == axis else item for at, item in enumerate(index))
+    text = f"Flax takes the mean of axis {axis}, PyTorch number {index[axis]} of it"
+    yield Alternative("mean-for-one", text, lambda: x[rest].mean(axis))
+
+
+def exchanged(call: FunctionCall) -> Iterator[Alternative]:
+    """A product of a square matrix that is transposed on one side."""
+    first, second = call.args[:2]
+    if second.ndim >= 2 and second.shape[-1] == second.shape[-2] > 1:
+        text = "Flax multiplies by the transposed matrix"
+        yield Alternative("transposed", text, lambda: torch.matmul(first, second.transpose(-1, -2)))

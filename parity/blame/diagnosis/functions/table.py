@@ -1,0 +1,61 @@
+"""Which functions have alternatives, by their plain names: `torch.add`, `x + y` and `x += y` are all "add"."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from parity.blame.diagnosis.functions import arithmetic, attention, losses, shapes
+from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
+from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
+from parity.blame.diagnosis.functions.resizing import interpolation
+from parity.blame.diagnosis.functions.rotation import projections
+
+
+def _linear(call: FunctionCall) -> Iterator[Alternative]:
+    yield from as_layer(LAYERS["linear"])(call)
+    yield from projections(call)
+
+
+def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
+    yield from interpolation(call)
+    yield from as_layer(LAYERS["interpolate"])(call)
+
+
+TABLE: dict[str, Alternatives] = {
+    **{name: as_layer(make) for name, make in LAYERS.items()},
+    "linear": _linear,
+    "interpolate": _interpolate,
+    **dict.fromkeys(("add", "radd", "iadd"), arithmetic.sums),
+    **dict.fromkeys(("sub", "rsub", "isub", "subtract"), arithmetic.differences),
+    **dict.fromkeys(("mul", "rmul", "imul", "div", "truediv", "itruediv", "multiply"), arithmetic.products),
+    **dict.fromkeys(("mean", "sum", "amax", "max"), arithmetic.reductions),
+    **dict.fromkeys(("var", "std"), arithmetic.variances),
+    **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
+    **dict.fromkeys(("sin", "cos"), arithmetic.waves),
+    **dict.fromkeys(("sqrt", "rsqrt"), arithmetic.reciprocal_roots),
+    "embedding_bag": arithmetic.bags,
+    "normalize": arithmetic.normalised,
+    "scaled_dot_product_attention": attention.fused,
+    **dict.fromkeys(("triu", "tril"), attention.triangle),
+    "masked_fill": attention.masked,
+    "where": attention.chosen,
+    **dict.fromkeys(("chunk", "split", "unbind"), attention.parts),
+    **dict.fromkeys(("flatten", "reshape", "view", "unflatten"), shapes.flattened),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), shapes.joined),
+    "cross_entropy": losses.cross_entropy,
+    **dict.fromkeys(losses.OTHERS, losses.options),
+    "getitem": shapes.picked,
+    **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
+}
+
+
+def plain_name(function: Any) -> str:
+    """Returns the name without underscores around it."""
+    return getattr(function, "__name__", "").strip("_")
+
+
+def alternatives_of(name: str, right: bool = False) -> Alternatives | None:
+    """Returns what lists the alternatives of a function, where it has any.
+
+    right: it is called by a layer that computes the same in Flax; two of those together may still be wrong
+    """
+    return TABLE.get(name) if not right else projections if name == "linear" else None

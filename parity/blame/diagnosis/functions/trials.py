@@ -1,0 +1,71 @@
+"""Hypotheses on functions: one call altered, all calls of a function, two projections alike."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.diagnosis.functions.altering import Altering, Choice, Label, Site, untouched
+
+MOST_RUNS = 400
+# A cause, a line for people, what was computed, the submodule in which it was altered.
+FunctionTrial = tuple[str, str, Any, str]
+
+
+def function_trials(run: Callable[[Choice], tuple[Any, Altering]]) -> Iterator[FunctionTrial]:
+    """Yields what the model computes with one alternative, everywhere or at one call.
+
+    run: computes with a choice; returns the pieces that are compared, and the mode that was in force
+    """
+    try:
+        _, seen = run(untouched)
+    except UNFIT:
+        return
+    for (cause, text, place, choice), _ in zip(_choices(seen.sites), range(MOST_RUNS)):
+        try:
+            pieces, mode = run(choice)
+        except UNFIT:
+            continue
+        if mode.altered:
+            yield cause, f"in {place}: {text}" if place else text, pieces, place
+
+
+def _choices(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
+    for (function, label), several in _alike(sites, "labels"):
+        if len(several) > 1:
+            text = f"{label[1]} (in all {len(several)} calls of {function})"
+            yield label[0], text, _around(several), _all(function, label, several)
+    counts = {site.function: site.number for site in sites}
+    for site in sites:
+        for label in dict.fromkeys(site.labels):
+            cause, text = label
+            if counts[site.function] > 1:
+                text = f"{text} ({site.function} number {site.number}, of shape {site.shape})"
+            yield cause, text, site.place, _all(site.function, label, [site])
+    for (function, label), several in _alike(sites, "paired"):
+        for pair in zip(several, several[1:]):
+            if pair[0].shape == pair[1].shape:
+                yield *label, _around(list(pair)), _all(function, label, list(pair))
+
+
+def _alike(sites: list[Site], labels: str) -> Iterable[tuple[tuple[str, Label], list[Site]]]:
+    """The calls of one function that have the same alternative."""
+    alike: dict[tuple[str, Label], list[Site]] = {}
+    for site in sites:
+        for label in dict.fromkeys(getattr(site, labels)):
+            alike.setdefault((site.function, label), []).append(site)
+    return alike.items()
+
+
+def _around(sites: list[Site]) -> str:
+    """The innermost submodule around all of them."""
+    common = sites[0].place.split(".")
+    for site in sites:
+        parts = site.place.split(".")
+        same = (a == b for a, b in zip(common, parts))
+        common = common[: next((i for i, equal in enumerate(same) if not equal), min(len(common), len(parts)))]
+    return ".".join(common)
+
+
+def _all(function: str, label: Label, sites: list[Site]) -> Choice:
+    numbers = {site.number for site in sites}
+    return lambda name, number: label if name == function and number in numbers else None

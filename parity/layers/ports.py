@@ -1,7 +1,9 @@
 """How the arguments and results of two calls belong together."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import torch
@@ -42,12 +44,16 @@ class Ports:
     def of(cls, theirs: TorchCall, ours: FlaxCall) -> "Ports":
         """Raises Mismatch where an argument or every result has no partner."""
         tensors: list[torch.Tensor] = []
-        for _, tensor in named_leaves((theirs.args, theirs.kwargs), ""):
+        called: list[str] = []
+        for name, tensor in named_arguments(theirs.module.forward, theirs.args, theirs.kwargs):
             if not any(x.shape == tensor.shape and torch.equal(x, tensor) for x in tensors):
                 tensors.append(tensor)
-        shapes = [x.shape for x in jax.tree.leaves((ours.args, ours.kwargs)) if hasattr(x, "shape")]
+                called.append(name)
+        arrays = named_arguments(type(ours.module).__call__, (None, *ours.args), dict(sorted(ours.kwargs.items())))
+        shapes = [x.shape for _, x in arrays]
         order = _states_first(ours, len(shapes))
-        found = list(matched([shapes[i] for i in order], [tuple(x.shape) for x in tensors]))
+        theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
+        found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named))
         inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
         if {number for number, _ in inputs} != set(range(len(tensors))):
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
@@ -72,13 +78,34 @@ def _states_first(ours: FlaxCall, count: int) -> list[int]:
     return [1, 0, *range(2, count)] if carried else list(range(count))
 
 
-def matched(flax: list[tuple], torch: list[tuple]) -> Iterator[tuple[int, Axes]]:
-    """Returns, in order, a tensor of the same sizes for each array; several arrays may be one tensor."""
+def named_arguments(function: Callable, args: tuple, kwargs: dict) -> list[tuple[str, Any]]:
+    """Returns (name of the argument, array) of every array that a call is given, in order."""
+    places = list(inspect.signature(function).parameters.values())
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [place.name if place.kind in plain else "" for place in places] + [""] * len(args)
+    given = [*zip(names, args), *kwargs.items()]
+    return [(name, x) for name, value in given for x in jax.tree.leaves(value, is_leaf=is_array) if is_array(x)]
+
+
+def is_array(value: Any) -> bool:
+    """Tells whether it is an array of either framework, or stands for one."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def matched(flax: list[tuple[str, tuple]], torch: list[tuple[str, tuple]]) -> Iterator[tuple[int, Axes]]:
+    """Returns for each array, (name of the argument, shape), a tensor of the same sizes.
+
+    Among several it is the one whose argument has the same name, else the first that is left; several arrays may be
+    one tensor.
+    """
     unused = list(range(len(torch)))
-    for shape in flax:
-        fits = [i for i in range(len(torch)) if sorted(torch[i]) == sorted(shape)]
-        number = next((i for i in fits if i in unused), next(iter(fits), None))
+    promised = {name for name, _ in flax}
+    for name, shape in flax:
+        fits = [i for i, (_, other) in enumerate(torch) if sorted(other) == sorted(shape)]
+        free = [i for i in fits if i in unused]
+        free.sort(key=lambda i, name=name: (torch[i][0] != name, torch[i][0] in promised))
+        number = next(iter(free or fits), None)
         if number is None:
-            raise Mismatch(f"arguments {torch} in PyTorch, {flax} in Flax")
+            raise Mismatch(f"arguments {[s for _, s in torch]} in PyTorch, {[s for _, s in flax]} in Flax")
         unused = [i for i in unused if i != number]
-        yield number, between(shape, torch[number])
+        yield number, between(shape, torch[number][1])

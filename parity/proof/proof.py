@@ -9,6 +9,7 @@ from parity.arrays.key import Record
 from parity.blame.diagnosis.precision import formats_of
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
+from parity.blame.shared_masks import blame_shared, shared_rows
 from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
 from parity.compare.classes import compare_classes
@@ -75,6 +76,10 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                     guilty = _diagnosed(blame_precision, twin, tier)
+        if twin.shared:
+            first = next(iter(rows))
+            rows[first] = [*rows[first], *shared_rows(twin.shared)]
+            guilty = guilty or blame_shared(twin.shared)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,

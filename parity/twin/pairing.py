@@ -21,7 +21,7 @@ from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
 from parity.twin.half_precision import NoHalves
 from parity.twin.modules import correspondence, site_of
-from parity.twin.random_numbers import RandomRequest, numbers, partners, requested
+from parity.twin.random_numbers import RandomRequest, given_shapes, is_shared, numbers, partners, requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
@@ -106,19 +106,23 @@ def make_twin(
     axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
     if labels is not None:
         axes |= {key.replace("output", "targets", 1): order for key, order in axes.items() if key.startswith("output")}
-    complete = tuple(_with_targets(batch, labels, ours, random) for batch in batches)
+    order = partners(ours.requests, other.requests)
+    shapes = given_shapes(ours.requests, other.requests, order)
+    complete = tuple(_with_targets(batch, labels, ours, random, shapes) for batch in batches)
+    pairs = [(ours.requests[number], request) for number, request in zip(order, other.requests, strict=True)]
     return Twin(
         name=name,
         leaves=tensors,
         start=State(weights),
         batches=complete,
         axes=axes,
-        order=partners(ours.requests, other.requests),
+        order=order,
         names=names,
         turns=tuple((turn.name, turn.trains) for turn in flax.turns),
         flax=flax,
         torch=theirs,
         held=held or {},
+        shared=tuple(theirs.site for mine, theirs in pairs if is_shared(mine.shape, theirs.shape)),
     )
 
 
@@ -126,10 +130,12 @@ def _leaves(batch: Tensors) -> list[tuple[Any, str]]:
     return [(value, name) for name, value in batch.items()]
 
 
-def _with_targets(batch: Tensors, labels: bool | None, ours: Traced, random: np.random.Generator) -> Batch:
+def _with_targets(
+    batch: Tensors, labels: bool | None, ours: Traced, random: np.random.Generator, shapes: list[tuple]
+) -> Batch:
     if labels is not None:
         batch = batch | {"targets": targets(labels, list(ours.shapes.values()), random)}
-    return Batch(batch, numbers(ours.requests, random))
+    return Batch(batch, numbers(ours.requests, random, shapes))
 
 
 def _outputs(nets: Any, tensors: Tensors) -> Tensors:

@@ -4,7 +4,6 @@ Neither model changes. While Flax's function is traced, `jax.random.bernoulli`, 
 with given numbers; PyTorch's operators do so below autograd, where the dropout of a fused layer is seen too.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,21 +64,53 @@ def requested(
 def partners(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:
     """Returns for each request of PyTorch's which of Flax's it is: by site and order there, else by order alone.
 
+    One that Flax makes for several places at once, (1, 1, queries, keys), is PyTorch's for each of them.
+
     Raises InputError where the one draws what the other does not.
     """
-    of_flax = [(request.site, torch_shape(request.shape), request.normal) for request in flax]
-    of_pytorch = [(request.site, request.shape, request.normal) for request in pytorch]
-    if Counter(of_flax) != Counter(of_pytorch):
-        of_flax = [("", *rest) for _, *rest in of_flax]
-        of_pytorch = [("", *rest) for _, *rest in of_pytorch]
-        if of_flax != of_pytorch:
-            listed = (", ".join(map(str, requests)) or "none" for requests in (pytorch, flax))
-            text = "random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed)
-            raise InputError(f"{text}; {_on_one_side(flax, pytorch)}")
-    waiting: dict[Any, list[int]] = {}
-    for number, key in enumerate(of_flax):
-        waiting.setdefault(key, []).append(number)
-    return tuple(waiting[key].pop(0) for key in of_pytorch)
+    there = _assigned(flax, pytorch, lambda ours, theirs: ours.site == theirs.site and _fits(ours, theirs))
+    if there is not None:
+        return there
+    if len(flax) != len(pytorch) or not all(map(_fits, flax, pytorch)):
+        listed = (", ".join(map(str, requests)) or "none" for requests in (pytorch, flax))
+        text = "random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed)
+        raise InputError(f"{text}; {_on_one_side(flax, pytorch)}")
+    return tuple(range(len(flax)))
+
+
+def _assigned(
+    flax: Sequence[RandomRequest],
+    pytorch: Sequence[RandomRequest],
+    fits: Callable[[RandomRequest, RandomRequest], bool],
+) -> tuple[int, ...] | None:
+    left = list(range(len(flax)))
+    order: list[int] = []
+    for request in pytorch:
+        number = next((i for i in left if fits(flax[i], request)), None)
+        if number is None:
+            return None
+        left.remove(number)
+        order.append(number)
+    return None if left else tuple(order)
+
+
+def _fits(ours: RandomRequest, theirs: RandomRequest) -> bool:
+    same = theirs.shape in (ours.shape, torch_shape(ours.shape)) or is_shared(ours.shape, theirs.shape)
+    return ours.normal == theirs.normal and same
+
+
+def is_shared(ours: Shape, theirs: Shape) -> bool:
+    """Tells whether Flax draws once what PyTorch draws for every example, or every head."""
+    return ours != theirs and len(ours) == len(theirs) and all(m in (1, n) for m, n in zip(ours, theirs))
+
+
+def given_shapes(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int]) -> list[Shape]:
+    """Returns the shape of the numbers for each request of Flax's: PyTorch's, but where they are shared."""
+    shapes = [torch_shape(request.shape) for request in flax]
+    for number, request in zip(order, pytorch, strict=True):
+        shared = is_shared(flax[number].shape, request.shape)
+        shapes[number] = flax[number].shape if shared else request.shape
+    return shapes
 
 
 def _on_one_side(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> str:
@@ -111,16 +142,20 @@ def _where(request: RandomRequest) -> str:
     return f"{request.place or 'the body of the model'} {request.shape}"
 
 
-def numbers(requests: Sequence[RandomRequest], random: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Numbers for Flax's requests in PyTorch's layout, which float32 holds exactly: every precision sees the same."""
+def numbers(
+    requests: Sequence[RandomRequest], random: np.random.Generator, shapes: Sequence[Shape] | None = None
+) -> tuple[np.ndarray, ...]:
+    """Returns numbers for Flax's requests, which float32 holds exactly: every precision sees the same.
 
-    def make(request: RandomRequest) -> np.ndarray:
-        shape = torch_shape(request.shape)
+    shapes: in PyTorch's layout, where they are not images'
+    """
+
+    def make(request: RandomRequest, shape: Shape) -> np.ndarray:
         if request.normal:
             return random.normal(size=shape).astype(np.float32).astype(np.float64)
         return random.integers(0, 2**20, shape) / 2.0**20
 
-    return tuple(map(make, requests))
+    return tuple(map(make, requests, shapes or [torch_shape(request.shape) for request in requests]))
 
 
 @contextmanager
@@ -130,9 +165,10 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
 
     def answer(shape: Shape, normal: bool) -> jax.Array:
         value = next(remaining, None)
-        if value is None or value.shape != torch_shape(shape):
+        if value is None or value.shape not in (tuple(shape), torch_shape(shape)):
             raise InputError(f"Flax draws other random numbers than when it was first traced: {shape}")
-        return value.transpose(0, 2, 3, 1) if len(shape) == 4 else value
+        image = len(shape) == 4 and value.shape == torch_shape(shape)
+        return value.transpose(0, 2, 3, 1) if image else value
 
     with _answering(answer):
         yield

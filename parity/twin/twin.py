@@ -133,6 +133,7 @@ class Problem:
     order:  for each random number that PyTorch draws, which of Flax's it is
     names:  {PyTorch's submodule: Flax's path} of those that both have
     turns:  (name, start of the names of the leaves that it moves) of each turn
+    shared: the submodules of PyTorch's whose dropout Flax draws once for several examples or heads
     held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
 
@@ -145,6 +146,7 @@ class Problem:
     names: dict[str, tuple]
     turns: tuple[tuple[str, str], ...]
     held: dict[str, np.ndarray] = field(default_factory=dict, kw_only=True)
+    shared: tuple[str, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""

@@ -35,7 +35,7 @@ class Vision(nnx.Module):
     def large(self, x: Array) -> Array:
         """Bilinear with the corners aligned."""
         for axis, size in ((1, 7), (2, 5)):
-            at = jnp.linspace(0, x.shape[axis] - 1, size)
+            at = jnp.linspace(0, x.shape[axis] - 1, size, dtype=x.dtype)
             low = jnp.clip(jnp.floor(at).astype(int), 0, x.shape[axis] - 2)
             part = (at - low).reshape([-1 if i == axis else 1 for i in range(4)])
             x = x.take(low, axis) * (1 - part) + x.take(low + 1, axis) * part

@@ -46,7 +46,7 @@ class Blame:
         if not others:
             return self
         listed = "; ".join(other.text for other in others)
-        return replace(self, text=f"{self.text}; also wrong by themselves: {listed}", others=tuple(others))
+        return replace(self, text=f"{self.text}; also wrong: {listed}", others=tuple(others))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice
 from parity.blame.diagnosis.threads import one_thread
-from parity.layers.isolate import Received
+from parity.layers.received import Received
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
 from parity.twin.random_numbers_torch import ImposedOnTorch

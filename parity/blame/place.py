@@ -11,12 +11,14 @@ from parity.arrays.key import Key, Record
 from parity.blame.body import Watched, explain_body
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
+from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.loss import of_loss
 from parity.blame.optimizer import of_optimizer
 from parity.compare.rows import Row
 from parity.compare.scale import rms
-from parity.layers.isolate import Isolated, Received, Unfit
+from parity.layers.isolate import Isolated, Unfit
+from parity.layers.received import Received, received_without
 from parity.result import Blame
 from parity.twin.twin import State, Twin
 
@@ -41,9 +43,10 @@ def blame(
     wrong = {row.key for row in rows if not row.passed}
     if untied := _untied(twin):
         return Blame.because(untied, "", "backward", BODY)
-    first, *others = (*blame_layers(twin, layers, states[0]), None)
-    if first:
-        return first.with_others([other for other in others if other])
+    guilty = list(blame_layers(twin, layers, states[0]))
+    if guilty:
+        behind = _body_behind(twin, layers[True], states[0], [blame.layer for blame in guilty])
+        return guilty[0].with_others([*guilty[1:], *([behind] if behind else [])])
     wrong_loss = any(key.step == 1 and key.phase == "forward" and key.tensor == "loss" for key in wrong)
     for key in _of_first_step(wrong):
         if key.phase == "gradients" and wrong_loss:
@@ -58,7 +61,7 @@ def blame(
 
 
 def _of_two_biases(twin: Twin, wrong: set[Key]) -> Blame | None:
-    """One bias in Flax where PyTorch adds two: all that differs is how far they move."""
+    """Blames one bias in Flax where PyTorch adds two: all that differs is how far they move."""
     sums = {leaf.name: leaf for leaf in twin.leaves if leaf.merged}
     moves = [key for key in wrong if key.phase in ("update", "optimizer")]
     if not sums or not moves or any(key.tensor not in sums for key in moves):
@@ -111,7 +114,7 @@ def _of_body(
     twin: Twin, state: State, isolated: Isolated, key: Key, oracle: Record, flax: Record, train: bool
 ) -> Blame:
     """The body before the first layer that is given something else, or behind all of them."""
-    received = _inherited(isolated)
+    received = _inherited(isolated.received)
     watched = Watched(oracle[key], flax[key], key.tensor)
     place = f"{BODY}, between its layers: {key}"
     if received:
@@ -124,13 +127,32 @@ def _of_body(
     return Blame.because(cause, cause.part if cause else "", key.phase, place)
 
 
-def _inherited(isolated: Isolated) -> Received | None:
+def _body_behind(twin: Twin, isolated: Isolated, state: State, known: Sequence[str]) -> Blame | None:
+    """A mistake of the body's beside those of layers, which hand on what is right; told only with its cause.
+
+    known: the layers whose mistakes are known, all that is inside included
+    """
+    wrong = {row.key.layer for row in isolated.rows if not row.passed and row.key.phase == "forward"}
+    if not wrong:
+        return None
+    with suppress(*UNFIT):
+        all_received = received_without(twin, isolated.layers, wrong, True)
+        received = _inherited([x for x in all_received if not any(x.name.startswith(f"{name}.") for name in known)])
+        if received:
+            watched = Watched(received.torch, received.flax, received=received)
+            cause = explain_body(twin, state, True, watched, right_modules(isolated))
+            place = f"{BODY}, before {received.label}"
+            return Blame.because(cause, cause.part, "forward", place) if cause else None
+    return None
+
+
+def _inherited(received: Sequence[Received]) -> Received | None:
     """Returns, in the body between the layers, what the first layer is given that is given something else."""
-    for received in isolated.received:
-        theirs, ours = (np.asarray(array, np.float64) for array in (received.torch, received.flax))  # masks too
+    for tensor in received:
+        theirs, ours = (np.asarray(array, np.float64) for array in (tensor.torch, tensor.flax))  # masks too
         scale = max(rms(theirs), 1e-300) if theirs.size else 1.0
         if theirs.shape != ours.shape or np.max(np.abs(theirs - ours), initial=0.0) > 1e-10 * scale:
-            return received
+            return tensor
     return None
 
 

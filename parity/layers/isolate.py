@@ -8,11 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from parity.arrays.key import Record
-from parity.arrays.layout import named_leaves, transposed
-from parity.arrays.torch_arrays import to_numpy
 from parity.compare.constants import HELD_CEILING, beside, excused
 from parity.compare.policy import Policy
 from parity.compare.probes import largest_of, noise_of
@@ -23,6 +20,7 @@ from parity.layers.calls import given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.ports import Mismatch, Ports
+from parity.layers.received import Received, received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
 from parity.sides.constants import one_digit, unmoved
@@ -42,21 +40,6 @@ class Unfit(NamedTuple):
     call: TorchCall
     why: str
     results: tuple[tuple[int, ...], ...]
-
-
-class Received(NamedTuple):
-    """A tensor that a layer is given in the models' own runs.
-
-    name, number: PyTorch's submodule, and which of its calls it is, from 0
-    place:        which of the tensors among the call's arguments
-    """
-
-    label: str
-    torch: np.ndarray
-    flax: np.ndarray
-    name: str
-    number: int
-    place: int
 
 
 @dataclass
@@ -100,7 +83,7 @@ def isolate(
             layer = Layer(label(call), call, partner)
             try:
                 ports = Ports.of(call, partner)
-                found.received += _received(layer, ports, values)
+                found.received += received(layer, ports, values)
                 part = flax_run.flax.part(partner.module, partner.path, params, buffers, train=train)
                 layer.oracle = run_torch_layer(twin, run, layer, ports, train, np.asarray)
                 probes = [run_torch_layer(twin, run, layer, ports, train, one_ulp(seed)) for seed in range(PROBES)]
@@ -156,16 +139,3 @@ def calls_within(call: TorchCall) -> Iterator[TorchCall]:
     for child in call.children:
         yield child
         yield from calls_within(child)
-
-
-def _received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
-    arrays = values.get((layer.ours.path, layer.ours.number), [])
-    call = layer.theirs
-    given = [tensor for _, tensor in named_leaves((call.args, call.kwargs), "")]
-    received = []
-    for array, (number, axes) in zip(arrays, ports.inputs, strict=False):
-        tensor = ports.tensors[number]
-        place = next(i for i, x in enumerate(given) if x.shape == tensor.shape and torch.equal(x, tensor))
-        pair = to_numpy(tensor), transposed(np.asarray(array), axes)
-        received.append(Received(layer.label, *pair, call.name, call.number, place))
-    return received

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis.altered import ALTERATIONS
@@ -175,8 +176,8 @@ def other_mode(call: Call) -> Iterator[CallTrial]:
     """Evaluation for training, or the other way round."""
     names = ("training", "evaluation") if call.training else ("evaluation", "training")
     stochastic = any(isinstance(part, DROPOUTS) for part in call.module.modules())
-    if stochastic and not call.training:
-        return
+    if stochastic and not call.training or isinstance(call.module, _BatchNorm):
+        return  # of batch normalisation, the statistics are altered
     if call.training and isinstance(call.module, DROPOUTS):
         text = "Flax's dropout is off, PyTorch's is in training mode"
         yield "dropout-off", text, replace(call, training=False)

@@ -1,7 +1,18 @@
 """All planted bugs, by what they are planted in."""
 
 from parity.selftest.bug import Bug
-from parity.selftest.bugs import activations, convolution, dense, losses, norms, numbers, optimizers, pooling, sequences
+from parity.selftest.bugs import (
+    activations,
+    convolution,
+    dense,
+    losses,
+    norms,
+    numbers,
+    optimizers,
+    pooling,
+    sequences,
+    written,
+)
 
 BUGS: tuple[Bug, ...] = (
     *dense.BUGS,
@@ -13,4 +24,5 @@ BUGS: tuple[Bug, ...] = (
     *losses.BUGS,
     *optimizers.BUGS,
     *numbers.BUGS,
+    *written.BUGS,
 )

@@ -20,6 +20,7 @@ Scores = Float[Array, "batch classes"]
 Labels = Int[Array, " batch"]
 SMOOTHING = 0.1
 IGNORED = 2
+WEIGHTS = (0.2, 1.0, 3.0, 0.5)
 
 
 def classes(name: str, flax: Callable, pytorch: Callable) -> Pair:
@@ -60,7 +61,12 @@ SMOOTHED = classes(
 SQUARES = values("squares", losses.mse, F.mse_loss)
 HUBER = values("smooth l1", losses.smooth_l1_loss, F.smooth_l1_loss)
 KL = values("kl", kl, torch_kl)
-LOSS_PAIRS = (PLAIN, IGNORING, SMOOTHED, SQUARES, HUBER, KL)
+WEIGHTED = classes(
+    "class weights",
+    lambda x, y: losses.cross_entropy_loss(x, y, weight=jnp.asarray(WEIGHTS, x.dtype)),
+    lambda x, y: F.cross_entropy(x, y, weight=torch.tensor(WEIGHTS, dtype=x.dtype)),
+)
+LOSS_PAIRS = (PLAIN, IGNORING, SMOOTHED, SQUARES, HUBER, KL, WEIGHTED)
 
 
 def summed(x: Scores, y: Labels) -> Array:
@@ -71,6 +77,12 @@ def over_all(x: Scores, y: Labels) -> Array:
     """The mean over all targets, of which some are ignored."""
     each = optax.softmax_cross_entropy_with_integer_labels(x, y)
     return jnp.where(y == IGNORED, 0, each).mean()
+
+
+def plain_mean(x: Scores, y: Labels) -> Array:
+    """The mean over the targets, not over their weights."""
+    weights = jnp.asarray(WEIGHTS, x.dtype)[y]
+    return (weights * optax.softmax_cross_entropy_with_integer_labels(x, y)).mean()
 
 
 def with_floor(x: Scores, y: Labels) -> Array:
@@ -96,6 +108,8 @@ def broadcast(x: Scores, y: Scores) -> Array:
 BUGS = (
     Bug("sum for the mean", PLAIN, "loss", ("sum", "rows"), flax_turn=wrong(summed)),
     Bug("mean over ignored targets too", IGNORING, "loss", ("ignored-counted",), flax_turn=wrong(over_all)),
+    Bug("class weights left out", WEIGHTED, "loss", ("class-weights",), flax_turn=wrong(losses.cross_entropy)),
+    Bug("class weights with a plain mean", WEIGHTED, "loss", ("class-weights",), flax_turn=wrong(plain_mean)),
     Bug("labels not smoothed", SMOOTHED, "loss", ("label-smoothing", "cross-entropy"),
         flax_turn=wrong(losses.cross_entropy)),
     Bug("log(softmax + 1e-8)", PLAIN, "loss", ("log-eps",), flax_turn=wrong(with_floor)),

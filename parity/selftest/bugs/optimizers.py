@@ -56,7 +56,22 @@ SCHEDULED = training(
     lambda params: torch.optim.SGD(params, 0.1),
     scheduler=every_two,
 )
-OPTIMIZER_PAIRS = (SGD, DECAYED, ADAM, ADAM_L2, ADAMW, AMSGRAD, ADAGRAD, RMSPROP, CLIPPED, SCHEDULED)
+CLIPPED_ADAM = training(
+    "clipping and Adam",
+    lambda: optax.chain(optim.clip_grad_norm(0.1), optim.Adam(1e-2)),
+    lambda params: torch.optim.Adam(params, 1e-2),
+    prepare=clip,
+)
+cosine = optax.cosine_decay_schedule(1e-2, 5)
+COSINE = training(
+    "a cosine",
+    lambda: optim.Adam(cosine),
+    lambda params: torch.optim.Adam(params, 1e-2),
+    scheduler=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 5),
+)
+OPTIMIZER_PAIRS = (
+    *(SGD, DECAYED, ADAM, ADAM_L2, ADAMW, AMSGRAD, ADAGRAD, RMSPROP, CLIPPED, SCHEDULED, CLIPPED_ADAM, COSINE),
+)  # fmt: skip
 
 
 def uncorrected(lr: float, b1: float, b2: float, eps: float) -> optax.GradientTransformation:
@@ -78,6 +93,11 @@ def uncorrected(lr: float, b1: float, b2: float, eps: float) -> optax.GradientTr
 def late(rate: float, factor: float, first: int) -> optax.Schedule:
     """`factor` times the rate from step `first` on."""
     return lambda count: jnp.where(jnp.asarray(count) + 1 >= first, rate * factor, rate)
+
+
+def one_late(schedule: optax.Schedule) -> optax.Schedule:
+    """The rate of the step before."""
+    return lambda count: schedule(jnp.maximum(jnp.asarray(count) - 1, 0))
 
 
 def bug(name: str, pair: Pair, causes: tuple[str, ...], wrong: optax.GradientTransformation, steps: int = 0) -> Bug:
@@ -102,9 +122,16 @@ BUGS = (
         optax.adagrad(1e-2)),
     bug("Optax's RMSprop", RMSPROP, ("alpha", "eps-in-root", "alpha+eps-in-root"), optax.rmsprop(1e-2)),
     bug("clipping left out", CLIPPED, ("clip-missing",), optim.SGD(0.1)),
-    bug("clipping without the 1e-6", CLIPPED, ("clip-norm",), optax.chain(optim.clip_gradients(0.1), optim.SGD(0.1))),
+    bug("clipping without the 1e-6", CLIPPED, ("clip-norm", "clip-eps"),
+        optax.chain(optim.clip_gradients(0.1), optim.SGD(0.1))),
+    bug("clipping to another norm", CLIPPED, ("clip-norm",), optax.chain(optim.clip_grad_norm(0.2), optim.SGD(0.1))),
+    bug("clipping in Flax alone", ADAM, ("clip-norm",), optax.chain(
+        optax.clip_by_global_norm(0.1), optim.Adam(1e-2, eps=1e-3))),
+    bug("clipping behind the optimiser", CLIPPED_ADAM, ("clip-update",), optax.chain(
+        optim.Adam(1e-2), optax.clip_by_global_norm(0.1))),
     bug("schedule one step late", SCHEDULED, ("learning-rate",),
         optim.SGD(optax.piecewise_constant_schedule(0.1, {3: 0.5}))),
+    bug("cosine one step late", COSINE, ("learning-rate",), optim.Adam(one_late(cosine))),
     bug("another rate from step 3 on", SGD, ("step-scale", "learning-rate"),
         optim.SGD(late(0.1, 1.1, 3), momentum=0.9), steps=4),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Sums, products and reductions under other conventions."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -9,15 +10,15 @@ from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCa
 
 
 def sums(call: FunctionCall) -> Iterator[Alternative]:
-    """One term alone: a residual connection that was left out; another eps."""
+    """Yields one term alone, as for a residual connection that was left out, and another eps."""
     if len(call.args) < 2:
         return
     first, second = call.args[:2]
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        for kept, left_out in ((second, "first"), (first, "second")):
-            if kept.shape == call.result.shape:
+        for term, left_out in ((second, "first"), (first, "second")):
+            if term.shape == call.result.shape:
                 text = f"Flax leaves out the {left_out} term of a sum"
-                yield Alternative("residual-missing", text, lambda kept=kept: kept * 1)
+                yield Alternative("residual-missing", text, lambda term=term: term * 1)
     if isinstance(second, float) and 0 < second < 1e-2 and isinstance(first, torch.Tensor):
         for eps in EPS:
             if eps != second:
@@ -56,20 +57,29 @@ def reductions(call: FunctionCall) -> Iterator[Alternative]:
     """A sum for a mean, a maximum for either, along another axis."""
     dim = call.option(1, "dim")
     x = call.x
-    if not isinstance(x, torch.Tensor) or not isinstance(call.result, torch.Tensor) or not x.is_floating_point():
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         return
+    if isinstance(call.result, tuple):  # values and indices
+        for alternative in _reduced(call, x, dim):
+            whole = lambda a=alternative: type(call.result)((a.result(), call.result[1]))  # noqa: E731
+            yield alternative._replace(result=whole)
+    else:
+        yield from _reduced(call, x, dim)
+
+
+def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternative]:
     keep = bool(call.option(2, "keepdim", False))
     axes = tuple(range(x.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
-    own = REDUCTIONS[call.name]
+    reduction = REDUCTIONS[call.name]
     for name in ("mean", "sum", "max"):
-        if REDUCTIONS[name] is not own:
+        if REDUCTIONS[name] is not reduction:
             text = f"Flax takes the {name} along {axes}, PyTorch the {call.name}"
             yield Alternative(f"{name}-for-{call.name}", text, lambda name=name: REDUCTIONS[name](x, axes, keep))
     if len(axes) == 1:
         axis = axes[0] % x.ndim
         for other in (axis for axis in range(x.ndim) if axis != axes[0] % x.ndim):
             text = f"Flax takes the {call.name} along axis {other}, PyTorch along axis {axis}"
-            yield Alternative("axis", text, lambda other=other: own(x, (other,), keep))
+            yield Alternative("axis", text, lambda other=other: reduction(x, (other,), keep))
         for place, what in ((0, "first"), (-1, "last")):
             text = f"Flax takes the {what} of axis {axis}, PyTorch the {call.name} along it"
             yield Alternative(f"{what}-for-{call.name}", text, lambda place=place: x.select(axis, place))

@@ -39,6 +39,33 @@ def fused(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative("attention-scale", f"Flax {what}", lambda factor=factor: attention(scale=factor))
 
 
+def multi_head(call: FunctionCall) -> Iterator[Alternative]:
+    """PyTorch's multi-head attention without a mask that it is given, or with one that it is not."""
+    mask = call.kwargs.get("attn_mask")
+    if mask is not None:
+        causal = mask.ndim >= 2 and _is_causal(mask if mask.dtype == torch.bool else mask < 0)
+        cause, what = ("causal-mask", "causal ") if causal else ("mask-missing", "")
+        text = f"Flax has no {what}mask, PyTorch has"
+        yield Alternative(cause, text, lambda: call.again(attn_mask=None, is_causal=False))
+    else:
+        length = call.x.shape[0], call.args[1].shape[0]
+        future = torch.ones(length, dtype=torch.bool).triu(1)
+        text = "Flax masks the future, PyTorch does not"
+        yield Alternative("causal-mask", text, lambda: call.again(attn_mask=future, is_causal=False))
+    if call.kwargs.get("key_padding_mask") is not None:
+        text = "Flax leaves out key_padding_mask"
+        yield Alternative("mask-missing", text, lambda: call.again(key_padding_mask=None))
+
+
+def comparisons(call: FunctionCall) -> Iterator[Alternative]:
+    """A mask that is true everywhere, nowhere, or the other way round."""
+    if isinstance(call.result, torch.Tensor) and call.result.dtype == torch.bool and call.result.ndim:
+        everywhere = torch.ones_like(call.result)
+        yield Alternative("mask-missing", "Flax has no mask: true everywhere", lambda: everywhere)
+        yield Alternative("mask-missing", "Flax has no mask: true nowhere", lambda: ~everywhere)
+        yield Alternative("mask-polarity", "Flax has the mask the other way round", lambda: ~call.result)
+
+
 def triangle(call: FunctionCall) -> Iterator[Alternative]:
     """No mask of the future, or one that is off by one."""
     x = call.x

@@ -35,6 +35,8 @@ TABLE: dict[str, Alternatives] = {
     "embedding_bag": arithmetic.bags,
     "normalize": arithmetic.normalised,
     "scaled_dot_product_attention": attention.fused,
+    "multi_head_attention_forward": attention.multi_head,
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), attention.comparisons),
     **dict.fromkeys(("triu", "tril"), attention.triangle),
     "masked_fill": attention.masked,
     "where": attention.chosen,

@@ -35,7 +35,7 @@ def _choices(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
             text = f"{label[1]} (in all {len(several)} calls of {function})"
             yield label[0], text, _around(several), _all(function, label, several)
     counts = {site.function: site.number for site in sites}
-    for site in sites:
+    for site in sorted(sites, key=lambda site: not site.place):  # a submodule says more than the body
         for label in dict.fromkeys(site.labels):
             cause, text = label
             if counts[site.function] > 1:

@@ -1,0 +1,62 @@
+"""Tensors that layers are given in the models' own runs: a mistake before them shows there."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import torch
+
+from parity.arrays.layout import inverse, named_leaves, transposed
+from parity.arrays.torch_arrays import to_numpy
+from parity.layers.calls import given_values
+from parity.layers.layer import Layer
+from parity.layers.ports import Ports
+from parity.sides.flax import FlaxRun
+from parity.twin.twin import Twin
+
+
+class Received(NamedTuple):
+    """A tensor that a layer is given in the models' own runs.
+
+    name, number: PyTorch's submodule, and which of its calls it is, from 0
+    place:        which of the tensors among the call's arguments
+    """
+
+    label: str
+    torch: np.ndarray
+    flax: np.ndarray
+    name: str
+    number: int
+    place: int
+
+
+def received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
+    """Returns what a layer is given on either side, by the values that Flax's calls are given."""
+    arrays = values.get((layer.ours.path, layer.ours.number), [])
+    call = layer.theirs
+    given = [tensor for _, tensor in named_leaves((call.args, call.kwargs), "")]
+    tensors = []
+    for array, (number, axes) in zip(arrays, ports.inputs, strict=False):
+        tensor = ports.tensors[number]
+        place = next(i for i, x in enumerate(given) if x.shape == tensor.shape and torch.equal(x, tensor))
+        pair = to_numpy(tensor), transposed(np.asarray(array), axes)
+        tensors.append(Received(layer.label, *pair, call.name, call.number, place))
+    return tensors
+
+
+def received_without(twin: Twin, layers: Sequence[Layer], wrong: Collection[str], train: bool) -> list[Received]:
+    """Returns what the layers are given where those of the labels hand on PyTorch's results, not their own."""
+    device = jax.devices("cpu")[0]
+    outputs = {}
+    for layer in layers:
+        results = dict(named_leaves(layer.theirs.output, "output"))
+        flat, tree = jax.tree.flatten(layer.ours.output)
+        ports = Ports.of(layer.theirs, layer.ours)
+        if layer.label in wrong and len(ports.outputs) == len(flat):
+            for name, number, axes in ports.outputs:
+                flat[number] = transposed(to_numpy(results[name]), inverse(axes))
+            outputs[layer.ours.path, layer.ours.number] = jax.tree.unflatten(tree, flat)
+    run = FlaxRun(twin, "float64", device)
+    values = given_values(twin, run, train, outputs)
+    return [tensor for layer in layers for tensor in received(layer, Ports.of(layer.theirs, layer.ours), values)]

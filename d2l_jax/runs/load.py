@@ -36,7 +36,7 @@ def load(path: str | Path) -> nnx.Module:
 
 def is_run(path: Path) -> bool:
     """Tells whether it is the folder of a run, or of its checkpoints."""
-    return (path / METRICS).is_file() or any((path / name).exists() for name in (checkpoint.FOLDER, checkpoint.META))
+    return (path / METRICS).is_file() or checkpoint.holds_checkpoints(path)
 
 
 def case_of(path: Path) -> Case:

@@ -48,6 +48,12 @@ def epochs_in(folder: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdecimal())
 
 
+def holds_checkpoints(path: Path) -> bool:
+    """Tells whether `path` is a run's folder with checkpoints, its folder of them, or one, good or damaged."""
+    inside = any((path / str(epoch) / META).is_file() for epoch in epochs_in(path))
+    return inside or (path / FOLDER).is_dir() or (path / META).is_file()
+
+
 def save(folder: Path, epoch: int, state: TrainState, meta: dict[str, Any], keep: Collection[int] = ()) -> None:
     """Writes the checkpoint of `epoch`, then deletes those of other epochs that are not in `keep`.
 

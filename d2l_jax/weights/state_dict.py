@@ -87,7 +87,8 @@ def _converted(
             other, value = first.setdefault(leaf.path, (key, array))
             if not np.array_equal(value, array):
                 problems.setdefault("are one tensor in the model, but differ", []).append(f"{other} and {key}")
-        values[leaf.path] = jnp.asarray(leaf.to_flax(array), target)
+        # jnp.asarray may take the memory itself, which PyTorch's training goes on writing to.
+        values[leaf.path] = jnp.array(leaf.to_flax(array), target)
     return values, [f"{_listed(keys)} {reason}" for reason, keys in problems.items()]
 
 

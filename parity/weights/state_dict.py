@@ -72,7 +72,7 @@ def _read(model: nnx.Module, source: Source) -> Any:
         path = Path(source)
         if (path / NAME).is_file():
             return read_state_dict(path / NAME)
-        if (path / checkpoint.FOLDER).is_dir() or (path / checkpoint.META).is_file():
+        if checkpoint.holds_checkpoints(path):
             return state_dict(checkpoint.load_params(path, nnx.clone(model)))
         return read_state_dict(path)
     if isinstance(source, nnx.Module):
@@ -121,11 +121,11 @@ def _larger(choice: Choice, content: Content) -> bool:
 
 
 def _notes(choice: Choice, content: Content) -> list[str]:
-    beside = left_out(choice, content)
+    surplus = left_out(choice, content)
     prefix = choice.prefix.rstrip(".")
     if not prefix:
         return list(choice.allowed)
-    more = f", {len(beside)} beside them left out ({', '.join(beside[:3])})" if beside else ""
+    more = f", {len(surplus)} beside them left out ({', '.join(surplus[:3])})" if surplus else ""
     whole = all(name.startswith(choice.prefix) for name in content.tensors)
     words = f"{choice.prefix!r} taken off its names" if whole else f"the tensors under {prefix!r} are loaded{more}"
     return [words, *choice.allowed]

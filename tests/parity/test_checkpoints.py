@@ -32,6 +32,15 @@ def test_a_loaded_model_computes_the_same():
     np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=2e-4, atol=1e-5)
 
 
+def test_training_the_source_moves_nothing_in_the_model():
+    theirs = torch.nn.ModuleDict({"fc": torch.nn.Linear(64, 4096)})
+    before = {key: value.clone() for key, value in theirs.state_dict().items()}
+    model = parity.load_state_dict(nnx.Dict(fc=nnx.Linear(64, 4096, rngs=nnx.Rngs(0))), theirs)
+    with torch.no_grad():
+        theirs["fc"].bias.add_(1)
+    np.testing.assert_array_equal(model["fc"].bias[...], before["fc.bias"].numpy())
+
+
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "net.model."])
 def test_a_common_prefix_is_taken_off_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, prefix: str):
     assert loads(saved(tmp_path, prefixed(prefix)))

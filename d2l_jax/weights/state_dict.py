@@ -106,7 +106,7 @@ def _problem(leaf: Leaf, array: np.ndarray, target: np.dtype) -> str:
         return f"holds complex numbers ({array.dtype}) where {target} is right"
     if array.dtype.kind != "c" and not np.all(np.isfinite(array.astype(np.float64))):
         return "has values that are not finite"
-    return "" if _holds(array, target) else f"has values that {leaf.dtype} cannot hold"
+    return "" if _holds(array, target) else f"has values that {target} cannot hold"
 
 
 def _holds(array: np.ndarray, dtype: np.dtype) -> bool:

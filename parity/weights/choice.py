@@ -110,10 +110,10 @@ def chosen(fitting: list[Choice], content: Content, entry: str) -> Choice | None
             distinct.append(choice)
     if not entry:
         whole = [choice for choice in distinct if len(left_out(choice, content)) <= len(choice.tensors)]
-        if distinct and not whole:
-            names = " or ".join(repr(choice.prefix.rstrip(".")) for choice in distinct[:6])
-            raise InputError(f"holds a larger model, of which a part fits; say entry={names} to load it")
-        distinct = whole
+        if len(distinct) == 1 and not whole:
+            name = distinct[0].prefix.rstrip(".")
+            raise InputError(f"holds a larger model, of which a part fits; say entry={name!r} to load it")
+        distinct = whole or distinct
     if len(distinct) > 1:
         exact = [choice for choice in distinct if choice.prefix == f"{entry}."]
         if len(exact) == 1:

@@ -33,9 +33,11 @@ def content_of(source: Any) -> Content:
     for home, key, value in _walk(source, ""):
         name = home + key
         for word in WRAPPERS:
-            if word in name.split("."):
+            shorter = _without(word, name)
+            if shorter not in (name, *content.tensors):  # a name that is there twice stays as it is
                 gone[word] = None
-                home, name = (_without(word, text) for text in (home, name))
+                home = _without(word, home)
+                name = shorter
         if is_tensor(value) and name:
             if name.rpartition(".")[2] != EXTRA_STATE:
                 content.tensors[name] = value

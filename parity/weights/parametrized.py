@@ -3,6 +3,7 @@
 weight_norm, spectral_norm and pruning, in the old form (`weight_g`) and the new (`parametrizations.weight.original0`).
 """
 
+import copy
 import re
 from collections.abc import Callable
 from functools import partial
@@ -80,6 +81,20 @@ def _spectral_norm(weight: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarr
     pulled = [u @ matrix for matrix in matrices]
     best = max(range(len(axes)), key=lambda i: pulled[i] @ v / np.linalg.norm(pulled[i]))
     return weight / (pulled[best] @ v)
+
+
+def as_computed(module: Any, tensors: Tensors) -> Tensors:
+    """Returns the state_dict of a module at hand, its weights of other parametrizations as the module computes them."""
+    result = dict(tensors)
+    for prefix, layer in getattr(module, "named_modules", dict)():
+        for name in getattr(layer, "parametrizations", ()):
+            home = f"{prefix}." if prefix else ""
+            start = f"{home}parametrizations.{name}."
+            parts = {key: NEW.fullmatch(key) for key in tensors if key.startswith(start)}
+            if parts and not _rule({part[3]: None for part in parts.values() if part}):
+                result = {key: value for key, value in result.items() if key not in parts}
+                result[home + name] = getattr(copy.deepcopy(layer).eval(), name).detach()
+    return result
 
 
 def others(tensors: Tensors) -> dict[str, str]:

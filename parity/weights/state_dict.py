@@ -18,7 +18,7 @@ from d2l_jax.weights.state_dict import state_dict as state_dict
 from parity.weights.choice import Choice, choices, chosen, left_out, names_of, without_prefix
 from parity.weights.content import Content, content_of
 from parity.weights.files import read_state_dict
-from parity.weights.parametrized import folded, others
+from parity.weights.parametrized import as_computed, folded, others
 from parity.weights.tensors import to_numpy
 
 AVERAGED = "n_averaged"
@@ -67,7 +67,7 @@ def _hints(choice: Choice, content: Content) -> dict[str, str]:
     return hints
 
 
-def _read(model: nnx.Module, source: Source) -> Any:
+def _read(model: nnx.Module, source: Any) -> Any:
     if isinstance(source, str | Path):
         path = Path(source)
         if (path / NAME).is_file():
@@ -80,7 +80,7 @@ def _read(model: nnx.Module, source: Source) -> Any:
     if isinstance(source, type):
         raise InputError(f"{source.__name__} is a class; load a state_dict, an instance or a path")
     if callable(read := getattr(source, "state_dict", None)):
-        return read()
+        return as_computed(source, read())
     if not isinstance(source, Mapping):
         raise InputError(f"weights come from a path, a module or a state_dict, not from {type(source).__name__}")
     return source

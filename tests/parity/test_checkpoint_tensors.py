@@ -114,11 +114,13 @@ def test_a_square_transposed_convolution_has_its_own_norm():
     np.testing.assert_allclose(loaded["up.weight"], theirs.up.weight.detach().numpy(), rtol=1e-5)
 
 
-def test_another_parametrization_is_named():
+def test_another_parametrization_is_named_or_computed_by_its_module():
     net = torch_net()
     parametrizations.orthogonal(net.fc)
     with pytest.raises(InputError, match=r"missing fc.weight .*computed from fc.parametrizations.*remove_parametrizat"):
-        loads(net)
+        loads(net.state_dict())
+    assert loads(net, {**WEIGHTS, "fc.weight": net.fc.weight.detach()})
+    assert loads(torch.nn.DataParallel(net), {**WEIGHTS, "fc.weight": net.fc.weight.detach()})
 
 
 class Tied(nnx.Module):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
-from small_pair import NET, OTHERS, WEIGHTS, flax_net, loads, prefixed, saved
+from small_pair import NET, OTHERS, WEIGHTS, flax_net, loads, prefixed, saved, torch_net
 from torch.optim.swa_utils import AveragedModel
 
 import parity
@@ -101,6 +101,18 @@ def test_several_that_fit_are_named(tmp_path: Path):
     assert loads(path, entry="model") and loads(path, OTHERS, entry="model_ema")
     with pytest.raises(InputError, match="has no entry 'modle'; it has model, model_ema, epoch"):
         loads(path, entry="modle")
+
+
+def test_averages_in_a_module_are_named():
+    both = torch.nn.ModuleDict({"online": torch_net(), "average": torch_net(2)})
+    with pytest.raises(InputError, match="the ModuleDict holds 2 that fit: online, average"):
+        loads(both)
+    assert loads(both, OTHERS, entry="average")
+
+
+def test_a_name_that_is_there_twice_is_no_wrapping():
+    with pytest.raises(InputError, match="unexpected _orig_mod.fc.bias"):
+        loads(WEIGHTS | {"_orig_mod.fc.bias": OTHERS["fc.bias"]})
 
 
 def test_a_part_of_a_larger_model_is_loaded_on_demand_alone():

@@ -79,8 +79,8 @@ def _read(model: nnx.Module, source: Any) -> Any:
         return state_dict(source)
     if isinstance(source, type):
         raise InputError(f"{source.__name__} is a class; load a state_dict, an instance or a path")
-    if callable(read := getattr(source, "state_dict", None)):
-        return as_computed(source, read())
+    if hasattr(source, "state_dict"):
+        return as_computed(source, source.state_dict())
     if not isinstance(source, Mapping):
         raise InputError(f"weights come from a path, a module or a state_dict, not from {type(source).__name__}")
     return source

@@ -16,6 +16,7 @@ from parity.weights.tensors import to_numpy
 
 COUNTER = "num_batches_tracked"
 MEAN = "running_mean"
+AVERAGED = "n_averaged"  # what AveragedModel counts, beside "module."
 TIED = 8  # surplus keys that are looked up among the others' numbers
 
 
@@ -109,7 +110,7 @@ def chosen(fitting: list[Choice], content: Content, entry: str) -> Choice | None
         if not any(_same(choice, other) for other in distinct):
             distinct.append(choice)
     if not entry:
-        whole = [choice for choice in distinct if len(left_out(choice, content)) <= len(choice.tensors)]
+        whole = [choice for choice in distinct if len(left_out(choice, content)) < len(choice.tensors)]
         if len(distinct) == 1 and not whole:
             name = distinct[0].prefix.rstrip(".")
             raise InputError(f"holds a larger model, of which a part fits; say entry={name!r} to load it")
@@ -136,6 +137,7 @@ def left_out(choice: Choice, content: Content) -> list[str]:
         name
         for name, home in content.home.items()
         if home in homes and choice.prefix.startswith(home) and not name.startswith(choice.prefix)
+        if name.rpartition(".")[2] != AVERAGED
     ]
 
 

@@ -25,6 +25,12 @@ class Content(NamedTuple):
     others: dict[str, str]
     taken_off: tuple[str, ...] = ()
 
+    def with_tensors(self, tensors: dict[str, Any]) -> "Content":
+        """Returns the same content with tensors that were computed from these, each in the mapping of its parts."""
+        homes = sorted(set(self.home.values()), key=len)
+        home = {name: [each for each in ("", *homes) if name.startswith(each)][-1] for name in tensors}
+        return self._replace(tensors=tensors, home=home)
+
 
 def content_of(source: Any) -> Content:
     """Returns every tensor in nested mappings and modules."""

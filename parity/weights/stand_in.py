@@ -45,7 +45,7 @@ class StandIn(list):
 
 
 def load(path: Path, names: list[str]) -> Any:
-    """Returns what the file holds, with a stand-in for each of `names` that PyTorch does not allow by itself.
+    """Returns what the file holds; where PyTorch refuses one of `names`, with stand-ins for all that it does not know.
 
     Raises InputError for a file that names programs, and whatever PyTorch raises.
     """
@@ -54,17 +54,21 @@ def load(path: Path, names: list[str]) -> Any:
     if programs := [name for name in names if name.partition(".")[0] in PROGRAMS or name in CODE]:
         raise InputError(f"{path} holds more than weights: it names {programs[0]}, which runs programs; not opened")
     mappings: set[str] = set()
+    classes: dict[str, type] = {}
     while True:
-        classes = {name: _class(name, name in mappings) for name in names}
         try:
             with torch.serialization.safe_globals([(kind, name) for name, kind in classes.items()]):
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
         except Exception as error:
+            if names and not classes:
+                classes = {name: _class(name, mapping=False) for name in names}
+                continue
             # An item was to be set in a class that is derived from dict.
             more = {name for name, kind in classes.items() if repr(kind) in str(error)} - mappings
             if not more:
                 raise
             mappings |= more
+            classes = {name: _class(name, name in mappings) for name in names}
 
 
 def _class(name: str, mapping: bool) -> type:

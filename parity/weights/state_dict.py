@@ -21,7 +21,6 @@ from parity.weights.files import read_state_dict
 from parity.weights.parametrized import as_computed, folded, others
 from parity.weights.tensors import to_numpy
 
-AVERAGED = "n_averaged"
 log = logging.getLogger(__name__)
 Source = Mapping[str, Any] | str | Path | Any
 
@@ -46,7 +45,7 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
     if not content.tensors and leaves(model):
         kinds = "; ".join(f"{name or 'it'} is {kind}" for name, kind in list(content.others.items())[:4])
         raise InputError(f"{place} holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}")
-    choice, notes = _chosen(leaves(model), content, entry, place)
+    choice, notes = _chosen(leaves(model), content, entry.rstrip("."), place)
     hints = _hints(choice, content)
     if choice.prefix:
         where = f"{place}, under {choice.prefix.rstrip('.')!r},"
@@ -92,8 +91,7 @@ def _chosen(tensors: list[Leaf], content: Content, entry: str, place: str) -> tu
     plain, words = folded(content.tensors)
     variants = [(content, notes, "")]
     if words:
-        home = {name: content.home.get(name, "") for name in plain}
-        variants.append((content._replace(tensors=plain, home=home), [*notes, *words], ""))
+        variants.append((content.with_tensors(plain), [*notes, *words], ""))
     if head := without_prefix(tensors):
         variants += [(variant, [*said, f"{head!r} put before its names"], head) for variant, said, _ in variants]
     nearest: list[Choice] = []
@@ -103,7 +101,8 @@ def _chosen(tensors: list[Leaf], content: Content, entry: str, place: str) -> tu
         if not tried:
             raise InputError(f"{place} has no entry {entry!r}; it has {names_of(content)}")
         try:
-            fitting = [each for each in tried if each.fits and not (head and _larger(each, variant))]
+            # Names are not exchanged where tensors stand beside: "head." is not "embed.".
+            fitting = [each for each in tried if each.fits and not (head and left_out(each, variant))]
             choice = chosen(fitting, variant, entry)
         except InputError as error:
             raise InputError(f"{place} {error}") from None
@@ -113,11 +112,6 @@ def _chosen(tensors: list[Leaf], content: Content, entry: str, place: str) -> tu
         if not head:
             nearest += tried
     return max(nearest, key=lambda each: each.likeness), []
-
-
-def _larger(choice: Choice, content: Content) -> bool:
-    """Tells whether tensors stand beside, but for the count of an average; then names are not to be exchanged."""
-    return any(name.rpartition(".")[2] != AVERAGED for name in left_out(choice, content))
 
 
 def _notes(choice: Choice, content: Content) -> list[str]:

@@ -120,6 +120,13 @@ def test_a_part_of_a_larger_model_is_loaded_on_demand_alone():
     with pytest.raises(InputError, match="holds a larger model, of which a part fits; say entry='decoder'"):
         loads(larger)
     assert loads(larger, entry="decoder")
+    layers = {
+        f"{i}.{key}": torch.rand(2, i) if key == "weight" else torch.rand(2)
+        for i in (3, 4)
+        for key in ("weight", "bias")
+    }
+    with pytest.raises(InputError, match="holds a larger model, of which a part fits; say entry='4'"):
+        parity.load_state_dict(nnx.Linear(4, 2, rngs=nnx.Rngs(0)), layers)
 
 
 @pytest.mark.parametrize("wrap", [lambda net: net, torch.nn.DataParallel, AveragedModel, torch.compile])

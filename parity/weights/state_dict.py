@@ -46,7 +46,7 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
         kinds = "; ".join(f"{name or 'it'} is {kind}" for name, kind in list(content.others.items())[:4])
         raise InputError(f"{place} holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}")
     choice, notes = _chosen(leaves(model), content, entry.rstrip("."), place)
-    hints = _hints(choice, content)
+    hints = _hints(leaves(model), choice, content)
     if choice.prefix:
         where = f"{place}, under {choice.prefix.rstrip('.')!r},"
     put(model, choice.tensors, dtype, read=to_numpy, hints=hints, source=where)
@@ -55,7 +55,7 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
     return model
 
 
-def _hints(choice: Choice, content: Content) -> dict[str, str]:
+def _hints(tensors: list[Leaf], choice: Choice, content: Content) -> dict[str, str]:
     """Returns what is said of missing keys: what stands in their place."""
     hints = others(choice.tensors)
     hints |= {name.removeprefix(choice.prefix): f" ({kind})" for name, kind in content.others.items()}
@@ -63,7 +63,16 @@ def _hints(choice: Choice, content: Content) -> dict[str, str]:
         packed = f"{key.rpartition('.')[0]}._packed_params"
         if any(name.startswith(choice.prefix + packed) for name in [*content.tensors, *content.others]):
             hints[key] = f" (quantized, packed into {packed}; save the model as it was before)"
+    if len(choice.missing) == 1 and (twin := _alike(tensors, choice)):
+        hints.setdefault(choice.missing[0], f" (was it left out as tied? {twin} has its shape)")
     return hints
+
+
+def _alike(tensors: list[Leaf], choice: Choice) -> str:
+    """Returns the key of a matrix of the shape of the only one that is missing; "" if there is none."""
+    (shape,) = (leaf.shape for leaf in tensors if leaf.key == choice.missing[0])
+    keys = [key for key, tensor in choice.tensors.items() if tuple(tensor.shape) == shape and len(shape) > 1]
+    return keys[0] if keys else ""
 
 
 def _read(model: nnx.Module, source: Any) -> Any:

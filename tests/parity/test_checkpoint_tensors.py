@@ -163,6 +163,13 @@ def test_tied_keys_load_where_they_are_tied(tmp_path: Path, suffix: str):
             parity.load_state_dict(Untied(nnx.Rngs(0)), path)
 
 
+def test_a_tied_key_that_no_note_tells_of_is_guessed():
+    with pytest.raises(
+        InputError, match=r"missing head.weight \(5, 4\) \(was it left out as tied\? embed.weight has its"
+    ):
+        parity.load_state_dict(Untied(nnx.Rngs(0)), {"embed.weight": torch.rand(5, 4)})
+
+
 def test_control_a_head_of_its_own_is_not_left_out():
     weights = TorchTied().state_dict()
     weights["head.weight"] = weights["head.weight"] + 1

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from d2l_jax.functional import functional as functional
     from d2l_jax.functional import intermediates as intermediates
     from d2l_jax.functional import train_view as train_view
+    from d2l_jax.runs.load import load as load
     from d2l_jax.train import TrainState as TrainState
     from d2l_jax.train import fit as fit
     from d2l_jax.train import make_epoch as make_epoch
@@ -29,6 +30,7 @@ EXPORTS = {
     "cpu.memory": ("keep_memory",),
     "errors": ("InputError",),
     "functional": ("Functional", "eval_view", "functional", "intermediates", "train_view"),
+    "runs.load": ("load",),
     "train": ("TrainState", "fit", "make_epoch", "make_eval_step", "make_train_step"),
     "turns": ("Observed", "Turn", "supervised"),
 }

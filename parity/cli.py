@@ -95,22 +95,26 @@ def convert(
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")],
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")],
     /,
-    model: Annotated[str, tyro.conf.arg(metavar="NAME")],
+    model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "",
+    entry: Annotated[str, tyro.conf.arg(metavar="NAME")] = "",
 ) -> int:
     """Turn a PyTorch checkpoint into a Flax checkpoint, or the other way round.
 
-    A .pt or .safetensors file is PyTorch's, a folder is Flax's (Orbax).
+    A file, an index or a folder of shards is PyTorch's; a run's folder is read, and a new folder written, as Flax's
+    (Orbax). Prefixes of all names (module., _orig_mod.) and the wrappings of trainers are taken off. No code of a
+    file is run.
     Try `parity convert lenet.pt runs/lenet-flax --model lenet`, and back again
     `parity convert runs/lenet-flax lenet.safetensors --model lenet`.
 
     Args:
         source: A weight file, a checkpoint, or a run's folder.
         target: A weight file, or a new folder.
-        model: The case whose weights these are; `d2l-jax list` shows them.
+        model: The case whose weights these are; `d2l-jax list` shows them. A run's folder knows it.
+        entry: Name under which the weights stand in the source, where several would fit.
     """
     from parity.weights.convert import convert as run
 
-    run(source, target, model)
+    run(source, target, model, entry)
     print(f"written   {target}")
     return 0
 

@@ -10,13 +10,13 @@ import torch
 from flax import linen, nnx
 
 from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
 from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.twin import STEPS
-from parity.weights.leaf import Leaf
 
 
 def check(

@@ -14,11 +14,13 @@ from d2l_jax.case import Case
 from d2l_jax.cpu.compile import jit
 from d2l_jax.data import BatchOrder, Dataset
 from d2l_jax.data.dataset import Split
-from d2l_jax.functional import eval_view, functional
+from d2l_jax.functional import eval_view, functional, parts
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Loop, TrainState, checkpoint, fit, make_eval_step, make_train_step
 from d2l_jax.train.steps import to_float
 from d2l_jax.turns import Tensors, arguments
+from d2l_jax.weights import file
+from d2l_jax.weights.state_dict import state_dict
 
 Callback = Callable[[Event], None]
 Order = Callable[[int], BatchOrder]
@@ -56,7 +58,10 @@ class Learner(Protocol):
         ...
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
-        """Saves what a run continues from, beside the `keep` epochs that are there; returns the path."""
+        """Saves what a run continues from, beside the `keep` epochs that are there; returns the path.
+
+        The weights alone go beside `folder`, into a file that either framework reads.
+        """
         ...
 
     def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +103,8 @@ class JaxLearner:
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
         checkpoint.save(folder, epoch, self.state, meta, keep)
+        weights, _ = parts(self.model).run(state_dict, self.state.params, self.state.buffers)
+        file.write(weights, folder.parent / file.NAME)
         return folder / str(epoch)
 
     def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:

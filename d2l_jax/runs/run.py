@@ -17,6 +17,7 @@ from d2l_jax.runs.settings import name_of, settings
 from d2l_jax.runs.texts import Texts, write_texts
 from d2l_jax.train import Event, TrainingDiverged
 from d2l_jax.train.checkpoint import FOLDER, epochs_in
+from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
 
 KEPT = 2  # last checkpoints that stay, beside the best
@@ -195,7 +196,7 @@ class _Run:
             for text in result.sample.samples:
                 self.listener.line(f"text      {text}")
         paths = write_results(result, self.job.data, self.job.out)
-        self.listener.line("written   " + ", ".join(map(str, [*paths, self.saved])))
+        self.listener.line("written   " + ", ".join(map(str, [*paths, self.job.out / file.NAME, self.saved])))
         return result
 
     def _sample(self) -> Any:

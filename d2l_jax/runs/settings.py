@@ -66,7 +66,12 @@ def settings(case: Case, data: Dataset, seed: int, framework: str) -> dict[str, 
         "data_crc32": data_crc32(data),
         "resize": case.resize,
     }
-    return json.loads(json.dumps(known, default=_plain))
+    return plain(known)
+
+
+def plain(value: Any) -> Any:
+    """Returns the value as JSON holds it, functions by their names."""
+    return json.loads(json.dumps(value, default=_plain))
 
 
 def name_of(function: Any) -> str:

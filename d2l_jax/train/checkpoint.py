@@ -48,6 +48,12 @@ def epochs_in(folder: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdecimal())
 
 
+def holds_checkpoints(path: Path) -> bool:
+    """Tells whether `path` is a run's folder with checkpoints, its folder of them, or one, good or damaged."""
+    inside = any((path / str(epoch) / META).is_file() for epoch in epochs_in(path))
+    return inside or (path / FOLDER).is_dir() or (path / META).is_file()
+
+
 def save(folder: Path, epoch: int, state: TrainState, meta: dict[str, Any], keep: Collection[int] = ()) -> None:
     """Writes the checkpoint of `epoch`, then deletes those of other epochs that are not in `keep`.
 
@@ -102,7 +108,7 @@ def load_params(path: Path | str, model: nnx.Module) -> nnx.Module:
 
     Raises InputError, and changes nothing, where there is none or where it does not fit `model`.
     """
-    path = _one_checkpoint(Path(path).absolute())
+    path = last_good(Path(path).absolute())
     _, *states = nnx.split(model, nnx.Param, ...)
     fresh = dict(zip(("params", "buffers"), map(nnx.to_pure_dict, states)))
     saved = {name: shape for name, shape in read_meta(path)["shapes"].items() if name.split(".")[0] in fresh}
@@ -112,6 +118,18 @@ def load_params(path: Path | str, model: nnx.Module) -> nnx.Module:
         nnx.replace_by_pure_dict(state, weights[name])
         nnx.update(model, state)
     return model
+
+
+def last_good(path: Path) -> Path:
+    """Returns `path` itself, or the last good one of the checkpoints in it. Raises InputError if there is none."""
+    if (path / META).exists():
+        return path
+    folder = path / FOLDER if (path / FOLDER).is_dir() else path
+    for epoch in reversed(epochs_in(folder)):
+        with contextlib.suppress(Damaged):
+            read_meta(folder / str(epoch))
+            return folder / str(epoch)
+    raise InputError(f"{path} holds no good checkpoint; name a run's folder, or one of its checkpoints")
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -178,15 +196,3 @@ def _refuse_other(what: str, here: dict[str, Any], saved: dict[str, Any], path: 
         if here.get(name) != saved.get(name):
             ours, theirs = (json.dumps(each.get(name)) for each in (here, saved))
             raise InputError(f"{path} does not fit: the {what} {name!r} is {theirs} there and {ours} here")
-
-
-def _one_checkpoint(path: Path) -> Path:
-    """`path` itself, or the last good one of the checkpoints in it."""
-    if (path / META).exists():
-        return path
-    folder = path / FOLDER if (path / FOLDER).is_dir() else path
-    for epoch in reversed(epochs_in(folder)):
-        with contextlib.suppress(Damaged):
-            read_meta(folder / str(epoch))
-            return folder / str(epoch)
-    raise InputError(f"{path} holds no good checkpoint; name a run's folder, or one of its checkpoints")

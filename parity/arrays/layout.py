@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from d2l_jax.weights.axes import channels_first
+
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
-
-
-def channels_first(rank: int) -> Axes:
-    """Axes that turn (batch, *size, channels) into (batch, channels, *size)."""
-    return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else tuple(range(rank))
 
 
 def of_inputs(rank: int) -> Axes:

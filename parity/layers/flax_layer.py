@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from d2l_jax.weights.leaf import export
 from parity.arrays.key import Record, input_names
 from parity.arrays.layout import Axes, inverse, named_leaves, transposed
 from parity.arrays.torch_arrays import to_numpy
@@ -19,7 +20,6 @@ from parity.models.flax_model import Part
 from parity.sides.quick import quickly
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
-from parity.weights.leaf import export
 
 AT_ONCE = 2**26  # bytes that the layers of one program are given, or else one layer
 

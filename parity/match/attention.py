@@ -1,8 +1,8 @@
 """PyTorch's multi-head attention in one matrix, and Flax's with axes for the heads."""
 
+from d2l_jax.weights.leaf import Leaf
 from parity.match.flax_layers import FlaxLayer, Variable
 from parity.match.torch_layers import TorchLayer
-from parity.weights.leaf import Leaf
 
 PARTS = ("query", "key", "value")
 

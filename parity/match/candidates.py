@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Shaped
 
+from d2l_jax.weights.leaf import Leaf
 from parity.match.arrangement import Arrangement, arrangement
 from parity.match.fitting import Fit
 from parity.match.torch_layers import NumpyCall, TorchLayer
 from parity.models.calls import Path
-from parity.weights.leaf import Leaf
 
 Array = Shaped[np.ndarray, "..."]
 

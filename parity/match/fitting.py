@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from d2l_jax.weights.leaf import Leaf
 from parity.match.attention import attention_leaves
 from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer, Variable
 from parity.match.kernels import ways
 from parity.match.recurrent import GATES, kind_of, sources
 from parity.match.torch_layers import TorchLayer
-from parity.weights.leaf import Leaf
 
 NAMES = {
     "kernel": "weight",

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from flax import linen, nnx
 
+from d2l_jax.weights.leaf import flatten
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
 from parity.models.linen_model import LinenModel
-from parity.weights.leaf import flatten
 
 RECURRENT = (nnx.RNN, linen.RNN)
 CELLS = (nnx.RNNCellBase, linen.RNNCellBase)

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from d2l_jax.weights.axes import output_first
+from d2l_jax.weights.leaf import Leaf
 from parity.match.flax_layers import Variable
-from parity.weights.leaf import Leaf
-from parity.weights.rules import output_first
 
 Shape = tuple[int, ...]
 TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import Leaf
 from parity.match.fitting import alike, counter, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
 from parity.match.torch_layers import Recorded, TorchLayer
 from parity.models.calls import Path
-from parity.weights.leaf import Leaf
 
 # The parts of PyTorch's weight norm, as Flax calls them.
 WEIGHT_NORM = {"original0": "scale", "original1": "kernel", "weight_g": "scale", "weight_v": "kernel"}

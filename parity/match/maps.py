@@ -8,8 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import Leaf
 from d2l_jax.write import write_json
-from parity.weights.leaf import Leaf
 
 FORMAT = "parity weight map 1"
 FIELDS = {field.name for field in dataclasses.fields(Leaf)}

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from d2l_jax.weights.leaf import Leaf, flatten, place, unflatten
 from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
 from parity.match.candidates import Candidate, available, nearest, same_call, split
 from parity.match.fitting import Fit, alike, fit
@@ -17,7 +18,6 @@ from parity.match.recurrent import kind_of
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
-from parity.weights.leaf import Leaf, flatten, place, unflatten
 
 STEALS = 30  # runs that are given up for it
 

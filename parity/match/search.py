@@ -9,6 +9,7 @@ import torch
 from flax import nnx
 from jaxtyping import Shaped
 
+from d2l_jax.weights.leaf import Leaf
 from parity.match.arrangement import NEAR, arrangement
 from parity.match.flax_layers import Variables
 from parity.match.leftovers import Books, check, completed
@@ -17,7 +18,6 @@ from parity.match.torch_layers import Recorded, arrays_of, record
 from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
-from parity.weights.leaf import Leaf
 
 RUNS = 60  # Flax's layers are not computed in them, only what is between
 VARIANTS = 24

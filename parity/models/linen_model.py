@@ -10,9 +10,9 @@ import numpy as np
 from flax import linen
 
 from d2l_jax.functional import Tree
+from d2l_jax.weights.leaf import flatten
 from parity.models.calls import Around, Path, linen_calls
 from parity.models.flax_model import Called, Part, Tensor, called, mode
-from parity.weights.leaf import flatten
 
 
 class LinenModel(Called):

@@ -17,6 +17,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.train.steps import Observe
 from d2l_jax.turns import Turn
+from d2l_jax.weights.rules import leaves
 from parity.arrays.key import Record
 from parity.compare.policy import POLICY
 from parity.compare.probes import errors_of, noise_of
@@ -26,7 +27,6 @@ from parity.offline.file import About, Recording, fingerprint
 from parity.offline.given import flattened, restored
 from parity.sides.flax import FlaxRun
 from parity.twin.twin import STEPS, FlaxHalf, FlaxSide, State, Twin
-from parity.weights.rules import leaves
 
 if TYPE_CHECKING:  # Flax's side needs no PyTorch
     from parity.proof.judging import Roundings

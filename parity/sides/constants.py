@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.functional import Tree
+from d2l_jax.weights.leaf import Leaf, flatten, unflatten
 from parity.sides.disturb import one_ulp
-from parity.weights.leaf import Leaf, flatten, unflatten
 
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
     import torch

@@ -14,6 +14,7 @@ from d2l_jax.functional import Tree
 from d2l_jax.train import TrainState, make_epoch, step
 from d2l_jax.train.steps import Seen
 from d2l_jax.turns import Tensors, Turn
+from d2l_jax.weights.leaf import Leaf, export, place
 from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
@@ -23,7 +24,6 @@ from parity.sides.quick import quickly
 from parity.sides.slots import slots_of, with_slots
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
-from parity.weights.leaf import Leaf, export, place
 
 IN_A_ROW = 2  # steps in a scan
 NO_STEP = cast(jax.Array, np.int32(0))  # a state's count of steps, by which nothing goes here

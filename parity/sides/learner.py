@@ -18,6 +18,7 @@ from d2l_jax.runs.learner import Callback, Order
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, losses_of, tell
 from d2l_jax.turns import Tensors, arguments
+from d2l_jax.weights import file
 from d2l_jax.write import replacing
 from parity.twin.torch_side import torch_side
 from parity.weights.state_dict import load_state_dict, state_dict
@@ -97,13 +98,14 @@ class TorchLearner:
         return Trained(model, params, buffers)
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
-        """Saves the weights alone, as PyTorch's users expect them: `model.pt` of the last epoch."""
+        """Saves the weights alone: `model.pt`, as PyTorch's users expect it, and `weights.safetensors`."""
         path = folder.parent / "model.pt"
         with replacing(path) as part:
             try:
                 torch.save(self.model.state_dict(), part)
             except RuntimeError as error:  # what PyTorch's writer makes of a full disk
                 raise OSError(str(error).split("\n")[0]) from error
+        file.write({key: tensor.numpy() for key, tensor in self.model.state_dict().items()}, path.with_name(file.NAME))
         return path
 
     def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:

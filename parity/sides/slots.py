@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from d2l_jax.weights.leaf import Leaf, export, flatten, place
 from parity.arrays.key import Key, Record
 from parity.twin.twin import State
-from parity.weights.leaf import Leaf, export, flatten, place
 
 # Optax's name of an optimiser's slot -> PyTorch's; which of several, the other side's slots decide.
 SLOTS = {

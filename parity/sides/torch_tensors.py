@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from d2l_jax.turns import Tensors
+from d2l_jax.weights.leaf import Leaf, rows_joined
 from parity.arrays.key import Arrays
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.twin.twin import State, TorchTurn, Twin
-from parity.weights.leaf import Leaf, rows_joined
 
 
 def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:

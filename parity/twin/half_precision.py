@@ -8,8 +8,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import flatten
 from parity.models.flax_model import FlaxModel
-from parity.weights.leaf import flatten
 
 HALVES = (torch.float16, torch.bfloat16)
 RIGHT = (

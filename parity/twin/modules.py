@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from d2l_jax.weights.leaf import Leaf
 from parity.models.calls import Path
-from parity.weights.leaf import Leaf
 
 
 def correspondence(tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths: Iterable[Path]) -> dict[str, Path]:

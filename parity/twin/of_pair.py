@@ -14,6 +14,8 @@ import torch
 from flax import linen, nnx
 
 from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import Leaf, export
+from d2l_jax.weights.rules import leaves
 from parity.arrays.layout import copied, of_inputs
 from parity.match import load_map, match
 from parity.models.flax_model import FlaxModel, mode
@@ -26,8 +28,6 @@ from parity.twin.learning import Learning
 from parity.twin.pairing import make_twin
 from parity.twin.structure import abstract, check_structure
 from parity.twin.twin import STEPS, Twin
-from parity.weights.leaf import Leaf, export
-from parity.weights.rules import leaves
 
 
 def twin_of_pair(

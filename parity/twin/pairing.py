@@ -15,6 +15,8 @@ from flax import nnx
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors, arguments, check_turns
+from d2l_jax.weights.leaf import Leaf
+from d2l_jax.weights.rules import leaves
 from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
@@ -28,8 +30,6 @@ from parity.twin.shapes import first_difference
 from parity.twin.structure import abstract, check_book_sizes, check_structure
 from parity.twin.torch_side import torch_side
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin, in_turn
-from parity.weights.leaf import Leaf
-from parity.weights.rules import leaves
 
 Shapes = dict[str, tuple[int, ...]]
 

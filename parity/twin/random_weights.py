@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.weights.leaf import Leaf
+from d2l_jax.weights.leaf import Leaf
 
 
 def random_weights(

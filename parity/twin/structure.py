@@ -11,10 +11,10 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
+from d2l_jax.weights.rules import leaves
 from parity.models.calls import Path, torch_calls
 from parity.models.nnx_model import NNXModel
 from parity.twin.torch_side import torch_model
-from parity.weights.rules import leaves
 
 
 def abstract(build: Callable[[], nnx.Module]) -> nnx.Module:

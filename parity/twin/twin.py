@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d2l_jax.turns import Tensors, Turn, loss_name
+from d2l_jax.weights.leaf import Leaf
 from parity.arrays.layout import Axes, named_leaves
 from parity.models.flax_model import FlaxModel
-from parity.weights.leaf import Leaf
 
 if TYPE_CHECKING:
     import torch

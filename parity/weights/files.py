@@ -1,60 +1,77 @@
-"""PyTorch's weight files: .safetensors, and .pt read weights-only."""
+"""Weight files of every kind that people have, told apart by how they begin; a suffix proves nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from d2l_jax.errors import InputError
+from d2l_jax.weights import file as safetensors
 from d2l_jax.write import replacing
+from parity.weights.safetensors_file import read_safetensors
+from parity.weights.shards import INDEX, read_folder, read_index, refuse_part
+from parity.weights.torch_files import corrupt, read_pickle, read_zip
 
-SUFFIXES = (".safetensors", ".pt", ".pth")
+TORCH = (".pt", ".pth", ".bin", ".ckpt")
+SUFFIXES = (".safetensors", *TORCH)
+KNOWN = {
+    b"\x89HDF": "an HDF5 file, of Keras or TensorFlow; export its arrays with numpy.savez under PyTorch's names",
+    b"GGUF": "a GGUF file of quantized weights; take the model's .safetensors",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself; `git lfs pull` fetches it",
+    b"<!DOCTYPE": "a web page; the download was answered with text",
+    b"<html": "a web page; the download was answered with text",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first",
+}
 
 
-def read_state_dict(path: str | Path) -> Mapping[str, Any]:
-    """The tensors of a file by key. Raises InputError if it is missing, of another kind or corrupt."""
+def read_state_dict(path: str | Path) -> Any:
+    """Returns what a file or a folder holds: tensors by key, though some stand deeper and some are not read yet.
+
+    Raises InputError if it is missing, of another kind, incomplete or corrupt.
+    """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no such file: {path}")
-    if path.suffix == ".safetensors":
-        return _reading(path, load_file)
+    try:
+        if path.is_dir():
+            return read_folder(path, read_file)
+        if not path.is_file():
+            raise InputError(f"no such file: {path}")
+        if path.name.endswith(INDEX):
+            return read_index(path, read_file)
+        refuse_part(path)
+        return read_file(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def read_file(path: Path) -> Any:
+    """Returns what one file holds; see `read_state_dict`."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    for start, reason in KNOWN.items():
+        if head.startswith(start):
+            raise InputError(f"{path} is {reason}")
+    if head.startswith(b"PK"):
+        return read_zip(path)
+    if head[8:9] == b"{" or path.suffix == ".safetensors":
+        return read_safetensors(path)
+    if head.startswith(b"\x80"):
+        return read_pickle(path)
     if path.suffix in SUFFIXES:
-        return _reading(path, _load_pt)
+        raise corrupt(path, "it is empty" if not head else "it begins as no weight file does")
     raise InputError(f"{path}: unknown kind of weight file; {', '.join(SUFFIXES)} are right")
 
 
-def _reading(path: Path, load: Callable) -> Mapping[str, Any]:
-    try:
-        tensors = load(path)
-    except Exception as error:  # a damaged file makes the libraries raise almost anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is corrupt or holds more than weights: {reason}") from None
-    if not isinstance(tensors, Mapping) or not all(hasattr(v, "shape") for v in tensors.values()):
-        raise InputError(f"{path} holds no state_dict (a mapping of names to tensors)")
-    return tensors
-
-
-def _load_pt(path: Path) -> Any:
-    import torch
-
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
 def write_state_dict(tensors: Mapping[str, np.ndarray], path: str | Path) -> None:
-    """Writes .safetensors or .pt, whole or not at all. Raises InputError where it cannot be written."""
+    """Writes .safetensors, or as torch.save does, whole or not at all. Raises InputError where it cannot be written."""
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: unknown kind of weight file; {', '.join(SUFFIXES)} are right")
-    with replacing(path) as part:
-        _save(tensors, part)
-
-
-def _save(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     if path.suffix == ".safetensors":
-        save_file({key: np.ascontiguousarray(array).reshape(array.shape) for key, array in tensors.items()}, path)
+        safetensors.write(tensors, path)
         return
+    if path.suffix not in TORCH:
+        raise InputError(f"{path}: unknown kind of weight file; {', '.join(SUFFIXES)} are right")
     import torch
 
-    torch.save({key: torch.tensor(array) for key, array in tensors.items()}, path)
+    with replacing(path) as part:
+        torch.save({key: torch.tensor(array) for key, array in tensors.items()}, part)

@@ -1,89 +1,134 @@
-"""PyTorch's state_dict into an NNX model and out of it: exact, or an error that lists every leftover."""
+"""PyTorch's weights, wherever they stand, into an NNX model."""
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from d2l_jax.errors import InputError
+from d2l_jax.train import checkpoint
+from d2l_jax.weights.file import NAME
+from d2l_jax.weights.leaf import Leaf
+from d2l_jax.weights.rules import leaves
+from d2l_jax.weights.state_dict import put
+from d2l_jax.weights.state_dict import state_dict as state_dict
+from parity.weights.choice import Choice, choices, chosen, left_out, names_of, without_prefix
+from parity.weights.content import Content, content_of
 from parity.weights.files import read_state_dict
-from parity.weights.leaf import Leaf, floating
-from parity.weights.rules import leaves, variables
+from parity.weights.parametrized import as_computed, folded, others
+from parity.weights.tensors import to_numpy
 
-StateDict = Mapping[str, Any]
-
-
-def state_dict(model: nnx.Module) -> dict[str, np.ndarray]:
-    """{PyTorch's key: array in PyTorch's layout}, the exact inverse of `load_state_dict`.
-
-    Shared tensors stand under each of their keys, as in PyTorch; counters are int64.
-    """
-    by_path = variables(model)
-    return {leaf.key: leaf.to_torch(by_path[leaf.path][...]) for leaf in leaves(model)}
+log = logging.getLogger(__name__)
+Source = Mapping[str, Any] | str | Path | Any
 
 
-def load_state_dict(model: nnx.Module, source: StateDict | str | Path, dtype: Any = None) -> nnx.Module:
+def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, entry: str = "") -> nnx.Module:
     """Puts PyTorch's weights into `model`, which is returned.
 
-    source: torch tensors or numpy arrays by key, or the path of a .safetensors or .pt file
+    source: a path, a torch.nn.Module, or torch tensors or numpy arrays by key. A path is a file of torch.save,
+            .safetensors or TorchScript, whatever its suffix, an index or a folder of shards, or a run's folder
     dtype:  of the floating-point variables from now on; None keeps each variable's own
+    entry:  name under which the weights stand, where several would fit: "model_ema"
 
-    Raises InputError, and changes nothing, if a key is missing or left over, a shape differs, a value
-    is not finite, or a shared tensor has two values; all of them are listed.
+    A prefix of all names, a trainer's wrapping, tied keys and folded parametrizations are told in one line of the log.
+    Nothing of a file is run. Raises InputError, and changes nothing, if a key is missing or left over, a shape differs,
+    a value is not finite, or a shared tensor has two values; the first ten of each kind are listed.
     """
-    values = read_state_dict(source) if isinstance(source, str | Path) else source
-    arrays = {key: to_numpy(value) for key, value in values.items()}
-    tensors = leaves(model)
-    if problems := [*_mismatches(tensors, arrays, dtype), *_conflicts(tensors, arrays)]:
-        where = f" from {source}" if isinstance(source, str | Path) else ""
-        raise InputError(f"the state_dict{where} does not fit {type(model).__name__}: {'; '.join(problems)}")
-    by_path = variables(model)
-    for leaf in tensors:
-        target = dtype if dtype is not None and floating(leaf) else leaf.dtype
-        by_path[leaf.path].set_value(jnp.asarray(leaf.to_flax(arrays[leaf.key]), target))
+    where = str(source) if isinstance(source, str | Path) else ""
+    if not isinstance(model, nnx.Module):
+        raise InputError(f"weights go into an nnx.Module, not into {type(model).__name__}")
+    content = content_of(_read(model, source))
+    place = where or f"the {type(source).__name__}"
+    if not content.tensors and leaves(model):
+        kinds = "; ".join(f"{name or 'it'} is {kind}" for name, kind in list(content.others.items())[:4])
+        raise InputError(f"{place} holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}")
+    choice, notes = _chosen(leaves(model), content, entry.rstrip("."), place)
+    hints = _hints(leaves(model), choice, content)
+    if choice.prefix:
+        where = f"{place}, under {choice.prefix.rstrip('.')!r},"
+    put(model, choice.tensors, dtype, read=to_numpy, hints=hints, source=where)
+    if notes:
+        log.warning("%s: %s", place, "; ".join(notes))
     return model
 
 
-def _fits(array: np.ndarray, dtype: Any) -> bool:
-    """Tells whether counters stay what they are in `dtype`, and other numbers finite."""
-    with np.errstate(over="ignore"):
-        cast = array.astype(dtype)
-    return bool(
-        np.all(cast == array if np.issubdtype(cast.dtype, np.integer) else np.isfinite(cast.astype(np.float64)))
-    )
+def _hints(tensors: list[Leaf], choice: Choice, content: Content) -> dict[str, str]:
+    """Returns what is said of missing keys: what stands in their place."""
+    hints = others(choice.tensors)
+    hints |= {name.removeprefix(choice.prefix): f" ({kind})" for name, kind in content.others.items()}
+    for key in choice.missing:
+        packed = f"{key.rpartition('.')[0]}._packed_params"
+        if any(name.startswith(choice.prefix + packed) for name in [*content.tensors, *content.others]):
+            hints[key] = f" (quantized, packed into {packed}; save the model as it was before)"
+    if len(choice.missing) == 1 and (twin := _alike(tensors, choice)):
+        hints.setdefault(choice.missing[0], f" (was it left out as tied? {twin} has its shape)")
+    return hints
 
 
-def _mismatches(tensors: list[Leaf], arrays: dict[str, np.ndarray], dtype: Any) -> Iterator[str]:
-    expected = {leaf.key: leaf.shape for leaf in tensors}
-    yield from (f"missing {key} {shape}" for key, shape in expected.items() if key not in arrays)
-    yield from (f"unexpected {key} {a.shape}" for key, a in arrays.items() if key not in expected)
-    for leaf in (leaf for leaf in tensors if leaf.key in arrays):
-        array = arrays[leaf.key]
-        if array.shape != leaf.shape:
-            yield f"{leaf.key} has shape {array.shape} where {leaf.shape} is right"
-        elif not np.all(np.isfinite(array.astype(np.float64))):
-            yield f"{leaf.key} has values that are not finite"
-        elif not _fits(array, dtype or leaf.dtype if floating(leaf) else leaf.dtype):
-            yield f"{leaf.key} has values that {leaf.dtype} cannot hold"
+def _alike(tensors: list[Leaf], choice: Choice) -> str:
+    """Returns the key of a matrix of the shape of the only one that is missing; "" if there is none."""
+    (shape,) = (leaf.shape for leaf in tensors if leaf.key == choice.missing[0])
+    keys = [key for key, tensor in choice.tensors.items() if tuple(tensor.shape) == shape and len(shape) > 1]
+    return keys[0] if keys else ""
 
 
-def _conflicts(tensors: list[Leaf], arrays: dict[str, np.ndarray]) -> Iterator[str]:
-    first: dict[tuple, str] = {}
-    for leaf in tensors:
-        other = first.setdefault(leaf.path, leaf.key)
-        both = {other, leaf.key} <= arrays.keys()
-        if both and not np.array_equal(arrays[other], arrays[leaf.key]):
-            yield f"{other} and {leaf.key} are one tensor in the model, but differ"
+def _read(model: nnx.Module, source: Any) -> Any:
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if (path / NAME).is_file():
+            return read_state_dict(path / NAME)
+        if checkpoint.holds_checkpoints(path):
+            return state_dict(checkpoint.load_params(path, nnx.clone(model)))
+        return read_state_dict(path)
+    if isinstance(source, nnx.Module):
+        return state_dict(source)
+    if isinstance(source, type):
+        raise InputError(f"{source.__name__} is a class; load a state_dict, an instance or a path")
+    if hasattr(source, "state_dict"):
+        return as_computed(source, source.state_dict())
+    if not isinstance(source, Mapping):
+        raise InputError(f"weights come from a path, a module or a state_dict, not from {type(source).__name__}")
+    return source
 
 
-def to_numpy(value: Any) -> np.ndarray:
-    """A torch tensor of any device and dtype, or anything array-like, as a numpy array."""
-    if not hasattr(value, "detach"):
-        return np.asarray(value)
-    value = value.detach().cpu()
-    if str(value.dtype) == "torch.bfloat16":  # numpy has no bfloat16 of its own
-        return value.float().numpy().astype(jnp.bfloat16)
-    return value.numpy()
+def _chosen(tensors: list[Leaf], content: Content, entry: str, place: str) -> tuple[Choice, list[str]]:
+    """Returns the tensors that are loaded and what is to be said of them; or those that come nearest."""
+    notes = [f"{word!r} taken off its names" for word in content.taken_off]
+    plain, words = folded(content.tensors)
+    variants = [(content, notes, "")]
+    if words:
+        variants.append((content.with_tensors(plain), [*notes, *words], ""))
+    if head := without_prefix(tensors):
+        variants += [(variant, [*said, f"{head!r} put before its names"], head) for variant, said, _ in variants]
+    nearest: list[Choice] = []
+    for variant, said, head in variants:
+        expected = [replace(leaf, key=leaf.key.removeprefix(head)) for leaf in tensors]
+        tried = list(choices(expected, variant, entry))
+        if not tried:
+            raise InputError(f"{place} has no entry {entry!r}; it has {names_of(content)}")
+        try:
+            # Names are not exchanged where tensors stand beside: "head." is not "embed.".
+            fitting = [each for each in tried if each.fits and not (head and left_out(each, variant))]
+            choice = chosen(fitting, variant, entry)
+        except InputError as error:
+            raise InputError(f"{place} {error}") from None
+        if choice:
+            named = {head + key: tensor for key, tensor in choice.tensors.items()}
+            return choice._replace(tensors=named), [*_notes(choice, variant), *said]
+        if not head:
+            nearest += tried
+    return max(nearest, key=lambda each: each.likeness), []
+
+
+def _notes(choice: Choice, content: Content) -> list[str]:
+    surplus = left_out(choice, content)
+    prefix = choice.prefix.rstrip(".")
+    if not prefix:
+        return list(choice.allowed)
+    more = f", {len(surplus)} beside them left out ({', '.join(surplus[:3])})" if surplus else ""
+    whole = all(name.startswith(choice.prefix) for name in content.tensors)
+    words = f"{choice.prefix!r} taken off its names" if whole else f"the tensors under {prefix!r} are loaded{more}"
+    return [words, *choice.allowed]

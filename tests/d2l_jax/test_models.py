@@ -19,8 +19,8 @@ from d2l_jax import eval_view, functional, models, train_view
 from d2l_jax.case import Case
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
+from d2l_jax.weights.rules import leaves
 from parity.twin.torch_side import torch_model
-from parity.weights.rules import leaves
 
 FACTS = Path(__file__).parent / "facts"
 SPEC = json.loads((FACTS / "state_dicts.json").read_text())

@@ -14,9 +14,9 @@ from parameter_counts import flax_count
 
 import parity.reference as reference
 from d2l_jax import eval_view, functional, losses, models, nn, train_view
+from d2l_jax.weights.rules import leaves
 from parity.reference import losses as torch_losses
 from parity.reference.sizes import out_size as torch_out_size
-from parity.weights.rules import leaves
 
 GOLDEN = json.loads((Path(__file__).parent / "facts" / "golden.json").read_text())
 

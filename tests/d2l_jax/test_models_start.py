@@ -10,7 +10,7 @@ from flax import nnx
 
 import parity.reference as reference
 from d2l_jax.catalog import get
-from parity.weights.rules import leaves, variables
+from d2l_jax.weights.rules import leaves, variables
 
 
 # Initialisation: (case, key, bound of its uniform distribution); fans are written out.

@@ -55,7 +55,8 @@ def test_the_folder_holds_what_is_promised(tmp_path: Path):
     assert [record["epoch"] for record in metrics["records"]] == [1, 2]
     assert metrics["best"] in metrics["records"] and metrics["final"] == metrics["records"][-1]
     assert len(metrics["seconds"]["epochs"]) == 2
-    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "curves.png", "predictions.png", FOLDER}
+    files = {"metrics.json", "curves.png", "predictions.png", "weights.safetensors", FOLDER}
+    assert {path.name for path in tmp_path.iterdir()} == files
     assert all((tmp_path / name).read_bytes().startswith(PNG) for name in ("curves.png", "predictions.png"))
 
 

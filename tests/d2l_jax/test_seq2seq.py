@@ -14,7 +14,7 @@ from translation_pair import BUILDERS, SIZES, batch, pair, run
 import parity
 import parity.reference as reference
 from d2l_jax import eval_view, functional, intermediates, models
-from parity.weights.rules import leaves
+from d2l_jax.weights.rules import leaves
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -5,7 +5,7 @@ import math
 import torch
 from flax import nnx
 
-from parity.weights.rules import leaves
+from d2l_jax.weights.rules import leaves
 
 
 def flax_count(model: nnx.Module) -> int:

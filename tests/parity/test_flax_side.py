@@ -5,12 +5,12 @@ import pytest
 from small_twin import apart, flax_run, small_twin, torch_run
 
 from d2l_jax.catalog import get
+from d2l_jax.weights.leaf import export
 from parity.arrays.key import Key
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun, precision
 from parity.twin.pairing import twin_of
 from parity.twin.twin import State
-from parity.weights.leaf import export
 
 
 @pytest.fixture(scope="module")

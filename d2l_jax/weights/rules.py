@@ -5,23 +5,19 @@ from typing import Any
 
 from flax import nnx
 
-from parity.arrays.layout import channels_first
-from parity.weights.leaf import Leaf, Shape
+from d2l_jax.weights.axes import as_is, channels_first, input_first, output_first
+from d2l_jax.weights.leaf import Leaf, Shape
 
 AxisOrder = Callable[[int], Shape]
 
-
-def as_is(rank: int) -> tuple[int, ...]:
-    return tuple(range(rank))
-
-
-def output_first(rank: int) -> tuple[int, ...]:
-    """(*window, in, out) -> (out, in, *window): a dense kernel, or a convolution's of any rank."""
-    return (rank - 1, rank - 2, *range(rank - 2))
-
-
 # The words by which a layer of its own says in `weight_rule` how PyTorch orders the axes of a variable.
-ORDERS: dict[str, AxisOrder] = {"as_is": as_is, "output_first": output_first, "channels_first": channels_first}
+ORDERS: dict[str, AxisOrder] = {
+    "as_is": as_is,
+    "output_first": output_first,
+    "channels_first": channels_first,
+    "flipped": input_first,  # and the window turned round
+}
+SCALE = {"scale": ("weight", "as_is")}
 
 # Flax's layer -> name of a variable -> (PyTorch's name, order of Flax's axes in PyTorch).
 # A variable that no rule names has the same name and shape on both sides.
@@ -29,7 +25,11 @@ RULES: dict[type, dict[str, tuple[str, str]]] = {
     nnx.Linear: {"kernel": ("weight", "output_first")},
     nnx.Conv: {"kernel": ("weight", "output_first")},
     nnx.Embed: {"embedding": ("weight", "as_is")},
-    nnx.LayerNorm: {"scale": ("weight", "as_is")},
+    nnx.ConvTranspose: {"kernel": ("weight", "flipped")},
+    nnx.BatchNorm: SCALE | {"mean": ("running_mean", "as_is"), "var": ("running_var", "as_is")},
+    nnx.LayerNorm: SCALE,
+    nnx.GroupNorm: SCALE,
+    nnx.RMSNorm: SCALE,
 }
 
 
@@ -39,10 +39,13 @@ def rule_of(kind: type) -> dict[str, tuple[str, str]]:
     return next((rule for rule in rules if rule is not None), {})
 
 
-def leaf(key: str, path: tuple, trained: bool, variable: Any, axes: tuple[int, ...]) -> Leaf:
+def leaf(key: str, path: tuple, trained: bool, variable: Any, order: str) -> Leaf:
     """A tensor whose axes alone are in another order."""
+    rank = len(variable.shape)
+    axes = ORDERS[order](rank)
     shape = tuple(variable.shape[axis] for axis in axes)
-    return Leaf(key, path, trained, variable.dtype, variable.shape, variable.shape, axes, shape)
+    flip = tuple(range(rank - 2)) if order == "flipped" else ()
+    return Leaf(key, path, trained, variable.dtype, variable.shape, variable.shape, axes, shape, flip)
 
 
 def leaves(model: nnx.Module) -> list[Leaf]:
@@ -66,9 +69,10 @@ def _walk(module: nnx.Module, prefix: str, paths: dict[int, tuple]) -> Iterator[
             modules[name] = value
     for name, variable in tensors.items():
         torch_name, order = rules.get(name, (name, "as_is"))
+        if getattr(module, "transpose_kernel", False):  # nnx.ConvTranspose turns and exchanges by itself
+            order = "output_first" if order == "flipped" else order
         trained = isinstance(variable, nnx.Param)
-        axes = ORDERS[order](len(variable.shape))
-        yield leaf(prefix + torch_name, paths[id(variable)], trained, variable, axes)
+        yield leaf(prefix + torch_name, paths[id(variable)], trained, variable, order)
     for name, child in modules.items():
         # nnx.Sequential's own list is no name of PyTorch's.
         own_list = isinstance(module, nnx.Sequential) and name == "layers"

@@ -1,0 +1,118 @@
+"""A state_dict into an NNX model and out of it: exact, or an error that lists what does not fit."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import Leaf, floating
+from d2l_jax.weights.rules import leaves, variables
+
+LISTED = 10  # problems of a kind that an error lists
+Values = dict[tuple, jax.Array]
+
+
+def state_dict(model: nnx.Module) -> dict[str, np.ndarray]:
+    """{PyTorch's key: array in PyTorch's layout}, the exact inverse of `load_state_dict`.
+
+    Shared tensors stand under each of their keys, as in PyTorch; counters are int64.
+    """
+    by_path = variables(model)
+    return {leaf.key: leaf.to_torch(by_path[leaf.path][...]) for leaf in leaves(model)}
+
+
+def put(
+    model: nnx.Module,
+    tensors: Mapping[str, Any],
+    dtype: Any = None,
+    *,
+    read: Callable[[Any], np.ndarray] = np.asarray,
+    hints: Mapping[str, str] | None = None,
+    source: str = "",
+) -> nnx.Module:
+    """Puts tensors of PyTorch's into `model`, which is returned.
+
+    dtype:  of the floating-point variables from now on; None keeps each variable's own
+    read:   a tensor -> its array; called once for each, in the order of `tensors`, so that a file's may be lazy.
+            An InputError of it is listed with the others
+    hints:  what the error says behind a key that is missing
+    source: where the tensors come from, for the error
+
+    Raises InputError, and changes nothing, if a key is missing or left over, a shape differs, a value
+    is not finite, or a shared tensor has two values; the first ten of each kind are listed.
+    """
+    by_key = {leaf.key: leaf for leaf in leaves(model)}
+    hints = hints or {}
+    missing = [f"missing {key} {leaf.shape}{hints.get(key, '')}" for key, leaf in by_key.items() if key not in tensors]
+    left = [f"unexpected {key} {tuple(tensors[key].shape)}" for key in tensors if key not in by_key]
+    values, wrong = _converted(by_key, tensors, dtype, read)
+    if problems := [*_first(missing), *_first(left), *_first(wrong)]:
+        where = f" from {source}" if source else ""
+        raise InputError(f"the state_dict{where} does not fit {type(model).__name__}: {'; '.join(problems)}")
+    by_path = variables(model)
+    for path, value in values.items():
+        by_path[path].set_value(value)
+    return model
+
+
+def _first(problems: list[str]) -> list[str]:
+    more = len(problems) - LISTED
+    return [*problems[:LISTED], *([f"and {more} more of that kind"] if more > 0 else [])]
+
+
+def _converted(
+    by_key: dict[str, Leaf], tensors: Mapping[str, Any], dtype: Any, read: Callable
+) -> tuple[Values, list[str]]:
+    """Returns {path: JAX's array}, and a line for each reason why tensors cannot be such."""
+    values: Values = {}
+    problems: dict[str, list[str]] = {}
+    first: dict[tuple, tuple[str, np.ndarray]] = {}
+    keys_at = Counter(leaf.path for key, leaf in by_key.items() if key in tensors)
+    for key, leaf in ((key, by_key[key]) for key in tensors if key in by_key):
+        target = jnp.dtype(dtype if dtype is not None and floating(leaf) else leaf.dtype)
+        try:
+            array = read(tensors[key])
+        except InputError as error:
+            problems.setdefault(str(error), []).append(key)
+            continue
+        if problem := _problem(leaf, array, target):
+            problems.setdefault(problem, []).append(key)
+            continue
+        if keys_at[leaf.path] > 1:
+            other, value = first.setdefault(leaf.path, (key, array))
+            if not np.array_equal(value, array):
+                problems.setdefault("are one tensor in the model, but differ", []).append(f"{other} and {key}")
+        # jnp.asarray may take the memory itself, which PyTorch's training goes on writing to.
+        values[leaf.path] = jnp.array(leaf.to_flax(array), target)
+    return values, [f"{_listed(keys)} {reason}" for reason, keys in problems.items()]
+
+
+def _listed(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{keys[0]} (and {len(keys) - 1} more)"
+
+
+def _problem(leaf: Leaf, array: np.ndarray, target: np.dtype) -> str:
+    """Returns why the array cannot be this tensor; "" if it can."""
+    if floating(leaf) and array.dtype.kind in "iu" and array.dtype.itemsize == 1:
+        return f"holds {array.dtype}, quantized numbers whose scale stands elsewhere, where {target} is right"
+    if array.shape != leaf.shape:
+        return f"has shape {array.shape} where {leaf.shape} is right"
+    if array.dtype.kind == "c" and target.kind != "c":
+        return f"holds complex numbers ({array.dtype}) where {target} is right"
+    if array.dtype.kind != "c" and not np.all(np.isfinite(array.astype(np.float64))):
+        return "has values that are not finite"
+    return "" if _holds(array, target) else f"has values that {target} cannot hold"
+
+
+def _holds(array: np.ndarray, dtype: np.dtype) -> bool:
+    """Tells whether counters stay what they are in `dtype`, and other numbers finite."""
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    if np.issubdtype(cast.dtype, np.integer):
+        return bool(np.all(cast == array))
+    return bool(np.all(np.isfinite(cast if cast.dtype.kind == "c" else cast.astype(np.float64))))

@@ -1,0 +1,105 @@
+"""Weights in several files: an index that says which holds what, or a folder of shards. One file is open at a time."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from d2l_jax.errors import InputError
+from parity.weights.tensors import Stored, is_tensor
+
+Read = Callable[[Path], Any]
+INDEX = ".index.json"
+SHARD = re.compile(r"-(\d+)-of-(\d+)\.[a-z]+$")
+# What a folder may hold, the first that is there counts.
+PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
+FOREIGN = {
+    ".metadata": "a distributed checkpoint; `python -m torch.distributed.checkpoint.format_utils dcp_to_torch` makes "
+    "one file of it",
+    "zero_to_fp32.py": "a checkpoint of DeepSpeed; its zero_to_fp32.py makes one file of it",
+    "saved_model.pb": "a model of TensorFlow",
+}
+
+
+def read_index(path: Path, read: Read) -> dict[str, Any]:
+    """Returns the tensors of all shards that an index names; one shard after the other is read when they are."""
+    try:
+        where = json.loads(path.read_text())["weight_map"]
+        files = {str(key): path.parent / str(name) for key, name in where.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{path} is no index of shards: it holds no weight_map of names to files") from None
+    shards = sorted(set(files.values()))
+    if gone := [file.name for file in shards if not file.is_file()]:
+        raise InputError(f"{path} names {', '.join(gone[:3])}, which {path.parent} lacks; copy all shards there")
+    tensors = _joined(shards, read)
+    if lost := [key for key in files if key not in tensors]:
+        raise InputError(f"{path} says that {files[lost[0]].name} holds {lost[0]}, which it does not")
+    return {key: tensors[key] for key in tensors if key in files}
+
+
+def read_folder(path: Path, read: Read) -> Any:
+    """Returns the tensors of a folder's only weight file, of its index, or of all its shards."""
+    for name, reason in FOREIGN.items():
+        if (path / name).exists():
+            raise InputError(f"{path} is {reason}")
+    for pattern in PATTERNS:
+        files = sorted(path.glob(pattern))
+        indices = sorted(path.glob(pattern + INDEX))
+        if len(indices) == 1:
+            return read_index(indices[0], read)
+        if len(files) == 1 and not indices and not SHARD.search(files[0].name):
+            return read(files[0])
+        if files and all(SHARD.search(file.name) for file in files) and not indices:
+            return _without_index(path, files, read)
+        if files:
+            names = ", ".join(file.name for file in [*indices, *files][:6])
+            raise InputError(f"{path} holds several weight files; name one: {names}")
+    raise InputError(f"{path} holds no weights: no run of d2l-jax train, no weight file, no index of shards")
+
+
+def _without_index(path: Path, files: list[Path], read: Read) -> dict[str, Any]:
+    counts = {(shard[1], shard[2]) for file in files if (shard := SHARD.search(file.name))}
+    total = max(int(of) for _, of in counts)
+    if len(files) != total:
+        raise InputError(f"{path} holds {len(files)} of {total} shards; copy all of them there")
+    return _joined(files, read)
+
+
+def _joined(files: list[Path], read: Read) -> dict[str, Any]:
+    shards = _Shards(read)
+    return {
+        key: Stored(tuple(value.shape), partial(shards.tensor, file, key))
+        for file in files
+        for key, value in shards.of(file).items()
+    }
+
+
+def refuse_part(path: Path) -> None:
+    """Raises InputError for one of several shards."""
+    shard = SHARD.search(path.name)
+    if shard and int(shard[2]) > 1:
+        raise InputError(f"{path} is one of {int(shard[2])} shards; name their folder, or the index, instead")
+
+
+class _Shards:
+    """The shard that was read last; memory holds no other."""
+
+    def __init__(self, read: Read):
+        self.read = read
+        self.file: Path | None = None
+        self.tensors: Mapping[str, Any] = {}
+
+    def of(self, file: Path) -> Mapping[str, Any]:
+        if file != self.file:
+            self.tensors = {}
+            content = self.read(file)
+            if not isinstance(content, Mapping):
+                raise InputError(f"{file} holds no state_dict (a mapping of names to tensors)")
+            self.tensors = {key: value for key, value in content.items() if is_tensor(value)}
+            self.file = file
+        return self.tensors
+
+    def tensor(self, file: Path, key: str) -> Any:
+        return self.of(file)[key]

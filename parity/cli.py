@@ -34,7 +34,7 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     Args:
         options: What is checked, and how.
     """
-    from parity.environment import environment
+    from parity.environment import circumstances, environment
     from parity.progress import Watch
     from parity.report import html as page
     from parity.report import junit as junit_xml
@@ -49,9 +49,10 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     ended = watch.over(options.results(cases, watch.hear))
     results = sorted(ended, key=lambda result: order.get(result.name, len(order)))
     show(console, results, settings)
-    write(options.json, lambda: to_json(results, settings))
+    documented = settings | circumstances()
+    write(options.json, lambda: to_json(results, documented))
     write(options.markdown, lambda: markdown_table(results))
-    write(options.html, lambda: page(results, settings))
+    write(options.html, lambda: page(results, documented))
     write(options.junit, lambda: junit_xml(results))
     write_repros(options.repro, results, console)
     return status_of(results)

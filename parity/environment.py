@@ -2,8 +2,13 @@
 
 import os
 import platform
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2l_jax.errors import InputError
@@ -39,6 +44,18 @@ def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, 
             "cpus": os.cpu_count() or 1,
             "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         }
+
+
+def circumstances() -> dict[str, str]:
+    """Date, commit of the folder that the command runs in, where it has one, and the command itself, by name."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no repository, or no git
+        commit = ""
+    called = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv[0] else ""
+    now = datetime.now(UTC).isoformat(" ", "seconds")
+    return {"date": now} | ({"commit": commit} if commit else {}) | ({"command": called} if called else {})
 
 
 def share_gpu() -> None:

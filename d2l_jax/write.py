@@ -32,6 +32,28 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(part, path)
 
 
+def check_writable(files: dict[str, Path | None], folders: tuple[str, ...] = ()) -> None:
+    """Raises InputError where one of the files or folders could not be written, or two are the same; - is no file.
+
+    files:   by the name of the option
+    folders: the options that are folders
+    """
+    seen: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        if path in seen:
+            raise InputError(f"{seen[path]} and {option} are both {path}; a file for each is right")
+        seen[path] = option
+        if str(path) == "-" or path.exists() and not (path.is_file() or path.is_dir()):  # a device, a pipe
+            continue
+        if path.is_dir() and option not in folders:
+            raise InputError(f"cannot write {path}: it is a folder")
+        there = next(place for place in path.absolute().parents if place.exists())
+        with explained(path), tempfile.TemporaryDirectory(dir=there, prefix=".writing-"):
+            pass
+
+
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turns an OSError of the block into an InputError that names `path`."""

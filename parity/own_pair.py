@@ -10,6 +10,8 @@ from flax import linen, nnx
 
 from d2l_jax.errors import InputError
 from parity.compare.policy import POLICY, Policy
+from parity.environment import jax_device, torch_device
+from parity.proof.checking import Checking
 from parity.proof.proof import check_twin
 from parity.proof.user_functions import explain
 from parity.result import Result
@@ -37,6 +39,7 @@ def check(
     tf32: bool = False,
     policy: Policy = POLICY,
     tiers: tuple[str, ...] = ("float64", "float32"),
+    memory: float | None = None,
 ) -> Result:
     """Checks whether a Flax and a PyTorch module are the same; or, with a name alone, a case of the catalogue.
 
@@ -55,10 +58,21 @@ def check(
     steps:     training steps, each on a batch of its own
     layers:    each layer on its own, too
     tf32:      let a GPU round float32 products to TF32 on both sides
+    memory:    gigabytes that the check may take; None is what is free
     Raises InputError where the two cannot correspond.
     """
     options: dict[str, Any] = dict(device=device, tf32=tf32, policy=policy, tiers=tiers, layers=layers)
+    options["memory"] = None if memory is None else memory * 1e9
+    Checking(**options, steps=steps)  # raises where an option cannot be, before the work starts
+    _check_device(device)
+    if outputs not in (None, "scores", "values"):
+        raise InputError(f"outputs={outputs!r} is neither; 'scores', 'values' or None is right")
     if isinstance(model, str):
+        own = {"torch_model": torch_model, "inputs": inputs, "variables": variables, "loss": loss}
+        own |= {"scheduler": scheduler, "before_step": before_step, "weights": weights, "outputs": outputs}
+        if (named := [name for name, value in own.items() if value is not None]) or optimizer is not PLAIN_SGD:
+            listed = ", ".join(named or ["optimizer"])
+            raise InputError(f"{listed} goes with two models of your own; the case {model!r} has its own")
         return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
@@ -74,6 +88,15 @@ def check(
     except Exception as error:
         explain(error, twin)
         raise
+
+
+def _check_device(device: str) -> None:
+    """Raises InputError, in the words of Python, where either framework has no such device."""
+    try:
+        jax_device(device)
+        torch_device(device)
+    except InputError as error:
+        raise InputError(str(error).replace("--device cpu", "device='cpu'")) from None
 
 
 def _check_name(name: str, **options: Any) -> Result:

@@ -72,7 +72,7 @@ class Result:
     rows:     by tier, "float64" (semantics) and "float32" (precision)
     skipped:  {layer: why it could not be compared on its own}
     evidence: of a failure, the arrays that show it; see `parity.report.repro.evidence_of`
-    settings: of the check, among them "weights": "drawn at random", or which ones
+    settings: of the check, among them "weights", "random" or "as they are"
     weights:  of a user's pair, the map that was found; `parity.save_map` keeps it
     """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parity.result import Result
 
 ROWS = 5
-AT_RANDOM = "drawn at random"
+AT_RANDOM = "random"
 
 
 def brief(result: Result) -> str:

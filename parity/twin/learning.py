@@ -46,8 +46,9 @@ class Learning:
         losses = self.loss if isinstance(self.loss, tuple) else (self.loss,)
         if self.loss is not None and not all(map(callable, losses)) or len(losses) not in (1, 2):
             raise InputError(f"loss={self.loss!r} is no function; {RIGHT['loss']} is right")
-        if isinstance(self.loss, torch.nn.Module):
-            raise InputError(f"loss is PyTorch's alone; {RIGHT['loss']} is right")
+        if _of_torch(losses[0]):
+            alone = "loss is PyTorch's alone" if len(losses) == 1 else "the first loss is PyTorch's"
+            raise InputError(f"{alone}; {RIGHT['loss']} is right")
 
     def of_classes(self, outputs: Any) -> bool:
         """Tells whether the targets of outputs, which are shapes of Flax's, have to be classes."""
@@ -67,11 +68,16 @@ class Learning:
         return ours, TorchSide(model, (turn,), torch_turns.Observed(torch_loss))
 
 
+def _of_torch(function: Any) -> bool:
+    function = function.func if isinstance(function, partial) else function
+    return isinstance(function, torch.nn.Module) or str(getattr(function, "__module__", "")).startswith("torch")
+
+
 def _optimizers(
     optimizer: Callable | FlaxAndTorch,
 ) -> tuple[optax.GradientTransformation, Callable[[torch.nn.Module], torch.optim.Optimizer]]:
     if isinstance(optimizer, tuple):
-        transformation, make = optimizer
+        transformation, make = optimizer if len(optimizer) == 2 else (None, None)
         if not isinstance(transformation, optax.GradientTransformation) or not callable(make):
             raise InputError("optimizer=(an Optax transformation, a function of PyTorch's parameters) is right")
         return transformation, lambda model: cast(torch.optim.Optimizer, make(model.parameters()))

@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,10 @@ def twin_of_pair(
         model, variables = model.module, variables or {"params": model.params}  # of Hugging Face's
     if inspect.isroutine(model) or isinstance(model, type | partial):
         model = _module_of(model, whole)
+    if variables is not None and not isinstance(model, linen.Module):
+        raise InputError("variables are those of a Linen module; an NNX module has its own: leave them out")
+    if variables is not None and not isinstance(variables, Mapping):
+        raise InputError(f"variables is a {type(variables).__name__}; a dict such as {{'params': ...}} is right")
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
     theirs = by_keywords(torch_model, batch.names)
     batch = in_torch_order(batch, theirs)
@@ -177,6 +181,8 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
     if isinstance(weights, str | Path):
         return load_map(Path(weights))
     if weights is not None:
+        if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
+            raise InputError("weights is no map; what parity.save_map wrote, or the weights of a Result, is right")
         return list(weights)
     named = leaves(model) if isinstance(model, nnx.Module) else []
     torch_inputs = inputs.tensors()

@@ -52,7 +52,8 @@ def about_weights(result: Result) -> str:
     kind = result.settings.get("weights", AT_RANDOM)
     if kind != AT_RANDOM:
         return f"weights: {kind}"
-    return "weights: drawn at random for both; those that the two models hold were not compared"
+    own = '; weights="as they are" compares those that the two models hold' if result.weights else ""
+    return f"weights: drawn at random for both{own}"
 
 
 def notebook(result: Result) -> str:

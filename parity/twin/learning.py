@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import jax
 import jax.numpy as jnp
 import optax
 import torch
@@ -89,8 +90,13 @@ def _optimizers(
     namesake(optimizer, torch.optim)
     theirs = optimizer
     if callable(rate := optimizer.keywords.get("lr")):
-        theirs = partial(optimizer, lr=float(rate(0)))
+        theirs = partial(optimizer, lr=_rate(rate, 0))
     return optimizer(), partial(torch_optimizer, Turn(leave, theirs))  # type: ignore[arg-type]
+
+
+def _rate(schedule: Callable[[int], Any], count: int) -> float:
+    with jax.enable_x64(True):  # or a rate of 0.1 would be that of float32
+        return float(schedule(count))
 
 
 class Rates:
@@ -105,7 +111,7 @@ class Rates:
         """Sets the rate of the next update."""
         self.count += 1
         for group in self.optimizer.param_groups:
-            group["lr"] = float(self.schedule(self.count))
+            group["lr"] = _rate(self.schedule, self.count)
 
 
 def _scheduler(optimizer: Any) -> Callable[[torch.optim.Optimizer], Rates] | None:

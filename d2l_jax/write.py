@@ -47,8 +47,8 @@ def check_writable(files: dict[str, Path | None], folders: tuple[str, ...] = ())
         seen[path] = option
         if str(path) == "-" or path.exists() and not (path.is_file() or path.is_dir()):  # a device, a pipe
             continue
-        if path.is_dir() and option not in folders:
-            raise InputError(f"cannot write {path}: it is a folder")
+        if path.exists() and path.is_dir() is not (option in folders):
+            raise InputError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'no folder'}")
         there = next(place for place in path.absolute().parents if place.exists())
         with explained(path), tempfile.TemporaryDirectory(dir=there, prefix=".writing-"):
             pass

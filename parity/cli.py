@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from d2l_jax.errors import InputError
+from d2l_jax.write import check_writable
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions, File
 from parity.environment import share_gpu
@@ -83,6 +84,7 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     """
     from parity.environment import require_torch
 
+    check_writable({"--json": options.json, "--markdown": options.markdown, "--picture": options.picture})
     require_torch()
     from parity.bench.command import bench as run
     from parity.report import print_whole
@@ -154,6 +156,7 @@ def selftest(
     """
     from parity.environment import environment, require_torch
 
+    check_writable({"--json": json, "--markdown": markdown})
     require_torch()
     from parity.progress import with_progress
     from parity.report import print_whole
@@ -189,6 +192,7 @@ def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
     """
     from parity.environment import environment, require_torch
 
+    check_writable({"--json": options.json})
     require_torch()
     from parity.mutants import report
     from parity.mutants.run import mutants as run

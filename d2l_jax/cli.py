@@ -103,11 +103,11 @@ def compare(
 ) -> None:
     """Draw the curves of several runs into one picture; those of PyTorch are dashed.
 
-    Example: d2l-jax compare runs/mlp runs/mlp-torch --out mlp.png
+    Example: d2l-jax compare runs/mlp runs/mlp-torch --out mlp.pdf
 
     Args:
         runs: The runs' folders.
-        out: The picture.
+        out: The picture, PNG, PDF or SVG by its suffix.
     """
     from d2l_jax.runs.plot import compare_curves
 

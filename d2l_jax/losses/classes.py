@@ -10,6 +10,7 @@ from d2l_jax.losses.reduction import check_reduction, reduce, refuse, same_shape
 
 Loss = Float[Array, "..."]
 Scores = Float[Array | np.ndarray, "*batch classes"]
+LogProbabilities = Float[Array, "*batch classes"]
 Labels = Integer[Array | np.ndarray, "*batch"]  # those of NumPy are as data loaders give them
 ClassWeight = Float[Array | np.ndarray, " classes"]
 
@@ -101,7 +102,7 @@ def _labels(target: Labels | Scores) -> Array:
 
 
 def _nll(
-    log_p: Scores, target: Labels, weight: ClassWeight | None, ignore_index: int
+    log_p: LogProbabilities, target: Labels, weight: ClassWeight | None, ignore_index: int
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """The loss and the weight of each example, (*batch,); both are 0 where the example is ignored."""
     counts = target != ignore_index
@@ -112,7 +113,7 @@ def _nll(
 
 
 def _cross_entropy_of_shares(
-    log_p: Scores, target: Scores, weight: ClassWeight | None, label_smoothing: float
+    log_p: LogProbabilities, target: Scores, weight: ClassWeight | None, label_smoothing: float
 ) -> Float[Array, "*batch"]:
     same_shape(input=log_p, target=target)
     if weight is not None:

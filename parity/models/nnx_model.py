@@ -49,7 +49,7 @@ class NNXModel(Called):
     ) -> tuple[Any, Tree]:
         module = nnx.merge(self._graphs[train], params, buffers)
         call = getattr(module, "__call__", None)  # noqa: B004
-        flags = mode(call, train) if call else {}
+        flags: dict[str, Any] = dict(mode(call, train)) if call else {}
         if call and "rngs" in inspect.signature(call).parameters:
             flags["rngs"] = nnx.Rngs(0)  # whatever it draws is replaced
 

@@ -51,8 +51,9 @@ def twin_of_pair(
     batch = Inputs.of(inputs)
     check_order(model, torch_model)
     whole = as_they_are or weights is not None
-    if isinstance(getattr(model, "module", None), linen.Module) and hasattr(model, "params"):
-        model, variables = model.module, variables or {"params": model.params}  # of Hugging Face's
+    if isinstance(inner := getattr(model, "module", None), linen.Module) and hasattr(model, "params"):
+        variables = variables or {"params": getattr(model, "params")}  # noqa: B009  # of Hugging Face's
+        model = inner
     if inspect.isroutine(model) or isinstance(model, type | partial):
         model = _module_of(model, whole)
     if variables is not None and not isinstance(model, linen.Module):

@@ -50,7 +50,8 @@ def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays
     join = np.mean if mean else np.sum
     pieces: dict[str, list[tuple[int, np.ndarray]]] = {}
     for leaf in leaves:
-        parts = [arrays[key][slice(*leaf.rows) if leaf.rows else ...] for key in leaf.keys if key in arrays]
+        there = [arrays[key] for key in leaf.keys if key in arrays]
+        parts = [array[slice(*leaf.rows)] if leaf.rows and array.ndim else array for array in there]
         if len(parts) == len(leaf.keys):
             piece = join(parts, 0) if len(parts) > 1 else parts[0]
             pieces.setdefault(leaf.name, []).append(((leaf.rows or (0, 0))[0], piece))

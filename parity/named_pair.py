@@ -25,8 +25,8 @@ def check_named(target: str, **options: Any) -> Result:
     """
     start = time.perf_counter()
     try:
-        made = _arguments(target)
-        result = made if isinstance(made, Result) else check(**options | made)
+        arguments = _arguments(target)
+        result = arguments if isinstance(arguments, Result) else check(**options | arguments)
     except InputError as error:
         result = Result(target, "", 0, error=str(error), refused=True)
     except Exception as error:  # models that cannot run are one pair's result, not the end of all
@@ -43,21 +43,21 @@ def _arguments(target: str) -> dict[str, Any] | Result:
         raise one_of(f"function of {place}", name, public) if public else InputError(f"{place} has no function")
     function = getattr(module, name)
     try:
-        made = function() if callable(function) else function
+        pair = function() if callable(function) else function
     except InputError:
         raise
     except Exception as error:  # of the user's own function, whatever it is
         raise InputError(f"the function raises {first_line(error)}") from error
-    if isinstance(made, Result):
-        return made
-    if isinstance(made, tuple) and len(made) == 3:
-        return dict(zip(("model", "torch_model", "inputs"), made, strict=True))
-    if not isinstance(made, dict):
-        raise InputError(f"the function returns {type(made).__name__}; {RETURNS}")
+    if isinstance(pair, Result):
+        return pair
+    if isinstance(pair, tuple) and len(pair) == 3:
+        return dict(zip(("model", "torch_model", "inputs"), pair, strict=True))
+    if not isinstance(pair, dict):
+        raise InputError(f"the function returns {type(pair).__name__}; {RETURNS}")
     known = list(inspect.signature(check).parameters)
-    if unknown := [key for key in made if key not in known]:
+    if unknown := [key for key in pair if key not in known]:
         raise one_of("argument of parity.check", str(unknown[0]), known)
-    return made
+    return pair
 
 
 def _module(place: str) -> ModuleType:

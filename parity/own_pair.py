@@ -68,11 +68,10 @@ def check(
     if outputs not in (None, "scores", "values"):
         raise InputError(f"outputs={outputs!r} is neither; 'scores', 'values' or None is right")
     if isinstance(model, str):
-        own = {"torch_model": torch_model, "inputs": inputs, "variables": variables, "loss": loss}
-        own |= {"scheduler": scheduler, "before_step": before_step, "weights": weights, "outputs": outputs}
-        if (named := [name for name, value in own.items() if value is not None]) or optimizer is not PLAIN_SGD:
-            listed = ", ".join(named or ["optimizer"])
-            raise InputError(f"{listed} goes with two models of your own; the case {model!r} has its own")
+        of_pairs = {"torch_model": torch_model, "inputs": inputs, "variables": variables, "loss": loss}
+        of_pairs |= {"scheduler": scheduler, "before_step": before_step, "weights": weights, "outputs": outputs}
+        of_pairs["optimizer"] = None if optimizer is PLAIN_SGD else optimizer
+        _check_alone(model, of_pairs)
         return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
@@ -88,6 +87,12 @@ def check(
     except Exception as error:
         explain(error, twin)
         raise
+
+
+def _check_alone(name: str, of_pairs: dict[str, Any]) -> None:
+    """Raises InputError where a case comes with what only pairs of a user's own have."""
+    if more := ", ".join(argument for argument, value in of_pairs.items() if value is not None):
+        raise InputError(f"{more} goes with two models of your own; the case {name!r} has its own")
 
 
 def _check_device(device: str) -> None:

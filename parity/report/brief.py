@@ -52,8 +52,8 @@ def about_weights(result: Result) -> str:
     kind = result.settings.get("weights", AT_RANDOM)
     if kind != AT_RANDOM:
         return f"weights: {kind}"
-    own = '; weights="as they are" compares those that the two models hold' if result.weights else ""
-    return f"weights: drawn at random for both{own}"
+    remedy = '; weights="as they are" compares those that the two models hold' if result.weights else ""
+    return f"weights: drawn at random for both{remedy}"
 
 
 def notebook(result: Result) -> str:

@@ -29,8 +29,8 @@ def explained(error: Exception, theirs: torch.nn.Module, ours: Failure, flax_cal
     for side, failure, call in sides:
         if (raised := failure(inputs)) is not None:
             hint = _arguments(side, call, inputs) or _ids(theirs, inputs) or _remedy(inputs, failure)
-            own = "" if hint else f"{side}'s model does not run on inputs {inputs.shapes}: {first_line(raised)}"
-            raise InputError(hint or own) from error
+            plain = f"{side}'s model does not run on inputs {inputs.shapes}: {first_line(raised)}"
+            raise InputError(hint or plain) from error
 
 
 def first_line(error: Exception) -> str:
@@ -49,27 +49,27 @@ def _arguments(side: str, call: Callable, inputs: Inputs) -> str:
     try:
         parameters.bind_partial(*args, **dict.fromkeys(inputs.names))
     except TypeError:
-        given = f"the inputs {', '.join(inputs.names)}" if inputs.names else f"{len(inputs.arrays)} inputs"
+        handed = f"the inputs {', '.join(inputs.names)}" if inputs.names else f"{len(inputs.arrays)} inputs"
         labels = "; of a batch [images, labels] the images alone are the inputs" if len(args) == 2 else ""
-        return f"{side}'s model takes {parameters}, and is given {given}{labels}"
+        return f"{side}'s model takes {parameters}, and is given {handed}{labels}"
     return ""
 
 
 def _ids(model: torch.nn.Module, inputs: Inputs) -> str:
     """Tells which embedding of PyTorch's gets an id that it does not have, or numbers that are no ids."""
-    told: list[str] = []
+    lines: list[str] = []
 
     def look(name: str) -> Callable:
         def hook(module: Any, args: tuple) -> None:
             ids = args[0] if args else None
-            if told or not isinstance(ids, torch.Tensor) or not ids.numel():
+            if lines or not isinstance(ids, torch.Tensor) or not ids.numel():
                 return
             layer = f"{name or 'PyTorch'} ({type(module).__name__} of {module.num_embeddings})"
             if ids.is_floating_point():
-                told.append(f"{layer} gets numbers in {str(ids.dtype)[6:]}; ids are integers: x.astype(np.int64)")
+                lines.append(f"{layer} gets numbers in {str(ids.dtype)[6:]}; ids are integers: x.astype(np.int64)")
             elif ids.max() >= module.num_embeddings or ids.min() < 0:
                 wrong = int(ids.max() if ids.max() >= module.num_embeddings else ids.min())
-                told.append(f"{layer} gets the id {wrong}; ids from 0 to {module.num_embeddings - 1} are right")
+                lines.append(f"{layer} gets the id {wrong}; ids from 0 to {module.num_embeddings - 1} are right")
 
         return hook
 
@@ -78,7 +78,7 @@ def _ids(model: torch.nn.Module, inputs: Inputs) -> str:
         if isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag):
             module.register_forward_pre_hook(look(name))
     failure_of(copied, inputs)
-    return told[0] if told else ""
+    return lines[0] if lines else ""
 
 
 def _remedy(inputs: Inputs, failure: Failure) -> str:

@@ -58,7 +58,9 @@ class Inputs:
 
 def _parts(inputs: Any) -> Iterator[tuple[str, Any]]:
     """Yields (name, value) of each; a list of arrays of several shapes is a batch of a DataLoader's, else an array."""
-    if isinstance(inputs, Mapping):
+    if isinstance(inputs, torch.nn.utils.rnn.PackedSequence):
+        yield "inputs", inputs
+    elif isinstance(inputs, Mapping):
         yield from ((f"inputs[{name!r}]", value) for name, value in inputs.items())
     elif isinstance(inputs, tuple) or (isinstance(inputs, list) and len({getattr(x, "shape", 0) for x in inputs}) > 1):
         yield from ((f"inputs[{number}]", value) for number, value in enumerate(inputs))
@@ -67,13 +69,13 @@ def _parts(inputs: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _array(value: Any, name: str) -> np.ndarray:
+    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
+        raise InputError(f"{name} is a PackedSequence; the padded array and its lengths, packed within, are right")
     if isinstance(value, list) and any(isinstance(x, torch.Tensor) for x in value):
         value = torch.stack(value)
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = value.float() if value.dtype == torch.bfloat16 else value
-    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
-        raise InputError(f"{name} is a PackedSequence; the padded array and its lengths, packed within, are right")
     if hasattr(value, "__iter__") and not hasattr(value, "__len__") or isinstance(value, torch.utils.data.DataLoader):
         raise InputError(f"{name} is a {type(value).__name__}; one batch of it, next(iter(...)), is right")
     if isinstance(value, bool):
@@ -138,10 +140,10 @@ def by_keywords(model: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Modu
 
 def failure_of(model: torch.nn.Module, inputs: Inputs, train: bool = False) -> Exception | None:
     """Returns what a copy of PyTorch's model raises on the inputs; None where it runs."""
-    run = copy.deepcopy(model).cpu().train(train)
-    dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
-    tensors = [x.to(dtype) if x.is_floating_point() else x for x in inputs.tensors()]
     try:
+        run = copy.deepcopy(model).cpu().train(train)
+        dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
+        tensors = [x.to(dtype) if x.is_floating_point() else x for x in inputs.tensors()]
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             run(*tensors)
     except Exception as error:  # of the user's own model, whatever it is

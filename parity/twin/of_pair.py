@@ -51,35 +51,44 @@ def twin_of_pair(
     batch = Inputs.of(inputs)
     check_order(model, torch_model)
     whole = as_they_are or weights is not None
-    if isinstance(inner := getattr(model, "module", None), linen.Module) and hasattr(model, "params"):
-        variables = variables or {"params": getattr(model, "params")}  # noqa: B009  # of Hugging Face's
-        model = inner
     if inspect.isroutine(model) or isinstance(model, type | partial):
         model = _module_of(model, whole)
-    if variables is not None and not isinstance(model, linen.Module):
-        raise InputError("variables are those of a Linen module; an NNX module has its own: leave them out")
-    if variables is not None and not isinstance(variables, Mapping):
-        raise InputError(f"variables is a {type(variables).__name__}; a dict such as {{'params': ...}} is right")
+    model, variables = _with_variables(model, variables)
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
     theirs = by_keywords(torch_model, batch.names)
     batch = in_torch_order(batch, theirs)
-
-    def failure(inputs: Inputs) -> Exception | None:
-        try:
-            flax = _flax_model(model, variables, inputs, whole=False)
-            for train in (True, False):
-                run = partial(flax.run, called, train=train)
-                jax.eval_shape(lambda *args, run=run: run(*args), flax.params, flax.buffers, *inputs.arrays)
-        except Exception as error:  # of the user's own model, whatever it is
-            return error
-        return None
-
     try:
         return _twin(model, theirs, batch, variables, learning or Learning(), weights, labels, steps, as_they_are)
     except Exception as error:
         if isinstance(model, nnx.Module | linen.Module):
-            explained(error, theirs, failure, type(model).__call__.__get__(model), batch)
+            explained(
+                error, theirs, partial(_flax_failure, model, variables), type(model).__call__.__get__(model), batch
+            )
         raise
+
+
+def _with_variables(model: Any, variables: Any) -> tuple[Any, Any]:
+    """Returns the module and the variables that Linen needs; one of Hugging Face's holds both."""
+    inner = getattr(model, "module", None)
+    if isinstance(inner, linen.Module) and hasattr(model, "params"):
+        return inner, variables or {"params": model.params}
+    if variables is not None and not isinstance(model, linen.Module):
+        raise InputError("variables are those of a Linen module; an NNX module has its own: leave them out")
+    if variables is not None and not isinstance(variables, Mapping):
+        raise InputError(f"variables is a {type(variables).__name__}; a dict such as {{'params': ...}} is right")
+    return model, variables
+
+
+def _flax_failure(model: Any, variables: Any, inputs: Inputs) -> Exception | None:
+    """Returns what Flax's model raises on the inputs; None where it runs."""
+    try:
+        flax = _flax_model(model, variables, inputs, whole=False)
+        for train in (True, False):
+            run = partial(flax.run, called, train=train)
+            jax.eval_shape(lambda *args, run=run: run(*args), flax.params, flax.buffers, *inputs.arrays)
+    except Exception as error:  # of the user's own model, whatever it is
+        return error
+    return None
 
 
 def _twin(

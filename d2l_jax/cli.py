@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 UNLIMITED = 10_000  # columns
-DESCRIPTION = "The models of Dive into Deep Learning in JAX."
+DESCRIPTION = "The models of Dive into Deep Learning in JAX. `d2l-jax --version` says which version this is."
 
 app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
@@ -102,11 +103,11 @@ def compare(
 ) -> None:
     """Draw the curves of several runs into one picture; those of PyTorch are dashed.
 
-    Example: d2l-jax compare runs/mlp runs/mlp-torch --out mlp.png
+    Example: d2l-jax compare runs/mlp runs/mlp-torch --out mlp.pdf
 
     Args:
         runs: The runs' folders.
-        out: The picture.
+        out: The picture, PNG, PDF or SVG by its suffix.
     """
     from d2l_jax.runs.plot import compare_curves
 
@@ -180,6 +181,9 @@ def _told(message: Any, status: int) -> int:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; status 2 if the call was wrong."""
+    if list(sys.argv[1:] if args is None else args) == ["--version"]:
+        print(f"d2l-jax {version('d2l-jax')}")
+        return
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     with _explained():
         app.cli(prog="d2l-jax", description=DESCRIPTION, args=args)

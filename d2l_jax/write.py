@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
-import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from d2l_jax.errors import InputError
@@ -16,10 +18,11 @@ from d2l_jax.errors import InputError
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path next to `path`, which replaces `path` if the block ends without an error.
 
-    The block writes a single file or folder there. For a device or a pipe, `path` itself is yielded.
+    The block writes a single file or folder there. For a device or a pipe, `path` itself is yielded. Ctrl-C waits for
+    its end.
     Raises InputError where it cannot be written.
     """
-    with explained(path):
+    with explained(path), uninterrupted():
         if path.exists() and not (path.is_file() or path.is_dir()):
             yield path
             return
@@ -28,8 +31,56 @@ def replacing(path: Path) -> Iterator[Path]:
             part = Path(folder) / path.name
             yield part
             if part.is_dir() and path.is_dir():
-                shutil.rmtree(path)
+                path.rename(Path(folder) / "before")  # no moment in which it is half removed
             os.replace(part, path)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds back the first SIGINT of the block until its end, so that a save is whole; a second one is not held.
+
+    Elsewhere than in the main thread, which alone gets signals, it does nothing.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    held: list[FrameType | None] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if held:
+            before(number, frame)
+        held.append(frame)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(signal.SIGINT, held[0])
+
+
+def check_writable(files: dict[str, Path | None], folders: tuple[str, ...] = ()) -> None:
+    """Raises InputError where one of the files or folders could not be written, or two are the same; - is no file.
+
+    files:   by the name of the option
+    folders: the options that are folders
+    """
+    seen: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        if path in seen:
+            raise InputError(f"{seen[path]} and {option} are both {path}; a file for each is right")
+        seen[path] = option
+        if str(path) == "-" or path.exists() and not (path.is_file() or path.is_dir()):  # a device, a pipe
+            continue
+        if path.exists() and path.is_dir() is not (option in folders):
+            raise InputError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'no folder'}")
+        there = next(place for place in path.absolute().parents if place.exists())
+        with explained(path), tempfile.TemporaryDirectory(dir=there, prefix=".writing-"):
+            pass
 
 
 @contextlib.contextmanager

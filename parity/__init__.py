@@ -1,7 +1,6 @@
 """Proof that a Flax model and a PyTorch model are the same."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,8 +25,10 @@ def __getattr__(name: str) -> Any:
     """Loads PyTorch and JAX at the first use of either."""
     if name not in PLACES:
         raise AttributeError(f"module 'parity' has no attribute {name!r}")
-    if find_spec("torch") is None:
-        raise ImportError("parity compares with PyTorch, which is not installed: pip install 'd2l-jax[parity]'")
+    from parity.environment import torch_problem
+
+    if problem := torch_problem():
+        raise ImportError(problem)
     value = getattr(import_module(f"parity.{PLACES[name]}"), name)
     globals()[name] = value
     return value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from d2l_jax.errors import InputError
+from d2l_jax.write import check_writable
 
 if TYPE_CHECKING:
     from d2l_jax.case import Case
@@ -23,7 +24,8 @@ class CheckOptions:
     """A check as the command is asked for it."""
 
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")] = ()
-    """Cases to check; `d2l-jax list` shows them."""
+    """Cases to check; `d2l-jax list` shows them. Or MODULE:FUNCTION for a pair of your own: the function returns
+    (flax_model, torch_model, inputs), or a dict of the arguments of parity.check."""
     all: Flag = False
     """Check every case."""
     full: Flag = False
@@ -57,6 +59,33 @@ class CheckOptions:
     repro: Annotated[Path | None, arg(metavar="DIR")] = None
     """For each failing case, write a folder with its tensors and a script that needs numpy alone."""
 
+    @property
+    def own_pairs(self) -> list[str]:
+        """The names that are MODULE:FUNCTION, each once."""
+        return [name for name in dict.fromkeys(self.names) if ":" in name]
+
+    @property
+    def case_names(self) -> tuple[str, ...]:
+        """The names of cases, each once."""
+        return tuple(name for name in dict.fromkeys(self.names) if ":" not in name)
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The precisions in which all is compared."""
+        return ("float64", "float32", "bfloat16") if self.bfloat16 else ("float64", "float32")
+
+    def validate(self) -> None:
+        """Raises InputError where an option cannot be, before anything is loaded or runs."""
+        for name, number in {"--steps": self.steps, "--jobs": self.jobs}.items():
+            if number < 1:
+                raise InputError(f"{name} {number} is too few; 1 or more is right")
+        if self.memory is not None and not self.memory > 0:
+            raise InputError(f"--memory {self.memory:g} is too little; more than 0 GB is right")
+        if self.own_pairs and (self.devices is not None or self.full):
+            raise InputError(f"--devices and --full are for cases; leave them out for {self.own_pairs[0]}")
+        files = {"--json": self.json, "--markdown": self.markdown, "--html": self.html, "--junit": self.junit}
+        check_writable(files | {"--repro": self.repro}, folders=("--repro",))
+
     def results(self, cases: Sequence["Case"], listener: "Listener") -> Iterator["Result"]:
         """Returns the results of the cases, each as soon as it is there; `listener` hears the phases before."""
         from parity.proof.cases import check_cases
@@ -73,10 +102,26 @@ class CheckOptions:
             tf32=self.tf32,
             full=self.full,
             steps=self.steps,
-            tiers=("float64", "float32", "bfloat16") if self.bfloat16 else ("float64", "float32"),
+            tiers=self.tiers,
             layers=self.layers,
             memory=None if self.memory is None else self.memory * 1e9,
         )
+
+    def own_results(self, listener: "Listener") -> Iterator["Result"]:
+        """Returns the results of the pairs of the user's own, one after the other."""
+        from parity.named_pair import check_named
+
+        for name in self.own_pairs:
+            listener(name, "two models")
+            yield check_named(
+                name,
+                device=self.device,
+                tf32=self.tf32,
+                steps=self.steps,
+                tiers=self.tiers,
+                layers=self.layers,
+                memory=self.memory,
+            )
 
     def _refuse_what_devices_ignore(self) -> None:
         ignored = {

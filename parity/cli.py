@@ -1,20 +1,26 @@
 """The command `parity`: check, bench and convert. The only place here that prints and reads arguments."""
 
+import itertools
 import json as jsonlib
+import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from d2l_jax.errors import InputError
+from d2l_jax.write import check_writable
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions, File
 from parity.environment import share_gpu
 from parity.mutants.options import MutantOptions
 from parity.offline_commands import compare, record
 from parity.output import chosen, console_beside, status_of, write, write_repros
+
+DESCRIPTION = "Proof that Flax and PyTorch models are the same. `parity --version` says which version this is."
 
 app = tyro.extras.SubcommandApp()
 
@@ -27,31 +33,36 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     gradients, buffers, the updates and the optimiser's state, each step from PyTorch's state; every layer
     on its own, forward and backward; then all steps in a row.
 
-    Try `parity check lenet resnet18`, `parity check --all --json runs/parity.json`, or
-    `parity check lenet --devices 8`.
+    Try `parity check lenet resnet18`, `parity check --all --json runs/parity.json`,
+    `parity check my_models:pair` for a pair of your own, or `parity check lenet --devices 8`.
     Exit status: 0 all passed, 1 something failed, 2 the call was wrong.
 
     Args:
         options: What is checked, and how.
     """
-    from parity.environment import environment
+    from parity.environment import circumstances, environment, require_torch
     from parity.progress import Watch
     from parity.report import html as page
     from parity.report import junit as junit_xml
     from parity.report import markdown as markdown_table
     from parity.report import show, to_json
 
-    cases = chosen(options.names, options.all)
+    options.validate()
+    some = options.case_names or options.all or not options.own_pairs
+    cases = chosen(options.case_names, options.all) if some else []
+    require_torch()
     settings = environment(options.device, tf32=options.tf32)
     console = console_beside(options.json, options.markdown, options.html, options.junit)
-    order = {case.name: number for number, case in enumerate(cases)}
-    watch = Watch(len(cases), console)
-    ended = watch.over(options.results(cases, watch.hear))
+    order = {name: number for number, name in enumerate([*(case.name for case in cases), *options.own_pairs])}
+    watch = Watch(len(order), console)
+    of_cases = options.results(cases, watch.hear) if cases else ()
+    ended = watch.over(itertools.chain(of_cases, options.own_results(watch.hear)))
     results = sorted(ended, key=lambda result: order.get(result.name, len(order)))
     show(console, results, settings)
-    write(options.json, lambda: to_json(results, settings))
+    documented = settings | circumstances()
+    write(options.json, lambda: to_json(results, documented))
     write(options.markdown, lambda: markdown_table(results))
-    write(options.html, lambda: page(results, settings))
+    write(options.html, lambda: page(results, documented))
     write(options.junit, lambda: junit_xml(results))
     write_repros(options.repro, results, console)
     return status_of(results)
@@ -71,6 +82,10 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     Args:
         options: What is timed, and how.
     """
+    from parity.environment import require_torch
+
+    check_writable({"--json": options.json, "--markdown": options.markdown, "--picture": options.picture})
+    require_torch()
     from parity.bench.command import bench as run
     from parity.report import print_whole
 
@@ -112,6 +127,9 @@ def convert(
         model: The case whose weights these are; `d2l-jax list` shows them. A run's folder knows it.
         entry: Name under which the weights stand in the source, where several would fit.
     """
+    from parity.environment import require_torch
+
+    require_torch()
     from parity.weights.convert import convert as run
 
     run(source, target, model, entry)
@@ -140,7 +158,10 @@ def selftest(
         json: Write one record for each bug and each correct model here; - is standard output.
         markdown: Write the table here.
     """
-    from parity.environment import environment
+    from parity.environment import environment, require_torch
+
+    check_writable({"--json": json, "--markdown": markdown})
+    require_torch()
     from parity.progress import with_progress
     from parity.report import print_whole
     from parity.selftest import report
@@ -173,7 +194,10 @@ def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
     Args:
         options: What is changed, and by which cases it is checked.
     """
-    from parity.environment import environment
+    from parity.environment import environment, require_torch
+
+    check_writable({"--json": options.json})
+    require_torch()
     from parity.mutants import report
     from parity.mutants.run import mutants as run
 
@@ -193,7 +217,16 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; bad input is one line and exit status 2."""
     share_gpu()
     try:
-        sys.exit(app.cli(prog="parity", description="Proof that Flax and PyTorch models are the same.", args=args))
+        if list(sys.argv[1:] if args is None else args) == ["--version"]:
+            print(f"parity {version('d2l-jax')}")
+            sys.exit(0)
+        sys.exit(app.cli(prog="parity", description=DESCRIPTION, args=args))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # `parity check lenet | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(130)

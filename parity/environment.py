@@ -2,8 +2,13 @@
 
 import os
 import platform
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2l_jax.errors import InputError
@@ -39,6 +44,44 @@ def environment(device: str, threads: int = 1, tf32: bool = False) -> dict[str, 
             "cpus": os.cpu_count() or 1,
             "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         }
+
+
+def circumstances() -> dict[str, str]:
+    """Date, commit of the folder that the command runs in, where it has one, and the command itself, by name."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no repository, or no git
+        commit = ""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    called = shlex.join([name, *sys.argv[1:]]) if name else ""
+    now = datetime.now(UTC).isoformat(" ", "seconds")
+    return {"date": now} | ({"commit": commit} if commit else {}) | ({"command": called} if called else {})
+
+
+def torch_problem() -> str:
+    """Returns why PyTorch cannot be used, in one line; "" where it can."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        if error.name == "torch":
+            return "parity compares with PyTorch, which is not installed: pip install 'd2l-jax[parity]'"
+        return f"PyTorch is installed, but does not load: {_line(error)}; install it anew"
+    except Exception as error:  # a library that is missing, or of another version: any kind of error
+        return f"PyTorch is installed, but does not load: {_line(error)}; install it anew"
+    whole = hasattr(torch, "nn")
+    return "" if whole else f"the torch that is found is not PyTorch: {list(getattr(torch, '__path__', ['?']))[0]}"
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def require_torch() -> None:
+    """Raises InputError where PyTorch is missing or broken."""
+    if problem := torch_problem():
+        raise InputError(problem)
 
 
 def share_gpu() -> None:

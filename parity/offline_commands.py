@@ -40,9 +40,12 @@ def record(
         tf32: Let a GPU round float32 products to TF32.
     """
     from d2l_jax.catalog import get
+    from parity.environment import require_torch
     from parity.offline import load, save
     from parity.offline.recording import record_case
 
+    if side == "torch":
+        require_torch()
     case = get(name)
     start = load(given) if given else None
     recording = record_case(case, side, start, full=full, steps=steps, probes=probes, device=device, tf32=tf32)

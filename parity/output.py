@@ -35,7 +35,7 @@ def console_beside(*files: Path | None) -> "Console":
     """Returns the console for people: standard error, where one of the files is standard output."""
     from rich.console import Console
 
-    return Console(stderr=STDOUT in files)
+    return Console(stderr=STDOUT in files, emoji=False)
 
 
 def write(path: Path | None, text: Callable[[], str]) -> None:

@@ -5,14 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from flax import linen, nnx
 
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
+from parity.environment import jax_device, torch_device
+from parity.proof.checking import Checking
 from parity.proof.proof import check_twin
+from parity.proof.user_functions import explain
 from parity.result import Result
 from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
 from parity.twin.of_pair import twin_of_pair
@@ -30,19 +32,20 @@ def check(
     scheduler: Callable | None = None,
     before_step: Callable | None = None,
     weights: str | Path | Sequence[Leaf] | None = None,
-    outputs: Literal["scores", "values"] = "values",
+    outputs: Literal["scores", "values"] | None = None,
     steps: int = STEPS,
     layers: bool = True,
     device: str = "cpu",
     tf32: bool = False,
     policy: Policy = POLICY,
     tiers: tuple[str, ...] = ("float64", "float32"),
+    memory: float | None = None,
 ) -> Result:
     """Checks whether a Flax and a PyTorch module are the same; or, with a name alone, a case of the catalogue.
 
     model, torch_model: neither is changed; tensors are paired by names where all agree, else by structure and values
     model:     or a function that makes an NNX module, `lambda: Net(nnx.Rngs(0))`, whose weights need not be drawn
-    inputs:    one batch, an array or a tuple of them; images as (batch, height, width, channels)
+    inputs:    one batch, an array, a tuple of them or a dict of keywords; images as (batch, height, width, channels)
     variables: of a Linen module; None initialises it
     loss:      a function of `d2l_jax.losses`, or (Flax's, PyTorch's), each of (outputs, targets); None is squares
     optimizer: a `partial` of a factory of `d2l_jax.optim`, or (an Optax transformation, parameters -> PyTorch's)
@@ -51,25 +54,54 @@ def check(
     weights:   "as they are" compares the weights that the two hold, and starts from PyTorch's; None draws random
                ones for both, biases and statistics too, so that none of them hides a mistake; or a map that was
                found before, for random ones: `parity.save_map(result.weights, path)`, or its path
-    outputs:   targets are random classes for "scores", else random numbers
+    outputs:   targets are random classes for "scores", random numbers for "values"; None goes by the loss
     steps:     training steps, each on a batch of its own
     layers:    each layer on its own, too
     tf32:      let a GPU round float32 products to TF32 on both sides
+    memory:    gigabytes that the check may take; None is what is free
     Raises InputError where the two cannot correspond.
     """
     options: dict[str, Any] = dict(device=device, tf32=tf32, policy=policy, tiers=tiers, layers=layers)
+    options["memory"] = None if memory is None else memory * 1e9
+    Checking(**options, steps=steps)  # raises where an option cannot be, before the work starts
+    _check_device(device)
+    if outputs not in (None, "scores", "values"):
+        raise InputError(f"outputs={outputs!r} is neither; 'scores', 'values' or None is right")
     if isinstance(model, str):
+        of_pairs = {"torch_model": torch_model, "inputs": inputs, "variables": variables, "loss": loss}
+        of_pairs |= {"scheduler": scheduler, "before_step": before_step, "weights": weights, "outputs": outputs}
+        of_pairs["optimizer"] = None if optimizer is PLAIN_SGD else optimizer
+        _check_alone(model, of_pairs)
         return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
     learning = Learning(loss, optimizer, scheduler, before_step)
-    arrays = tuple(map(np.asarray, inputs if isinstance(inputs, tuple) else (inputs,)))
+    labels = None if outputs is None else outputs == "scores"
     as_they_are = isinstance(weights, str) and weights == "as they are"
     weight_map = None if as_they_are else weights
-    twin = twin_of_pair(
-        model, torch_model, arrays, variables, learning, weight_map, outputs == "scores", steps, as_they_are
-    )
-    return replace(check_twin(twin, **options), weights=twin.leaves)
+    twin = twin_of_pair(model, torch_model, inputs, variables, learning, weight_map, labels, steps, as_they_are)
+    try:
+        return replace(check_twin(twin, **options), weights=twin.leaves)
+    except InputError:
+        raise
+    except Exception as error:
+        explain(error, twin)
+        raise
+
+
+def _check_alone(name: str, of_pairs: dict[str, Any]) -> None:
+    """Raises InputError where a case comes with what only pairs of a user's own have."""
+    if more := ", ".join(argument for argument, value in of_pairs.items() if value is not None):
+        raise InputError(f"{more} goes with two models of your own; the case {name!r} has its own")
+
+
+def _check_device(device: str) -> None:
+    """Raises InputError, in the words of Python, where either framework has no such device."""
+    try:
+        jax_device(device)
+        torch_device(device)
+    except InputError as error:
+        raise InputError(str(error).replace("--device cpu", "device='cpu'")) from None
 
 
 def _check_name(name: str, **options: Any) -> Result:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from d2l_jax.write import replacing
 from parity.compare.rows import Row
+from parity.environment import circumstances, environment
+from parity.report import brief, html, notebook, to_json
 
 if TYPE_CHECKING:
     from parity.blame.diagnosis import Cause
@@ -60,14 +64,15 @@ class Distance:
     flax64: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """The outcome of the check of one twin; "error" where nothing could be compared.
+    """The outcome of the check of one twin; "error" where nothing could be compared. True only where all has passed.
 
     refused:  the models or the call were wrong, and `error` says what would be right
     rows:     by tier, "float64" (semantics) and "float32" (precision)
     skipped:  {layer: why it could not be compared on its own}
     evidence: of a failure, the arrays that show it; see `parity.report.repro.evidence_of`
+    settings: of the check, among them "weights", "random" or "as they are"
     weights:  of a user's pair, the map that was found; `parity.save_map` keeps it
     """
 
@@ -95,3 +100,33 @@ class Result:
     def worst(self, tier: str) -> Row | None:
         """The row that is closest to its threshold, or furthest beyond."""
         return max(self.rows.get(tier, []), key=lambda row: row.gap / max(row.threshold, 1e-300), default=None)
+
+    def __bool__(self) -> bool:
+        """Tells whether both models are the same, so that `assert parity.check(...)` means it."""
+        return self.status == "pass"
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def _repr_html_(self) -> str:
+        """Returns what a notebook shows."""
+        return notebook(self)
+
+    def raise_if_failed(self) -> Result:
+        """Returns the result if it has passed, or else raises AssertionError with the verdict, place and cause."""
+        if not self:
+            raise AssertionError(brief(self))
+        return self
+
+    def save_html(self, path: str | Path) -> None:
+        """Writes the page of `parity check --html`: every phase, with the tensors closest to their limits."""
+        with replacing(Path(path)) as part:
+            part.write_text(html([self], self._environment()), encoding="utf-8")
+
+    def to_json(self) -> str:
+        """Returns the document of `parity check --json`."""
+        return to_json([self], self._environment())
+
+    def _environment(self) -> dict[str, Any]:
+        device = self.settings.get("device", "cpu")
+        return environment(device, tf32=self.settings.get("tf32", False)) | circumstances()

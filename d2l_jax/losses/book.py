@@ -4,10 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 
 Scalar = Float[Array, ""]
+Labels = Integer[Array | np.ndarray, "*batch"]
 
 
 def mse(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Scalar:
@@ -34,18 +36,20 @@ def sum_squared_error(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) 
     return jnp.sum((y_hat - _like(y, y_hat)) ** 2)
 
 
-def cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"]) -> Scalar:
+def cross_entropy(logits: Float[Array, "*batch classes"], y: Labels) -> Scalar:
     """Mean softmax cross-entropy over all leading axes (book, section 4.3)."""
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y))
 
 
-def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Int[Array, "*batch"], pad: int) -> Scalar:
+def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Labels, pad: int) -> Scalar:
     """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7); NaN if every label is."""
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
     return jnp.sum(losses, where=y != pad) / jnp.sum(y != pad).astype(losses.dtype)
 
 
-def cross_entropy_of_probabilities(p: Float[Array, "batch classes"], y: Int[Array, " batch"]) -> Scalar:
+def cross_entropy_of_probabilities(
+    p: Float[Array, "batch classes"], y: Integer[Array | np.ndarray, " batch"]
+) -> Scalar:
     """Mean of -log p[label], for models that return probabilities (book, section 4.4)."""
     return -jnp.mean(jnp.log(jnp.take_along_axis(p, y[:, None], axis=1)))
 

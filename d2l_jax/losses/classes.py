@@ -2,15 +2,17 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 
 from d2l_jax.losses.reduction import check_reduction, reduce, refuse, same_shape, weighted
 
 Loss = Float[Array, "..."]
-Scores = Float[Array, "*batch classes"]
-Labels = Int[Array, "*batch"]
-ClassWeight = Float[Array, " classes"]
+Scores = Float[Array | np.ndarray, "*batch classes"]
+LogProbabilities = Float[Array, "*batch classes"]
+Labels = Integer[Array | np.ndarray, "*batch"]  # those of NumPy are as data loaders give them
+ClassWeight = Float[Array | np.ndarray, " classes"]
 
 
 def nll_loss(
@@ -30,7 +32,7 @@ def nll_loss(
     (inside, its loss is NaN); InputError for an unknown reduction.
     """
     check_reduction(reduction)
-    loss, share = _nll(input, target, weight, ignore_index)
+    loss, share = _nll(jnp.asarray(input), _labels(target), weight, ignore_index)
     return reduce(loss, reduction, jnp.sum(share))
 
 
@@ -55,6 +57,7 @@ def cross_entropy_loss(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
     log_p = jax.nn.log_softmax(input, axis=-1)
+    target = _labels(target)
     if jnp.issubdtype(target.dtype, jnp.floating):
         if ignore_index >= 0:
             raise ValueError(f"ignore_index {ignore_index} needs labels; the targets are probabilities")
@@ -83,15 +86,23 @@ def multi_margin_loss(
     """
     if p not in (1, 2):
         raise ValueError(f"p must be 1 or 2, got {p}")
+    input = jnp.asarray(input)
+    target = _labels(target)
     _check_labels(input, target, weight)
     excess = jax.nn.relu(margin - _pick(input, target)[..., None] + input) ** p
-    others = lax.broadcast_to_rank(jnp.arange(input.shape[-1]), input.ndim) != target[..., None]
+    others = lax.broadcast_to_rank(jnp.arange(input.shape[-1], dtype=target.dtype), input.ndim) != target[..., None]
     loss = jnp.sum(jnp.where(others, excess, 0), axis=-1) / input.shape[-1]
     return reduce(loss if weight is None else loss * _at(weight, target), reduction)
 
 
+def _labels(target: Labels | Scores) -> Array:
+    """Returns the targets as an array of JAX's; unsigned ones, which no -100 fits in, as int32."""
+    target = jnp.asarray(target)
+    return target.astype(jnp.int32) if jnp.issubdtype(target.dtype, jnp.unsignedinteger) else target
+
+
 def _nll(
-    log_p: Scores, target: Labels, weight: ClassWeight | None, ignore_index: int
+    log_p: LogProbabilities, target: Labels, weight: ClassWeight | None, ignore_index: int
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """The loss and the weight of each example, (*batch,); both are 0 where the example is ignored."""
     counts = target != ignore_index
@@ -102,7 +113,7 @@ def _nll(
 
 
 def _cross_entropy_of_shares(
-    log_p: Scores, target: Scores, weight: ClassWeight | None, label_smoothing: float
+    log_p: LogProbabilities, target: Scores, weight: ClassWeight | None, label_smoothing: float
 ) -> Float[Array, "*batch"]:
     same_shape(input=log_p, target=target)
     if weight is not None:
@@ -111,7 +122,7 @@ def _cross_entropy_of_shares(
     return -jnp.sum(weighted(log_p * target, weight), axis=-1)
 
 
-def _check_labels(input: Array, target: Array, weight: Array | None) -> None:
+def _check_labels(input: Array, target: Array, weight: ClassWeight | None) -> None:
     classes = input.shape[-1]
     if target.shape != input.shape[:-1]:
         raise ValueError(
@@ -129,4 +140,4 @@ def _pick(scores: Scores, labels: Labels) -> Float[Array, "*batch"]:
 
 
 def _at(weight: ClassWeight, labels: Labels) -> Float[Array, "*batch"]:
-    return weight.at[labels].get(mode="fill", fill_value=jnp.nan)
+    return jnp.asarray(weight).at[labels].get(mode="fill", fill_value=jnp.nan)

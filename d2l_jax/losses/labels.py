@@ -86,7 +86,7 @@ def soft_margin_loss(input: Values, target: Num[Array, "*shape"], *, reduction: 
 
 
 def multilabel_margin_loss(
-    input: Float[Array, "*batch classes"], target: Int[Array, "*batch classes"], *, reduction: str = "mean"
+    input: Float[Array, "*batch classes"], target: Int[Array | np.ndarray, "*batch classes"], *, reduction: str = "mean"
 ) -> Loss:
     """Multi-label hinge loss: the sum over target classes t and other classes i of max(0, 1 - input[t] + input[i]) /
     classes; slope 0 at the kink.

@@ -1,6 +1,7 @@
 """The reduction of a loss per element to the result, and the checks that every loss begins with."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
@@ -26,12 +27,12 @@ def reduce(loss: Float[Array, "..."], reduction: str, total: Array | None = None
     return jnp.mean(loss) if total is None else jnp.sum(loss) / total
 
 
-def weighted(loss: Float[Array, "*shape"], weight: Array | None) -> Float[Array, "*shape"]:
+def weighted(loss: Float[Array, "*shape"], weight: Array | np.ndarray | None) -> Float[Array, "*shape"]:
     """The `loss` times the `weight`, which is broadcast to it; None weighs all alike."""
     return loss if weight is None else loss * lax.broadcast_to_rank(weight, loss.ndim)
 
 
-def same_shape(**arrays: Array) -> None:
+def same_shape(**arrays: Array | np.ndarray) -> None:
     """Refuses arrays whose shapes differ: (n,) and (n, 1) would broadcast to (n, n) silently.
 
     Raises: ValueError that names every array and its shape.
@@ -53,7 +54,7 @@ def fits(name: str, array: Array | None, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {array.shape}, which cannot be broadcast to {shape}")
 
 
-def refuse(wrong: Bool[Array, "..."], message: str) -> None:
+def refuse(wrong: Bool[Array | np.ndarray, "..."], message: str) -> None:
     """Raises ValueError if any element of `wrong` is True; under `jax.jit`, which hides the values, it does nothing."""
-    if not isinstance(wrong, Tracer) and bool(jnp.any(wrong)):
+    if not isinstance(wrong, Tracer) and bool(np.any(np.asarray(wrong))):
         raise ValueError(message)

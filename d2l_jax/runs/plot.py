@@ -23,6 +23,11 @@ TEST = "#d9722b"
 WRONG = "#c0262d"
 RIGHT = "#222222"
 FRAMEWORKS = {"jax": "JAX", "torch": "PyTorch"}
+FORMATS = ("png", "pdf", "svg")
+PAIRS = (  # of colours, for the training and the test curve of runs that would look alike
+    ("#7fb0e6", "#1f5fa8"), ("#f2b48a", "#c2571a"), ("#93cfa5", "#237a43"), ("#c9b3e6", "#6b3fa0"),
+    ("#e6a3b8", "#a8264f"), ("#c4c4c4", "#555555"),
+)  # fmt: skip
 COLUMNS = 6
 ROWS = 3
 Predictions = tuple[np.ndarray, np.ndarray]  # true values, and what was predicted
@@ -30,7 +35,13 @@ Predictions = tuple[np.ndarray, np.ndarray]  # true values, and what was predict
 
 @contextmanager
 def picture(path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
-    """An empty figure, written to `path` as PNG when the block ends; no window, no global state."""
+    """An empty figure, written to `path` when the block ends, as its suffix says; no window, no global state.
+
+    Raises InputError, before anything is drawn, for a suffix that is none of FORMATS.
+    """
+    kind = path.suffix[1:].lower() or "png"
+    if kind not in FORMATS:
+        raise InputError(f"{path} is no picture that can be written; a name in {', '.join(FORMATS)} is right")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -38,7 +49,7 @@ def picture(path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
     FigureCanvasAgg(figure)
     yield figure
     with replacing(path) as part:
-        figure.savefig(part, format="png")
+        figure.savefig(part, format=kind)
 
 
 def draw_curves(metrics: dict[str, Any], path: Path, sample: Predictions | None = None) -> None:
@@ -61,7 +72,8 @@ def _measures(runs: list[dict[str, Any]]) -> list[str]:
 def draw_attention(metrics: dict[str, Any], texts: "Texts", path: Path) -> None:
     """The attention weights of the translations, darker where larger: a row for each module.
 
-    Of one head, a panel for each sentence, with its words; of several, a panel for each head, of the first sentence.
+    Of one head, a panel for each sentence; of several, a panel for each head, of the first sentence. At the axes stand
+    the words.
     """
     columns = max(shown(weights).shape[0] for weights in texts.attention.values())
     rows = len(texts.attention)
@@ -71,9 +83,9 @@ def draw_attention(metrics: dict[str, Any], texts: "Texts", path: Path) -> None:
         for axes, (name, weights) in zip(grid, texts.attention.items()):
             axes[0].set_ylabel(f"{name}\nqueries", fontsize=8)
             for number, (axis, panel) in enumerate(zip(axes, shown(weights))):
-                if weights.shape[1] == 1:
-                    panel = _worded(axis, texts.samples[number], panel)
-                else:
+                heads = weights.shape[1] > 1
+                panel = _worded(axis, name, texts.samples[0 if heads else number], panel)
+                if heads:
                     axis.set_title(f"head {number + 1}", fontsize=8)
                 axis.imshow(panel, cmap="Blues", vmin=0, vmax=1, aspect="auto")
 
@@ -83,13 +95,25 @@ def shown(weights: np.ndarray) -> np.ndarray:
     return weights[:, 0] if weights.shape[1] == 1 else weights[0]
 
 
-def _worded(axis: "Axes", text: "Text", panel: np.ndarray) -> np.ndarray:
+def _worded(axis: "Axes", name: str, text: "Text", panel: np.ndarray) -> np.ndarray:
     """Words at the axes, and the part of the panel that belongs to them."""
-    given, made = ([*words.split(), "<eos>"] for words in (text.given, text.made))
-    panel = panel[: len(made), : len(given)]
-    axis.set_xticks(range(panel.shape[1]), given[: panel.shape[1]], fontsize=7, rotation=45)
-    axis.set_yticks(range(panel.shape[0]), made[: panel.shape[0]], fontsize=7)
+    queries, keys = words_of(name, text)
+    panel = panel[: len(queries), : len(keys)]
+    axis.set_xticks(range(panel.shape[1]), keys[: panel.shape[1]], fontsize=7, rotation=45)
+    axis.set_yticks(range(panel.shape[0]), queries[: panel.shape[0]], fontsize=7)
     return panel
+
+
+def words_of(name: str, text: "Text") -> tuple[list[str], list[str]]:
+    """Returns the words of the queries and of the keys of an attention module, by its name.
+
+    An encoder attends from its sentence to itself. A decoder attends, for each word that it makes, to the words before
+    (the Transformer's `attention1`), or to the sentence.
+    """
+    source, made = ([*words.split(), "<eos>"] for words in (text.given, text.made))
+    if name.startswith("encoder"):
+        return source, source
+    return made, (["<bos>", *made[:-1]] if "attention1" in name else source)
 
 
 def draw_scatter(metrics: dict[str, Any], sample: Predictions, path: Path) -> None:
@@ -118,6 +142,8 @@ def draw_images(metrics: dict[str, Any], data: Dataset, outputs: np.ndarray, pat
 def compare_curves(folders: Sequence[Path], path: Path) -> None:
     """The loss, and accuracy or perplexity, curves of several runs in one picture; those of PyTorch are dashed.
 
+    Runs of one framework have colours of their own.
+
     Raises InputError where a folder holds no run.
     """
     runs = [_metrics_of(folder) for folder in folders]
@@ -133,15 +159,17 @@ def _curve_panel(axis: "Axes", runs: list[tuple[dict[str, Any], str]], kind: str
     """Training and test curve of each run over the epochs; a dashed one shows on top of a solid one."""
     from matplotlib.ticker import MaxNLocator
 
-    for metrics, name in runs:
+    alike = len({metrics["framework"] for metrics, _ in runs}) < len(runs)
+    for number, (metrics, name) in enumerate(runs):
+        colors = PAIRS[number % len(PAIRS)] if alike else (TRAIN, TEST)
         dashed = metrics["framework"] == "torch" and len(runs) > 1
         look: dict[str, Any] = {"linewidth": 2.0}
         if dashed:
             look = {"linestyle": (0, (4, 3)), "linewidth": 1.4, "zorder": 3}
-        elif len(runs) > 1:
+        elif len(runs) > 1 and not alike:
             look = {"linewidth": 3.5, "alpha": 0.45}
         epochs = [record["epoch"] for record in metrics["records"]]
-        for split, color in (("train", TRAIN), ("test", TEST)):
+        for split, color in zip(("train", "test"), colors, strict=True):
             values = [record[f"{split}_{kind}"] for record in metrics["records"]]
             label = f"{name} {split}".strip()
             axis.plot(epochs, values, color=color, label=label, marker="o" if len(epochs) == 1 else None, **look)
@@ -176,11 +204,16 @@ def title(metrics: dict[str, Any]) -> str:
 
 
 def _names(runs: list[dict[str, Any]], folders: Sequence[Path]) -> list[str]:
-    """Returns what tells the runs apart: the framework, or the model, or the folder."""
-    for names in ([FRAMEWORKS[run["framework"]] for run in runs], [run["model"] for run in runs]):
+    """Returns what tells the runs apart: the framework, or the model, or both, or the folder as far as it differs."""
+    frameworks = [FRAMEWORKS[run["framework"]] for run in runs]
+    models = [run["model"] for run in runs]
+    both = [f"{model} {framework}" for model, framework in zip(models, frameworks, strict=True)]
+    parts = [folder.absolute().parts for folder in folders]
+    ends = (["/".join(path[-length:]) for path in parts] for length in range(1, max(map(len, parts)) + 1))
+    for names in (frameworks, models, both, *ends):
         if len(set(names)) == len(names):
             return names
-    return [folder.name for folder in folders]
+    return [f"{name} ({number})" for number, name in enumerate(both, 1)]  # one folder, named twice
 
 
 def _metrics_of(folder: Path) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def export(tensors: list[Leaf], tree: Any) -> dict[str, np.ndarray]:
 
 def rows_joined(parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
     """Returns the rows of a tensor in their order; each comes with the number of its first."""
-    if len(parts) == 1:
+    if len(parts) == 1 or not parts[0][1].ndim:  # a count of steps has no rows
         return parts[0][1]
     return np.concatenate([array for _, array in sorted(parts, key=lambda part: part[0])])
 

@@ -1,6 +1,6 @@
 """Names of the arrays that a side records, as their parts: nobody takes text apart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -85,6 +85,12 @@ class Key(NamedTuple):
 def is_part(whole: str, name: str) -> bool:
     """Tells whether the name is that of the whole, or of a part of it: "output", "output.1"."""
     return name == whole or name.startswith(f"{whole}.")
+
+
+def scores_of(names: Iterable[str]) -> str:
+    """Returns which of several outputs the scores of classes are: the one that is called so, or the first."""
+    names = list(names)
+    return next((name for name in names if name.endswith(("logits", "scores"))), names[0])
 
 
 Arrays = dict[str, np.ndarray]

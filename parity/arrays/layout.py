@@ -49,13 +49,16 @@ def copied(array: np.ndarray, axes: Axes) -> np.ndarray:
 
 
 def named_leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Every array of nested tuples, lists, dicts and records of results: ("output.0", array)."""
+    """Every array of nested tuples, lists, dicts and records of results: ("output.0", array).
+
+    The keys of a dict are sorted, as JAX has them: the two frameworks' may be in any order.
+    """
     if tree is None:
         return
     if hasattr(tree, "shape"):
         yield name, tree
     elif isinstance(tree, dict):
-        for key, value in tree.items():
+        for key, value in sorted(tree.items(), key=lambda item: str(item[0])):
             yield from named_leaves(value, f"{name}.{key}")
     elif isinstance(tree, tuple | list):
         fields = getattr(tree, "_fields", range(len(tree)))

@@ -92,11 +92,15 @@ def isolate(
                 if problem.results:
                     found.unfit.append(Unfit(layer.label, call, str(problem), problem.results))
                 continue
+            except Exception as error:  # it may need what its parent does around it
+                found.skipped[layer.label] = f"it does not run on its own: {_line(error)}"
+                continue
             alone.append(Alone(layer, ports, part))
             oracle |= layer.oracle
             for noise, probe in zip(noisy, probes, strict=True):
                 noise |= probe
-        records = run_flax_layers(twin, alone, train, jax_device)
+        alone, records = _flax_records(twin, alone, train, jax_device, found.skipped)
+    oracle, *noisy = ({k: a for k, a in record.items() if k.layer not in found.skipped} for record in (oracle, *noisy))
     found.layers = [layer for layer, *_ in alone]
     for layer, layer.flax in zip(found.layers, records, strict=True):
         flax |= layer.flax
@@ -110,6 +114,27 @@ def isolate(
         loose = replace(policy, ceiling=HELD_CEILING)
         found.rows = excused(found.rows, compare_semantics(oracle, flax, noise, longest_sum(twin), loose))
     return found
+
+
+def _flax_records(
+    twin: Twin, alone: list[Alone], train: bool, device: Device, skipped: dict[str, str]
+) -> tuple[list[Alone], list[Record]]:
+    """Returns the layers that run on their own in Flax, with their records; `skipped` gets the others."""
+    try:
+        return alone, run_flax_layers(twin, alone, train, device)
+    except Exception:  # of one of them: which, tells each by itself
+        pass
+    pairs: list[tuple[Alone, Record]] = []
+    for each in alone:
+        try:
+            pairs += [(each, record) for record in run_flax_layers(twin, [each], train, device)]
+        except Exception as error:
+            skipped[each.layer.label] = f"it does not run on its own in Flax: {_line(error)}"
+    return [each for each, _ in pairs], [record for _, record in pairs]
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _shifted(

@@ -7,6 +7,7 @@ buffers: everything else that changes; Linen's by collection first, ("batch_stat
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from d2l_jax.functional import Tree
@@ -104,6 +105,18 @@ class Called:
     ) -> tuple[Any, Tree]:
         """Returns (outputs, buffers) of one call of the model."""
         return self.run(called, params, buffers, *args, train=train, around=around)
+
+
+def in_names(names: tuple[str, ...], args: tuple) -> tuple[tuple, dict[str, Any]]:
+    """Returns what a call gets by place and what by name: inputs that have names, all by name."""
+    return ((), dict(zip(names, args, strict=True))) if names else (args, {})
+
+
+def by_names(module: Callable, names: tuple[str, ...], flags: dict[str, Any]) -> Callable:
+    """Returns the module as it is called with inputs alone."""
+    if not names:
+        return partial(module, **flags) if flags else module
+    return lambda *args: module(**dict(zip(names, args, strict=True)), **flags)
 
 
 def mode(call: Callable, train: bool) -> dict[str, bool]:

@@ -12,14 +12,15 @@ from flax import linen
 from d2l_jax.functional import Tree
 from d2l_jax.weights.leaf import flatten
 from parity.models.calls import Around, Path, linen_calls
-from parity.models.flax_model import Called, Part, Tensor, called, mode
+from parity.models.flax_model import Called, Part, Tensor, called, in_names, mode
 
 
 class LinenModel(Called):
     """A Linen module with its variables; its layers take the precision of what they are given."""
 
-    def __init__(self, module: linen.Module, variables: Tree):
+    def __init__(self, module: linen.Module, variables: Tree, names: tuple[str, ...] = ()):
         self.name = type(module).__name__
+        self.names = names
         self.module = module
         plain = {name: dict(collection) for name, collection in variables.items()}
         self.params = plain.pop("params", {})
@@ -38,7 +39,8 @@ class LinenModel(Called):
         state = [buffers]
 
         def bound(*args: Any) -> Any:
-            outputs, state[0] = _apply(self.module, params, state[0], args, flags, train)
+            args, named = in_names(self.names, args)
+            outputs, state[0] = _apply(self.module, params, state[0], args, named | flags, train)
             return outputs
 
         with linen_calls(around) if around else nullcontext():

@@ -1,8 +1,8 @@
 """An NNX module as pure functions."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,14 +10,15 @@ from flax import nnx
 
 from d2l_jax.functional import Tree, eval_view, train_view
 from parity.models.calls import Around, Path, nnx_calls
-from parity.models.flax_model import Called, Part, Tensor, mode
+from parity.models.flax_model import Called, Part, Tensor, by_names, mode
 
 
 class NNXModel(Called):
     """An NNX module; it is not changed."""
 
-    def __init__(self, model: nnx.Module):
+    def __init__(self, model: nnx.Module, names: tuple[str, ...] = ()):
         self.name = type(model).__name__
+        self.names = names
         self._views = {True: train_view(model), False: eval_view(model)}
         _, params, buffers = nnx.split(self._views[True], nnx.Param, ...)
         self.params = nnx.to_pure_dict(params)
@@ -35,7 +36,7 @@ class NNXModel(Called):
             for name in ("dtype", "param_dtype"):  # the latter is that of a recurrent cell's first state
                 if isinstance(node, nnx.Module) and getattr(node, name, None) == jnp.float32:
                     setattr(node, name, jnp.dtype(dtype))
-        return NNXModel(model)
+        return NNXModel(model, self.names)
 
     def run(
         self,
@@ -48,10 +49,12 @@ class NNXModel(Called):
     ) -> tuple[Any, Tree]:
         module = nnx.merge(self._graphs[train], params, buffers)
         call = getattr(module, "__call__", None)  # noqa: B004
-        flags = mode(call, train) if call else {}
+        flags: dict[str, Any] = dict(mode(call, train)) if call else {}
+        if call and "rngs" in inspect.signature(call).parameters:
+            flags["rngs"] = nnx.Rngs(0)  # whatever it draws is replaced
 
         def bound(module: Any, *inputs: Any) -> Any:
-            return function(partial(module, **flags) if flags else module, *inputs)
+            return function(by_names(module, self.names, flags), *inputs)
 
         with nnx_calls(module, around) if around else nullcontext():
             result = nnx.capture(bound)(module, *inputs)  # what it sows is no state, and is dropped

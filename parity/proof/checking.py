@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from d2l_jax.errors import InputError
 from parity.compare.policy import POLICY, UNIT, Policy
+from parity.twin.inputs import check_steps
 from parity.twin.twin import STEPS
 
 PROBES = 4
@@ -46,10 +47,16 @@ class Checking:
     memory: float | None = None
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InputError(f"--steps {self.steps} is too few; 1 or more is right")
+        check_steps(self.steps)
         if self.memory is not None and not self.memory > 0:
-            raise InputError(f"--memory {self.memory / 1e9:g} is too little; more than 0 GB is right")
+            raise InputError(f"memory={self.memory / 1e9:g} GB is too little; more than 0 is right")
+        if not isinstance(self.policy, Policy):
+            raise InputError(f"policy={self.policy!r} is none; a parity.compare.policy.Policy is right")
+        for name in ("layers", "tf32"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}={getattr(self, name)!r} is neither; True or False is right")
+        if self.device not in ("cpu", "gpu"):
+            raise InputError(f"there is no device {self.device!r}; 'cpu' or 'gpu' is right")
         if isinstance(self.tiers, str) or not self.tiers or set(self.tiers) - set(UNIT):
             known = ", ".join(map(repr, UNIT))
             raise InputError(f"tiers={self.tiers!r} cannot be compared; a tuple of some of {known} is right")

@@ -42,8 +42,9 @@ def check_cases_fit(sizes: dict[str, Size], jobs: int, checking: Checking) -> No
     free = _free(checking)
     steps = 1 if checking.full else checking.steps
     needs = sorted((Need(needed(size, steps), name) for name, size in sizes.items()), reverse=True)[:jobs]
+    process = 0.0 if checking.memory is None else WORKER  # what is free leaves out what this process has already
     for need in needs[:1]:
-        _check_fits(need.name, need.size, free, _remedy(checking, steps))
+        _check_fits(need.name, process + need.size, free, _remedy(checking, steps))
     if len(needs) > 1:
         totals = list(accumulate(WORKER + need.size for need in needs))
         fitting = max(1, sum(total <= free for total in totals))

@@ -1,5 +1,7 @@
 """Results as a table for people, JSON and JUnit for machines, Markdown for the docs and one HTML page."""
 
+from parity.report.brief import brief as brief
+from parity.report.brief import notebook as notebook
 from parity.report.document import to_json as to_json
 from parity.report.junit_xml import junit as junit
 from parity.report.markdown_table import markdown as markdown

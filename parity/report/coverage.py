@@ -1,9 +1,13 @@
 """Counts of what a check has compared: a verdict is worth as much as what it rests on."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-from parity.result import Result
+if TYPE_CHECKING:
+    from parity.result import Result
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Coverage:
     skipped: int = 0
     blunt: int = 0
 
-    def __add__(self, other: "Coverage") -> "Coverage":
+    def __add__(self, other: Coverage) -> Coverage:
         return Coverage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __str__(self) -> str:

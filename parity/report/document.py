@@ -1,14 +1,18 @@
 """The document of `parity check --json`."""
 
+from __future__ import annotations
+
 import json
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parity.compare.rows import Row
 from parity.report.coverage import coverage
 from parity.report.order import phases
-from parity.result import Result
+
+if TYPE_CHECKING:
+    from parity.result import Result
 
 
 def to_json(results: list[Result], environment: dict[str, Any]) -> str:

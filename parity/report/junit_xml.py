@@ -1,12 +1,17 @@
 """JUnit's XML, which every CI server shows: a suite per case, in it a test per tier and phase."""
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from parity.compare.rows import Row
 from parity.report.order import phases
 from parity.report.wording import describe, first_wrong
-from parity.result import Result
+
+if TYPE_CHECKING:
+    from parity.result import Result
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no escape makes them XML
 

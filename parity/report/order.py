@@ -1,10 +1,15 @@
 """The order of rows: the earliest phase of a training run first, for what fails there makes the rest fail."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from parity.arrays.key import OF_A_STEP
 from parity.compare.rows import Row
-from parity.result import Result
+
+if TYPE_CHECKING:
+    from parity.result import Result
 
 AFTERWARDS = 10**6
 

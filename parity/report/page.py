@@ -1,17 +1,22 @@
 """One self-contained HTML page: the verdict, every case with its phases and tensors, and pictures of the gaps."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parity.compare.policy import UNIT
 from parity.compare.rows import Row
+from parity.report.brief import about_weights
 from parity.report.coverage import coverage
 from parity.report.order import phases, ratio
 from parity.report.pictures import histogram, key, trajectory
 from parity.report.style import CSS
 from parity.report.wording import first_wrong, summary, total
-from parity.result import Result
+
+if TYPE_CHECKING:
+    from parity.result import Result
 
 PASSING = 5  # rows of a phase; the rest is in the JSON
 FAILING = 50
@@ -27,19 +32,21 @@ def html(results: list[Result], environment: dict[str, Any]) -> str:
     passed = sum(r.status == "pass" for r in results)
     failing = [r for r in results if r.status != "pass"]
     verdict = "fail" if failing or not results else "pass"
-    named = f"<p>Not passed: {', '.join(map(_link, failing))}.</p>" if failing else ""
+    date = ", ".join(escape(environment[name]) for name in ("date", "commit", "command") if name in environment)
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>parity: {passed} of {len(results)} pass</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>",
             f'<h1>Flax against PyTorch: <span class="{verdict}">{passed} of {len(results)} cases pass</span></h1>',
-            named,
+            f'<p class="soft">{date}</p>' if date else "",
+            _causes(failing),
             f"<p>{escape(summary(results))}.</p>",
             _counters(results),
             '<p class="soft">float64 tells whether the mathematics is the same, float32 whether Flax is as precise as'
             " PyTorch. A gap is relative to its tensor's root mean square.</p>",
             "<h2>Cases</h2>",
+            _filter(results, failing),
             _overview(results),
             "<h2>All gaps</h2>",
             _histograms(results),
@@ -50,6 +57,26 @@ def html(results: list[Result], environment: dict[str, Any]) -> str:
             "</main>\n</body>\n</html>\n",
         ]
     )
+
+
+def _causes(failing: Sequence[Result]) -> str:
+    """Lists what has not passed, with the first guilty place and its cause."""
+    if not failing:
+        return ""
+    items = (f"<li>{_link(r)}: {escape(first_wrong(r) or r.error or 'nothing was compared')}</li>" for r in failing)
+    return f'<div class="blame">Not passed:<ul>{"".join(items)}</ul></div>'
+
+
+def _filter(results: Sequence[Result], failing: Sequence[Result]) -> str:
+    """Returns buttons that hide the cases of a verdict, where there are cases of both; the style does it."""
+    if not failing or len(failing) == len(results):
+        return ""
+    counts = {"all": len(results), "failing": len(failing), "passing": len(results) - len(failing)}
+    buttons = (
+        f'<label><input type="radio" name="shown" id="show-{name}"{" checked" * (name == "all")}> {name} ({n})</label>'
+        for name, n in counts.items()
+    )
+    return f'<p class="filter">Show {" ".join(buttons)}</p>'
 
 
 def _counters(results: list[Result]) -> str:
@@ -65,16 +92,17 @@ def _counters(results: list[Result]) -> str:
 
 def _overview(results: list[Result]) -> str:
     counted = ("#parameters", "#layers", "#tensors")
-    judged = ("#float64 gap", "#limit", "#float32 error", "#limit")
+    judged = ("#float64 gap", "#limit", "#float32 error", "#limit", "#too blunt to tell")
     rows = []
     for r in results:
         counts = coverage(r)
         worst = [cell for tier in ("float64", "float32") for cell in _margin(r.worst(tier))]
-        cells = [f"{r.params:,}", f"{counts.layers:,}", f"{counts.rows:,}", *worst]
+        cells = [f"{r.params:,}", f"{counts.layers:,}", f"{counts.rows:,}", *worst, f"{counts.blunt:,}"]
         numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
         verdict = f'<td class="{r.status}">{r.status}</td>'
         name = f"<td>{escape(r.section)}</td><td>{_link(r)}</td>"
-        rows.append(f"<tr{_mark(r.status == 'pass')}>{name}{verdict}{numbers}</tr>")
+        bad = " bad" * (r.status != "pass")
+        rows.append(f'<tr class="{_kind(r)}{bad}">{name}{verdict}{numbers}</tr>')
     return _table("Cases", ("section", "case", "verdict", *counted, *judged), rows)
 
 
@@ -96,6 +124,8 @@ def _case(result: Result) -> str:
     title = f'<b>{escape(result.name)}</b><span class="{result.status}">{result.status}</span>'
     note = f' <span class="soft">{escape(str(coverage(result)))}; {result.seconds:.0f} s</span>'
     parts = [f'<p class="blame">{escape(text)}</p>' for text in (result.error, first_wrong(result)) if text]
+    if result.status != "error":
+        parts.append(f'<p class="soft">{escape(about_weights(result))}.</p>')
     parts.append(_free_run(result))
     if result.skipped:
         listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in result.skipped.items())
@@ -104,7 +134,11 @@ def _case(result: Result) -> str:
     if result.settings:
         parts.append(_settings(result.settings))
     body = f'<div class="body" id="{_id(result)}">{"".join(parts)}</div>'
-    return f"<details{' open' * bad}><summary>{title}{note}</summary>{body}</details>"
+    return f'<details class="{_kind(result)}"{" open" * bad}><summary>{title}{note}</summary>{body}</details>'
+
+
+def _kind(result: Result) -> str:
+    return "of-passing" if result.status == "pass" else "of-failing"
 
 
 def _free_run(result: Result) -> str:

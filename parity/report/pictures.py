@@ -1,15 +1,20 @@
 """The pictures of the page as inline SVG; their colours are the page's."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from parity.compare.policy import UNIT
 from parity.compare.rows import Row
-from parity.result import Distance
+
+if TYPE_CHECKING:
+    from parity.result import Distance
 
 WIDTH = 440
 HEIGHT = 200

@@ -20,10 +20,10 @@ from parity.compare.rows import Row
 from parity.compare.scale import rms
 from parity.report.order import in_order
 from parity.report.wording import first_wrong
-from parity.result import Blame, Result
 
 if TYPE_CHECKING:  # the arrays are enough to write a folder
     from parity.models.calls import TorchCall
+    from parity.result import Blame, Result
 
 PAIRS = 8  # failing tensors of each tier
 LARGEST = 2**24  # values of each array

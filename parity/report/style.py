@@ -33,6 +33,9 @@ details details { border: 0; margin-left: .25rem }
 summary { cursor: pointer; padding: .35rem 0 }
 summary b { margin-right: .5rem }
 .body { padding: 0 0 1rem .5rem; scroll-margin-top: 3rem }
+.filter label { margin-right: 1rem }
+main:has(#show-failing:checked) .of-passing, main:has(#show-passing:checked) .of-failing { display: none }
+.blame ul { margin: 0 }
 .blame { background: var(--badpaper); border-left: 4px solid var(--bad); padding: .5rem .75rem; margin: .5rem 0 }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem }
 figure { margin: 0 } figcaption { color: var(--soft); font-size: .875rem }
@@ -43,3 +46,9 @@ svg .curve { fill: none; stroke-width: 2 } svg .point { fill: var(--paper); stro
 .three { stroke: var(--three); stroke-dasharray: 2 4 }
 .key { display: inline-block; width: 2rem; height: .8rem; vertical-align: middle }
 """
+
+FRAGMENT = (
+    "<style>.parity td, .parity th { text-align: left } .parity .pass { color: #14743a }"
+    " .parity .fail, .parity .error { color: #b3261e } .parity .blame { border-left: 4px solid #b3261e;"
+    " padding-left: .75rem }</style>"
+)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from parity.compare.rows import Row
 from parity.report.coverage import coverage
 from parity.report.order import failures
-from parity.report.wording import describe, first_wrong, summary, tiers_of
-from parity.result import Result
+from parity.report.wording import blunt_rows, describe, first_wrong, summary, tiers_of
 
 if TYPE_CHECKING:  # where recordings are compared, rich may be missing
     from rich.console import Console
     from rich.table import Table
+
+    from parity.result import Result
 
 UNLIMITED = 10_000  # columns
 STYLE = {"pass": "green", "fail": "red", "error": "red"}
@@ -35,16 +36,20 @@ def table(results: list[Result]) -> Table:
     out.add_column("verdict", no_wrap=True)
     for r in results:
         compared = coverage(r)
-        worst = [_margin(r.worst(tier)) for tier in tiers]
+        worst = [_margin(r.worst(tier), blunt_rows(r, tier)) for tier in tiers]
         counts = f"{r.params:,}", str(compared.layers), str(compared.rows)
         out.add_row(r.section, r.name, *counts, *worst, f"[{STYLE[r.status]}]{r.status}[/]")
     low = ", ".join(tier for tier in tiers if tier != "float64")
     out.caption = "float64: the same mathematics?" + (f"  {low}: as precise as PyTorch?" if low else "")
+    if any(blunt_rows(r, tier) for r in results for tier in tiers):
+        out.caption += "\nblunt: too ill-conditioned to tell, only gross errors would show"
     return out
 
 
-def _margin(row: Row | None) -> str:
-    return "-" if row is None else f"{row.gap:.0e} {row.threshold:.0e}"
+def _margin(row: Row | None, blunt: int) -> str:
+    if row is None:
+        return "-"
+    return f"{row.gap:.0e} {row.threshold:.0e}" + (f" ({blunt} blunt)" if blunt else "")
 
 
 def show(console: Console, results: list[Result], environment: dict[str, Any]) -> None:

@@ -1,10 +1,15 @@
 """Results in words: a row, the first guilty place, all results in one line."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from parity.compare.rows import Row
 from parity.report.coverage import Coverage, coverage
-from parity.result import Result
+
+if TYPE_CHECKING:
+    from parity.result import Result
 
 
 def describe(row: Row) -> str:
@@ -26,6 +31,11 @@ def tiers_of(results: list[Result]) -> list[str]:
     """Lists the precisions of a report: float64 and what else was compared; with no rows, the usual two."""
     compared = dict.fromkeys(tier for result in results for tier in result.rows)
     return ["float64", *(tier for tier in compared or ("float32",) if tier != "float64")]
+
+
+def blunt_rows(result: Result, tier: str) -> int:
+    """Counts the comparisons of a precision that are too ill-conditioned to tell: gross errors alone would show."""
+    return sum(row.blunt for row in result.rows.get(tier, ()))
 
 
 def summary(results: list[Result]) -> str:

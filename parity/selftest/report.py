@@ -10,19 +10,26 @@ from parity.selftest.anchors import ANCHORS
 from parity.selftest.score import Score
 
 HEADERS = ("rule", "caught", "placed", "named", "false alarms")
+Counts = tuple[str, int, int | None, int | None, int]
+
+
+def counts(score: Score) -> list[Counts]:
+    """Counts in the order of HEADERS: the check's own, then those of each anchor, which neither place nor name."""
+    caught, placed, named = (sum(getattr(bug, what) for bug in score.bugs) for what in ("caught", "placed", "named"))
+    rows: list[Counts] = [("parity", caught, placed, named, sum(bool(twin.alarm) for twin in score.twins))]
+    for anchor in ANCHORS:
+        caught = sum(anchor.name in bug.anchors for bug in score.bugs)
+        rows.append((anchor.name, caught, None, None, sum(anchor.name in twin.anchors for twin in score.twins)))
+    return rows
 
 
 def lines(score: Score) -> list[tuple[str, ...]]:
-    """The check's own line, then one for each anchor, which neither place nor name anything."""
-    bugs = len(score.bugs)
-    twins = len(score.twins)
-    parity = [f"{sum(getattr(bug, what) for bug in score.bugs)} of {bugs}" for what in ("caught", "placed", "named")]
-    rows: list[tuple[str, ...]] = [("parity", *parity, f"{sum(bool(twin.alarm) for twin in score.twins)} of {twins}")]
-    for anchor in ANCHORS:
-        caught = sum(anchor.name in bug.anchors for bug in score.bugs)
-        alarms = sum(anchor.name in twin.anchors for twin in score.twins)
-        rows.append((anchor.name, f"{caught} of {bugs}", "-", "-", f"{alarms} of {twins}"))
-    return rows
+    """The same in words: "caught" as "106 of 106"."""
+    of = (len(score.bugs),) * 3 + (len(score.twins),)
+    return [
+        (name, *("-" if n is None else f"{n} of {all}" for n, all in zip(numbers, of, strict=True)))
+        for name, *numbers in counts(score)
+    ]
 
 
 def table(score: Score) -> Table:
@@ -57,7 +64,8 @@ def shortcomings(score: Score) -> list[str]:
 
 
 def to_json(score: Score, environment: dict[str, Any]) -> str:
-    """The table, one record for each bug and one for each correct twin."""
-    rules = [dict(zip(HEADERS, line, strict=True)) for line in lines(score)]
+    """The table in numbers, one record for each bug and one for each correct twin."""
+    whole = {"bugs": len(score.bugs), "correct": len(score.twins)}
+    rules = [dict(zip(HEADERS, numbers, strict=True)) | whole for numbers in counts(score)]
     bugs, twins = ([asdict(x) for x in records] for records in (score.bugs, score.twins))
     return json.dumps({"environment": environment, "rules": rules, "bugs": bugs, "correct": twins}, indent=1)

@@ -1,6 +1,7 @@
 """Tensors of PyTorch's by name, and as numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,14 @@ def passed_on(turn: TorchTurn, tensors: Tensors, loss: torch.Tensor, more: Tenso
 
 
 def mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: mapped(function, x, f"{name}.{key}") for key, x in value.items()}
+    if is_dataclass(value):
+        return {key.name: mapped(function, getattr(value, key.name), f"{name}.{key.name}") for key in fields(value)}
     if isinstance(value, tuple | list):
-        return type(value)(mapped(function, x, f"{name}.{i}") for i, x in enumerate(value))
-    return function(value, name)
+        parts = [mapped(function, x, f"{name}.{i}") for i, x in enumerate(value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value if value is None else function(value, name)
 
 
 def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays:
@@ -44,7 +50,8 @@ def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays
     join = np.mean if mean else np.sum
     pieces: dict[str, list[tuple[int, np.ndarray]]] = {}
     for leaf in leaves:
-        parts = [arrays[key][slice(*leaf.rows) if leaf.rows else ...] for key in leaf.keys if key in arrays]
+        there = [arrays[key] for key in leaf.keys if key in arrays]
+        parts = [array[slice(*leaf.rows)] if leaf.rows and array.ndim else array for array in there]
         if len(parts) == len(leaf.keys):
             piece = join(parts, 0) if len(parts) > 1 else parts[0]
             pieces.setdefault(leaf.name, []).append(((leaf.rows or (0, 0))[0], piece))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import jax
 import jax.numpy as jnp
 import optax
 import torch
@@ -16,10 +17,16 @@ from parity.arrays.layout import named_leaves
 from parity.models.flax_model import FlaxModel
 from parity.reference import losses as torch_losses
 from parity.reference import turns as torch_turns
+from parity.twin.losses import in_precision, of_classes
 from parity.twin.torch_side import namesake, torch_optimizer
 from parity.twin.twin import FlaxSide, TorchSide, TorchTurn, leave
 
 FlaxAndTorch = tuple[Any, Any]
+RIGHT = {
+    "loss": "a function of d2l_jax.losses, or (Flax's, PyTorch's), each of (outputs, targets),",
+    "scheduler": "lambda optimizer: StepLR(optimizer, 2)",
+    "before_step": "lambda model: clip_grad_norm_(model.parameters(), 1.0)",
+}
 PLAIN_SGD = partial(optim.SGD, lr=0.1)
 
 
@@ -32,22 +39,46 @@ class Learning:
     scheduler: Callable | None = None
     before_step: Callable | None = None
 
+    def __post_init__(self) -> None:
+        functions = {"scheduler": self.scheduler, "before_step": self.before_step}
+        for name, function in functions.items():
+            if function is not None and not callable(function):
+                raise InputError(f"{name}={function!r} is no function; {RIGHT[name]} is right")
+        losses = self.loss if isinstance(self.loss, tuple) else (self.loss,)
+        if self.loss is not None and not all(map(callable, losses)) or len(losses) not in (1, 2):
+            raise InputError(f"loss={self.loss!r} is no function; {RIGHT['loss']} is right")
+        if _of_torch(losses[0]):
+            alone = "loss is PyTorch's alone" if len(losses) == 1 else "the first loss is PyTorch's"
+            raise InputError(f"{alone}; {RIGHT['loss']} is right")
+
+    def of_classes(self, outputs: Any) -> bool:
+        """Tells whether the targets of outputs, which are shapes of Flax's, have to be classes."""
+        return self.loss is not None and of_classes(_losses(self.loss), outputs)
+
     def sides(self, flax: FlaxModel, model: torch.nn.Module) -> tuple[FlaxSide, TorchSide]:
         """Returns both models with the one turn in which they learn."""
         flax_loss, torch_loss = _losses(self.loss)
         transformation, make = _optimizers(self.optimizer)
         turn = TorchTurn(
-            torch_turns.Supervised(torch_loss), make, scheduler=self.scheduler, prepare=self.before_step or leave
+            torch_turns.Supervised(torch_loss),
+            make,
+            scheduler=self.scheduler or _scheduler(self.optimizer),
+            prepare=self.before_step or leave,
         )
         ours = FlaxSide(flax, supervised(flax_loss, transformation), Observed(flax_loss))
         return ours, TorchSide(model, (turn,), torch_turns.Observed(torch_loss))
+
+
+def _of_torch(function: Any) -> bool:
+    function = function.func if isinstance(function, partial) else function
+    return isinstance(function, torch.nn.Module) or str(getattr(function, "__module__", "")).startswith("torch")
 
 
 def _optimizers(
     optimizer: Callable | FlaxAndTorch,
 ) -> tuple[optax.GradientTransformation, Callable[[torch.nn.Module], torch.optim.Optimizer]]:
     if isinstance(optimizer, tuple):
-        transformation, make = optimizer
+        transformation, make = optimizer if len(optimizer) == 2 else (None, None)
         if not isinstance(transformation, optax.GradientTransformation) or not callable(make):
             raise InputError("optimizer=(an Optax transformation, a function of PyTorch's parameters) is right")
         return transformation, lambda model: cast(torch.optim.Optimizer, make(model.parameters()))
@@ -57,15 +88,43 @@ def _optimizers(
             f" {getattr(optimizer, '__name__', optimizer)!r} is neither"
         )
     namesake(optimizer, torch.optim)
-    return optimizer(), partial(torch_optimizer, Turn(leave, optimizer))  # type: ignore[arg-type]
+    theirs = optimizer
+    if callable(rate := optimizer.keywords.get("lr")):
+        theirs = partial(optimizer, lr=_rate(rate, 0))
+    return optimizer(), partial(torch_optimizer, Turn(leave, theirs))  # type: ignore[arg-type]
+
+
+def _rate(schedule: Callable[[int], Any], count: int) -> float:
+    with jax.enable_x64(True):  # or a rate of 0.1 would be that of float32
+        return float(schedule(count))
+
+
+class Rates:
+    """A scheduler of PyTorch's that takes its rates from an Optax schedule."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Callable[[int], Any]):
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.count = 0
+
+    def step(self) -> None:
+        """Sets the rate of the next update."""
+        self.count += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = _rate(self.schedule, self.count)
+
+
+def _scheduler(optimizer: Any) -> Callable[[torch.optim.Optimizer], Rates] | None:
+    rate = optimizer.keywords.get("lr") if isinstance(optimizer, partial) else None
+    return partial(Rates, schedule=rate) if callable(rate) else None
 
 
 def _losses(loss: Callable | FlaxAndTorch | None) -> FlaxAndTorch:
     if loss is None:
         return _squares(jnp), _squares(torch)
     if isinstance(loss, tuple):
-        return loss
-    return loss, namesake(loss, torch_losses)
+        return loss[0], in_precision(loss[1])
+    return loss, in_precision(namesake(loss, torch_losses))
 
 
 def _squares(numpy: Any) -> Callable:

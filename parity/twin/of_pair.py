@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from flax import linen, nnx
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf, export
 from d2l_jax.weights.rules import leaves
-from parity.arrays.layout import copied, of_inputs
+from parity.arrays.key import input_names
 from parity.match import load_map, match
-from parity.models.flax_model import FlaxModel, mode
+from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 from parity.models.torch_buffers import resting_buffers
 from parity.models.torch_precision import has_attributes, with_attributes
+from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
+from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
 from parity.twin.learning import Learning
 from parity.twin.pairing import make_twin
 from parity.twin.structure import abstract, check_structure
@@ -33,36 +35,85 @@ from parity.twin.twin import STEPS, Twin
 def twin_of_pair(
     model: nnx.Module | linen.Module | Callable[[], nnx.Module],
     torch_model: torch.nn.Module,
-    inputs: tuple[np.ndarray, ...],
+    inputs: Any,
     variables: Any = None,
     learning: Learning | None = None,
     weights: str | Path | Sequence[Leaf] | None = None,
-    labels: bool = False,
+    labels: bool | None = None,
     steps: int = STEPS,
     as_they_are: bool = False,
 ) -> Twin:
-    """Returns the twin of a user's own pair; the arguments are those of `parity.check`."""
-    if steps < 1:
-        raise InputError(f"steps={steps} is too few; 1 or more is right")
-    for x in inputs:
-        if not x.size:
-            raise InputError(f"inputs of shape {x.shape} are empty: there would be nothing to compare")
-        if np.issubdtype(x.dtype, np.floating) and not np.all(np.isfinite(x)):
-            raise InputError("inputs have values that are not finite")
+    """Returns the twin of a user's own pair; the arguments are those of `parity.check`.
+
+    labels: targets are random classes; None where the loss tells
+    """
+    check_steps(steps)
+    batch = Inputs.of(inputs)
+    check_order(model, torch_model)
     whole = as_they_are or weights is not None
     if inspect.isroutine(model) or isinstance(model, type | partial):
-        model = _module_of(model, whole=whole)
+        model = _module_of(model, whole)
+    model, variables = _with_variables(model, variables)
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
-    flax = _flax_model(model, variables, inputs, whole=whole)
+    theirs = by_keywords(torch_model, batch.names)
+    batch = in_torch_order(batch, theirs)
+    try:
+        return _twin(model, theirs, batch, variables, learning or Learning(), weights, labels, steps, as_they_are)
+    except Exception as error:
+        if isinstance(model, nnx.Module | linen.Module):
+            explained(
+                error, theirs, partial(_flax_failure, model, variables), type(model).__call__.__get__(model), batch
+            )
+        raise
+
+
+def _with_variables(model: Any, variables: Any) -> tuple[Any, Any]:
+    """Returns the module and the variables that Linen needs; one of Hugging Face's holds both."""
+    inner = getattr(model, "module", None)
+    if isinstance(inner, linen.Module) and hasattr(model, "params"):
+        return inner, variables or {"params": model.params}
+    if variables is not None and not isinstance(model, linen.Module):
+        raise InputError("variables are those of a Linen module; an NNX module has its own: leave them out")
+    if variables is not None and not isinstance(variables, Mapping):
+        raise InputError(f"variables is a {type(variables).__name__}; a dict such as {{'params': ...}} is right")
+    return model, variables
+
+
+def _flax_failure(model: Any, variables: Any, inputs: Inputs) -> Exception | None:
+    """Returns what Flax's model raises on the inputs; None where it runs."""
+    try:
+        flax = _flax_model(model, variables, inputs, whole=False)
+        for train in (True, False):
+            run = partial(flax.run, called, train=train)
+            jax.eval_shape(lambda *args, run=run: run(*args), flax.params, flax.buffers, *inputs.arrays)
+    except Exception as error:  # of the user's own model, whatever it is
+        return error
+    return None
+
+
+def _twin(
+    model: Any,
+    torch_model: torch.nn.Module,
+    inputs: Inputs,
+    variables: Any,
+    learning: Learning,
+    weights: Any,
+    labels: bool | None,
+    steps: int,
+    as_they_are: bool,
+) -> Twin:
+    flax = _flax_model(model, variables, inputs, whole=as_they_are or weights is not None)
     check_not_half(flax, torch_model)
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
-    batches = [tuple(map(_float32, inputs))]
-    batches += [tuple(_like(x, random) for x in inputs) for _ in range(steps - 1)]
+    batches = [inputs.arrays, *(_like(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
-    ours, theirs = (learning or Learning()).sides(flax, torch_model)
+    axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
+    ours, theirs = learning.sides(flax, torch_model)
+    if labels is None:
+        labels = learning.of_classes(_output_shapes(flax, inputs))
     held = _held(tensors, flax) if as_they_are else None
-    return make_twin(flax.name, ours, theirs, tensors, named, labels, random, held)
+    return make_twin(flax.name, ours, theirs, tensors, named, labels, random, held, axes)
 
 
 def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:
@@ -71,13 +122,19 @@ def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:
     return params | export([leaf for leaf in tensors if not leaf.trained], flax.buffers)
 
 
-def _float32(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.float32) if np.issubdtype(x.dtype, np.floating) else x
+def _output_shapes(flax: FlaxModel, inputs: Inputs) -> Any:
+    """Returns what Flax's model puts out, with shapes in place of arrays."""
+    run = partial(flax.run, called, train=False)
+    return jax.eval_shape(lambda *args: run(*args)[0], flax.params, flax.buffers, *inputs.arrays)
 
 
-def _like(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _like(arrays: tuple[np.ndarray, ...], random: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Draws another batch of the same kind: the rows in another order, numbers disturbed by a tenth."""
-    x = x[random.permutation(len(x))] if x.ndim else x
+    orders = {rows: random.permutation(rows) for rows in dict.fromkeys(len(x) for x in arrays if x.ndim)}
+    return tuple(_disturbed(x[orders[len(x)]] if x.ndim else x, random) for x in arrays)
+
+
+def _disturbed(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
     if not np.issubdtype(x.dtype, np.floating):
         return x
     return (x + 0.1 * np.std(x) * random.normal(size=x.shape)).astype(np.float32)
@@ -104,23 +161,23 @@ def _module_of(make: Callable[[], Any], whole: bool) -> Any:
     return model
 
 
-def _flax_model(model: Any, variables: Any, inputs: tuple, whole: bool) -> FlaxModel:
+def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool) -> FlaxModel:
     if isinstance(model, nnx.Module):
-        return NNXModel(nnx.clone(model))
+        return NNXModel(nnx.clone(model), inputs.names)
     if isinstance(model, linen.Module):
-        return LinenModel(model, variables or _initial(model, inputs, whole))
+        return LinenModel(model, variables or _initial(model, inputs, whole), inputs.names)
     raise InputError(
         f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none"
     )
 
 
-def _initial(model: linen.Module, inputs: tuple, whole: bool) -> dict[str, Any]:
+def _initial(model: linen.Module, inputs: Inputs, whole: bool) -> dict[str, Any]:
     """Returns the variables; parameters, which the check replaces, by their shapes alone unless `whole`."""
     flags: dict[str, Any] = mode(type(model).__call__, False)
-    arrays = tuple(map(jnp.asarray, inputs))
+    args, named = in_names(inputs.names, tuple(map(jnp.asarray, inputs.arrays)))
 
     def init() -> dict[str, Any]:
-        return dict(model.init(jax.random.key(0), *arrays, **flags))
+        return dict(model.init(jax.random.key(0), *args, **named, **flags))
 
     if whole:
         return init()
@@ -130,13 +187,15 @@ def _initial(model: linen.Module, inputs: tuple, whole: bool) -> dict[str, Any]:
     return shapes | values
 
 
-def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: tuple, weights: Any) -> list[Leaf]:
+def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: Inputs, weights: Any) -> list[Leaf]:
     if isinstance(weights, str | Path):
         return load_map(Path(weights))
     if weights is not None:
+        if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
+            raise InputError("weights is no map; what parity.save_map wrote, or the weights of a Result, is right")
         return list(weights)
     named = leaves(model) if isinstance(model, nnx.Module) else []
-    torch_inputs = tuple(torch.as_tensor(copied(x, of_inputs(x.ndim))) for x in inputs)
+    torch_inputs = inputs.tensors()
     resting = resting_buffers(torch_model, torch_inputs)
     held = {leaf.key for leaf in named if leaf.path in flax.constants()}
     by_name = None
@@ -148,7 +207,7 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
     try:
-        return match(flax, torch_model, inputs, torch_inputs, resting)
+        return match(flax, torch_model, inputs.arrays, torch_inputs, resting)
     except InputError:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.

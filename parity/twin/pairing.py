@@ -17,6 +17,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors, arguments, check_turns
 from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
+from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
@@ -86,17 +87,20 @@ def make_twin(
     labels: bool | None,
     random: np.random.Generator,
     held: dict[str, np.ndarray] | None = None,
+    input_axes: dict[str, Axes] | None = None,
 ) -> Twin:
     """Returns the same random weights, targets and random numbers for both.
 
     labels: targets are random classes, or else random arrays like the outputs; None where the batches have all
     held:   the weights of Flax's model, where PyTorch's own take the place of random ones
+    input_axes: of inputs that PyTorch wants in another order than images and sequences usually have
 
     Raises InputError where a turn trains nothing, two turns the same leaf, or the outputs differ in number or shape.
     """
     check_turns(flax.turns, [leaf.key for leaf in tensors if leaf.trained])
     weights = random_weights(tensors, theirs.model, random) if held is None else held_weights(theirs.model)
     axes = {key: of_inputs(np.ndim(x)) for value, at in _leaves(batches[0]) for key, x in named_leaves(value, at)}
+    axes |= input_axes or {}
     names = correspondence(tensors, theirs.model, flax.model.modules(arguments(batches[0].get("input", ()))))
     forward = [_outputs] if labels is not None else []
     ours = _trace_flax(flax, batches[0], names, forward)
@@ -134,7 +138,7 @@ def _with_targets(
     batch: Tensors, labels: bool | None, ours: Traced, random: np.random.Generator, shapes: list[tuple]
 ) -> Batch:
     if labels is not None:
-        batch = batch | {"targets": targets(labels, list(ours.shapes.values()), random)}
+        batch = batch | {"targets": targets(labels, ours.shapes, random)}
     return Batch(batch, numbers(ours.requests, random, shapes))
 
 
@@ -146,6 +150,13 @@ def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], 
     if len(ours) != len(theirs):
         listed = (", ".join(map(str, shapes.values())) or "nothing" for shapes in (theirs, ours))
         raise InputError("{}: outputs differ: PyTorch returns {}; Flax returns {}".format(name, *listed))
+    if ours.keys() != theirs.keys():
+        listed = (", ".join(shapes) for shapes in (theirs, ours))
+        raise InputError(
+            "{}: outputs are called {} in PyTorch and {} in Flax; tuples, or the same names, are right".format(
+                name, *listed
+            )
+        )
     for shape, their_shape in zip(ours.values(), theirs.values(), strict=True):
         if sorted(shape) != sorted(their_shape):
             text = f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax"
@@ -229,11 +240,12 @@ def _place(calls: Sequence[TorchCall]) -> str:
     return name + f"{' ' if name else ''}after {ended}" * bool(ended)
 
 
-def targets(labels: bool, shapes: list[tuple], random: np.random.Generator) -> Any:
+def targets(labels: bool, shapes: Shapes, random: np.random.Generator) -> Any:
     """Returns random classes, or arrays like the outputs; a list of them where the model has several."""
     if labels:
-        return random.integers(0, shapes[0][-1], shapes[0][:-1])
-    arrays = [np.asarray(random.normal(size=shape), np.float32) for shape in shapes]
+        *positions, classes = shapes[scores_of(shapes)]
+        return random.integers(0, classes, positions)
+    arrays = [np.asarray(random.normal(size=shape), np.float32) for shape in shapes.values()]
     return arrays[0] if len(arrays) == 1 else arrays
 
 

@@ -32,12 +32,12 @@ def refusal(sizes: dict[str, Size], jobs: int, free: float) -> str:
 
 def test_what_does_not_fit_is_one_line_with_what_is_needed_what_is_free_and_what_is_right():
     assert refusal(SIZES, 1, 12) == (
-        "vgg11 needs about 16.1 GB of memory, and 12.0 GB are free; its small size, without --full, is right"
+        "vgg11 needs about 17.1 GB of memory, and 12.0 GB are free; its small size, without --full, is right"
     )
 
 
 def test_control_what_fits_is_not_refused():
-    check_cases_fit(SIZES, 1, Checking(full=True, memory=17 * GIGABYTE))
+    check_cases_fit(SIZES, 1, Checking(full=True, memory=18 * GIGABYTE))
     check_cases_fit(SIZES, 3, Checking(full=True, memory=30 * GIGABYTE))
     check_cases_fit({}, 2, Checking(memory=1))
 
@@ -61,7 +61,7 @@ def test_nothing_is_run_where_the_cases_do_not_fit():
     [
         (
             ["alexnet", "--full", "--memory", "2"],
-            "alexnet needs about 5.8 GB of memory, and 2.0 GB are free; its small",
+            "alexnet needs about 6.8 GB of memory, and 2.0 GB are free; its small",
         ),
         (["my-linear", "mlp", "--jobs", "2", "--memory", "1.5"], "side by side, needs about 2.0 GB of memory"),
         (["my-linear", "--memory", "0"], "more than 0 GB is right"),

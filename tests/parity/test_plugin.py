@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from small_results import BAD, BROKEN, GOOD
 
-from parity.plugin import message
-
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 USED = 'pytest_plugins = ["parity.plugin"]\n'
 PAIRS = """
 import numpy as np, torch
 from flax import nnx
+import parity
 
 class Net(nnx.Module):
     def __init__(self, factor):
@@ -26,9 +25,11 @@ class Net(nnx.Module):
 torch_model = torch.nn.Sequential(torch.nn.Linear(3, 5))
 x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
 
-def test_same(parity): assert parity(Net(1), torch_model, x, steps=1, tiers=("float64",)).status == "pass"
-def test_differs(parity): parity(Net(1.0001), torch_model, x, steps=1, tiers=("float64",))
-def test_wrong(parity): parity("lennet")
+def test_same(check_parity):
+    result = check_parity(Net(1), torch_model, x, steps=1, tiers=("float64",))
+    assert result and isinstance(result, parity.Result)  # the package is in sight
+def test_differs(check_parity): check_parity(Net(1.0001), torch_model, x, steps=1, tiers=("float64",))
+def test_wrong(parity): parity("lennet")  # the older name
 """
 
 
@@ -52,16 +53,17 @@ def test_what_is_the_same_passes_and_what_differs_fails_and_says_where(pytester)
 
 
 def test_the_message_starts_with_the_guilty_and_the_worst():
-    lines = message(BAD).splitlines()
+    lines = repr(BAD).splitlines()
     assert lines[0] == "bad: Flax and PyTorch differ in 10 of 11 comparisons"
     assert lines[1].strip().startswith("first wrong: bn (BatchNorm2d), buffers")
+    assert len(lines) == 9
     assert "missing in Flax" in lines[2] and "after 5 steps/conv.weight: gap 4.0e-02, threshold 1.0e-13" in lines[3]
-    assert lines[-1].strip() == "... and 5 more"
-    assert message(BROKEN) == "broken: TypeError: <x> & y"
+    assert lines[-2].strip() == "... and 5 more" and "drawn at random" in lines[-1]
+    assert repr(BROKEN) == "broken: TypeError: <x> & y"
 
 
 def test_control_a_passing_result_has_nothing_to_name():
-    assert message(GOOD) == "good: Flax and PyTorch differ in 0 of 14 comparisons"
+    assert repr(GOOD).startswith("good: pass; 14 comparisons: ") and "differ" not in repr(GOOD)
 
 
 def test_loading_it_imports_neither_framework():
@@ -79,7 +81,7 @@ def test_installed_it_is_found_and_may_be_named_again(pytester):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parity-installed\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[pytest11]\n" + "\n".join(f"{k} = {v}" for k, v in declared.items()))
     os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(pytester.path)))
-    pytester.makepyfile("def test_it(parity): assert callable(parity)")
+    pytester.makepyfile("def test_it(check_parity, parity): assert callable(check_parity) and parity is check_parity")
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
     pytester.makeconftest(USED)
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)

@@ -117,6 +117,9 @@ def test_the_summary_counts_blunt_rows():
     gross = replace(row("forward"), blunt=True)
     blunt = replace(GOOD, rows=GOOD.rows | {"float32": [gross]})
     assert "in float32, 1 tensors" in report.summary([blunt]) and "float32" not in report.summary([GOOD])
+    assert "(1 blunt)" in shown([blunt]) and "too ill-conditioned to tell" in " ".join(shown([blunt]).split())
+    assert ", 1 blunt |" in report.markdown([blunt]) and "1 tensors are too ill-conditioned" in repr(blunt)
+    assert "blunt" not in shown([GOOD]) + report.markdown([GOOD]) + repr(GOOD)
 
 
 def test_a_precision_that_was_asked_for_has_its_column():

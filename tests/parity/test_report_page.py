@@ -1,46 +1,15 @@
 """The HTML page: well-formed, self-contained, failures open, everything escaped, and its pictures true."""
 
 import re
-from html.parser import HTMLParser
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from html_page import Page
 from small_results import ALL, BAD, BROKEN, GOOD, SETTINGS, TRAJECTORY, row
 
 from parity.report import html
 from parity.report.pictures import histogram, trajectory
-
-VOID = {"meta", "br"}
-
-
-class Page(HTMLParser):
-    """The elements of a page; raises where one is closed that is not the innermost."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open = []
-        self.seen = []
-        self.texts = []
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.seen if name == tag]
 
 
 def test_the_page_is_well_formed_and_says_the_verdict():
@@ -69,7 +38,7 @@ def test_failures_are_open_and_passes_closed():
     page = Page(html([BAD], SETTINGS))
     opened = sum("open" in attributes for attributes in page.all("details"))
     assert opened == 1 + 9  # the case, and each of its failing phases
-    assert sum(attributes.get("class") == "bad" for attributes in page.all("tr")) == 1 + 10
+    assert sum("bad" in attributes.get("class", "").split() for attributes in page.all("tr")) == 1 + 10
 
 
 def test_rows_are_sorted_by_their_share_of_the_limit():
@@ -108,3 +77,27 @@ def test_the_trajectory_has_three_curves_on_a_log_axis():
     assert all(f < b < t for f, b, t in zip(flax32, between, torch32))  # larger values stand higher
     assert torch32[0] - flax32[0] == pytest.approx(torch32[4] - flax32[4], abs=0.2)  # the same ratio everywhere
     assert trajectory([]) == ""
+
+
+def test_the_head_names_causes_date_commit_and_command():
+    about = {"date": "2026-01-02 03:04", "commit": "abc<def", "command": "parity check --html x.html"}
+    head = html(ALL, SETTINGS | about).split("<h2>")[0]
+    assert "Flax keeps the &lt;biased&gt; variance" in head and "TypeError: &lt;x&gt; &amp; y" in head
+    assert "2026-01-02 03:04, abc&lt;def, parity check --html x.html" in head
+    assert "Not passed" not in html([GOOD], SETTINGS).split("<h2>")[0]
+
+
+def test_a_filter_hides_what_has_the_other_verdict():
+    text = html(ALL, SETTINGS)
+    buttons = [attributes["id"] for attributes in Page(text).all("input")]
+    assert buttons == ["show-all", "show-failing", "show-passing"] and all(f"#{b}:checked" in text for b in buttons[1:])
+    assert "failing (2)" in text and "passing (1)" in text
+    kinds = [a["class"].split()[0] for a in Page(text).all("details") if str(a.get("class")).startswith("of-")]
+    assert kinds == ["of-passing", "of-failing", "of-failing"]
+    assert not Page(html([GOOD], SETTINGS)).all("input")
+
+
+def test_rows_too_ill_conditioned_to_tell_are_counted():
+    gross = replace(row("forward", gap=1e-2, threshold=0.1), blunt=True)
+    text = html([replace(GOOD, rows=GOOD.rows | {"float32": [gross, gross]})], SETTINGS)
+    assert "too blunt to tell" in text and '<td class="n">2</td></tr>' in text

@@ -112,6 +112,10 @@ def test_the_report_counts():
     assert lines["assert_close"] == ("1 of 1", "-", "-", "1 of 2")
     document = json.loads(report.to_json(score, {"device": "cpu"}))
     assert document["bugs"][0]["name"] == FEW[2] and len(document["correct"]) == 2
+    numbers = {rule.pop("rule"): rule for rule in document["rules"]}
+    whole = {"bugs": 1, "correct": 2}
+    assert numbers["parity"] == {"caught": 1, "placed": 1, "named": 1, "false alarms": 1} | whole
+    assert numbers["assert_close"] == {"caught": 1, "placed": None, "named": None, "false alarms": 1} | whole
     assert report.shortcomings(score) == ["b: false alarm in it"]
     assert report.markdown(score).count("\n") == len(anchors.ANCHORS) + 3
     assert report.table(score).row_count == len(anchors.ANCHORS) + 1

@@ -1,0 +1,160 @@
+"""`parity check MODULE:FUNCTION`, and calls that are refused before anything runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parity.cli import main
+
+ROOT = Path(__file__).parents[2]
+MODULE = """
+import numpy as np, torch
+from flax import nnx
+import parity
+
+class Net(nnx.Module):
+    def __init__(self, factor=1):
+        self.fc, self.factor = nnx.Linear(3, 5, rngs=nnx.Rngs(0)), factor
+    def __call__(self, x):
+        return self.factor * self.fc(x)
+
+class Theirs(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(3, 5)
+    def forward(self, x):
+        return self.fc(x)
+
+x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+def pair(): return Net(), Theirs(), x
+def wrong(): return dict(model=Net(1.001), torch_model=Theirs(), inputs=x, steps=2, tiers=("float64",))
+def checked(): return parity.check(Net(), Theirs(), x, steps=1, tiers=("float64",))
+def number(): return 3
+def misspelt(): return dict(model=Net(), torch_modl=Theirs(), inputs=x)
+def raising(): return 1 / 0
+def swapped(): return Theirs(), Net(), x
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "their_nets.py").write_text(MODULE)
+    (tmp_path / "half.py").write_text("import no_such_package")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "their_nets", raising=False)
+    return tmp_path
+
+
+def run(*args):
+    with pytest.raises(SystemExit) as exit:
+        main([str(arg) for arg in args])
+    return exit.value.code
+
+
+def test_pairs_of_ones_own_stand_beside_cases(folder, capsys):
+    names = ("their_nets:pair", "my-linear", "my-linear", "their_nets.py:checked")
+    assert run("check", *names, "--steps", "1", "--json", "all.json") == 0
+    cases = json.loads((folder / "all.json").read_text())["cases"]
+    assert [case["name"] for case in cases] == ["my-linear", "their_nets:pair", "their_nets.py:checked"]
+    assert {case["coverage"]["steps"] for case in cases} == {1} and "3 of 3 cases pass" in capsys.readouterr().out
+
+
+def test_a_pair_that_differs_is_placed_and_its_own_options_count(folder, capsys):
+    assert run("check", "their_nets:wrong", "--json", "all.json", "--html", "all.html", "--repro", "repro") == 1
+    (case,) = json.loads((folder / "all.json").read_text())["cases"]
+    assert case["coverage"]["steps"] == 2 and {phase["tier"] for phase in case["phases"]} == {"float64"}
+    assert "Flax is 1.001 times PyTorch" in capsys.readouterr().out
+    assert "Flax is 1.001 times PyTorch" in (folder / "all.html").read_text().split("<h2>")[0]
+    assert (folder / "repro" / "their_nets-wrong" / "repro.py").is_file()
+
+
+NOT_PAIRS = {
+    "their_nets:number": "the function returns int; a tuple (flax_model, torch_model, inputs), or a dict",
+    "their_nets:misspelt": "'torch_modl'; did you mean torch_model",
+    "their_nets:raising": "the function raises ZeroDivisionError",
+    "their_nets:swapped": "Flax's comes first",
+    "their_nets:pare": "unknown function of their_nets 'pare'; did you mean pair",
+    "no_such:pair": "there is no module 'no_such' here",
+    "none.py:pair": "there is no file none.py",
+    "half:pair": "half does not load: ModuleNotFoundError: No module named 'no_such_package'",
+    ":pair": "MODULE:FUNCTION has no module",
+}
+
+
+def test_what_is_no_pair_is_one_line_each_and_status_2(folder, capsys):
+    assert run("check", *NOT_PAIRS) == 2
+    lines = capsys.readouterr().out.splitlines()
+    for name, words in NOT_PAIRS.items():
+        (line,) = [line for line in lines if line.startswith(f"{name}: ")]
+        assert words in line
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["my-linear", "--steps", "0"], "--steps 0 is too few"),
+        (["my-linear", "--json", "a", "--html", "a"], "--json and --html are both a"),
+        (["my-linear", "--json", "-", "--html", "-"], "--json and --html are both -"),
+        (["my-linear", "--html", "."], "cannot write .: it is a folder"),
+        (["my-linear", "--junit", "file/x"], "cannot write file/x"),
+        (["my-linear", "--repro", "file"], "cannot write file: it is no folder"),
+        (["their_nets:pair", "--full"], "--devices and --full are for cases"),
+        (["their_nets:pair", "--devices", "2"], "--devices and --full are for cases"),
+    ],
+)
+def test_options_are_looked_at_before_anything_runs(folder, args, words, capsys):
+    (folder / "file").write_text("")
+    assert run("check", *args) == 2
+    seen = capsys.readouterr()
+    assert words in seen.err and seen.err.count("\n") == 1 and not seen.out
+    assert {path.name for path in folder.iterdir()} <= {"file", "their_nets.py", "half.py"}
+
+
+@pytest.mark.parametrize("command", ["parity", "d2l_jax"])
+def test_the_version(command):
+    done = subprocess.run([sys.executable, "-m", command, "--version"], capture_output=True, text=True, cwd=ROOT)
+    name, version = done.stdout.split()
+    assert name == command.replace("_", "-") and version[0].isdigit() and not done.returncode
+
+
+BROKEN = "raise OSError('libtorch.so: no such file')"
+COMMANDS = (
+    "check my-linear", "bench my-linear", "convert a b --model lenet", "selftest", "mutants",
+    "record lenet --side torch --out a.npz",
+)  # fmt: skip
+EACH = """
+import sys
+from parity.cli import main
+for command in sys.argv[1:]:
+    try:
+        main(command.split())
+    except SystemExit as exit:
+        print(exit.code)
+"""
+
+
+@pytest.mark.parametrize("torch", [BROKEN, None], ids=["broken", "missing"])
+def test_without_pytorch_every_command_is_one_line_and_status_2(tmp_path, torch):
+    hidden = "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')"
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(torch or hidden)
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, *COMMANDS], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    words = "does not load: OSError: libtorch.so: no such file" if torch else "is not installed: pip install"
+    assert done.stdout.split() == ["2"] * len(COMMANDS), done.stderr
+    assert [words in line and line.startswith("error: ") for line in done.stderr.splitlines()] == [True] * len(COMMANDS)
+
+
+def test_without_pytorch_the_package_says_so_in_one_line(tmp_path):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(BROKEN)
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "", "HOME": str(tmp_path)}
+    code = "import parity\ntry:\n    parity.check\nexcept ImportError as error:\n    print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert "PyTorch is installed, but does not load: OSError" in done.stdout and done.stdout.count("\n") == 1

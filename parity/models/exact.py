@@ -12,8 +12,6 @@ import jax
 import numpy as np
 from jax._src import dtypes
 
-from parity.models.attention import exact_attention
-
 FLOAT32 = np.dtype(np.float32)
 HOOK = "_maybe_canonicalize_explicit_dtype"  # what JAX asks about every dtype that is written out
 _traces = jax.make_user_context(default_value=False)  # programs that are traced within are kept apart from others
@@ -22,7 +20,7 @@ _traces = jax.make_user_context(default_value=False)  # programs that are traced
 @contextmanager
 def exact() -> Iterator[None]:
     """Computes in float64 within the block, where float32 is written out, too."""
-    with jax.enable_x64(True), _traces(True), _written_out(), exact_attention():
+    with jax.enable_x64(True), _traces(True), _written_out():
         yield
 
 

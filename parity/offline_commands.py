@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from d2l_jax.write import check_writable
 from parity.check_options import File, Flag
 from parity.output import console_beside, write
 
@@ -44,6 +45,7 @@ def record(
     from parity.offline import load, save
     from parity.offline.recording import record_case
 
+    check_writable({"--out": out})
     if side == "torch":
         require_torch()
     case = get(name)
@@ -76,6 +78,7 @@ def compare(
     from parity.report import html as page
     from parity.report import show, to_json
 
+    check_writable({"--json": json, "--html": html})
     result = compare_recordings(load(left), load(right))
     show(console_beside(json, html), [result], result.settings)
     write(json, lambda: to_json([result], result.settings))

@@ -87,13 +87,8 @@ def isolate(
                 part = flax_run.flax.part(partner.module, partner.path, params, buffers, train=train)
                 layer.oracle = run_torch_layer(twin, run, layer, ports, train, np.asarray)
                 probes = [run_torch_layer(twin, run, layer, ports, train, one_ulp(seed)) for seed in range(PROBES)]
-            except Mismatch as problem:
-                found.skipped[layer.label] = str(problem)
-                if problem.results:
-                    found.unfit.append(Unfit(layer.label, call, str(problem), problem.results))
-                continue
-            except Exception as error:  # it may need what its parent does around it
-                found.skipped[layer.label] = f"it does not run on its own: {_line(error)}"
+            except Exception as problem:
+                _leave_out(found, layer, problem)
                 continue
             alone.append(Alone(layer, ports, part))
             oracle |= layer.oracle
@@ -114,6 +109,16 @@ def isolate(
         loose = replace(policy, ceiling=HELD_CEILING)
         found.rows = excused(found.rows, compare_semantics(oracle, flax, noise, longest_sum(twin), loose))
     return found
+
+
+def _leave_out(found: Isolated, layer: Layer, problem: Exception) -> None:
+    """Notes why a layer is not compared: its calls differ, or it needs what its parent does around it."""
+    if not isinstance(problem, Mismatch):
+        found.skipped[layer.label] = f"it does not run on its own: {_line(problem)}"
+        return
+    found.skipped[layer.label] = str(problem)
+    if problem.results:
+        found.unfit.append(Unfit(layer.label, layer.theirs, str(problem), problem.results))
 
 
 def _flax_records(

@@ -25,6 +25,8 @@ def table(results: list[Result]) -> Table:
 
     devices = {r.settings["devices"] for r in results if "devices" in r.settings}
     title = "Flax against PyTorch, from identical random weights"
+    if {r.settings.get("weights") for r in results} == {"as they are"}:
+        title = "Flax against PyTorch, from the weights that the models hold"
     if devices:
         title = f"A training step over {max(devices)} devices against the same on one"
     out = Table(title=title, box=None, padding=(0, 1, 0, 0), header_style="bold underline")

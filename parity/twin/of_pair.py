@@ -76,6 +76,8 @@ def _with_variables(model: Any, variables: Any) -> tuple[Any, Any]:
         raise InputError("variables are those of a Linen module; an NNX module has its own: leave them out")
     if variables is not None and not isinstance(variables, Mapping):
         raise InputError(f"variables is a {type(variables).__name__}; a dict such as {{'params': ...}} is right")
+    if variables and "params" not in variables:
+        raise InputError(f"variables has {', '.join(map(str, variables))}, no 'params'; {{'params': ...}} is right")
     return model, variables
 
 

@@ -222,6 +222,13 @@ def test_a_flax_model_that_does_not_run_says_so():
     refused("Flax's model does not run on inputs", Broken, Theirs, X)
 
 
+def test_variables_without_their_collection():
+    params = LinenWords().init(jax.random.key(0), IDS, MASK)["params"]
+    for variables, match in ((params, "no 'params'"), ([1], "variables is a list")):
+        with pytest.raises(InputError, match=match):
+            parity.check(LinenWords(), TheirWords(), {"ids": IDS, "mask": MASK}, variables=variables)
+
+
 def test_models_in_the_wrong_place():
     def line(ours, theirs):
         with pytest.raises(InputError) as error:

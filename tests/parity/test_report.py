@@ -129,6 +129,12 @@ def test_a_precision_that_was_asked_for_has_its_column():
     assert "bfloat16" not in report.markdown([GOOD])
 
 
+def test_the_title_says_which_weights():
+    assert "from identical random weights" in shown([GOOD])
+    as_they_are = replace(GOOD, settings={"weights": "as they are"})
+    assert "from the weights that the models hold" in " ".join(shown([as_they_are]).split())
+
+
 def test_the_markdown_table_has_a_line_for_each_case():
     lines = report.markdown(ALL).splitlines()
     assert lines[2] == "| 7.6 | good | 1,234 | 2 | 14 | 1e-15 (1e-13) | 1e-07 (1e-06) | pass |"

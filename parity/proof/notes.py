@@ -22,7 +22,7 @@ def notes_of(runs: Iterable[FlaxRun], alone: Isolated, holding: Collection[str])
     """Yields a line for each state of an optimiser without a counterpart, and one where no layer was compared."""
     states = dict.fromkeys(name for run in runs for held in run.slots for name in held.alone)
     if states:
-        yield f"of the optimiser's state, {', '.join(states)} has no counterpart; the parameters are judged all the same"
+        yield f"of the optimiser's state, {', '.join(states)} has no counterpart; the parameters are judged"
     if holding and not alone.layers:
         reasons = dict.fromkeys(alone.skipped.values())
         why = f": {'; '.join(reasons)}" if reasons else ", as no call of a layer was seen on both sides"

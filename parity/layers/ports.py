@@ -1,15 +1,17 @@
 """How the arguments and results of two calls belong together."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
+import numpy as np
 import torch
 from flax import linen, nnx
 
 from parity.arrays.layout import Axes, between, named_leaves
 from parity.layers.calls import FlaxCall
 from parity.models.calls import TorchCall
+from parity.models.packed import Packed, first_packed, valid_positions
 
 LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
 
@@ -32,11 +34,13 @@ class Ports:
     inputs:  for each array among Flax's arguments, the number of PyTorch's tensor, and Flax's axes in its order
     outputs: (name in PyTorch, number among Flax's, Flax's axes in PyTorch's order)
     tensors: PyTorch's tensors, equal ones once
+    valid:   {result: where it is compared}, of packed sequences, whose padding is nothing
     """
 
     inputs: tuple[tuple[int, Axes], ...]
     outputs: tuple[tuple[str, int, Axes], ...]
     tensors: tuple[torch.Tensor, ...]
+    valid: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, theirs: TorchCall, ours: FlaxCall) -> "Ports":
@@ -49,7 +53,9 @@ class Ports:
         order = _states_first(ours, len(shapes))
         found = list(matched([shapes[i] for i in order], [tuple(x.shape) for x in tensors]))
         inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
-        if {number for number, _ in inputs} != set(range(len(tensors))):
+        sequence = first_packed((theirs.args, theirs.kwargs))
+        needed = [i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))]
+        if not {number for number, _ in inputs} >= set(needed):
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
         names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
         results = [x.shape for _, x in named_leaves(ours.output, "output")]
@@ -63,13 +69,20 @@ class Ports:
         if not outputs:
             text = f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax"
             raise Mismatch(text, tuple(results))
-        return cls(inputs, tuple(outputs), tuple(tensors))
+        packed = [name for name, *_ in outputs if name.endswith(".values")] if sequence else []
+        valid = {name: valid_positions(sequence) for name in packed if sequence}
+        return cls(inputs, tuple(outputs), tuple(tensors), valid)
 
 
 def _states_first(ours: FlaxCall, count: int) -> list[int]:
     """The order of arrays in which PyTorch has them: h before c, where Flax's LSTM cells have (c, h)."""
     carried = isinstance(ours.module, LSTM) and count > 1
     return [1, 0, *range(2, count)] if carried else list(range(count))
+
+
+def _is_lengths(tensor: torch.Tensor, sequence: Packed) -> bool:
+    lengths = sequence.lengths
+    return lengths is not None and tensor.shape == lengths.shape and torch.equal(tensor, lengths)
 
 
 def matched(flax: list[tuple], torch: list[tuple]) -> Iterator[tuple[int, Axes]]:

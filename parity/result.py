@@ -71,6 +71,8 @@ class Result:
     refused:  the models or the call were wrong, and `error` says what would be right
     rows:     by tier, "float64" (semantics) and "float32" (precision)
     skipped:  {layer: why it could not be compared on its own}
+    holding:  PyTorch's layers that hold tensors, by name: those that should be compared on their own
+    notes:    lines beside the verdict: what could not be compared, and what that means
     evidence: of a failure, the arrays that show it; see `parity.report.repro.evidence_of`
     settings: of the check, among them "weights", "random" or "as they are"
     weights:  of a user's pair, the map that was found; `parity.save_map` keeps it
@@ -87,6 +89,8 @@ class Result:
     trajectory: list[Distance] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    holding: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     evidence: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     weights: list[Any] = field(default_factory=list, repr=False, compare=False)
 

@@ -20,10 +20,12 @@ def compare_precision(
     dtype: str = "float32",
     policy: Policy = POLICY,
     subtracted: Mapping[Key, float] = NOTHING,
+    corrected: Mapping[Key, float] = NOTHING,
 ) -> list[Row]:
     """Is Flax as close to the float64 oracle as PyTorch is? The root mean square error counts.
 
     reference: PyTorch's own error, see `errors_of`
+    corrected: see `compare_semantics`; PyTorch takes 1 - beta^t in float64, whatever its tensors are, JAX in theirs
     """
     # Products of bfloat16 are summed in float32.
     floor = policy.sums * max(UNIT[dtype], math.sqrt(longest_sum) * UNIT["float32"])
@@ -39,6 +41,10 @@ def compare_precision(
             return row(key, error, policy.ratio * reference[key], f"{policy.ratio:g} x PyTorch's {reference[key]:.1e}")
         because = f"{policy.ratio:g} x PyTorch's {reference[key]:.1e} + {policy.sums:g} x sqrt({longest_sum}) ulp{note}"
         limit = policy.ratio * reference[key] + floor + UNIT[dtype] * subtracted.get(key, 0.0) / scale
+        of_update = key._replace(phase="update", slot="")
+        if key.phase in ("update", "optimizer") and of_update in corrected:
+            limit += UNIT[dtype] / corrected[of_update]
+            because += " + ulp of 1 - beta^t"
         if limit > blunt:
             return replace(row(key, error, limit, f"{BLUNT}{because}"), blunt=True)
         return row(key, error, limit, because)

@@ -55,7 +55,7 @@ def _together(layers: Sequence[Alone]) -> Iterator[list[Alone]]:
 
 
 def _run_together(twin: Twin, layers: list[Alone], train: bool, device: Device) -> list[Record]:
-    programs = [_program(alone, train) for alone in layers]
+    programs = [_program(twin, alone, train) for alone in layers]
     numbers = [twin.batches[0].random_numbers[slice(*alone.layer.ours.span)] if train else () for alone in layers]
     arguments = [
         Arguments(
@@ -71,7 +71,16 @@ def _run_together(twin: Twin, layers: list[Alone], train: bool, device: Device) 
     return [_record(twin, alone, train, result) for alone, result in zip(layers, results, strict=True)]
 
 
-def _program(alone: Alone, train: bool) -> "LayerProgram":
+def _features(twin: Twin, layer: Layer) -> tuple[int, ...]:
+    """Returns the order in which a dense kernel's rows take PyTorch's columns, where that is another one."""
+    kernels = [leaf for leaf in _own_leaves(twin, layer) if len(leaf.shape) == 2 and len(leaf.split) > 2]
+    if len(kernels) != 1 or len(kernels[0].stored) != 2:
+        return ()
+    columns = np.broadcast_to(np.arange(kernels[0].shape[1]), kernels[0].shape)
+    return tuple(kernels[0].to_flax(np.ascontiguousarray(columns))[:, 0].tolist())
+
+
+def _program(twin: Twin, alone: Alone, train: bool) -> "LayerProgram":
     call = alone.layer.ours
     flat, tree = jax.tree.flatten((call.args, call.kwargs))
     places = tuple(i for i, x in enumerate(flat) if hasattr(x, "shape"))
@@ -86,6 +95,7 @@ def _program(alone: Alone, train: bool) -> "LayerProgram":
         train=train,
         pulled=pulled,
         apply=alone.part.apply,
+        features=_features(twin, alone.layer),
     )
 
 
@@ -93,7 +103,9 @@ def _record(twin: Twin, alone: Alone, train: bool, result: tuple) -> Record:
     layer = alone.layer
     outputs, buffers, grads, input_grads = result
     own = _own_leaves(twin, layer)
-    record = layer.record("forward", {name: np.asarray(array) for name, array in outputs.items()})
+    valid = alone.ports.valid
+    arrays = {name: np.asarray(array) for name, array in outputs.items()}
+    record = layer.record("forward", {n: np.where(valid[n], a, 0) if n in valid else a for n, a in arrays.items()})
     record |= layer.record("buffers", export([x for x in own if not x.trained], buffers))
     if train and grads is not None:
         tensors = alone.ports.tensors
@@ -126,6 +138,7 @@ class LayerProgram:
     places:       where among its arguments the arrays stand
     inputs, outputs: of its ports
     pulled:       the outputs that have cotangents
+    features:     of a dense layer behind a flatten in another order than PyTorch's, which feature of PyTorch's each is
     """
 
     tree: Any
@@ -136,11 +149,13 @@ class LayerProgram:
     train: bool
     pulled: tuple[str, ...]
     apply: Callable
+    features: tuple[int, ...] = ()
 
     def run(self, params: Any, buffers: Any, tensors: list[jax.Array]) -> tuple[dict[str, jax.Array], Any]:
         flat = dict(self.static)
         for place, (number, axes) in zip(self.places, self.inputs, strict=True):
-            flat[place] = transposed(tensors[number], inverse(axes))
+            x = transposed(tensors[number], inverse(axes))
+            flat[place] = x[..., np.array(self.features)] if self.features and x.shape[-1] == len(self.features) else x
         args, kwargs = jax.tree.unflatten(self.tree, [flat[i] for i in range(len(flat))])
         output, changed = self.apply(params, buffers, args, kwargs)
         found = [array for _, array in named_leaves(output, "output")]

@@ -2,16 +2,18 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 import torch
 from flax import linen, nnx
 
 from parity.arrays.layout import Axes, between, named_leaves
 from parity.layers.calls import FlaxCall
 from parity.models.calls import TorchCall
+from parity.models.packed import Packed, first_packed, valid_positions
 
 LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
 
@@ -34,11 +36,13 @@ class Ports:
     inputs:  for each array among Flax's arguments, the number of PyTorch's tensor, and Flax's axes in its order
     outputs: (name in PyTorch, number among Flax's, Flax's axes in PyTorch's order)
     tensors: PyTorch's tensors, equal ones once
+    valid:   {result: where it is compared}, of packed sequences, whose padding is nothing
     """
 
     inputs: tuple[tuple[int, Axes], ...]
     outputs: tuple[tuple[str, int, Axes], ...]
     tensors: tuple[torch.Tensor, ...]
+    valid: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, theirs: TorchCall, ours: FlaxCall) -> "Ports":
@@ -55,7 +59,9 @@ class Ports:
         theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
         found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named))
         inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
-        if {number for number, _ in inputs} != set(range(len(tensors))):
+        sequence = first_packed((theirs.args, theirs.kwargs))
+        needed = [i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))]
+        if not {number for number, _ in inputs} >= set(needed):
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
         names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
         results = [x.shape for _, x in named_leaves(ours.output, "output")]
@@ -69,7 +75,9 @@ class Ports:
         if not outputs:
             text = f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax"
             raise Mismatch(text, tuple(results))
-        return cls(inputs, tuple(outputs), tuple(tensors))
+        packed = [name for name, *_ in outputs if name.endswith(".values")] if sequence else []
+        valid = {name: valid_positions(sequence) for name in packed if sequence}
+        return cls(inputs, tuple(outputs), tuple(tensors), valid)
 
 
 def _states_first(ours: FlaxCall, count: int) -> list[int]:
@@ -78,13 +86,24 @@ def _states_first(ours: FlaxCall, count: int) -> list[int]:
     return [1, 0, *range(2, count)] if carried else list(range(count))
 
 
+def _is_lengths(tensor: torch.Tensor, sequence: Packed) -> bool:
+    lengths = sequence.lengths
+    return lengths is not None and tensor.shape == lengths.shape and torch.equal(tensor, lengths)
+
+
 def named_arguments(function: Callable, args: tuple, kwargs: dict) -> list[tuple[str, Any]]:
     """Returns (name of the argument, array) of every array that a call is given, in order."""
     places = list(inspect.signature(function).parameters.values())
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = [place.name if place.kind in plain else "" for place in places] + [""] * len(args)
     given = [*zip(names, args), *kwargs.items()]
-    return [(name, x) for name, value in given for x in jax.tree.leaves(value, is_leaf=is_array) if is_array(x)]
+    return [(name, x) for name, value in given for x in tensors_of(value)]
+
+
+def tensors_of(value: Any) -> list[Any]:
+    """Returns the arrays of an argument: PyTorch's, of packed sequences too, or what stands for JAX's, in its order."""
+    theirs = [x for _, x in named_leaves(value, "") if isinstance(x, torch.Tensor)]
+    return theirs or [x for x in jax.tree.leaves(value, is_leaf=is_array) if is_array(x)]
 
 
 def is_array(value: Any) -> bool:

@@ -13,6 +13,7 @@ from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import products, to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
+from parity.models.packed import first_packed, packed_again, padded
 from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
 from parity.twin.random_numbers_torch import ImposedOnTorch
@@ -27,10 +28,12 @@ def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train
     module = run.model.get_submodule(call.name).train(train)
     leaves = [_leaf(x, disturb) for x in ports.tensors]
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
+    sequence = first_packed((args, kwargs))
+    args, kwargs = packed_again((args, kwargs))
     numbers = twin.torch_numbers(twin.batches[0])[slice(*call.span)] if train else ()
     precision = torch_precision(run.dtype)
     with precision, ImposedOnTorch(numbers), torch.set_grad_enabled(train), run.rounded_otherwise(module):
-        output = dict(named_leaves(module(*args, **kwargs), "output"))
+        output = dict(named_leaves(padded(module(*args, **kwargs), sequence), "output"))
     record = layer.record("forward", {name: to_numpy(output[name]) for name, *_ in ports.outputs})
     buffers = {prefix + name: to_numpy(b) for name, b in module.named_buffers(remove_duplicate=False)}
     record |= layer.record("buffers", run.compared(buffers))

@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator
 
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from parity.models.packed import Packed
 
 GATES = {"LSTM": "ifgo", "GRU": "rzn", "RNN": ""}
 NAME = re.compile(r"(?:dense_)?([ih])([ifgorzn]?)_?")
@@ -17,7 +20,7 @@ NAME = re.compile(r"(?:dense_)?([ih])([ifgorzn]?)_?")
 def by_depth(module: torch.nn.RNNBase, calls: list[tuple]) -> Iterator[tuple[str, bool, list[tuple]]]:
     """Yields (suffix of its tensors' names, backward, [(input, (output, final states))]) of every direction.
 
-    Sequences are batch first there, whatever `module` says; packed ones are left out.
+    Sequences are batch first there, whatever `module` says; packed ones are padded, their outputs with zeros.
     """
     directions = 2 if module.bidirectional else 1
     sequences = [_batch_first(module, *call[:2]) for call in calls]
@@ -27,26 +30,33 @@ def by_depth(module: torch.nn.RNNBase, calls: list[tuple]) -> Iterator[tuple[str
         for backward in range(directions):
             suffix = f"_l{depth}{'_reverse' if backward else ''}"
             row = depth * directions + backward
-            states = [tuple(state[row : row + 1] for state in hidden) for _, hidden in sequences]
+            states = [tuple(state[row : row + 1] for state in hidden) for _, hidden, _ in sequences]
             runs = [
-                (x, _single(module, suffix, bool(backward), x, hidden))
-                for (x, _), hidden in zip(sequences, states, strict=True)
+                (x, _single(module, suffix, bool(backward), x, hidden, lengths))
+                for (x, _, lengths), hidden in zip(sequences, states, strict=True)
             ]
             outputs.append([output for _, (output, *_) in runs])
             yield suffix, bool(backward), runs
         joined = [torch.cat(both, -1) for both in zip(*outputs, strict=True)]
-        sequences = [(x, hidden) for x, (_, hidden) in zip(joined, sequences, strict=True)]
+        sequences = [(x, *rest) for x, (_, *rest) in zip(joined, sequences, strict=True)]
 
 
 def _batch_first(module: torch.nn.RNNBase, args: tuple, kwargs: dict) -> tuple | None:
+    """Returns (sequence, hidden states, lengths of a packed one)."""
     x, hidden = (*args, *kwargs.values(), None)[:2]
+    batch_first = module.batch_first
+    lengths = None
+    if isinstance(x, Packed):
+        x, lengths, batch_first = x
     if not isinstance(x, torch.Tensor) or x.ndim != 3:
         return None
-    x = x if module.batch_first else x.transpose(0, 1)
-    return x, () if hidden is None else tuple(hidden) if isinstance(hidden, tuple) else (hidden,)
+    x = x if batch_first else x.transpose(0, 1)
+    return x, () if hidden is None else tuple(hidden) if isinstance(hidden, tuple) else (hidden,), lengths
 
 
-def _single(module: torch.nn.RNNBase, suffix: str, backward: bool, x: torch.Tensor, hidden: tuple) -> tuple:
+def _single(
+    module: torch.nn.RNNBase, suffix: str, backward: bool, x: torch.Tensor, hidden: tuple, lengths: torch.Tensor | None
+) -> tuple:
     """The output of one direction of one layer, in the order of `x`, and its final states."""
     options = {"nonlinearity": module.nonlinearity} if isinstance(module, torch.nn.RNN) else {}
     if getattr(module, "proj_size", 0):
@@ -57,8 +67,23 @@ def _single(module: torch.nn.RNNBase, suffix: str, backward: bool, x: torch.Tens
         for name, parameter in single.named_parameters():
             parameter.copy_(getattr(module, name.removesuffix("_l0") + suffix))
         states = hidden[0] if len(hidden) == 1 else hidden or None
-        output, last = single(x.flip(1) if backward else x, states)
-    return output.flip(1) if backward else output, *(last if isinstance(last, tuple) else (last,))
+        x = reversed_sequences(x, lengths) if backward else x
+        given = x if lengths is None else pack_padded_sequence(x, lengths.cpu(), True, enforce_sorted=False)
+        output, last = single(given, states)
+        if lengths is not None:
+            output, _ = pad_packed_sequence(output, True, total_length=x.shape[1])
+        output = reversed_sequences(output, lengths) if backward else output
+    return output, *(last if isinstance(last, tuple) else (last,))
+
+
+def reversed_sequences(x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+    """Returns the sequences from their ends; what is behind an end stays where it is."""
+    if lengths is None:
+        return x.flip(1)
+    steps = torch.arange(x.shape[1])
+    lengths = lengths[:, None]
+    order = torch.where(steps < lengths, lengths - 1 - steps, steps)
+    return x.gather(1, order[..., None].expand(x.shape))
 
 
 def kind_of(module: torch.nn.Module) -> str | None:

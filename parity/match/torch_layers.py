@@ -15,6 +15,7 @@ from d2l_jax.errors import InputError
 from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
 from parity.models.calls import TorchCall, torch_calls
+from parity.models.packed import Packed, first_packed, padded
 from parity.models.torch_precision import moved_attributes, torch_precision
 
 Array = Num[np.ndarray, "..."]
@@ -140,7 +141,8 @@ def copying(model: torch.nn.Module, calls: list[TorchCall]) -> Iterator[None]:
         stack.append(call)
 
     def leave(module: torch.nn.Module, args: tuple, output: Any) -> None:
-        stack.pop().output = _copied(output)
+        call = stack.pop()
+        call.output = _copied(padded(output, first_packed((call.args, call.kwargs))))
 
     handles = [m.register_forward_pre_hook(enter, with_kwargs=True) for m in model.modules()]
     handles += [m.register_forward_hook(leave) for m in model.modules()]
@@ -157,7 +159,9 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copied(v) for key, v in value.items()}
     if isinstance(value, torch.nn.utils.rnn.PackedSequence):
-        return value
+        value = padded(value)
+    if isinstance(value, Packed):
+        return value._replace(values=value.values.detach().clone())
     return tuple(map(_copied, value)) if isinstance(value, tuple | list) else value
 
 

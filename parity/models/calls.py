@@ -17,6 +17,7 @@ from flax import linen, nnx
 from jax.extend.core import get_opaque_trace_state
 
 from parity.arrays.layout import named_leaves
+from parity.models.packed import first_packed, packed_results, padded, sources
 
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
     import torch
@@ -72,11 +73,15 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
 
     def leave(module: torch.nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
         call = stack.pop()
-        call.output = _copied(output)
+        sequence = first_packed((call.args, call.kwargs))
+        call.output = _copied(padded(output, sequence))
         call.span = (call.span[0], drawn())
         for where, tensor in named_leaves(output, "output"):
             if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
                 tensor.register_hook(partial(received, call, where))
+        for where, data, spread in packed_results(output, "output", sequence):
+            if data.requires_grad:
+                data.register_hook(lambda x, where=where, spread=spread: received(call, where, spread(x)))
 
     def received(call: TorchCall, where: str, cotangent: torch.Tensor | None) -> None:
         if cotangent is not None:  # None: nothing used this result, as a final state of cuDNN's
@@ -87,7 +92,8 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
         handles.append(module.register_forward_pre_hook(partial(enter, name), with_kwargs=True))
         handles.append(module.register_forward_hook(leave, with_kwargs=True))
     try:
-        yield calls
+        with sources():
+            yield calls
     finally:
         for handle in handles:
             handle.remove()
@@ -97,7 +103,7 @@ def _copied(tree: Any) -> Any:
     import torch
     from torch.utils._pytree import tree_map
 
-    return tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, tree)
+    return tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, padded(tree))
 
 
 @contextmanager

@@ -26,12 +26,14 @@ PROBES = 2
 
 
 def free_run(
-    twin: Twin, runs: Mapping[str, FlaxRun], device: str, policy: Policy
+    twin: Twin, runs: Mapping[str, FlaxRun], device: str, policy: Policy, corrected: float = math.inf
 ) -> tuple[dict[str, list[Row]], list[Distance]]:
     """Rows for each tier, and the distances over time.
 
     float64: every tensor after the last step, against the noise that one ulp at the start becomes.
     float32: the distance of all parameters to the float64 run, against PyTorch's own.
+
+    corrected: the 1 - beta by which an optimiser such as Adam divides its first step; see `compare_precision`
     """
     oracle = free_run_torch(twin, "float64", device)
     free = {tier: run.free() for tier, run in runs.items() if tier != "bfloat16"}  # where a free run is chaos
@@ -40,7 +42,7 @@ def free_run(
     if "float64" in free:
         rows["float64"] = _semantics(twin, oracle, free["float64"], runs["float64"], device, policy)
     if low := next((tier for tier in free if tier == "float32"), None):
-        rows[low], trajectory = _precision(twin, oracle, free, low, device, policy)
+        rows[low], trajectory = _precision(twin, oracle, free, low, device, policy, corrected)
     return rows, trajectory
 
 
@@ -72,7 +74,7 @@ def _shifted(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str
 
 
 def _precision(
-    twin: Twin, oracle: Record, free: Mapping[str, Record], low: str, device: str, policy: Policy
+    twin: Twin, oracle: Record, free: Mapping[str, Record], low: str, device: str, policy: Policy, corrected: float
 ) -> tuple[list[Row], list[Distance]]:
     way = Way.of(twin, oracle)
     plain: Record = {}
@@ -87,7 +89,7 @@ def _precision(
         trajectory = [
             _distances(way, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
         ]
-        rows = [_row(twin, low, d, policy) for d in trajectory]
+        rows = [_row(twin, low, d, policy, corrected) for d in trajectory]
         if all(row.passed for row in rows):
             break
     return rows, trajectory
@@ -125,10 +127,13 @@ def _distances(
     return Distance(step, reference, way.apart(oracle, flax, step), way.apart(plain, flax, step), exact)
 
 
-def _row(twin: Twin, low: str, found: Distance, policy: Policy) -> Row:
+def _row(twin: Twin, low: str, found: Distance, policy: Policy, corrected: float) -> Row:
     longest = longest_sum(twin)
     limit = policy.ratio * found.torch32 + policy.sums * math.sqrt(longest) * UNIT[low]
     because = f"{policy.ratio:g} x PyTorch's {found.torch32:.1e} + {policy.sums:g} x sqrt({longest}) ulp"
+    if math.isfinite(corrected):
+        limit += UNIT[low] / corrected
+        because += " + ulp of 1 - beta"
     key = Key(found.step, "free run", f"all parameters after step {found.step}")
     return row(key, found.flax32, limit, because)
 

@@ -88,14 +88,16 @@ class Shifts(NamedTuple):
     torch: TorchRun
     flax: FlaxRun
 
-    def records(self, number: int, state: State, slots: set[str], oracle: Record, flax: Record) -> Iterator[Record]:
+    def records(
+        self, number: int, state: State, slots: set[str], oracle: Record, flax: Record, after: State | None = None
+    ) -> Iterator[Record]:
         """Yields what the step becomes; Flax's as PyTorch's moved by the same amount."""
         for seed in range(PROBES if self.torch.constants else 0):
             self.torch.shift = one_digit(seed)
             yield self.torch.taken(number, state)
         self.torch.shift = unmoved
         for seed in range(PROBES if self.flax.constants else 0):
-            moved = self.flax.shifted(one_digit(seed), number, state, slots)
+            moved = self.flax.shifted(one_digit(seed), number, state, slots, after)
             yield beside(oracle, flax, moved)
 
 
@@ -155,7 +157,7 @@ def precise(
     for seeds, ulps in low_probes(policy):
         errors = errors_of(oracle, disturbed(seeds, ulps))
         reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
-        rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, roundings.subtracted)
+        rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, *roundings)
         if all(row.passed for row in rows):
             break
     return rows

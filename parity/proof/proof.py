@@ -1,5 +1,6 @@
 """The proof: a twin is run on both sides in float64, then in float32, and every tensor is compared."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,7 @@ from parity.proof.free_run import free_run
 from parity.proof.judging import (
     Roundings,
     Shifts,
+    bias_corrections,
     check_finite,
     check_repeatable,
     disturbed_steps,
@@ -30,6 +32,7 @@ from parity.proof.judging import (
     semantics,
 )
 from parity.proof.memory import check_twin_fits
+from parity.proof.notes import layers_with_tensors, notes_of
 from parity.report.repro import evidence_of
 from parity.result import Blame, Result
 from parity.sides.flax import FlaxRun
@@ -63,7 +66,8 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         trajectory = []
         if len(twin.batches) > 1 and twin.turns:
             checking.listener(twin.name, "all steps in a row")
-            more, trajectory = free_run(twin, sides.flax, sides.torch_device, checking.policy)
+            corrected = min(bias_corrections(sides.exact, 1).values(), default=math.inf)
+            more, trajectory = free_run(twin, sides.flax, sides.torch_device, checking.policy, corrected)
             rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         with formats_of(sides.torch_device):
             alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
@@ -90,6 +94,8 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         trajectory=trajectory,
         settings={"probes": checking.probes, "weights": "as they are" if twin.as_they_are else "random"},
         skipped=alone.skipped,
+        holding=(holding := layers_with_tensors(twin) if checking.layers and "float64" in rows else ()),
+        notes=tuple(notes_of(sides.flax.values(), alone, holding)),
         evidence=evidence,
     )
 
@@ -156,12 +162,11 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
         roundings = Roundings.of(sides.exact, number, states[-1])
         for tier, run in sides.flax.items():
             checking.listener(twin.name, f"step {number} of {last}, {tier}")
-            flax = run.taken(number, states[-1], slots)
-            if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
-                oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
+            flax = run.taken(number, states[-1], slots, after)
+            oracle = _compared(oracle, flax, run)
             disturbed = partial(disturbed_steps, sides.torch[tier], number, states[-1])
             if tier == "float64":
-                shifted = partial(Shifts(sides.exact, run).records, number, states[-1], slots, oracle, flax)
+                shifted = partial(Shifts(sides.exact, run).records, number, states[-1], slots, oracle, flax, after)
                 judge = partial(semantics, probes=checking.probes, shifted=shifted)
             else:
                 judge = partial(precise, tier=tier)
@@ -174,6 +179,14 @@ def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> t
             torch_run.advance()
         states.append(after)
     return rows, states
+
+
+def _compared(oracle: Record, flax: Record, run: FlaxRun) -> Record:
+    """Returns PyTorch's record without slots that have no counterpart; some of Optax's optimisers do not count."""
+    left_out = {slot for held in run.slots for slot in held.left_out}
+    if not any(key.slot == "step" for key in flax):
+        left_out.add("step")
+    return {key: array for key, array in oracle.items() if key.slot not in left_out}
 
 
 def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:

@@ -16,6 +16,8 @@ class Coverage:
 
     rows:       comparisons of all tiers
     layers:     compared on their own, with PyTorch's inputs and cotangents
+    holding:    layers that hold tensors
+    alone:      those of them that were compared on their own
     steps:      of training
     uncompared: tensors that one side lacks, or of another shape, or not finite; each is a failure
     skipped:    layers whose calls could not be compared on their own
@@ -24,6 +26,8 @@ class Coverage:
 
     rows: int = 0
     layers: int = 0
+    holding: int = 0
+    alone: int = 0
     tensors: int = 0
     gradients: int = 0
     buffers: int = 0
@@ -37,7 +41,9 @@ class Coverage:
 
     def __str__(self) -> str:
         left = f"{self.uncompared} tensors left uncompared" if self.uncompared else "nothing left uncompared"
-        alone = f" ({self.skipped} not on their own)" if self.skipped else ""
+        parts = [f"{self.alone:,} of {self.holding:,} with tensors"] if self.alone < self.holding else []
+        parts += [f"{self.skipped} not on their own"] if self.skipped else []
+        alone = f" ({', '.join(parts)})" if parts else ""
         return (
             f"{self.layers:,} layers{alone}, {self.tensors:,} tensors, {self.gradients:,} of them gradients and"
             f" {self.buffers:,} buffers, over {self.steps:,} step{'s' * (self.steps != 1)}; {left}"
@@ -50,9 +56,12 @@ def coverage(result: Result) -> Coverage:
     once = {row.key for row in rows}
     done = {row.key for row in rows if math.isfinite(row.gap)}
     buffers = {key.tensor for key in done if key.phase == "buffers" and not key.layer}
+    isolated = {key.layer for key in done if key.layer and key.phase == "forward"}
     return Coverage(
         rows=len(rows),
-        layers=len({key.layer for key in done if key.layer and key.phase == "forward"}),
+        layers=len(isolated),
+        holding=len(result.holding),
+        alone=len(set(result.holding) & {layer.partition(" ")[0] for layer in isolated}),
         tensors=len(done),
         gradients=sum(key.phase in ("gradients", "backward") for key in done),
         buffers=sum(key.phase == "buffers" or key.phase == "evaluation" and key.tensor in buffers for key in done),

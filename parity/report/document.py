@@ -35,6 +35,7 @@ def _case(result: Result) -> dict[str, Any]:
         "phases": [_phase(tier, p, part) for tier, rows in result.rows.items() for p, part in phases(rows).items()],
         "trajectory": [asdict(distance) for distance in result.trajectory],
         "skipped": result.skipped,
+        "notes": list(result.notes),
     }
 
 

@@ -61,6 +61,8 @@ def show(console: Console, results: list[Result], environment: dict[str, Any]) -
     print_whole(console, table(results))
     for line in (line for result in results for line in details(result)):
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
+    for line in (f"{result.name}: {note}" for result in results for note in result.notes):
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
     console.print(summary(results), highlight=False, markup=False, soft_wrap=True)
 
 

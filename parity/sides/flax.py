@@ -21,7 +21,7 @@ from parity.environment import Device, jax_precision
 from parity.models.exact import exact
 from parity.sides.constants import Shift, flax_constants, unmoved, with_constants
 from parity.sides.quick import quickly
-from parity.sides.slots import slots_of, with_slots
+from parity.sides.slots import SlotMap
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
 
@@ -58,6 +58,7 @@ class FlaxRun:
         self.trained = [leaf for leaf in twin.leaves if leaf.trained]
         self.buffers = [leaf for leaf in twin.leaves if not leaf.trained]
         self.fixed = [leaf for leaf in twin.resting if leaf.trained]
+        self.slots = [SlotMap(twin.trained(turn.trains)) for turn in self.turns]
         self._opt_state: tuple[Any, ...] = ()
         self._before: tuple[Any, ...] = ()
         self.constants = flax_constants(self.flax.buffers, twin.leaves)
@@ -74,13 +75,14 @@ class FlaxRun:
         slots = {slot for state in states for values in state.slots.values() for slot in values}
         record: Record = {}
         for number in range(1, len(self.twin.batches) + 1):
-            record |= self.taken(number, states[number - 1], slots)
+            record |= self.taken(number, states[number - 1], slots, states[number])
         return record
 
-    def taken(self, number: int, state: State, slots: set[str]) -> Record:
+    def taken(self, number: int, state: State, slots: set[str], after: State | None = None) -> Record:
         """Takes the step of that number from that state; before the first, the evaluation.
 
         slots: the names of PyTorch's slots. The counters of the optimiser go on from step to step.
+        after: PyTorch's state after the step; what it holds after the first tells which slot is which
         """
         with precision(self.device, self.tf32, self.dtype):
             params, buffers = self.load(state)
@@ -90,27 +92,29 @@ class FlaxRun:
                 return record
             before = self._start(params, buffers).opt_state if number == 1 else self._opt_state
             self._before = self._opt_state
-            trained = [self.twin.trained(turn.trains) for turn in self.turns]
             opt_state = tuple(
-                with_slots(own, state, leaves, slots, self.dtype) for own, leaves in zip(before, trained, strict=True)
+                held.place(own, state, slots, self.dtype) for own, held in zip(before, self.slots, strict=True)
             )
             batch = self.tensors(self.twin.batches[number - 1])
             weights = export(self.trained, params)
             seen = next(self._in_a_row(TrainState(params, buffers, opt_state, NO_STEP), [batch]))
-            for turn, leaves, moment in zip(self.turns, trained, seen, strict=True):
-                record |= self._seen(number, turn, leaves, moment, weights)
-                record |= slots_of(Key(number, "optimizer", "", turn.name), moment.opt_state, leaves, slots)
-                weights |= export(leaves, moment.params)
+            rates = (after or state).rates
+            for turn, held, moment in zip(self.turns, self.slots, seen, strict=True):
+                if after is not None and held.verified is None:
+                    held.verify(moment.opt_state, after)
+                record |= self._seen(number, turn, held.trained, moment, weights)
+                record |= held.record(Key(number, "optimizer", "", turn.name), moment.opt_state, slots, rates)
+                weights |= export(held.trained, moment.params)
             self._opt_state = tuple(moment.opt_state for moment in seen)
             return record
 
-    def shifted(self, shift: Shift, number: int, state: State, slots: set[str]) -> Record:
+    def shifted(self, shift: Shift, number: int, state: State, slots: set[str], after: State | None = None) -> Record:
         """Takes the step once more with the model's constants moved; the counters stay where they are."""
         before = self._opt_state
         self._opt_state = self._before
         self.shift = shift
         try:
-            return self.taken(number, state, slots)
+            return self.taken(number, state, slots, after)
         finally:
             self.shift = unmoved
             self._opt_state = before

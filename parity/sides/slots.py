@@ -1,83 +1,182 @@
-"""Optax's optimiser states under PyTorch's names of slots, and back."""
+"""Optax's optimiser states under PyTorch's names of slots, and back.
 
-from typing import Any
+A field of Optax's is the slot of PyTorch's that holds the same numbers after the first update. Some hold them in
+another unit: the trace of `rmsprop(momentum=...)` adds up what has been multiplied by the negative rate already.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax.weights.leaf import Leaf, export, flatten, place
+from d2l_jax.weights.leaf import Leaf, export, place
 from parity.arrays.key import Key, Record
+from parity.sides.optax_states import Part, Place, arrays_of, parts, replaced
 from parity.twin.twin import State
 
 # Optax's name of an optimiser's slot -> PyTorch's; which of several, the other side's slots decide.
 SLOTS = {
     "trace": ("momentum_buffer",),
     "mu": ("exp_avg", "grad_avg"),
-    "nu": ("exp_avg_sq", "square_avg"),
+    "nu": ("exp_avg_sq", "square_avg", "exp_inf"),
     "nu_max": ("max_exp_avg_sq",),
     "sum_of_squares": ("sum",),
     "e_g": ("square_avg",),
     "e_x": ("acc_delta",),
     "count": ("step",),
 }
-# States of Optax that count updates for themselves: PyTorch has its schedulers outside the optimiser.
-UNSEEN = ("ScaleByScheduleState", "InjectStatefulHyperparamsState")
+KNOWN = {name for names in SLOTS.values() for name in names}  # what one side alone has of them is a difference
+SAME = 1e-4  # relative to the root mean square: rounding in float32
 
 
-def slots_of(where: Key, opt_state: Any, trained: list[Leaf], slots: set[str]) -> Record:
-    """Returns every slot of every transformation in the chain, under PyTorch's names.
+class Unit(NamedTuple):
+    """The number of which Optax's values are a multiple of PyTorch's; `of_rate`: times the learning rate."""
 
-    where: the key of the step and turn, without tensor and slot
+    factor: float = 1.0
+    of_rate: bool = False
+
+    def of(self, rate: float) -> float:
+        return self.factor * rate if self.of_rate else self.factor
+
+
+UNITS = (Unit(), Unit(-1.0, True), Unit(1.0, True), Unit(-1.0))
+
+
+class Slot(NamedTuple):
+    """A slot of PyTorch's, and the unit in which a field of Optax's holds it."""
+
+    name: str
+    unit: Unit = Unit()
+
+
+@dataclass
+class SlotMap:
+    """The slots of PyTorch's that the fields of a turn's optimiser hold.
+
+    trained:  the leaves that the turn moves
+    verified: by place among Optax's states; before the first update fields are known by their names
+    alone:    what has no counterpart: it goes on by itself, and is not compared
+    left_out: PyTorch's slots of it
     """
-    record: Record = {}
-    for part in _parts(opt_state):
-        for field, value in part._asdict().items():
-            name = _slot(field, slots)
-            if isinstance(value, dict):
-                arrays = export(_with_slot(trained, value), value)
-                record |= {where._replace(tensor=key, slot=name): array for key, array in arrays.items()}
-            elif name in slots:
-                record |= {where._replace(tensor=leaf.name, slot=name): np.array(value) for leaf in trained}
-    return record
+
+    trained: list[Leaf]
+    verified: dict[Place, Slot] | None = None
+    alone: list[str] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+
+    def verify(self, opt_state: Any, after: State) -> None:
+        """Pairs fields with slots, given what either side holds after the first update."""
+        names = {slot for values in after.slots.values() for slot in values}
+        self.verified = {}
+        unread: dict[str, str] = {}
+        for part in parts(opt_state, self.trained):
+            slot = self._holding(part, names, after) if isinstance(part.value, dict) else None
+            if slot is not None:
+                self.verified[part.place] = slot
+            elif _rank(part.value) or isinstance(part.value, dict):
+                unread[f"Optax's {part.field} ({part.owner})"] = _by_name(part.field, names)
+        held = {slot.name for slot in self.verified.values()}
+        self.left_out = names - held - (KNOWN - set(unread.values()))
+        self.alone = [*unread, *(f"PyTorch's {name}" for name in sorted(self.left_out))]
+
+    def _holding(self, part: Part, names: set[str], after: State) -> Slot | None:
+        """Returns the slot with the same numbers, that of the same name first; else the one of a known name."""
+        by_name = _by_name(part.field, names)
+        for name in sorted(names, key=lambda name: name != by_name):
+            for unit in (*UNITS, *self._multiple(part, name, after)):
+                if self._same(part.value, Slot(name, unit), after):
+                    return Slot(name, unit)
+        return Slot(by_name) if by_name in KNOWN or by_name in names else None
+
+    def _multiple(self, part: Part, name: str, after: State) -> Iterator[Unit]:
+        """Yields the constant by which sums of gradients differ that were scaled beforehand."""
+        pairs = [(x.ravel(), y.ravel()) for x, y, _ in self._pairs(part.value, name, after)]
+        square = sum(float(y @ y) for _, y in pairs)
+        if part.field == "trace" and square:
+            multiple = sum(float(x @ y) for x, y in pairs) / square
+            yield Unit(float(f"{multiple:.6g}"))  # as people write it: the slots are rounded to float32
+
+    def _same(self, tree: dict, slot: Slot, after: State) -> bool:
+        differences = [
+            (np.max(np.abs(x - slot.unit.of(rate) * y), initial=0.0), abs(slot.unit.of(rate)) * np.sqrt(np.mean(y**2)))
+            for x, y, rate in self._pairs(tree, slot.name, after)
+        ]
+        return any(size > 0 for _, size in differences) and all(gap <= SAME * size for gap, size in differences)
+
+    def _pairs(self, tree: dict, name: str, after: State) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+        """Yields Optax's array, PyTorch's and the rate of each parameter that has the slot."""
+        for leaf in arrays_of(self.trained, tree):
+            theirs = after.slots.get(leaf.key, {}).get(name)
+            if theirs is None or leaf.merged or not theirs.ndim and leaf.shape:
+                continue
+            [ours] = export([leaf], tree).values()
+            theirs = theirs[slice(*leaf.rows)] if leaf.rows else theirs
+            if ours.shape == theirs.shape:
+                yield ours.astype(np.float64), theirs.astype(np.float64), after.rates.get(leaf.key, 1.0)
+
+    def record(self, where: Key, opt_state: Any, slots: Collection[str], rates: dict[str, float]) -> Record:
+        """Returns the slots of all transformations under PyTorch's names and in its units.
+
+        where: the key of the step and turn, without tensor and slot
+        """
+        record: Record = {}
+        for part in parts(opt_state, self.trained):
+            slot = self._slot(part, slots)
+            if isinstance(part.value, dict) and slot:
+                leaves = arrays_of(self.trained, part.value)
+                units = {leaf.name: slot.unit.of(rates.get(leaf.key, 1.0)) for leaf in leaves}
+                arrays = export(leaves, part.value)
+                record |= {
+                    where._replace(tensor=key, slot=slot.name): array if units[key] == 1 else array / units[key]
+                    for key, array in arrays.items()
+                }
+            elif slot and slot.name in slots and not _rank(part.value):
+                record |= {where._replace(tensor=x.name, slot=slot.name): np.array(part.value) for x in self.trained}
+        return record
+
+    def place(self, opt_state: Any, state: State, slots: Collection[str], dtype: str) -> Any:
+        """Returns the optimiser's state with PyTorch's slots in it; counters go on by themselves."""
+
+        def new(part: Part) -> Any:
+            slot = self._slot(part, slots)
+            if not isinstance(part.value, dict) or slot is None:
+                return _rounded(part.value) if state.slots else part.value
+            arrays = {
+                name: values[slot.name] * np.float64(unit) if unit != 1 else values[slot.name]
+                for name, values in state.slots.items()
+                if slot.name in values
+                for unit in [slot.unit.of(state.rates.get(name, 1.0))]
+            }
+            leaves = [leaf for leaf in arrays_of(self.trained, part.value) if set(leaf.keys) <= arrays.keys()]
+            return place(leaves, arrays, part.value, dtype) if leaves else part.value
+
+        return replaced(opt_state, self.trained, new)
+
+    def _slot(self, part: Part, slots: Collection[str]) -> Slot | None:
+        if self.verified is not None and isinstance(part.value, dict):
+            return self.verified.get(part.place)
+        return Slot(_by_name(part.field, slots))
 
 
-def with_slots(opt_state: Any, state: State, trained: list[Leaf], slots: set[str], dtype: str) -> Any:
-    """Returns the optimiser's state with PyTorch's slots in it; counters go on by themselves."""
-
-    def tree(value: Any, slot: str) -> Any:
-        arrays = {name: values[slot] for name, values in state.slots.items() if slot in values}
-        if not isinstance(value, dict) or not arrays:
-            return value
-        return place([leaf for leaf in _with_slot(trained, value) if leaf.key in arrays], arrays, value, dtype)
-
-    def placed(part: Any) -> Any:
-        if not hasattr(part, "_fields") or type(part).__name__ in UNSEEN:
-            return part
-        return part._replace(**{field: tree(v, _slot(field, slots)) for field, v in part._asdict().items()})
-
-    return jax.tree.map(placed, opt_state, is_leaf=_is_part)
+def _rank(value: Any) -> int:
+    return np.ndim(value)
 
 
-def _with_slot(trained: list[Leaf], tree: dict) -> list[Leaf]:
-    """Returns the leaves that have the slot: momentum may be one group's alone."""
-    values = dict(flatten(tree))
-    return [leaf for leaf in trained if values.get(leaf.path) is not None]
+def _rounded(value: Any) -> Any:
+    """Returns what has no counterpart, rounded as PyTorch's slots are between two steps: float32 holds it exactly.
+
+    By numpy, since JAX reads float32 as float64 in the tier of float64.
+    """
+
+    def rounded(x: Any) -> Any:
+        return jnp.asarray(np.float64(np.float32(x))) if getattr(x, "dtype", None) == np.float64 else x
+
+    return jax.tree.map(rounded, value)
 
 
-def _slot(field: str, slots: set[str]) -> str:
+def _by_name(field: str, slots: Collection[str]) -> str:
     names = SLOTS.get(field, (field,))
     return next((name for name in names if name in slots), names[0])
-
-
-def _parts(opt_state: Any) -> list[Any]:
-    parts = jax.tree.leaves(opt_state, is_leaf=_is_part)
-    return [part for part in parts if hasattr(part, "_asdict") and type(part).__name__ not in UNSEEN]
-
-
-def _is_part(node: Any) -> bool:
-    """A transformation's own state; those that wrap others are looked into."""
-    return hasattr(node, "_fields") and not any(_holds_parts(value) for value in node)
-
-
-def _holds_parts(value: Any) -> bool:
-    return isinstance(value, tuple) and (hasattr(value, "_fields") or any(hasattr(v, "_fields") for v in value))

@@ -79,7 +79,15 @@ class TorchRun:
             for name, p in self.model.named_parameters()
             if p in optimizer.state and optimizer.state[p]
         }
-        return State(tensors, slots)
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        rates = {
+            names[parameter]: float(group["lr"])
+            for optimizer in self.optimizers
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+            if "lr" in group and parameter in names
+        }
+        return State(tensors, slots, rates)
 
     def tensors(self) -> Arrays:
         """Returns parameters and buffers under the names of the twin's map."""

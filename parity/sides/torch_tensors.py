@@ -66,7 +66,7 @@ def merged(twin: Twin) -> dict[str, tuple[str, ...]]:
 def rounded(state: State) -> State:
     """To values that float32 holds exactly, so that both precisions can start from them."""
     slots = {name: {k: _rounded(a) for k, a in slots.items()} for name, slots in state.slots.items()}
-    return State({key: _rounded(a) for key, a in state.tensors.items()}, slots)
+    return State({key: _rounded(a) for key, a in state.tensors.items()}, slots, state.rates)
 
 
 def _rounded(array: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 from d2l_jax.weights.leaf import Leaf, flatten, unflatten
 from parity.arrays.key import Key, Record
-from parity.sides.slots import slots_of, with_slots
+from parity.sides.slots import SlotMap
 from parity.training_step.jax_state import Leaves, Path
 from parity.training_step.roles import Part, Roles
 from parity.twin.twin import State
@@ -13,7 +13,8 @@ from parity.twin.twin import State
 
 def slots_in(roles: Roles, leaves: Leaves, trained: list[Leaf], slots: set[str], step: int) -> Record:
     """Returns every slot of the state under PyTorch's names."""
-    return slots_of(Key(step, "optimizer", ""), _opt_state(roles, leaves), _relative(roles, trained), slots)
+    held = SlotMap(_relative(roles, trained))
+    return held.record(Key(step, "optimizer", ""), _opt_state(roles, leaves), slots, {})
 
 
 def leaves_with_slots(roles: Roles, leaves: Leaves, state: State, trained: list[Leaf], dtype: str) -> Leaves:
@@ -21,7 +22,7 @@ def leaves_with_slots(roles: Roles, leaves: Leaves, state: State, trained: list[
     slots = {slot for values in state.slots.values() for slot in values}
     if not slots:
         return leaves
-    new = with_slots(_opt_state(roles, leaves), state, _relative(roles, trained), slots, dtype)
+    new = SlotMap(_relative(roles, trained)).place(_opt_state(roles, leaves), state, slots, dtype)
     return leaves | {
         (*part.path, *path): value
         for part, values in zip(roles.parts, new, strict=True)

@@ -18,7 +18,7 @@ def random_weights(
     """
     by_path: dict[tuple, np.ndarray] = {}
     values: dict[str, np.ndarray] = {}
-    torch_values = held_weights(model) if model else {}
+    torch_values = {} if model is None else held_weights(model)
     whole = {leaf.key: torch_values[leaf.key].shape if leaf.rows else leaf.shape for leaf in tensors}
     for leaf in tensors:
         if leaf.path not in by_path or leaf.rows:
@@ -37,7 +37,7 @@ def held_weights(model: torch.nn.Module) -> dict[str, np.ndarray]:
 def _tied(model: torch.nn.Module | None, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns one value for all names of a parameter that PyTorch shares, though Flax may not."""
     first: dict[int, np.ndarray] = {}
-    named = model.named_parameters(remove_duplicate=False) if model else ()
+    named = () if model is None else model.named_parameters(remove_duplicate=False)
     return {key: first.setdefault(id(parameter), values[key]) for key, parameter in named if key in values}
 
 

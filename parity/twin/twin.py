@@ -27,10 +27,12 @@ class State:
 
     tensors: {key: array}, parameters and buffers
     slots:   {parameter: {slot of the optimiser: array}}; empty before the first step
+    rates:   {parameter: learning rate of the step that led here}
     """
 
     tensors: dict[str, np.ndarray]
     slots: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

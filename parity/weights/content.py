@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from d2l_jax.errors import InputError
 from parity.weights.stand_in import StandIn
 from parity.weights.tensors import is_tensor
 
@@ -36,7 +37,11 @@ def content_of(source: Any) -> Content:
     """Returns every tensor in nested mappings and modules."""
     content = Content({}, {}, {})
     gone: dict[str, None] = {}
-    for home, key, value in _walk(source, ""):
+    try:
+        every = list(_walk(source, ""))
+    except RecursionError:
+        raise InputError("the checkpoint holds a mapping that holds itself; save the state_dict alone") from None
+    for home, key, value in every:
         name = home + key
         for word in WRAPPERS:
             shorter = _without(word, name)
@@ -60,9 +65,7 @@ def _without(word: str, name: str) -> str:
 def _walk(value: Any, home: str) -> Iterator[tuple[str, str, Any]]:
     """(name of the mapping, key in it, value) of everything that is no mapping."""
     if isinstance(value, StandIn):
-        # A compiled model is saved as a call of its class with the model.
-        modules = [each for each in (value, *value.arguments) if isinstance(each, StandIn) and _is_module(each)]
-        value = dict(_of_module(modules[0].attributes, "")) if modules else value
+        value = _opened(value)
     if isinstance(value, tuple | list) and any(isinstance(inner, Mapping) for inner in value):
         value = dict(enumerate(value))
     if not isinstance(value, Mapping):
@@ -75,8 +78,23 @@ def _walk(value: Any, home: str) -> Iterator[tuple[str, str, Any]]:
             yield home, str(key), inner
 
 
-def _is_module(value: StandIn) -> bool:
-    return "_modules" in value.attributes and "_parameters" in value.attributes
+def _opened(value: StandIn) -> Any:
+    """Returns the state_dict of a module, or the weights among the attributes of a trainer; else the object itself."""
+    # A compiled model is saved as a call of its class with the model.
+    modules = [each for each in (value, *value.arguments) if _is_module(each)]
+    if modules:
+        return dict(_of_module(modules[0].attributes, ""))
+    return {
+        name: inner for name, inner in value.attributes.items() if _is_module(inner) or _holds_tensors(inner)
+    } or value
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, StandIn) and "_modules" in value.attributes and "_parameters" in value.attributes
+
+
+def _holds_tensors(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(map(is_tensor, value.values()))
 
 
 def _of_module(attributes: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -114,7 +114,7 @@ def remaining(part: str, time: CheckTime) -> float:
 
 PAUSES = {
     TWIN: (of_pair, "check_structure", lambda time: time.of(TWIN)),
-    FLAX: (flax, "slots_of", partial(remaining, STEPS)),
+    FLAX: (flax, "in_phases", partial(remaining, STEPS)),
     TORCH: (TorchRun, "buffers", lambda time: time.of(work=TORCH)),
     COMPARING: (semantics, "scales_of", lambda time: time.of(work=COMPARING)),
     FREE_RUN: (free_run, "longest_sum", partial(remaining, FREE_RUN)),

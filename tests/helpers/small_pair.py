@@ -1,83 +1,56 @@
-"""A small pair of models of a user's own, with the layers whose weights differ between the frameworks; checkpoints."""
+"""A small Flax model and its PyTorch twin with one layer of each kind, for planting bugs."""
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import nnx
 
-import parity
+from d2l_jax import losses, nn, optim
+
+SIZE = (8, 5)  # a stride of 2 pads unevenly where the size is even, so one size is
+INPUTS = np.asarray(np.random.default_rng(1).normal(size=(5, *SIZE, 3)) + 0.3, np.float32)
+TRAINING = dict(loss=losses.cross_entropy, optimizer=partial(optim.SGD, lr=0.1, momentum=0.9), outputs="scores")
 
 
-class FlaxNet(nnx.Module):
-    """A convolution, normalisations, a transposed convolution and a dense layer."""
+class Small(nnx.Module):
+    """Convolutions with padding and stride, batch norm, pools, flatten, a square dense layer, dropout."""
 
     def __init__(self, rngs: nnx.Rngs):
-        self.conv = nnx.Conv(2, 4, (3, 3), padding="VALID", rngs=rngs)
-        self.bn = nnx.BatchNorm(4, epsilon=1e-5, use_running_average=True, rngs=rngs)
-        self.up = nnx.ConvTranspose(4, 6, (2, 2), padding="VALID", rngs=rngs)
-        self.gn = nnx.GroupNorm(6, num_groups=2, epsilon=1e-5, rngs=rngs)
-        self.fc = nnx.Linear(6, 3, rngs=rngs)
-        self.rms = nnx.RMSNorm(3, epsilon=1e-5, rngs=rngs)
+        self.conv = nn.Conv2d(3, 6, 3, padding=1, bias=False, rngs=rngs)
+        self.bn = nn.BatchNorm(6)
+        self.down = nn.Conv2d(6, 4, 3, stride=2, padding=1, rngs=rngs)
+        self.pool = nn.AvgPool2d(2)
+        self.square = nn.Linear(8, 8, rngs=rngs)
+        self.drop = nnx.Dropout(0.25, rngs=rngs)
+        self.norm = nnx.LayerNorm(8, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
+        self.out = nn.Linear(8, 9, rngs=rngs)
+        self.flatten = nn.flatten
+        self.activation = nnx.relu
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = self.gn(self.up(self.bn(self.conv(x))))
-        return self.rms(self.fc(jnp.mean(x, (1, 2))))
+        x = self.activation(self.bn(self.conv(x)))
+        x = self.flatten(self.pool(self.down(x)))
+        return self.out(self.norm(self.drop(self.activation(self.square(x)))))
 
 
-class TorchNet(torch.nn.Module):
-    """The same in PyTorch, images channels first."""
-
+class SmallTorch(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv = torch.nn.Conv2d(2, 4, 3)
-        self.bn = torch.nn.BatchNorm2d(4)
-        self.up = torch.nn.ConvTranspose2d(4, 6, 2)
-        self.gn = torch.nn.GroupNorm(2, 6)
-        self.fc = torch.nn.Linear(6, 3)
-        self.rms = torch.nn.RMSNorm(3, eps=1e-5)
+        self.conv = torch.nn.Conv2d(3, 6, 3, padding=1, bias=False)
+        self.bn = torch.nn.BatchNorm2d(6)
+        self.down = torch.nn.Conv2d(6, 4, 3, stride=2, padding=1)
+        self.square = torch.nn.Linear(8, 8)
+        self.norm = torch.nn.LayerNorm(8)
+        self.out = torch.nn.Linear(8, 9)
+        self.drop = torch.nn.Dropout(0.25)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.gn(self.up(self.bn(self.conv(x))))
-        return self.rms(self.fc(x.mean((2, 3))))
+        x = torch.relu(self.bn(self.conv(x)))
+        x = torch.nn.functional.avg_pool2d(self.down(x), 2).flatten(1)
+        return self.out(self.norm(self.drop(torch.relu(self.square(x)))))
 
 
-def flax_net(seed: int = 0) -> FlaxNet:
-    """Returns a model whose weights are the seed's."""
-    return FlaxNet(nnx.Rngs(seed))
-
-
-def torch_net(seed: int = 1) -> TorchNet:
-    """Returns a model in evaluation mode, whose tensors are all drawn, those that start as ones and zeros too."""
-    torch.manual_seed(seed)
-    net = TorchNet().eval()
-    with torch.no_grad():
-        for tensor in net.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.copy_(torch.rand_like(tensor) + 0.1)
-    return net
-
-
-NET = torch_net()
-WEIGHTS = NET.state_dict()
-OTHERS = torch_net(2).state_dict()
-
-
-def loads(source: Any, weights: Any = WEIGHTS, **options: Any) -> bool:
-    """Tells whether a fresh Flax model has exactly these weights after it has loaded the source."""
-    loaded = parity.state_dict(parity.load_state_dict(flax_net(), source, **options))
-    return all(np.array_equal(array, weights[key].numpy()) for key, array in loaded.items())
-
-
-def saved(tmp_path: Path, content: Any, name: str = "m.pt", **options: Any) -> Path:
-    """Returns the path of a file of torch.save."""
-    torch.save(content, tmp_path / name, **options)
-    return tmp_path / name
-
-
-def prefixed(*prefixes: str, weights: Any = WEIGHTS) -> dict:
-    """Returns the weights under each of the prefixes."""
-    return {prefix + key: value for prefix in prefixes for key, value in weights.items()}
+def small() -> Small:
+    return Small(nnx.Rngs(0))

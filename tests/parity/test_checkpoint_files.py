@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoint_pair import WEIGHTS, flax_net, loads, saved
 from safetensors.torch import save_file
-from small_pair import WEIGHTS, flax_net, loads, saved
 from small_runs import small
 
 import parity

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoint_pair import WEIGHTS, FlaxNet, TorchNet, flax_net, loads, saved, torch_net
 from flax import nnx
 from safetensors.torch import save_file, save_model
-from small_pair import WEIGHTS, FlaxNet, TorchNet, flax_net, loads, saved, torch_net
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 import parity

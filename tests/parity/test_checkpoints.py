@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from checkpoint_pair import NET, OTHERS, WEIGHTS, flax_net, loads, prefixed, saved, torch_net
 from flax import nnx
-from small_pair import NET, OTHERS, WEIGHTS, flax_net, loads, prefixed, saved, torch_net
 from torch.optim.swa_utils import AveragedModel
 
 import parity
@@ -65,6 +65,14 @@ def test_control_a_prefix_of_some_names_alone_is_no_prefix():
         loads({("module." if key.startswith("conv") else "") + key: value for key, value in WEIGHTS.items()})
 
 
+class Trainer:
+    """An object that holds the weights, and itself."""
+
+    def __init__(self, weights: Any):
+        self.weights = weights
+        self.callbacks = [self]
+
+
 WRAPPINGS = {
     "epoch": {"model_state_dict": WEIGHTS, "optimizer_state_dict": {"state": {0: {"exp_avg": torch.ones(3)}}}, "n": 3},
     "lightning": {"state_dict": prefixed("net."), "hyper_parameters": argparse.Namespace(lr=0.1), "callbacks": {}},
@@ -74,6 +82,7 @@ WRAPPINGS = {
     "other classes": {"model": WEIGHTS, "a": collections.defaultdict(list, x=[1]), "b": SimpleNamespace(), "c": {1j}},
     "twice": {"model": WEIGHTS, "state_dict": WEIGHTS},
     "a pair": (WEIGHTS, {"state": {}}),
+    "a trainer's attributes": Trainer(WEIGHTS),
 }
 
 
@@ -108,6 +117,13 @@ def test_averages_in_a_module_are_named():
     with pytest.raises(InputError, match="the ModuleDict holds 2 that fit: online, average"):
         loads(both)
     assert loads(both, OTHERS, entry="average")
+
+
+def test_a_mapping_that_holds_itself_is_one_clear_line():
+    wrapped: dict = {"model": {"epoch": 1}}
+    wrapped["model"]["whole"] = wrapped
+    with pytest.raises(InputError, match="holds a mapping that holds itself"):
+        loads(wrapped)
 
 
 def test_a_name_that_is_there_twice_is_no_wrapping():

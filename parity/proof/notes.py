@@ -1,0 +1,29 @@
+"""Lines beside a verdict: what could not be compared, and what the verdict rests on instead."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+import torch
+
+from parity.layers.isolate import Isolated
+from parity.sides.flax import FlaxRun
+from parity.twin.twin import Twin
+
+
+def layers_with_tensors(twin: Twin) -> tuple[str, ...]:
+    """Returns the names of PyTorch's submodules that hold tensors of the map themselves, shared ones once."""
+    model = twin.torch.model
+    owners = {key.rpartition(".")[0] for leaf in twin.leaves for key in leaf.keys}
+    modules = dict(model.named_modules())
+    inside = {id(m.out_proj) for m in modules.values() if isinstance(m, torch.nn.MultiheadAttention)}
+    return tuple(name for name, m in modules.items() if name and name in owners and id(m) not in inside)
+
+
+def notes_of(runs: Iterable[FlaxRun], alone: Isolated, holding: Collection[str]) -> Iterator[str]:
+    """Yields a line for each state of an optimiser without a counterpart, and one where no layer was compared."""
+    states = dict.fromkeys(name for run in runs for held in run.slots for name in held.alone)
+    if states:
+        yield f"of the optimiser's state, {', '.join(states)} has no counterpart; the parameters are judged"
+    if holding and not alone.layers:
+        reasons = dict.fromkeys(alone.skipped.values())
+        why = f": {'; '.join(reasons)}" if reasons else ", as no call of a layer was seen on both sides"
+        yield f"none of {len(holding)} layers could be compared on its own{why}; the verdict rests on the whole model"

@@ -14,6 +14,7 @@ from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice
 from parity.blame.diagnosis.threads import one_thread
 from parity.layers.received import Received
+from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
 from parity.twin.random_numbers_torch import ImposedOnTorch
@@ -78,7 +79,7 @@ def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Alterin
     made = dict[str, Any]()
     drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
     tensors = run.batch(batch)
-    with torch.no_grad(), drawing, watched.seen(run.model) as seen, mode.running():
+    with torch.no_grad(), torch_precision(run.dtype), drawing, watched.seen(run.model) as seen, mode.running():
         if train:
             for _, _, more in in_turn(twin.torch.turns, run.model, tensors):
                 made |= more

@@ -33,7 +33,8 @@ def attention(causal=True, order=(0, 1, 2), scale=0.5, rotate=None, heads=2):
         parts = m.qkv(x).chunk(3, -1)
         query, key, value = (parts[i].unflatten(-1, (heads, -1)).transpose(1, 2) for i in order)
         if rotate:
-            query, key = rotate(query), rotate(key)
+            query = rotate(query)
+            key = rotate(key)
         scores = query @ key.transpose(-1, -2) * scale
         if causal:
             scores = scores.masked_fill(torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1), -math.inf)
@@ -54,7 +55,8 @@ def halves(x):
 
 def neighbours(x):
     angle = angles(x)
-    first, second = x[..., ::2], x[..., 1::2]
+    first = x[..., ::2]
+    second = x[..., 1::2]
     rotated = [first * angle.cos() - second * angle.sin(), first * angle.sin() + second * angle.cos()]
     return torch.stack(rotated, -1).flatten(-2)
 

@@ -14,6 +14,7 @@ from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice
 from parity.blame.diagnosis.threads import one_thread
 from parity.layers.received import Received
+from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
 from parity.twin.random_numbers_torch import ImposedOnTorch
@@ -21,7 +22,7 @@ from parity.twin.twin import State, Twin, in_turn
 
 
 class Watched:
-    """What of a run is compared: what some layer is given, or an output of the model's.
+    """Names the tensor of a run that is compared: an input of some layer, or an output of the model's.
 
     oracle, flax: PyTorch's tensor and Flax's, in PyTorch's layout
     """
@@ -35,23 +36,23 @@ class Watched:
     @contextmanager
     def seen(self, model: torch.nn.Module) -> Iterator[list[np.ndarray]]:
         """Lists, within the block, what the layer is given in the call in question."""
-        found: list[np.ndarray] = []
+        tensors: list[np.ndarray] = []
         received = self.received
         if received is None:
-            yield found
+            yield tensors
             return
         calls = 0
 
         def enter(module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
             nonlocal calls
             if calls == received.number:
-                tensors = [tensor for _, tensor in named_leaves((args, kwargs), "")]
-                found.append(to_numpy(tensors[received.place]))
+                arguments = [tensor for _, tensor in named_leaves((args, kwargs), "")]
+                tensors.append(to_numpy(arguments[received.place]))
             calls += 1
 
         handle = model.get_submodule(received.name).register_forward_pre_hook(enter, with_kwargs=True)
         try:
-            yield found
+            yield tensors
         finally:
             handle.remove()
 
@@ -75,13 +76,13 @@ def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Alterin
     run.load(state)
     run.model.train(train)
     batch = twin.batches[0]
-    made = dict[str, Any]()
+    results = dict[str, Any]()
     drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
     tensors = run.batch(batch)
-    with torch.no_grad(), drawing, watched.seen(run.model) as seen, mode.running():
+    with torch.no_grad(), torch_precision(run.dtype), drawing, watched.seen(run.model) as seen, mode.running():
         if train:
             for _, _, more in in_turn(twin.torch.turns, run.model, tensors):
-                made |= more
+                results |= more
         elif twin.torch.observe:
-            made = twin.torch.observe(run.model, tensors)
-    return seen[0] if watched.received else to_numpy(dict(leaves(made))[watched.output])
+            results = twin.torch.observe(run.model, tensors)
+    return seen[0] if watched.received else to_numpy(dict(leaves(results))[watched.output])

@@ -28,6 +28,7 @@ class Pair:
     labels:    targets are classes
     loss:      (Flax's, PyTorch's), see `parity.check`
     optimizer: (Flax's, PyTorch's), see `parity.check`
+    scale, offset: of floating-point inputs, normal numbers
     torch_turn: parts of PyTorch's turn that differ: a scheduler, clipping
     """
 
@@ -42,6 +43,7 @@ class Pair:
     torch_turn: dict[str, Any] = field(default_factory=dict)
     steps: int = 2
     scale: float = 1.0
+    offset: float = 0.3
 
     def twin(self, plant: Plant = lambda model: None, seed: int = 0, **flax_turn: Any) -> Twin:
         """Returns the pair as a twin, with what `plant` does to Flax's model.
@@ -71,7 +73,7 @@ class Pair:
             ids = random.integers(0, self.integers, shape)
             ids[0, :2] = 0, 1  # padding, too
             return ids
-        return np.asarray(self.scale * (random.normal(size=shape) + 0.3), np.float32)
+        return np.asarray(self.scale * (random.normal(size=shape) + self.offset), np.float32)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def first_difference(
         if not call.name or other is None:
             continue
         kind = type(call.module).__name__
-        given, returned = _shapes((call.args, call.kwargs)), _shapes(call.output)
+        given = _shapes((call.args, call.kwargs))
+        returned = _shapes(call.output)
         if not _alike(given, other.given):
             return f"the model's own body, before {call.name} ({kind}): {_listed(given, other.given, 'it is given')}"
         if not _alike(returned, other.returned):
@@ -88,7 +89,7 @@ def _flax_calls(flax: FlaxModel, batch: Tensors) -> dict[tuple[Path, int], Call]
 
 
 def _reason(theirs: torch.nn.Module, ours: Any) -> str:
-    """What the options of the two layers mean."""
+    """Returns what the options of the two layers mean, as the end of a line."""
     if isinstance(theirs, torch.nn.modules.conv._ConvTransposeNd) and isinstance(ours, TRANSPOSED):
         return _transposed(theirs, ours.padding)
     options = ((name, getattr(theirs, name, None)) for name in ("kernel_size", "stride", "padding", "dilation"))

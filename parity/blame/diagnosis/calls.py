@@ -13,6 +13,7 @@ from torch import nn
 from d2l_jax.errors import InputError
 from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
+from parity.models.torch_precision import torch_precision
 
 # What an altered module may raise where the alteration does not fit the call.
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError, AssertionError, NotImplementedError)
@@ -47,7 +48,8 @@ def run(call: Call) -> list[np.ndarray]:
     module = copy.deepcopy(call.module).double().train(call.training)
     args = [tensor(arg, bool(call.gradients)) for arg in call.args]
     kwargs = {name: tensor(arg, False) for name, arg in call.kwargs.items()}
-    with same_draws(), torch.set_grad_enabled(bool(call.gradients)), call.within(module):
+    grad = torch.set_grad_enabled(bool(call.gradients))
+    with same_draws(), grad, torch_precision("float64"), call.within(module):
         outputs = list(tensors_in(module(*args, **kwargs)))
     pieces = [output.detach().numpy() for output in outputs[: call.outputs]]
     if call.buffers:

@@ -156,21 +156,16 @@ class Bag(nnx.Module):
         return x.mean(1)
 
 
-class Shifted(T.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + LARGE
-
-
 def far_rows() -> Stack:
     """Layer normalisation of numbers far from zero."""
     norm = nnx.LayerNorm(7, epsilon=1e-5, use_fast_variance=False, rngs=rngs())
-    return Stack(shift=Function(lambda x: x + LARGE), norm=norm, out=dense(7, 3))
+    return Stack(norm=norm, out=dense(7, 3))
 
 
 def far_images() -> Stack:
     """Group normalisation of numbers far from zero."""
     norm = nnx.GroupNorm(6, num_groups=2, epsilon=1e-5, use_fast_variance=False, rngs=rngs())
-    return Stack(shift=Function(lambda x: x + LARGE), norm=norm, out=conv(6, 2))
+    return Stack(norm=norm, out=conv(6, 2))
 
 
 def dropping() -> Stack:
@@ -193,13 +188,12 @@ UPSCALING = Pair(
     "upscaling", upscaling, lambda: named(stem=T.Conv2d(3, 4, 1), up=T.ConvTranspose2d(4, 2, 4, 2, 1)), (2, 5, 4, 3)
 )
 BAG = Pair("bag", Bag, lambda: named(bag=T.EmbeddingBag(11, 6, mode="mean"), out=T.Linear(6, 4)), (4, 5), integers=11)
-FAR_ROWS = Pair(
-    "far from zero", far_rows, lambda: named(shift=Shifted(), norm=T.LayerNorm(7), out=T.Linear(7, 3)), (6, 7)
-)
+FAR_ROWS = Pair("far from zero", far_rows, lambda: named(norm=T.LayerNorm(7), out=T.Linear(7, 3)), (6, 7), offset=LARGE)
 FAR_IMAGES = Pair(
     "images far from zero",
     far_images,
-    lambda: named(shift=Shifted(), norm=T.GroupNorm(2, 6), out=T.Conv2d(6, 2, 1)),
+    lambda: named(norm=T.GroupNorm(2, 6), out=T.Conv2d(6, 2, 1)),
     (2, 5, 4, 6),
+    offset=LARGE,
 )
 DROPPING = Pair("dropping", dropping, torch_dropping, (6, 5))

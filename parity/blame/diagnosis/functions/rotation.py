@@ -25,6 +25,7 @@ def projections(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative(ROPE, text, lambda o=order, s=size: _within_heads(y, o, s, features), paired=True)
             if features % (3 * size) == 0:
                 joint = 2 * features // 3
+                text += ", queries and keys in one projection"
                 yield Alternative(ROPE, text, lambda o=order, s=size, n=joint: _within_heads(y, o, s, n))
 
 

@@ -22,9 +22,10 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
         yield Alternative("flatten-order", text, lambda: x.transpose(-1, -2).reshape(y.shape))
     if y.ndim == x.ndim + 1 and y.ndim >= 3 and x.shape[-1] == y.shape[-1] * y.shape[-2]:
         other = (*y.shape[:-2], y.shape[-1], y.shape[-2])
-        cause, text = "heads-interleaved", "Flax's heads are interleaved, PyTorch's are contiguous blocks"
-        if y.shape[-1] == 2:  # complex numbers
-            cause, text = ROPE, "Flax rotates the two halves of the features, PyTorch neighbours (rotary positions)"
+        cause = ROPE if y.shape[-1] == 2 else "heads-interleaved"  # two numbers are a complex one
+        text = "Flax's heads are interleaved, PyTorch's are contiguous blocks"
+        if cause == ROPE:
+            text = "Flax rotates the two halves of the features, PyTorch neighbours (rotary positions)"
         yield Alternative(cause, text, lambda: x.reshape(other).transpose(-1, -2))
     if y.ndim == x.ndim - 1 and x.ndim >= 4 and y.shape[-1] == x.shape[-1] * x.shape[-2]:
         text = "Flax joins the heads as (size, heads), PyTorch as (heads, size)"

@@ -15,6 +15,7 @@ from parity.blame.diagnosis.losses.options import inputs, options
 from parity.blame.diagnosis.losses.trial import AlteredLoss, Explanation, Loss
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
+from parity.models.torch_precision import torch_precision
 
 # What a formula may raise where it does not fit outputs and targets.
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError)
@@ -60,7 +61,7 @@ def explain_loss(
 def _evaluated(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> list[np.ndarray]:
     """Value and gradient; of several values, the gradient of their sum."""
     x = x.clone().requires_grad_()
-    with torch.enable_grad():
+    with torch.enable_grad(), torch_precision("float64"):
         value = loss(x, y)
         (gradient,) = torch.autograd.grad(value.sum(), x, allow_unused=True, materialize_grads=True)
     return [value.detach().numpy(), gradient.numpy()]

@@ -9,7 +9,7 @@ from d2l_jax.errors import InputError
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.factors import telling
 from parity.blame.diagnosis.optimizers.decay import weight_decay
-from parity.blame.diagnosis.optimizers.gradients import clipping, gradients, other_norm
+from parity.blame.diagnosis.optimizers.gradients import clipping, clips, gradients, other_norm
 from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, rmsprop
 from parity.blame.diagnosis.optimizers.rate import momentum, other_rate, rates, schedule
 from parity.blame.diagnosis.optimizers.step import Arrays, Make, ObservedStep, ready, update
@@ -89,7 +89,10 @@ def _one_factor(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.ndar
         return None
     known = telling(factor, ())
     text = f"Flax's step is {factor:.8g} times PyTorch's" + (f": {known[1]}" if known else "")
-    trials = [*_candidates(step, [partial(other_rate, factor), partial(other_norm, factor)])]
+    hypotheses = [partial(other_rate, factor), partial(other_norm, factor)]
+    if clips(step):
+        hypotheses.reverse()
+    trials = [*_candidates(step, hypotheses)]
     return choose(oracle, flax, [*trials, ("step-scale", text, [factor * a for a in oracle])], noise)
 
 

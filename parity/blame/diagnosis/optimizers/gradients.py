@@ -31,6 +31,11 @@ def clipping(step: ObservedStep, about: Ready) -> Iterator[Trial]:
         yield "clip-norm", "Flax scales all gradients to norm 1", after(step, lambda now: _scaled(now, 1 / step.norm))
 
 
+def clips(step: ObservedStep) -> bool:
+    """Tells whether PyTorch's hook clips these gradients."""
+    return _limit(step) > 0
+
+
 def _limit(step: ObservedStep) -> float:
     """The norm to which PyTorch's hook clips these gradients, 0 where it does not."""
     now = ready(step)

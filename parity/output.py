@@ -23,12 +23,12 @@ def status_of(results: Sequence["Result"]) -> int:
 
 
 def chosen(names: tuple[str, ...], all: bool, timed: bool = False) -> Sequence["Case"]:
-    """Returns the cases of these names, or all; where they are `timed`, all that have data."""
+    """Returns the cases of these names, each once, or all; where they are `timed`, all that have data."""
     if all == bool(names):
         raise InputError("name some cases, or give --all")
     from d2l_jax.catalog import CASES, get
 
-    return [case for case in CASES if case.data or not timed] if all else [get(name) for name in names]
+    return [case for case in CASES if case.data or not timed] if all else [get(name) for name in dict.fromkeys(names)]
 
 
 def console_beside(*files: Path | None) -> "Console":

@@ -76,7 +76,9 @@ def _padded(packed: Any, like: Packed | None) -> Packed:
         if _sources:
             _sources[-1][id(packed.data)] = packed.data, _sorted(values, packed, like.batch_first), like.batch_first
         return Packed(values, None, like.batch_first)
-    data, values, batch_first = _sources[-1].get(id(packed.data), (None, None, True)) if _sources else (None, None, True)
+    data, values, batch_first = (
+        _sources[-1].get(id(packed.data), (None, None, True)) if _sources else (None, None, True)
+    )
     plain, lengths = pad_packed_sequence(packed, batch_first=True)
     if data is not packed.data or values is None:
         return Packed(plain, lengths, True)

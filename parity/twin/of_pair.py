@@ -52,6 +52,7 @@ def twin_of_pair(
     whole = as_they_are or weights is not None
     if inspect.isroutine(model) or isinstance(model, type | partial):
         model = _module_of(model, whole=whole)
+    torch_model = getattr(torch_model, "_orig_mod", torch_model)  # of torch.compile, which computes the same
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
     flax = _flax_model(model, variables, inputs, whole=whole)
     check_not_half(flax, torch_model)

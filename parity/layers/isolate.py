@@ -109,12 +109,18 @@ def isolate(
                 if problem.results:
                     found.unfit.append(Unfit(layer.label, call, str(problem), problem.results))
                 continue
+            except Exception as error:  # a layer that reads what its parent set, or whatever users write
+                found.skipped[layer.label] = _not_alone(error)
+                continue
             alone.append(Alone(layer, ports, part))
             oracle |= layer.oracle
             for noise, probe in zip(noisy, probes, strict=True):
                 noise |= probe
-        records = run_flax_layers(twin, alone, train, jax_device)
+        alone, records = _all_that_run(twin, alone, train, jax_device, found.skipped)
     found.layers = [layer for layer, *_ in alone]
+    if found.skipped:
+        labels = {layer.label for layer in found.layers}
+        oracle, *noisy = ({k: a for k, a in part.items() if k.layer in labels} for part in (oracle, *noisy))
     for layer, layer.flax in zip(found.layers, records, strict=True):
         flax |= layer.flax
     if not oracle:
@@ -127,6 +133,27 @@ def isolate(
         loose = replace(policy, ceiling=HELD_CEILING)
         found.rows = excused(found.rows, compare_semantics(oracle, flax, noise, longest_sum(twin), loose))
     return found
+
+
+def _all_that_run(
+    twin: Twin, alone: list[Alone], train: bool, device: Device, skipped: dict[str, str]
+) -> tuple[list[Alone], list[Record]]:
+    """Returns the layers that Flax can run on their own, with what they give; the others are skipped, and why."""
+    try:
+        return alone, run_flax_layers(twin, alone, train, device)
+    except Exception:  # which of them, they tell one by one
+        records: dict[str, Record] = {}
+        for each in alone:
+            try:
+                (records[each.layer.label],) = run_flax_layers(twin, [each], train, device)
+            except Exception as error:
+                skipped[each.layer.label] = _not_alone(error)
+    return [each for each in alone if each.layer.label in records], list(records.values())
+
+
+def _not_alone(error: Exception) -> str:
+    first = str(error).strip().split("\n")[0]
+    return f"does not run on its own: {type(error).__name__}: {first}"
 
 
 def _shifted(

@@ -1,8 +1,9 @@
 """Pairs as people write them whose layers are hard to compare on their own; the verdict stands all the same."""
 
 import numpy as np
+import pytest
 import torch
-from flax import linen
+from flax import linen, nnx
 
 import parity
 from parity.report.coverage import coverage
@@ -69,3 +70,63 @@ def test_a_check_that_compared_all_layers_says_nothing():
 
 def test_a_compiled_model_is_a_model():
     assert check(Block(), torch.compile(TorchBlock(), backend="eager"), TABLE).status == "pass"
+
+
+class Reading(nnx.Module):
+    """A layer that fails without what the model around it has set."""
+
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(6, 6, rngs=rngs)
+        self.offset = nnx.data(None)
+
+    def __call__(self, x):
+        if self.offset is None:
+            raise ValueError("no offset")
+        return self.linear(x) + self.offset
+
+
+class Setting(nnx.Module):
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.reading = Reading(rngs)
+        self.out = nnx.Linear(6, 2, rngs=rngs)
+
+    def __call__(self, x):
+        self.reading.offset = x.mean()
+        x = self.reading(x)
+        self.reading.offset = None
+        return self.out(x)
+
+
+class TorchReading(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(6, 6)
+        self.offset = None
+
+    def forward(self, x):
+        if self.offset is None:
+            raise ValueError("no offset")
+        return self.linear(x) + self.offset
+
+
+class TorchSetting(torch.nn.Module):
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.reading = TorchReading()
+        self.out = torch.nn.Linear(6, 2)
+        self.factor = factor
+
+    def forward(self, x):
+        self.reading.offset = self.factor * x.mean()
+        x = self.reading(x)
+        self.reading.offset = None
+        return self.out(x)
+
+
+@pytest.mark.parametrize("factor, status", [(1.0, "pass"), (2.0, "fail")])
+def test_a_module_that_does_not_run_alone_takes_no_verdict_with_it(factor, status):
+    result = check(Setting(), TorchSetting(factor), TABLE)
+    assert result.status == status
+    assert coverage(result).alone == 2
+    assert bool(result.blame) == (status == "fail")

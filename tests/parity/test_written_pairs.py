@@ -6,6 +6,7 @@ import torch
 from flax import linen, nnx
 
 import parity
+from d2l_jax.errors import InputError
 from parity.report.coverage import coverage
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
@@ -130,3 +131,21 @@ def test_a_module_that_does_not_run_alone_takes_no_verdict_with_it(factor, statu
     assert result.status == status
     assert coverage(result).alone == 2
     assert bool(result.blame) == (status == "fail")
+
+
+class Scanned(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        class Step(linen.Module):
+            @linen.compact
+            def __call__(self, x, _):
+                return Block(name="block")(x), None
+
+        scan = linen.scan(Step, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
+        return scan(name="blocks")(x, None)[0]
+
+
+def test_layers_that_are_stacked_in_one_array_are_refused_with_a_line_that_says_so():
+    theirs = torch.nn.Sequential(*(TorchBlock() for _ in range(3)))
+    with pytest.raises(InputError, match="Flax keeps 3 layers in one array"):
+        check(Scanned(), theirs, TABLE)

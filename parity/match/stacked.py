@@ -23,7 +23,7 @@ def stacked(variables: Iterable[Variable], shapes: Mapping[str, Shape]) -> Itera
                 path = ".".join(map(str, variable.path))
                 yield (
                     f"Flax keeps {count} layers in one array, {path} {variable.shape}, as scans over layers do,"
-                    f" and PyTorch one by one ({name.replace('#', '0')} and so on): a Flax model that calls its layers one by one"
-                    " can be compared, with these arrays taken apart along their first axis"
+                    f" and PyTorch one by one ({name.replace('#', '0')} and so on): a Flax model that calls its layers"
+                    " one by one can be compared, with these arrays taken apart along their first axis"
                 )
                 return

@@ -20,6 +20,7 @@ from parity.layers.flax_layer import Alone, run_flax_layers
 from parity.layers.isolate import calls_within
 from parity.layers.layer import Layer
 from parity.layers.ports import Mismatch, Ports
+from parity.models.packed import first_packed, packed_again, padded
 from parity.result import Blame
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.torch import TorchRun
@@ -63,7 +64,8 @@ def _judged(twin: Twin, layer: Layer, flax: Record, low: TorchRun, dtype: str) -
     args, kwargs = tree_map(lambda x: _cast(x, dtype), (call.args, call.kwargs))
     with torch.no_grad():
         module = low.model.get_submodule(call.name).eval()
-        own = dict(named_leaves(module(*args, **kwargs), "output"))
+        output = module(*packed_again(args), **packed_again(kwargs))
+        own = dict(named_leaves(padded(output, first_packed((args, kwargs))), "output"))
     floor = POLICY.sums * float(np.sqrt(longest_sum(twin))) * UNIT[dtype]
     answers = {key.tensor: array for key, array in flax.items() if key.phase == "forward"}
     for name, tensor in named_leaves(call.output, "output"):

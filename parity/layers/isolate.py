@@ -95,8 +95,10 @@ def isolate(
             for noise, probe in zip(noisy, probes, strict=True):
                 noise |= probe
         alone, records = _flax_records(twin, alone, train, jax_device, found.skipped)
-    oracle, *noisy = ({k: a for k, a in record.items() if k.layer not in found.skipped} for record in (oracle, *noisy))
     found.layers = [layer for layer, *_ in alone]
+    if found.skipped:
+        labels = {layer.label for layer in found.layers}
+        oracle, *noisy = ({k: a for k, a in part.items() if k.layer in labels} for part in (oracle, *noisy))
     for layer, layer.flax in zip(found.layers, records, strict=True):
         flax |= layer.flax
     if not oracle:

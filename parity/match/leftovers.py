@@ -13,6 +13,7 @@ from d2l_jax.weights.leaf import Leaf
 from parity.match.fitting import alike, counter, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
+from parity.match.stacked import stacked
 from parity.match.torch_layers import Recorded, TorchLayer
 from parity.models.calls import Path
 
@@ -182,7 +183,8 @@ def check(
     """The leaves in PyTorch's order. Raises InputError if anything has no counterpart, and lists all of it."""
     problems = list(books.problems(constants))
     if problems:
-        listed = "; ".join([*problems, *notes])
+        left = {key: recorded.arrays[key].shape for key in books.unpaired()}
+        listed = "; ".join([*stacked(books.unpaired_variables(), left), *problems, *notes])
         raise InputError(f"the two models do not hold the same tensors: {listed}")
     if error is not None:
         raise InputError(f"Flax's model does not run on these inputs: {error}") from error

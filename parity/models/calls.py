@@ -76,12 +76,13 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
         sequence = first_packed((call.args, call.kwargs))
         call.output = _copied(padded(output, sequence))
         call.span = (call.span[0], drawn())
-        for where, tensor in named_leaves(output, "output"):
-            if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
-                tensor.register_hook(partial(received, call, where))
-        for where, data, spread in packed_results(output, "output", sequence):
+        packed = list(packed_results(output, "output", sequence))
+        for where, data, spread in packed:
             if data.requires_grad:
                 data.register_hook(lambda x, where=where, spread=spread: received(call, where, spread(x)))
+        for where, tensor in named_leaves(output, "output"):
+            if isinstance(tensor, torch.Tensor) and tensor.requires_grad and all(tensor is not x for _, x, _ in packed):
+                tensor.register_hook(partial(received, call, where))
 
     def received(call: TorchCall, where: str, cotangent: torch.Tensor | None) -> None:
         if cotangent is not None:  # None: nothing used this result, as a final state of cuDNN's

@@ -28,7 +28,8 @@ def compare_recordings(left: Recording, right: Recording, policy: Policy = POLIC
             rows[tier] = compare_semantics(oracle, record, *limits)
         else:
             errors = about.errors[tier]
-            rows[tier] = compare_precision(oracle, errors, record, about.longest_sum, tier, policy, about.subtracted)
+            limits = about.longest_sum, tier, policy, about.subtracted, about.corrected
+            rows[tier] = compare_precision(oracle, errors, record, *limits)
     settings = {"probes": about.probes}
     for recording, role in ((left, "left"), (right, "right")):
         settings |= {f"{role} {key}": value for key, value in recording.about.environment.items()}

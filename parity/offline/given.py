@@ -19,6 +19,7 @@ def flattened(states: Sequence[State], batches: Sequence[Batch]) -> Arrays:
         arrays |= {f"state/{number}/tensor/{key}": array for key, array in state.tensors.items()}
         for name, slots in state.slots.items():
             arrays |= {f"state/{number}/slot/{slot}/{name}": np.asarray(a) for slot, a in slots.items()}
+        arrays |= {f"state/{number}/rate/{name}": np.asarray(rate) for name, rate in state.rates.items()}
     for number, batch in enumerate(batches):
         for name, value in batch.tensors.items():
             arrays |= _listed(f"batch/{number}/{type(value).__name__}/{name}", value)
@@ -47,7 +48,8 @@ def _states(arrays: Arrays) -> Iterator[State]:
         for key, array in _below(arrays, f"state/{number}/slot/").items():
             slot, _, name = key.partition("/")
             slots.setdefault(name, {})[slot] = array
-        yield State(tensors, slots)
+        rates = {name: float(rate) for name, rate in _below(arrays, f"state/{number}/rate/").items()}
+        yield State(tensors, slots, rates)
 
 
 def _batch(arrays: Arrays, number: int) -> Batch:

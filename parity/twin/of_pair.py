@@ -54,6 +54,7 @@ def twin_of_pair(
     if inspect.isroutine(model) or isinstance(model, type | partial):
         model = _module_of(model, whole)
     model, variables = _with_variables(model, variables)
+    torch_model = getattr(torch_model, "_orig_mod", torch_model)  # of torch.compile, which computes the same
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
     theirs = by_keywords(torch_model, batch.names)
     batch = in_torch_order(batch, theirs)

@@ -13,6 +13,7 @@ from torch import nn
 from d2l_jax.errors import InputError
 from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
+from parity.models.packed import first_packed, packed_again, padded
 from parity.models.torch_precision import torch_precision
 
 # What an altered module may raise where the alteration does not fit the call.
@@ -49,8 +50,9 @@ def run(call: Call) -> list[np.ndarray]:
     args = [tensor(arg, bool(call.gradients)) for arg in call.args]
     kwargs = {name: tensor(arg, False) for name, arg in call.kwargs.items()}
     grad = torch.set_grad_enabled(bool(call.gradients))
+    sequence = first_packed(args)
     with same_draws(), grad, torch_precision("float64"), call.within(module):
-        outputs = list(tensors_in(module(*args, **kwargs)))
+        outputs = list(tensors_in(padded(module(*packed_again(args), **packed_again(kwargs)), sequence)))
     pieces = [output.detach().numpy() for output in outputs[: call.outputs]]
     if call.buffers:
         state = dict(module.named_buffers())
@@ -65,7 +67,8 @@ def run(call: Call) -> list[np.ndarray]:
 def tensor(value: Any, differentiable: bool) -> Any:
     """Arrays and tensors in float64 where they are floating; containers element by element; else unchanged."""
     if isinstance(value, (tuple, list)):
-        return type(value)(tensor(item, False) for item in value)
+        items = [tensor(item, False) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if isinstance(value, np.ndarray):
         value = torch.as_tensor(np.array(value))
     if not isinstance(value, torch.Tensor):

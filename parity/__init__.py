@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from parity.own_pair import check as check
     from parity.report.repro import save_repro as save_repro
     from parity.result import Result as Result
+    from parity.training_step.check_step import check_step as check_step
     from parity.weights.state_dict import load_state_dict as load_state_dict
     from parity.weights.state_dict import state_dict as state_dict
 
 PLACES = {
     "check": "own_pair",
+    "check_step": "training_step.check_step",
     "Result": "result",
     "save_map": "match",
     "save_repro": "report.repro",

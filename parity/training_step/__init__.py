@@ -1,0 +1,1 @@
+"""Two training steps of a user's own, taken from equal states, one beside the other."""

@@ -1,0 +1,190 @@
+"""Where two training steps part first, and why."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+
+from parity.arrays.key import Arrays, Key
+from parity.blame.diagnosis.cause import Cause, choose
+from parity.compare.rows import Row
+from parity.result import Blame
+from parity.training_step.accumulation import gradients, scale
+from parity.training_step.averages import of_average, of_statistics
+from parity.training_step.judged import Outcome, Steps
+from parity.training_step.options import decay_masks, learning_rates, option, rates
+from parity.training_step.pair import StepPair
+from parity.training_step.replay import Replay
+
+NOISE = 1e-11
+GUESSES = ("momentum", "learning-rate", "gradient-scale", "step-scale")  # what a second step has to confirm
+
+
+def blame(pair: StepPair, steps: Steps, rows: dict[str, list[Row]], precision: list[Row]) -> Blame | None:
+    """Returns the first step that differs, the first tensor in it, and the cause where one explains it.
+
+    precision: rows of half precisions that differ
+    """
+    if all(row.passed for tier in rows.values() for row in tier):
+        return None
+    try:
+        return _of_precision(pair, steps, precision[0]) if precision else _first(pair, steps, rows)
+    except Exception as error:  # the verdict stands without
+        row = next(row for tier in rows.values() for row in tier if not row.passed)
+        return Blame("", "training", "", f"{row.key} (its cause was not found: {type(error).__name__}: {error})")
+
+
+def _first(pair: StepPair, steps: Steps, rows: dict[str, list[Row]]) -> Blame | None:
+    for tier in rows:
+        mine = [outcome for outcome in steps.outcomes if outcome.tier == tier]
+        for outcome in mine:
+            wrong = [row.key for row in outcome.rows if not row.passed]
+            if wrong:
+                return _of_step(pair, outcome, mine, wrong)
+    late = next((row for tier in rows.values() for row in tier if not row.passed), None)
+    return Blame("", "training", "", f"only after several steps in a row: {late.key}") if late else None
+
+
+def _of_precision(pair: StepPair, steps: Steps, row: Row) -> Blame:
+    """Returns that the steps round to different precisions, and what else differs where that is left out."""
+    exact = [outcome for outcome in steps.outcomes if outcome.tier == "float64"]
+    text = f"mixed precision: {row.because}"
+    for outcome in exact:
+        if wrong := [each.key for each in outcome.rows if not each.passed]:
+            other = _of_step(pair, outcome, exact, wrong)
+            return Blame("", "forward", "mixed-precision", f"{text}; besides, {other.text}")
+    rest = "; in float64 both steps agree" if exact else ""
+    return Blame("", "forward", "mixed-precision", text + rest)
+
+
+def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key]) -> Blame:
+    exact = outcome.tier == "float64"
+    moved = [key for key in wrong if key.phase in ("update", "optimizer")]
+    if moved:
+        where = _place(outcome, [key for key in moved if key.phase == "update"] or moved)
+        cause = _first_cause(pair, outcome, outcomes) if exact else None
+        if cause is None and any(key.phase == "forward" for key in wrong):
+            return Blame("", "forward", "", _forward(outcome, wrong))
+        return Blame.because(cause, moved[0].tensor, "optimizer", where)
+    statistics = [key for key in wrong if key.phase == "buffers" and not key.slot]
+    if statistics:
+        cause = of_statistics(pair, outcome, statistics[0]) if exact else None
+        return Blame.because(cause, statistics[0].tensor, "buffers", _place(outcome, statistics))
+    averaged = [key for key in wrong if key.phase == "buffers"]
+    if averaged:
+        copy = next(copy for copy in pair.copies if copy.name == averaged[0].slot)
+        rest = [each for each in outcomes if each.number >= outcome.number]
+        cause = of_average(pair, copy, rest) if exact else None
+        return Blame.because(cause, copy.name, "buffers", _place(outcome, averaged))
+    return Blame("", "forward", "returned-loss", _returned(outcome, wrong[0]))
+
+
+def _place(outcome: Outcome, keys: list[Key]) -> str:
+    what = {"update": "the update of", "optimizer": "the optimiser's", "buffers": "the buffer"}[keys[0].phase]
+    named = f"the average {keys[0].name}" if keys[0].phase == "buffers" and keys[0].slot else f"{what} {keys[0].name}"
+    more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+    tier = "" if outcome.tier == "float64" else f" (in {outcome.tier} alone)"
+    return f"step {outcome.number}, {named}{more}{tier}"
+
+
+def _forward(outcome: Outcome, wrong: list[Key]) -> str:
+    key = next(key for key in wrong if key.phase == "forward")
+    ours = float(outcome.flax[key])
+    theirs = float(outcome.oracle[key])
+    return (
+        f"step {outcome.number}, {key.tensor}: {ours:.8g} in Flax, {theirs:.8g} in PyTorch from equal states and one"
+        " batch: the model or the loss computes something else; parity.check of the two models says where"
+    )
+
+
+def _returned(outcome: Outcome, key: Key) -> str:
+    ours = float(outcome.flax[key])
+    theirs = float(outcome.oracle[key])
+    times = f", {ours / theirs:.6g} times that" if theirs else ""
+    said = f"step {outcome.number}, {key.tensor}: Flax's step returns {ours:.8g}, PyTorch's {theirs:.8g}{times}"
+    return f"{said}; every tensor of the state agrees, so that what is reported differs alone"
+
+
+def _first_cause(pair: StepPair, first: Outcome, outcomes: Sequence[Outcome]) -> Cause | None:
+    """Returns the cause that the first step shows, or a later one.
+
+    Adam's first step hides its decays, and the first step with Nesterov's momentum is one with another rate.
+    """
+    guess = None
+    for outcome in (each for each in outcomes if each.number >= first.number):
+        moved = [row.key for row in outcome.rows if not row.passed and row.key.phase in ("update", "optimizer")]
+        if moved and (cause := _of_update(pair, outcome, outcomes, moved)):
+            if not cause.name.startswith(GUESSES) or (guess and guess.name == cause.name):
+                return guess if guess and guess.name == cause.name else cause
+            guess = guess or cause
+    return guess
+
+
+def _of_update(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key]) -> Cause | None:
+    replay = Replay(pair, outcome, passes_until(outcomes, outcome.number))
+    if cause := _of_count(replay, outcomes):
+        return cause
+    if len(outcome.seen.applied) != 1:
+        return None
+    others = [each for each in outcomes if each is not outcome]
+    noise = NOISE
+    trials = chain(rates(replay, others), gradients(replay), learning_rates(replay), scale(replay))
+    cause = choose(replay.oracle, replay.flax, trials, noise) or decay_masks(replay)
+    return cause or _frozen(outcome, wrong) or option(replay)
+
+
+def passes_until(outcomes: Sequence[Outcome], number: int) -> list[Arrays]:
+    """Returns the gradients of the backward passes since the last update before the step."""
+    passes: list[Arrays] = []
+    for outcome in outcomes:
+        if outcome.number > number:
+            break
+        passes += outcome.seen.passes
+        if outcome.seen.applied and outcome.number < number:
+            passes = []
+    return passes
+
+
+def _of_count(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
+    """Returns whether one side updates at a step where the other does not."""
+    ours = any(replay.outcome.flax[key].any() for key in replay.keys if key.phase == "update")
+    theirs = bool(replay.outcome.seen.applied)
+    number = replay.outcome.number
+    if ours and not theirs:
+        text = f"Flax updates at step {number}, where PyTorch still accumulates gradients"
+        return Cause("gradient-accumulation", text, 0.0)
+    if theirs and not ours:
+        later = [t.number for t in outcomes if any(k.phase == "update" and t.flax[k].any() for k in t.flax)]
+        if later and (cause := _of_rate(replay, outcomes)):
+            return cause
+        if later:
+            text = f"Flax does not update at step {number}, PyTorch does; Flax's first update is at step {later[0]}"
+            return Cause("gradient-accumulation", text, 0.0)
+        return Cause("update-missing", "Flax's step leaves all parameters as they were", 0.0)
+    return None
+
+
+def _of_rate(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
+    """Returns that a schedule starts at 0, a step late: the slots agree, or the next step has the rate of this one."""
+    rate = float(replay.outcome.seen.options[-1][0]["lr"])
+    number = replay.outcome.number
+    text = f"Flax's rate of step {number} is 0, PyTorch's {rate:.6g}: its schedule is late, or starts at 0"
+    slots = [key for key in replay.keys if key.phase == "optimizer" and replay.outcome.flax[key].any()]
+    if slots and all(np.allclose(replay.outcome.flax[key], replay.outcome.oracle[key], rtol=1e-6) for key in slots):
+        return Cause("learning-rate-count", text, 0.0)
+    following = next((each for each in outcomes if each.number > number and each.seen.applied), None)
+    if following is None or len(following.seen.applied) != 1:
+        return None
+    next_replay = Replay(replay.pair, following, passes_until(outcomes, following.number))
+    others = [each for each in outcomes if each is not following]
+    cause = choose(next_replay.oracle, next_replay.flax, rates(next_replay, others), NOISE)
+    return Cause("learning-rate-count", f"{text}; {cause.text}", 0.0) if cause else None
+
+
+def _frozen(outcome: Outcome, wrong: list[Key]) -> Cause | None:
+    updates = [key for key in wrong if key.phase == "update" and key in outcome.flax]
+    still = [key.tensor for key in updates if not outcome.flax[key].any()]
+    if not still or len(still) < len(updates):
+        return None
+    named = ", ".join(still[:4]) + (f" and {len(still) - 4} more" if len(still) > 4 else "")
+    return Cause("not-trained", f"Flax's step does not move {named}", 0.0)

@@ -1,0 +1,63 @@
+"""Random numbers within the steps, dropout's mostly: both sides are given the same ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from d2l_jax.errors import InputError
+from parity.training_step.pair import StepPair, in_tier
+from parity.training_step.torch_memory import rounded
+from parity.twin.random_numbers import imposed_on_jax, numbers, partners, requested
+from parity.twin.random_numbers_torch import ImposedOnTorch
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of every step in PyTorch's layout, in the order in which JAX asks for them.
+
+    order: for each that PyTorch draws, which of JAX's it is
+    """
+
+    steps: list[tuple[np.ndarray, ...]]
+    order: tuple[int, ...]
+
+    def on_torch(self, number: int) -> ImposedOnTorch:
+        """Returns what PyTorch's step of that number is taken within."""
+        return ImposedOnTorch([self.steps[number - 1][place] for place in self.order])
+
+    @contextmanager
+    def on_jax(self, number: int, dtype: str) -> Iterator[None]:
+        """Gives JAX's step its numbers within the block; a program that was compiled before would draw its own."""
+        jax.clear_caches()
+        with imposed_on_jax([jnp.asarray(array, dtype) for array in self.steps[number - 1]]):
+            yield
+        jax.clear_caches()
+
+
+def with_draws(pair: StepPair) -> StepPair:
+    """Returns the pair with random numbers imposed, where either side draws any.
+
+    Raises InputError where the one draws what the other does not.
+    """
+    pair.torch.put(rounded(pair.torch.original), "float32")
+    with ImposedOnTorch() as drawing:
+        pair.torch.taken(1, "float32")
+    if not drawing.seen and not pair.jax.draws(pair.batches[0]):
+        return pair
+    jax.clear_caches()
+    with in_tier("float32"):
+        leaves = pair.jax.state.leaves
+        ours = requested(lambda: [pair.jax.traced(leaves, pair.batches[0], "float32")[0].out_avals, jnp.zeros(())][1])
+    jax.clear_caches()
+    try:
+        order = partners(ours, drawing.seen)
+    except InputError as error:
+        raise InputError(f"{error}; steps that draw the same random numbers can be compared") from None
+    random = np.random.default_rng(0)
+    draws = Draws([numbers(ours, random) for _ in pair.batches], order)
+    pair.torch.within = draws.on_torch
+    return replace(pair, within=draws.on_jax)

@@ -1,0 +1,128 @@
+"""All steps in a row on both sides, from the one start: how far they drift, judged by PyTorch's own drift."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from parity.arrays.key import Key, Record
+from parity.compare.policy import UNIT, Policy
+from parity.compare.probes import largest_of, noise_of
+from parity.compare.rows import Row, row
+from parity.compare.semantics import compare_semantics
+from parity.proof.free_run import PROBES, Way
+from parity.proof.judging import MOST_PROBES, low_probes
+from parity.result import Distance
+from parity.sides.disturb import one_ulp
+from parity.training_step.judged import equalised
+from parity.training_step.pair import StepPair, in_tier
+from parity.training_step.torch_memory import rounded
+from parity.twin.pairing import longest_sum
+
+
+def free_run(
+    pair: StepPair, tiers: tuple[str, ...], policy: Policy, beta: float
+) -> tuple[dict[str, list[Row]], list[Distance]]:
+    """Returns rows for each tier, and the distances over time; the rules are those of `parity.check`.
+
+    beta: the largest decay of a moment whose bias is corrected, or 0
+    """
+    oracle = _torch(pair, "float64", -1)
+    free = {tier: _jax(pair, tier) for tier in tiers}
+    rows: dict[str, list[Row]] = {}
+    trajectory: list[Distance] = []
+    if "float64" in free:
+        rows["float64"] = _semantics(pair, oracle, free["float64"], policy)
+    if "float32" in free:
+        rows["float32"], trajectory = _precision(pair, oracle, free, policy, beta)
+    return rows, trajectory
+
+
+def _torch(pair: StepPair, dtype: str, seed: int, ulps: int = 1) -> Record:
+    pair.torch.put(rounded(pair.torch.original), dtype, one_ulp(seed, ulps))
+    record: Record = {}
+    for number in range(1, len(pair.batches) + 1):
+        pair.torch.taken(number, dtype, one_ulp(seed, ulps))
+        record |= pair.torch_tensors(number)
+    return record
+
+
+def _jax(pair: StepPair, dtype: str) -> Record:
+    pair.torch.put(rounded(pair.torch.original), dtype)
+    leaves = equalised(pair, pair.jax.state.leaves, dtype)
+    record: Record = {}
+    for number in range(1, len(pair.batches) + 1):
+        with in_tier(dtype):
+            leaves, _ = pair.jax_taken(number, leaves, dtype)
+            record |= pair.jax_tensors(number, leaves)
+    return record
+
+
+def _semantics(pair: StepPair, oracle: Record, flax: Record, policy: Policy) -> list[Row]:
+    chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
+    end = len(pair.batches)
+    noise: dict[Key, float] = {}
+    rows: list[Row] = []
+    last = _last(oracle, end)
+    for seeds in (range(PROBES), range(PROBES, MOST_PROBES)):
+        noise = largest_of(noise, noise_of(last, (_last(_torch(pair, "float64", seed), end) for seed in seeds)))
+        rows = compare_semantics(last, _last(flax, end), noise, longest_sum(pair.problem), chaotic)
+        if all(each.passed for each in rows):
+            break
+    return rows
+
+
+def _precision(
+    pair: StepPair, oracle: Record, free: Mapping[str, Record], policy: Policy, beta: float
+) -> tuple[list[Row], list[Distance]]:
+    way = _way(pair, oracle)
+    plain: Record = {}
+    steps = range(1, len(pair.batches) + 1)
+    errors = [0.0] * len(steps)
+    rows: list[Row] = []
+    trajectory: list[Distance] = []
+    for seeds, ulps in low_probes(policy, PROBES):
+        for seed in seeds:
+            run = _torch(pair, "float32", seed, ulps)
+            plain = run if seed < 0 else plain
+            errors = [max(error, way.apart(oracle, run, n) / ulps) for n, error in zip(steps, errors, strict=True)]
+        trajectory = [_distance(way, oracle, free, plain, n, errors[n - 1]) for n in steps]
+        rows = [_row(pair, each, policy, beta) for each in trajectory]
+        if all(each.passed for each in rows):
+            break
+    return rows, trajectory
+
+
+def _way(pair: StepPair, oracle: Record) -> Way:
+    """Returns how far all parameters have gone after each step."""
+    pair.torch.put(rounded(pair.torch.original), "float64")
+    start = pair.compared(pair.torch.parameters())
+    squares = [
+        sum(float(np.sum((oracle[Key(n, "after", name)] - array) ** 2)) for name, array in start.items())
+        for n in range(1, len(pair.batches) + 1)
+    ]
+    return Way(tuple(start), tuple(map(math.sqrt, squares)))
+
+
+def _distance(
+    way: Way, oracle: Record, free: Mapping[str, Record], plain: Record, step: int, reference: float
+) -> Distance:
+    exact = way.apart(oracle, free["float64"], step) if "float64" in free else math.nan
+    flax = free["float32"]
+    return Distance(step, reference, way.apart(oracle, flax, step), way.apart(plain, flax, step), exact)
+
+
+def _row(pair: StepPair, distance: Distance, policy: Policy, beta: float) -> Row:
+    longest = longest_sum(pair.problem)
+    limit = policy.ratio * distance.torch32 + policy.sums * math.sqrt(longest) * UNIT["float32"]
+    because = f"{policy.ratio:g} x PyTorch's {distance.torch32:.1e} + {policy.sums:g} x sqrt({longest}) ulp"
+    if beta:  # PyTorch has 1 - beta^t in double precision, Optax in the state's
+        limit += UNIT["float32"] / (1 - beta)
+        because += " + ulp / (1 - beta)"
+    key = Key(distance.step, "free run", f"all parameters after step {distance.step}")
+    return row(key, distance.flax32, limit, because)
+
+
+def _last(record: Record, step: int) -> Record:
+    return {key: array for key, array in record.items() if key.step == step}

@@ -1,0 +1,40 @@
+"""A model of PyTorch's within what wraps it, and an averaged copy of it under its names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """Returns the model within a compiled, parallel or averaged one."""
+    for name in ("_orig_mod", "module"):
+        inner = getattr(model, name, None)
+        kinds = ("OptimizedModule", "DataParallel", "DistributedDataParallel", "AveragedModel")
+        if isinstance(inner, torch.nn.Module) and type(model).__name__ in kinds:
+            return unwrapped(inner)
+    return model
+
+
+def named_tensors(thing: Any, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Returns the tensors of an averaged copy under the model's names: a module, a dict, a list, or one that has it."""
+    if isinstance(thing, torch.nn.Module):
+        return dict(unwrapped(thing).state_dict())
+    names = [name for name, _ in model.named_parameters()]
+    if isinstance(thing, Mapping):
+        tensors = {str(key).removeprefix("module."): value for key, value in thing.items()}
+        known = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
+        return known if known.keys() & set(names) else {}
+    if isinstance(thing, list | tuple):
+        fits = len(thing) == len(names) and all(isinstance(value, torch.Tensor) for value in thing)
+        return dict(zip(names, thing, strict=True)) if fits else {}
+    if isinstance(thing, torch.optim.Optimizer) or not hasattr(thing, "__dict__"):
+        return {}
+    parts = [value for value in vars(thing).values() if isinstance(value, torch.nn.Module | Mapping | list)]
+    parts = [value for value in parts if value is not model and _is_other(value, model)]
+    return next((tensors for part in parts if (tensors := named_tensors(part, model))), {})
+
+
+def _is_other(value: Any, model: torch.nn.Module) -> bool:
+    """Tells whether it is another thing than the model itself."""
+    return not isinstance(value, torch.nn.Module) or unwrapped(value) is not model

@@ -1,0 +1,145 @@
+"""Hypotheses on the optimiser's options: the rate of another step, which tensors decay, and all that `blame` knows."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.blame.diagnosis import Cause, explain_update
+from parity.blame.diagnosis.cause import distance
+from parity.training_step.accumulation import Trial
+from parity.training_step.judged import Outcome
+from parity.training_step.replay import Alter, Replay
+
+
+def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
+    """Yields the rate of each other step: a schedule that is late, or ahead."""
+    now = [options["lr"] for options in replay.outcome.seen.options[-1]]
+    number = replay.outcome.number
+    for other in sorted(others, key=lambda each: abs(each.number - number)):
+        if not other.seen.options:
+            continue
+        rate = [options["lr"] for options in other.seen.options[-1]]
+        if np.allclose(np.asarray(rate, float), np.asarray(now, float), rtol=1e-12):
+            continue
+
+        late = f"{abs(number - other.number)} {'late' if other.number < number else 'ahead'}"
+        text = f"Flax's rate of step {number} is that of step {other.number}, {float(rate[0]):.6g} in place of"
+        yield (
+            "learning-rate-count",
+            f"{text} {float(now[0]):.6g}: its schedule is {late}",
+            lambda rate=rate: replay.pieces(replay.applied, _at_rates(rate)),
+        )
+
+
+def learning_rates(replay: Replay) -> Iterator[Trial]:
+    """Yields another rate for each of the optimiser's groups, as the updates show it."""
+    side = replay.pair.torch
+    names = {id(p): name for name, p in side.model.named_parameters()}
+    updates = {key.tensor: key for key in replay.keys if key.phase == "update"}
+    rates = []
+    words = []
+    for group, options in zip(side.optimizer.param_groups, replay.outcome.seen.options[-1], strict=True):
+        keys = [updates[names[id(p)]] for p in group["params"] if names.get(id(p)) in updates]
+        ours = np.concatenate([replay.outcome.flax[key].ravel() for key in keys] or [np.zeros(0)])
+        theirs = np.concatenate([replay.outcome.oracle[key].ravel() for key in keys] or [np.zeros(0)])
+        size = float(theirs @ theirs)
+        rate = float(options["lr"])
+        rates.append(rate * float(ours @ theirs) / size if size else rate)
+        if abs(rates[-1] - rate) > 1e-9 * abs(rate):
+            words.append(f"{rates[-1]:.6g} for {_listed([key.tensor for key in keys])}, PyTorch's {rate:.6g}")
+    if not words:
+        return
+    whole = len(rates) == 1
+    text = f"{rates[0]:.6g}, PyTorch's {words[0].rpartition(' ')[2]}" if whole else "; ".join(words)
+    yield "learning-rate", f"Flax's learning rate is {text}", lambda: replay.pieces(replay.applied, _at_rates(rates))
+
+
+def _at_rates(rates: list[float]) -> Alter:
+    def alter(optimizer: torch.optim.Optimizer) -> None:
+        for group, value in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = value
+
+    return alter
+
+
+def decay_masks(replay: Replay) -> Cause | None:
+    """Returns which tensors decay on one side alone, where that explains every update."""
+    decays = [options.get("weight_decay", 0.0) for options in replay.outcome.seen.options[-1]]
+    if not any(decays):
+        return None
+    plain = dict(zip(replay.keys, replay.oracle, strict=True))
+    ways = {
+        on: dict(zip(replay.keys, replay.pieces(replay.applied, _decayed(max(decays) if on else 0.0)), strict=True))
+        for on in (True, False)
+    }
+    more: list[str] = []
+    fewer: list[str] = []
+    for key in (key for key in replay.keys if key.phase == "update"):
+        flax = replay.outcome.flax[key]
+        fits = [
+            name for name, way in (("", plain), ("more", ways[True]), ("fewer", ways[False])) if _same(way[key], flax)
+        ]
+        if not fits:
+            return None
+        if fits[0]:
+            (more if fits[0] == "more" else fewer).append(key.tensor)
+    if not more and not fewer:
+        return None
+    some = [f"Flax decays {_listed(more)}, PyTorch does not"] if more else []
+    some += [f"Flax does not decay {_listed(fewer)}, PyTorch does"] if fewer else []
+    return Cause("weight-decay-mask", "; ".join(some), 0.0)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return distance([one], [other], [one]) < 1e-9
+
+
+def _decayed(value: float) -> Alter:
+    def alter(optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            group["weight_decay"] = value
+
+    return alter
+
+
+def option(replay: Replay) -> Cause | None:
+    """Returns the one option under which PyTorch's optimiser takes Flax's step."""
+    names = [key.tensor for key in replay.keys if key.phase == "update" and key.tensor in replay.applied]
+    if not names:
+        return None
+    side = replay.pair.torch
+    side.put(replay.outcome.start, "float64")
+    before = {name: side.parameters()[name] for name in names}
+    slots = side.state().slots
+    updates = {key.tensor: replay.outcome.flax[key] for key in replay.keys if key.phase == "update"}
+    owners = {id(p): name for name, p in side.model.named_parameters()}
+    groups = [[owners.get(id(p), "") for p in group["params"]] for group in side.optimizer.param_groups]
+    options = replay.outcome.seen.options[-1]
+
+    kind: Any = type(side.optimizer)
+
+    def make(tensors: list[torch.Tensor]) -> torch.optim.Optimizer:
+        tensor_of = dict(zip(names, tensors, strict=True))
+        parts = [
+            copy.copy(each) | {"params": [tensor_of[n] for n in group if n in tensor_of]}
+            for each, group in zip(options, groups, strict=True)
+        ]
+        return kind([part for part in parts if part["params"]])
+
+    try:
+        return explain_update(
+            make,
+            before,
+            {name: replay.applied[name] for name in names},
+            {name: slots.get(name, {}) for name in names},
+            {name: updates[name] for name in names},
+        )
+    except (RuntimeError, TypeError, ValueError):  # an optimiser of the user's tensor_of, made otherwise
+        return None

@@ -1,0 +1,110 @@
+"""The optimiser's part of one step again, under another gradient or other options."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from parity.arrays.key import Arrays, Key
+from parity.blame.diagnosis.cause import Pieces, distance
+from parity.training_step.judged import Outcome
+from parity.training_step.pair import StepPair
+
+EPS = 1e-6  # of torch.nn.utils.clip_grad_norm_
+Alter = Callable[[torch.optim.Optimizer], None]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A step in float64, whose optimiser can be run once more from the same state.
+
+    passes: the gradient of each backward pass since the last update, the last step's last, without a loss's scale
+    """
+
+    pair: StepPair
+    outcome: Outcome
+    passes: list[Arrays]
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """Returns the updates and slots that both sides have."""
+        both = [key for key in self.outcome.oracle if key in self.outcome.flax]
+        return [key for key in both if key.phase == "update" or (key.phase == "optimizer" and key.slot != "step")]
+
+    @property
+    def oracle(self) -> Pieces:
+        """Returns PyTorch's updates and slots."""
+        return [self.outcome.oracle[key] for key in self.keys]
+
+    @property
+    def flax(self) -> Pieces:
+        """Returns Flax's."""
+        return [self.outcome.flax[key] for key in self.keys]
+
+    @cached_property
+    def applied(self) -> Arrays:
+        """Returns the gradient that PyTorch's optimiser met; {} where there was no update."""
+        return self.outcome.seen.applied[-1] if self.outcome.seen.applied else {}
+
+    @cached_property
+    def raw(self) -> Arrays:
+        """Returns the sum of all passes: the gradient before it was clipped."""
+        whole = added(self.passes)
+        return {name: whole[name] for name in self.applied if name in whole}
+
+    @cached_property
+    def max_norm(self) -> float:
+        """Returns the norm to which PyTorch's step has clipped the gradient; 0 where it has not."""
+        whole = norm(self.raw)
+        clipped = norm(self.applied)
+        if not whole or not clipped < whole * (1 - 1e-9) or self.raw.keys() != self.applied.keys():
+            return 0.0
+        theirs = list(self.applied.values())
+        uniform = distance(list(scaled(self.raw, clipped / whole).values()), theirs, theirs)
+        limit = clipped * (1 + EPS / whole)
+        return 0.0 if uniform > 1e-6 else float(f"{limit:.9g}")
+
+    def clipped(self, gradients: Arrays) -> Arrays:
+        """Returns the gradients clipped as PyTorch's step does."""
+        return clip(gradients, self.max_norm, EPS) if self.max_norm else gradients
+
+    def pieces(self, gradients: Arrays, alter: Alter = lambda optimizer: None) -> Pieces:
+        """Returns updates and slots of PyTorch's optimiser for other gradients, or with other options."""
+        side = self.pair.torch
+        side.put(self.outcome.start, "float64")
+        before = side.parameters()
+        for name, parameter in side.model.named_parameters():
+            array = gradients.get(name)
+            parameter.grad = None if array is None else torch.tensor(array, dtype=parameter.dtype)
+        for group, options in zip(side.optimizer.param_groups, self.outcome.seen.options[-1], strict=True):
+            group.update(options)
+        alter(side.optimizer)
+        type(side.optimizer).step(side.optimizer)
+        after = side.parameters()
+        updates = self.pair.compared({name: after[name] - before[name] for name in after})
+        slots = side.state().slots
+        named = {key: slots.get(key.tensor, {}).get(key.slot, np.zeros(())) for key in self.keys}
+        return [updates[key.tensor] if key.phase == "update" else named[key] for key in self.keys]
+
+
+def added(passes: list[Arrays]) -> Arrays:
+    """Returns the sum of gradients by name."""
+    names = dict.fromkeys(name for each in passes for name in each)
+    return {name: np.sum([each[name] for each in passes if name in each], 0) for name in names}
+
+
+def scaled(gradients: Arrays, factor: float) -> Arrays:
+    """Returns the gradients times a factor."""
+    return {name: factor * array for name, array in gradients.items()}
+
+
+def norm(gradients: Arrays) -> float:
+    """Returns the norm over all gradients."""
+    return float(np.sqrt(sum(float(np.sum(array**2)) for array in gradients.values())))
+
+
+def clip(gradients: Arrays, most: float, eps: float) -> Arrays:
+    """Returns the gradients with a norm of at most that; `eps` is added to the norm, as PyTorch does."""
+    return scaled(gradients, min(1.0, most / (norm(gradients) + eps or 1.0)))

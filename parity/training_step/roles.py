@@ -1,0 +1,182 @@
+"""The parts that a JAX state is made of: parameters, buffers, Optax's states, averaged copies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen, nnx
+
+from d2l_jax.errors import InputError
+from parity.sides.slots import SLOTS
+from parity.training_step.jax_state import JaxState, Leaves, Path, dotted, nodes
+
+AVERAGED = ("ema", "average", "avg", "polyak", "shadow", "target", "teacher", "slow", "swa")
+NAMED = ("params", "param", "parameters", "weights", "theta", "model", "variables")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A transformation's own state within Optax's.
+
+    path: where it stands
+    kind: its class
+    """
+
+    path: Path
+    kind: type
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which leaf of a state is what.
+
+    root:    the path above all parameters
+    params:  paths of what is trained
+    buffers: paths of further numbers, batch statistics mostly
+    copies:  {path above an averaged copy: the paths of its leaves}
+    parts:   of Optax's states
+    model:   the NNX or Linen module, where the state holds it
+    injected: Optax's hyper-parameters are numbers of the state
+    """
+
+    root: Path
+    params: list[Path]
+    buffers: list[Path]
+    copies: dict[Path, list[Path]]
+    parts: list[Part]
+    model: Any
+    injected: bool = False
+
+
+def roles_of(state: JaxState) -> Roles:
+    """Returns the roles. Raises InputError where nothing looks like parameters."""
+    parts = _parts(state.original)
+    optax_paths = [path for path, node in nodes(state.original) if _is_optax(node)]
+    numbers = {
+        path: leaf for path, leaf in state.leaves.items() if not any(_below(path, above) for above in optax_paths)
+    }
+    floating = {path: leaf for path, leaf in numbers.items() if _floating(leaf)}
+    moved = _moments(state.leaves, parts)
+    roots = _roots(state, floating, moved)
+    if not roots:
+        raise InputError("jax_state holds no parameters that parity.check_step knows; name them 'params' in a dict")
+    root = next((each for each in roots if not _averaged(each)), roots[0])
+    params = _params(state, root, floating, moved)
+    below = {path[len(root) :]: np.shape(floating[path]) for path in params}
+    others = [path for path in floating if path not in set(params)]
+    copies = _copies(others, floating, below)
+    copied = {path for paths in copies.values() for path in paths}
+    buffers = [path for path in others if path not in copied and np.ndim(floating[path])]
+    copies, buffers = _with_buffers(copies, buffers, floating)
+    injected = any("Inject" in type(node).__name__ for _, node in nodes(state.original))
+    return Roles(root, params, buffers, copies, parts, _model(state.original, root), injected)
+
+
+def _below(path: Path, above: Path) -> bool:
+    return path[: len(above)] == above
+
+
+def _floating(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _averaged(path: Path) -> bool:
+    return any(word in str(name).lower() for name in path for word in AVERAGED)
+
+
+def _is_optax(node: Any) -> bool:
+    if not hasattr(node, "_fields"):
+        return False
+    return type(node).__module__.partition(".")[0] == "optax" or any(field in SLOTS for field in node._fields)
+
+
+def _parts(state: Any) -> list[Part]:
+    """Returns the states of single transformations; those that wrap others are looked into."""
+    states = [(path, node) for path, node in nodes(state) if _is_optax(node)]
+    inner = {path for path, _ in states}
+    return [Part(path, type(node)) for path, node in states if not any(p != path and _below(p, path) for p in inner)]
+
+
+def _moments(leaves: Leaves, parts: list[Part]) -> set[Path]:
+    """Returns the paths of parameters, below their root, that any optimiser has numbers for."""
+    moved = set()
+    for part in parts:
+        start = len(part.path) + 1
+        moved |= {path[start:] for path in leaves if _below(path, part.path) and len(path) > start}
+    return moved
+
+
+def _roots(state: JaxState, floating: Leaves, moved: set[Path]) -> list[Path]:
+    if state.in_place:
+        modules = [path for path, node in nodes(state.original) if isinstance(node, nnx.Module)]
+        modules = [path for path in modules if any(_below(leaf, path) for leaf in floating)]
+        outer = [p for p in modules if not any(q != p and _below(p, q) for q in modules)]
+        if outer:
+            return outer
+    if moved:
+        first = min(moved, key=str)
+        ends = [path[: len(path) - len(first)] for path in floating if path[len(path) - len(first) :] == first]
+        return [above for above in ends if all((*above, *rest) in floating for rest in moved)]
+    named = [path[: path.index(name) + 1] for path in floating for name in NAMED if name in path]
+    if named:
+        return list(dict.fromkeys(named))
+    if isinstance(state.original, tuple | list) and not hasattr(state.original, "_fields"):
+        return [(0,)] if any(path[:1] == (0,) for path in floating) else []
+    return [()] if floating else []
+
+
+def _params(state: JaxState, root: Path, floating: Leaves, moved: set[Path]) -> list[Path]:
+    if not state.in_place:
+        inside = [path for path in floating if _below(path, root)]
+        if root == () and moved:
+            return [path for path in inside if path in moved]
+        return [path for path in inside if not _averaged(path[len(root) :])]
+    kinds = dict(nnx.iter_graph(state.original))
+    return [path for path in floating if _below(path, root) and isinstance(kinds.get(path), nnx.Param)]
+
+
+def _copies(others: list[Path], floating: Leaves, below: dict[Path, tuple]) -> dict[Path, list[Path]]:
+    """Returns the subtrees that hold the same shapes under the same names as the parameters."""
+    if not below:
+        return {}
+    first = next(iter(below))
+    above = [path[: len(path) - len(first)] for path in others if path[len(path) - len(first) :] == first]
+    copies = {}
+    for root in above:
+        paths = [(*root, *rest) for rest in below]
+        if all(path in floating and np.shape(floating[path]) == below[path[len(root) :]] for path in paths):
+            copies[root] = paths
+    return copies
+
+
+def _with_buffers(
+    copies: dict[Path, list[Path]], buffers: list[Path], floating: Leaves
+) -> tuple[dict[Path, list[Path]], list[Path]]:
+    """Gives averaged statistics to the copy that they stand beside."""
+    mine = []
+    copies = {root: list(paths) for root, paths in copies.items()}
+    for path in buffers:
+        roots = [root for root in copies if _below(path, root) or (len(root) > 1 and _below(path, root[:-1]))]
+        if roots:
+            copies[roots[0]].append(path)
+        else:
+            mine.append(path)
+    return copies, [path for path in mine if not _averaged(path)]
+
+
+def _model(state: Any, root: Path) -> Any:
+    for path, node in nodes(state):
+        if path == root and isinstance(node, nnx.Module):
+            return node
+        module = getattr(getattr(node, "apply_fn", None), "__self__", None)
+        if isinstance(module, linen.Module):
+            return module
+    return None
+
+
+def shapes(state: JaxState, paths: list[Path]) -> Iterator[str]:
+    """Returns the paths with their shapes, in words."""
+    return (f"{dotted(path)} {jax.numpy.shape(state.leaves[path])}" for path in paths)

@@ -1,0 +1,56 @@
+"""The map settled by the step itself, where names and shapes leave a choice."""
+
+from collections.abc import Callable, Container
+from itertools import islice
+
+import numpy as np
+
+from parity.arrays.key import Key, Record
+from parity.training_step.by_name import alternatives
+from parity.training_step.judged import equalised, torch_taken
+from parity.training_step.pair import StepPair, in_tier
+from parity.training_step.torch_memory import rounded
+from parity.weights.leaf import Leaf
+
+TRIALS = 40
+CLEAR = 0.9  # of a correct map the updates point the same way, whatever else is wrong
+
+
+def settled(paired: Callable[[list[Leaf]], StepPair], leaves: list[Leaf], told: Container[str]) -> StepPair:
+    """Returns the pair with the map under which JAX's first updates point where PyTorch's do.
+
+    paired: gives the pair of a map
+    leaves: the likeliest map
+    told:   keys of PyTorch's whose places the user has named
+    """
+    pair = paired(leaves)
+    oracle = torch_taken(pair, 1, rounded(pair.torch.original), "float64")[1]
+    likeness = _likeness(pair, oracle)
+    for _ in leaves:
+        if likeness > CLEAR:
+            return pair
+        others = list(islice(alternatives(pair.jax.state, pair.leaves, pair.torch.model, told), TRIALS))
+        scores = [_likeness(paired(other), oracle) for other in others]
+        if not scores or max(scores) <= likeness + 1e-6:
+            return pair
+        likeness = max(scores)
+        pair = paired(others[int(np.argmax(scores))])
+    return pair
+
+
+def _likeness(pair: StepPair, oracle: Record) -> float:
+    """Returns the mean cosine of the angles between both sides' first updates."""
+    pair.torch.put(rounded(pair.torch.original), "float64")
+    before = equalised(pair, pair.jax.state.leaves, "float64")
+    try:
+        with in_tier("float64"):
+            after, returned = pair.jax_taken(1, before, "float64")
+            flax = pair.jax_record(1, before, after, returned, set(), "float64")
+    except Exception:  # of this map the step does not run
+        return -2.0
+    cosines = []
+    for leaf in pair.trained:
+        ours, theirs = (record[Key(1, "update", leaf.name)].ravel() for record in (flax, oracle))
+        if size := float(np.linalg.norm(theirs)):
+            cosines.append(float(ours @ theirs) / (size * float(np.linalg.norm(ours)) or 1.0))
+    return float(np.mean(cosines)) if cosines else 1.0

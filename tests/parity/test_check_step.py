@@ -1,0 +1,160 @@
+"""Plain states, whose map names and the step itself decide, steps of any form, and calls that are refused."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from training_steps import named, torch_step
+
+import parity
+from d2l_jax.errors import InputError
+
+random = np.random.default_rng(0)
+IMAGES = [(random.normal(size=(6, 8, 8, 3)).astype(np.float32), random.integers(0, 4, 6)) for _ in range(3)]
+TABLES = [(random.normal(size=(9, 6)).astype(np.float32), random.integers(0, 3, 9)) for _ in range(3)]
+EXACT = ("float64",)
+
+
+def loss_of(scores, y):
+    return optax.softmax_cross_entropy_with_integer_labels(scores, y).mean()
+
+
+def deep():
+    torch.manual_seed(0)
+    layers = (torch.nn.Linear(6, 6), torch.nn.Tanh(), torch.nn.Linear(6, 6), torch.nn.Tanh(), torch.nn.Linear(6, 3))
+    return torch.nn.Sequential(*layers)
+
+
+def table_step(params, opt_state, batch, tx, forward):
+    loss, grads = jax.value_and_grad(lambda params: loss_of(forward(params, batch[0]), batch[1]))(params)
+    updates, opt_state = tx.update(grads, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state, loss
+
+
+def listed(params, x):
+    for W, b in params[:-1]:
+        x = jnp.tanh(W @ x.T + b[:, None]).T
+    W, b = params[-1]
+    return x @ W.T + b
+
+
+def crossed(params, x):
+    x = jnp.tanh(x @ params["zebra"] + params["b_zebra"])
+    x = jnp.tanh(x @ params["apple"] + params["b_apple"])
+    return x @ params["mule"] + params["b_mule"]
+
+
+def plain_lists():
+    return [(np.zeros((6, 6), np.float32), np.zeros(6, np.float32)) for _ in range(2)] + [
+        (np.zeros((3, 6), np.float32), np.zeros(3, np.float32))
+    ]
+
+
+def plain_names():
+    shapes = {"apple": (6, 6), "zebra": (6, 6), "mule": (6, 3)}
+    whole = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return whole | {f"b_{name}": np.zeros(shape[1], np.float32) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize(("forward", "params"), [(listed, plain_lists()), (crossed, plain_names())])
+def test_names_that_say_nothing_are_settled_by_the_step(forward, params):
+    tx = optax.adamw(0.01)
+    theirs = deep()
+    step = jax.jit(partial(table_step, tx=tx, forward=forward))
+    optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
+    result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES)
+    assert result.status == "pass", result.blame
+
+
+def test_weights_may_be_told():
+    tx = optax.sgd(0.1)
+    params = plain_names()
+    step = partial(table_step, tx=tx, forward=crossed)
+    names = {"0": "zebra", "2": "apple", "4": "mule"}
+    weights = {f"{key}.weight": name for key, name in names.items()}
+    weights |= {f"{key}.bias": f"b_{name}" for key, name in names.items()}
+    theirs = deep()
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    check = partial(
+        parity.check_step, step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES, tiers=EXACT
+    )
+    first = check(weights=weights)
+    assert first.status == "pass", first.blame
+    assert check(weights=first.weights).status == "pass"
+    swapped = weights | {"0.bias": "b_apple", "2.bias": "b_zebra"}
+    assert check(weights=swapped).status == "fail"
+    with pytest.raises(InputError, match="where jax_state has nothing"):
+        check(weights={"0.weight": "horse"})
+
+
+def test_a_returned_loss_alone():
+    tx = optax.sgd(0.1)
+
+    def step(params, opt_state, batch):
+        params, opt_state, loss = table_step(params, opt_state, batch, tx, listed)
+        return params, opt_state, 2 * loss
+
+    theirs = deep()
+    params = plain_lists()
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES, tiers=EXACT)
+    named(result, "returned-loss", "2 times that")
+
+
+def test_another_forward_pass_is_told_from_another_update():
+    tx = optax.sgd(0.1)
+    params = plain_lists()
+    step = partial(table_step, tx=tx, forward=lambda params, x: listed(params, jnp.maximum(x, 0)))
+    theirs = deep()
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES, tiers=EXACT)
+    named(result, "", "the model or the loss computes something else")
+
+
+def test_a_grad_scaler_and_a_counter_in_the_closure():
+    tx = optax.adam(0.01)
+    params = plain_lists()
+    theirs = deep()
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
+    calls = 0
+
+    def step(model, optimizer, batch):
+        nonlocal calls
+        calls += 1
+        optimizer.zero_grad()
+        loss = cross_entropy(model(batch[0]), batch[1])
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return loss * (1 if calls < 4 else 7)
+
+    ours = jax.jit(partial(table_step, tx=tx, forward=listed))
+    result = parity.check_step(ours, (params, tx.init(params)), step, theirs, optimizer, TABLES)
+    assert result.status == "pass", result.blame
+    assert calls == 0 and scaler.get_scale() == 1024.0
+
+
+def test_a_step_that_looks_at_its_numbers_and_one_with_float32_written_out():
+    tx = optax.sgd(0.1)
+    params = plain_lists()
+
+    def step(params, opt_state, batch):
+        x = jnp.asarray(batch[0], jnp.float32)
+        params, opt_state, loss = table_step(params, opt_state, (x, batch[1]), tx, listed)
+        return params, opt_state, loss.astype(jnp.float32)
+
+    def looking(params, opt_state, batch):
+        params, opt_state, loss = table_step(params, opt_state, batch, tx, listed)
+        return params, opt_state, float(loss)
+
+    for each in (step, looking):
+        theirs = deep()
+        optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+        result = parity.check_step(each, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES)
+        assert result.status == "pass" and not result.skipped, result.blame

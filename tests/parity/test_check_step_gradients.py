@@ -1,0 +1,133 @@
+"""The gradient that an optimiser meets: how micro-batches are added, how it is clipped and scaled."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from torch.nn.functional import cross_entropy
+from training_steps import (
+    BOTH,
+    MICRO,
+    accumulating,
+    adam,
+    check,
+    jax_step,
+    loss_of,
+    micro,
+    named,
+    sgd,
+    torch_step,
+)  # fmt: skip
+
+from d2l_jax.optim import clip_grad_norm
+
+COMBINED = [
+    (lambda g: g.sum(0), "Flax adds the gradients of 3 micro-batches, PyTorch takes their mean"),
+    (lambda g: g[:-1].mean(0), "leaves out micro-batch 3 of 3, and takes the mean of the others"),
+    (lambda g: g[1:].sum(0) / 3, "leaves out micro-batch 1 of 3"),
+    (lambda g: g.sum(0) / 2, "divides by 2, PyTorch by 3"),
+    (lambda g: g[-1], "micro-batch 3 of 3 alone, undivided"),
+]
+
+
+@pytest.mark.parametrize(("combine", "text"), COMBINED)
+def test_accumulation(combine, text):
+    by_adam = "adds" in text  # whose update hides the factor, and whose slots show it
+    tx = optax.adam(0.01) if by_adam else optax.sgd(0.1)
+    theirs = adam if by_adam else sgd
+    result = check(jax_step(tx, partial(micro, combine=combine)), tx, accumulating, theirs)
+    named(result, "gradient-accumulation", text)
+
+
+def test_accumulation_that_is_right_passes():
+    tx = optax.adam(0.01)
+    step = jax_step(tx, partial(micro, combine=lambda g: g.mean(0)))
+    assert check(step, tx, accumulating, adam, tiers=BOTH).status == "pass"
+
+
+def every_third(model, optimizer, batch, counter):
+    x, y = batch
+    (cross_entropy(model(x), y) / 3).backward()
+    counter["n"] += 1
+    if counter["n"] % 3 == 0:
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("every", [3, 2])
+def test_accumulation_over_several_calls(every):
+    tx = optax.MultiSteps(optax.adam(0.01), every)
+    result = check(jax_step(tx), tx, partial(every_third, counter={"n": 0}), adam)
+    if every == 3:
+        assert result.status == "pass"
+    else:
+        named(result, "gradient-accumulation", "where PyTorch still accumulates", step=2)
+
+
+CLIPPED = [
+    (optax.sgd(0.1), "clipping-missing", "does not clip the gradient, PyTorch to a norm of 0.2"),
+    (optax.chain(clip_grad_norm(0.1), optax.sgd(0.1)), "clipping", "to a norm of 0.1, PyTorch to 0.2"),
+    (optax.chain(optax.clip(0.1), optax.sgd(0.1)), "clipping-by-value", "every number to 0.1"),
+    (optax.chain(optax.clip_by_global_norm(0.2), optax.sgd(0.1)), "clipping-eps", "PyTorch adds 1e-06 to the norm"),
+]
+
+
+@pytest.mark.parametrize(("tx", "cause", "text"), CLIPPED)
+def test_clipping(tx, cause, text):
+    named(check(jax_step(tx), tx, partial(torch_step, clip=0.2), sgd), cause, text)
+
+
+def test_clipping_that_is_right_passes():
+    tx = optax.chain(clip_grad_norm(0.2), optax.adam(0.01))
+    result = check(jax_step(tx), tx, partial(torch_step, clip=0.2), adam, tiers=BOTH)
+    assert result.status == "pass"
+
+
+def test_clipping_after_the_optimizer():
+    tx = optax.chain(optax.scale_by_adam(), optax.clip_by_global_norm(0.2), optax.scale(-0.01))
+    named(check(jax_step(tx), tx, partial(torch_step, clip=0.2), adam), "clipping-order", "what the optimiser makes")
+
+
+def test_clipping_after_weight_decay():
+    tx = optax.chain(optax.add_decayed_weights(0.1), optax.clip_by_global_norm(0.2), optax.sgd(0.1))
+    result = check(jax_step(tx), tx, partial(torch_step, clip=0.2), partial(sgd, weight_decay=0.1))
+    named(result, "clipping-order", "adds the weight decay before it clips")
+
+
+def test_clipping_each_micro_batch():
+    tx = optax.sgd(0.1)
+
+    def grads(params, batch):
+        parts = jax.tree.map(lambda a: a.reshape(MICRO, -1, *a.shape[1:]), batch)
+        losses, each = jax.vmap(jax.value_and_grad(loss_of), (None, 0))(params, parts)
+        size = jax.vmap(optax.tree.norm)(each)
+        factor = jnp.minimum(1.0, 0.2 / size)
+        return losses.mean(), jax.tree.map(lambda g: jnp.tensordot(factor, g, 1) / MICRO, each)
+
+    result = check(jax_step(tx, grads), tx, partial(accumulating, clip=0.2), sgd)
+    named(result, "clipping-order", "clips each of 3 micro-batches")
+
+
+@pytest.mark.parametrize("optimizer", [(optax.sgd(0.1), sgd), (optax.adam(0.01), adam)], ids=["sgd", "adam"])
+def test_loss_scale_that_stays(optimizer):
+    tx, theirs = optimizer
+
+    def grads(params, batch):
+        loss, g = jax.value_and_grad(lambda p: 1024 * loss_of(p, batch))(params)
+        return loss / 1024, g
+
+    named(check(jax_step(tx, grads), tx, torch_step, theirs), "loss-scale", "1024 times", "not taken out")
+
+
+def test_clipping_before_unscaling():
+    tx = optax.sgd(0.1)
+
+    def grads(params, batch):
+        loss, g = jax.value_and_grad(lambda p: 1024 * loss_of(p, batch))(params)
+        g, _ = optax.clip_by_global_norm(0.2).update(g, optax.EmptyState())
+        return loss / 1024, jax.tree.map(lambda x: x / 1024, g)
+
+    result = check(jax_step(tx, grads), tx, partial(torch_step, clip=0.2), sgd)
+    named(result, "loss-scale", "clipped before it is divided")

@@ -1,0 +1,126 @@
+"""Weight decay, schedules and averages of the weights."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from training_steps import BOTH, adam, check, jax_step, named, net, params, sgd, torch_step
+
+from d2l_jax.errors import InputError
+
+
+def matrices(params):
+    return jax.tree.map(lambda x: x.ndim > 1, params)
+
+
+def adamw(model, biases=True):
+    decayed = [p for p in model.parameters() if biases or p.ndim > 1]
+    rest = [p for p in model.parameters() if not biases and p.ndim == 1]
+    groups = [{"params": decayed}] + ([{"params": rest, "weight_decay": 0.0}] if rest else [])
+    return torch.optim.AdamW(groups, lr=0.01, weight_decay=0.1)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("biases", [True, False])
+def test_weight_decay_masks(masked, biases):
+    tx = optax.adamw(0.01, weight_decay=0.1, mask=matrices if masked else None)
+    result = check(jax_step(tx), tx, torch_step, partial(adamw, biases=biases), tiers=BOTH)
+    if masked is not biases:
+        assert result.status == "pass"
+    else:
+        said = "Flax does not decay 0.bias, 2.bias" if masked else "Flax decays 0.bias, 2.bias, PyTorch does not"
+        named(result, "weight-decay-mask", said)
+
+
+@pytest.mark.parametrize("offset", [0, 1, -1])
+def test_schedules(offset):
+    model = net()
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    tx = optax.sgd(lambda count: 0.1 * 0.5 ** jnp.maximum(count + offset, 0))
+    result = check(jax_step(tx), tx, partial(torch_step, scheduler=scheduler), lambda _: optimizer, model)
+    if offset:
+        step = 1 if offset > 0 else 2
+        said = "rate of step 1 is that of step 2" if offset > 0 else "rate of step 2 is that of step 1"
+        named(result, "learning-rate-count", said, step=step)
+    else:
+        assert result.status == "pass"
+    assert optimizer.param_groups[0]["lr"] == 0.1 and scheduler.last_epoch == 0
+
+
+def test_a_schedule_that_starts_at_0():
+    model = net()
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda count: (count + 1) / 4)
+    tx = optax.sgd(lambda count: 0.1 * count / 4)
+    result = check(jax_step(tx), tx, partial(torch_step, scheduler=scheduler), lambda _: optimizer, model)
+    named(result, "learning-rate-count", "rate of step 1 is 0, PyTorch's 0.025", "rate of step 2 is that of step 1")
+
+
+def test_averages_that_one_side_has_alone():
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx), tx, torch_step, sgd, more={"ema": params()})
+    assert result.status == "pass" and "an averaged copy" in result.skipped["ema"]
+    model = net()
+    with pytest.raises(InputError, match="jax_state has none"):
+        check(jax_step(tx), tx, torch_step, sgd, model, torch_state={"ema": AveragedModel(model)})
+
+
+AVERAGED = [
+    (lambda e, p, new: 0.9 * e + 0.1 * new, "", ""),
+    (lambda e, p, new: 0.99 * e + 0.01 * new, "ema-decay", "0.99 in Flax, 0.9 in PyTorch"),
+    (lambda e, p, new: 0.1 * e + 0.9 * new, "ema-decay", "0.1 in Flax, 0.9 in PyTorch"),
+    (lambda e, p, new: 0.9 * e + 0.1 * p, "ema-before-update", "before the update"),
+    (lambda e, p, new: e, "ema-missing", "stays as it was"),
+    (lambda e, p, new: new, "ema-decay", "0 in Flax"),
+]
+
+
+@pytest.mark.parametrize(("rule", "cause", "text"), AVERAGED)
+def test_averages(rule, cause, text):
+    model = net()
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    average.n_averaged.fill_(1)  # the first update averages, too
+
+    def theirs(model, optimizer, batch):
+        loss = torch_step(model, optimizer, batch)
+        average.update_parameters(model)
+        return loss
+
+    tx = optax.adam(0.01)
+    step = jax_step(
+        tx, after=lambda state, new: {"ema": jax.tree.map(rule, state["ema"], state["params"], new["params"])}
+    )
+    result = check(step, tx, theirs, adam, model, more={"ema": params()}, torch_state={"ema": average})
+    if not cause:
+        assert result.status == "pass"
+        assert any(row.key.slot == "ema" for row in result.rows["float64"])
+    else:
+        named(result, cause, text)
+    assert average.n_averaged == 1
+
+
+def test_average_with_bias_correction():
+    model = net()
+    shadow = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    def theirs(model, optimizer, batch):
+        loss = torch_step(model, optimizer, batch)
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                shadow[name].mul_(0.9).add_(p, alpha=0.1)
+        return loss
+
+    tx = optax.sgd(0.1)
+
+    def after(state, new):
+        count = state["step"] + 1
+        average = jax.tree.map(lambda e, p: (0.9 * e + 0.1 * p) / (1 - 0.9**count), state["ema"], new["params"])
+        return {"ema": average, "step": count}
+
+    result = check(jax_step(tx, after=after), tx, theirs, sgd, model, more={"ema": params()}, torch_state={"s": shadow})
+    named(result, "ema-bias-correction", "1 - decay^t")

@@ -9,6 +9,7 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PROMISES = {
     "train_lenet.py": "EpochMeans(epoch=2",
+    "check_a_training_step.py": "sum fail step 1, the update of 0.weight and 3 more: Flax adds the gradients of 3",
     "check_my_model.py": "fail\nevaluation output gap",
     "find_the_mistake.py": "features.2 (GroupNorm), forward: Flax computes with eps=1e-06 where PyTorch has 1e-05",
     "forms_beside_lax.py": "dense layer over a sequence",

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from itertools import chain
 
+import numpy as np
+
 from parity.arrays.key import Arrays, Key
 from parity.blame.diagnosis.cause import Cause, choose
 from parity.compare.rows import Row
@@ -153,11 +155,30 @@ def _of_count(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
         return Cause("gradient-accumulation", text, 0.0)
     if theirs and not ours:
         later = [t.number for t in outcomes if any(k.phase == "update" and t.flax[k].any() for k in t.flax)]
+        if later and (cause := _of_rate(replay, outcomes)):
+            return cause
         if later:
             text = f"Flax does not update at step {number}, PyTorch does; Flax's first update is at step {later[0]}"
             return Cause("gradient-accumulation", text, 0.0)
         return Cause("update-missing", "Flax's step leaves all parameters as they were", 0.0)
     return None
+
+
+def _of_rate(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
+    """Returns that a schedule starts at 0, a step late: the slots agree, or the next step has the rate of this one."""
+    rate = float(replay.outcome.seen.options[-1][0]["lr"])
+    number = replay.outcome.number
+    text = f"Flax's rate of step {number} is 0, PyTorch's {rate:.6g}: its schedule is late, or starts at 0"
+    slots = [key for key in replay.keys if key.phase == "optimizer" and replay.outcome.flax[key].any()]
+    if slots and all(np.allclose(replay.outcome.flax[key], replay.outcome.oracle[key], rtol=1e-6) for key in slots):
+        return Cause("learning-rate-count", text, 0.0)
+    following = next((each for each in outcomes if each.number > number and each.seen.applied), None)
+    if following is None or len(following.seen.applied) != 1:
+        return None
+    next_replay = Replay(replay.pair, following, passes_until(outcomes, following.number))
+    others = [each for each in outcomes if each is not following]
+    cause = choose(next_replay.oracle, next_replay.flax, rates(next_replay, others), NOISE)
+    return Cause("learning-rate-count", f"{text}; {cause.text}", 0.0) if cause else None
 
 
 def _frozen(outcome: Outcome, wrong: list[Key]) -> Cause | None:

@@ -28,7 +28,7 @@ from parity.training_step.pair import StepPair
 from parity.training_step.roles import roles_of
 from parity.training_step.settled import settled
 from parity.training_step.torch_step import TorchStep, first_inputs
-from parity.training_step.weight_map import Weights, check_whole, copies_of, known_map
+from parity.training_step.weight_map import Weights, check_whole, copies_of, known_map, unpaired
 
 
 def check_step(
@@ -90,7 +90,7 @@ def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Result:
         blame=blame(compared.pair, steps, rows, compared.rows),
         trajectory=trajectory,
         settings={"probes": PROBES},
-        skipped=compared.skipped,
+        skipped=compared.skipped | unpaired(pair.roles, pair.copies),
         weights=pair.leaves,
     )
 

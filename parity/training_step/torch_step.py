@@ -4,6 +4,8 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -92,7 +94,8 @@ class TorchStep:
         batch = self.batch(self.batches[number - 1], dtype, disturb)
         layers = disturb if dtype == "float64" else np.asarray
         torch.manual_seed(number)
-        with torch_precision(dtype), disturbed_layers(self.model, layers), self.within(number):
+        scalers = _by_themselves(self.scalers)
+        with torch_precision(dtype), scalers, disturbed_layers(self.model, layers), self.within(number):
             returned = self.step(self._whole(dtype), self.optimizer, batch)
         record = {Key(number, "forward", name): array for name, array in scalars(returned).items()}
         after = self.parameters()
@@ -184,6 +187,24 @@ class TorchStep:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+@contextmanager
+def _by_themselves(scalers: Sequence[torch.amp.GradScaler]) -> Iterator[None]:
+    """Lets gradient scalers have their float32, which their operators demand, where float32 stands for float64."""
+
+    def plainly(method: Callable, *args: Any, **kwargs: Any) -> Any:
+        with torch._C.DisableTorchFunction():
+            return method(*args, **kwargs)
+
+    names = ("scale", "unscale_", "step", "update")
+    for scaler in scalers:
+        vars(scaler).update({name: partial(plainly, getattr(scaler, name)) for name in names})
+    try:
+        yield
+    finally:
+        for scaler, name in product(scalers, names):
+            vars(scaler).pop(name, None)
 
 
 Inputs = tuple[tuple[np.ndarray, ...], tuple[torch.Tensor, ...]]

@@ -124,6 +124,8 @@ def copies_of(roles: Roles, tensors: list[Leaf], others: Mapping[str, Callable[[
     """Returns the averaged copies that both sides have.
 
     others: what PyTorch has besides its model: {name: -> its tensors by the model's names}
+
+    Raises InputError where PyTorch has one that JAX's state has not.
     """
     free = {name: tensors_of() for name, tensors_of in others.items()}
     free = {name: keys for name, keys in free.items() if any(leaf.key in keys for leaf in tensors)}
@@ -134,7 +136,19 @@ def copies_of(roles: Roles, tensors: list[Leaf], others: Mapping[str, Callable[[
         name = max(free, key=lambda each: alike(each, root[-1] if root else ""))
         keys = free.pop(name)
         copies.append(Copy(name, [leaf for leaf in _moved(roles, tensors, root, paths) if leaf.key in keys]))
+    if free:
+        raise InputError(
+            f"torch_state[{next(iter(free))!r}] holds an averaged copy of the model; jax_state has none whose paths and"
+            " shapes are those of its parameters"
+        )
     return copies
+
+
+def unpaired(roles: Roles, copies: list[Copy]) -> dict[str, str]:
+    """Returns the averaged copies of JAX's state that nothing of PyTorch's was compared with."""
+    compared = {leaf.path for copy in copies for leaf in copy.leaves}
+    alone = [root for root, paths in roles.copies.items() if not compared & set(paths)]
+    return {dotted(root): 'an averaged copy; torch_state={"ema": PyTorch\'s} has it compared' for root in alone}
 
 
 def _moved(roles: Roles, tensors: list[Leaf], root: Path, paths: list[Path]) -> list[Leaf]:

@@ -10,6 +10,8 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training_steps import BOTH, adam, check, jax_step, named, net, params, sgd, torch_step
 
+from d2l_jax.errors import InputError
+
 
 def matrices(params):
     return jax.tree.map(lambda x: x.ndim > 1, params)
@@ -48,6 +50,24 @@ def test_schedules(offset):
     else:
         assert result.status == "pass"
     assert optimizer.param_groups[0]["lr"] == 0.1 and scheduler.last_epoch == 0
+
+
+def test_a_schedule_that_starts_at_0():
+    model = net()
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda count: (count + 1) / 4)
+    tx = optax.sgd(lambda count: 0.1 * count / 4)
+    result = check(jax_step(tx), tx, partial(torch_step, scheduler=scheduler), lambda _: optimizer, model)
+    named(result, "learning-rate-count", "rate of step 1 is 0, PyTorch's 0.025", "rate of step 2 is that of step 1")
+
+
+def test_averages_that_one_side_has_alone():
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx), tx, torch_step, sgd, more={"ema": params()})
+    assert result.status == "pass" and "an averaged copy" in result.skipped["ema"]
+    model = net()
+    with pytest.raises(InputError, match="jax_state has none"):
+        check(jax_step(tx), tx, torch_step, sgd, model, torch_state={"ema": AveragedModel(model)})
 
 
 AVERAGED = [

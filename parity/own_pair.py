@@ -13,15 +13,17 @@ from d2l_jax.errors import InputError
 from parity.compare.policy import POLICY, Policy
 from parity.proof.proof import check_twin
 from parity.result import Result
+from parity.start.of_pair import Fresh, torch_module_of
+from parity.start.told import with_start
 from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
 from parity.twin.of_pair import twin_of_pair
-from parity.twin.twin import STEPS
+from parity.twin.twin import STEPS, Twin
 from parity.weights.leaf import Leaf
 
 
 def check(
     model: nnx.Module | linen.Module | Callable[[], nnx.Module] | str,
-    torch_model: torch.nn.Module | None = None,
+    torch_model: torch.nn.Module | Callable[[], torch.nn.Module] | None = None,
     inputs: Any = None,
     *,
     variables: Any = None,
@@ -30,6 +32,7 @@ def check(
     scheduler: Callable | None = None,
     before_step: Callable | None = None,
     weights: str | Path | Sequence[Leaf] | None = None,
+    start: Literal["inform", "compare"] = "inform",
     outputs: Literal["scores", "values"] = "values",
     steps: int = STEPS,
     layers: bool = True,
@@ -51,6 +54,9 @@ def check(
     weights:   "as they are" compares the weights that the two hold, and starts from PyTorch's; None draws random
                ones for both, biases and statistics too, so that none of them hides a mistake; or a map that was
                found before, for random ones: `parity.save_map(result.weights, path)`, or its path
+    start:     "compare" fails where fresh models differ: in a constant, a distribution, their mode; "inform" tells it
+               in `result.start`. Of makers, `lambda: Net(nnx.Rngs(0))` and PyTorch's class, many draws are compared; of
+               models the one that they hold, whose small tensors tell little
     outputs:   targets are random classes for "scores", else random numbers
     steps:     training steps, each on a batch of its own
     layers:    each layer on its own, too
@@ -62,14 +68,36 @@ def check(
         return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
+    if start not in ("inform", "compare"):
+        raise InputError(f"start={start!r} is neither; 'inform' or 'compare' is right")
     learning = Learning(loss, optimizer, scheduler, before_step)
     arrays = tuple(map(np.asarray, inputs if isinstance(inputs, tuple) else (inputs,)))
     as_they_are = isinstance(weights, str) and weights == "as they are"
     weight_map = None if as_they_are else weights
+    fresh = Fresh(model, torch_model, variables, arrays)
     twin = twin_of_pair(
-        model, torch_model, arrays, variables, learning, weight_map, outputs == "scores", steps, as_they_are
+        model,
+        torch_module_of(torch_model),
+        arrays,
+        variables,
+        learning,
+        weight_map,
+        outputs == "scores",
+        steps,
+        as_they_are,
     )
-    return replace(check_twin(twin, **options), weights=twin.leaves)
+    result = replace(check_twin(twin, **options), weights=twin.leaves)
+    return _with_start(result, fresh, twin, start == "compare")
+
+
+def _with_start(result: Result, fresh: Fresh, twin: Twin, fails: bool) -> Result:
+    """Returns the result with the start of both; where it only informs, what cannot be drawn is left out."""
+    try:
+        return with_start(result, fresh.compared(twin), fails)
+    except Exception as error:
+        if fails:
+            raise InputError(f"the start of the two models cannot be compared: {error}") from error
+        return result
 
 
 def _check_name(name: str, **options: Any) -> Result:

@@ -24,8 +24,8 @@ FORBIDDEN = {
 ORDER = {
     "d2l_jax": """errors write functional metrics cpu init nn losses optim algorithms data turns train models generate
                   d2l_jax case cases catalog runs cli __main__""",
-    "parity": """environment arrays reference weights models match twin sides compare result report layers blame proof
-                 own_pair plugin offline bench selftest mutants check_options output progress
+    "parity": """environment arrays reference weights models match twin sides compare result report layers blame start
+                 proof own_pair plugin offline bench selftest mutants check_options output progress
                  offline_commands parity cli __main__""",
 }
 

@@ -31,6 +31,9 @@ def _case(result: Result) -> dict[str, Any]:
         "phases": [_phase(tier, p, part) for tier, rows in result.rows.items() for p, part in phases(rows).items()],
         "trajectory": [asdict(distance) for distance in result.trajectory],
         "skipped": result.skipped,
+        "start": [
+            {"name": each.name, "flax": each.flax, "torch": each.torch, "same": each.same} for each in result.start
+        ],
     }
 
 

@@ -86,7 +86,7 @@ def _histograms(results: Iterable[Result]) -> str:
     by_tier: dict[str, list[Row]] = {}
     for result in results:
         for tier, rows in result.rows.items():
-            by_tier.setdefault(tier, []).extend(row for row in rows if row.key.phase != "free run")
+            by_tier.setdefault(tier, []).extend(row for row in rows if row.key.phase not in ("free run", "start"))
     pictures = [histogram(tier, rows) for tier, rows in by_tier.items() if tier in UNIT]
     return f'<div class="pictures">{"".join(f"<figure>{picture}</figure>" for picture in pictures if picture)}</div>'
 
@@ -96,6 +96,7 @@ def _case(result: Result) -> str:
     title = f'<b>{escape(result.name)}</b><span class="{result.status}">{result.status}</span>'
     note = f' <span class="soft">{escape(str(coverage(result)))}; {result.seconds:.0f} s</span>'
     parts = [f'<p class="blame">{escape(text)}</p>' for text in (result.error, first_wrong(result)) if text]
+    parts.append(_start(result))
     parts.append(_free_run(result))
     if result.skipped:
         listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in result.skipped.items())
@@ -105,6 +106,17 @@ def _case(result: Result) -> str:
         parts.append(_settings(result.settings))
     body = f'<div class="body" id="{_id(result)}">{"".join(parts)}</div>'
     return f"<details{' open' * bad}><summary>{title}{note}</summary>{body}</details>"
+
+
+def _start(result: Result) -> str:
+    differing = [each for each in result.start if not each.same]
+    if not differing:
+        return ""
+    rows = [
+        f"<tr><td>{escape(each.name)}</td><td>{escape(each.flax)}</td><td>{escape(each.torch)}</td></tr>"
+        for each in differing
+    ]
+    return f"<h3>Fresh models start otherwise</h3>{_table('start', ('tensor', 'Flax', 'PyTorch'), rows)}"
 
 
 def _free_run(result: Result) -> str:

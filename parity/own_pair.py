@@ -11,6 +11,7 @@ from flax import linen, nnx
 
 from d2l_jax.errors import InputError
 from parity.compare.policy import POLICY, Policy
+from parity.proof.compiled import with_compiled
 from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.start.of_pair import Fresh, torch_module_of
@@ -86,7 +87,7 @@ def check(
         steps,
         as_they_are,
     )
-    result = replace(check_twin(twin, **options), weights=twin.leaves)
+    result = replace(with_compiled(check_twin(twin, **options), twin, device, tf32), weights=twin.leaves)
     return _with_start(result, fresh, twin, start == "compare")
 
 

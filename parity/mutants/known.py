@@ -30,6 +30,13 @@ class Known:
 
 KNOWN = (
     Known(
+        "d2l_jax/generate/beam.py",
+        "",
+        "beam = _first(state, steps, bos, eos, width, jax.tree.leaves(params)[0].dtype)",
+        "0 -> 1",
+        "all parameters have one dtype",
+    ),
+    Known(
         "d2l_jax/models/attention.py",
         "masked_softmax",
         "",

@@ -14,6 +14,7 @@ import jax
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from parity.proof.checking import Checking, Listener, silent
+from parity.proof.compiled import with_compiled
 from parity.proof.memory import check_cases_fit
 from parity.proof.proof import check_twin
 from parity.proof.size import Size, size_of
@@ -103,6 +104,7 @@ def check_case(case: Case, **options: Any) -> Result:
         fresh = None if checking.full else FreshFlax(lambda: case.build(probe=True))
         twin = twin_of(case, full=checking.full, steps=checking.steps, flax=fresh and fresh.model)
         result = replace(check_twin(twin, **options), section=case.section)
+        result = with_compiled(result, twin, checking.device, checking.tf32, by_itself=False)
         if fresh:
             checking.listener(case.name, "fresh models")
             result = with_start(result, compare_case(case, fresh, twin), fails=True)

@@ -39,7 +39,7 @@ class Key(NamedTuple):
 
     step:   of training, from 1
     phase:  of the step, before the first "start" and "weights"; "at zero" are gradients, some numbers being 0;
-            "compiled" what `jax.jit` makes of the step by itself;
+            "compiled" what `jax.jit` makes of a model by itself;
             of a layer on its own "forward", "backward" or "buffers"; "after" of steps in a row
     tensor: PyTorch's name: "net.0.weight", "output", "loss"
     turn:   "" for the only turn of a step

@@ -104,16 +104,21 @@ class FlaxRun:
             self._opt_state = tuple(moment.opt_state for moment in seen)
             return record
 
-    def first_step(self, run: Callable[[Callable], Callable], state: State) -> Record:
-        """Evaluates and takes the first step as `run` has it run: `jax.jit`, or as it stands, one by one."""
+    def evaluation_by(self, run: Callable[[Callable], Callable], state: State) -> Record:
+        """Evaluates the first batch as `run` has it run: `jax.jit`, or as it stands, operation by operation."""
         with precision(self.device, self.tf32, self.dtype):
             params, buffers = self.load(state)
-            batch = self.tensors(self.twin.batches[0])
-            observed = run(self._outputs)(params, buffers, named_tensors(batch))
-            record = {Key(1, "evaluation", name): array for name, array in self._named(observed).items()}
+            observed = run(self._outputs)(params, buffers, named_tensors(self.tensors(self.twin.batches[0])))
+            return {Key(1, "evaluation", name): array for name, array in self._named(observed).items()}
+
+    def first_step_by(self, run: Callable[[Callable], Callable], state: State) -> Record:
+        """Takes the first step as `run` has it run."""
+        with precision(self.device, self.tf32, self.dtype):
+            params, buffers = self.load(state)
             weights = export(self.trained, params)
             started = TrainState(params, buffers, self._start(params, buffers).opt_state, NO_STEP)
-            _, seen = run(self._watched)(started, batch)
+            _, seen = run(self._watched)(started, self.tensors(self.twin.batches[0]))
+            record: Record = {}
             for turn, moment in zip(self.turns, seen, strict=True):
                 leaves = self.twin.trained(turn.trains)
                 record |= self._seen(1, turn, leaves, moment, weights)

@@ -1,8 +1,9 @@
 """The compiler can be wrong, too: what `jax.jit` makes of a user's model is compared, and the compiler blamed."""
 
+from importlib.metadata import version
+
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ from parity.sides import flax as flax_side
 from parity.twin.of_pair import twin_of_pair
 
 MATRIX = np.arange(1, 10, dtype=np.float32).reshape(3, 3)
-wrong_there = pytest.mark.skipif(jaxlib.__version__ != "0.10.2", reason="sums go wrong from row 32,768 on in 0.10.2")
+wrong_there = pytest.mark.skipif(version("jaxlib") != "0.10.2", reason="sums go wrong from row 32,768 on in 0.10.2")
 
 
 class Flax(nnx.Module):
@@ -46,11 +47,10 @@ def compiled(result):
     return {row.key.tensor: row for row in result.rows["float32"] if row.key.phase == "compiled"}
 
 
-def test_the_step_as_jit_compiles_it_by_itself_has_rows():
+def test_the_outputs_as_jit_compiles_them_by_itself_have_rows():
     result = parity.check(Flax(), Torch(), rows(50), steps=1, layers=False)
     assert result.status == "pass", result.blame
-    names = {"evaluation/output", "forward/output", "forward/loss", "gradients/scale", "gradients/input"}
-    assert compiled(result).keys() == names
+    assert list(compiled(result)) == ["evaluation/output"]
 
 
 @wrong_there

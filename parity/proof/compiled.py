@@ -17,7 +17,7 @@ from parity.compare.rows import Row, row
 from parity.compare.scale import rms
 from parity.environment import jax_device, torch_device
 from parity.result import Blame, Result
-from parity.sides.flax import FlaxRun
+from parity.sides.otherwise import OtherwiseRun
 from parity.sides.torch import TorchRun
 from parity.twin.twin import Twin
 
@@ -47,7 +47,7 @@ def with_compiled(
 
 def _judged(result: Result, limits: dict[Key, Row], twin: Twin, device: str, tf32: bool, by_itself: bool) -> Result:
     oracle = TorchRun(twin, "float64", torch_device(device)).taken(1, twin.start)
-    run = FlaxRun(twin, TIER, jax_device(device), tf32)
+    run = OtherwiseRun(twin, TIER, jax_device(device), tf32)
     wrong = [r for r in limits.values() if not r.passed]
     if wrong:
         return _blamed(result, wrong, oracle, run, "with this library's compiler options") or result
@@ -80,7 +80,7 @@ def _gap(oracle: np.ndarray, array: np.ndarray) -> float:
     return gap if np.isfinite(gap) else np.inf
 
 
-def _blamed(result: Result, wrong: list[Row], oracle: Record, run: FlaxRun, how: str) -> Result | None:
+def _blamed(result: Result, wrong: list[Row], oracle: Record, run: OtherwiseRun, how: str) -> Result | None:
     """Returns the result that blames the compiler, if every wrong tensor is right operation by operation."""
     with jax.disable_jit():
         eager = run.evaluation_by(_as_it_stands, run.twin.start) | run.first_step_by(_as_it_stands, run.twin.start)

@@ -104,27 +104,6 @@ class FlaxRun:
             self._opt_state = tuple(moment.opt_state for moment in seen)
             return record
 
-    def evaluation_by(self, run: Callable[[Callable], Callable], state: State) -> Record:
-        """Evaluates the first batch as `run` has it run: `jax.jit`, or as it stands, operation by operation."""
-        with precision(self.device, self.tf32, self.dtype):
-            params, buffers = self.load(state)
-            observed = run(self._outputs)(params, buffers, named_tensors(self.tensors(self.twin.batches[0])))
-            return {Key(1, "evaluation", name): array for name, array in self._named(observed).items()}
-
-    def first_step_by(self, run: Callable[[Callable], Callable], state: State) -> Record:
-        """Takes the first step as `run` has it run."""
-        with precision(self.device, self.tf32, self.dtype):
-            params, buffers = self.load(state)
-            weights = export(self.trained, params)
-            started = TrainState(params, buffers, self._start(params, buffers).opt_state, NO_STEP)
-            _, seen = run(self._watched)(started, self.tensors(self.twin.batches[0]))
-            record: Record = {}
-            for turn, moment in zip(self.turns, seen, strict=True):
-                leaves = self.twin.trained(turn.trains)
-                record |= self._seen(1, turn, leaves, moment, weights)
-                weights |= export(leaves, moment.params)
-            return record
-
     def shifted(self, shift: Shift, number: int, state: State, slots: set[str]) -> Record:
         """Takes the step once more with the model's constants moved; the counters stay where they are."""
         before = self._opt_state
@@ -206,11 +185,6 @@ class FlaxRun:
     def _observed(self, params: Tree, buffers: Tree, tensors: Tensors) -> tuple[Tensors, Tree]:
         observe = self.twin.flax.observe or (lambda nets, tensors: {})
         return self.flax.run(observe, params, buffers, tensors, train=False)
-
-    def _outputs(self, params: Tree, buffers: Tree, tensors: Tensors) -> Tensors:
-        """Returns what is observed but the loss, as a program that computes nothing else."""
-        observed, _ = self._observed(params, buffers, tensors)
-        return {name: value for name, value in observed.items() if name != "loss"}
 
     def _evaluated(self, number: int, params: Tree, buffers: Tree) -> Record:
         batch = named_tensors(self.tensors(self.twin.batches[number - 1]))

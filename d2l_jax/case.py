@@ -14,7 +14,7 @@ from d2l_jax import losses, optim
 from d2l_jax.functional import Tree
 from d2l_jax.metrics import LABELS, Metric
 from d2l_jax.train.steps import Observe
-from d2l_jax.turns import Observed, Supervised, Tensors, Turn
+from d2l_jax.turns import Both, Observed, Supervised, Tensors, Turn
 from d2l_jax.turns import supervised as turn_of
 
 Shape = tuple[int, ...]
@@ -86,6 +86,7 @@ class Case:
                 `inputs`, and "targets" that fit the outputs
     turns:      the updates of a training step, see `d2l_jax.turns`; none where nothing is learned
     observe:    (nets, tensors) -> tensors, in evaluation mode; what is measured on held-out data and compared
+    afterwards: a further evaluation, in the check alone, of what runs after training, as a translation
     labels:     targets are classes, one for each row of scores; else numbers like the outputs
     metrics:    {name: what is measured beside the loss}
     data:       name of the data set it is trained on; "" for building blocks
@@ -104,6 +105,7 @@ class Case:
     draw: Draw | None = None
     turns: tuple[Turn, ...] = ()
     observe: Observe | None = None
+    afterwards: Observe | None = None
     labels: bool = False
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     data: str = ""
@@ -122,6 +124,11 @@ class Case:
         if isinstance(self.model, Mapping):
             return nnx.Dict({name: make(**args.get(name, {}), rngs=rngs) for name, make in self.model.items()})
         return self.model(**args, rngs=rngs)
+
+    @property
+    def checked(self) -> Observe | None:
+        """Returns all that is compared in evaluation mode."""
+        return Both(self.observe, self.afterwards) if self.observe and self.afterwards else self.observe
 
     @property
     def turn(self) -> Turn:

@@ -80,6 +80,18 @@ class Observed:
         return {"output": outputs, "loss": self.loss(outputs, tensors["targets"])}
 
 
+@dataclass(frozen=True)
+class Both:
+    """An evaluation of two parts."""
+
+    first: Callable[[Any, Tensors], Tensors]
+    second: Callable[[Any, Tensors], Tensors]
+
+    def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
+        """Returns the tensors of either."""
+        return self.first(nets, tensors) | self.second(nets, tensors)
+
+
 def supervised(
     loss: Callable[[Any, Any], Array],
     optimizer: Callable[..., optax.GradientTransformation] | optax.GradientTransformation,

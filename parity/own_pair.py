@@ -13,17 +13,21 @@ from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
+from parity.proof.compiled import with_compiled
 from parity.proof.proof import check_twin
 from parity.proof.user_functions import explain
 from parity.result import Result
+from parity.start.of_pair import Fresh, torch_module_of
+from parity.start.told import with_start
+from parity.twin.inputs import Inputs
 from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
 from parity.twin.of_pair import twin_of_pair
-from parity.twin.twin import STEPS
+from parity.twin.twin import STEPS, Twin
 
 
 def check(
     model: nnx.Module | linen.Module | Callable[[], nnx.Module] | str,
-    torch_model: torch.nn.Module | None = None,
+    torch_model: torch.nn.Module | Callable[[], torch.nn.Module] | None = None,
     inputs: Any = None,
     *,
     variables: Any = None,
@@ -32,6 +36,7 @@ def check(
     scheduler: Callable | None = None,
     before_step: Callable | None = None,
     weights: str | Path | Sequence[Leaf] | None = None,
+    start: Literal["inform", "compare"] = "inform",
     outputs: Literal["scores", "values"] | None = None,
     steps: int = STEPS,
     layers: bool = True,
@@ -54,6 +59,9 @@ def check(
     weights:   "as they are" compares the weights that the two hold, and starts from PyTorch's; None draws random
                ones for both, biases and statistics too, so that none of them hides a mistake; or a map that was
                found before, for random ones: `parity.save_map(result.weights, path)`, or its path
+    start:     "compare" fails where fresh models differ: in a constant, a distribution, their mode; "inform" tells it
+               in `result.start`. Of makers, `lambda: Net(nnx.Rngs(0))` and PyTorch's class, many draws are compared; of
+               models the one that they hold, whose small tensors tell little
     outputs:   targets are random classes for "scores", random numbers for "values"; None goes by the loss
     steps:     training steps, each on a batch of its own
     layers:    each layer on its own, too
@@ -75,18 +83,33 @@ def check(
         return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
+    if start not in ("inform", "compare"):
+        raise InputError(f"start={start!r} is neither; 'inform' or 'compare' is right")
     learning = Learning(loss, optimizer, scheduler, before_step)
     labels = None if outputs is None else outputs == "scores"
     as_they_are = isinstance(weights, str) and weights == "as they are"
     weight_map = None if as_they_are else weights
-    twin = twin_of_pair(model, torch_model, inputs, variables, learning, weight_map, labels, steps, as_they_are)
+    fresh = Fresh(model, torch_model, variables, Inputs.of(inputs).arrays)
+    theirs = torch_module_of(torch_model)
+    twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
     try:
-        return replace(check_twin(twin, **options), weights=twin.leaves)
+        result = replace(check_twin(twin, **options), weights=twin.leaves)
     except InputError:
         raise
     except Exception as error:
         explain(error, twin)
         raise
+    return _with_start(with_compiled(result, twin, device, tf32), fresh, twin, start == "compare")
+
+
+def _with_start(result: Result, fresh: Fresh, twin: Twin, fails: bool) -> Result:
+    """Returns the result with the start of both; where it only informs, what cannot be drawn is left out."""
+    try:
+        return with_start(result, fresh.compared(twin), fails)
+    except Exception as error:
+        if fails:
+            raise InputError(f"the start of the two models cannot be compared: {error}") from error
+        return result
 
 
 def _check_alone(name: str, of_pairs: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from parity.report import brief, html, notebook, to_json
 
 if TYPE_CHECKING:
     from parity.blame.diagnosis import Cause
+    from parity.start.compare import Started
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Result:
     evidence: of a failure, the arrays that show it; see `parity.report.repro.evidence_of`
     settings: of the check, among them "weights", "random" or "as they are"
     weights:  of a user's pair, the map that was found; `parity.save_map` keeps it
+    start:    every tensor as fresh models of both sides start it, and their modes, in words; of a user's pair this
+              informs, and fails only where it is to be compared
     """
 
     name: str
@@ -93,6 +96,7 @@ class Result:
     notes: tuple[str, ...] = ()
     evidence: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     weights: list[Any] = field(default_factory=list, repr=False, compare=False)
+    start: tuple[Started, ...] = field(default=(), repr=False)
 
     @property
     def status(self) -> str:
@@ -103,7 +107,8 @@ class Result:
 
     def worst(self, tier: str) -> Row | None:
         """The row that is closest to its threshold, or furthest beyond."""
-        return max(self.rows.get(tier, []), key=lambda row: row.gap / max(row.threshold, 1e-300), default=None)
+        rows = [row for row in self.rows.get(tier, []) if row.key.phase != "start" or not row.passed]  # by chance
+        return max(rows, key=lambda row: row.gap / max(row.threshold, 1e-300), default=None)
 
     def __bool__(self) -> bool:
         """Tells whether both models are the same, so that `assert parity.check(...)` means it."""

@@ -4,6 +4,7 @@ from functools import partial
 
 from d2l_jax import losses, models, optim
 from d2l_jax.case import floats, lengths, supervised, tokens
+from d2l_jax.generate.afterwards import Translated
 from d2l_jax.metrics import perplexity
 
 SCORING = (
@@ -137,6 +138,7 @@ transformer = partial(
     loss=partial(losses.masked_cross_entropy, pad=5),
     optimizer=partial(optim.Adam, lr=0.001),
     clip=1.0,
+    afterwards=Translated(),
     data="fra_eng",
     epochs=30,
 )

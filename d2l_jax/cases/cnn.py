@@ -4,6 +4,7 @@ from functools import partial
 
 from d2l_jax import losses, models, optim
 from d2l_jax.case import Case, supervised
+from d2l_jax.cases.operators import Operated
 
 SMALL = {"num_classes": 7, "in_channels": 3}
 QUARTER_WIDTH = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
@@ -39,6 +40,7 @@ CNN: tuple[Case, ...] = (
         args={"kernel_size": (1, 2)},
         probe={"kernel_size": (3, 5)},
         probe_inputs=(7, 9),
+        afterwards=Operated(),
         labels=False,
         loss=losses.mse,
     ),

@@ -4,6 +4,7 @@ from functools import partial
 
 from d2l_jax import losses, models, optim
 from d2l_jax.case import supervised, tokens
+from d2l_jax.generate.afterwards import Continued
 from d2l_jax.metrics import perplexity
 
 PERPLEXITY = {"perplexity": perplexity}
@@ -16,6 +17,7 @@ LM = partial(
     metrics=PERPLEXITY,
     loss=losses.cross_entropy,
     clip=1.0,
+    afterwards=Continued(),
     data="time_machine",
 )
 Block = partial(

@@ -45,6 +45,11 @@ def make_beam_search(model: EncoderDecoder, steps: int, bos: int, eos: int, widt
     Raises: InputError for less than one step, a `width` that is not between 1 and the number of sequences, or tokens
     beyond the vocabulary; when called, as `make_greedy`.
     """
+    return of_sources(model, beam_search(model, steps, bos, eos, width, alpha))
+
+
+def beam_search(model: EncoderDecoder, steps: int, bos: int, eos: int, width: int, alpha: float = 0.75) -> Search:
+    """Returns the search of `make_beam_search` as a pure function, neither jitted nor behind a check of its sources."""
     start, step = stepwise(model, steps)
     vocab = vocabulary(model, bos=bos, eos=eos)
     at_least("width", width, 1)
@@ -66,7 +71,7 @@ def make_beam_search(model: EncoderDecoder, steps: int, bos: int, eos: int, widt
         # By sentence and prefix, batches of one: nobody need know where a state has its batch axis.
         return jax.vmap(search_one)(src, valid_lens)
 
-    return of_sources(model, search)
+    return search
 
 
 def _first(state: Any, steps: int, bos: int, eos: int, width: int, dtype: Any) -> Beam:

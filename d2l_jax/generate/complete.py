@@ -30,10 +30,19 @@ def make_completion(
     step.
     Raises: InputError for less than one prediction; when called, for an empty prefix or a token beyond the vocabulary.
     """
+    complete = jit(completion(model, num_preds))
+
+    def checked(params: Tree, buffers: Tree, prefix: Any) -> Array:
+        return complete(params, buffers, as_ids("the prefix", prefix, model.vocab_size))
+
+    return checked
+
+
+def completion(model: Any, num_preds: int) -> Callable[[Tree, Tree, Array], Array]:
+    """Returns the function of `make_completion`, neither jitted nor behind a check of the prefix."""
     at_least("num_preds", num_preds, 1)
     run = functional(eval_view(model), lambda model, ids, state: model.run(ids, state)).apply
 
-    @jit
     def complete(params: Tree, buffers: Tree, prefix: Array) -> Array:
         def extend(carry: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], Array]:
             token, state = carry
@@ -44,10 +53,7 @@ def make_completion(
         _, continuation = lax.scan(extend, (_most_probable(logits), state), None, num_preds)
         return jnp.concatenate([prefix, continuation.T.astype(prefix.dtype)], 1)
 
-    def checked(params: Tree, buffers: Tree, prefix: Any) -> Array:
-        return complete(params, buffers, as_ids("the prefix", prefix, model.vocab_size))
-
-    return checked
+    return complete
 
 
 def _most_probable(logits: Float[Array, "batch steps vocab"]) -> Int[Array, " batch"]:

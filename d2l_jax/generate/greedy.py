@@ -25,6 +25,11 @@ def make_greedy(model: EncoderDecoder, steps: int, bos: int, *, with_attention: 
     Raises: InputError for less than one step or a `bos` beyond the vocabulary; when called, for a token beyond the
     vocabulary or a valid length that is not between 1 and the number of source steps.
     """
+    return of_sources(model, greedy_search(model, steps, bos, with_attention=with_attention))
+
+
+def greedy_search(model: EncoderDecoder, steps: int, bos: int, *, with_attention: bool = False) -> Search:
+    """Returns the search of `make_greedy` as a pure function, neither jitted nor behind a check of its sources."""
     vocabulary(model, bos=bos)
     start, step = stepwise(model, steps)
 
@@ -40,7 +45,7 @@ def make_greedy(model: EncoderDecoder, steps: int, bos: int, *, with_attention: 
         _, (ids, log_p, sown) = lax.scan(extend, (first, state), length=steps)
         return (ids.T, log_p.T, read | sown) if with_attention else (ids.T, log_p.T)
 
-    return of_sources(model, greedy)
+    return greedy
 
 
 def until_eos(ids: Int[Array, "batch steps"], eos: int) -> list[list[int]]:

@@ -6,11 +6,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 Phase = Literal[
+    "start",
     "weights",
     "evaluation",
     "forward",
     "gradients",
     "at zero",
+    "compiled",
     "buffers",
     "update",
     "optimizer",
@@ -19,11 +21,13 @@ Phase = Literal[
     "free run",
 ]
 OF_A_STEP: tuple[Phase, ...] = (
+    "start",
     "weights",
     "evaluation",
     "forward",
     "gradients",
     "at zero",
+    "compiled",
     "buffers",
     "update",
     "optimizer",
@@ -34,7 +38,8 @@ class Key(NamedTuple):
     """The name of a recorded array; its text is for people.
 
     step:   of training, from 1
-    phase:  of the step, before the first "weights"; "at zero" are gradients, some numbers being 0;
+    phase:  of the step, before the first "start" and "weights"; "at zero" are gradients, some numbers being 0;
+            "compiled" what `jax.jit` makes of a model by itself;
             of a layer on its own "forward", "backward" or "buffers"; "after" of steps in a row
     tensor: PyTorch's name: "net.0.weight", "output", "loss"
     turn:   "" for the only turn of a step

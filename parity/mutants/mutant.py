@@ -9,7 +9,7 @@ from pathlib import Path
 from d2l_jax.errors import InputError
 from parity.mutants.places import Place, Site, sites
 
-ROOMS = ("models", "nn", "losses", "optim", "algorithms")
+ROOMS = ("models", "nn", "losses", "optim", "algorithms", "generate")
 FURTHER = ("init", "cpu", "train", "functional.py", "metrics.py")  # not drawn from unless they are named
 
 

@@ -14,7 +14,8 @@ class MutantOptions:
     """A run as the command is asked for it."""
 
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH ...")] = ()
-    """Files or folders of Flax's side to change; without any, d2l_jax/models, nn, losses, optim and algorithms."""
+    """Files or folders of Flax's side to change; without any, d2l_jax/models, nn, losses, optim, algorithms and
+    generate."""
     number: int = 300
     """Mutants; all places, where there are fewer."""
     seed: int = 0

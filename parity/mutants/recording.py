@@ -82,7 +82,7 @@ def quick_result(case: "Case", path: Path) -> "Result":
     if not path.exists():
         return check_case(case, steps=STEPS, probes=2, tiers=TIERS, layers=False)
     pytorch = load(path)
-    twin = flax_twin(abstract(lambda: case.build(probe=True)), pytorch, case.turns, case.observe)
+    twin = flax_twin(abstract(lambda: case.build(probe=True)), pytorch, case.turns, case.checked)
     return compare_recordings(pytorch, record_flax(twin, pytorch, tiers=TIERS))
 
 

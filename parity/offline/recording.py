@@ -62,7 +62,7 @@ def record_case(
     if side == "flax":
         if not given:
             raise InputError("Flax's side starts from PyTorch's states: --given FILE, of --side torch, is right")
-        twin = flax_twin(case.build(probe=not full), given, case.turns, case.observe)
+        twin = flax_twin(case.build(probe=not full), given, case.turns, case.checked)
         return record_flax(twin, given, device=device, tf32=tf32)
     from parity.twin.pairing import twin_of
 

@@ -14,10 +14,14 @@ import jax
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from parity.proof.checking import Checking, Listener, silent
+from parity.proof.compiled import with_compiled
 from parity.proof.memory import check_cases_fit
 from parity.proof.proof import check_twin
 from parity.proof.size import Size, size_of
 from parity.result import Result
+from parity.start.draws import FreshFlax
+from parity.start.of_case import compare_case
+from parity.start.told import with_start
 from parity.twin.pairing import twin_of
 
 PAUSE = 0.2  # seconds between two looks at what the workers tell
@@ -97,8 +101,13 @@ def check_case(case: Case, **options: Any) -> Result:
     checking = Checking(**options)
     try:
         checking.listener(case.name, "two models")
-        twin = twin_of(case, full=checking.full, steps=checking.steps)
+        fresh = None if checking.full else FreshFlax(lambda: case.build(probe=True))
+        twin = twin_of(case, full=checking.full, steps=checking.steps, flax=fresh and fresh.model)
         result = replace(check_twin(twin, **options), section=case.section)
+        result = with_compiled(result, twin, checking.device, checking.tf32, by_itself=False)
+        if fresh:
+            checking.listener(case.name, "fresh models")
+            result = with_start(result, compare_case(case, fresh, twin), fails=True)
     except InputError as error:
         result = Result(case.name, case.section, 0, error=str(error), refused=True)
     except Exception as error:  # a model that cannot run is one case's result, not the end of all

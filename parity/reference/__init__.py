@@ -1,5 +1,7 @@
 """The PyTorch twin of every model of `d2l_jax.models`, under the same name."""
 
+from parity.reference.afterwards import Continued as Continued
+from parity.reference.afterwards import Translated as Translated
 from parity.reference.alexnet import AlexNet as AlexNet
 from parity.reference.attention import AdditiveAttention as AdditiveAttention
 from parity.reference.attention import DotProductAttention as DotProductAttention
@@ -33,6 +35,7 @@ from parity.reference.builders import my_sequential_mlp as my_sequential_mlp
 from parity.reference.builders import sequential_mlp as sequential_mlp
 from parity.reference.builders import tied_mlp as tied_mlp
 from parity.reference.conv import Conv2D as Conv2D
+from parity.reference.conv import Operated as Operated
 from parity.reference.conv import corr2d as corr2d
 from parity.reference.conv import corr2d_multi_in as corr2d_multi_in
 from parity.reference.conv import corr2d_multi_in_out as corr2d_multi_in_out

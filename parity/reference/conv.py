@@ -3,6 +3,9 @@
 Images have no batch axis; channels, where there are any, come first.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -54,3 +57,16 @@ class Conv2D(nn.Module):
 def edge_detector(kernel_size: tuple[int, int] = (1, 2)) -> nn.Conv2d:
     """The layer that learns the kernel [1, -1] from an image and its edges (book, section 7.2)."""
     return nn.Conv2d(1, 1, kernel_size, bias=False)
+
+
+@dataclass(frozen=True)
+class Operated:
+    """An evaluation: the operators of chapter 7 that no model calls, on the image of "input"."""
+
+    def __call__(self, nets: nn.Module, tensors: dict[str, Any]) -> dict[str, Tensor]:
+        """Returns both poolings, and the cross-correlation of three channels with two kernels."""
+        image = tensors["input"]
+        channels = torch.stack([image, image**2, 1 - image])
+        kernels = torch.stack([torch.stack([image[i : i + 2, j : j + 3] for j in range(3)]) for i in range(2)])
+        pooled = {mode: pool2d(image, (2, 3), mode) for mode in ("max", "avg")}
+        return pooled | {"channels": corr2d_multi_in_out(channels, kernels)}

@@ -37,6 +37,18 @@ class Observed:
         return {"output": outputs, "loss": self.loss(outputs, tensors["targets"])}
 
 
+@dataclass(frozen=True)
+class Both:
+    """An evaluation of two parts."""
+
+    first: Callable[[Any, Tensors], Tensors]
+    second: Callable[[Any, Tensors], Tensors]
+
+    def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
+        """Returns the tensors of either."""
+        return self.first(nets, tensors) | self.second(nets, tensors)
+
+
 def arguments(inputs: Any) -> tuple[Any, ...]:
     """Returns what a model is called with: several inputs stand in a tuple."""
     return inputs if isinstance(inputs, tuple) else (inputs,)

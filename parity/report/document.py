@@ -36,6 +36,9 @@ def _case(result: Result) -> dict[str, Any]:
         "trajectory": [asdict(distance) for distance in result.trajectory],
         "skipped": result.skipped,
         "notes": list(result.notes),
+        "start": [
+            {"name": each.name, "flax": each.flax, "torch": each.torch, "same": each.same} for each in result.start
+        ],
     }
 
 

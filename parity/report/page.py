@@ -114,7 +114,7 @@ def _histograms(results: Iterable[Result]) -> str:
     by_tier: dict[str, list[Row]] = {}
     for result in results:
         for tier, rows in result.rows.items():
-            by_tier.setdefault(tier, []).extend(row for row in rows if row.key.phase != "free run")
+            by_tier.setdefault(tier, []).extend(row for row in rows if row.key.phase not in ("free run", "start"))
     pictures = [histogram(tier, rows) for tier, rows in by_tier.items() if tier in UNIT]
     return f'<div class="pictures">{"".join(f"<figure>{picture}</figure>" for picture in pictures if picture)}</div>'
 
@@ -126,6 +126,7 @@ def _case(result: Result) -> str:
     parts = [f'<p class="blame">{escape(text)}</p>' for text in (result.error, first_wrong(result)) if text]
     if result.status != "error":
         parts.append(f'<p class="soft">{escape(about_weights(result))}.</p>')
+    parts.append(_start(result))
     parts.append(_free_run(result))
     if result.skipped:
         listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in result.skipped.items())
@@ -139,6 +140,17 @@ def _case(result: Result) -> str:
 
 def _kind(result: Result) -> str:
     return "of-passing" if result.status == "pass" else "of-failing"
+
+
+def _start(result: Result) -> str:
+    differing = [each for each in result.start if not each.same]
+    if not differing:
+        return ""
+    rows = [
+        f"<tr><td>{escape(each.name)}</td><td>{escape(each.flax)}</td><td>{escape(each.torch)}</td></tr>"
+        for each in differing
+    ]
+    return f"<h3>Fresh models start otherwise</h3>{_table('start', ('tensor', 'Flax', 'PyTorch'), rows)}"
 
 
 def _free_run(result: Result) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from parity.compare.rows import Row
@@ -10,6 +11,11 @@ from parity.report.coverage import Coverage, coverage
 
 if TYPE_CHECKING:
     from parity.result import Result
+
+if TYPE_CHECKING:
+    from parity.start.compare import Started
+
+MOST = 4  # tensors whose start a text names
 
 
 def describe(row: Row) -> str:
@@ -20,6 +26,25 @@ def describe(row: Row) -> str:
 def first_wrong(result: Result) -> str:
     """The first guilty place and its cause; "" where nobody is blamed."""
     return f"first wrong: {result.blame.text}" if result.blame else ""
+
+
+def about_start(result: Result) -> str:
+    """The tensors that fresh models start otherwise, in one line; "" where both start alike."""
+    differing = [each for each in result.start if not each.same]
+    return f"fresh models differ: {differing_starts(differing)}" if differing else ""
+
+
+def differing_starts(differing: Sequence[Started]) -> str:
+    """Returns the tensors that start otherwise, in words; those that differ alike are told once."""
+    groups: dict[tuple[str, str], list[Started]] = {}
+    for each in differing:
+        groups.setdefault((each.flax, each.torch), []).append(each)
+    lines = [str(each[0]) + _more(each) for each in groups.values()]
+    return "; ".join(lines[:MOST]) + (f"; ... and {len(lines) - MOST} more" if len(lines) > MOST else "")
+
+
+def _more(alike: Sequence[Started]) -> str:
+    return f" (and {len(alike) - 1} like it)" if len(alike) > 1 else ""
 
 
 def total(results: list[Result]) -> Coverage:
@@ -50,7 +75,7 @@ def summary(results: list[Result]) -> str:
         text += f" (in {low}, {counts.blunt} tensors are so ill-conditioned that only gross errors would show)"
     text += f"; {counts.rows:,} comparisons: {counts}"
     rows = [(row, r) for r in results for row in r.rows.get("float64", []) if math.isfinite(row.gap)]
-    single = [pair for pair in rows if not _in_a_row(pair[0])]
+    single = [pair for pair in rows if not _in_a_row(pair[0]) and pair[0].key.phase != "start"]
     text += _largest("the largest float64 gap is", single) if single else ""
     drifted = [pair for pair in rows if _in_a_row(pair[0])]
     return text + (_largest("after several steps in a row it is", drifted) if drifted else "")

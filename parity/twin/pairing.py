@@ -35,19 +35,28 @@ from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, 
 Shapes = dict[str, tuple[int, ...]]
 
 
-def twin_of(case: Case, *, full: bool = False, seed: int = 0, steps: int = STEPS, size: int | None = None) -> Twin:
+def twin_of(
+    case: Case,
+    *,
+    full: bool = False,
+    seed: int = 0,
+    steps: int = STEPS,
+    size: int | None = None,
+    flax: nnx.Module | None = None,
+) -> Twin:
     """Returns the two sides of a case, small and odd-sized, or with the book's sizes and a batch of 3 where `full`.
 
     size: examples in a batch, instead
+    flax: Flax's model, where it has been built already
 
     Raises InputError where the two models are of other names or shapes, small or with the book's sizes.
     """
     if not full:
         check_book_sizes(case)
     random = np.random.default_rng(seed)
-    flax = abstract(lambda: case.build(seed, probe=not full))
+    flax = flax or abstract(lambda: case.build(seed, probe=not full))
     batches = [_batch(case, full, size, random) for _ in range(steps)]
-    return pair(case, flax, torch_side(case, probe=not full), batches, random)
+    return pair(case, flax, torch_side(case, probe=not full, checked=True), batches, random)
 
 
 def _batch(case: Case, full: bool, size: int | None, random: np.random.Generator) -> Tensors:
@@ -65,7 +74,7 @@ def pair(
 ) -> Twin:
     """Returns two models with tensors of the same names and shapes, that `case` says how to train."""
     check_structure(case.name, flax, theirs.model)
-    ours = FlaxSide(NNXModel(flax), case.turns, case.observe)
+    ours = FlaxSide(NNXModel(flax), case.turns, case.checked)
     labels = None if case.draw else case.labels
     return make_twin(case.name, ours, theirs, leaves(flax), batches, labels, random)
 

@@ -19,7 +19,11 @@ from parity.twin.torch_side import torch_model
 
 def abstract(build: Callable[[], nnx.Module]) -> nnx.Module:
     """Returns the model with shapes in place of arrays, which saves its initialisation; its random keys are real."""
-    model = nnx.eval_shape(build)
+    return with_real_keys(nnx.eval_shape(build))
+
+
+def with_real_keys(model: nnx.Module) -> nnx.Module:
+    """Returns the model with random keys and counts in place of their shapes."""
     for _, node in nnx.iter_graph(model):
         if isinstance(node, nnx.RngKey):
             node.set_value(jax.random.key(0))

@@ -18,9 +18,14 @@ from parity.reference.clip import clip_gradients
 from parity.twin.twin import TorchSide, TorchTurn, leave
 
 
-def torch_side(case: Case, probe: bool = False) -> TorchSide:
-    """Returns PyTorch's side of a case; `probe`: with the arguments of the parity check."""
-    observe = None if case.observe is None else namesake(case.observe, turns, losses, reference)
+def torch_side(case: Case, probe: bool = False, checked: bool = False) -> TorchSide:
+    """Returns PyTorch's side of a case.
+
+    probe:   with the arguments of the parity check
+    checked: with the evaluation of what runs after training, too
+    """
+    evaluation = case.checked if checked else case.observe
+    observe = None if evaluation is None else namesake(evaluation, turns, losses, reference)
     return TorchSide(torch_model(case, probe), tuple(map(torch_turn, case.turns)), observe)
 
 

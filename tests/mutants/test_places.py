@@ -115,7 +115,7 @@ def test_the_draw_of_the_catalogue_stays():
     draws = [draw(survey(root, files_of(root)), 0, 300) for _ in range(2)]
     assert draws[0] == draws[1] and len({mutant.place.key for mutant in draws[0]}) == 300
     rooms = {mutant.place.file.split("/")[1] for mutant in draws[0]}
-    assert rooms == {"models", "nn", "losses", "optim", "algorithms"}
+    assert rooms == {"models", "nn", "losses", "optim", "algorithms", "generate"}
 
 
 def test_paths_that_are_never_changed_are_refused():

@@ -1,0 +1,105 @@
+"""Is it the port that is wrong, or the program that XLA has made of it?
+
+The check's programs have this library's compiler options. A user's pair is run once more as `jax.jit` compiles it by
+itself, its outputs alone: gradients would take a third of a check's time more. Where float32 alone is wrong, outputs
+and gradients are computed once more operation by operation, which no compiler can make wrong together.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from parity.arrays.key import Key, Record
+from parity.compare.rows import Row, row
+from parity.compare.scale import rms
+from parity.environment import jax_device, torch_device
+from parity.result import Blame, Result
+from parity.sides.otherwise import OtherwiseRun
+from parity.sides.torch import TorchRun
+from parity.twin.twin import Twin
+
+TIER = "float32"
+ROOM = 16.0  # of the limit that the same tensor has in the check: other roundings, not other numbers
+PHASES = ("evaluation", "forward", "gradients")
+
+
+def with_compiled(
+    result: Result, twin: Twin, device: str = "cpu", tf32: bool = False, by_itself: bool = True
+) -> Result:
+    """Returns the result with the rows of `jax.jit` by itself, and the compiler blamed where it alone is wrong.
+
+    by_itself: compares the outputs as `jax.jit` compiles them, too
+    """
+    rows = [r for r in result.rows.get(TIER, []) if r.key.step == 1 and not r.key.layer]
+    limits = {r.key: r for r in rows if r.key.phase in PHASES}
+    same_mathematics = all(r.passed for r in result.rows.get("float64", []))
+    if not limits or not same_mathematics:
+        return result
+    try:
+        return _judged(result, limits, twin, device, tf32, by_itself)
+    except Exception as error:  # a verdict that stands is no worse for it
+        why = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        return replace(result, skipped=result.skipped | {"the outputs as jax.jit compiles them": why})
+
+
+def _judged(result: Result, limits: dict[Key, Row], twin: Twin, device: str, tf32: bool, by_itself: bool) -> Result:
+    oracle = TorchRun(twin, "float64", torch_device(device)).taken(1, twin.start)
+    run = OtherwiseRun(twin, TIER, jax_device(device), tf32)
+    wrong = [r for r in limits.values() if not r.passed]
+    if wrong:
+        return _blamed(result, wrong, oracle, run, "with this library's compiler options") or result
+    if not by_itself:
+        return result
+    rows = list(_rows(limits, oracle, run.evaluation_by(jax.jit, twin.start)))
+    result = replace(result, rows=result.rows | {TIER: [*result.rows[TIER], *rows]})
+    bad = [r for r in rows if not r.passed]
+    return (_blamed(result, bad, oracle, run, "as `jax.jit` compiles it") if bad else None) or result
+
+
+def _rows(limits: dict[Key, Row], oracle: Record, record: Record) -> Iterator[Row]:
+    for key, checked in limits.items():
+        if key.phase == "evaluation" and key in oracle and key in record and checked.threshold:
+            yield row(
+                _of_compiled(key),
+                _gap(oracle[key], record[key]),
+                ROOM * checked.threshold,
+                f"jax.jit by itself: {ROOM:.0f} x the limit of the check's own program",
+            )
+
+
+def _of_compiled(key: Key) -> Key:
+    """Returns the key of the same tensor in the program of `jax.jit`."""
+    return key._replace(phase="compiled", tensor=f"{key.phase}/{key.tensor}")
+
+
+def _gap(oracle: np.ndarray, array: np.ndarray) -> float:
+    gap = rms(array.astype(np.float64) - oracle) / (rms(oracle) or 1.0)
+    return gap if np.isfinite(gap) else np.inf
+
+
+def _blamed(result: Result, wrong: list[Row], oracle: Record, run: OtherwiseRun, how: str) -> Result | None:
+    """Returns the result that blames the compiler, if every wrong tensor is right operation by operation."""
+    with jax.disable_jit():
+        eager = run.evaluation_by(_as_it_stands, run.twin.start) | run.first_step_by(_as_it_stands, run.twin.start)
+    by_name = {name: key for key in eager for name in (str(key), str(_of_compiled(key)))}
+    gaps = []
+    for each in wrong:
+        key = by_name.get(str(each.key))
+        if key is None or key not in oracle:
+            return None
+        gaps.append((_gap(oracle[key], eager[key]), each.threshold or ROOM * 2.0**-24))
+    if any(gap > ROOM * limit for gap, limit in gaps):
+        return None
+    worst = max(wrong, key=lambda each: each.gap)
+    text = (
+        f"the compiler, not the port: XLA's program, {how}, gives {worst.key.tensor} with a gap of"
+        f" {worst.gap:.1e}, the same operations one by one {max(gap for gap, _ in gaps):.1e}"
+    )
+    return replace(result, blame=Blame("", "forward", "compiler", text))
+
+
+def _as_it_stands(function: Any) -> Any:
+    return function

@@ -1,0 +1,1 @@
+"""Fresh models: from which numbers, and in which mode, does either side start?"""

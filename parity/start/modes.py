@@ -1,0 +1,49 @@
+"""The mode in which a fresh model stands: for training, or for evaluation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from flax import nnx
+
+from parity.arrays.key import Key
+from parity.compare.rows import row
+from parity.start.compare import Started
+
+IN_TRAINING = {"deterministic": False, "use_running_average": False, "training": True, "train": True}
+
+
+def compare_modes(flax: nnx.Module, theirs: torch.nn.Module, names: Mapping[str, tuple]) -> list[Started]:
+    """Returns each module of Flax's that has a mode, beside PyTorch's of the same place, or else the whole model.
+
+    names: {PyTorch's submodule: Flax's path}
+    """
+    modules = dict(theirs.named_modules())
+    partners = {path: modules[name] for name, path in names.items() if name in modules}
+    called = {path: name for name, path in names.items()}
+    rows = []
+    for path, module in nnx.iter_graph(flax):
+        training = _training(module) if isinstance(module, nnx.Module) else None
+        if training is not None:
+            partner = partners.get(path, theirs)
+            rows.append(_compared(called.get(path) or ".".join(map(str, path)), training, partner.training))
+    return rows
+
+
+def _training(module: Any) -> bool | None:
+    """Returns whether a module trains, by the attributes that are in use; None of one that has no mode."""
+    modes = [vars(module)[name] is trains for name, trains in IN_TRAINING.items() if vars(module).get(name) in MODES]
+    return all(modes) if modes else None
+
+
+MODES = (True, False)
+
+
+def _compared(name: str, ours: bool, theirs: bool) -> Started:
+    flax, pytorch = ("in training mode" if training else "in evaluation mode" for training in (ours, theirs))
+    key = Key(1, "start", f"{name}.mode" if name else "mode")
+    verdict = row(key, float(ours != theirs), 0.0, "the mode of a fresh model")
+    started = Started(key.tensor, flax, pytorch, verdict)
+    if started.same:
+        return started
+    return Started(key.tensor, flax, pytorch, row(key, 1.0, 0.0, str(started), "fail"))

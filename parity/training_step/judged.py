@@ -95,6 +95,8 @@ def _jax_taken(pair: StepPair, number: int, before: Leaves, tier: str, oracle: R
     slots = {key.slot for key in oracle if key.phase == "optimizer"}
     with in_tier(tier):
         after, returned = pair.jax_taken(number, before, tier)
+        if number == 1:
+            pair.verify(after)
         return pair.jax_record(number, before, after, returned, slots, tier), after
 
 

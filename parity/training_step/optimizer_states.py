@@ -11,29 +11,36 @@ from parity.training_step.roles import Part, Roles
 from parity.twin.twin import State
 
 
-def slots_in(roles: Roles, leaves: Leaves, trained: list[Leaf], slots: set[str], step: int) -> Record:
+def slot_map(roles: Roles, trained: list[Leaf]) -> SlotMap:
+    """Returns the map of the slots, of the leaves with their paths below the root of all parameters, as in Optax."""
+    return SlotMap([replace(leaf, path=leaf.path[len(roles.root) :]) for leaf in trained])
+
+
+def verify(held: SlotMap, roles: Roles, leaves: Leaves, after: State) -> None:
+    """Pairs Optax's fields with PyTorch's slots by what either holds after the first update."""
+    if held.verified is None and after.slots:
+        held.verify(_opt_state(roles, leaves), after)
+
+
+def slots_in(
+    held: SlotMap, roles: Roles, leaves: Leaves, slots: set[str], step: int, rates: dict[str, float]
+) -> Record:
     """Returns every slot of the state under PyTorch's names."""
-    held = SlotMap(_relative(roles, trained))
-    return held.record(Key(step, "optimizer", ""), _opt_state(roles, leaves), slots, {})
+    return held.record(Key(step, "optimizer", ""), _opt_state(roles, leaves), slots, rates)
 
 
-def leaves_with_slots(roles: Roles, leaves: Leaves, state: State, trained: list[Leaf], dtype: str) -> Leaves:
+def leaves_with_slots(held: SlotMap, roles: Roles, leaves: Leaves, state: State, dtype: str) -> Leaves:
     """Returns the leaves with PyTorch's slots in their places."""
     slots = {slot for values in state.slots.values() for slot in values}
     if not slots:
         return leaves
-    new = SlotMap(_relative(roles, trained)).place(_opt_state(roles, leaves), state, slots, dtype)
+    new = held.place(_opt_state(roles, leaves), state, slots, dtype)
     return leaves | {
         (*part.path, *path): value
         for part, values in zip(roles.parts, new, strict=True)
         for path, value in flatten(values._asdict())
         if (*part.path, *path) in leaves
     }
-
-
-def _relative(roles: Roles, trained: list[Leaf]) -> list[Leaf]:
-    """Returns the leaves with their paths below the root of all parameters, as Optax has them."""
-    return [replace(leaf, path=leaf.path[len(roles.root) :]) for leaf in trained]
 
 
 def _opt_state(roles: Roles, leaves: Leaves) -> tuple[Any, ...]:

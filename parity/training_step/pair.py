@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -12,9 +13,10 @@ from d2l_jax.weights.leaf import Leaf, export, flatten, place, unflatten
 from parity.arrays.key import Arrays, Key, Record
 from parity.arrays.torch_arrays import to_numpy
 from parity.models.exact import exact
+from parity.sides.slots import SlotMap
 from parity.training_step.jax_state import JaxStep, Leaves
 from parity.training_step.losses import scalars
-from parity.training_step.optimizer_states import leaves_with_slots, slots_in
+from parity.training_step.optimizer_states import leaves_with_slots, slot_map, slots_in, verify
 from parity.training_step.roles import Roles
 from parity.training_step.torch_step import TorchStep
 from parity.training_step.weight_map import Copy
@@ -52,6 +54,15 @@ class StepPair:
         """Returns the parameters."""
         return [leaf for leaf in self.leaves if leaf.trained]
 
+    @cached_property
+    def held(self) -> SlotMap:
+        """Returns which of PyTorch's slots Optax's states hold."""
+        return slot_map(self.roles, self.trained)
+
+    def verify(self, leaves: Leaves) -> None:
+        """Pairs Optax's fields with PyTorch's slots by what either holds now, after the first update."""
+        verify(self.held, self.roles, leaves, self.torch.state())
+
     def equalised(self, leaves: Leaves, dtype: str) -> Leaves:
         """Returns JAX's leaves with PyTorch's present numbers in them; those that PyTorch has not stay."""
         tree = place(self.leaves, self.torch.tensors(), unflatten(leaves), dtype)
@@ -60,7 +71,7 @@ class StepPair:
             tree = place(copy.leaves, arrays, tree, dtype)
         flat = dict(flatten(tree))
         flat = {path: flat[path] for path in leaves}
-        return leaves_with_slots(self.roles, flat, self.torch.state(), self.trained, dtype)
+        return leaves_with_slots(self.held, self.roles, flat, self.torch.state(), dtype)
 
     def jax_taken(self, number: int, leaves: Leaves, dtype: str) -> tuple[Leaves, Any]:
         """Takes JAX's step of that number from the leaves."""
@@ -81,7 +92,7 @@ class StepPair:
         buffers = export([leaf for leaf in self.leaves if not leaf.trained], unflatten(after))
         record |= {Key(number, "buffers", name): array for name, array in buffers.items()}
         record |= self._copies(number, after)
-        return record | slots_in(self.roles, after, self.trained, slots, number)
+        return record | slots_in(self.held, self.roles, after, slots, number, self.torch.state().rates)
 
     def _copies(self, number: int, leaves: Leaves) -> Record:
         tree = unflatten(leaves)

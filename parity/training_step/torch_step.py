@@ -151,7 +151,10 @@ class TorchStep:
             for name, p in self.model.named_parameters()
             if p in self.optimizer.state and self.optimizer.state[p]
         }
-        return State(self.tensors(), slots)
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        groups = self.optimizer.param_groups
+        rates = {names[id(p)]: float(group["lr"]) for group in groups for p in group["params"] if id(p) in names}
+        return State(self.tensors(), slots, rates)
 
     def _slots(self, number: int) -> Record:
         return {

@@ -158,3 +158,14 @@ def test_a_step_that_looks_at_its_numbers_and_one_with_float32_written_out():
         optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
         result = parity.check_step(each, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES)
         assert result.status == "pass" and not result.skipped, result.blame
+
+
+def test_momentum_that_optax_keeps_in_units_of_the_rate():
+    tx = optax.rmsprop(0.01, decay=0.99, eps_in_sqrt=False, momentum=0.9)
+    params = plain_lists()
+    theirs = deep()
+    optimizer = torch.optim.RMSprop(theirs.parameters(), lr=0.01, momentum=0.9)
+    step = jax.jit(partial(table_step, tx=tx, forward=listed))
+    result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES, tiers=EXACT)
+    assert result.status == "pass", result.blame
+    assert any(row.key.slot == "momentum_buffer" for row in result.rows["float64"])

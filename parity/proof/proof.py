@@ -71,19 +71,11 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         with formats_of(sides.torch_device):
             alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
-            if twin.as_they_are:
-                theirs = sides.exact.compared(twin.start.tensors)
-                compared = compare_weights(theirs, twin.held)
-                first = next(iter(rows))
-                rows[first] = [*compared, *rows[first]]
-                guilty = blame_weights(compared, theirs, twin.held) or guilty
+            guilty = _as_they_are(twin, sides, rows) or guilty
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                     guilty = _diagnosed(blame_precision, twin, tier)
-        if twin.shared:
-            first = next(iter(rows))
-            rows[first] = [*rows[first], *shared_rows(twin.shared)]
-            guilty = guilty or blame_shared(twin.shared)
+        guilty = guilty or _masks(twin, rows)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,
@@ -98,6 +90,24 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         notes=tuple(notes_of(sides.flax.values(), alone, holding)),
         evidence=evidence,
     )
+
+
+def _as_they_are(twin: Twin, sides: "Sides", rows: RowsByTier) -> Blame | None:
+    """Adds a row for each of the weights that the models hold, where these are compared; blames those that differ."""
+    if not twin.as_they_are:
+        return None
+    theirs = sides.exact.compared(twin.start.tensors)
+    compared = compare_weights(theirs, twin.held)
+    first = next(iter(rows))
+    rows[first] = [*compared, *rows[first]]
+    return blame_weights(compared, theirs, twin.held)
+
+
+def _masks(twin: Twin, rows: RowsByTier) -> Blame | None:
+    """Adds a row for each mask of dropout that Flax draws once for many; blames the first."""
+    first = next(iter(rows))
+    rows[first] = [*rows[first], *shared_rows(twin.shared)]
+    return blame_shared(twin.shared)
 
 
 @dataclass(frozen=True)

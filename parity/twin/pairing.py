@@ -3,13 +3,10 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from flax import nnx
 
 from d2l_jax.case import Case
@@ -18,21 +15,16 @@ from d2l_jax.turns import Tensors, arguments, check_turns
 from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
 from parity.arrays.key import scores_of
-from parity.arrays.layout import Axes, between, copied, named_leaves, of_inputs
-from parity.models.calls import TorchCall, torch_calls
-from parity.models.flax_model import FlaxModel
+from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.nnx_model import NNXModel
-from parity.twin.half_precision import NoHalves
-from parity.twin.modules import correspondence, site_of
-from parity.twin.random_numbers import RandomRequest, given_shapes, is_shared, numbers, partners, requested
-from parity.twin.random_numbers_torch import ImposedOnTorch
+from parity.twin.modules import correspondence
+from parity.twin.random_numbers import given_shapes, is_shared, numbers, partners
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
 from parity.twin.structure import abstract, check_book_sizes, check_structure
 from parity.twin.torch_side import torch_side
-from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin, in_turn
-
-Shapes = dict[str, tuple[int, ...]]
+from parity.twin.traces import Shapes, Traced, outputs_alone, trace_flax, trace_torch
+from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin
 
 
 def twin_of(
@@ -79,14 +71,6 @@ def pair(
     return make_twin(case.name, ours, theirs, leaves(flax), batches, labels, random)
 
 
-@dataclass(frozen=True)
-class Traced:
-    """The shapes of the tensors that a side makes, by name, and its requests for random numbers."""
-
-    shapes: Shapes
-    requests: list[RandomRequest]
-
-
 def make_twin(
     name: str,
     flax: FlaxSide,
@@ -111,9 +95,9 @@ def make_twin(
     axes = {key: of_inputs(np.ndim(x)) for value, at in _leaves(batches[0]) for key, x in named_leaves(value, at)}
     axes |= input_axes or {}
     names = correspondence(tensors, theirs.model, flax.model.modules(arguments(batches[0].get("input", ()))))
-    forward = [_outputs] if labels is not None else []
-    ours = _trace_flax(flax, batches[0], names, forward)
-    other = _trace_torch(theirs, batches[0], axes, names, forward)
+    forward = [outputs_alone] if labels is not None else []
+    ours = trace_flax(flax, batches[0], names, forward)
+    other = trace_torch(theirs, batches[0], axes, names, forward)
     where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
     _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
     axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
@@ -151,10 +135,6 @@ def _with_targets(
     return Batch(batch, numbers(ours.requests, random, shapes))
 
 
-def _outputs(nets: Any, tensors: Tensors) -> Tensors:
-    return {"output": nets(*arguments(tensors["input"]))}
-
-
 def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], str]) -> None:
     if len(ours) != len(theirs):
         listed = (", ".join(map(str, shapes.values())) or "nothing" for shapes in (theirs, ours))
@@ -171,82 +151,6 @@ def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], 
             text = f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax"
             first = where()
             raise InputError(f"{text}; the first difference is at {first}" if first else text)
-
-
-def _functions(turns: Sequence[Any], observe: Any, forward: list[Callable]) -> list[Callable]:
-    """Returns what is run to see the outputs: the model itself, or else all objectives and the evaluation."""
-    if forward:
-        return forward
-    return ([partial(_further, turns)] if turns else []) + ([observe] if observe else [])
-
-
-def _further(turns: Sequence[Any], nets: Any, tensors: Tensors) -> Tensors:
-    """Returns what all objectives return beside their losses."""
-    return {name: value for _, _, more in in_turn(turns, nets, tensors) for name, value in more.items()}
-
-
-def _trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward: list[Callable]) -> Traced:
-    """Traces Flax's side, without computing anything."""
-    stack: list[tuple] = []
-    shapes: Shapes = {}
-    flax: FlaxModel = side.model
-    by_path = {path: name for name, path in names.items()}
-
-    def around(path: tuple, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
-        stack.append(path)
-        try:
-            return call(*args, **kwargs)
-        finally:
-            stack.pop()
-
-    def run(functions: list[Callable], params: Any, buffers: Any, tensors: Tensors) -> None:
-        for function in functions:
-            results, _ = flax.run(function, params, buffers, tensors, train=True, around=around)
-            shapes.update({key: x.shape for name, value in results.items() for key, x in named_leaves(value, name)})
-
-    objectives = _functions(side.turns, None, forward)
-    site = lambda: site_of(stack, by_path)  # noqa: E731
-    place = lambda: ".".join(map(str, stack[-1])) if stack else ""  # noqa: E731
-    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site, place=place)
-    if not forward and side.observe:
-        requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
-    return Traced(shapes, requests)
-
-
-def _trace_torch(
-    side: TorchSide, batch: Tensors, axes: dict[str, Axes], names: dict[str, tuple], forward: list[Callable]
-) -> Traced:
-    """Runs a copy of PyTorch's side in training mode."""
-    run = copy.deepcopy(side.model).cpu().train()
-    dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
-
-    def as_torch(value: Any, name: str) -> Any:
-        if isinstance(value, tuple):
-            return tuple(as_torch(x, f"{name}.{i}") for i, x in enumerate(value))
-        tensor = torch.as_tensor(copied(value, axes[name]))
-        return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-    tensors = {name: as_torch(value, name) for name, value in batch.items()}
-    shapes: Shapes = {}
-    requests = list[RandomRequest]()
-    for function in _functions(side.turns, side.observe, forward):
-        with torch.no_grad(), NoHalves(type(side.model).__name__), torch_calls(run) as calls:
-            open_calls = lambda calls=calls: [call.name for call in calls if call.output is None]  # noqa: E731
-            site = lambda open_calls=open_calls: site_of(open_calls(), {name: name for name in names})  # noqa: E731
-            imposed = nullcontext() if function is side.observe else ImposedOnTorch(None, site, partial(_place, calls))
-            with imposed as drawing:
-                results = function(run.eval() if function is side.observe else run.train(), tensors)
-        requests += drawing.seen if drawing else []
-        shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
-    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
-
-
-def _place(calls: Sequence[TorchCall]) -> str:
-    """The innermost call that is going on; in the model's own body, behind which layer."""
-    going = [call for call in calls if call.output is None]
-    name = going[-1].name if going else ""
-    ended = next((call.name for call in reversed(calls) if call.output is not None and call.parent in going[-1:]), "")
-    return name + f"{' ' if name else ''}after {ended}" * bool(ended)
 
 
 def targets(labels: bool, shapes: Shapes, random: np.random.Generator) -> Any:

@@ -1,0 +1,111 @@
+"""One traced run of each side: the shapes of what it makes, and its requests for random numbers."""
+
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from d2l_jax.turns import Tensors, arguments
+from parity.arrays.layout import Axes, copied, named_leaves
+from parity.models.calls import TorchCall, torch_calls
+from parity.models.flax_model import FlaxModel
+from parity.twin.half_precision import NoHalves
+from parity.twin.modules import site_of
+from parity.twin.random_numbers import RandomRequest, requested
+from parity.twin.random_numbers_torch import ImposedOnTorch
+from parity.twin.twin import FlaxSide, TorchSide, in_turn
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The shapes of the tensors that a side makes, by name, and its requests for random numbers."""
+
+    shapes: Shapes
+    requests: list[RandomRequest]
+
+
+def outputs_alone(nets: Any, tensors: Tensors) -> Tensors:
+    """Returns what the nets make of the inputs."""
+    return {"output": nets(*arguments(tensors["input"]))}
+
+
+def _functions(turns: Sequence[Any], observe: Any, forward: list[Callable]) -> list[Callable]:
+    """Returns what is run to see the outputs: the model itself, or else all objectives and the evaluation."""
+    if forward:
+        return forward
+    return ([partial(_further, turns)] if turns else []) + ([observe] if observe else [])
+
+
+def _further(turns: Sequence[Any], nets: Any, tensors: Tensors) -> Tensors:
+    """Returns what all objectives return beside their losses."""
+    return {name: value for _, _, more in in_turn(turns, nets, tensors) for name, value in more.items()}
+
+
+def trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward: list[Callable]) -> Traced:
+    """Traces Flax's side, without computing anything."""
+    stack: list[tuple] = []
+    shapes: Shapes = {}
+    flax: FlaxModel = side.model
+    by_path = {path: name for name, path in names.items()}
+
+    def around(path: tuple, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+        stack.append(path)
+        try:
+            return call(*args, **kwargs)
+        finally:
+            stack.pop()
+
+    def run(functions: list[Callable], params: Any, buffers: Any, tensors: Tensors) -> None:
+        for function in functions:
+            results, _ = flax.run(function, params, buffers, tensors, train=True, around=around)
+            shapes.update({key: x.shape for name, value in results.items() for key, x in named_leaves(value, name)})
+
+    objectives = _functions(side.turns, None, forward)
+    site = lambda: site_of(stack, by_path)  # noqa: E731
+    place = lambda: ".".join(map(str, stack[-1])) if stack else ""  # noqa: E731
+    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site, place=place)
+    if not forward and side.observe:
+        requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
+    return Traced(shapes, requests)
+
+
+def trace_torch(
+    side: TorchSide, batch: Tensors, axes: dict[str, Axes], names: dict[str, tuple], forward: list[Callable]
+) -> Traced:
+    """Runs a copy of PyTorch's side in training mode."""
+    run = copy.deepcopy(side.model).cpu().train()
+    dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
+
+    def as_torch(value: Any, name: str) -> Any:
+        if isinstance(value, tuple):
+            return tuple(as_torch(x, f"{name}.{i}") for i, x in enumerate(value))
+        tensor = torch.as_tensor(copied(value, axes[name]))
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    tensors = {name: as_torch(value, name) for name, value in batch.items()}
+    shapes: Shapes = {}
+    requests = list[RandomRequest]()
+    for function in _functions(side.turns, side.observe, forward):
+        with torch.no_grad(), NoHalves(type(side.model).__name__), torch_calls(run) as calls:
+            open_calls = lambda calls=calls: [call.name for call in calls if call.output is None]  # noqa: E731
+            site = lambda open_calls=open_calls: site_of(open_calls(), {name: name for name in names})  # noqa: E731
+            imposed = nullcontext() if function is side.observe else ImposedOnTorch(None, site, partial(_place, calls))
+            with imposed as drawing:
+                results = function(run.eval() if function is side.observe else run.train(), tensors)
+        requests += drawing.seen if drawing else []
+        shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
+    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
+
+
+def _place(calls: Sequence[TorchCall]) -> str:
+    """The innermost call that is going on; in the model's own body, behind which layer."""
+    going = [call for call in calls if call.output is None]
+    name = going[-1].name if going else ""
+    ended = next((call.name for call in reversed(calls) if call.output is not None and call.parent in going[-1:]), "")
+    return name + f"{' ' if name else ''}after {ended}" * bool(ended)

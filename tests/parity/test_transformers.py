@@ -1,0 +1,76 @@
+"""Hugging Face's Flax classes beside its PyTorch classes: small configurations, random weights.
+
+Outside CI: `pip install transformers==4.46.3`, the last minor version that has Flax classes, then `pytest -m slow FILE`.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+import parity
+
+pytestmark = pytest.mark.slow
+transformers = pytest.importorskip("transformers")
+if not hasattr(transformers, "FlaxBertModel"):
+    pytest.skip("this version of transformers has no Flax classes", allow_module_level=True)
+
+SIZES = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 24}
+WITHOUT_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+LENGTH = 7
+POSITIONS = np.broadcast_to(np.arange(LENGTH), (3, LENGTH)).copy()
+RANDOM = np.random.default_rng(0)
+
+
+class Hidden(torch.nn.Module):
+    """Returns the last hidden states alone."""
+
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs):
+        return self.model(**inputs).last_hidden_state
+
+
+def bert(lowest: int = 1, **options):
+    config = transformers.BertConfig(vocab_size=50, max_position_embeddings=12, **SIZES, **options)
+    config._attn_implementation = "eager"
+    inputs = {
+        "input_ids": RANDOM.integers(lowest, 50, (3, LENGTH)),
+        "attention_mask": np.ones((3, LENGTH), np.int32),
+        "token_type_ids": RANDOM.integers(0, 2, (3, LENGTH)),
+        "position_ids": POSITIONS,
+    }
+    if not lowest:
+        inputs["input_ids"][0, 0] = 0
+    flax = transformers.FlaxBertModel(config, input_shape=(1, LENGTH))
+    return flax, transformers.BertModel(config), tuple(inputs.values())
+
+
+def vit(**options):
+    config = transformers.ViTConfig(image_size=16, patch_size=4, **SIZES, **options)
+    config._attn_implementation = "eager"
+    images = RANDOM.normal(size=(3, 16, 16, 3)).astype("f4")
+    return transformers.FlaxViTModel(config, input_shape=(1, 16, 16, 3)), transformers.ViTModel(config), images
+
+
+@pytest.mark.parametrize("make", [bert, vit])
+def test_without_dropout_they_are_the_same(make):
+    flax, theirs, inputs = make(**WITHOUT_DROPOUT)
+    result = parity.check(flax.module, theirs, inputs, variables={"params": flax.params}, steps=2)
+    result.raise_if_failed()
+    assert any(row.key.layer for row in result.rows["float64"])
+
+
+def test_one_mask_of_dropout_for_the_batch_is_named():
+    flax, theirs, inputs = bert()
+    result = parity.check(flax.module, theirs, inputs, variables={"params": flax.params}, steps=1)
+    assert result.blame is not None
+    assert result.blame.cause == "broadcast-dropout"
+
+
+def test_the_row_of_the_padding_is_named():
+    flax, theirs, inputs = bert(lowest=0, **WITHOUT_DROPOUT)
+    result = parity.check(flax.module, theirs, inputs, variables={"params": flax.params}, steps=1)
+    assert result.blame is not None
+    assert "padding_idx" in result.blame.text

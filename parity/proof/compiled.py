@@ -50,13 +50,13 @@ def _judged(result: Result, limits: dict[Key, Row], twin: Twin, device: str, tf3
     run = OtherwiseRun(twin, TIER, jax_device(device), tf32)
     wrong = [r for r in limits.values() if not r.passed]
     if wrong:
-        return _blamed(result, wrong, oracle, run, "with this library's compiler options") or result
+        return _blamed(result, wrong, oracle, run, "with this library's compiler options")
     if not by_itself:
         return result
     rows = list(_rows(limits, oracle, run.evaluation_by(jax.jit, twin.start)))
     result = replace(result, rows=result.rows | {TIER: [*result.rows[TIER], *rows]})
     bad = [r for r in rows if not r.passed]
-    return (_blamed(result, bad, oracle, run, "as `jax.jit` compiles it") if bad else None) or result
+    return _blamed(result, bad, oracle, run, "as `jax.jit` compiles it") if bad else result
 
 
 def _rows(limits: dict[Key, Row], oracle: Record, record: Record) -> Iterator[Row]:
@@ -80,8 +80,8 @@ def _gap(oracle: np.ndarray, array: np.ndarray) -> float:
     return gap if np.isfinite(gap) else np.inf
 
 
-def _blamed(result: Result, wrong: list[Row], oracle: Record, run: OtherwiseRun, how: str) -> Result | None:
-    """Returns the result that blames the compiler, if every wrong tensor is right operation by operation."""
+def _blamed(result: Result, wrong: list[Row], oracle: Record, run: OtherwiseRun, how: str) -> Result:
+    """Returns the result; it blames the compiler if every wrong tensor is right operation by operation."""
     with jax.disable_jit():
         eager = run.evaluation_by(_as_it_stands, run.twin.start) | run.first_step_by(_as_it_stands, run.twin.start)
     by_name = {name: key for key in eager for name in (str(key), str(_of_compiled(key)))}
@@ -89,10 +89,10 @@ def _blamed(result: Result, wrong: list[Row], oracle: Record, run: OtherwiseRun,
     for each in wrong:
         key = by_name.get(str(each.key))
         if key is None or key not in oracle:
-            return None
+            return result
         gaps.append((_gap(oracle[key], eager[key]), each.threshold or ROOM * 2.0**-24))
     if any(gap > ROOM * limit for gap, limit in gaps):
-        return None
+        return result
     worst = max(wrong, key=lambda each: each.gap)
     text = (
         f"the compiler, not the port: XLA's program, {how}, gives {worst.key.tensor} with a gap of"

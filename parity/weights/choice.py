@@ -110,7 +110,8 @@ def chosen(fitting: list[Choice], content: Content, entry: str) -> Choice | None
         if not any(_same(choice, other) for other in distinct):
             distinct.append(choice)
     if not entry:
-        whole = [choice for choice in distinct if len(left_out(choice, content)) < len(choice.tensors)]
+        beside = [len(left_out(choice, content)) for choice in distinct]
+        whole = [choice for choice, rest in zip(distinct, beside) if not rest or rest < len(choice.tensors)]
         if len(distinct) == 1 and not whole:
             name = distinct[0].prefix.rstrip(".")
             raise InputError(f"holds a larger model, of which a part fits; say entry={name!r} to load it")

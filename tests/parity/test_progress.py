@@ -16,7 +16,14 @@ from parity.result import Result
 
 NAMES = ("my-linear", "linear-regression")
 STEPS = [f"step {number} of 2, {what}" for number in (1, 2) for what in ("PyTorch", "float64", "float32")]
-PHASES = ["two models", *STEPS, "all steps in a row", "layers on their own"]
+PHASES = [
+    "two models",
+    *STEPS,
+    "numbers that are exactly 0",
+    "all steps in a row",
+    "layers on their own",
+    "fresh models",
+]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -31,7 +38,8 @@ def test_every_phase_of_a_case_is_heard_in_its_order(jobs):
 def test_a_phase_that_is_left_out_is_not_heard():
     heard: list[str] = []
     list(check_cases([get("my-linear")], listener=lambda _, phase: heard.append(phase), steps=1, layers=False))
-    assert heard == [phase.replace("of 2", "of 1") for phase in PHASES[:4]]
+    shorter = [*PHASES[:4], "numbers that are exactly 0", "fresh models"]
+    assert heard == [phase.replace("of 2", "of 1") for phase in shorter]
 
 
 def test_a_call_of_the_library_prints_nothing(capfd):

@@ -22,13 +22,14 @@ def with_planted_zeros(twin: Twin) -> State:
 
 
 def _is_scale(key: str, array: np.ndarray) -> bool:
-    return array.ndim < 2 and key.rpartition(".")[2] not in ("bias", "beta", "b")
+    return array.squeeze().ndim < 2 and key.rpartition(".")[2] not in ("bias", "beta", "b")
 
 
 def _without_first_unit(array: np.ndarray, own_layout: bool) -> np.ndarray:
     array = array.copy()
-    if own_layout and array.ndim == 2:  # (in, out), as scratch classes have it
-        array[..., 0] = 0
-    elif array.size:
-        array[0] = 0
+    units = array.reshape([n for n in array.shape if n > 1] or [-1])  # a bias of (1, channels, 1, 1), too
+    if own_layout and units.ndim == 2:  # (in, out), as scratch classes have it
+        units[..., 0] = 0
+    elif units.size:
+        units[0] = 0
     return array

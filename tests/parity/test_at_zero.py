@@ -1,5 +1,7 @@
 """Slopes where a number is exactly 0, which random weights never make: zeros are planted."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,9 @@ import torch.nn.functional as F
 from flax import nnx
 
 import parity
+from d2l_jax.weights.leaf import Leaf
+from parity.twin.planted_zeros import with_planted_zeros
+from parity.twin.twin import State
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype("f4")
 
@@ -82,3 +87,12 @@ def test_a_question_without_an_answer_is_not_asked():
     result = checked(lambda x: jnp.log(x**2), lambda x: torch.log(x**2))  # -inf in both where x is 0
     assert result.status == "pass", result.blame
     assert not any(row.phase == "at zero" for row in result.rows["float64"])
+
+
+@pytest.mark.parametrize("name", ["gamma", "beta"])
+def test_the_first_channel_of_a_norm_alone_is_planted(name):
+    """Plants nothing in a scale, and one channel of a bias, however many axes of length 1 stand beside."""
+    leaf = Leaf(name, (name,), True, np.float32, (1, 3, 1, 1), (1, 3, 1, 1), (0, 1, 2, 3), (1, 3, 1, 1))
+    twin = SimpleNamespace(leaves=[leaf], start=State({name: np.ones((1, 3, 1, 1), "f4")}))
+    planted = with_planted_zeros(twin).tensors[name].ravel()  # type: ignore[arg-type]
+    np.testing.assert_array_equal(planted, [0, 1, 1] if name == "beta" else [1, 1, 1])

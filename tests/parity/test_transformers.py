@@ -1,6 +1,7 @@
 """Hugging Face's Flax classes beside its PyTorch classes: small configurations, random weights.
 
-Outside CI: `pip install transformers==4.46.3`, the last minor version that has Flax classes, then `pytest -m slow FILE`.
+Outside CI: `pip install transformers==4.46.3`, the last minor version that has Flax classes, then
+`pytest -m slow` of this file.
 """
 
 import numpy as np

@@ -34,12 +34,17 @@ def softplus(x: Array) -> Array:
     return jnp.where(x > 20, x, jnp.logaddexp(jnp.where(x > 20, 0, x), 0))
 
 
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    """PyTorch's leaky ReLU: at 0 it has the negative slope, where `jax.nn.leaky_relu` has 1."""
+    return jnp.where(x > 0, x, negative_slope * x)
+
+
 def activations() -> Stack:
     return Stack(
         one=dense(5, 6),
         gelu=Function(partial(nnx.gelu, approximate=False)),
         two=dense(6, 7),
-        leaky=Function(partial(nnx.leaky_relu, negative_slope=0.01)),
+        leaky=Function(leaky_relu),
         three=dense(7, 6),
         elu=Function(partial(nnx.elu, alpha=1.0)),
         four=dense(6, 8),

@@ -1,11 +1,11 @@
 """Names of the arrays that a side records, as their parts: nobody takes text apart."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-Phase = Literal[
+OfAStep = Literal[
     "start",
     "weights",
     "evaluation",
@@ -16,22 +16,9 @@ Phase = Literal[
     "buffers",
     "update",
     "optimizer",
-    "backward",
-    "after",
-    "free run",
 ]
-OF_A_STEP: tuple[Phase, ...] = (
-    "start",
-    "weights",
-    "evaluation",
-    "forward",
-    "gradients",
-    "at zero",
-    "compiled",
-    "buffers",
-    "update",
-    "optimizer",
-)
+Phase = Literal[OfAStep, "backward", "after", "free run"]
+OF_A_STEP: tuple[Phase, ...] = get_args(OfAStep)  # in the order in which a step meets them
 
 
 class Key(NamedTuple):

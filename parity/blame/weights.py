@@ -14,16 +14,16 @@ HALVES = {"float16": 10, "bfloat16": 7}  # digits of the mantissa
 
 
 def blame_weights(rows: Sequence[Row], theirs: Arrays, ours: Arrays) -> Blame | None:
-    """Names the tensors that differ; None where none does."""
-    wrong = [row.key.tensor for row in rows if row.key.phase == "weights" and not row.passed]
+    """Names the tensors that differ, given a row for each; None where none does."""
+    wrong = [row.key.tensor for row in rows if not row.passed]
     if not wrong:
         return None
-    texts = [f"{name}: {_text(_cause(theirs[name], ours[name]))}" for name in wrong[:3]]
+    causes = {name: _cause(theirs[name], ours[name]) for name in wrong[:3]}
+    texts = [f"{name}: {_text(cause)}" for name, cause in causes.items()]
     more = f"; and {len(wrong) - 3} more tensors" if len(wrong) > 3 else ""
-    cause = _cause(theirs[wrong[0]], ours[wrong[0]])
-    counted = f"{len(wrong)} of {sum(row.key.phase == 'weights' for row in rows)} tensors differ"
-    text = f"the weights that the models hold: {counted}: {'; '.join(texts)}{more}"
-    return Blame(wrong[0].rpartition(".")[0], "weights", cause.name if cause else "", text)
+    text = f"the weights that the models hold: {len(wrong)} of {len(rows)} tensors differ: {'; '.join(texts)}{more}"
+    first = causes[wrong[0]]
+    return Blame(wrong[0].rpartition(".")[0], "weights", first.name if first else "", text)
 
 
 def _text(cause: Cause | None) -> str:
@@ -31,14 +31,8 @@ def _text(cause: Cause | None) -> str:
 
 
 def _cause(theirs: np.ndarray, ours: np.ndarray) -> Cause | None:
-    with np.errstate(all="ignore"):
-        return next(
-            (Cause(name, text, 0.0) for name, text, array in _hypotheses(theirs, ours) if _same(array, ours)), None
-        )
-
-
-def _same(array: np.ndarray, ours: np.ndarray) -> bool:
-    return array.shape == ours.shape and bool(np.array_equal(array, ours))
+    fitting = (each for each in _hypotheses(theirs, ours) if np.array_equal(each[2], ours))
+    return next((Cause(name, text, 0.0) for name, text, _ in fitting), None)
 
 
 def _hypotheses(theirs: np.ndarray, ours: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -55,11 +49,9 @@ def _hypotheses(theirs: np.ndarray, ours: np.ndarray) -> Iterator[tuple[str, str
         yield f"rounded-to-{dtype}", f"Flax's values are PyTorch's rounded to {dtype}", _rounded(theirs, digits)
     for value in (0.0, 1.0):
         yield "constant", f"Flax's values are all {value:g}", np.full_like(theirs, value)
-    yield (
-        "reshaped",
-        "Flax holds PyTorch's values in another order: reshaped where a transposition is right",
-        (np.reshape(theirs, theirs.shape[::-1]).transpose() if theirs.ndim > 1 else -theirs),
-    )
+    if theirs.ndim > 1:
+        how = "in another order: reshaped where a transposition is right"
+        yield "reshaped", f"Flax holds PyTorch's values {how}", np.reshape(theirs, theirs.shape[::-1]).transpose()
     if theirs.shape == ours.shape and np.array_equal(np.sort(theirs, None), np.sort(ours, None)):
         yield "permuted", "Flax holds PyTorch's values in another order", ours
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from parity.arrays.key import Arrays
 from parity.blame.diagnosis.cause import Cause
+from parity.blame.diagnosis.precision import bfloat16, float16
 from parity.compare.rows import Row
 from parity.result import Blame
 
-HALVES = {"float16": 10, "bfloat16": 7}  # digits of the mantissa
+HALVES = {"float16": float16, "bfloat16": bfloat16}
 
 
 def blame_weights(rows: Sequence[Row], theirs: Arrays, ours: Arrays) -> Blame | None:
@@ -45,8 +46,8 @@ def _hypotheses(theirs: np.ndarray, ours: np.ndarray) -> Iterator[tuple[str, str
         yield "reversed", f"Flax holds PyTorch's values reversed along axis {axis}", np.flip(theirs, axis)
     if theirs.ndim > 2:
         yield "reversed", "Flax holds PyTorch's kernel turned round", np.flip(theirs, tuple(range(2, theirs.ndim)))
-    for dtype, digits in HALVES.items():
-        yield f"rounded-to-{dtype}", f"Flax's values are PyTorch's rounded to {dtype}", _rounded(theirs, digits)
+    for dtype, rounded in HALVES.items():
+        yield f"rounded-to-{dtype}", f"Flax's values are PyTorch's rounded to {dtype}", rounded(theirs)
     for value in (0.0, 1.0):
         yield "constant", f"Flax's values are all {value:g}", np.full_like(theirs, value)
     if theirs.ndim > 1:
@@ -54,8 +55,3 @@ def _hypotheses(theirs: np.ndarray, ours: np.ndarray) -> Iterator[tuple[str, str
         yield "reshaped", f"Flax holds PyTorch's values {how}", np.reshape(theirs, theirs.shape[::-1]).transpose()
     if theirs.shape == ours.shape and np.array_equal(np.sort(theirs, None), np.sort(ours, None)):
         yield "permuted", "Flax holds PyTorch's values in another order", ours
-
-
-def _rounded(array: np.ndarray, digits: int) -> np.ndarray:
-    mantissa, exponent = np.frexp(array)
-    return np.ldexp(np.round(mantissa * 2 ** (digits + 1)) / 2 ** (digits + 1), exponent).astype(array.dtype)

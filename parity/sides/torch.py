@@ -13,7 +13,7 @@ from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.models.torch_precision import torch_precision
 from parity.sides.constants import Shift, torch_constants, unmoved
 from parity.sides.disturb_layers import Disturb, disturbed_layers
-from parity.sides.torch_tensors import gradient, joined, leaves, mapped, merged, parameters, passed_on, touched
+from parity.sides.torch_tensors import gradient, joined, leaves, mapped, parameters, passed_on, touched
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
@@ -33,7 +33,6 @@ class TorchRun:
         self.optimizers = [turn.optimizer(self.model) for turn in self.turns]
         pairs = zip(self.turns, self.optimizers, strict=True)
         self.schedulers = [turn.scheduler(optimizer) for turn, optimizer in pairs if turn.scheduler]
-        self.merged: dict[str, tuple[str, ...]] = merged(twin)
         self.fixed = {leaf.name for leaf in twin.resting if leaf.trained}
 
     def taken(self, number: int, state: State, disturb: Disturb = np.asarray) -> Record:
@@ -148,7 +147,8 @@ class TorchRun:
     def buffers(self) -> Arrays:
         """Returns the tensors that are no parameters."""
         trained = {name for name, _ in parameters(self.model)}
-        return {name: array for name, array in self.tensors().items() if self.merged[name][0] not in trained}
+        resting = {leaf.name for leaf in self.twin.leaves if leaf.key not in trained}
+        return {name: array for name, array in self.tensors().items() if name in resting}
 
     def step(self, batch: Batch, number: int) -> Record:
         """Takes every turn once, with everything in between."""

@@ -12,7 +12,7 @@ from d2l_jax.weights.leaf import Leaf, rows_joined
 from parity.arrays.key import Arrays
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
-from parity.twin.twin import State, TorchTurn, Twin
+from parity.twin.twin import State, TorchTurn
 
 
 def leaves(tensors: Tensors) -> list[tuple[str, torch.Tensor]]:
@@ -56,11 +56,6 @@ def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays
             piece = join(parts, 0) if len(parts) > 1 else parts[0]
             pieces.setdefault(leaf.name, []).append(((leaf.rows or (0, 0))[0], piece))
     return {name: rows_joined(parts) for name, parts in pieces.items()}
-
-
-def merged(twin: Twin) -> dict[str, tuple[str, ...]]:
-    """{name in reports: the tensors of PyTorch that it stands for}."""
-    return {leaf.name: leaf.keys for leaf in twin.leaves}
 
 
 def rounded(state: State) -> State:

@@ -3,14 +3,14 @@
 So a layer's own error is told from the one that it inherits, in both directions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from parity.arrays.key import Record
-from parity.compare.constants import HELD_CEILING, beside, excused
+from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.policy import Policy
 from parity.compare.probes import largest_of, noise_of
 from parity.compare.rows import Row
@@ -23,7 +23,7 @@ from parity.layers.ports import Mismatch, Ports
 from parity.layers.received import Received, received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
-from parity.sides.constants import one_digit, unmoved
+from parity.sides.constants import one_digit, shifting
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.torch import TorchRun
@@ -148,23 +148,25 @@ def _shifted(
     twin: Twin, alone: list[Alone], run: TorchRun, flax_run: FlaxRun, oracle: Record, flax: Record, train: bool
 ) -> Iterator[Record]:
     """Yields all layers once more, the constants of one side moved by a digit of float32."""
-    for seed in range(PROBES if run.constants else 0):
-        run.shift = one_digit(seed)
-        records = [run_torch_layer(twin, run, layer, ports, train, np.asarray) for layer, ports, _ in alone]
-        yield {key: array for record in records for key, array in record.items()}
-    run.shift = unmoved
-    for seed in range(PROBES if flax_run.constants else 0):
-        flax_run.shift = one_digit(seed)
-        with precision(flax_run.device):
-            params, buffers = flax_run.load(twin.start)
-            parts = [
-                flax_run.flax.part(layer.ours.module, layer.ours.path, params, buffers, train=train)
-                for layer, *_ in alone
-            ]
+
+    def theirs(seed: int) -> Record:
+        with shifting(run, one_digit(seed)):
+            return _joined(run_torch_layer(twin, run, layer, ports, train, np.asarray) for layer, ports, _ in alone)
+
+    def ours(seed: int) -> Record:
+        with precision(flax_run.device), shifting(flax_run, one_digit(seed)):
+            start = flax_run.load(twin.start)
+            calls = [layer.ours for layer, *_ in alone]
+            parts = [flax_run.flax.part(call.module, call.path, *start, train=train) for call in calls]
             moved = [each._replace(part=part) for each, part in zip(alone, parts, strict=True)]
-            records = run_flax_layers(twin, moved, train, flax_run.device)
-        yield beside(oracle, flax, {key: array for record in records for key, array in record.items()})
-    flax_run.shift = unmoved
+            return _joined(run_flax_layers(twin, moved, train, flax_run.device))
+
+    sides = theirs if run.constants else None, ours if flax_run.constants else None
+    return shifted_records(oracle, flax, range(PROBES), *sides)
+
+
+def _joined(records: Iterable[Record]) -> Record:
+    return {key: array for record in records for key, array in record.items()}
 
 
 def calls_within(call: TorchCall) -> Iterator[TorchCall]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parity.arrays.key import Key, Record
-from parity.compare.constants import beside, excused
+from parity.compare.constants import excused, shifted_records
 from parity.compare.policy import UNIT, Policy
 from parity.compare.probes import largest_of, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.proof.judging import MOST_PROBES, low_probes
 from parity.result import Distance
-from parity.sides.constants import one_digit, torch_constants, unmoved
+from parity.sides.constants import one_digit, shifting, torch_constants
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch_runs import free_run_torch
@@ -65,12 +65,16 @@ def _semantics(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: s
 
 def _shifted(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str) -> Iterator[Record]:
     """Yields free runs of both sides whose constants are moved by a digit of float32, where a model holds some."""
-    for seed in range(PROBES if torch_constants(twin.torch.model, twin.leaves) else 0):
-        yield free_run_torch(twin, "float64", device, shift=one_digit(seed))
-    for seed in range(PROBES if run.constants else 0):
-        run.shift = one_digit(seed)
-        yield beside(oracle, flax, run.free())
-    run.shift = unmoved
+
+    def theirs(seed: int) -> Record:
+        return free_run_torch(twin, "float64", device, shift=one_digit(seed))
+
+    def ours(seed: int) -> Record:
+        with shifting(run, one_digit(seed)):
+            return run.free()
+
+    held = torch_constants(twin.torch.model, twin.leaves)
+    return shifted_records(oracle, flax, range(PROBES), theirs if held else None, ours if run.constants else None)
 
 
 def _precision(

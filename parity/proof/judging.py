@@ -8,14 +8,14 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from parity.arrays.key import Key, Record
-from parity.compare.constants import HELD_CEILING, beside, excused
+from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
 from parity.compare.probes import errors_of, largest_of, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics
 from parity.proof.checking import PROBES
-from parity.sides.constants import one_digit, unmoved
+from parity.sides.constants import one_digit, shifting
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch import TorchRun
@@ -92,13 +92,16 @@ class Shifts(NamedTuple):
         self, number: int, state: State, slots: set[str], oracle: Record, flax: Record, after: State | None = None
     ) -> Iterator[Record]:
         """Yields what the step becomes; Flax's as PyTorch's moved by the same amount."""
-        for seed in range(PROBES if self.torch.constants else 0):
-            self.torch.shift = one_digit(seed)
-            yield self.torch.taken(number, state)
-        self.torch.shift = unmoved
-        for seed in range(PROBES if self.flax.constants else 0):
-            moved = self.flax.shifted(one_digit(seed), number, state, slots, after)
-            yield beside(oracle, flax, moved)
+
+        def theirs(seed: int) -> Record:
+            with shifting(self.torch, one_digit(seed)):
+                return self.torch.taken(number, state)
+
+        def ours(seed: int) -> Record:
+            return self.flax.shifted(one_digit(seed), number, state, slots, after)
+
+        sides = theirs if self.torch.constants else None, ours if self.flax.constants else None
+        return shifted_records(oracle, flax, range(PROBES), *sides)
 
 
 def semantics(

@@ -6,8 +6,9 @@ float32 only. Where that digit may explain a gap in float64, it is measured how 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,6 +36,22 @@ def one_digit(seed: int) -> Shift:
         return np.where(np.isfinite(array), disturb(array.astype(np.float32)), array).astype(array.dtype)
 
     return shift
+
+
+class HoldsConstants(Protocol):
+    """A run of either side: its constants are moved whenever it loads a state."""
+
+    shift: Shift
+
+
+@contextmanager
+def shifting(run: HoldsConstants, shift: Shift) -> Iterator[None]:
+    """Moves the constants of the run within the block."""
+    run.shift = shift
+    try:
+        yield
+    finally:
+        run.shift = unmoved
 
 
 def torch_constants(model: torch.nn.Module, leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
 from parity.models.exact import exact
-from parity.sides.constants import Shift, flax_constants, unmoved, with_constants
+from parity.sides.constants import Shift, flax_constants, shifting, unmoved, with_constants
 from parity.sides.quick import quickly
 from parity.sides.slots import SlotMap
 from parity.twin.random_numbers import imposed_on_jax
@@ -112,11 +112,10 @@ class FlaxRun:
         """Takes the step once more with the model's constants moved; the counters stay where they are."""
         before = self._opt_state
         self._opt_state = self._before
-        self.shift = shift
         try:
-            return self.taken(number, state, slots, after)
+            with shifting(self, shift):
+                return self.taken(number, state, slots, after)
         finally:
-            self.shift = unmoved
             self._opt_state = before
 
     def free(self) -> Record:

@@ -41,7 +41,8 @@ class Float32AsFloat64(TorchFunctionMode):
             return torch.Tensor.double(args[0])
         if getattr(func, "__name__", "") == "hardsigmoid":  # whose gradient has 1/6 in float32
             return F.relu6(args[0] + 3) / 6
-        args, kwargs = tuple(map(_read, args)), {name: _read(value) for name, value in (kwargs or {}).items()}
+        args = tuple(map(_read, args))
+        kwargs = {name: _read(value) for name, value in (kwargs or {}).items()}
         if func is torch.rms_norm and len(args) + len(kwargs) < 4 or kwargs.get("eps", 0) is None:
             kwargs["eps"] = torch.finfo(torch.float32).eps
         result = func(*args, **kwargs)

@@ -23,7 +23,7 @@ def test_labels_and_weights_of_numpy_count_as_those_of_jax(loss, dtype):
 
 
 def test_an_unsigned_label_is_not_taken_for_the_ignored_one():
-    """In uint8, -100 is 156."""
+    """Takes labels of 8 bits without a sign, in which -100 would be 156."""
     scores = np.zeros((2, 200), np.float32)
     labels = np.array([156, 3], np.uint8)
     np.testing.assert_allclose(losses.cross_entropy_loss(scores, labels, reduction="none"), np.log(200), rtol=1e-6)

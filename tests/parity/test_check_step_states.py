@@ -10,20 +10,12 @@ import pytest
 import torch
 from flax import linen, nnx
 from flax.training.train_state import TrainState
+from step_batches import EXACT, IMAGES, loss_of
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training_steps import named
 
 import parity
-
-random = np.random.default_rng(0)
-IMAGES = [(random.normal(size=(6, 8, 8, 3)).astype(np.float32), random.integers(0, 4, 6)) for _ in range(3)]
-TABLES = [(random.normal(size=(9, 6)).astype(np.float32), random.integers(0, 3, 9)) for _ in range(3)]
-EXACT = ("float64",)
-
-
-def loss_of(scores, y):
-    return optax.softmax_cross_entropy_with_integer_labels(scores, y).mean()
 
 
 class TorchConv(torch.nn.Module):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.cpu import compile as users
@@ -23,19 +24,37 @@ def quickly(function: Callable, device: Device) -> Callable:
 
 
 class Quick:
-    """A jitted function, compiled for each kind of arguments with as much optimisation as its work is worth."""
+    """A jitted function, compiled for each kind of arguments with as much optimisation as its work is worth.
+
+    Where its results are not finite it is compiled as users' are: without optimisation XLA computes a maximum twice, by
+    two roundings, so that no element is equal to it, and the gradient of `jnp.max` is 0 / 0.
+    """
 
     def __init__(self, function: Callable):
         self._jitted = jax.jit(function)
         self._programs: dict[Any, Callable] = {}
+        self._as_users: set[Any] = set()
 
     def __call__(self, *args: Any) -> Any:
         kind = _kind(args)
         if kind not in self._programs:
             lowered = self._jitted.lower(*args)
-            options = {**(cpu_options() or {}), **known(options_for(lowered))}
-            self._programs[kind] = lowered.compile(compiler_options=options or None)
+            self._programs[kind] = _compiled(lowered, options_for(lowered))
+        results = self._programs[kind](*args)
+        if kind in self._as_users or _finite(results):
+            return results
+        self._as_users.add(kind)
+        self._programs[kind] = _compiled(self._jitted.lower(*args), {})
         return self._programs[kind](*args)
+
+
+def _compiled(lowered: jax.stages.Lowered, more: dict[str, Any]) -> Callable:
+    return lowered.compile(compiler_options={**(cpu_options() or {}), **known(more)} or None)
+
+
+def _finite(tree: Any) -> bool:
+    arrays = [x for x in jax.tree.leaves(tree) if hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.inexact)]
+    return all(np.all(np.isfinite(x)) for x in arrays)
 
 
 def options_for(lowered: jax.stages.Lowered) -> dict[str, Any]:

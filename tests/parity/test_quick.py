@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from d2l_jax.cpu.compile import known
 from parity.sides.quick import OPTIMISED, UNOPTIMISED, Quick, options_for
 
 ROWS = np.random.default_rng(0).normal(size=(7, 5))
@@ -31,3 +32,33 @@ def test_it_computes_the_same_for_each_kind_of_argument():
 def test_much_work_in_few_lines_is_optimised(size: int, options: dict):
     images = jax.ShapeDtypeStruct((2, size, size, 8), "float32")
     assert options_for(jax.jit(convolved).lower(images)) == options
+
+
+def largest(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
+    """Takes a maximum of what is computed on the way: its gradient compares the same numbers, computed twice."""
+    return jnp.max(x * scale + shift, (1, 2)).sum()
+
+
+def arguments() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.normal(size=size) for size in ((3, 7, 7, 8), 8, 8)]
+
+
+def test_gradients_of_a_maximum_are_finite():
+    with jax.enable_x64(True):
+        gradient = jax.grad(largest, (1, 2))
+        ours = Quick(gradient)(*arguments())
+        for mine, plain in zip(ours, jax.jit(gradient)(*arguments()), strict=True):
+            np.testing.assert_allclose(mine, plain, rtol=1e-12)
+
+
+def test_the_same_gradients_are_not_finite_where_nothing_is_optimised():
+    with jax.enable_x64(True):
+        lowered = jax.jit(jax.grad(largest, (1, 2))).lower(*arguments())
+        results = lowered.compile(compiler_options=known(UNOPTIMISED))(*arguments())
+        if all(np.all(np.isfinite(x)) for x in results):
+            pytest.skip("this machine's XLA rounds both alike")
+
+
+def test_results_that_are_not_finite_stay_so():
+    assert np.isnan(Quick(jnp.sqrt)(np.float32(-1.0)))

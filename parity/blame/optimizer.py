@@ -9,6 +9,7 @@ import torch
 
 from parity.arrays.key import Key, Record
 from parity.blame.diagnosis import Cause, explain_update
+from parity.blame.diagnosis.cause import confirmed
 from parity.result import Blame
 from parity.twin.twin import State, TorchTurn, Twin, leave
 
@@ -20,16 +21,22 @@ def of_optimizer(twin: Twin, wrong: set[Key], oracle: Record, flax: Record, stat
     """Returns the first step whose update differs while its gradients agree, and why."""
     for number in range(1, len(twin.batches) + 1):
         for turn in twin.torch.turns:
-            if any((key.step, key.phase, key.turn) == (number, "update", turn.name) for key in wrong):
-                cause = _cause(twin, turn, number, oracle, flax, states[number - 1])
+            steps = [step for step in range(number, len(twin.batches) + 1) if _moves(wrong, step, turn)]
+            if number in steps:
+                causes = (_cause(twin, turn, step, oracle, flax, states[step - 1]) for step in steps)
                 called = f"the optimiser of {turn.name}" if turn.name else "the optimiser"
-                return Blame.because(cause, "optimizer", "optimizer", f"{called}, at step {number}")
+                return Blame.because(confirmed(causes), "optimizer", "optimizer", f"{called}, at step {number}")
     slots = sorted((key for key in wrong if key.phase == "optimizer"), key=str)
     if slots:
         cause = SLOTS.get(slots[0].slot, "")
         return Blame("optimizer", "optimizer", cause, f"the optimiser's state alone: {slots[0]}")
     rest = sorted(wrong, key=str)
     return Blame("", "training", "", f"only after several steps in a row: {rest[0]}") if rest else None
+
+
+def _moves(wrong: set[Key], step: int, turn: TorchTurn) -> bool:
+    """Tells whether an update of the turn differs at the step."""
+    return any((key.step, key.phase, key.turn) == (step, "update", turn.name) for key in wrong)
 
 
 def _cause(twin: Twin, turn: TorchTurn, number: int, oracle: Record, flax: Record, state: State) -> Cause | None:
@@ -43,7 +50,9 @@ def _cause(twin: Twin, turn: TorchTurn, number: int, oracle: Record, flax: Recor
     grads = {name: oracle[updates[name]._replace(phase="gradients")] for name in names}
     slots = {name: dict(state.slots.get(name, {})) for name in names}
     rates = _rates(_for_tensors(turn, names, 1), turn, before, len(twin.batches) + 1)
-    return explain_update(_for_tensors(turn, names, number), before, grads, slots, moved, number=number, rates=rates)
+    held = {key.slot for key in flax if (key.step, key.phase, key.turn) == (number, "optimizer", turn.name)}
+    make = _for_tensors(turn, names, number)
+    return explain_update(make, before, grads, slots, moved, number=number, rates=rates, slots=held)
 
 
 def _rates(make: Any, turn: TorchTurn, before: dict[str, np.ndarray], steps: int) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 
 from parity.arrays.key import Arrays, Key
-from parity.blame.diagnosis.cause import Cause, choose
+from parity.blame.diagnosis.cause import Cause, choose, confirmed
 from parity.compare.rows import Row
 from parity.result import Blame
 from parity.training_step.accumulation import gradients, scale
@@ -17,7 +17,6 @@ from parity.training_step.pair import StepPair
 from parity.training_step.replay import Replay
 
 NOISE = 1e-11
-GUESSES = ("momentum", "learning-rate", "gradient-scale", "step-scale")  # what a second step has to confirm
 
 
 def blame(pair: StepPair, steps: Steps, rows: dict[str, list[Row]], precision: list[Row]) -> Blame | None:
@@ -106,18 +105,13 @@ def _returned(outcome: Outcome, key: Key) -> str:
 
 
 def _first_cause(pair: StepPair, first: Outcome, outcomes: Sequence[Outcome]) -> Cause | None:
-    """Returns the cause that the first step shows, or a later one.
+    """Returns the cause that the first step shows, or a later one."""
+    wrong = [(outcome, _moved(outcome)) for outcome in outcomes if outcome.number >= first.number]
+    return confirmed(_of_update(pair, outcome, outcomes, moved) for outcome, moved in wrong if moved)
 
-    Adam's first step hides its decays, and the first step with Nesterov's momentum is one with another rate.
-    """
-    guess = None
-    for outcome in (each for each in outcomes if each.number >= first.number):
-        moved = [row.key for row in outcome.rows if not row.passed and row.key.phase in ("update", "optimizer")]
-        if moved and (cause := _of_update(pair, outcome, outcomes, moved)):
-            if not cause.name.startswith(GUESSES) or (guess and guess.name == cause.name):
-                return guess if guess and guess.name == cause.name else cause
-            guess = guess or cause
-    return guess
+
+def _moved(outcome: Outcome) -> list[Key]:
+    return [row.key for row in outcome.rows if not row.passed and row.key.phase in ("update", "optimizer")]
 
 
 def _of_update(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key]) -> Cause | None:

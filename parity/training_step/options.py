@@ -140,6 +140,7 @@ def option(replay: Replay) -> Cause | None:
             {name: replay.applied[name] for name in names},
             {name: slots.get(name, {}) for name in names},
             {name: updates[name] for name in names},
+            slots={key.slot for key in replay.outcome.flax if key.phase == "optimizer"},
         )
     except (RuntimeError, TypeError, ValueError):  # an optimiser of the user's tensor_of, made otherwise
         return None

@@ -9,6 +9,8 @@ import numpy as np
 
 Pieces = Sequence[np.ndarray]
 NOISE = 1e-12  # what float64 makes of a layer's rounding, relative to the result
+GUESSES = ("momentum", "learning-rate", "gradient-scale", "step-scale")  # of an update: another one has to confirm them
+STILL = "step-missing"  # a guess that any other replaces
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,22 @@ def choose(
         if best is None or residual < best.residual:
             best = Cause(name, text, residual, *part)
     return best
+
+
+def confirmed(causes: Iterable[Cause | None]) -> Cause | None:
+    """Returns the cause that the first of several updates shows, or a later one.
+
+    Adam's first step hides its decays, the first step with Nesterov's momentum is one with another rate, and a
+    schedule that is late may begin with a step of 0.
+    """
+    guess = None
+    for cause in filter(None, causes):
+        if guess and guess.name == cause.name != STILL:
+            return guess
+        if not cause.name.startswith((*GUESSES, STILL)):
+            return cause
+        guess = cause if guess is None or guess.name == STILL else guess
+    return guess
 
 
 def agree(oracle: Pieces, flax: Pieces, noise: float) -> bool:

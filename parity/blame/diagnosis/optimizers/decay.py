@@ -1,12 +1,16 @@
 """Hypotheses on weight decay: how large, of which parameters, of the gradient or of the weights."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
+from parity.blame.diagnosis.cause import distance
 from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
-from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, with_options
+from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, listed, with_options
+
+SAME = 1e-9  # relative: one parameter's update
 
 
 def weight_decay(step: ObservedStep, about: Ready) -> Iterator[Trial]:
@@ -59,8 +63,34 @@ def _unscaled_decay(now: Ready) -> None:
 
 
 def _no_decay(now: Ready) -> None:
+    _decay(0.0, now)
+
+
+def masks(flax: Sequence[np.ndarray], step: ObservedStep, about: Ready) -> Iterator[Trial]:
+    """Yields a choice of the parameters that decay, as each of them shows it.
+
+    flax: Flax's updates, in the order of `before`
+    """
+    most = max(group.get("weight_decay", 0.0) for group in about.optimizer.param_groups)
+    if not most:
+        return
+    ways = [update(step), update(step, partial(_decay, most)), update(step, _no_decay)]
+    fitting = [
+        next((number for number, way in enumerate(each) if distance([way], [ours], [way]) < SAME), None)
+        for ours, each in zip(flax, zip(*ways))
+    ]
+    if None in fitting:
+        return
+    more, fewer = ([name for name, fit in zip(step.before, fitting) if fit == number] for number in (1, 2))
+    texts = [f"Flax decays {listed(more)}, PyTorch does not"] if more else []
+    texts += [f"Flax does not decay {listed(fewer)}, PyTorch does"] if fewer else []
+    pieces = [each[number or 0] for each, number in zip(zip(*ways), fitting)]
+    yield "weight-decay-mask", "; ".join(texts), lambda: pieces
+
+
+def _decay(value: float, now: Ready) -> None:
     for group in now.optimizer.param_groups:
-        group["weight_decay"] = 0.0
+        group["weight_decay"] = value
 
 
 def _spared(step: ObservedStep, spared: Callable[[np.ndarray], bool]) -> list[np.ndarray]:

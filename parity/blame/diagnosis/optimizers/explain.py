@@ -1,6 +1,6 @@
 """Why an update differs: PyTorch's optimiser with one option altered, until it takes Flax's step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -8,10 +8,10 @@ import numpy as np
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.factors import telling
-from parity.blame.diagnosis.optimizers.decay import weight_decay
+from parity.blame.diagnosis.optimizers.decay import masks, weight_decay
 from parity.blame.diagnosis.optimizers.gradients import clipping, clips, gradients, other_norm
 from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, rmsprop
-from parity.blame.diagnosis.optimizers.rate import momentum, other_rate, rates, schedule
+from parity.blame.diagnosis.optimizers.rate import momentum, other_rate, rates, schedule, tensor_rates
 from parity.blame.diagnosis.optimizers.step import Arrays, Make, ObservedStep, ready, update
 from parity.blame.diagnosis.optimizers.trial import Hypothesis
 from parity.blame.diagnosis.tensors import explain_tensor
@@ -42,6 +42,7 @@ def explain_update(
     noise: float = NOISE,
     number: int = 1,
     rates: tuple[float, ...] = (),
+    slots: Collection[str] = (),
 ) -> Cause | None:
     """The one option (or convention) under which PyTorch's optimiser takes Flax's step.
 
@@ -50,6 +51,7 @@ def explain_update(
     state:         {parameter: {slot: array}} before the step, PyTorch's slot names; empty before the first step
     flax_update:   {parameter: array after - before} from the same state and gradients
     number, rates: which step it is, from 1, and PyTorch's learning rates of all steps
+    slots:         names of what Flax's optimiser holds, as PyTorch calls it; () where that is not known
 
     Returns None where they agree, and where no hypothesis explains the difference. Raises InputError where
     parameters, gradients and updates do not match.
@@ -57,13 +59,15 @@ def explain_update(
     if set(flax_update) != set(before):
         names = sorted(set(flax_update) ^ set(before))
         raise InputError(f"flax_update and before differ in {', '.join(names)}; give every parameter in both")
-    step = ObservedStep(make, before, grads, state, number, rates)
+    step = ObservedStep(make, before, grads, state, number, rates, slots)
     oracle = update(step)
     flax = [np.asarray(flax_update[name], np.float64) for name in before]
     if agree(oracle, flax, noise):
         return None
     cause = choose(oracle, flax, _candidates(step), noise)
-    return cause or _one_factor(step, oracle, flax, noise) or _by_numbers(oracle, flax, noise)
+    cause = cause or choose(oracle, flax, _candidates(step, [partial(masks, flax)]), noise)
+    cause = cause or _one_factor(step, oracle, flax, noise) or _a_factor_each(step, oracle, flax, noise)
+    return cause or _by_numbers(oracle, flax, noise)
 
 
 def _candidates(
@@ -94,6 +98,16 @@ def _one_factor(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.ndar
         hypotheses.reverse()
     trials = [*_candidates(step, hypotheses)]
     return choose(oracle, flax, [*trials, ("step-scale", text, [factor * a for a in oracle])], noise)
+
+
+def _a_factor_each(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
+    """Tries a factor for each parameter: groups of them that learn at other rates."""
+    sizes = [float(np.vdot(ours, ours)) for ours in oracle]
+    if not all(sizes):
+        return None
+    factors = [float(np.vdot(ours, theirs)) / size for ours, theirs, size in zip(oracle, flax, sizes)]
+    each = partial(tensor_rates, dict(zip(step.before, factors)))
+    return choose(oracle, flax, _candidates(step, [each]), noise)
 
 
 def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:

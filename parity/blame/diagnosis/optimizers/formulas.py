@@ -22,6 +22,7 @@ def adam(
     decoupled: bool | None = None,
     single: bool = False,
     fresh: float = 0.0,
+    largest: bool = False,
 ) -> np.ndarray:
     """The change of `w` (Kingma and Ba 2015).
 
@@ -30,6 +31,7 @@ def adam(
     corrected:       the moments' bias corrections
     later:           added to the count of steps
     single:          bias corrections in float32
+    largest:         of the corrected second moments so far (optax.amsgrad)
     """
     b1, b2 = o["betas"]
     lr = float(o["lr"])
@@ -41,7 +43,9 @@ def adam(
     m = b1 * slots.get("exp_avg", np.zeros_like(w)) + (1 - b1) * g
     v = b2 * slots.get("exp_avg_sq", np.full_like(w, fresh)) + (1 - b2) * g * g
     c1, c2 = (_correction(b, t, single) if on and t > 0 else 1.0 for b, on in zip((b1, b2), corrected))
-    if eps_inside:
+    if largest:
+        root = np.sqrt(np.maximum(v / c2, slots.get("max_exp_avg_sq", 0.0))) + eps
+    elif eps_inside:
         root = np.sqrt(v / c2 + eps)
     elif eps_uncorrected:
         root = (np.sqrt(v) + eps) / np.sqrt(c2)

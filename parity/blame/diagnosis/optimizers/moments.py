@@ -1,6 +1,7 @@
 """Hypotheses on optimisers that keep moments of the gradients: Adam, RMSprop and Adagrad."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ def betas(step: ObservedStep, about: Ready) -> Iterator[Trial]:
             yield "betas", text, with_options(step, betas=pair)
     if "amsgrad" in group:
         new = not group["amsgrad"]
+        if not new and "max_exp_avg_sq" in step.slots:
+            text = "Flax takes the largest of the second moments corrected for their start at zero (optax.amsgrad),"
+            text += " PyTorch of those that are not corrected"
+            yield "amsgrad-corrected", text, partial(_formula, formulas.adam, step, about, {"largest": True})
         text = f"Flax {'takes' if new else 'does not take'} the largest second moment so far (AMSGrad)"
         yield "amsgrad", text, lambda: update(step, lambda now: _amsgrad(now, new))
 

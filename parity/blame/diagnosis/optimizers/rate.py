@@ -1,12 +1,12 @@
 """Hypotheses on the learning rate and on momentum."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import torch
 
 from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
-from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, with_options
+from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, listed, with_options
 
 
 def schedule(step: ObservedStep, about: Ready) -> Iterator[Trial]:
@@ -32,6 +32,30 @@ def other_rate(factor: float, step: ObservedStep, about: Ready) -> Iterator[Tria
         text = f"Flax's learning rate is {factor * lr:.6g}, {factor:.6g} times PyTorch's {lr:.6g}"
         text += f": another rate at step {step.number}, another schedule" if varying else ""
         yield "learning-rate", text, after(step, partial(_times, factor))
+
+
+def tensor_rates(factors: Mapping[str, float], step: ObservedStep, about: Ready) -> Iterator[Trial]:
+    """Rates that differ for some of the tensors, as the factors between the steps ask for them.
+
+    factors: by parameter
+    """
+    named: dict[str, list[str]] = {}
+    for name, factor in factors.items():
+        lr = float(about.options(name)["lr"])
+        if abs(factor - 1) > 1e-8:
+            named.setdefault(f"{factor * lr:.6g}, PyTorch's {lr:.6g}", []).append(name)
+    if not named or min(factors.values()) <= 0:
+        return
+    words = [f"for {listed(names)} {rates}" for rates, names in named.items()]
+    yield "learning-rate-of-group", f"Flax's learning rate is {'; '.join(words)}", after(step, partial(_each, factors))
+
+
+def _each(factors: Mapping[str, float], now: Ready) -> None:
+    """Makes every tensor a group of its own, with its own rate."""
+    groups = [(name, now.options(name), tensor) for name, tensor in now.tensors.items()]
+    now.optimizer.param_groups = [
+        group | {"params": [tensor], "lr": group["lr"] * factors[name]} for name, group, tensor in groups
+    ]
 
 
 def is_round(number: float) -> bool:
@@ -67,8 +91,9 @@ def momentum(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     if current:
         text = f"Flax's momentum is {1 - current:g}, PyTorch's {current:g}"
         yield "momentum-complement", text, with_options(step, momentum=1 - current)
-        text = f"Flax has no momentum, PyTorch {current:g}"
-        yield "momentum-missing", text, with_options(step, momentum=0, nesterov=False)
+        if "momentum_buffer" not in step.slots:
+            text = f"Flax has no momentum, PyTorch {current:g}"
+            yield "momentum-missing", text, with_options(step, momentum=0, nesterov=False)
         text = "Flax adds 1 - momentum of the gradient to the buffer, PyTorch all of it (dampening)"
         yield "dampening", text, lambda: update(step, _dampened)
         if group.get("dampening"):

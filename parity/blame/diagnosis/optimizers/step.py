@@ -1,6 +1,6 @@
 """One step of a PyTorch optimiser in float64 from given parameters, gradients and state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ class ObservedStep:
 
     number: which step it is, from 1
     rates:  PyTorch's learning rates of the steps, this one among them; () where they are not known
+    slots:  names of what Flax's optimiser holds, as PyTorch calls it; () where that is not known
     """
 
     make: Make
@@ -27,6 +28,7 @@ class ObservedStep:
     state: Mapping[str, Mapping[str, np.ndarray]]
     number: int = 1
     rates: tuple[float, ...] = ()
+    slots: Collection[str] = ()
 
     @property
     def norm(self) -> float:

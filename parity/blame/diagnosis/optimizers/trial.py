@@ -1,6 +1,6 @@
 """A trial: the step of PyTorch's optimiser under one hypothesis."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,3 +39,8 @@ def _start_buffers(optimizer: torch.optim.Optimizer) -> None:
 def after(step: ObservedStep, change: Alter) -> Callable[[], list[np.ndarray]]:
     """The step after `change` was made to what is about to step."""
     return lambda: update(step, change)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns names in words, four at most."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

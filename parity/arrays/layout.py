@@ -38,6 +38,11 @@ def between(flax: Shape, torch: Shape) -> Axes:
     return next(fitting(flax, torch), tuple(range(len(flax))))
 
 
+def is_ambiguous(shape: Shape) -> bool:
+    """Tells whether a tensor has the same shape with its channels first and last."""
+    return len(shape) > 2 and len(set(shape[1:])) == 1
+
+
 def transposed(array: Any, axes: Axes) -> Any:
     """A numpy or JAX array with its axes in that order."""
     return array if axes == tuple(range(len(axes))) else array.transpose(axes)

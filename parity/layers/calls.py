@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import torch
 
+from parity.arrays.layout import named_leaves
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.torch_precision import torch_precision
@@ -31,6 +32,13 @@ class FlaxCall:
     kwargs: dict
     output: Any = None
     span: tuple[int, int] = (0, 0)
+
+
+class Values(NamedTuple):
+    """The arrays of one call in the model's own run."""
+
+    inputs: list[jax.Array]
+    outputs: list[jax.Array]
 
 
 def label(call: TorchCall) -> str:
@@ -94,21 +102,23 @@ def traced_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> 
 
 def given_values(
     twin: Twin, run: FlaxRun, train: bool, outputs: dict[tuple[Path, int], Any] | None = None
-) -> dict[tuple[Path, int], list[jax.Array]]:
-    """Returns what each submodule is given in the model's own run: an inherited error shows here.
+) -> dict[tuple[Path, int], Values]:
+    """Returns what each submodule is given, and makes of it, in the model's own run: an inherited error shows here.
 
     outputs: of calls that hand this on in place of what they compute
     """
     instead = outputs or {}
 
     def apply(params: Any, buffers: Any, tensors: dict) -> dict:
-        found: dict[tuple[Path, int], list[jax.Array]] = {}
+        found: dict[tuple[Path, int], Values] = {}
         counts: dict[Path, int] = {}
 
         def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
             number = counts[path] = counts.get(path, -1) + 1
-            found[path, number] = [x for x in jax.tree.leaves((args, kwargs)) if hasattr(x, "shape")]
+            given = [x for x in jax.tree.leaves((args, kwargs)) if hasattr(x, "shape")]
+            found[path, number] = Values(given, [])
             output = call(*args, **kwargs)
+            found[path, number].outputs.extend(jnp.asarray(x) for _, x in named_leaves(output, ""))
             return jax.tree.map(jnp.asarray, instead[path, number]) if (path, number) in instead else output
 
         named = named_tensors(tensors)

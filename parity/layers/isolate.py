@@ -19,7 +19,7 @@ from parity.environment import Device
 from parity.layers.calls import given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, run_flax_layers
 from parity.layers.layer import Layer
-from parity.layers.ports import Mismatch, Ports
+from parity.layers.ports import Mismatch, Ports, has_equal_sizes
 from parity.layers.received import Received, received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
@@ -73,7 +73,8 @@ def isolate(
     flax: Record = {}
     noisy: list[Record] = [{} for _ in range(PROBES)]
     shared = [call for call in theirs if call.name in twin.names and (twin.names[call.name], call.number) in ours]
-    values = given_values(twin, flax_run, train) if containers else {}
+    unclear = any(has_equal_sizes(ours[twin.names[call.name], call.number]) for call in shared)
+    values = given_values(twin, flax_run, train) if containers or unclear else {}
     with precision(jax_device):
         params, buffers = flax_run.load(twin.start)
         for call in shared:
@@ -82,7 +83,7 @@ def isolate(
             partner = ours[twin.names[call.name], call.number]
             layer = Layer(label(call), call, partner)
             try:
-                ports = Ports.of(call, partner)
+                ports = layer.ports = Ports.of(call, partner, values.get((partner.path, partner.number)))
                 found.received += received(layer, ports, values)
                 part = flax_run.flax.part(partner.module, partner.path, params, buffers, train=train)
                 layer.oracle = run_torch_layer(twin, run, layer, ports, train, np.asarray)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from parity.arrays.key import Arrays, Key, Phase, Record
 from parity.layers.calls import FlaxCall
+from parity.layers.ports import Ports
 from parity.models.calls import TorchCall
 
 
@@ -12,6 +13,7 @@ class Layer:
     """A call that both models make.
 
     oracle, flax: what either side makes of PyTorch's inputs and cotangents
+    ports:        how arguments and results of the two belong together; set where they do
     """
 
     label: str
@@ -19,6 +21,7 @@ class Layer:
     ours: FlaxCall
     oracle: Record = field(default_factory=dict)
     flax: Record = field(default_factory=dict)
+    ports: Ports = field(init=False)
 
     def record(self, phase: Phase, arrays: Arrays) -> Record:
         """Returns the arrays of one phase under this layer's keys; names of tensors are the layer's own."""

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from flax import linen, nnx
 
-from parity.arrays.layout import Axes, between, named_leaves
-from parity.layers.calls import FlaxCall
+from parity.arrays.layout import Axes, between, channels_first, is_ambiguous, named_leaves, transposed
+from parity.arrays.torch_arrays import to_numpy
+from parity.layers.calls import FlaxCall, Values
 from parity.models.calls import TorchCall
 from parity.models.packed import Packed, first_packed, valid_positions
 
@@ -45,8 +46,11 @@ class Ports:
     valid: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, theirs: TorchCall, ours: FlaxCall) -> "Ports":
-        """Raises Mismatch where an argument or every result has no partner."""
+    def of(cls, theirs: TorchCall, ours: FlaxCall, values: Values | None = None) -> "Ports":
+        """Raises Mismatch where an argument or every result has no partner.
+
+        values: of Flax's call in its model's own run, which tell channels first from last where shapes do not
+        """
         tensors: list[torch.Tensor] = []
         called: list[str] = []
         for name, tensor in named_arguments(theirs.module.forward, theirs.args, theirs.kwargs):
@@ -77,7 +81,36 @@ class Ports:
             raise Mismatch(text, tuple(results))
         packed = [name for name, *_ in outputs if name.endswith(".values")] if sequence else []
         valid = {name: valid_positions(sequence) for name in packed if sequence}
-        return cls(inputs, tuple(outputs), tuple(tensors), valid)
+        ports = cls(inputs, tuple(outputs), tuple(tensors), valid)
+        return ports._by_values(dict(named_leaves(theirs.output, "output")), values) if values else ports
+
+    def _by_values(self, results: dict[str, torch.Tensor], values: Values) -> "Ports":
+        """Returns the same, with the axes' order of what has equal sizes by the numbers of both models' own runs."""
+        inputs = tuple(
+            (number, nearest_axes(axes, self.tensors[number], array))
+            for (number, axes), array in zip(self.inputs, values.inputs, strict=True)
+        )
+        outputs = tuple(
+            (name, number, nearest_axes(axes, results[name], values.outputs[number]))
+            for name, number, axes in self.outputs
+        )
+        return replace(self, inputs=inputs, outputs=outputs)
+
+
+def has_equal_sizes(call: FlaxCall) -> bool:
+    """Tells whether shapes do not say of some array of a call which of its axes are the channels."""
+    return any(is_ambiguous(x.shape) for x in jax.tree.leaves((call.args, call.kwargs, call.output)) if is_array(x))
+
+
+def nearest_axes(axes: Axes, theirs: torch.Tensor, ours: jax.Array) -> Axes:
+    """Returns the order of Flax's axes, or the other of channels first and last where that is far nearer."""
+    if not is_ambiguous(ours.shape) or not theirs.is_floating_point():
+        return axes
+    rank = len(axes)
+    other = channels_first(rank) if axes == tuple(range(rank)) else tuple(range(rank))
+    numbers = to_numpy(theirs)
+    apart = [float(np.linalg.norm(numbers - transposed(np.asarray(ours), order))) for order in (axes, other)]
+    return other if apart[1] < apart[0] / 10 else axes
 
 
 def _states_first(ours: FlaxCall, count: int) -> list[int]:

@@ -33,13 +33,13 @@ class Received(NamedTuple):
 
 def received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
     """Returns what a layer is given on either side, by the values that Flax's calls are given."""
-    arrays = values.get((layer.ours.path, layer.ours.number), [])
+    given = values.get((layer.ours.path, layer.ours.number))
     call = layer.theirs
-    given = [tensor for _, tensor in named_leaves((call.args, call.kwargs), "")]
+    theirs = [tensor for _, tensor in named_leaves((call.args, call.kwargs), "")]
     tensors = []
-    for array, (number, axes) in zip(arrays, ports.inputs, strict=False):
+    for array, (number, axes) in zip(given.inputs if given else [], ports.inputs, strict=False):
         tensor = ports.tensors[number]
-        place = next(i for i, x in enumerate(given) if x.shape == tensor.shape and torch.equal(x, tensor))
+        place = next(i for i, x in enumerate(theirs) if x.shape == tensor.shape and torch.equal(x, tensor))
         pair = to_numpy(tensor), transposed(np.asarray(array), axes)
         tensors.append(Received(layer.label, *pair, call.name, call.number, place))
     return tensors
@@ -52,11 +52,11 @@ def received_without(twin: Twin, layers: Sequence[Layer], wrong: Collection[str]
     for layer in layers:
         results = dict(named_leaves(layer.theirs.output, "output"))
         flat, tree = jax.tree.flatten(layer.ours.output)
-        ports = Ports.of(layer.theirs, layer.ours)
+        ports = layer.ports
         if layer.label in wrong and len(ports.outputs) == len(flat):
             for name, number, axes in ports.outputs:
                 flat[number] = transposed(to_numpy(results[name]), inverse(axes))
             outputs[layer.ours.path, layer.ours.number] = jax.tree.unflatten(tree, flat)
     run = FlaxRun(twin, "float64", device)
     values = given_values(twin, run, train, outputs)
-    return [tensor for layer in layers for tensor in received(layer, Ports.of(layer.theirs, layer.ours), values)]
+    return [tensor for layer in layers for tensor in received(layer, layer.ports, values)]

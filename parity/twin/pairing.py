@@ -102,7 +102,7 @@ def make_twin(
     _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
     axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
     if labels is not None:
-        axes |= {key.replace("output", "targets", 1): order for key, order in axes.items() if key.startswith("output")}
+        axes |= {name: axes[key] for name, key in zip(target_names(ours.shapes), ours.shapes, strict=True)}
     order = partners(ours.requests, other.requests)
     shapes = given_shapes(ours.requests, other.requests, order)
     complete = tuple(_with_targets(batch, labels, ours, random, shapes) for batch in batches)
@@ -151,6 +151,11 @@ def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], 
             text = f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax"
             first = where()
             raise InputError(f"{text}; the first difference is at {first}" if first else text)
+
+
+def target_names(shapes: Shapes) -> list[str]:
+    """Returns the name of the target of each output, whatever the outputs are called: several are a list."""
+    return ["targets"] if len(shapes) == 1 else [f"targets.{number}" for number in range(len(shapes))]
 
 
 def targets(labels: bool, shapes: Shapes, random: np.random.Generator) -> Any:

@@ -1,0 +1,97 @@
+"""Images as high and as wide as they have channels: shapes do not tell the layout, the numbers do."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import linen
+
+import parity
+from parity.report.coverage import coverage
+
+IMAGES = np.random.default_rng(0).normal(size=(3, 4, 4, 4)).astype(np.float32)
+
+
+class Block(linen.Module):
+    """A block that is channels last throughout, as all of Flax is."""
+
+    eps: float = 1e-6
+
+    @linen.compact
+    def __call__(self, x):
+        y = linen.Conv(4, (3, 3), padding=1, feature_group_count=4, name="depthwise")(x)
+        y = linen.LayerNorm(epsilon=self.eps, name="norm")(y)
+        return x + linen.Dense(4, name="down")(linen.relu(linen.Dense(6, name="up")(y)))
+
+
+class TorchNorm(torch.nn.Module):
+    """A norm over the last axis, written by hand: its class does not tell the layout either."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(4))
+        self.bias = torch.nn.Parameter(torch.zeros(4))
+
+    def forward(self, x):
+        return torch.nn.functional.layer_norm(x, (4,), self.weight, self.bias, 1e-6)
+
+
+class TorchBlock(torch.nn.Module):
+    """The same, with channels first outside and last within."""
+
+    def __init__(self):
+        super().__init__()
+        self.depthwise = torch.nn.Conv2d(4, 4, 3, padding=1, groups=4)
+        self.norm = TorchNorm()
+        self.up = torch.nn.Linear(4, 6)
+        self.down = torch.nn.Linear(6, 4)
+
+    def forward(self, x):
+        y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        return x + self.down(torch.relu(self.up(y))).permute(0, 3, 1, 2)
+
+
+def check(ours, theirs, inputs):
+    return parity.check(ours, theirs, inputs, steps=1, tiers=("float64",))
+
+
+def test_layers_between_two_transpositions_are_given_their_own_layout():
+    result = check(Block(), TorchBlock(), IMAGES)
+    assert result.status == "pass"
+    assert coverage(result).alone == coverage(result).holding == 4
+
+
+def test_a_mistake_between_two_transpositions_is_named():
+    blame = check(Block(eps=1e-3), TorchBlock(), IMAGES).blame
+    assert (blame.layer, blame.cause, blame.others) == ("norm", "eps", ())
+
+
+class Pyramid(linen.Module):
+    """Several images, by name."""
+
+    method: str = "nearest"
+
+    @linen.compact
+    def __call__(self, x):
+        fine = linen.Conv(5, (1, 1), name="fine")(x)
+        coarse = linen.Conv(5, (2, 2), strides=(2, 2), padding="VALID", name="coarse")(x)
+        return {"fine": fine + jax.image.resize(coarse, fine.shape, self.method), "coarse": jnp.tanh(coarse)}
+
+
+class TorchPyramid(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fine = torch.nn.Conv2d(3, 5, 1)
+        self.coarse = torch.nn.Conv2d(3, 5, 2, 2)
+
+    def forward(self, x):
+        fine = self.fine(x)
+        coarse = self.coarse(x)
+        return {"fine": fine + torch.nn.functional.interpolate(coarse, scale_factor=2), "coarse": torch.tanh(coarse)}
+
+
+@pytest.mark.parametrize(("method", "status"), [("nearest", "pass"), ("bilinear", "fail")])
+def test_images_in_a_dict_have_targets_in_either_layout(method, status):
+    images = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
+    assert check(Pyramid(method), TorchPyramid(), images).status == status

@@ -1,11 +1,9 @@
 """How long a check takes, by part and work, and its memory: each check in a fresh process."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 
 import jax
 
@@ -15,6 +13,7 @@ from parity.bench.memory import forget_peak, peak
 from parity.bench.stopwatch import Span, Stopwatch
 from parity.bench.usage import Usage
 from parity.bench.watched import watching
+from parity.processes import processes
 from parity.proof.cases import check_case
 from parity.result import Result
 
@@ -72,7 +71,7 @@ def in_fresh_process(name: str, ready: Callable[[], Check]) -> CheckTime:
 
     ready: returns the check; its own time does not count
     """
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with processes(1) as pool:
         try:
             return pool.submit(_in_this_process, name, ready).result()
         except BrokenProcessPool:  # for want of memory, as a rule

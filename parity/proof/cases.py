@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
@@ -13,6 +13,7 @@ import jax
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
+from parity.processes import processes
 from parity.proof.checking import Checking, Listener, silent
 from parity.proof.compiled import with_compiled
 from parity.proof.memory import check_cases_fit
@@ -59,9 +60,8 @@ def in_order_of_work(cases: Sequence[Case], sizes: Mapping[str, Size]) -> list[C
 
 
 def _side_by_side(cases: Sequence[Case], jobs: int, listener: Listener, options: dict[str, Any]) -> Iterator[Result]:
-    context = get_context("spawn")
-    phases = context.SimpleQueue()
-    with ProcessPoolExecutor(jobs, context, initializer=_speak_into, initargs=(phases,)) as pool:
+    phases = get_context("spawn").SimpleQueue()
+    with processes(jobs, _speak_into, phases) as pool:
         running: dict[Future, Case] = {pool.submit(_in_worker, case, options): case for case in cases}
         while running:
             ended, _ = wait(running, PAUSE, FIRST_COMPLETED)

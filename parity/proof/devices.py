@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 
 import jax
 
@@ -16,6 +14,7 @@ from parity.compare.probes import noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics
 from parity.environment import pinned, torch_device
+from parity.processes import processes
 from parity.proof.checking import PROBES, Checking
 from parity.proof.judging import Roundings, check_finite, disturbed_steps
 from parity.result import Result
@@ -41,7 +40,7 @@ def check_devices(cases: Sequence[Case], devices: int, device: str = "cpu", step
     if device != "cpu":
         yield from (check_sharded(case, devices, device, steps) for case in cases)
         return
-    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_virtual, initargs=(devices,)) as pool:
+    with processes(1, _virtual, devices) as pool:
         yield from pool.map(check_sharded, cases, [devices] * len(cases), [device] * len(cases), [steps] * len(cases))
 
 

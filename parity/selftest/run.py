@@ -3,11 +3,10 @@
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
+from parity.processes import processes
 from parity.proof.proof import check_twin
 from parity.result import Result
 from parity.selftest.anchors import ANCHORS, differing
@@ -59,7 +58,7 @@ def _results(tasks: Sequence[TaskName], jobs: int) -> Iterator[Planted | Correct
     if jobs == 1:
         yield from map(perform, tasks)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with processes(jobs) as pool:
         yield from pool.map(perform, tasks)
 
 

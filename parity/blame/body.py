@@ -77,7 +77,7 @@ def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Alterin
     run.model.train(train)
     batch = twin.batches[0]
     results = dict[str, Any]()
-    drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
+    drawing = ImposedOnTorch(twin.torch_numbers(batch, train))
     tensors = run.batch(batch)
     with torch.no_grad(), torch_precision(run.dtype), drawing, watched.seen(run.model) as seen, mode.running():
         if train:

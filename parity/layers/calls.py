@@ -1,6 +1,7 @@
 """The calls that both models make of their layers, recorded on either side."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,11 +13,11 @@ from parity.arrays.layout import named_leaves
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.torch_precision import torch_precision
-from parity.sides.flax import RANDOM_NUMBERS, FlaxRun, named_tensors, precision
+from parity.sides.flax import FlaxRun, imposed, named_tensors, precision
 from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import passed_on, touched
-from parity.twin.random_numbers import imposed_on_jax, requested
+from parity.twin.random_numbers import requested
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, FlaxSide, Twin, in_turn
 
@@ -49,7 +50,7 @@ def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[To
     """Returns PyTorch's calls in the order of their starts; in training with the cotangents of the loss."""
     run.model.train(train)
     tensors = run.batch(batch)
-    drawing = ImposedOnTorch(twin.torch_numbers(batch) if train else ())
+    drawing = ImposedOnTorch(twin.torch_numbers(batch, train))
     recorded = torch_calls(run.model, lambda: len(drawing.seen))
     with recorded as calls, torch_precision(run.dtype), torch.set_grad_enabled(train):
         for turn in twin.torch.turns if train else ():
@@ -60,7 +61,8 @@ def layer_calls(twin: Twin, run: TorchRun, batch: Batch, train: bool) -> list[To
                 loss.backward()
             tensors = passed_on(turn, tensors, loss, more)
         if not train and twin.torch.observe:
-            twin.torch.observe(run.model, tensors)
+            with drawing if twin.evaluation_order else nullcontext():
+                twin.torch.observe(run.model, tensors)
     run.load(twin.start)  # the statistics have moved
     return calls
 
@@ -122,7 +124,7 @@ def given_values(
             return jax.tree.map(jnp.asarray, instead[path, number]) if (path, number) in instead else output
 
         named = named_tensors(tensors)
-        with imposed_on_jax(tensors[RANDOM_NUMBERS] if train else ()):
+        with imposed(tensors, train):
             for function in functions_of(twin.flax, train):
                 run.flax.run(function, params, buffers, named, train=train, around=around)
         keys.extend(found)

@@ -56,7 +56,7 @@ def _together(layers: Sequence[Alone]) -> Iterator[list[Alone]]:
 
 def _run_together(twin: Twin, layers: list[Alone], train: bool, device: Device) -> list[Record]:
     programs = [_program(twin, alone, train) for alone in layers]
-    numbers = [twin.batches[0].random_numbers[slice(*alone.layer.ours.span)] if train else () for alone in layers]
+    numbers = [twin.batches[0].numbers(train)[slice(*alone.layer.ours.span)] for alone in layers]
     arguments = [
         Arguments(
             alone.part.params,

@@ -30,7 +30,7 @@ def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
     sequence = first_packed((args, kwargs))
     args, kwargs = packed_again((args, kwargs))
-    numbers = twin.torch_numbers(twin.batches[0])[slice(*call.span)] if train else ()
+    numbers = twin.torch_numbers(twin.batches[0], train)[slice(*call.span)]
     precision = torch_precision(run.dtype)
     with precision, ImposedOnTorch(numbers), torch.set_grad_enabled(train), run.rounded_otherwise(module):
         output = dict(named_leaves(padded(module(*args, **kwargs), sequence), "output"))

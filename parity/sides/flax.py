@@ -1,7 +1,7 @@
 """Flax's side: `d2l_jax.train.step` over the twin's batches, recorded in PyTorch's names and layout."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from parity.twin.twin import Batch, FlaxHalf, State
 IN_A_ROW = 2  # steps in a scan
 NO_STEP = cast(jax.Array, np.int32(0))  # a state's count of steps, by which nothing goes here
 RANDOM_NUMBERS = "random_numbers"  # the name under which a batch carries its random numbers into the step
+EVALUATION_NUMBERS = "evaluation_numbers"  # and those of evaluation, where anything is drawn there
 
 
 @contextmanager
@@ -168,7 +169,9 @@ class FlaxRun:
 
         exact = "float32" if self.dtype == "bfloat16" else self.dtype  # a rounded number may cross a dropout's rate
         numbers = tuple(jnp.asarray(x.astype(exact)) for x in batch.random_numbers)
-        return jax.tree.map(cast, batch.tensors) | {RANDOM_NUMBERS: numbers}
+        evaluation = tuple(jnp.asarray(x.astype(exact)) for x in batch.evaluation_numbers)
+        own = {EVALUATION_NUMBERS: evaluation} if evaluation else {}
+        return jax.tree.map(cast, batch.tensors) | {RANDOM_NUMBERS: numbers} | own
 
     def _stepped(self, state: TrainState, batch: Tensors, watch: Any = None) -> TrainState:
         """Takes the step of `d2l_jax.train` in training mode, on the random numbers that the batch carries."""
@@ -187,10 +190,11 @@ class FlaxRun:
 
     def _observed(self, params: Tree, buffers: Tree, tensors: Tensors) -> tuple[Tensors, Tree]:
         observe = self.twin.flax.observe or (lambda nets, tensors: {})
-        return self.flax.run(observe, params, buffers, tensors, train=False)
+        with imposed(tensors, train=False):
+            return self.flax.run(observe, params, buffers, named_tensors(tensors), train=False)
 
     def _evaluated(self, number: int, params: Tree, buffers: Tree) -> Record:
-        batch = named_tensors(self.tensors(self.twin.batches[number - 1]))
+        batch = self.tensors(self.twin.batches[number - 1])
         tensors, buffers = self._evaluate(params, buffers, batch)
         observed = self._named({name: value for name, value in tensors.items() if name != "loss"})
         arrays = observed | export(self.buffers, buffers)
@@ -217,7 +221,13 @@ class FlaxRun:
 
 def named_tensors(batch: Tensors) -> Tensors:
     """Returns a batch without the random numbers that it carries: what objectives are called with."""
-    return {name: value for name, value in batch.items() if name != RANDOM_NUMBERS}
+    return {name: value for name, value in batch.items() if name not in (RANDOM_NUMBERS, EVALUATION_NUMBERS)}
+
+
+def imposed(batch: Tensors, train: bool) -> AbstractContextManager[None]:
+    """Answers requests within by the random numbers that a batch carries for a mode, if it does."""
+    numbers = batch.get(RANDOM_NUMBERS if train else EVALUATION_NUMBERS, ())
+    return imposed_on_jax(numbers) if numbers else nullcontext()
 
 
 def _numbers(array: jax.Array) -> Any:

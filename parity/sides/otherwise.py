@@ -7,7 +7,7 @@ from d2l_jax.train import TrainState
 from d2l_jax.turns import Tensors
 from d2l_jax.weights.leaf import export
 from parity.arrays.key import Key, Record
-from parity.sides.flax import NO_STEP, FlaxRun, named_tensors, precision
+from parity.sides.flax import NO_STEP, FlaxRun, precision
 from parity.twin.twin import State
 
 
@@ -18,7 +18,7 @@ class OtherwiseRun(FlaxRun):
         """Evaluates the first batch as `run` has it run: `jax.jit`, or as it stands, operation by operation."""
         with precision(self.device, self.tf32, self.dtype):
             params, buffers = self.load(state)
-            observed = run(self._outputs)(params, buffers, named_tensors(self.tensors(self.twin.batches[0])))
+            observed = run(self._outputs)(params, buffers, self.tensors(self.twin.batches[0]))
             return {Key(1, "evaluation", name): array for name, array in self._named(observed).items()}
 
     def first_step_by(self, run: Callable[[Callable], Callable], state: State) -> Record:

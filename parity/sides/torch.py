@@ -1,6 +1,6 @@
 """PyTorch's side: the twin's batches, step by step, recorded as numpy arrays."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -136,7 +136,9 @@ class TorchRun:
             self.model.eval()
             tensors = self.batch(batch)
             before = [(name, x.clone()) for name, x in leaves(tensors)]
-            with torch_precision(self.dtype), self.rounded_otherwise(self.model):
+            numbers = self.twin.torch_numbers(batch, train=False)
+            imposed = ImposedOnTorch(numbers) if numbers else nullcontext()
+            with torch_precision(self.dtype), imposed, self.rounded_otherwise(self.model):
                 observed = self.twin.torch.observe(self.model, tensors)
             if not all(torch.equal(x, y) for (_, x), (_, y) in zip(leaves(tensors), before, strict=True)):
                 raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")

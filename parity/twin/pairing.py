@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.nnx_model import NNXModel
 from parity.twin.modules import correspondence
-from parity.twin.random_numbers import given_shapes, is_shared, numbers, partners
+from parity.twin.random_numbers import RandomRequest, given_shapes, is_shared, numbers, partners
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
 from parity.twin.structure import abstract, check_book_sizes, check_structure
@@ -106,6 +107,13 @@ def make_twin(
     order = partners(ours.requests, other.requests)
     shapes = given_shapes(ours.requests, other.requests, order)
     complete = tuple(_with_targets(batch, labels, ours, random, shapes) for batch in batches)
+    evaluation_order: tuple[int, ...] = ()
+    if forward and order:
+        evaluated = [
+            trace_flax(flax, batches[0], names, forward, train=False).requests,
+            trace_torch(theirs, batches[0], axes, names, forward, train=False).requests,
+        ]
+        complete, evaluation_order = _with_evaluation(complete, *evaluated, random)
     pairs = [(ours.requests[number], request) for number, request in zip(order, other.requests, strict=True)]
     return Twin(
         name=name,
@@ -119,6 +127,7 @@ def make_twin(
         flax=flax,
         torch=theirs,
         held=held or {},
+        evaluation_order=evaluation_order,
         shared=tuple(theirs.site for mine, theirs in pairs if is_shared(mine.shape, theirs.shape)),
     )
 
@@ -133,6 +142,21 @@ def _with_targets(
     if labels is not None:
         batch = batch | {"targets": targets(labels, ours.shapes, random)}
     return Batch(batch, numbers(ours.requests, random, shapes))
+
+
+def _with_evaluation(
+    batches: tuple[Batch, ...], ours: list[RandomRequest], theirs: list[RandomRequest], random: np.random.Generator
+) -> tuple[tuple[Batch, ...], tuple[int, ...]]:
+    """Returns the batches with numbers for evaluation, and their order in PyTorch, where both draw the same there.
+
+    What one of them draws alone is not imposed: the outputs differ, and the mode of a dropout is blamed.
+    """
+    try:
+        order = partners(ours, theirs)
+    except InputError:
+        return batches, ()
+    shapes = given_shapes(ours, theirs, order)
+    return tuple(replace(batch, evaluation_numbers=numbers(ours, random, shapes)) for batch in batches), order
 
 
 def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], str]) -> None:

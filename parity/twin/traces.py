@@ -47,7 +47,9 @@ def _further(turns: Sequence[Any], nets: Any, tensors: Tensors) -> Tensors:
     return {name: value for _, _, more in in_turn(turns, nets, tensors) for name, value in more.items()}
 
 
-def trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward: list[Callable]) -> Traced:
+def trace_flax(
+    side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward: list[Callable], train: bool = True
+) -> Traced:
     """Traces Flax's side, without computing anything."""
     stack: list[tuple] = []
     shapes: Shapes = {}
@@ -63,7 +65,7 @@ def trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward:
 
     def run(functions: list[Callable], params: Any, buffers: Any, tensors: Tensors) -> None:
         for function in functions:
-            results, _ = flax.run(function, params, buffers, tensors, train=True, around=around)
+            results, _ = flax.run(function, params, buffers, tensors, train=train, around=around)
             shapes.update({key: x.shape for name, value in results.items() for key, x in named_leaves(value, name)})
 
     objectives = _functions(side.turns, None, forward)
@@ -76,9 +78,14 @@ def trace_flax(side: FlaxSide, batch: Tensors, names: dict[str, tuple], forward:
 
 
 def trace_torch(
-    side: TorchSide, batch: Tensors, axes: dict[str, Axes], names: dict[str, tuple], forward: list[Callable]
+    side: TorchSide,
+    batch: Tensors,
+    axes: dict[str, Axes],
+    names: dict[str, tuple],
+    forward: list[Callable],
+    train: bool = True,
 ) -> Traced:
-    """Runs a copy of PyTorch's side in training mode."""
+    """Runs a copy of PyTorch's side, in training mode or not."""
     run = copy.deepcopy(side.model).cpu().train()
     dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
 
@@ -97,7 +104,7 @@ def trace_torch(
             site = lambda open_calls=open_calls: site_of(open_calls(), {name: name for name in names})  # noqa: E731
             imposed = nullcontext() if function is side.observe else ImposedOnTorch(None, site, partial(_place, calls))
             with imposed as drawing:
-                results = function(run.eval() if function is side.observe else run.train(), tensors)
+                results = function(run.train(train and function is not side.observe), tensors)
         requests += drawing.seen if drawing else []
         shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
     return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)

@@ -41,10 +41,16 @@ class Batch:
 
     tensors:        by name, {"input": array or tuple of arrays, "targets": ...}
     random_numbers: in the order in which Flax asks for them
+    evaluation_numbers: those that it asks for in evaluation mode, too, as a variational autoencoder may
     """
 
     tensors: Tensors
     random_numbers: RandomNumbers = ()
+    evaluation_numbers: RandomNumbers = ()
+
+    def numbers(self, train: bool) -> RandomNumbers:
+        """Returns the random numbers of a mode, in the order in which Flax asks for them."""
+        return self.random_numbers if train else self.evaluation_numbers
 
     @property
     def inputs(self) -> tuple[Any, ...]:
@@ -132,7 +138,7 @@ class Problem:
     leaves: every tensor that both models have
     start:  the first weights, values that float32 holds exactly; those that PyTorch alone has, too
     axes:   of each tensor of the batches and the outputs by name, Flax's axes in PyTorch's order
-    order:  for each random number that PyTorch draws, which of Flax's it is
+    order:  for each random number that PyTorch draws, which of Flax's it is; evaluation_order: the same of that mode
     names:  {PyTorch's submodule: Flax's path} of those that both have
     turns:  (name, start of the names of the leaves that it moves) of each turn
     shared: the submodules of PyTorch's whose dropout Flax draws once for several examples or heads
@@ -149,6 +155,7 @@ class Problem:
     turns: tuple[tuple[str, str], ...]
     held: dict[str, np.ndarray] = field(default_factory=dict, kw_only=True)
     shared: tuple[str, ...] = field(default=(), kw_only=True)
+    evaluation_order: tuple[int, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""
@@ -176,9 +183,10 @@ class Problem:
         targets = self.batches[0].tensors.get("targets")
         return isinstance(targets, np.ndarray) and np.issubdtype(targets.dtype, np.integer)
 
-    def torch_numbers(self, batch: Batch) -> RandomNumbers:
-        """Returns the random numbers in the order in which PyTorch asks for them."""
-        return tuple(batch.random_numbers[number] for number in self.order)
+    def torch_numbers(self, batch: Batch, train: bool = True) -> RandomNumbers:
+        """Returns the random numbers of a mode, in the order in which PyTorch asks for them."""
+        numbers = batch.numbers(train)
+        return tuple(numbers[place] for place in (self.order if train else self.evaluation_order))
 
 
 @dataclass(frozen=True)

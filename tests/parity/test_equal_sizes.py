@@ -64,6 +64,7 @@ def test_layers_between_two_transpositions_are_given_their_own_layout():
 
 def test_a_mistake_between_two_transpositions_is_named():
     blame = check(Block(eps=1e-3), TorchBlock(), IMAGES).blame
+    assert blame
     assert (blame.layer, blame.cause, blame.others) == ("norm", "eps", ())
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -46,16 +47,39 @@ def list_models(json_file: JsonFile = None) -> None:
 
 
 @app.command
-def show(name: Annotated[Positional[str], arg(metavar="NAME")]) -> None:
-    """Show one model: the shapes of its parameters and buffers, and how it is trained.
+def show(name: Annotated[Positional[str], arg(metavar="NAME")], twin: bool = False, json_file: JsonFile = None) -> None:
+    """Show one model: its layers in order, with kind, output shape and parameters, and how it is trained.
+
+    d2l-jax show lenet\n
+    d2l-jax show lenet --twin
 
     Args:
         name: The model, as `d2l-jax list` calls it.
+        twin: Show its source beside that of its PyTorch twin instead.
+        json_file: Write the layers as JSON into this file; - is the standard output.
     """
     from d2l_jax.catalog import get
-    from d2l_jax.runs.listing import details_table
 
-    _print(details_table(get(name)))
+    case = get(name)
+    if twin and json_file is not None:
+        raise InputError("--twin shows sources, which --json does not hold; one of them is right")
+    if twin:
+        from d2l_jax.runs.places import places
+        from d2l_jax.runs.twin_sources import side_by_side, twin_lines
+
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(side_by_side(twin_lines(places(case)), width)))
+        return
+    from d2l_jax.runs.details import details, details_tables
+
+    told = details(case)
+    if json_file is not None:
+        _write(told, json_file)
+        return
+    for number, table in enumerate(details_tables(told)):
+        if number:
+            print()
+        _print(table)
 
 
 @app.command

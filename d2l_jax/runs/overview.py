@@ -31,8 +31,9 @@ def stale(rows: list[Entry], computed: list[Entry]) -> str:
 def overview_table(rows: list[Entry]) -> Table:
     """Returns the rows as a table for the terminal."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("section", "name", "parameters", "data set"):
+    for heading in ("section", "Chinese edition", "name", "parameters", "data set"):
         table.add_column(heading, justify="right" if heading == "parameters" else "left", no_wrap=True)
     for row in rows:
-        table.add_row(row["section"], row["name"], f"{row['parameters']:,}", row["data"] or "-")
+        parameters = f"{row['parameters']:,}"
+        table.add_row(row["section"], row["section_zh"] or "-", row["name"], parameters, row["data"] or "-")
     return table

@@ -50,6 +50,7 @@ def program(*args: str, before: str = "") -> subprocess.CompletedProcess:
 
 WRONG = [
     (["show", "lenett"], "unknown model 'lenett'; did you mean lenet"),
+    (["show", "lenet", "--twin", "--json", "-"], "--twin shows sources, which --json does not hold"),
     (["train", "lenett"], "unknown model 'lenett'; did you mean lenet"),
     (["train", "residual"], "residual has no data to train on"),
     (["train", "mlp", "--data", "fashion"], "unknown data set 'fashion'; did you mean fashion_mnist"),
@@ -182,7 +183,8 @@ def test_list_has_every_case(capsys: pytest.CaptureFixture[str]):
 def test_show_has_every_shape(capsys: pytest.CaptureFixture[str]):
     main(["show", "bn-lenet"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "net.0.kernel float32 5x5x1x6" in shown and "net.1.mean float32 6" in shown
+    assert "net.0 Conv2d 128x24x24x6 156 kernel 5x5x1x6, bias 6" in shown
+    assert "net.1 BatchNorm 128x24x24x6 12 scale 6, bias 6, mean 6, var 6" in shown
     assert "44,878 parameters" in shown and "data fashion_mnist" in shown
 
 

@@ -27,6 +27,10 @@ def test_help_and_list_load_nothing_that_computes(args: str):
     assert loaded(f"from d2l_jax.cli import main; main({args.split()})") == set()
 
 
+def test_both_sources_are_shown_without_loading_pytorch():
+    assert "torch" not in loaded("from d2l_jax.cli import main; main(['show', 'lenet', '--twin'])")
+
+
 def test_the_package_itself_loads_nothing_that_computes():
     assert loaded("import d2l_jax; d2l_jax.__version__; dir(d2l_jax)") == set()
 

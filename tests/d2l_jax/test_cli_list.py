@@ -51,8 +51,11 @@ def words(text: str) -> Words:
     return [line.split() for line in text.splitlines()]
 
 
-LIST = [["section", "name", "parameters", "data", "set"]]
-LIST += [[row["section"], row["name"], f"{row['parameters']:,}", row["data"] or "-"] for row in overview()]
+LIST = [["section", "Chinese", "edition", "name", "parameters", "data", "set"]]
+LIST += [
+    f"{row['section']} {row['section_zh'] or '-'} {row['name']} {row['parameters']:,} {row['data'] or '-'}".split()
+    for row in overview()
+]
 
 
 def test_the_rows_are_those_of_the_cases():
@@ -81,7 +84,7 @@ def test_the_list_is_whole_at_any_width(columns: int):
 
 def test_details_are_whole_at_any_width():
     lines = in_a_file("show", "gan", columns=40)
-    assert ["parameter", "net_D.0.kernel", "float32", "2x5"] in lines
+    assert ["net_D.0", "Linear", "8x5", "15", "kernel", "2x5,", "bias", "5"] in lines
     assert on_a_terminal("show", "gan", columns=40) == lines
 
 

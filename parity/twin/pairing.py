@@ -19,7 +19,7 @@ from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.nnx_model import NNXModel
 from parity.twin.modules import correspondence
-from parity.twin.random_numbers import RandomRequest, given_shapes, is_shared, numbers, partners
+from parity.twin.random_numbers import given_shapes, is_shared, numbers, partners
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
 from parity.twin.structure import abstract, check_book_sizes, check_structure
@@ -97,8 +97,8 @@ def make_twin(
     axes |= input_axes or {}
     names = correspondence(tensors, theirs.model, flax.model.modules(arguments(batches[0].get("input", ()))))
     forward = [outputs_alone] if labels is not None else []
-    ours = trace_flax(flax, batches[0], names, forward)
-    other = trace_torch(theirs, batches[0], axes, names, forward)
+    traced = partial(_traced, flax, theirs, batches[0], axes, names, forward)
+    ours, other = traced(train=True)
     where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
     _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
     axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
@@ -109,11 +109,7 @@ def make_twin(
     complete = tuple(_with_targets(batch, labels, ours, random, shapes) for batch in batches)
     evaluation_order: tuple[int, ...] = ()
     if forward and order:
-        evaluated = [
-            trace_flax(flax, batches[0], names, forward, train=False).requests,
-            trace_torch(theirs, batches[0], axes, names, forward, train=False).requests,
-        ]
-        complete, evaluation_order = _with_evaluation(complete, *evaluated, random)
+        complete, evaluation_order = _with_evaluation(complete, *traced(train=False), random)
     pairs = [(ours.requests[number], request) for number, request in zip(order, other.requests, strict=True)]
     return Twin(
         name=name,
@@ -144,19 +140,27 @@ def _with_targets(
     return Batch(batch, numbers(ours.requests, random, shapes))
 
 
+def _traced(
+    flax: FlaxSide, theirs: TorchSide, batch: Tensors, axes: dict[str, Axes], names: dict, forward: list, train: bool
+) -> tuple[Traced, Traced]:
+    ours = trace_flax(flax, batch, names, forward, train)
+    return ours, trace_torch(theirs, batch, axes, names, forward, train)
+
+
 def _with_evaluation(
-    batches: tuple[Batch, ...], ours: list[RandomRequest], theirs: list[RandomRequest], random: np.random.Generator
+    batches: tuple[Batch, ...], ours: Traced, theirs: Traced, random: np.random.Generator
 ) -> tuple[tuple[Batch, ...], tuple[int, ...]]:
     """Returns the batches with numbers for evaluation, and their order in PyTorch, where both draw the same there.
 
     What one of them draws alone is not imposed: the outputs differ, and the mode of a dropout is blamed.
     """
     try:
-        order = partners(ours, theirs)
+        order = partners(ours.requests, theirs.requests)
     except InputError:
         return batches, ()
-    shapes = given_shapes(ours, theirs, order)
-    return tuple(replace(batch, evaluation_numbers=numbers(ours, random, shapes)) for batch in batches), order
+    shapes = given_shapes(ours.requests, theirs.requests, order)
+    drawn = [numbers(ours.requests, random, shapes) for _ in batches]
+    return tuple(replace(b, evaluation_numbers=some) for b, some in zip(batches, drawn, strict=True)), order
 
 
 def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], str]) -> None:

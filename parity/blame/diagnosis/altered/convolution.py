@@ -66,9 +66,25 @@ def strides(module: nn.Module) -> Iterator[Altered]:
             if current != (value,) * axes:
                 text = f"Flax has {name} {value}, PyTorch {current}"
                 yield name, text, changed(module, **{name: (value,) * axes})
+                if name == "dilation" and set(module.stride) == {1} and not isinstance(module, _ConvTransposeNd):
+                    yield name, f"{text}; what it pads keeps the size", _spread(module, value)
         if len(set(getattr(module, name))) > 1:
             text = f"Flax has the {name} of the axes in the opposite order"
             yield name, text, changed(module, **{name: getattr(module, name)[::-1]})
+
+
+def _spread(module: _ConvNd, dilation: int) -> nn.Module:
+    """Another dilation, with as much less or more padding as its kernel is narrower or wider."""
+
+    def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
+        totals = [
+            low + high - (k - 1) * (d - dilation) for (low, high), k, d in zip(_pads_of(m), m.kernel_size, m.dilation)
+        ]
+        pads = [(total // 2, total - total // 2) for total in totals]
+        y = F.pad(x, flat(pads), mode=MODES[m.padding_mode])
+        return CONVOLVE[len(m.kernel_size)](y, m.weight, m.bias, 1, 0, dilation, m.groups)
+
+    return forwarding(module, forward)
 
 
 def padding(module: nn.Module) -> Iterator[Altered]:

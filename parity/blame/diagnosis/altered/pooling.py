@@ -13,7 +13,7 @@ from parity.blame.diagnosis.altered.convolution import Pads, flat, same
 
 AVERAGE = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 MAXIMUM = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
+ADAPTIVE = tuple(getattr(nn, f"Adaptive{kind}Pool{axes}d") for kind in ("Avg", "Max") for axes in (1, 2, 3))
 AVG = {3: F.avg_pool1d, 4: F.avg_pool2d, 5: F.avg_pool3d}
 MAX = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}
 
@@ -49,9 +49,8 @@ def kinds(module: nn.Module) -> Iterator[Altered]:
 
 
 def _adaptive(m: Any, x: torch.Tensor, average: bool) -> torch.Tensor:
-    axes = 1 if "1d" in type(m).__name__ else 2
-    pool = {1: (F.adaptive_max_pool1d, F.adaptive_avg_pool1d), 2: (F.adaptive_max_pool2d, F.adaptive_avg_pool2d)}
-    return pool[axes][average](x, m.output_size)
+    axes = type(m).__name__[-2:]
+    return getattr(F, f"adaptive_{'avg' if average else 'max'}_pool{axes}")(x, m.output_size)
 
 
 def _pooled(kind: str) -> Callable[[Any, torch.Tensor], torch.Tensor]:

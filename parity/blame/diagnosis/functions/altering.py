@@ -1,5 +1,6 @@
 """A run of a PyTorch model in which some calls of functions give what an alternative would."""
 
+import inspect
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -85,7 +86,7 @@ class Altering(TorchFunctionMode):
         label = self.choice(name, number)
         if label is None and self.choice is not untouched:
             return func(*args, **kwargs)
-        before = _kept(func, args)
+        before = _kept(func, args, kwargs)
         result = func(*args, **kwargs)
         alternatives = _listed(find, FunctionCall(func, name, before, kwargs, result))
         if label is None:
@@ -103,10 +104,19 @@ def _listed(find: Alternatives, call: FunctionCall) -> list[Alternative]:
         return []
 
 
-def _kept(func: Any, args: tuple) -> tuple:
+def _kept(func: Any, args: tuple, kwargs: dict) -> tuple:
     """The arguments, copied where the function works in place."""
-    name = getattr(func, "__name__", "")
-    in_place = name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
-    if in_place and args and isinstance(args[0], torch.Tensor):
+    if args and isinstance(args[0], torch.Tensor) and _in_place(func, args, kwargs):
         return (args[0].clone(), *args[1:])
     return args
+
+
+def _in_place(func: Any, args: tuple, kwargs: dict) -> bool:
+    """Tells whether the function's name says so, `add_`, or an option, as that of `F.relu(x, inplace=True)`."""
+    name = getattr(func, "__name__", "")
+    if name.startswith("__i") or (name.endswith("_") and not name.endswith("__")):
+        return True
+    try:
+        return bool(inspect.signature(func).bind(*args, **kwargs).arguments.get("inplace"))
+    except (TypeError, ValueError):  # most of PyTorch's built-in functions have no signature
+        return False

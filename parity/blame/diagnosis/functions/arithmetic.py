@@ -1,5 +1,6 @@
 """Sums, products and reductions under other conventions."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,7 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
     factor = call.args[1]
     divides = "div" in call.name
     what = "divide" if divides else "multiply"
+    does = "divides" if divides else "multiplies"
     shown = f" by {factor:.6g}" if isinstance(factor, float | int) else " by another tensor"
     yield Alternative("factor-missing", f"Flax does not {what}{shown}", lambda: call.x * 1)
     if isinstance(factor, float | int):
@@ -46,10 +48,19 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
         yield Alternative("factor-squared", text, lambda: call.again(call.x, factor * factor))
         for heads in (2, 3, 4, 6, 8, 12, 16):
             other = factor * heads ** (-0.5 if factor < 1 else 0.5)
-            text = f"Flax {what}s by {other:.6g}, PyTorch by {factor:.6g}: the root of {heads} heads' size"
+            text = f"Flax {does} by {other:.6g}, PyTorch by {factor:.6g}: the root of {heads} heads' size"
             yield Alternative("attention-scale", text, lambda other=other: call.again(call.x, other))
+    if isinstance(factor, float | int) or (isinstance(factor, torch.Tensor) and factor.ndim == 0):
+        for other, name in CIRCLE.items():
+            text = f"Flax {does} by {name} more than PyTorch"
+            yield Alternative("factor-pi", text, lambda other=other: call.again(call.x, factor * other))
+        if not isinstance(factor, float | int) or not 0 < factor < 1:
+            return
+        text = f"Flax {does} by {1 - factor:.6g}, PyTorch by {factor:.6g}, what it lacks to 1"
+        yield Alternative("complement", text, lambda: call.again(call.x, 1 - factor))
 
 
+CIRCLE = {math.pi: "pi", 2 * math.pi: "2 pi", 1 / math.pi: "1 / pi", 0.5 / math.pi: "1 / (2 pi)"}
 REDUCTIONS = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax, "amax": torch.amax, "amin": torch.amin}
 
 
@@ -108,7 +119,7 @@ def variances(call: FunctionCall) -> Iterator[Alternative]:
         if biased
         else ("biased-variance", "Flax divides by n in a variance (jnp.var's default), PyTorch by n - 1")
     )
-    function = getattr(torch, call.name)
+    function = getattr(torch, call.name)  # of var_mean the pair, too
     dims = tuple(range(call.x.ndim)) if dims is None else dims
     yield Alternative(cause, text, lambda: function(call.x, dims, correction=int(biased), keepdim=keep))
 

@@ -22,7 +22,7 @@ def cross_entropy(call: FunctionCall) -> Iterator[Alternative]:
         "reduction": call.option(6, "reduction", "mean"),
         "label_smoothing": call.option(7, "label_smoothing", 0.0),
     }
-    for changes in itertools.product(_weights(now), _ignored(now), _smoothed(now)):
+    for changes in itertools.product(_weights(now), _ignored(now), _smoothed(now, x)):
         made = [change for change in changes if change]
         if made:
             options = {name: value for _, _, change in made for name, value in change.items()}
@@ -62,12 +62,17 @@ def _ignored(now: dict[str, Any]) -> Iterator[Change | None]:
             yield "ignore-index", f"{text}, PyTorch {now['ignore_index']}", {"ignore_index": index}
 
 
-def _smoothed(now: dict[str, Any]) -> Iterator[Change | None]:
+def _smoothed(now: dict[str, Any], x: torch.Tensor) -> Iterator[Change | None]:
     yield None
     for value in SMOOTHINGS:
         if value != now["label_smoothing"]:
             text = f"Flax smooths the labels by {value:g}, PyTorch by {now['label_smoothing']:g}"
             yield "label-smoothing", text, {"label_smoothing": value}
+    classes = x.shape[1] if x.ndim > 1 else x.shape[0]
+    smoothing = now["label_smoothing"]
+    if smoothing and classes > 1:
+        text = f"Flax shares the smoothing of {smoothing:g} among the other {classes - 1} classes, PyTorch among all"
+        yield "label-smoothing", text, {"label_smoothing": smoothing * classes / (classes - 1)}
 
 
 def options(call: FunctionCall) -> Iterator[Alternative]:

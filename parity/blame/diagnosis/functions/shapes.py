@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+from torch.nn import functional as F
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 from parity.blame.diagnosis.functions.rotation import ROPE, halves
@@ -41,6 +42,31 @@ def joined(call: FunctionCall) -> Iterator[Alternative]:
         yield Alternative("concatenation-order", text, lambda: call.function(list(parts)[::-1], axis))
         if call.name != "stack":
             yield from halves(call)
+
+
+def padded(call: FunctionCall) -> Iterator[Alternative]:
+    """Pads on the other side of an axis, or with other values."""
+    pads = list(call.option(1, "pad", ()))
+    mode = call.option(2, "mode", "constant")
+    for at in range(0, len(pads), 2):
+        if pads[at] != pads[at + 1]:
+            other = [*pads[:at], pads[at + 1], pads[at], *pads[at + 2 :]]
+            text = f"Flax pads axis {call.x.ndim - 1 - at // 2} by {tuple(other[at : at + 2])}, PyTorch by"
+            text += f" {tuple(pads[at : at + 2])}: at its other end"
+            yield Alternative(
+                "padding-side", text, lambda other=other: F.pad(call.x, other, *call.args[2:], **_more(call))
+            )
+    for kind in ("constant", "reflect", "replicate", "circular"):
+        if kind != mode:
+            yield Alternative(
+                "padding-mode",
+                f"Flax pads with {kind}, PyTorch with {mode}",
+                lambda kind=kind: F.pad(call.x, pads, kind),
+            )
+
+
+def _more(call: FunctionCall) -> dict:
+    return {name: value for name, value in call.kwargs.items() if name not in ("input", "pad")}
 
 
 def picked(call: FunctionCall) -> Iterator[Alternative]:

@@ -28,7 +28,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("sub", "rsub", "isub", "subtract"), arithmetic.differences),
     **dict.fromkeys(("mul", "rmul", "imul", "div", "truediv", "itruediv", "multiply"), arithmetic.products),
     **dict.fromkeys(("mean", "sum", "amax", "max"), arithmetic.reductions),
-    **dict.fromkeys(("var", "std"), arithmetic.variances),
+    **dict.fromkeys(("var", "std", "var_mean", "std_mean"), arithmetic.variances),
     **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
     **dict.fromkeys(("sin", "cos"), arithmetic.waves),
     **dict.fromkeys(("sqrt", "rsqrt"), arithmetic.reciprocal_roots),
@@ -46,6 +46,7 @@ TABLE: dict[str, Alternatives] = {
     "cross_entropy": losses.cross_entropy,
     **dict.fromkeys(losses.OTHERS, losses.options),
     "getitem": shapes.picked,
+    "pad": shapes.padded,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
 }
 

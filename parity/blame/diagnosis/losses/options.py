@@ -20,6 +20,13 @@ def options(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[AlteredLos
         for value in (0.0, 0.1, 0.05, 0.2, 0.01):
             text = f"Flax smooths the labels by {value:g}, PyTorch by {current['label_smoothing']:g}"
             yield "label-smoothing", text, _changed(loss, label_smoothing=value)
+        smoothing = current["label_smoothing"]
+        classes = x.shape[1] if x.ndim > 1 else 0
+        if smoothing and classes > 1:
+            text = (
+                f"Flax shares the smoothing of {smoothing:g} among the other {classes - 1} classes, PyTorch among all"
+            )
+            yield "label-smoothing", text, _changed(loss, label_smoothing=smoothing * classes / (classes - 1))
     if current.get("ignore_index") is not None:
         for value in (-100, 0, -1, 255, 1):
             text = f"Flax ignores target {value}, PyTorch {current['ignore_index']}"

@@ -1,5 +1,6 @@
 """Which layer is less precise than PyTorch's, where both compute the same in float64."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.blame.diagnosis.precision import leak
 from parity.compare.policy import POLICY, UNIT
+from parity.compare.rows import Row
 from parity.compare.scale import rms
 from parity.layers.calls import label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, run_flax_layers
@@ -28,11 +30,28 @@ from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
 
-def blame_precision(twin: Twin, dtype: str = "float32") -> Blame | None:
+def blame_precision(twin: Twin, dtype: str = "float32", rows: Sequence[Row] = ()) -> Blame | None:
     """The first layer that, from PyTorch's float64 inputs, errs more in evaluation than the policy lets it.
 
     Returns None where every layer by itself is as precise as PyTorch's.
+
+    rows: of that precision; where evaluation is right, a layer whose training is not is blamed by its own
     """
+    return _of_evaluation(twin, dtype) or _of_training(twin, dtype, rows)
+
+
+def _of_training(twin: Twin, dtype: str, rows: Sequence[Row]) -> Blame | None:
+    """Returns the blame of the first layer that has a failing row of its own."""
+    bad = next((row for row in rows if row.key.layer and not row.passed), None)
+    if bad is None:
+        return None
+    name = bad.key.layer.partition(" ")[0]
+    kind = type(twin.torch.model.get_submodule(name)).__name__
+    text = f"{bad.key.layer} ({kind}), {dtype}, training: {bad.key.tensor} errs by {bad.gap:.0e}, {bad.because}"
+    return Blame(name, "forward" if bad.key.phase == "forward" else "backward", "", text)
+
+
+def _of_evaluation(twin: Twin, dtype: str) -> Blame | None:
     exact = TorchRun(twin, "float64", "cpu")
     low = TorchRun(twin, dtype, "cpu")
     for run in (exact, low):

@@ -95,7 +95,7 @@ def isolate(
             oracle |= layer.oracle
             for noise, probe in zip(noisy, probes, strict=True):
                 noise |= probe
-        alone, records = _flax_records(twin, alone, train, jax_device, found.skipped)
+        alone, records = flax_records(twin, alone, train, jax_device, found.skipped)
     found.layers = [layer for layer, *_ in alone]
     if found.skipped:
         labels = {layer.label for layer in found.layers}
@@ -124,7 +124,7 @@ def _leave_out(found: Isolated, layer: Layer, problem: Exception) -> None:
         found.unfit.append(Unfit(layer.label, layer.theirs, str(problem), problem.results))
 
 
-def _flax_records(
+def flax_records(
     twin: Twin, alone: list[Alone], train: bool, device: Device, skipped: dict[str, str]
 ) -> tuple[list[Alone], list[Record]]:
     """Returns the layers that run on their own in Flax, with their records; `skipped` gets the others."""

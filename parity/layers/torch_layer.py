@@ -26,7 +26,7 @@ def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train
     prefix = f"{layer.theirs.name}."
     run.load(twin.start, prefix)
     module = run.model.get_submodule(call.name).train(train)
-    leaves = [_leaf(x, disturb) for x in ports.tensors]
+    leaves = [_leaf(x, disturb, run.dtype) for x in ports.tensors]
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
     sequence = first_packed((args, kwargs))
     args, kwargs = packed_again((args, kwargs))
@@ -44,10 +44,10 @@ def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train
     return record
 
 
-def _leaf(tensor: torch.Tensor, disturb: Callable) -> torch.Tensor:
+def _leaf(tensor: torch.Tensor, disturb: Callable, dtype: str) -> torch.Tensor:
     if not tensor.is_floating_point():
         return tensor
-    return torch.as_tensor(disturb(to_numpy(tensor)), device=tensor.device).requires_grad_()
+    return torch.as_tensor(disturb(to_numpy(tensor).astype(dtype)), device=tensor.device).requires_grad_()
 
 
 def _replaced(tensors: tuple[torch.Tensor, ...], leaves: list[torch.Tensor], value: Any) -> Any:

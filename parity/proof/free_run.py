@@ -9,10 +9,9 @@ import numpy as np
 from parity.arrays.key import Key, Record
 from parity.compare.constants import excused, shifted_records
 from parity.compare.policy import UNIT, Policy
-from parity.compare.probes import largest_of, noise_of
+from parity.compare.probes import MOST_PROBES, largest_of, low_probes, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
-from parity.proof.judging import MOST_PROBES, low_probes
 from parity.result import Distance
 from parity.sides.constants import one_digit, shifting, torch_constants
 from parity.sides.disturb import one_ulp

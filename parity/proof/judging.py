@@ -11,7 +11,7 @@ from parity.arrays.key import Key, Record
 from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
-from parity.compare.probes import errors_of, largest_of, noise_of
+from parity.compare.probes import MOST_PROBES, errors_of, largest_of, low_probes, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics
 from parity.proof.checking import PROBES
@@ -21,8 +21,6 @@ from parity.sides.flax import FlaxRun
 from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import State, Twin
-
-MOST_PROBES = 20
 
 
 def check_repeatable(twin: Twin, device: str, first: Record) -> None:
@@ -157,20 +155,13 @@ def precise(
     """
     reference: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds, ulps in low_probes(policy):
+    for seeds, ulps in low_probes(policy, PROBES):
         errors = errors_of(oracle, disturbed(seeds, ulps))
         reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, *roundings)
         if all(row.passed for row in rows):
             break
     return rows
-
-
-def low_probes(policy: Policy, first: int = PROBES) -> Iterator[tuple[range, int]]:
-    """Yields (seeds, ulps) of the runs that measure PyTorch's own error, until a verdict needs no more."""
-    yield range(-1, first), 1
-    yield range(first, MOST_PROBES), 1
-    yield range(MOST_PROBES), round(policy.ratio)
 
 
 def disturbed_steps(run: TorchRun, number: int, state: State, seeds: range, ulps: int = 1) -> Iterator[Record]:

@@ -19,6 +19,7 @@ from parity.compare.ties import compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import jax_device, pinned, torch_device
 from parity.layers.isolate import Isolated, isolate
+from parity.layers.low_precision import low_rows, told_by_layers
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
 from parity.proof.judging import (
@@ -74,7 +75,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             guilty = _as_they_are(twin, sides, rows) or guilty
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
-                    guilty = _diagnosed(blame_precision, twin, tier)
+                    guilty = _diagnosed(blame_precision, twin, tier, rows[tier])
         guilty = guilty or _masks(twin, rows)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
@@ -222,6 +223,9 @@ def _layers(
     alone = inside(containers=False) if checking.layers else Isolated()
     rows["float64"] += alone.rows
     if passed(rows["float64"]):
+        if "float32" in rows and alone.layers:
+            low = low_rows(twin, alone, sides.torch["float32"], sides.flax["float32"], checking.policy)
+            rows["float32"] = told_by_layers([*rows["float32"], *low])
         return alone, Isolated(), None
     if passed([row for row in rows["float64"] if row.key.phase != "at zero"]):
         return alone, Isolated(), _diagnosed(blame_ties, twin, rows["float64"])

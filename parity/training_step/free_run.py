@@ -8,11 +8,10 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.policy import UNIT, Policy
-from parity.compare.probes import largest_of, noise_of
+from parity.compare.probes import MOST_PROBES, largest_of, low_probes, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.proof.free_run import PROBES, Way
-from parity.proof.judging import MOST_PROBES, low_probes
 from parity.result import Distance
 from parity.sides.disturb import one_ulp
 from parity.training_step.judged import equalised

@@ -1,0 +1,74 @@
+"""Layers on their own in low precision: is each as close to PyTorch's float64 as PyTorch's own is?
+
+A deep model multiplies its rounding until PyTorch's own hides all but gross errors; that of one layer hides little.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from parity.arrays.key import Key, Record
+from parity.compare.policy import Policy
+from parity.compare.precision import compare_precision
+from parity.compare.probes import errors_of, largest_of, low_probes
+from parity.compare.rows import Row
+from parity.layers.flax_layer import Alone
+from parity.layers.isolate import Isolated, flax_records
+from parity.layers.ports import Ports
+from parity.layers.torch_layer import run_torch_layer
+from parity.sides.disturb import one_ulp
+from parity.sides.flax import FlaxRun, precision
+from parity.sides.torch import TorchRun
+from parity.twin.pairing import longest_sum
+from parity.twin.twin import Twin
+
+
+def low_rows(twin: Twin, isolated: Isolated, torch_run: TorchRun, flax_run: FlaxRun, policy: Policy) -> list[Row]:
+    """Returns the rows of all layers in the precision of the runs, whose gaps are to the float64 of `isolated`."""
+    rows: list[Row] = []
+    with precision(flax_run.device, flax_run.tf32, flax_run.dtype):
+        start = flax_run.load(twin.start)
+        alone = [
+            Alone(
+                layer,
+                Ports.of(layer.theirs, layer.ours),
+                flax_run.flax.part(layer.ours.module, layer.ours.path, *start, train=True),
+            )
+            for layer in isolated.layers
+        ]
+        alone, records = flax_records(twin, alone, True, flax_run.device, isolated.skipped)
+    for each, flax in zip(alone, records, strict=True):
+        rows += _judged(twin, each, flax, torch_run, policy)
+    return rows
+
+
+def _judged(twin: Twin, alone: Alone, flax: Record, run: TorchRun, policy: Policy) -> list[Row]:
+    """Returns the rows of one layer; PyTorch's own error is measured as often as the verdict needs it."""
+    oracle = alone.layer.oracle
+    reference: dict[Key, float] = {}
+    rows: list[Row] = []
+    for seeds, ulps in low_probes(policy, 0):
+        errors = errors_of(oracle, _torch_records(twin, alone, run, seeds, ulps))
+        reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
+        rows = compare_precision(oracle, reference, flax, longest_sum(twin), run.dtype, policy)
+        if all(row.passed for row in rows):
+            break
+    return rows
+
+
+def _torch_records(twin: Twin, alone: Alone, run: TorchRun, seeds: range, ulps: int) -> Iterator[Record]:
+    for seed in seeds:
+        yield run_torch_layer(twin, run, alone.layer, alone.ports, True, one_ulp(seed, ulps))
+
+
+def told_by_layers(rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows; a blunt one of a tensor that its layer on its own tells sharply is blunt no more."""
+    sharp: dict[str, bool] = {}
+    for row in (row for row in rows if row.key.layer):
+        name = f"{row.key.layer.partition(' ')[0]}.{row.key.tensor}"
+        sharp[name] = sharp.get(name, True) and row.passed and not row.blunt
+    return [
+        replace(row, blunt=False, because=f"{row.because}; its layer on its own tells more")
+        if row.blunt and not row.key.layer and sharp.get(row.key.tensor)
+        else row
+        for row in rows
+    ]

@@ -14,6 +14,7 @@ from parity.compare.policy import POLICY, Policy
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
+from parity.proof.masks_by_hand import with_masks_by_hand
 from parity.proof.proof import check_twin
 from parity.proof.user_functions import explain
 from parity.result import Result
@@ -92,6 +93,7 @@ def check(
     fresh = Fresh(model, torch_model, variables, Inputs.of(inputs).arrays)
     theirs = torch_module_of(torch_model)
     twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
+    twin = with_masks_by_hand(twin)
     try:
         result = replace(check_twin(twin, **options), weights=twin.leaves)
     except InputError:

@@ -19,7 +19,7 @@ from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.nnx_model import NNXModel
 from parity.twin.modules import correspondence
-from parity.twin.random_numbers import given_shapes, is_shared, numbers, partners
+from parity.twin.random_numbers import given_shapes, is_shared, numbers, partners, uncertain
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
 from parity.twin.structure import abstract, check_book_sizes, check_structure
@@ -124,6 +124,7 @@ def make_twin(
         torch=theirs,
         held=held or {},
         evaluation_order=evaluation_order,
+        uncertain=uncertain(ours.requests, other.requests, order),
         shared=tuple(theirs.site for mine, theirs in pairs if is_shared(mine.shape, theirs.shape)),
     )
 

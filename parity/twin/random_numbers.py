@@ -24,12 +24,14 @@ class RandomRequest:
     shape: of the framework that asks
     site:  the innermost submodule around it that both frameworks have, by PyTorch's name
     place: the innermost submodule around it, by the name that its own framework has for it
+    uniform: it is for numbers between 0 and 1, of which the model itself may make a mask
     """
 
     shape: Shape
     normal: bool = False
     site: str = ""
     place: str = ""
+    uniform: bool = False
 
     def __str__(self) -> str:
         kind = "normal" if self.normal else "uniform"
@@ -52,8 +54,8 @@ def requested(
     """The random numbers that `function` would draw, in their order; `site` and `place` say where the call is."""
     requests: list[RandomRequest] = []
 
-    def answer(shape: Shape, normal: bool) -> jax.Array:
-        requests.append(RandomRequest(tuple(shape), normal, site(), place()))
+    def answer(shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
+        requests.append(RandomRequest(tuple(shape), normal, site(), place(), uniform))
         return jax.numpy.zeros(shape)
 
     with _answering(answer):
@@ -113,6 +115,12 @@ def given_shapes(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]
     return shapes
 
 
+def uncertain(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int]) -> tuple[int, ...]:
+    """Lists requests of PyTorch's whose masks a model may make by hand: kept below the rate, or dropped below it."""
+    pairs = [(flax[number], request) for number, request in zip(order, pytorch, strict=True)]
+    return tuple(number for number, (ours, theirs) in enumerate(pairs) if ours.uniform or theirs.uniform)
+
+
 def _on_one_side(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> str:
     """Says where the one draws and the other does not, as dropout that was left out."""
     ours = list(flax)
@@ -153,7 +161,7 @@ def numbers(
     def make(request: RandomRequest, shape: Shape) -> np.ndarray:
         if request.normal:
             return random.normal(size=shape).astype(np.float32).astype(np.float64)
-        return random.integers(0, 2**20, shape) / 2.0**20
+        return (random.integers(0, 2**20, shape) + 0.5) / 2.0**20  # none is a rate, and 1 - u is one of them
 
     return tuple(map(make, requests, shapes or [torch_shape(request.shape) for request in requests]))
 
@@ -163,7 +171,7 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
     """Answers the n-th request of code traced within the block with `values[n]`, which is in PyTorch's layout."""
     remaining = iter(values)
 
-    def answer(shape: Shape, normal: bool) -> jax.Array:
+    def answer(shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
         value = next(remaining, None)
         if value is None or value.shape not in (tuple(shape), torch_shape(shape)):
             raise InputError(f"Flax draws other random numbers than when it was first traced: {shape}")
@@ -175,12 +183,12 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
 
 
 @contextmanager
-def _answering(answer: Callable[[Shape, bool], jax.Array]) -> Iterator[None]:
+def _answering(answer: Callable[..., jax.Array]) -> Iterator[None]:
     def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, **_: Any) -> jax.Array:
         return answer(tuple(jax.numpy.shape(p) if shape is None else shape), False) < p
 
     def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: float = 0.0, maxval: float = 1.0, **_: Any):
-        values = answer(tuple(shape), False)
+        values = answer(tuple(shape), False, uniform=True)
         return (minval + values * (maxval - minval)).astype(dtype or values.dtype)
 
     def normal(key: Any, shape: Shape = (), dtype: Any = None, **_: Any) -> jax.Array:

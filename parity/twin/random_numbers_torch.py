@@ -63,10 +63,11 @@ class ImposedOnTorch(TorchDispatchMode):
             return self._native_dropout(*args)
         if packet in (aten.rand, aten.randn, aten.rand_like, aten.randn_like):
             tensor = func(*args, **kwargs)
-            return tensor.copy_(self._next(tensor, packet in (aten.randn, aten.randn_like)))
+            normal = packet in (aten.randn, aten.randn_like)
+            return tensor.copy_(self._next(tensor, normal, uniform=not normal))
         if packet is aten.uniform_:
             low, high = [*args[1:], *([0.0, 1.0][len(args) - 1 :])][:2]
-            return args[0].copy_(low + (high - low) * self._next(args[0], False))
+            return args[0].copy_(low + (high - low) * self._next(args[0], False, uniform=True))
         if packet is aten.normal_:
             mean, std = [*args[1:], *([0.0, 1.0][len(args) - 1 :])][:2]
             return args[0].copy_(mean + std * self._next(args[0], True))
@@ -87,8 +88,8 @@ class ImposedOnTorch(TorchDispatchMode):
         keep = self._next(x, False) < 1 - p
         return x * keep * (1 / (1 - p) if p < 1 else 0), keep
 
-    def _next(self, like: torch.Tensor, normal: bool) -> torch.Tensor:
-        request = RandomRequest(tuple(like.shape), normal, self.site(), self.place())
+    def _next(self, like: torch.Tensor, normal: bool, uniform: bool = False) -> torch.Tensor:
+        request = RandomRequest(tuple(like.shape), normal, self.site(), self.place(), uniform)
         self.seen.append(request)
         if self.values is None:
             return torch.full(like.shape, 0.25, dtype=torch.float64, device=like.device)

@@ -142,6 +142,8 @@ class Problem:
     names:  {PyTorch's submodule: Flax's path} of those that both have
     turns:  (name, start of the names of the leaves that it moves) of each turn
     shared: the submodules of PyTorch's whose dropout Flax draws once for several examples or heads
+    uncertain: of the random numbers that PyTorch draws, those of which a model makes masks by hand
+    turned: those of them that PyTorch gets as 1 - u: it drops where Flax keeps
     held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
 
@@ -156,6 +158,8 @@ class Problem:
     held: dict[str, np.ndarray] = field(default_factory=dict, kw_only=True)
     shared: tuple[str, ...] = field(default=(), kw_only=True)
     evaluation_order: tuple[int, ...] = field(default=(), kw_only=True)
+    uncertain: tuple[int, ...] = field(default=(), kw_only=True)
+    turned: tuple[int, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""
@@ -186,7 +190,8 @@ class Problem:
     def torch_numbers(self, batch: Batch, train: bool = True) -> RandomNumbers:
         """Returns the random numbers of a mode, in the order in which PyTorch asks for them."""
         numbers = batch.numbers(train)
-        return tuple(numbers[place] for place in (self.order if train else self.evaluation_order))
+        drawn = [numbers[place] for place in (self.order if train else self.evaluation_order)]
+        return tuple(1 - u if train and place in self.turned else u for place, u in enumerate(drawn))
 
 
 @dataclass(frozen=True)

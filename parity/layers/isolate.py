@@ -19,6 +19,7 @@ from parity.environment import Device
 from parity.layers.calls import given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, run_flax_layers
 from parity.layers.layer import Layer
+from parity.layers.nesting import dropped, with_nested
 from parity.layers.ports import Mismatch, Ports, has_equal_sizes
 from parity.layers.received import Received, received
 from parity.layers.torch_layer import run_torch_layer
@@ -72,15 +73,16 @@ def isolate(
     oracle: Record = {}
     flax: Record = {}
     noisy: list[Record] = [{} for _ in range(PROBES)]
-    shared = [call for call in theirs if call.name in twin.names and (twin.names[call.name], call.number) in ours]
-    unclear = any(has_equal_sizes(ours[twin.names[call.name], call.number]) for call in shared)
+    unclear = any(map(has_equal_sizes, ours.values()))
     values = given_values(twin, flax_run, train) if containers or unclear else {}
+    names = with_nested(twin, {path for path, _ in ours}) if containers else twin.names
+    shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]
     with precision(jax_device):
         params, buffers = flax_run.load(twin.start)
         for call in shared:
             if not call.name or not containers and any(child in shared for child in calls_within(call)):
                 continue
-            partner = ours[twin.names[call.name], call.number]
+            partner = ours[names[call.name], call.number]
             layer = Layer(label(call), call, partner)
             try:
                 ports = layer.ports = Ports.of(call, partner, values.get((partner.path, partner.number)))
@@ -111,7 +113,20 @@ def isolate(
         noise = largest_of(noise, noise_of(oracle, moved))
         loose = replace(policy, ceiling=HELD_CEILING)
         found.rows = excused(found.rows, compare_semantics(oracle, flax, noise, longest_sum(twin), loose))
-    return found
+    return _without_others(found, twin) if containers else found
+
+
+def _without_others(found: Isolated, twin: Twin) -> Isolated:
+    """Returns the findings without modules that only hold the same tensors as Flax's."""
+    failing = {row.key.layer for row in found.rows if not row.passed}
+    others = dropped(found.layers, failing, twin.names)
+    return replace(
+        found,
+        rows=[row for row in found.rows if row.key.layer not in others],
+        layers=[layer for layer in found.layers if layer.label not in others],
+        unfit=[unfit for unfit in found.unfit if unfit.call.name in twin.names],
+        received=[tensor for tensor in found.received if tensor.label not in others],
+    )
 
 
 def _leave_out(found: Isolated, layer: Layer, problem: Exception) -> None:

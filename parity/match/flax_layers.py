@@ -1,5 +1,6 @@
 """Flax's layers as `around` meets them: their variables and the places of these in the plain dicts."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,11 @@ class Variable:
     trained: bool
     shape: tuple[int, ...]
     dtype: Any
+
+    @property
+    def size(self) -> int:
+        """Returns how many numbers it has."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)

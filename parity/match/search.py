@@ -1,6 +1,7 @@
 """The search for the map: run, and where the run shows that a choice was wrong, choose otherwise and run again."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jaxtyping import Shaped
 from d2l_jax.weights.leaf import Leaf
 from parity.match.arrangement import NEAR, arrangement
 from parity.match.flax_layers import Variables
+from parity.match.fused import fused_layers
 from parity.match.leftovers import Books, check, completed
 from parity.match.passing import Pass, Stolen, in_float64
 from parity.match.torch_layers import Recorded, arrays_of, record
@@ -46,6 +48,7 @@ def match(
 
 def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Collection[Any]) -> list[Leaf]:
     variables = Variables(model, inputs)
+    recorded = replace(recorded, layers=[*recorded.layers, *fused_layers(recorded, variables)])
     start = in_float64(model.params), in_float64(model.buffers)
     excluded = set()
     fits = {}

@@ -35,7 +35,7 @@ class TorchLayer:
 
     tensors:  {local name: key in the state_dict}
     rows:     {local name: rows of that tensor}, where not all of it belongs here
-    whole:    the attention that this is one projection of
+    whole:    the attention, or the fused dense layer, that this is one projection of
     backward: reads the sequence from its end
     """
 

@@ -29,6 +29,17 @@ def correspondence(tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths:
     }
 
 
+def nested(
+    tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths: Iterable[Path]
+) -> list[tuple[list[str], list[Path]]]:
+    """Lists nested modules of either side that hold just the same tensors, where one side has more of them."""
+    leaves = list(tensors)
+    paths = list(paths)
+    theirs = _by_content((name, _keys_under(name, leaves)) for name, _ in torch_model.named_modules() if name)
+    ours = _by_content((path, _keys_at(path, leaves, paths)) for path in paths if path)
+    return [(names, ours[content]) for content, names in theirs.items() if len(names) != len(ours.get(content, names))]
+
+
 def site_of(stack: Sequence[Any], names: Mapping[Any, str]) -> str:
     """The innermost module of a stack of calls that both models have."""
     return next((names[module] for module in reversed(stack) if module in names), "")

@@ -1,0 +1,95 @@
+"""Dense layers that PyTorch fuses, in a hand-written attention most of all, are matched with Flax's single ones."""
+
+import numpy as np
+import pytest
+import torch
+from flax import linen
+
+import parity
+
+TOKENS = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
+
+
+class Block(linen.Module):
+    """A block with Flax's own attention, whose projections are three layers."""
+
+    scale: float = 1.0
+
+    @linen.compact
+    def __call__(self, x):
+        y = linen.MultiHeadDotProductAttention(num_heads=2)(linen.LayerNorm(epsilon=1e-5)(x) * self.scale)
+        return x + y
+
+
+class Blocks(linen.Module):
+    scale: float = 1.0
+
+    @linen.compact
+    def __call__(self, x):
+        return Block(self.scale)(Block()(x))
+
+
+class TorchAttention(torch.nn.Module):
+    """Attention as published vision transformers have it, with one dense layer for all three."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv = torch.nn.Linear(8, 24)
+        self.proj = torch.nn.Linear(8, 8)
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        query, key, value = self.qkv(x).reshape(batch, length, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        weights = (query @ key.transpose(-2, -1) * 4**-0.5).softmax(-1)
+        return self.proj((weights @ value).transpose(1, 2).reshape(batch, length, width))
+
+
+class TorchBlock(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(8)
+        self.attn = TorchAttention()
+
+    def forward(self, x):
+        return x + self.attn(self.norm(x))
+
+
+class Gated(linen.Module):
+    """A gated layer whose halves are two layers."""
+
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(6, name="value")(x) * linen.sigmoid(linen.Dense(6, name="gate")(x))
+
+
+class TorchGated(torch.nn.Module):
+    def __init__(self, swapped=False):
+        super().__init__()
+        self.both = torch.nn.Linear(8, 12)
+        self.swapped = swapped
+
+    def forward(self, x):
+        first, second = self.both(x).chunk(2, -1)
+        return second * torch.sigmoid(first) if self.swapped else first * torch.sigmoid(second)
+
+
+def check(ours, theirs):
+    return parity.check(ours, theirs, TOKENS, steps=1, tiers=("float64",))
+
+
+def rows(result):
+    return {leaf.path[-2]: leaf.rows for leaf in result.weights if leaf.path[-1] == "kernel" and leaf.rows}
+
+
+@pytest.mark.parametrize("scale, status", [(1.0, "pass"), (1.5, "fail")])
+def test_query_key_and_value_are_parts_of_one_layer(scale, status):
+    result = check(Blocks(scale), torch.nn.Sequential(TorchBlock(), TorchBlock()))
+    assert result.status == status
+    assert rows(result) == {"query": (0, 8), "key": (8, 16), "value": (16, 24)}
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_right_half_is_the_gate(swapped):
+    result = check(Gated(), TorchGated(swapped))
+    assert result.status == "pass"
+    assert rows(result) == ({"value": (6, 12), "gate": (0, 6)} if swapped else {"value": (0, 6), "gate": (6, 12)})

@@ -1,6 +1,7 @@
 """Arrays of numpy's as PyTorch's tensors, and back."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,11 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:
         return tensor.float().numpy().astype("bfloat16")
     return tensor.numpy().copy()
+
+
+def slot_array(value: Any) -> np.ndarray | np.generic:
+    """Returns an optimiser's slot as numbers: a tensor as an array, a number of Python's as a scalar of numpy's."""
+    return to_numpy(value) if isinstance(value, torch.Tensor) else np.asarray(value)[()]
 
 
 def products(outputs: Iterable[torch.Tensor], cotangents: Iterable[torch.Tensor]) -> list[torch.Tensor]:

@@ -123,7 +123,8 @@ class SlotMap:
         where: the key of the step and turn, without tensor and slot
         """
         record: Record = {}
-        for part in parts(opt_state, self.trained):
+        every = list(parts(opt_state, self.trained))
+        for part in every:
             slot = self._slot(part, slots)
             if isinstance(part.value, dict) and slot:
                 leaves = arrays_of(self.trained, part.value)
@@ -134,8 +135,14 @@ class SlotMap:
                     for key, array in arrays.items()
                 }
             elif slot and slot.name in slots and not _rank(part.value):
-                record |= {where._replace(tensor=x.name, slot=slot.name): np.array(part.value) for x in self.trained}
+                counted = self._beside(part, every)
+                record |= {where._replace(tensor=x.name, slot=slot.name): np.array(part.value) for x in counted}
         return record
+
+    def _beside(self, part: Part, every: list[Part]) -> list[Leaf]:
+        """Returns the leaves of which the part's own state holds arrays; a counter alone counts for all."""
+        trees = [each.value for each in every if each.place[:-1] == part.place[:-1] and isinstance(each.value, dict)]
+        return [leaf for tree in trees for leaf in arrays_of(self.trained, tree)] or self.trained
 
     def place(self, opt_state: Any, state: State, slots: Collection[str], dtype: str) -> Any:
         """Returns the optimiser's state with PyTorch's slots in it; counters go on by themselves."""

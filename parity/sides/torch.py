@@ -1,6 +1,7 @@
 """PyTorch's side: the twin's batches, step by step, recorded as numpy arrays."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
 from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, copied
-from parity.arrays.torch_arrays import to_numpy, to_torch
+from parity.arrays.torch_arrays import slot_array, to_numpy, to_torch
 from parity.models.torch_precision import torch_precision
 from parity.sides.constants import Shift, torch_constants, unmoved
 from parity.sides.disturb_layers import Disturb, disturbed_layers
@@ -64,7 +65,9 @@ class TorchRun:
                 if (slots := state.slots.get(name)) and name.startswith(turn.trains):
                     optimizer.state[parameter] = {slot: self._slot(slot, a) for slot, a in slots.items()}
 
-    def _slot(self, name: str, array: np.ndarray) -> torch.Tensor:
+    def _slot(self, name: str, array: np.ndarray | np.generic) -> Any:
+        if isinstance(array, np.generic):
+            return array.item()  # a counter that was no tensor: powers of it are those of Python
         if name == "step":
             return torch.tensor(array)
         return to_torch(array.astype(self.dtype)).to(self.device)
@@ -73,7 +76,7 @@ class TorchRun:
         """Returns the weights, buffers and slots as they are now: the reverse of `load`."""
         tensors = {key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()}
         slots = {
-            name: {slot: to_numpy(torch.as_tensor(v)) for slot, v in optimizer.state[p].items() if v is not None}
+            name: {slot: slot_array(v) for slot, v in optimizer.state[p].items() if v is not None}
             for optimizer in self.optimizers
             for name, p in self.model.named_parameters()
             if p in optimizer.state and optimizer.state[p]

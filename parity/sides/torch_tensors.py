@@ -65,7 +65,7 @@ def rounded(state: State) -> State:
 
 
 def _rounded(array: np.ndarray) -> np.ndarray:
-    if not np.issubdtype(array.dtype, np.floating):
+    if isinstance(array, np.generic) or not np.issubdtype(array.dtype, np.floating):
         return array
     array = array.astype(np.float32)
     return np.where(np.abs(array) < 1e-37, np.float32(0), array)  # XLA flushes smaller ones to 0

@@ -7,6 +7,7 @@ import numpy as np
 
 from parity.arrays.key import Arrays, Key
 from parity.blame.diagnosis.cause import Cause, choose, confirmed
+from parity.blame.diagnosis.optimizers.trial import listed
 from parity.compare.rows import Row
 from parity.result import Blame
 from parity.training_step.accumulation import gradients, scale
@@ -116,7 +117,7 @@ def _moved(outcome: Outcome) -> list[Key]:
 
 def _of_update(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key]) -> Cause | None:
     replay = Replay(pair, outcome, passes_until(outcomes, outcome.number))
-    if cause := _of_count(replay, outcomes):
+    if cause := _of_count(replay, outcomes) or _not_returned(pair, outcome):
         return cause
     if len(outcome.seen.applied) != 1:
         return None
@@ -177,8 +178,18 @@ def _of_rate(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
 
 def _frozen(outcome: Outcome, wrong: list[Key]) -> Cause | None:
     updates = [key for key in wrong if key.phase == "update" and key in outcome.flax]
-    still = [key.tensor for key in updates if not outcome.flax[key].any()]
-    if not still or len(still) < len(updates):
+    for record, text in ((outcome.flax, "Flax's step does not move"), (outcome.oracle, "PyTorch's step does not move")):
+        still = [key.tensor for key in updates if not record[key].any()]
+        if still and len(still) == len(updates):
+            return Cause("not-trained", f"{text} {listed(still)}", 0.0)
+    return None
+
+
+def _not_returned(pair: StepPair, outcome: Outcome) -> Cause | None:
+    """Returns that Flax's step leaves its optimiser's state as it was."""
+    paths = [path for part in pair.roles.parts for path in outcome.before if path[: len(part.path)] == part.path]
+    if not paths or not outcome.seen.applied:
         return None
-    named = ", ".join(still[:4]) + (f" and {len(still) - 4} more" if len(still) > 4 else "")
-    return Cause("not-trained", f"Flax's step does not move {named}", 0.0)
+    same = all(np.array_equal(np.asarray(outcome.before[path]), np.asarray(outcome.after[path])) for path in paths)
+    text = "Flax's step gives back the optimiser's state that it was given, not the new one"
+    return Cause("state-not-returned", text, 0.0) if same else None

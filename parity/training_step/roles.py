@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import linen, nnx
 
 from d2l_jax.errors import InputError
@@ -63,7 +64,7 @@ def roles_of(state: JaxState) -> Roles:
     roots = _roots(state, floating, moved)
     if not roots:
         raise InputError("jax_state holds no parameters that parity.check_step knows; name them 'params' in a dict")
-    root = next((each for each in roots if not _averaged(each)), roots[0])
+    root = min(roots, key=lambda each: (_averaged(each), not _named(each)))  # gradients that are added up look alike
     params = _params(state, root, floating, moved)
     below = {path[len(root) :]: np.shape(floating[path]) for path in params}
     others = [path for path in floating if path not in set(params)]
@@ -87,8 +88,12 @@ def _averaged(path: Path) -> bool:
     return any(word in str(name).lower() for name in path for word in AVERAGED)
 
 
+def _named(path: Path) -> bool:
+    return any(name in NAMED for name in path)
+
+
 def _is_optax(node: Any) -> bool:
-    if not hasattr(node, "_fields"):
+    if not hasattr(node, "_fields") or isinstance(node, optax.MaskedNode):  # which stands for another's parameter
         return False
     return type(node).__module__.partition(".")[0] == "optax" or any(field in SLOTS for field in node._fields)
 

@@ -125,6 +125,31 @@ def test_what_has_no_counterpart_is_left_out_and_said():
     assert any("Optax's ema (EmaState)" in note for note in result.notes)
 
 
+class Counted(torch.optim.Optimizer):
+    """Adam as people write it, with a counter that is a number of Python's."""
+
+    def __init__(self, parameters, lr, correct=True):
+        super().__init__(parameters, {"lr": lr, "correct": correct})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                slots = self.state[p]
+                if not slots:
+                    slots |= {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+                slots["step"] += 1
+                m = slots["exp_avg"].lerp_(p.grad, 0.1)
+                v = slots["exp_avg_sq"].mul_(0.999).addcmul_(p.grad, p.grad, value=0.001)
+                first, second = (1 - beta ** slots["step"] if group["correct"] else 1.0 for beta in (0.9, 0.999))
+                p.sub_(group["lr"] * (m / first) / ((v / second).sqrt() + 1e-8))
+
+
+@pytest.mark.parametrize("correct, status", [(True, "pass"), (False, "fail")])
+def test_a_counter_of_python_keeps_its_digits(correct, status):
+    assert check(adam(), lambda p: Counted(p, 1e-2, correct)).status == status
+
+
 @pytest.mark.parametrize("hyperparameters", [False, True])
 def test_adam_in_float32_may_take_its_correction_in_float32(hyperparameters):
     transformation = optax.inject_hyperparams(optax.adam)(learning_rate=1e-2) if hyperparameters else adam()

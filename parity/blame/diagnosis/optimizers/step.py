@@ -69,7 +69,9 @@ def ready(step: ObservedStep) -> Ready:
     return Ready(optimizer, tensors)
 
 
-def _slot(slot: str, value: np.ndarray) -> torch.Tensor:
+def _slot(slot: str, value: np.ndarray | np.generic) -> Any:
+    if isinstance(value, np.generic) and value.dtype.kind in "biu":
+        return value.item()
     return torch.tensor(np.asarray(value), dtype=torch.float32 if slot == "step" else torch.float64)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import torch
 
 from parity.compare.rows import Row
 from parity.layers.calls import functions_of
@@ -31,6 +32,8 @@ def blame_ties(twin: Twin, rows: Sequence[Row]) -> Blame | None:
         return None
     present = dict.fromkeys(_names(twin))
     causes = [SLOPES[name] for name in SLOPES if name in present]
+    if any(isinstance(module, torch.nn.PReLU) for module in twin.torch.model.modules()):
+        causes = [("prelu", "Flax's PReLU has the slope 1 at 0, PyTorch's the one that it learns"), *causes]
     more = ", ..." if len(wrong) > 3 else ""
     place = f"gradients where numbers are exactly 0, and only there ({', '.join(wrong[:3])}{more})"
     if not causes:

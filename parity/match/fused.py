@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ def fused_layers(recorded: Recorded, variables: Variables) -> Iterator[TorchLaye
     for layer in recorded.layers:
         weight = recorded.arrays.get(layer.tensors.get("weight", ""))
         if layer.whole or not isinstance(layer.module, torch.nn.Linear) or weight is None:
-            continue
+            continue  # of an attention, or no dense layer
         if ours[weight.size] >= theirs[weight.size]:
             continue
         for count, names in NAMES.items():
@@ -32,7 +33,8 @@ def fused_layers(recorded: Recorded, variables: Variables) -> Iterator[TorchLaye
 
 
 def _part(layer: TorchLayer, name: str, rows: tuple[int, int]) -> TorchLayer:
-    dense = torch.nn.Linear(layer.module.in_features, rows[1] - rows[0], device="meta")
+    whole: Any = layer.module
+    dense = torch.nn.Linear(whole.in_features, rows[1] - rows[0], device="meta")
     calls = [NumpyCall(call.inputs, call.output[..., slice(*rows)]) for call in layer.calls]
     return TorchLayer(
         f"{layer.name}.{name}", dense, layer.tensors, calls, rows=dict.fromkeys(layer.tensors, rows), whole=layer

@@ -1,10 +1,10 @@
 """Programs that are compiled in little time, for a CPU, where they are run a few times only."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.cpu import compile as users
@@ -16,6 +16,7 @@ OPTIMISED = UNOPTIMISED | {"xla_backend_optimization_level": 1}
 # Optimising takes about 0.6 ms for each line of the program. Convolutions of float64 are loops of XLA's own, which
 # lose 2.5 ns for each operation without it; ten runs of more operations than this, for each line, are worth it.
 WORTH = 25_000
+EQUALITY = re.compile(r"stablehlo\.compare +EQ,[^\n]*FLOAT")
 
 
 def quickly(function: Callable, device: Device) -> Callable:
@@ -24,43 +25,32 @@ def quickly(function: Callable, device: Device) -> Callable:
 
 
 class Quick:
-    """A jitted function, compiled for each kind of arguments with as much optimisation as its work is worth.
-
-    Where its results are not finite it is compiled as users' are: without optimisation XLA computes a maximum twice, by
-    two roundings, so that no element is equal to it, and the gradient of `jnp.max` is 0 / 0.
-    """
+    """A jitted function, compiled for each kind of arguments with as much optimisation as its work is worth."""
 
     def __init__(self, function: Callable):
         self._jitted = jax.jit(function)
         self._programs: dict[Any, Callable] = {}
-        self._as_users: set[Any] = set()
 
     def __call__(self, *args: Any) -> Any:
         kind = _kind(args)
         if kind not in self._programs:
             lowered = self._jitted.lower(*args)
-            self._programs[kind] = _compiled(lowered, options_for(lowered))
-        results = self._programs[kind](*args)
-        if kind in self._as_users or _finite(results):
-            return results
-        self._as_users.add(kind)
-        self._programs[kind] = _compiled(self._jitted.lower(*args), {})
+            options = {**(cpu_options() or {}), **known(options_for(lowered))}
+            self._programs[kind] = lowered.compile(compiler_options=options or None)
         return self._programs[kind](*args)
 
 
-def _compiled(lowered: jax.stages.Lowered, more: dict[str, Any]) -> Callable:
-    return lowered.compile(compiler_options={**(cpu_options() or {}), **known(more)} or None)
-
-
-def _finite(tree: Any) -> bool:
-    arrays = [x for x in jax.tree.leaves(tree) if hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.inexact)]
-    return all(np.all(np.isfinite(x)) for x in arrays)
-
-
 def options_for(lowered: jax.stages.Lowered) -> dict[str, Any]:
-    """Returns the compiler's options that take the least time, of compiling and of ten runs together."""
+    """Returns the compiler's options that take the least time, of compiling and of ten runs together.
+
+    None but users' are right where numbers are compared for equality, as in the gradients of `jnp.max` and of
+    `jnp.maximum`: without optimisation XLA computes the two sides of it by different roundings.
+    """
+    text = lowered.as_text()
+    if EQUALITY.search(text):
+        return {}
     operations = (lowered.cost_analysis() or {}).get("flops", 0.0)
-    lines = lowered.as_text().count("\n")
+    lines = text.count("\n")
     return OPTIMISED if operations > WORTH * lines else UNOPTIMISED
 
 

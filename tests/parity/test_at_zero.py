@@ -49,6 +49,7 @@ def checked(ours, theirs) -> parity.Result:
         (lambda x: jnp.maximum(x, 0), torch.relu, "jnp.maximum(x, 0) has the slope 1/2"),
         (jnp.abs, torch.abs, "jnp.abs has the slope 1 at 0"),
         (nnx.leaky_relu, F.leaky_relu, "jax.nn.leaky_relu has the slope 1 at 0"),
+        (nnx.PReLU(), torch.nn.PReLU(), "Flax's PReLU has the slope 1 at 0"),
         (lambda x: jnp.clip(x, 0, 1), lambda x: x.clamp(0, 1), "jnp.clip has the slope 1/2 at a bound"),
     ],
 )

@@ -57,6 +57,12 @@ def causal(pads, mode="constant"):
     return lambda x: F.pad(x, pads, mode) * 2
 
 
+def shifted(by):
+    """A window that is shifted, looked at and shifted back."""
+    weights = torch.arange(6).double()
+    return lambda x: torch.roll(torch.roll(x, (by, by), (2, 3)) * weights, (-by, -by), (2, 3))
+
+
 def mixed(weight):
     return lambda x: x.sin() * weight + 1
 
@@ -68,6 +74,8 @@ BODIES = [
     ("biased-variance", standardised(True), standardised(False), IMAGE),
     ("padding-side", causal((2, 0)), causal((0, 2)), SEQUENCE),
     ("padding-mode", causal((1, 1, 1, 1), "reflect"), causal((1, 1, 1, 1), "replicate"), IMAGE),
+    ("roll-direction", shifted(-1), shifted(1), IMAGE),
+    ("roll-missing", shifted(-1), shifted(0), IMAGE),
     ("complement", mixed(0.25), mixed(0.75), IMAGE),
 ]
 

@@ -65,6 +65,19 @@ def padded(call: FunctionCall) -> Iterator[Alternative]:
             )
 
 
+def rolled(call: FunctionCall) -> Iterator[Alternative]:
+    """Rolls the other way, along axes in the other order, or not at all."""
+    shifts = call.option(1, "shifts")
+    dims = call.option(2, "dims", ())
+    opposite = tuple(-shift for shift in shifts) if isinstance(shifts, tuple | list) else -shifts
+    yield Alternative("roll-direction", "Flax rolls the other way", lambda: torch.roll(call.x, opposite, dims))
+    yield Alternative("roll-missing", "Flax does not roll", lambda: call.x * 1)
+    if isinstance(shifts, tuple | list) and len(set(shifts)) > 1:
+        exchanged = tuple(shifts)[::-1]
+        text = "Flax rolls the axes by the shifts in the opposite order"
+        yield Alternative("roll-axes", text, lambda: torch.roll(call.x, exchanged, dims))
+
+
 def _more(call: FunctionCall) -> dict:
     return {name: value for name, value in call.kwargs.items() if name not in ("input", "pad")}
 

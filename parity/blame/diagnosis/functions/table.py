@@ -47,6 +47,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(losses.OTHERS, losses.options),
     "getitem": shapes.picked,
     "pad": shapes.padded,
+    "roll": shapes.rolled,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
 }
 

@@ -32,6 +32,7 @@ USERS = {
     "selftest": "faults in models and steps of users",
     "bench": "whole steps of models, timed as users run them",
     "test_examples.py": "scripts of users",
+    "test_notes.py": "scripts of users",
 }
 PROMOTING = {
     DTYPES: USERS | {"test_lowering.py": "errors of few digits are measured in many"},

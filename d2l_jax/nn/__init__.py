@@ -18,4 +18,4 @@ from d2l_jax.nn.recurrent.steps import lstm_step as lstm_step
 from d2l_jax.nn.recurrent.steps import rnn_step as rnn_step
 from d2l_jax.nn.sequential import Sequential as Sequential
 from d2l_jax.nn.sizes import map_size as map_size
-from d2l_jax.nn.sizes import out_size as out_size
+from d2l_jax.nn.sizes import output_size as output_size

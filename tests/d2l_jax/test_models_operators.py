@@ -16,7 +16,6 @@ import parity.reference as reference
 from d2l_jax import eval_view, functional, losses, models, nn, train_view
 from d2l_jax.weights.rules import leaves
 from parity.reference import losses as torch_losses
-from parity.reference.sizes import out_size as torch_out_size
 
 GOLDEN = json.loads((Path(__file__).parent / "facts" / "golden.json").read_text())
 
@@ -58,20 +57,6 @@ def test_edge_detector_learns_the_kernel():
     for _ in range(10):
         params = jax.tree.map(lambda p, g: p - 0.03 * g, params, gradient(params))
     np.testing.assert_allclose(params["kernel"].reshape(-1), [1, -1], atol=0.15)
-
-
-@pytest.mark.parametrize("n", [5, 8, 13])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, 5])
-@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (1, 1), (2, 0), (2, 1), (3, 2), (4, 1)])
-def test_out_size(n, kernel_size, stride, padding):
-    conv = nnx.eval_shape(lambda: nn.Conv2d(1, 1, kernel_size, stride, padding, rngs=nnx.Rngs(0)))
-    apply, params, buffers = functional(conv)
-    ours, _ = jax.eval_shape(apply, params, buffers, jax.ShapeDtypeStruct((1, n, n + 1, 1), jnp.float32))
-    with torch.device("meta"):
-        theirs = torch.nn.Conv2d(1, 1, kernel_size, stride, padding)(torch.empty(1, 1, n, n + 1))
-    expected = tuple(nn.out_size(m, kernel_size, stride, padding) for m in (n, n + 1))
-    assert ours.shape[1:3] == theirs.shape[2:] == expected == nn.map_size([conv], (n, n + 1))
-    assert torch_out_size(n, kernel_size, stride, padding) == expected[0]
 
 
 # Dropout and batch normalisation from scratch

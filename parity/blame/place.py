@@ -12,6 +12,7 @@ from parity.blame.body import Watched, explain_body
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.loss import of_loss
 from parity.blame.optimizer import of_optimizer
@@ -54,7 +55,9 @@ def blame(
         train = key.phase != "evaluation"
         if key.is_output:
             return _of_body(twin, states[0], layers[train], key, oracle, flax, train)
-        return Blame.because(_of_tensor(oracle, flax, key), "", key.phase, f"{BODY}, between its layers: {key}")
+        stopped = explain_gradients(twin, states[0], oracle, flax) if key.phase == "gradients" else None
+        cause = stopped or _of_tensor(oracle, flax, key)
+        return Blame.because(cause, cause.part if cause else "", key.phase, f"{BODY}, between its layers: {key}")
     if wrong_loss or any(key.step == 1 and key.phase == "gradients" for key in wrong):
         return Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
     return _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)

@@ -1,7 +1,7 @@
 """float64 against float64: is it the same mathematics?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -55,6 +55,11 @@ def compare_semantics(
         return _where_determined(key, oracle, flax, noise, scale, spread[key], policy)
 
     return [*structure(oracle, flax, "float64"), *map(judge, comparable(oracle, flax))]
+
+
+def near(rows: Sequence[Row], policy: Policy) -> bool:
+    """Tells whether some row fails by so little that more noise could excuse it."""
+    return any(not row.passed and row.gap <= policy.ceiling for row in rows)
 
 
 def _below_ceiling(key: Key, gap: float, threshold: float, because: str, policy: Policy) -> Row:

@@ -14,7 +14,7 @@ from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.policy import Policy
 from parity.compare.probes import largest_of, noise_of
 from parity.compare.rows import Row
-from parity.compare.semantics import compare_semantics
+from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
 from parity.layers.calls import given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, run_flax_layers
@@ -26,6 +26,7 @@ from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
 from parity.sides.constants import one_digit, shifting
 from parity.sides.disturb import one_ulp
+from parity.sides.disturb_operations import EveryOperation
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
@@ -108,6 +109,9 @@ def isolate(
         return found
     noise = noise_of(oracle, noisy)
     found.rows = compare_semantics(oracle, flax, noise, longest_sum(twin), policy)
+    if near(found.rows, policy):
+        noise = largest_of(noise, noise_of(oracle, _every_operation(twin, alone, run, train)))
+        found.rows = compare_semantics(oracle, flax, noise, longest_sum(twin), policy)
     if not all(row.passed for row in found.rows) and (run.constants or flax_run.constants):
         moved = _shifted(twin, alone, run, flax_run, oracle, flax, train)
         noise = largest_of(noise, noise_of(oracle, moved))
@@ -158,6 +162,13 @@ def flax_records(
 
 def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _every_operation(twin: Twin, alone: list[Alone], run: TorchRun, train: bool) -> Iterator[Record]:
+    """Yields PyTorch's layers once more, every operation of theirs rounded otherwise."""
+    for seed in range(PROBES):
+        disturb = EveryOperation(seed)
+        yield _joined(run_torch_layer(twin, run, layer, ports, train, disturb) for layer, ports, _ in alone)
 
 
 def _shifted(

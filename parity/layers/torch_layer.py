@@ -15,12 +15,18 @@ from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.packed import first_packed, packed_again, padded
 from parity.models.torch_precision import torch_precision
+from parity.sides.disturb_operations import rounding_otherwise
 from parity.sides.torch import TorchRun
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Twin
 
 
 def run_torch_layer(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, disturb: Callable) -> Record:
+    with rounding_otherwise(disturb):
+        return _record(twin, run, layer, ports, train, disturb)
+
+
+def _record(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, disturb: Callable) -> Record:
     run.disturb = disturb
     call = layer.theirs
     prefix = f"{layer.theirs.name}."

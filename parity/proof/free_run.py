@@ -15,6 +15,7 @@ from parity.compare.semantics import compare_semantics
 from parity.result import Distance
 from parity.sides.constants import one_digit, shifting, torch_constants
 from parity.sides.disturb import one_ulp
+from parity.sides.disturb_operations import by_an_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch_runs import free_run_torch
 from parity.sides.torch_tensors import joined
@@ -51,8 +52,9 @@ def _semantics(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: s
     noise: dict[Key, float] = {}
     rows: list[Row] = []
     last = _last(oracle, end)
-    for seeds in (range(PROBES), range(PROBES, MOST_PROBES)):
-        disturbed = (_last(free_run_torch(twin, "float64", device, one_ulp(seed)), end) for seed in seeds)
+    for seeds, operations in ((range(PROBES), False), (range(PROBES, MOST_PROBES), False), (range(PROBES), True)):
+        disturbs = (by_an_ulp(seed, operations=operations) for seed in seeds)
+        disturbed = (_last(free_run_torch(twin, "float64", device, disturb), end) for disturb in disturbs)
         noise = largest_of(noise, noise_of(last, disturbed))
         rows = compare_semantics(last, _last(flax, end), noise, longest_sum(twin), chaotic)
         if all(row.passed for row in rows):

@@ -13,10 +13,10 @@ from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
 from parity.compare.probes import MOST_PROBES, errors_of, largest_of, low_probes, noise_of
 from parity.compare.rows import Row
-from parity.compare.semantics import compare_semantics
+from parity.compare.semantics import compare_semantics, near
 from parity.proof.checking import PROBES
 from parity.sides.constants import one_digit, shifting
-from parity.sides.disturb import one_ulp
+from parity.sides.disturb_operations import by_an_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
@@ -76,7 +76,7 @@ def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[Key, fl
     }
 
 
-Disturbed = Callable[..., Iterator[Record]]  # (seeds, ulps=1)
+Disturbed = Callable[..., Iterator[Record]]  # (seeds, ulps=1, operations=False)
 Shifted = Callable[[], Iterable[Record]]
 
 
@@ -119,8 +119,10 @@ def semantics(
     spread: Record = {}
     noise: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds in (range(probes), range(probes, MOST_PROBES)):
-        noise = largest_of(noise, noise_of(oracle, disturbed(seeds), spread))
+    for seeds, operations in ((range(probes), False), (range(probes, MOST_PROBES), False), (range(PROBES), True)):
+        if operations and not near(rows, policy):
+            break
+        noise = largest_of(noise, noise_of(oracle, disturbed(seeds, operations=operations), spread))
         rows = compare_semantics(
             oracle, flax, noise, longest_sum(twin), policy, roundings.subtracted, spread, roundings.corrected
         )
@@ -164,7 +166,9 @@ def precise(
     return rows
 
 
-def disturbed_steps(run: TorchRun, number: int, state: State, seeds: range, ulps: int = 1) -> Iterator[Record]:
-    """Takes a step of PyTorch's for each seed, its weights and inputs moved by some ulps; seed -1 moves nothing."""
+def disturbed_steps(
+    run: TorchRun, number: int, state: State, seeds: range, ulps: int = 1, operations: bool = False
+) -> Iterator[Record]:
+    """Takes a step of PyTorch's for each seed, moved as `by_an_ulp` says; seed -1 moves nothing."""
     for seed in seeds:
-        yield run.taken(number, state, one_ulp(seed, ulps))
+        yield run.taken(number, state, by_an_ulp(seed, ulps, operations))

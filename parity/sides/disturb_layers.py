@@ -33,10 +33,10 @@ def disturbed_layers(model: nn.Module, disturb: Disturb) -> Iterator[None]:
 
 
 def _after(disturb: Disturb, ulps: float, module: nn.Module, args: tuple, output: Any) -> Any:
-    return tree_map(partial(_moved, disturb=disturb, ulps=ulps), output)
+    return tree_map(partial(moved, disturb=disturb, ulps=ulps), output)
 
 
-def _moved(tensor: Any, disturb: Disturb, ulps: float) -> Any:
+def moved(tensor: Any, disturb: Disturb, ulps: float) -> Any:
     if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
         return tensor
     ones = np.ones_like(to_numpy(tensor))

@@ -14,6 +14,7 @@ from parity.arrays.torch_arrays import slot_array, to_numpy, to_torch
 from parity.models.torch_precision import torch_precision
 from parity.sides.constants import Shift, torch_constants, unmoved
 from parity.sides.disturb_layers import Disturb, disturbed_layers
+from parity.sides.disturb_operations import rounding_otherwise
 from parity.sides.torch_tensors import gradient, joined, leaves, mapped, parameters, passed_on, touched
 from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
@@ -141,7 +142,8 @@ class TorchRun:
             before = [(name, x.clone()) for name, x in leaves(tensors)]
             numbers = self.twin.torch_numbers(batch, train=False)
             imposed = ImposedOnTorch(numbers) if numbers else nullcontext()
-            with torch_precision(self.dtype), imposed, self.rounded_otherwise(self.model):
+            operations = rounding_otherwise(self.disturb)
+            with operations, torch_precision(self.dtype), imposed, self.rounded_otherwise(self.model):
                 observed = self.twin.torch.observe(self.model, tensors)
             if not all(torch.equal(x, y) for (_, x), (_, y) in zip(leaves(tensors), before, strict=True)):
                 raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
@@ -205,10 +207,11 @@ class TorchRun:
         self.model.train()
         self.model.zero_grad()
         drawing.more_to_come = not last
-        with torch_precision(self.dtype), drawing, self.rounded_otherwise(self.model):
-            loss, more = turn.objective(self.model, touched(tensors))
-        if loss.requires_grad:
-            loss.backward()
+        with rounding_otherwise(self.disturb):
+            with torch_precision(self.dtype), drawing, self.rounded_otherwise(self.model):
+                loss, more = turn.objective(self.model, touched(tensors))
+            if loss.requires_grad:
+                loss.backward()
         return loss, more
 
     def _slots(

@@ -14,6 +14,7 @@ from parity.compare.semantics import compare_semantics
 from parity.proof.free_run import PROBES, Way
 from parity.result import Distance
 from parity.sides.disturb import one_ulp
+from parity.sides.disturb_operations import by_an_ulp
 from parity.training_step.judged import equalised
 from parity.training_step.pair import StepPair, in_tier
 from parity.training_step.torch_memory import rounded
@@ -38,11 +39,11 @@ def free_run(
     return rows, trajectory
 
 
-def _torch(pair: StepPair, dtype: str, seed: int, ulps: int = 1) -> Record:
+def _torch(pair: StepPair, dtype: str, seed: int, ulps: int = 1, operations: bool = False) -> Record:
     pair.torch.put(rounded(pair.torch.original), dtype, one_ulp(seed, ulps))
     record: Record = {}
     for number in range(1, len(pair.batches) + 1):
-        pair.torch.taken(number, dtype, one_ulp(seed, ulps))
+        pair.torch.taken(number, dtype, by_an_ulp(seed, ulps, operations))
         record |= pair.torch_tensors(number)
     return record
 
@@ -64,8 +65,9 @@ def _semantics(pair: StepPair, oracle: Record, flax: Record, policy: Policy) -> 
     noise: dict[Key, float] = {}
     rows: list[Row] = []
     last = _last(oracle, end)
-    for seeds in (range(PROBES), range(PROBES, MOST_PROBES)):
-        noise = largest_of(noise, noise_of(last, (_last(_torch(pair, "float64", seed), end) for seed in seeds)))
+    for seeds, operations in ((range(PROBES), False), (range(PROBES, MOST_PROBES), False), (range(PROBES), True)):
+        runs = (_last(_torch(pair, "float64", seed, operations=operations), end) for seed in seeds)
+        noise = largest_of(noise, noise_of(last, runs))
         rows = compare_semantics(last, _last(flax, end), noise, longest_sum(pair.problem), chaotic)
         if all(each.passed for each in rows):
             break

@@ -13,7 +13,8 @@ from parity.compare.policy import Policy
 from parity.compare.rows import Row
 from parity.compare.scale import rms
 from parity.proof.judging import Roundings, precise, semantics
-from parity.sides.disturb import one_ulp
+from parity.sides.disturb_layers import Disturb
+from parity.sides.disturb_operations import by_an_ulp
 from parity.training_step.jax_state import Leaves
 from parity.training_step.pair import StepPair, in_tier, shared_losses
 from parity.training_step.torch_memory import Snapshot, rounded
@@ -77,10 +78,9 @@ def equalised(pair: StepPair, leaves: Leaves, tier: str) -> Leaves:
 
 
 def torch_taken(
-    pair: StepPair, number: int, start: Snapshot, dtype: str, seed: int = -1, ulps: int = 1
+    pair: StepPair, number: int, start: Snapshot, dtype: str, disturb: Disturb = np.asarray
 ) -> tuple[Seen, Record]:
-    """Takes PyTorch's step from a state, moved by some ulps; returns what happened in it, and the record."""
-    disturb = one_ulp(seed, ulps)
+    """Takes PyTorch's step from a state, disturbed; returns what happened in it, and the record."""
     pair.torch.put(start, dtype, disturb)
     with pair.torch.watched() as seen:
         seen.before = pair.torch.parameters()
@@ -125,8 +125,9 @@ def _rows(
     # The gradients that PyTorch's optimiser meets are hidden in JAX: no row, but the scale of the updates' rounding.
     flax = flax | {key: array.astype(tier) for key, array in oracle.items() if key.phase == "gradients"}
 
-    def disturbed(seeds: range, ulps: int = 1) -> Iterator[Record]:
-        return (torch_taken(pair, number, start, tier, seed, ulps)[1] for seed in seeds)
+    def disturbed(seeds: range, ulps: int = 1, operations: bool = False) -> Iterator[Record]:
+        disturbs = (by_an_ulp(seed, ulps, operations) for seed in seeds)
+        return (torch_taken(pair, number, start, tier, disturb)[1] for disturb in disturbs)
 
     judge: Any = semantics if tier == "float64" else partial(precise, tier=tier)
     roundings = _roundings(pair, oracle, seen, number, tier)

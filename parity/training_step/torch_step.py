@@ -19,6 +19,7 @@ from parity.arrays.layout import copied, inverse, of_inputs
 from parity.arrays.torch_arrays import to_numpy, to_torch
 from parity.models.torch_precision import torch_precision
 from parity.sides.disturb_layers import Disturb, disturbed_layers
+from parity.sides.disturb_operations import rounding_otherwise
 from parity.training_step.losses import scalars
 from parity.training_step.named_tensors import named_tensors, unwrapped
 from parity.training_step.torch_memory import Memory, Snapshot, reached
@@ -95,7 +96,8 @@ class TorchStep:
         layers = disturb if dtype == "float64" else np.asarray
         torch.manual_seed(number)
         scalers = _by_themselves(self.scalers)
-        with torch_precision(dtype), scalers, disturbed_layers(self.model, layers), self.within(number):
+        roundings = disturbed_layers(self.model, layers), rounding_otherwise(disturb)
+        with torch_precision(dtype), scalers, roundings[0], self.within(number), roundings[1]:
             returned = self.step(self._whole(dtype), self.optimizer, batch)
         record = {Key(number, "forward", name): array for name, array in scalars(returned).items()}
         after = self.parameters()

@@ -129,6 +129,11 @@ def bounds(call: FunctionCall) -> Iterator[Alternative]:
         yield Alternative("unclipped", f"Flax leaves out {call.name}", lambda: call.x * 1)
 
 
+def detached(call: FunctionCall) -> Iterator[Alternative]:
+    text = "Flax lets the gradient through where PyTorch detaches: no jax.lax.stop_gradient"
+    yield Alternative("stop-gradient-missing", text, lambda: call.x * 1)
+
+
 def normalised(call: FunctionCall) -> Iterator[Alternative]:
     """F.normalize along another axis, with another norm or left out."""
     yield Alternative("normalize-missing", "Flax does not normalise", lambda: call.x * 1)

@@ -20,6 +20,8 @@ def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
     yield from as_layer(LAYERS["interpolate"])(call)
 
 
+DETACH = "detach"  # alters gradients alone
+
 TABLE: dict[str, Alternatives] = {
     **{name: as_layer(make) for name, make in LAYERS.items()},
     "linear": _linear,
@@ -47,6 +49,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(losses.OTHERS, losses.options),
     "getitem": shapes.picked,
     "pad": shapes.padded,
+    DETACH: arithmetic.detached,
     "roll": shapes.rolled,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
 }

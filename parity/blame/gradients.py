@@ -1,0 +1,79 @@
+"""Why gradients differ where all that is computed forward is right: one side stops a gradient."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_map
+
+from parity.arrays.key import Record
+from parity.blame.diagnosis.cause import Cause, choose
+from parity.blame.diagnosis.functions import Altering, function_trials
+from parity.blame.diagnosis.functions.altering import Choice
+from parity.blame.diagnosis.functions.table import DETACH
+from parity.blame.diagnosis.threads import one_thread
+from parity.models.torch_precision import torch_precision
+from parity.sides.torch import TorchRun
+from parity.sides.torch_tensors import gradient, parameters, touched
+from parity.twin.random_numbers_torch import ImposedOnTorch
+from parity.twin.twin import State, Twin
+
+
+@one_thread()
+def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
+    """Returns the call of `detach` that Flax lacks, or the module behind which Flax stops the gradient."""
+    if len(twin.torch.turns) != 1:
+        return None
+    keys = [key for key in oracle if key.step == 1 and key.phase == "gradients" and not key.layer and key in flax]
+    run = TorchRun(twin, "float64", "cpu")
+    names = {name for name, _ in parameters(run.model)}
+    keys = [key for key in keys if key.tensor in names]
+
+    def gradients(mode: Altering) -> list[np.ndarray]:
+        found = _gradients(run, twin, state, mode)
+        return [found[key.tensor] for key in keys]
+
+    def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
+        mode = Altering(run.model, choice)
+        pieces = gradients(mode)
+        mode.sites = [site for site in mode.sites if site.function == DETACH]
+        return pieces, mode
+
+    def candidates() -> Iterator[tuple]:
+        yield from function_trials(altering)
+        yield from _stopped(run.model, lambda: gradients(Altering(run.model, lambda *_: None)))
+
+    theirs, ours = ([np.asarray(record[key], np.float64) for key in keys] for record in (oracle, flax))
+    return choose(theirs, ours, candidates())
+
+
+def _stopped(model: torch.nn.Module, run: Callable[[], list[np.ndarray]]) -> Iterator[tuple]:
+    """Yields the gradients with each module's outputs detached."""
+    for name, module in model.named_modules():
+        if not name:
+            continue
+        handle = module.register_forward_hook(lambda module, args, output: _detached(output))
+        try:
+            yield "stop-gradient", f"Flax stops the gradient behind {name}, PyTorch does not", run(), name
+        except RuntimeError:  # nothing is left that has a gradient
+            continue
+        finally:
+            handle.remove()
+
+
+def _detached(value: Any) -> Any:
+    return tree_map(lambda x: x.detach() if isinstance(x, torch.Tensor) else x, value)
+
+
+def _gradients(run: TorchRun, twin: Twin, state: State, mode: Altering) -> dict[str, np.ndarray]:
+    """Returns the gradients of PyTorch's first step as the mode has it."""
+    run.load(state)
+    run.model.train()
+    run.model.zero_grad()
+    batch = twin.batches[0]
+    tensors = run.batch(batch)
+    with torch_precision(run.dtype), ImposedOnTorch(twin.torch_numbers(batch)), mode.running():
+        loss, _ = run.turns[0].objective(run.model, touched(tensors))
+    loss.backward()
+    return run.compared({name: gradient(p) for name, p in parameters(run.model)}, mean=True)

@@ -1,0 +1,60 @@
+"""Gradients that one side stops and the other does not, where all values agree."""
+
+import jax
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+import parity
+
+TABLE = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+
+
+class Siamese(nnx.Module):
+    """An encoder, and a predictor of what the encoder gives."""
+
+    def __init__(self, stop="target"):
+        rngs = nnx.Rngs(0)
+        self.encoder = nnx.Sequential(nnx.Linear(6, 7, rngs=rngs), nnx.tanh, nnx.Linear(7, 4, rngs=rngs))
+        self.predictor = nnx.Linear(4, 4, rngs=rngs)
+        self.stop = stop
+
+    def __call__(self, x):
+        z = self.encoder(x)
+        p = self.predictor(jax.lax.stop_gradient(z) if self.stop == "both" else z)
+        return p, z if self.stop == "" else jax.lax.stop_gradient(z)
+
+
+class TorchSiamese(torch.nn.Module):
+    def __init__(self, detach=True):
+        super().__init__()
+        self.encoder = torch.nn.Sequential(torch.nn.Linear(6, 7), torch.nn.Tanh(), torch.nn.Linear(7, 4))
+        self.predictor = torch.nn.Linear(4, 4)
+        self.detach = detach
+
+    def forward(self, x):
+        z = self.encoder(x)
+        return self.predictor(z), z.detach() if self.detach else z
+
+
+def difference(outputs, targets):
+    return ((outputs[0] - outputs[1]) ** 2).mean() + (outputs[0] * targets[0]).mean()
+
+
+def check(ours, theirs):
+    return parity.check(ours, theirs, TABLE, loss=(difference, difference), steps=1, tiers=("float64",))
+
+
+@pytest.mark.parametrize(
+    ("stop", "detach", "cause", "layer"),
+    [("", True, "stop-gradient-missing", ""), ("both", True, "stop-gradient", "encoder")],
+)
+def test_the_stop_is_named(stop, detach, cause, layer):
+    result = check(Siamese(stop), TorchSiamese(detach))
+    assert result.blame and (result.blame.layer, result.blame.cause) == (layer, cause), result.blame
+
+
+def test_control_equal_stops_pass():
+    assert check(Siamese(), TorchSiamese()).status == "pass"
+    assert check(Siamese(""), TorchSiamese(False)).status == "pass"

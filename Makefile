@@ -9,7 +9,7 @@ SHOWN := bn-lenet gru-lm multi-head-attention gan box-iou
 RUN := runs/first-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check-all test test-all venv lint overview bench bench-gpu
+.PHONY: help run check-all test test-all venv lint overview pages docs bench bench-gpu
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -51,6 +51,13 @@ lint: venv ## style and types
 
 overview: venv ## write the table of d2l-jax list anew, after a case has changed
 	$(BIN)/python -m d2l_jax.runs.listing
+
+pages: venv ## write the tables of docs/ anew, after a case, a result or a stored run has changed
+	$(BIN)/python docs/programs/blocks.py
+
+docs: venv ## these pages as a site, docs/_build/html/index.html; the first time takes minutes, since they are run
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 venv: .venv/.done ## set up .venv with what everything else needs
 

@@ -1,0 +1,124 @@
+"""Tables of the book's chapters: the models with their proof, and what they reach beside the book's figures."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from d2l_jax.runs.overview import overview
+
+DOCS = Path(__file__).parent.parent
+STORED = DOCS / "stored"
+BOOK = STORED / "book.json"
+TRAINING = STORED / "training.json"
+PROOF = "<!-- parity check --all --markdown -->"
+
+CHAPTERS = {  # chapter: its title, and its number in the Chinese edition
+    3: ("Linear neural networks for regression", 3),
+    4: ("Linear neural networks for classification", 3),
+    5: ("Multilayer perceptrons", 4),
+    6: ("Builders' guide", 5),
+    7: ("Convolutional neural networks", 6),
+    8: ("Modern convolutional neural networks", 7),
+    9: ("Recurrent neural networks", 8),
+    10: ("Modern recurrent neural networks", 9),
+    11: ("Attention mechanisms and transformers", 10),
+}
+FIGURES = {
+    "train_loss": "train loss",
+    "test_loss": "test loss",
+    "test_accuracy": "test accuracy",
+    "train_perplexity": "train perplexity",
+    "test_perplexity": "test perplexity",
+    "bleu": "BLEU of go / lost / calm / home",
+}
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table; a heading that ends with a colon has its column to the right."""
+    rule = ["--:" if heading.endswith(":") else "--" for heading in headings]
+    lines = [[heading.rstrip(":") for heading in headings], rule, *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def contents() -> str:
+    """Lists the chapters with their numbers in both editions, and how many models each has."""
+    rows = []
+    for number, (title, chinese) in CHAPTERS.items():
+        page = f"[{title}](chapter-{number:02}.md)"
+        rows.append([str(number), str(chinese), page, str(len(_of_chapter(str(number))))])
+    return table(["chapter", "Chinese edition", "title", "models:"], rows)
+
+
+def models(chapter: str) -> str:
+    """Lists the models of a chapter, and what `parity check --all` made of each."""
+    proof = _proof()
+    rows = []
+    for entry in _of_chapter(chapter):
+        compared, gap, verdict = proof.get(entry["name"], ("-", "-", "not in the last run"))
+        rows.append([entry["section"], f"`{entry['name']}`", f"{entry['parameters']:,}", compared, gap, verdict])
+    return table(["", "case", "parameters:", "comparisons:", "float64: gap (limit):", ""], rows)
+
+
+def trained(chapter: str) -> str:
+    """Lists what the models of a chapter reach, beside the book's figures in brackets."""
+    return _reached([entry["name"] for entry in _of_chapter(chapter) if entry["data"]])
+
+
+def results(kind: str) -> str:
+    """Lists the same of all cases that are trained on one kind of data: "numbers", "text" or "translations"."""
+    return _reached([entry["name"] for entry in overview() if entry["data"] and kind_of(entry["data"]) == kind])
+
+
+def kind_of(data: str) -> str:
+    """Returns "text" or "translations" for these two, and "numbers" for all other data sets."""
+    return {"time_machine": "text", "fra_eng": "translations"}.get(data, "numbers")
+
+
+def _reached(names: Sequence[str]) -> str:
+    """Returns what cases reach, the book's figures in brackets, and the seconds that it took."""
+    book = json.loads(BOOK.read_text())
+    runs = {run["case"]: run for run in json.loads(TRAINING.read_text())}
+    shown = [each for each in FIGURES if any(each in book.get(name, {}) for name in names)]
+    rows = []
+    for name in names:
+        final = runs[name]["final"] if name in runs else {}
+        cells = [_beside(final.get(figure), book.get(name, {}).get(figure)) for figure in shown]
+        seconds = f"{runs[name]['seconds']:.0f}" if name in runs else "not run"
+        rows.append([f"`{name}`", *cells, seconds])
+    headings = [f"{FIGURES[figure]} (the book's):" for figure in shown]
+    return "\n".join([table(["case", *headings, "seconds:"], rows), "", _said(list(runs.values()), names)])
+
+
+def _beside(ours, books) -> str:
+    return " ".join(filter(None, [_figure(ours) or "-", books is not None and f"({_figure(books)})"]))
+
+
+def _figure(value) -> str:
+    if isinstance(value, list):
+        return " / ".join(f"{each:.3f}" for each in value)
+    return "" if value is None else f"{value:.3g}"
+
+
+def _said(runs: list[dict], names: Sequence[str]) -> str:
+    """Says when the runs were, with which versions, and how one repeats them."""
+    shown = [run for run in runs if run["case"] in names]
+    if not shown:
+        return "None of them has been trained for this page."
+    dates = sorted({run["date"] for run in shown})
+    days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    versions = ", ".join(f"{name} {number}" for name, number in shown[0]["versions"].items())
+    return f"`d2l-jax train NAME`, seed 0, on the book's data; {days}, {shown[0]['device']}, {versions}."
+
+
+def _of_chapter(chapter: str) -> list[dict]:
+    return [entry for entry in overview() if entry["section"].partition(".")[0] == chapter]
+
+
+def _proof() -> dict[str, tuple[str, str, str]]:
+    """Returns (comparisons, gap and limit in float64, verdict) of each case, from the table of the results."""
+    lines = (DOCS / "results.md").read_text().partition(PROOF)[2].partition("<!-- end")[0].splitlines()
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines if line.startswith("| ")]
+    return {row[1]: (row[4], row[5], row[-1]) for row in cells if len(row) == 8}
+
+
+TABLES: dict[str, Callable[..., str]] = {"contents": contents, "models": models, "trained": trained, "results": results}

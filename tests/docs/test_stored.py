@@ -1,0 +1,52 @@
+"""Stored training runs are what the commands print: quick ones always, the others with the slow tests."""
+
+import json
+import os
+
+import pytest
+import training
+from chapters import BOOK, FIGURES, TRAINING
+
+from d2l_jax.catalog import CASES
+
+RUNS = {run["case"]: run for run in json.loads(TRAINING.read_text())}
+QUICK = ["linear-regression"]
+MINUTES = 60
+
+
+def test_stored_runs_and_the_books_figures_are_of_cases():
+    names = {case.name for case in CASES}
+    book = json.loads(BOOK.read_text())
+    assert names >= RUNS.keys() | book.keys()
+    assert FIGURES.keys() >= {figure for figures in book.values() for figure in figures}
+    assert all(run["command"] == f"d2l-jax train {name}" for name, run in RUNS.items())
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_stored_run_is_what_the_command_prints(name):
+    assert training.differences(RUNS[name], training.run(name)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("D2L_DATA" not in os.environ, reason="needs the book's data")
+@pytest.mark.parametrize("name", [name for name, run in RUNS.items() if name not in QUICK and run["seconds"] < MINUTES])
+def test_a_longer_stored_run_is_what_the_command_prints(name):
+    assert training.differences(RUNS[name], training.run(name)) == []
+
+
+def test_control_another_figure_is_told_with_both_values():
+    stored = {"case": "mlp", "command": "d2l-jax train mlp", "final": {"test_loss": 0.43, "bleu": [1.0, 0.5]}}
+    same = {"final": {"test_loss": 0.431, "bleu": [1.0, 0.5]}}
+    other = {"final": {"test_loss": 0.52, "bleu": [1.0, 0.0]}}
+    assert training.differences(stored, same) == []
+    assert training.differences(stored, other) == [
+        "mlp, test_loss: 0.43 is stored, `d2l-jax train mlp` prints 0.52",
+        "mlp, bleu: [1.0, 0.5] is stored, `d2l-jax train mlp` prints [1.0, 0.0]",
+    ]
+
+
+def test_a_run_replaces_the_older_one_of_its_case(tmp_path):
+    file = tmp_path / "training.json"
+    training.store([{"case": "b", "seconds": 1}, {"case": "a", "seconds": 1}], file)
+    training.store([{"case": "b", "seconds": 2}], file)
+    assert json.loads(file.read_text()) == [{"case": "a", "seconds": 1}, {"case": "b", "seconds": 2}]

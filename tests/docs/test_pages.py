@@ -106,9 +106,9 @@ def test_cells_import_what_is_there(path):
 def test_tables_are_what_the_programs_write(path):
     """Fails with what stands in the page and what would; `make pages` renews it."""
     text = path.read_text()
-    made = {match["command"]: match["text"] for match in BLOCK.finditer(renewed(text))}
+    anew = {match["command"]: match["text"] for match in BLOCK.finditer(renewed(text))}
     there = {match["command"]: match["text"] for match in BLOCK.finditer(text)}
-    assert there == made
+    assert there == anew
 
 
 def test_every_page_is_in_a_table_of_contents():

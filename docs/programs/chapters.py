@@ -12,16 +12,16 @@ BOOK = STORED / "book.json"
 TRAINING = STORED / "training.json"
 PROOF = "<!-- parity check --all --markdown -->"
 
-CHAPTERS = {  # chapter: its title, and its number in the Chinese edition
-    3: ("Linear neural networks for regression", 3),
-    4: ("Linear neural networks for classification", 3),
-    5: ("Multilayer perceptrons", 4),
-    6: ("Builders' guide", 5),
-    7: ("Convolutional neural networks", 6),
-    8: ("Modern convolutional neural networks", 7),
-    9: ("Recurrent neural networks", 8),
-    10: ("Modern recurrent neural networks", 9),
-    11: ("Attention mechanisms and transformers", 10),
+CHAPTERS = {
+    3: "Linear neural networks for regression",
+    4: "Linear neural networks for classification",
+    5: "Multilayer perceptrons",
+    6: "Builders' guide",
+    7: "Convolutional neural networks",
+    8: "Modern convolutional neural networks",
+    9: "Recurrent neural networks",
+    10: "Modern recurrent neural networks",
+    11: "Attention mechanisms and transformers",
 }
 FIGURES = {
     "train_loss": "train loss",
@@ -43,10 +43,16 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def contents() -> str:
     """Lists the chapters with their numbers in both editions, and how many models each has."""
     rows = []
-    for number, (title, chinese) in CHAPTERS.items():
+    for number, title in CHAPTERS.items():
+        entries = _of_chapter(str(number))
         page = f"[{title}](chapter-{number:02}.md)"
-        rows.append([str(number), str(chinese), page, str(len(_of_chapter(str(number))))])
+        rows.append([str(number), _chinese_chapters(entries), page, str(len(entries))])
     return table(["chapter", "Chinese edition", "title", "models:"], rows)
+
+
+def _chinese_chapters(entries: Sequence[dict]) -> str:
+    sections = [section for entry in entries for section in (entry["section_zh"] or "").split(", ") if section]
+    return ", ".join(sorted({section.partition(".")[0] for section in sections}, key=int))
 
 
 def models(chapter: str) -> str:
@@ -55,8 +61,9 @@ def models(chapter: str) -> str:
     rows = []
     for entry in _of_chapter(chapter):
         compared, gap, verdict = proof.get(entry["name"], ("-", "-", "not in the last run"))
-        rows.append([entry["section"], f"`{entry['name']}`", f"{entry['parameters']:,}", compared, gap, verdict])
-    return table(["", "case", "parameters:", "comparisons:", "float64: gap (limit):", ""], rows)
+        sections = [entry["section"], entry["section_zh"] or "-"]
+        rows.append([*sections, f"`{entry['name']}`", f"{entry['parameters']:,}", compared, gap, verdict])
+    return table(["", "Chinese", "case", "parameters:", "comparisons:", "float64: gap (limit):", ""], rows)
 
 
 def trained(chapter: str) -> str:

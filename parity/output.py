@@ -1,5 +1,6 @@
 """What all commands of `parity` share: which cases, files, and the exit status."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,9 @@ def console_beside(*files: Path | None) -> "Console":
     """Returns the console for people: standard error, where one of the files is standard output."""
     from rich.console import Console
 
-    return Console(stderr=STDOUT in files, emoji=False)
+    stderr = STDOUT in files
+    # A notebook's FORCE_COLOR asks for colours, and makes rich take its pipe for a terminal.
+    return Console(stderr=stderr, force_interactive=(sys.stderr if stderr else sys.stdout).isatty(), emoji=False)
 
 
 def write(path: Path | None, text: Callable[[], str]) -> None:

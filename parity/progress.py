@@ -40,7 +40,7 @@ class Watch:
 
     def over(self, results: Iterator["Result"]) -> Iterator["Result"]:
         """Yields the results one by one, and shows them."""
-        if not self.console.is_terminal:
+        if not self.console.is_interactive:
             for number, result in enumerate(results, 1):
                 seconds = f" {result.seconds:.1f} s" if result.seconds else ""
                 line = f"[{number}/{self.total}] {result.name} {result.status}{seconds}"

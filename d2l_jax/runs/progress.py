@@ -22,7 +22,9 @@ class Terminal(Listener):
     """Prints the lines, and shows a bar where the output is a terminal."""
 
     def __init__(self, to_stderr: bool = False):
-        self.console = Console(file=sys.stderr if to_stderr else sys.stdout, highlight=False, markup=False)
+        file = sys.stderr if to_stderr else sys.stdout
+        # A notebook's FORCE_COLOR asks for colours, and makes rich take its pipe for a terminal.
+        self.console = Console(file=file, force_interactive=file.isatty(), highlight=False, markup=False)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -32,7 +34,7 @@ class Terminal(Listener):
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        shown = self.console.is_terminal
+        shown = self.console.is_interactive
         self.bar = Progress(*columns, console=self.console, transient=True, disable=not shown)
         self.epochs = 0
         self.task: TaskID | None = None

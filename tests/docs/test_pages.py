@@ -133,6 +133,6 @@ def test_control_a_name_that_is_not_there_is_seen():
 def test_control_a_changed_number_is_seen():
     text = (DOCS / "book" / "chapter-03.md").read_text()
     assert renewed(text) == text
-    changed = text.replace("| 3.4 | `linear-regression-scratch` | 3 |", "| 3.4 | `linear-regression-scratch` | 4 |")
+    changed = text.replace("`linear-regression-scratch` | 3 |", "`linear-regression-scratch` | 4 |")
     assert changed != text and renewed(changed) == text
     assert renewed(f"<!-- {WRITTEN}models 3 -->\n<!-- end -->").count("\n") > 4

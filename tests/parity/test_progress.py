@@ -9,6 +9,8 @@ from rich.console import Console
 
 import parity
 from d2l_jax.catalog import CASES, get
+from d2l_jax.runs.progress import Terminal
+from parity.output import console_beside
 from parity.progress import Watch
 from parity.proof.cases import check_cases, in_order_of_work
 from parity.proof.size import Size, size_of
@@ -75,6 +77,15 @@ def test_a_phase_is_cut_where_the_terminal_ends():
 
 def test_a_file_has_no_phases():
     assert shown(terminal=False) == "[1/2] lenet error\n[2/2] vgg11 error\n"
+
+
+def test_a_notebooks_pipe_has_colours_and_no_bar(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console = console_beside()
+    assert console.is_terminal and not console.is_interactive
+    assert Terminal().bar.disable
+    assert list(Watch(1, console).over(iter([Result("lenet", "7.6", 1)])))
+    assert capsys.readouterr().out == "[1/1] lenet error\n"
 
 
 def test_workers_get_the_shortest_case_and_then_the_longest_first():

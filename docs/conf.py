@@ -10,14 +10,16 @@ BUILD = DOCS / "_build"
 sys.path[:0] = [str(ROOT), str(DOCS / "programs")]
 
 import docstrings  # noqa: E402
+import myst_nb.core.render  # noqa: E402
 import programs_as_pages  # noqa: E402
+import streams  # noqa: E402
 
 import d2l_jax  # noqa: E402
 
 # What the cells of the pages run: this checkout's packages and commands, plain text, no data set but the embedded ones.
 os.environ["PYTHONPATH"] = str(ROOT)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-os.environ |= {"COLUMNS": "96", "NO_COLOR": "1", "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
+os.environ |= {"COLUMNS": "96", "TTY_COMPATIBLE": "0", "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
 os.environ |= {"JAX_COMPILATION_CACHE_DIR": str(BUILD / "jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
 os.environ.pop("D2L_DATA", None)
 
@@ -37,6 +39,7 @@ nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_excludepatterns = ["notes/*"]
 nb_merge_streams = True
+myst_nb.core.render.coalesce_streams = streams.joined
 nb_output_stderr = "remove"
 
 autodoc_member_order = "bysource"

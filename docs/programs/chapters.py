@@ -103,7 +103,7 @@ def _beside(ours, books) -> str:
 def _figure(value) -> str:
     if isinstance(value, list):
         return " / ".join(f"{each:.3f}" for each in value)
-    return "" if value is None else f"{value:.3g}"
+    return "" if value is None else f"{value:#.3g}"
 
 
 def _said(runs: list[dict], names: Sequence[str]) -> str:

@@ -11,7 +11,11 @@ from blocks import DOCS
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+MINUTES = {"same-run"}  # trains twice
+NOTEBOOKS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in MINUTES else [])
+    for path in sorted((DOCS / "notebooks").glob("*.ipynb"))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +30,7 @@ def run(notebook, folder: Path) -> None:
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS)
 def test_a_notebook_runs_and_draws(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     run(notebook, tmp_path)

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from parity.arrays.key import Arrays, Key
 from parity.blame.diagnosis import Cause, explain_layer
 from parity.blame.diagnosis.fast_variance import fast_variance
+from parity.blame.wiring import explain_wiring
 from parity.layers.isolate import Isolated
 from parity.layers.layer import Layer
 from parity.result import Blame
@@ -38,7 +39,7 @@ def blame_layers(twin: Twin, layers: Mapping[bool, Isolated], state: State) -> I
             if any(other == name or other.startswith(f"{name}.") for other in guilty):
                 continue
             guilty.append(name)
-            yield _of_layer(twin, layer, direction, train, state, right, explained=len(guilty) <= MOST_EXPLAINED)
+            yield _of_layer(twin, layer, direction, layers[train], state, right, train, len(guilty) <= MOST_EXPLAINED)
 
 
 def right_modules(isolated: Isolated) -> list[str]:
@@ -66,10 +67,19 @@ def _inside(inner: Layer, outer: Layer) -> bool:
 
 
 def _of_layer(
-    twin: Twin, layer: Layer, direction: str, train: bool, state: State, right: Sequence[str], explained: bool
+    twin: Twin,
+    layer: Layer,
+    direction: str,
+    isolated: Isolated,
+    state: State,
+    right: Sequence[str],
+    train: bool,
+    explained: bool,
 ) -> Blame:
     call = layer.theirs
     cause = _cause(twin, layer, direction, train, state, right) if explained else None
+    if cause is None and direction == "forward":
+        cause = explain_wiring(isolated, call.name)
     kind = type(call.module).__name__
     name = f"{call.name}.{cause.part}" if cause and cause.part else call.name
     return Blame.because(cause, name, direction, f"{layer.label} ({kind}), {direction}")

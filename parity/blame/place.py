@@ -16,6 +16,7 @@ from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.loss import of_loss
 from parity.blame.optimizer import of_optimizer
+from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
 from parity.compare.scale import rms
 from parity.layers.isolate import Isolated, Unfit
@@ -126,7 +127,7 @@ def _of_body(
     cause = explain_body(twin, state, train, watched, right_modules(isolated))
     if cause is None and isolated.unfit:
         return _of_shape(isolated.unfit[0], key.phase)
-    cause = cause or explain_tensor(watched.oracle, watched.flax)
+    cause = cause or explain_wiring(isolated) or explain_tensor(watched.oracle, watched.flax)
     return Blame.because(cause, cause.part if cause else "", key.phase, place)
 
 

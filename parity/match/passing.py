@@ -150,15 +150,15 @@ class Pass:
         complete = [c for c in same if not c.fit.missing]
         if same:
             return self._among(complete or same, flax, kwargs), False
-        shared = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in paired]
-        for candidate in shared:
-            path = paired[candidate.fit.layer]
-            if self.partners[path].guessed and len(self.excluded) < STEALS:
-                self.excluded.add((path, candidate.fit.layer))
+        same_input = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in paired]
+        for layer in (c.fit.layer for c in same_input):
+            if self.partners[paired[layer]].guessed and len(self.excluded) < STEALS:
+                self.excluded.add((paired[layer], layer))
                 raise Stolen
-        if shared:
-            return shared[0], False
         free = [c for c in open_ones if not c.fit.missing]
+        for candidate in same_input:
+            if not free or len(candidate.fit.layer.calls) > 1:  # else it is given what is another layer's
+                return candidate, False
         if not free:
             return None
         self.guesses.append(len(self.choices))

@@ -7,8 +7,9 @@ import jupytext
 INDEX = """# The study notes
 
 The project began from four sets of study notes and one section of the book. Each of their programs and exercises is a
-short program of its own in `examples/notes/`: `python examples/notes/NAME.py` runs it. The pages show the programs as
-they are; they are not run when this site is built.
+short program of its own in `examples/notes/`, in JAX first and beside PyTorch: `python examples/notes` lists them,
+`python examples/notes A7 3.6.1` runs some, and each file runs by itself. The pages show the programs as they are; they
+are not run when this site is built.
 
 """
 EMPTY = "No program is there yet.\n"
@@ -25,7 +26,8 @@ def write(programs: Path, pages: Path) -> None:
         notebook = jupytext.read(programs / f"{name}.py", fmt="py:percent")
         notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         _replace(pages / f"{name}.ipynb", jupytext.writes(notebook, fmt="ipynb"))
-    listed = "\n".join(["```{toctree}", ":maxdepth: 1", "", *names, "```", ""]) if names else EMPTY
+    answers = ["../notes"] if pages.with_suffix(".md").exists() else []  # the page of what they print
+    listed = "\n".join(["```{toctree}", ":maxdepth: 1", "", *answers, *names, "```", ""]) if names else EMPTY
     _replace(pages / "index.md", INDEX + listed)
 
 

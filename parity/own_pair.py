@@ -95,7 +95,7 @@ def check(
     twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
     twin = with_masks_by_hand(twin)
     try:
-        result = replace(check_twin(twin, **options), weights=twin.leaves)
+        result = replace(check_twin(twin, **options, by_itself=True), weights=twin.leaves)
     except InputError:
         raise
     except Exception as error:

@@ -14,7 +14,7 @@ from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.blame.diagnosis.precision import leak
-from parity.compare.policy import POLICY, UNIT
+from parity.compare.policy import BY_COMPILER, POLICY, UNIT
 from parity.compare.rows import Row
 from parity.compare.scale import rms
 from parity.layers.calls import label, layer_calls, traced_calls
@@ -48,7 +48,8 @@ def _of_training(twin: Twin, dtype: str, rows: Sequence[Row]) -> Blame | None:
     name = bad.key.layer.partition(" ")[0]
     kind = type(twin.torch.model.get_submodule(name)).__name__
     text = f"{bad.key.layer} ({kind}), {dtype}, training: {bad.key.tensor} errs by {bad.gap:.0e}, {bad.because}"
-    return Blame(name, "forward" if bad.key.phase == "forward" else "backward", "", text)
+    cause = "compiler" if bad.because.startswith(BY_COMPILER) else ""
+    return Blame(name, "forward" if bad.key.phase == "forward" else "backward", cause, text)
 
 
 def _of_evaluation(twin: Twin, dtype: str) -> Blame | None:

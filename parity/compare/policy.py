@@ -32,3 +32,4 @@ NOTHING: Mapping[Key, float] = {}
 NO_SPREAD: Record = {}
 VISIBLE = 1e-5  # an update whose parameter's last digit is more than this part of it tells too little
 BLUNT = "PyTorch's own rounding hides all but gross errors here: "
+BY_COMPILER = "the compiler, not the port: the same operations one by one are right; "

@@ -21,6 +21,7 @@ from parity.sides.quick import quickly
 from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
 
+Compiled = Callable[[Callable, Device], Callable]
 AT_ONCE = 2**26  # bytes that the layers of one program are given, or else one layer
 
 
@@ -38,9 +39,11 @@ class Alone(NamedTuple):
         return weights + sum(x.nbytes for x in self.ports.tensors)
 
 
-def run_flax_layers(twin: Twin, layers: Sequence[Alone], train: bool, device: Device) -> list[Record]:
+def run_flax_layers(
+    twin: Twin, layers: Sequence[Alone], train: bool, device: Device, compiled: Compiled = quickly
+) -> list[Record]:
     """Returns the record of each layer; many are one program, which compiles in less time than one for each."""
-    return [record for some in _together(layers) for record in _run_together(twin, some, train, device)]
+    return [record for some in _together(layers) for record in _run_together(twin, some, train, device, compiled)]
 
 
 def _together(layers: Sequence[Alone]) -> Iterator[list[Alone]]:
@@ -54,7 +57,7 @@ def _together(layers: Sequence[Alone]) -> Iterator[list[Alone]]:
         yield some
 
 
-def _run_together(twin: Twin, layers: list[Alone], train: bool, device: Device) -> list[Record]:
+def _run_together(twin: Twin, layers: list[Alone], train: bool, device: Device, compiled: Compiled) -> list[Record]:
     programs = [_program(twin, alone, train) for alone in layers]
     numbers = [twin.batches[0].numbers(train)[slice(*alone.layer.ours.span)] for alone in layers]
     arguments = [
@@ -67,7 +70,7 @@ def _run_together(twin: Twin, layers: list[Alone], train: bool, device: Device) 
         )
         for alone, program, drawn in zip(layers, programs, numbers, strict=True)
     ]
-    results = quickly(partial(_isolated, programs), device)(arguments)
+    results = compiled(partial(_isolated, programs), device)(arguments)
     return [_record(twin, alone, train, result) for alone, result in zip(layers, results, strict=True)]
 
 

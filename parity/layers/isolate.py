@@ -17,7 +17,7 @@ from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
 from parity.layers.calls import given_values, label, layer_calls, traced_calls
-from parity.layers.flax_layer import Alone, run_flax_layers
+from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.nesting import dropped, with_nested
 from parity.layers.ports import Mismatch, Ports, has_equal_sizes
@@ -28,6 +28,7 @@ from parity.sides.constants import one_digit, shifting
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_operations import EveryOperation
 from parity.sides.flax import FlaxRun, precision
+from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
@@ -144,17 +145,17 @@ def _leave_out(found: Isolated, layer: Layer, problem: Exception) -> None:
 
 
 def flax_records(
-    twin: Twin, alone: list[Alone], train: bool, device: Device, skipped: dict[str, str]
+    twin: Twin, alone: list[Alone], train: bool, device: Device, skipped: dict[str, str], compiled: Compiled = quickly
 ) -> tuple[list[Alone], list[Record]]:
     """Returns the layers that run on their own in Flax, with their records; `skipped` gets the others."""
     try:
-        return alone, run_flax_layers(twin, alone, train, device)
+        return alone, run_flax_layers(twin, alone, train, device, compiled)
     except Exception:  # of one of them: which, tells each by itself
         pass
     pairs: list[tuple[Alone, Record]] = []
     for each in alone:
         try:
-            pairs += [(each, record) for record in run_flax_layers(twin, [each], train, device)]
+            pairs += [(each, record) for record in run_flax_layers(twin, [each], train, device, compiled)]
         except Exception as error:
             skipped[each.layer.label] = f"it does not run on its own in Flax: {_line(error)}"
     return [each for each, _ in pairs], [record for _, record in pairs]

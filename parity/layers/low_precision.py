@@ -1,28 +1,35 @@
 """Layers on their own in low precision: is each as close to PyTorch's float64 as PyTorch's own is?
 
 A deep model multiplies its rounding until PyTorch's own hides all but gross errors; that of one layer hides little.
+Of a user's pair, Flax's layers and their gradients are compiled as `jax.jit` does by itself: it can be wrong, too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import jax
+
 from parity.arrays.key import Key, Record
-from parity.compare.policy import Policy
+from parity.compare.policy import BY_COMPILER, Policy
 from parity.compare.precision import compare_precision
 from parity.compare.probes import errors_of, largest_of, low_probes
 from parity.compare.rows import Row
-from parity.layers.flax_layer import Alone
+from parity.environment import Device
+from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
 from parity.layers.isolate import Isolated, flax_records
 from parity.layers.ports import Ports
 from parity.layers.torch_layer import run_torch_layer
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun, precision
+from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
 
-def low_rows(twin: Twin, isolated: Isolated, torch_run: TorchRun, flax_run: FlaxRun, policy: Policy) -> list[Row]:
+def low_rows(
+    twin: Twin, isolated: Isolated, torch_run: TorchRun, flax_run: FlaxRun, policy: Policy, compiled: Compiled = quickly
+) -> list[Row]:
     """Returns the rows of all layers in the precision of the runs, whose gaps are to the float64 of `isolated`."""
     rows: list[Row] = []
     with precision(flax_run.device, flax_run.tf32, flax_run.dtype):
@@ -35,10 +42,27 @@ def low_rows(twin: Twin, isolated: Isolated, torch_run: TorchRun, flax_run: Flax
             )
             for layer in isolated.layers
         ]
-        alone, records = flax_records(twin, alone, True, flax_run.device, isolated.skipped)
-    for each, flax in zip(alone, records, strict=True):
-        rows += _judged(twin, each, flax, torch_run, policy)
+        alone, records = flax_records(twin, alone, True, flax_run.device, isolated.skipped, compiled)
+        for each, flax in zip(alone, records, strict=True):
+            some = _judged(twin, each, flax, torch_run, policy)
+            rows += some if all(row.passed for row in some) else _uncompiled(twin, each, some, torch_run, policy)
     return rows
+
+
+def by_itself(function: Callable, device: Device) -> Callable:
+    """Returns the function as `jax.jit` compiles it without options, which is what users' own programs are."""
+    return jax.jit(function)
+
+
+def _uncompiled(twin: Twin, alone: Alone, rows: list[Row], run: TorchRun, policy: Policy) -> list[Row]:
+    """Returns the rows; those that are right operation by operation say that the compiler is wrong."""
+    with jax.disable_jit():
+        (flax,) = run_flax_layers(twin, [alone], True, jax.devices("cpu")[0], lambda function, device: function)
+    right = {row.key for row in _judged(twin, alone, flax, run, policy) if row.passed}
+    return [
+        replace(row, because=f"{BY_COMPILER}{row.because}") if not row.passed and row.key in right else row
+        for row in rows
+    ]
 
 
 def _judged(twin: Twin, alone: Alone, flax: Record, run: TorchRun, policy: Policy) -> list[Row]:

@@ -31,6 +31,7 @@ class Checking:
     layers: each layer on its own, too
     listener: hears each phase as it begins
     memory: bytes that the check may take; None is what the machine has free
+    by_itself: compile layers on their own in float32 as `jax.jit` does without options, which takes longer
 
     Raises InputError where there would be no step, no memory or no tier.
     """
@@ -45,6 +46,7 @@ class Checking:
     layers: bool = True
     listener: Listener = silent
     memory: float | None = None
+    by_itself: bool = False
 
     def __post_init__(self) -> None:
         check_steps(self.steps)

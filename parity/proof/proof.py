@@ -19,7 +19,7 @@ from parity.compare.ties import compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import jax_device, pinned, torch_device
 from parity.layers.isolate import Isolated, isolate
-from parity.layers.low_precision import low_rows, told_by_layers
+from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
 from parity.proof.judging import (
@@ -37,6 +37,7 @@ from parity.proof.notes import layers_with_tensors, notes_of
 from parity.report.repro import evidence_of
 from parity.result import Blame, Result
 from parity.sides.flax import FlaxRun
+from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import rounded
 from parity.twin.planted_zeros import with_planted_zeros
@@ -224,7 +225,8 @@ def _layers(
     rows["float64"] += alone.rows
     if passed(rows["float64"]):
         if "float32" in rows and alone.layers:
-            low = low_rows(twin, alone, sides.torch["float32"], sides.flax["float32"], checking.policy)
+            runs = sides.torch["float32"], sides.flax["float32"]
+            low = low_rows(twin, alone, *runs, checking.policy, by_itself if checking.by_itself else quickly)
             rows["float32"] = told_by_layers([*rows["float32"], *low])
         return alone, Isolated(), None
     if passed([row for row in rows["float64"] if row.key.phase != "at zero"]):

@@ -13,6 +13,7 @@ import parity
 from parity.arrays.key import Key
 from parity.compare.rows import row
 from parity.layers.low_precision import told_by_layers
+from parity.proof import proof
 
 STEEP = 1e5  # by which a rounding error of a layer's is multiplied
 RNGS = nnx.Rngs(0)
@@ -86,6 +87,26 @@ def test_control_a_layer_of_few_digits_is_blamed_where_the_whole_model_hides_it(
     failing = {(r.key.layer, r.key.phase) for r in result.rows["float32"] if not r.passed}
     assert failing == {("first", "backward")}
     assert result.blame is not None and result.blame.layer == "first" and result.blame.direction == "backward"
+    assert result.blame.cause != "compiler"
+
+
+def test_gradients_that_jit_by_itself_gets_wrong_are_blamed_on_the_compiler(monkeypatch):
+    """Plants a compiler that loses digits of a layer's gradients, which are the third of its results."""
+
+    def careless(function, device):
+        def program(arguments):
+            results = jax.jit(function)(arguments)
+            return [(*each[:2], jax.tree.map(lambda x: x.astype(jnp.bfloat16).astype(x.dtype), each[2]), each[3])
+                    for each in results]  # fmt: skip
+
+        return program
+
+    monkeypatch.setattr(proof, "by_itself", careless)
+    result = checked(nnx.Linear)
+    failing = {(r.key.layer, r.key.phase) for r in result.rows["float32"] if not r.passed}
+    assert failing == {("first", "backward")}
+    assert result.blame is not None and result.blame.cause == "compiler"
+    assert "the compiler, not the port" in result.blame.text
 
 
 def test_a_row_is_told_by_every_call_of_its_layer_or_not_at_all():

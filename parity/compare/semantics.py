@@ -52,7 +52,8 @@ def compare_semantics(
         whole = _below_ceiling(key, gap, threshold, because, policy)
         if whole.passed or threshold <= policy.ceiling or key not in spread:
             return whole
-        return _where_determined(key, oracle, flax, noise, scale, spread[key], policy)
+        digit = max(last_digit, origins.get("ulp of 1 - beta^t", 0.0))
+        return _where_determined(key, oracle, flax, noise, scale, spread[key], digit, policy)
 
     return [*structure(oracle, flax, "float64"), *map(judge, comparable(oracle, flax))]
 
@@ -72,11 +73,20 @@ def _below_ceiling(key: Key, gap: float, threshold: float, because: str, policy:
 
 
 def _where_determined(
-    key: Key, oracle: Record, flax: Record, noise: Mapping[Key, float], scale: float, spread: np.ndarray, policy: Policy
+    key: Key,
+    oracle: Record,
+    flax: Record,
+    noise: Mapping[Key, float],
+    scale: float,
+    spread: np.ndarray,
+    digit: float,
+    policy: Policy,
 ) -> Row:
     """An update where its gradient is above its own rounding; elsewhere its sign is chance, on both sides.
 
     Divided by the gradient's size, as in Adam's first step, rounding that is a part of the ceiling's size is too much.
+
+    digit: to which the update is known there, by its parameter's last digit and by that of 1 - beta^t
     """
     gradient = key._replace(phase="gradients")
     noisy = max(noise[gradient], UNIT["float64"])
@@ -88,8 +98,8 @@ def _where_determined(
         return row(key, 0.0, 0.0, "undetermined: the gradient is analytically zero")
     gap = largest((flax[key] - oracle[key])[clear]) / scale
     found = float(np.max(spread[clear])) / scale
-    threshold = policy.noise_factor * max(found, UNIT["float64"] * largest(oracle[key]) / scale)
-    because = f"{policy.noise_factor:g} x noise {found:.1e}"
+    threshold = policy.noise_factor * max(found, digit, UNIT["float64"] * largest(oracle[key]) / scale)
+    because = f"{policy.noise_factor:g} x " + (f"noise {found:.1e}" if found > digit else f"its last digit {digit:.1e}")
     if not clear.all():
         why = "analytically zero" if largest(oracle[gradient][~clear]) <= zero else "near its rounding"
         because += f"; {np.mean(~clear):.0%} left out, their gradient is {why}"

@@ -9,6 +9,9 @@ import jax
 import numpy as np
 import torch
 from flax import linen, nnx
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from parity.arrays.layout import Axes, between, channels_first, is_ambiguous, named_leaves, transposed
 from parity.arrays.torch_arrays import to_numpy
@@ -16,6 +19,8 @@ from parity.layers.calls import FlaxCall, Values
 from parity.models.calls import TorchCall
 from parity.models.packed import Packed, first_packed, valid_positions
 
+CHANNELS_LAST = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.Embedding)
+CHANNELS_FIRST = (_ConvNd, _BatchNorm, _InstanceNorm, torch.nn.GroupNorm)
 LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
 
 
@@ -82,18 +87,23 @@ class Ports:
         packed = [name for name, *_ in outputs if name.endswith(".values")] if sequence else []
         valid = {name: valid_positions(sequence) for name in packed if sequence}
         ports = cls(inputs, tuple(outputs), tuple(tensors), valid)
-        return ports._by_values(dict(named_leaves(theirs.output, "output")), values) if values else ports
+        return ports._by_values(theirs, values) if values else ports
 
-    def _by_values(self, results: dict[str, torch.Tensor], values: Values) -> "Ports":
+    def _by_values(self, theirs: TorchCall, values: Values) -> "Ports":
         """Returns the same, with the axes' order of what has equal sizes by the numbers of both models' own runs."""
+        results = dict(named_leaves(theirs.output, "output"))
         inputs = tuple(
-            (number, nearest_axes(axes, self.tensors[number], array))
+            (number, nearest_axes(axes, theirs.module, self.tensors[number], array))
             for (number, axes), array in zip(self.inputs, values.inputs, strict=True)
         )
-        outputs = tuple(
-            (name, number, nearest_axes(axes, results[name], values.outputs[number]))
-            for name, number, axes in self.outputs
-        )
+        decided = {len(axes): axes for _, axes in reversed(inputs)}  # a layer's results have its inputs' layout
+
+        def of_result(name: str, number: int, axes: Axes) -> Axes:
+            array = values.outputs[number]
+            layout = decided.get(len(axes), axes) if is_ambiguous(array.shape) else axes
+            return nearest_axes(layout, theirs.module, results[name], array)
+
+        outputs = tuple((name, number, of_result(name, number, axes)) for name, number, axes in self.outputs)
         return replace(self, inputs=inputs, outputs=outputs)
 
 
@@ -102,12 +112,19 @@ def has_equal_sizes(call: FlaxCall) -> bool:
     return any(is_ambiguous(x.shape) for x in jax.tree.leaves((call.args, call.kwargs, call.output)) if is_array(x))
 
 
-def nearest_axes(axes: Axes, theirs: torch.Tensor, ours: jax.Array) -> Axes:
-    """Returns the order of Flax's axes, or the other of channels first and last where that is far nearer."""
+def nearest_axes(axes: Axes, module: torch.nn.Module, theirs: torch.Tensor, ours: jax.Array) -> Axes:
+    """Returns the order of Flax's axes, or the other of channels first and last where that is far nearer.
+
+    module: PyTorch's, some of which are always one of the two
+    """
     if not is_ambiguous(ours.shape) or not theirs.is_floating_point():
         return axes
-    rank = len(axes)
-    other = channels_first(rank) if axes == tuple(range(rank)) else tuple(range(rank))
+    last = tuple(range(len(axes)))
+    first = channels_first(len(axes))
+    over_one_axis = len(getattr(module, "normalized_shape", last[:1])) == 1
+    if isinstance(module, (*CHANNELS_LAST, *CHANNELS_FIRST)) and over_one_axis:
+        return last if isinstance(module, CHANNELS_LAST) else first
+    other = first if axes == last else last
     numbers = to_numpy(theirs)
     apart = [float(np.linalg.norm(numbers - transposed(np.asarray(ours), order))) for order in (axes, other)]
     return other if apart[1] < apart[0] / 10 else axes

@@ -68,6 +68,51 @@ def test_a_mistake_between_two_transpositions_is_named():
     assert (blame.layer, blame.cause, blame.others) == ("norm", "eps", ())
 
 
+class Windows(linen.Module):
+    """A module that is channels last in PyTorch, too, as those of windowed attention are."""
+
+    by: int = -1
+
+    @linen.compact
+    def __call__(self, x):
+        y = linen.Dense(4, name="dense")(jnp.roll(x, (self.by, self.by), (1, 2)) * jnp.arange(4)[:, None])
+        return x + jnp.roll(y, (-self.by, -self.by), (1, 2))
+
+
+class Windowed(linen.Module):
+    by: int = -1
+
+    @linen.compact
+    def __call__(self, x):
+        return Windows(self.by, name="windows")(linen.Conv(4, (1, 1), name="embed")(x)).max((1, 2))
+
+
+class TorchWindows(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense = torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.dense(torch.roll(x, (-1, -1), (1, 2)) * torch.arange(4)[:, None])
+        return x + torch.roll(y, (1, 1), (1, 2))
+
+
+class TorchWindowed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Conv2d(4, 4, 1)
+        self.windows = TorchWindows()
+
+    def forward(self, x):
+        return self.windows(self.embed(x).permute(0, 2, 3, 1)).amax((1, 2))
+
+
+def test_a_mistake_in_a_module_leaves_its_layout():
+    assert check(Windowed(), TorchWindowed(), IMAGES).status == "pass"
+    blame = check(Windowed(by=1), TorchWindowed(), IMAGES).blame
+    assert blame and (blame.layer, blame.cause) == ("windows", "roll-direction"), blame
+
+
 class Pyramid(linen.Module):
     """Several images, by name."""
 

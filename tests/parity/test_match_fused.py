@@ -1,6 +1,7 @@
 """Dense layers that PyTorch fuses, in a hand-written attention most of all, are matched with Flax's single ones."""
 
 import numpy as np
+import optax
 import pytest
 import torch
 from flax import linen
@@ -86,6 +87,13 @@ def test_query_key_and_value_are_parts_of_one_layer(scale, status):
     result = check(Blocks(scale), torch.nn.Sequential(TorchBlock(), TorchBlock()))
     assert result.status == status
     assert rows(result) == {"query": (0, 8), "key": (8, 16), "value": (16, 24)}
+
+
+@pytest.mark.parametrize("rate, status", [(1e-3, "pass"), (1.1e-3, "fail")])
+def test_biases_of_keys_that_have_no_gradient_are_no_false_alarm(rate, status):
+    adam = optax.adam(rate), lambda parameters: torch.optim.Adam(parameters, 1e-3)
+    result = parity.check(Block(), TorchBlock(), TOKENS, optimizer=adam, steps=1)
+    assert result.status == status
 
 
 @pytest.mark.parametrize("swapped", [False, True])

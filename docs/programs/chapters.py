@@ -68,12 +68,20 @@ def models(chapter: str) -> str:
 
 def trained(chapter: str) -> str:
     """Lists what the models of a chapter reach, beside the book's figures in brackets."""
-    return _reached([entry["name"] for entry in _of_chapter(chapter) if entry["data"]])
+    names = [entry["name"] for entry in _of_chapter(chapter) if entry["data"]]
+    kinds = [_of_kind(kind, names) for kind in ("numbers", "text", "translations")]
+    return "\n\n".join([_reached(each) for each in kinds if each] + [_said(names)])
 
 
 def results(kind: str) -> str:
     """Lists the same of all cases that are trained on one kind of data: "numbers", "text" or "translations"."""
-    return _reached([entry["name"] for entry in overview() if entry["data"] and kind_of(entry["data"]) == kind])
+    names = _of_kind(kind, [entry["name"] for entry in overview() if entry["data"]])
+    return f"{_reached(names)}\n\n{_said(names)}"
+
+
+def _of_kind(kind: str, names: Sequence[str]) -> list[str]:
+    data = {entry["name"]: entry["data"] for entry in overview()}
+    return [name for name in names if kind_of(data[name]) == kind]
 
 
 def kind_of(data: str) -> str:
@@ -93,7 +101,7 @@ def _reached(names: Sequence[str]) -> str:
         seconds = f"{runs[name]['seconds']:.0f}" if name in runs else "not run"
         rows.append([f"`{name}`", *cells, seconds])
     headings = [f"{FIGURES[figure]} (the book's):" for figure in shown]
-    return "\n".join([table(["case", *headings, "seconds:"], rows), "", _said(list(runs.values()), names)])
+    return table(["case", *headings, "seconds:"], rows)
 
 
 def _beside(ours, books) -> str:
@@ -106,9 +114,9 @@ def _figure(value) -> str:
     return "" if value is None else f"{value:#.3g}"
 
 
-def _said(runs: list[dict], names: Sequence[str]) -> str:
+def _said(names: Sequence[str]) -> str:
     """Says when the runs were, with which versions, and how one repeats them."""
-    shown = [run for run in runs if run["case"] in names]
+    shown = [run for run in json.loads(TRAINING.read_text()) if run["case"] in names]
     if not shown:
         return "None of them has been trained for this page."
     dates = sorted({run["date"] for run in shown})

@@ -7,10 +7,9 @@ goes on in indented lines.
 import re
 from collections.abc import Iterator
 
-ARGUMENT = re.compile(r"^(?P<names>[\w*]+(?:, [\w*]+)*): +(?P<text>\S.*)$")
+NAME = r"[*]*(?:[a-z_]\w*|[A-Z](?:_\w+)?)"  # a word that begins with a capital letter begins a sentence
+ARGUMENT = re.compile(rf"^(?P<names>{NAME}(?:, {NAME})*): +(?P<text>\S.*)$")
 CODE = re.compile(r"(`[^`]+`)")
-# Words before a colon that begin a sentence, not an argument.
-SENTENCES = {"Returns", "Raises", "Yields", "Example", "Note"}
 
 
 def process(app, what, name, obj, options, lines: list[str]) -> None:
@@ -29,7 +28,7 @@ def skip(app, what, name, obj, skipped: bool, options) -> bool | None:
 
 
 def rewritten(lines: list[str]) -> list[str]:
-    """Returns the lines as reStructuredText: arguments become a list of fields, code is code, and the rest is text."""
+    """Returns the lines as reStructuredText: arguments become a list of terms, code is code, and the rest is text."""
     return list(_blocks(lines))
 
 
@@ -45,12 +44,11 @@ def _blocks(lines: list[str]) -> Iterator[str]:
         if line.startswith(":"):  # what napoleon has made of the sections of a docstring
             in_argument = True
             yield escaped(line)
-        elif argument and argument["names"] not in SENTENCES:
-            yield from () if in_argument else ("",)
+        elif argument:
             in_argument = True
-            yield f":{escaped(argument['names'])}: {escaped(argument['text'])}"
+            yield from ("", f"``{argument['names']}``", f"    {escaped(argument['text'])}")
         elif in_argument and indented:
-            yield f"  {escaped(line.strip())}"
+            yield f"    {escaped(line.strip())}"
         elif indented or line.startswith("def "):
             yield from ("", "::", "", f"    {line}")
             in_code = True

@@ -1,6 +1,7 @@
 """Where two training steps part first, and why."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -13,6 +14,7 @@ from parity.result import Blame
 from parity.training_step.accumulation import gradients, scale
 from parity.training_step.averages import of_average, of_statistics
 from parity.training_step.judged import Outcome, Steps
+from parity.training_step.one_optimizer import of_each_optimizer
 from parity.training_step.options import decay_masks, learning_rates, option, rates
 from parity.training_step.pair import StepPair
 from parity.training_step.replay import Replay
@@ -116,6 +118,15 @@ def _moved(outcome: Outcome) -> list[Key]:
 
 
 def _of_update(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key]) -> Cause | None:
+    tensors = {key.tensor for key in wrong}
+    for one, of_one, names in of_each_optimizer(pair, outcomes, tensors):
+        mine = next(each for each in of_one if (each.number, each.tier) == (outcome.number, outcome.tier))
+        if cause := _of_optimizer(one, mine, of_one, [key for key in wrong if not names or key.tensor in names]):
+            return replace(cause, text=f"{cause.text} (the optimiser of {listed(names)})") if names else cause
+    return None
+
+
+def _of_optimizer(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key]) -> Cause | None:
     replay = Replay(pair, outcome, passes_until(outcomes, outcome.number))
     if cause := _of_count(replay, outcomes) or _not_returned(pair, outcome):
         return cause

@@ -29,6 +29,7 @@ WORDS = {
     "var": "running_var",
 }
 IMPOSSIBLE = 1e3
+UNUSUAL = 2.0
 
 
 def named_map(state: JaxState, roles: Roles, model: torch.nn.Module, named: Mapping[str, Any]) -> list[Leaf]:
@@ -76,9 +77,14 @@ def _assigned(
             if leaf := next(iter(layouts(state, path, key, model, trained)), None):
                 options[row, column] = leaf
                 apart = abs(row / max(len(keys), 1) - column / max(len(paths), 1))
-                costs[row, column] = -_likeness(key, path) + 0.1 * apart
+                costs[row, column] = -_likeness(key, path) + 0.1 * apart + (UNUSUAL if _as_it_is(leaf) else 0.0)
     rows, columns = linear_sum_assignment(costs)
     return [options[pair] for pair in zip(rows.tolist(), columns.tolist(), strict=True) if pair in options]
+
+
+def _as_it_is(leaf: Leaf) -> bool:
+    """Tells whether a matrix that Flax calls a kernel would lie as PyTorch's does; theirs are transposed."""
+    return leaf.path[-1] == "kernel" and len(leaf.shape) == 2 and leaf.axes == (0, 1)
 
 
 def layouts(state: JaxState, path: Path, key: str, model: torch.nn.Module, trained: bool) -> list[Leaf]:
@@ -103,7 +109,13 @@ def _likeness(key: str, path: Path) -> float:
     same_end = 1.0 if theirs[-1] == words[-1] or (theirs[-1][:1] == last[:1] and len(last) < 3) else 0.0
     numbers = [number for number in map(_number, words) if number]
     same_number = 0.5 if numbers and numbers[-1:] == [n for n in map(_number, theirs) if n][-1:] else 0.0
-    return 2 * same_end + same_number + alike(".".join(theirs), ".".join(words)) + alike(theirs[-1], words[-1])
+    same_part = 1.0 if len(theirs) > 1 and theirs[0] in words[:-1] and not theirs[0].isdigit() else 0.0
+    return (
+        2 * (same_end + same_part)
+        + same_number
+        + alike(".".join(theirs), ".".join(words))
+        + alike(theirs[-1], words[-1])
+    )
 
 
 def _number(name: str) -> str:

@@ -27,6 +27,7 @@ from parity.training_step.judged import single_steps
 from parity.training_step.pair import StepPair
 from parity.training_step.roles import roles_of
 from parity.training_step.settled import settled
+from parity.training_step.several_optimizers import as_module, optimizers_of
 from parity.training_step.torch_step import TorchStep, first_inputs
 from parity.training_step.weight_map import Weights, check_whole, copies_of, known_map, unpaired
 
@@ -35,8 +36,8 @@ def check_step(
     jax_step: Callable,
     jax_state: Any,
     torch_step: Callable,
-    torch_model: torch.nn.Module,
-    torch_optimizer: torch.optim.Optimizer,
+    torch_model: torch.nn.Module | Mapping[str, torch.nn.Module] | Sequence[torch.nn.Module],
+    torch_optimizer: torch.optim.Optimizer | Mapping[str, torch.optim.Optimizer] | Sequence[torch.optim.Optimizer],
     batches: Sequence[Any],
     *,
     weights: Weights = None,
@@ -52,6 +53,7 @@ def check_step(
                  A state that is a tuple may be several arguments: (params, opt_state, batch)
     jax_state:   a TrainState, NNX objects, or any tree of parameters, Optax's states, batch statistics, averages, keys
     torch_step:  (model, optimizer, batch) -> the loss, or None
+    torch_model, torch_optimizer: or a dict or a tuple of several, as of a GAN, which the step gets as they are here
     batches:     one for each step, any tree of arrays; images as (batch, height, width, channels), which PyTorch's
                  step gets as (batch, channels, height, width)
     weights:     None finds the map; {"PyTorch's key": "path.in.the.state"}, or the map or its file of an earlier result
@@ -89,7 +91,7 @@ def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Result:
         rows,
         blame=blame(compared.pair, steps, rows, compared.rows),
         trajectory=trajectory,
-        settings={"probes": PROBES},
+        settings={"probes": PROBES, "weights": "PyTorch's, copied into the JAX state"},
         skipped=compared.skipped | unpaired(pair.roles, pair.copies),
         weights=pair.leaves,
     )
@@ -115,10 +117,11 @@ def _check_kinds(jax_step: Any, torch_step: Any, model: Any, optimizer: Any, tie
     for what, step in (("jax_step", jax_step), ("torch_step", torch_step)):
         if not callable(step):
             raise InputError(f"{what} is a {type(step).__name__}; a function is right")
-    if not isinstance(model, torch.nn.Module):
-        raise InputError(f"torch_model is a {type(model).__name__}; a torch.nn.Module is right")
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise InputError(f"torch_optimizer is a {type(optimizer).__name__}; an optimiser of PyTorch's is right")
+    if as_module(model) is None:
+        raise InputError(f"torch_model is a {type(model).__name__}; a torch.nn.Module, or a dict of some, is right")
+    if not optimizers_of(optimizer):
+        kind = type(optimizer).__name__
+        raise InputError(f"torch_optimizer is a {kind}; an optimiser of PyTorch's, or a dict of some, is right")
     if isinstance(tiers, str) or not tiers or set(tiers) - set(TIERS):
         raise InputError(f"tiers={tiers!r} cannot be compared; some of {', '.join(map(repr, TIERS))} are right")
 

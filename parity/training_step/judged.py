@@ -85,7 +85,7 @@ def torch_taken(
     with pair.torch.watched() as seen:
         seen.before = pair.torch.parameters()
         record = pair.torch.taken(number, dtype, disturb)
-    applied = seen.applied[-1] if seen.applied else {}
+    applied = {name: gradient for call in seen.applied for name, gradient in call.items()}
     gradients = {name: applied.get(name, np.zeros_like(array)) for name, array in seen.before.items()}
     record |= {Key(number, "gradients", name): array for name, array in gradients.items()}
     return seen, pair.torch_record(record)

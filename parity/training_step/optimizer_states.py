@@ -35,12 +35,19 @@ def leaves_with_slots(held: SlotMap, roles: Roles, leaves: Leaves, state: State,
     if not slots:
         return leaves
     new = held.place(_opt_state(roles, leaves), state, slots, dtype)
-    return leaves | {
-        (*part.path, *path): value
+    placed = {
+        _within(part, path): value
         for part, values in zip(roles.parts, new, strict=True)
         for path, value in flatten(values._asdict())
-        if (*part.path, *path) in leaves
     }
+    return leaves | {path: value for path, value in placed.items() if path in leaves}
+
+
+def _within(part: Part, path: Path) -> Path:
+    """Returns the place in the state of a field's number, whose path begins as the parameters' paths do."""
+    field, *rest = path
+    rest = rest[len(part.home) :] if tuple(rest[: len(part.home)]) == part.home else rest
+    return (*part.path, field, *rest)
 
 
 def _opt_state(roles: Roles, leaves: Leaves) -> tuple[Any, ...]:
@@ -53,5 +60,5 @@ def _rebuilt(part: Part, leaves: Leaves) -> Any:
     for field in part.kind._fields:  # type: ignore[attr-defined]
         where: Path = (*part.path, field)
         below = {path[len(where) :]: leaf for path, leaf in leaves.items() if path[: len(where)] == where}
-        values[field] = below[()] if () in below else unflatten(below)
+        values[field] = below[()] if () in below else unflatten({(*part.home, *path): x for path, x in below.items()})
     return part.kind(**values)

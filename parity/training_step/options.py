@@ -13,6 +13,8 @@ from parity.training_step.accumulation import Trial
 from parity.training_step.judged import Outcome
 from parity.training_step.replay import Alter, Replay
 
+HALVES = ("tf32", "bfloat16", "float16")
+
 
 def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
     """Yields the rate of each other step: a schedule that is late, or ahead."""
@@ -134,7 +136,7 @@ def option(replay: Replay) -> Cause | None:
         return kind([part for part in parts if part["params"]])
 
     try:
-        return explain_update(
+        cause = explain_update(
             make,
             before,
             {name: replay.applied[name] for name in names},
@@ -142,5 +144,6 @@ def option(replay: Replay) -> Cause | None:
             {name: updates[name] for name in names},
             slots={key.slot for key in replay.outcome.flax if key.phase == "optimizer"},
         )
+        return None if cause and cause.name in HALVES else cause  # no state or step here rounds to them
     except (RuntimeError, TypeError, ValueError):  # an optimiser of the user's tensor_of, made otherwise
         return None

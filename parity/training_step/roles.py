@@ -1,7 +1,7 @@
 """The parts that a JAX state is made of: parameters, buffers, Optax's states, averaged copies."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from flax import linen, nnx
 
 from d2l_jax.errors import InputError
 from parity.sides.slots import SLOTS
+from parity.training_step.homes import homes_of
 from parity.training_step.jax_state import JaxState, Leaves, Path, dotted, nodes
 
 AVERAGED = ("ema", "average", "avg", "polyak", "shadow", "target", "teacher", "slow", "swa")
@@ -24,10 +25,12 @@ class Part:
 
     path: where it stands
     kind: its class
+    home: path below the root of all parameters, above those that it moves
     """
 
     path: Path
     kind: type
+    home: Path = ()
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,16 @@ def roles_of(state: JaxState) -> Roles:
         path: leaf for path, leaf in state.leaves.items() if not any(_below(path, above) for above in optax_paths)
     }
     floating = {path: leaf for path, leaf in numbers.items() if _floating(leaf)}
-    moved = _moments(state.leaves, parts)
-    roots = _roots(state, floating, moved)
+    moments = {part.path: _moments(state.leaves, part) for part in parts}
+    homes = homes_of({path: tensors for path, tensors in moments.items() if tensors}, floating)
+    moved = {path for tensors in moments.values() for path in tensors}
+    roots = [()] if homes else _roots(state, floating, moved)
     if not roots:
         raise InputError("jax_state holds no parameters that parity.check_step knows; name them 'params' in a dict")
     root = min(roots, key=lambda each: (_averaged(each), not _named(each)))  # gradients that are added up look alike
-    params = _params(state, root, floating, moved)
+    each_root = dict.fromkeys(homes.values() or [root])
+    params = [path for home in each_root for path in _params(state, home, floating, moved)]
+    parts = [replace(part, home=homes.get(part.path, ())) for part in parts]
     below = {path[len(root) :]: np.shape(floating[path]) for path in params}
     others = [path for path in floating if path not in set(params)]
     copies = _copies(others, floating, below)
@@ -73,7 +80,7 @@ def roles_of(state: JaxState) -> Roles:
     buffers = [path for path in others if path not in copied and np.ndim(floating[path])]
     copies, buffers = _with_buffers(copies, buffers, floating)
     injected = any("Inject" in type(node).__name__ for _, node in nodes(state.original))
-    return Roles(root, params, buffers, copies, parts, _model(state.original, root), injected)
+    return Roles(root, params, buffers, copies, parts, None if homes else _model(state.original, root), injected)
 
 
 def _below(path: Path, above: Path) -> bool:
@@ -105,13 +112,10 @@ def _parts(state: Any) -> list[Part]:
     return [Part(path, type(node)) for path, node in states if not any(p != path and _below(p, path) for p in inner)]
 
 
-def _moments(leaves: Leaves, parts: list[Part]) -> set[Path]:
-    """Returns the paths of parameters, below their root, that any optimiser has numbers for."""
-    moved = set()
-    for part in parts:
-        start = len(part.path) + 1
-        moved |= {path[start:] for path in leaves if _below(path, part.path) and len(path) > start}
-    return moved
+def _moments(leaves: Leaves, part: Part) -> dict[Path, Any]:
+    """Returns what an optimiser holds of parameters, by their paths below their root."""
+    start = len(part.path) + 1
+    return {path[start:]: x for path, x in leaves.items() if _below(path, part.path) and len(path) > start}
 
 
 def _roots(state: JaxState, floating: Leaves, moved: set[Path]) -> list[Path]:

@@ -22,6 +22,7 @@ from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
 from parity.training_step.losses import scalars
 from parity.training_step.named_tensors import named_tensors, unwrapped
+from parity.training_step.several_optimizers import as_module, as_optimizer, optimizers_of
 from parity.training_step.torch_memory import Memory, Snapshot, reached
 from parity.twin.twin import State
 
@@ -33,12 +34,15 @@ class Seen:
     passes:  the gradient that each backward pass added, by parameter, without the scale of a GradScaler
     applied: the gradients that each call of the optimiser's step has met
     options: the optimiser's groups at that time, without their parameters
+    optimizers, backward: which optimiser it was, and how many passes there had been
     before:  the parameters at the start
     """
 
     passes: list[Arrays] = field(default_factory=list)
     applied: list[Arrays] = field(default_factory=list)
     options: list[list[dict[str, Any]]] = field(default_factory=list)
+    optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
+    backward: list[int] = field(default_factory=list)
     before: Arrays = field(default_factory=dict)
 
     @property
@@ -57,8 +61,8 @@ class TorchStep:
     def __init__(
         self,
         step: Callable,
-        model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        model: Any,
+        optimizer: Any,
         others: Mapping[str, Any],
         batches: Sequence[Any],
         channels_last: bool,
@@ -69,12 +73,14 @@ class TorchStep:
             self.parallel = model.process_group
             self.model, optimizer, others = copy.deepcopy((unwrapped(model), optimizer, dict(others)))
             model = self.model
-        self.model = unwrapped(model)
-        self.optimizer = optimizer
+        self.model = unwrapped(as_module(model) or model)
+        self.handed = optimizer
         self.others = dict(others)
         self.batches = batches
         self.channels_last = channels_last
         self.memory = Memory([model, optimizer, self.others, step])
+        every = [*optimizers_of(optimizer), *reached(self.memory.roots, torch.optim.Optimizer)]
+        self.optimizer = as_optimizer(every, self.model)
         self.original = self.memory.taken()
         self.scalers = reached(self.memory.roots, torch.amp.GradScaler)
         self.within: Callable[[int], AbstractContextManager] = lambda number: nullcontext()  # for random numbers
@@ -98,7 +104,7 @@ class TorchStep:
         scalers = _by_themselves(self.scalers)
         roundings = disturbed_layers(self.model, layers), rounding_otherwise(disturb)
         with torch_precision(dtype), scalers, roundings[0], self.within(number), roundings[1]:
-            returned = self.step(self._whole(dtype), self.optimizer, batch)
+            returned = self.step(self._whole(dtype), self.handed, batch)
         record = {Key(number, "forward", name): array for name, array in scalars(returned).items()}
         after = self.parameters()
         record |= {Key(number, "update", name): after[name] - before[name] for name in after}
@@ -108,7 +114,7 @@ class TorchStep:
             record |= {Key(number, "buffers", name, "", other): to_numpy(value) for name, value in tensors.items()}
         return record | self._slots(number)
 
-    def _whole(self, dtype: str) -> torch.nn.Module:
+    def _whole(self, dtype: str) -> Any:
         """Returns the model as the step takes it; of one that is spread over processes, a new one in each precision."""
         if self.parallel is not None and dtype != self._dtype:
             self.whole = DistributedDataParallel(self.model, process_group=self.parallel)
@@ -181,6 +187,8 @@ class TorchStep:
             groups = optimizer.param_groups
             parameters = [p for group in groups for p in group["params"] if id(p) in names and p.grad is not None]
             seen.applied.append({names[id(p)]: to_numpy(p.grad) for p in parameters})
+            seen.optimizers.append(optimizer)
+            seen.backward.append(len(seen.passes))
             seen.options.append([{key: value for key, value in g.items() if key != "params"} for g in groups])
 
         handles = [self.optimizer.register_step_pre_hook(applied)]

@@ -15,7 +15,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.numpy().copy()
 
 
-def slot_array(value: Any) -> np.ndarray | np.generic:
+def slot_array(value: Any) -> Any:
     """Returns an optimiser's slot as numbers: a tensor as an array, a number of Python's as a scalar of numpy's."""
     return to_numpy(value) if isinstance(value, torch.Tensor) else np.asarray(value)[()]
 

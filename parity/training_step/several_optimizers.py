@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 
-class Optimizers(torch.optim.Optimizer):
+class Optimizers:
     """Several optimisers as one, for what is recorded; the user's step has them as they were handed over."""
 
     def __init__(self, several: Iterable[torch.optim.Optimizer]):
@@ -14,10 +14,12 @@ class Optimizers(torch.optim.Optimizer):
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
+        """Returns the groups of all."""
         return [group for each in self.several for group in each.param_groups]
 
     @property
     def state(self) -> dict[torch.Tensor, Any]:
+        """Returns the slots of all, by parameter."""
         return {parameter: slots for each in self.several for parameter, slots in each.state.items()}
 
     def register_step_pre_hook(self, hook: Callable) -> Any:
@@ -56,9 +58,9 @@ def _parts(several: Any) -> dict[str, Any]:
     return {str(number): part for number, part in enumerate(several)} if isinstance(several, tuple | list) else {}
 
 
-def as_optimizer(several: Iterable[torch.optim.Optimizer], model: torch.nn.Module) -> torch.optim.Optimizer:
-    """Returns the only optimiser that moves parameters of the model, or all of them as one."""
-    several = list({id(each): each for each in several}.values())
+def as_optimizer(optimizer: Any, others: Iterable[torch.optim.Optimizer], model: torch.nn.Module) -> Any:
+    """Returns the only optimiser, of these and others, that moves parameters of the model, or all of them as one."""
+    several = list({id(each): each for each in (*optimizers_of(optimizer), *others)}.values())
     mine = {id(parameter) for parameter in model.parameters()}
     moving = [each for each in several if any(id(p) in mine for group in each.param_groups for p in group["params"])]
     return Optimizers(moving) if len(moving) > 1 else (moving or several)[0]

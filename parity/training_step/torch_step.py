@@ -22,7 +22,7 @@ from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
 from parity.training_step.losses import scalars
 from parity.training_step.named_tensors import named_tensors, unwrapped
-from parity.training_step.several_optimizers import as_module, as_optimizer, optimizers_of
+from parity.training_step.several_optimizers import as_module, as_optimizer
 from parity.training_step.torch_memory import Memory, Snapshot, reached
 from parity.twin.twin import State
 
@@ -79,8 +79,7 @@ class TorchStep:
         self.batches = batches
         self.channels_last = channels_last
         self.memory = Memory([model, optimizer, self.others, step])
-        every = [*optimizers_of(optimizer), *reached(self.memory.roots, torch.optim.Optimizer)]
-        self.optimizer = as_optimizer(every, self.model)
+        self.optimizer = as_optimizer(optimizer, reached(self.memory.roots, torch.optim.Optimizer), self.model)
         self.original = self.memory.taken()
         self.scalers = reached(self.memory.roots, torch.amp.GradScaler)
         self.within: Callable[[int], AbstractContextManager] = lambda number: nullcontext()  # for random numbers
@@ -184,12 +183,11 @@ class TorchStep:
             seen.passes[-1][name] = to_numpy(gradient) / scale
 
         def applied(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            groups = optimizer.param_groups
-            parameters = [p for group in groups for p in group["params"] if id(p) in names and p.grad is not None]
-            seen.applied.append({names[id(p)]: to_numpy(p.grad) for p in parameters})
+            every = [p for group in optimizer.param_groups for p in group["params"] if id(p) in names]
+            seen.applied.append({names[id(p)]: to_numpy(p.grad) for p in every if p.grad is not None})
             seen.optimizers.append(optimizer)
             seen.backward.append(len(seen.passes))
-            seen.options.append([{key: value for key, value in g.items() if key != "params"} for g in groups])
+            seen.options.append([{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups])
 
         handles = [self.optimizer.register_step_pre_hook(applied)]
         for name, parameter in self.model.named_parameters():

@@ -37,6 +37,13 @@ KNOWN = (
         "all parameters have one dtype",
     ),
     Known(
+        "d2l_jax/generate/beam.py",
+        "",
+        "return log_p[0], state",
+        "0 -> 1",
+        "there is one row, and JAX reads the last for a number beyond it",
+    ),
+    Known(
         "d2l_jax/models/attention.py",
         "masked_softmax",
         "",

@@ -78,19 +78,20 @@ class Variables:
 
     def layer(self, path: Path, module: Any, *, deep: bool = False) -> FlaxLayer:
         """The layer of a module; `deep` adds the variables of all modules within it."""
-        below = self._linen(path, module) if isinstance(module, linen.Module) else self._nnx(module)
+        below = self._linen(path, module) if isinstance(module, linen.Module) else self._nnx(path, module)
         direct = [variable for variable in below if len(variable.local) == 1]
         variables = below if deep or isinstance(module, WHOLE) else direct
         return FlaxLayer(path, type(module), module, tuple(variables), len(direct) < len(below))
 
-    def _nnx(self, module: Any) -> list[Variable]:
+    def _nnx(self, path: Path, module: Any) -> list[Variable]:
         if isinstance(module, RECURRENT):
             module = module.cell
         nodes: list[tuple[Any, Any]] = list(nnx.iter_graph(module))
         modules = {path for path, node in nodes if path and _plain(node)}
         variables = []
         for local, node in nodes:
-            known = self.all.get(self._by_id.get(id(node), ())) if isinstance(node, nnx.Variable) else None
+            place = self._by_id.get(id(node), (*path, *local))  # the latter of a layer that a scan made of its parts
+            known = self.all.get(place) if isinstance(node, nnx.Variable) else None
             if known:
                 # A list of parameters is no module.
                 start = max((end for end in range(len(local)) if local[:end] in modules), default=0)

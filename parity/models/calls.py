@@ -1,8 +1,8 @@
 """Every call of every submodule, in either framework, without changing a model: where the check looks inside.
 
 `around(path, module, call, args, kwargs)` stands in for a call of a Flax submodule and returns its output;
-`call(*args, **kwargs)` is the call itself. Calls within a scan, a map or a jit of the model's own are not seen:
-what flows there belongs to another trace.
+`call(*args, **kwargs)` is the call itself. Calls within a scan, a map or a jit of the model's own are not seen, but
+for scans over stacked layers: what flows there belongs to another trace. Rematerialised functions are plain ones.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from jax.extend.core import get_opaque_trace_state
 
 from parity.arrays.layout import named_leaves
 from parity.models.packed import first_packed, packed_results, padded, sources
+from parity.models.seen_within import Path, origin, plain_remat
 
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
     import torch
 
-Path = tuple[Any, ...]
 Around = Callable[[Path, Any, Callable, tuple, dict], Any]
 
 
@@ -114,10 +114,26 @@ def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
     types = {type(node) for _, node in nnx.iter_graph(root) if isinstance(node, nnx.Module) and callable(node)}
     here = get_opaque_trace_state(convention="nnx")
     active = []
+    places = {id(node.get_raw_value()): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Variable)}
+    held = [node.get_raw_value() for _, node in nnx.iter_graph(root) if isinstance(node, nnx.Variable)]
+
+    def known(module: nnx.Module) -> bool:
+        """Tells whether it is a module of the model, or one that a transformation made anew of its arrays."""
+        if id(module) in paths:
+            return True
+        for local, node in nnx.iter_graph(module):
+            array = node.get_raw_value() if isinstance(node, nnx.Variable) else None
+            path = None if array is None else places.get(id(array)) or origin(array)
+            if path and path[-len(local) :] == local:
+                inside = ((where, node) for where, node in nnx.iter_graph(module) if isinstance(node, nnx.Module))
+                paths.update({id(node): (*path[: -len(local)], *where) for where, node in inside})
+                held.append(module)
+                return True
+        return False
 
     def wrap(stock: Callable) -> Callable:
         def __call__(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
-            seen = id(self) in paths and get_opaque_trace_state(convention="nnx") == here
+            seen = get_opaque_trace_state(convention="nnx") == here and known(self)
             if not seen or (active and active[-1] is self):  # the latter: a call of the parent class's
                 return stock(self, *args, **kwargs)
             active.append(self)
@@ -133,7 +149,8 @@ def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
     for cls in types:
         cls.__call__ = wrap(stock[cls])
     try:
-        yield
+        with plain_remat():
+            yield
     finally:
         for cls, method in methods.items():
             if method is None:
@@ -152,5 +169,5 @@ def linen_calls(around: Around) -> Iterator[None]:
             return call(*args, **kwargs)
         return around(context.module.path, context.module, call, args, kwargs)
 
-    with linen.intercept_methods(intercept):
+    with linen.intercept_methods(intercept), plain_remat():
         yield

@@ -68,6 +68,10 @@ class FlaxModel(Protocol):
         """Returns the paths of the variables that are neither trained nor, by their kind, changed in a run."""
         ...
 
+    def apart(self, tree: Tree) -> Tree:
+        """Returns a tree of the module's as `params` and `buffers` are: stacked layers are taken apart there."""
+        ...
+
     def modules(self, inputs: tuple) -> list[Path]:
         """The path of every submodule, the model's own () first."""
         ...
@@ -99,6 +103,9 @@ class Called:
     """The one thing that both kinds share."""
 
     run: Callable[..., tuple[Any, Tree]]
+
+    def apart(self, tree: Tree) -> Tree:
+        return tree
 
     def apply(
         self, params: Tree, buffers: Tree, args: tuple, *, train: bool, around: Around | None = None

@@ -12,7 +12,7 @@ from flax import linen
 from d2l_jax.functional import Tree
 from d2l_jax.weights.leaf import flatten
 from parity.models.calls import Around, Path, linen_calls
-from parity.models.flax_model import Called, Part, Tensor, called, in_names, mode
+from parity.models.flax_model import Called, FlaxModel, Part, Tensor, called, in_names, mode
 
 
 class LinenModel(Called):
@@ -53,26 +53,10 @@ class LinenModel(Called):
         return {path for path, _ in flatten(self.buffers) if path[0] not in ("batch_stats", "cache")}
 
     def modules(self, inputs: tuple) -> list[Path]:
-        return sorted(self._kinds(inputs), key=len)
-
-    def _kinds(self, inputs: tuple) -> dict[Path, type]:
-        """The class of every submodule that is called."""
-        kinds: dict[Path, type] = {}
-
-        def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
-            kinds[path] = type(module)
-            return call(*args, **kwargs)
-
-        jax.eval_shape(partial(self.run, called, train=True, around=around), self.params, self.buffers, *inputs)
-        return kinds
+        return sorted(kinds_of(self, inputs), key=len)
 
     def tensors(self, inputs: tuple) -> Iterator[Tensor]:
-        kinds = self._kinds(inputs)
-        places = [(path, path, value, True) for path, value in flatten(self.params)]
-        places += [(path, path[1:], value, False) for path, value in flatten(self.buffers)]
-        for path, place, value, trained in places:
-            owner = next((place[:end] for end in range(len(place) - 1, -1, -1) if place[:end] in kinds), ())
-            yield Tensor(path, trained, np.shape(value), value.dtype, owner, kinds.get(owner, type(self.module)))
+        return linen_tensors(self, inputs)
 
     def part(self, module: linen.Module, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
         child = module.clone(parent=None, name=None)
@@ -82,6 +66,28 @@ class LinenModel(Called):
             return _apply(child, params, buffers, args, kwargs, train)
 
         return Part(child, apply, _below(params, path), {name: tree for name, tree in part_buffers.items() if tree})
+
+
+def kinds_of(model: FlaxModel, inputs: tuple) -> dict[Path, type]:
+    """Returns the class of every submodule that is called."""
+    kinds: dict[Path, type] = {}
+
+    def around(path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
+        kinds[path] = type(module)
+        return call(*args, **kwargs)
+
+    jax.eval_shape(partial(model.run, called, train=True, around=around), model.params, model.buffers, *inputs)
+    return kinds
+
+
+def linen_tensors(model: FlaxModel, inputs: tuple) -> Iterator[Tensor]:
+    """Yields every variable, with the module that it belongs to, of those that are called."""
+    kinds = kinds_of(model, inputs)
+    places = [(path, path, value, True) for path, value in flatten(model.params)]
+    places += [(path, path[1:], value, False) for path, value in flatten(model.buffers)]
+    for path, place, value, trained in places:
+        owner = next((place[:end] for end in range(len(place) - 1, -1, -1) if place[:end] in kinds), ())
+        yield Tensor(path, trained, np.shape(value), value.dtype, owner, kinds.get(owner, kinds[()]))
 
 
 def _apply(

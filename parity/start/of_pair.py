@@ -52,7 +52,8 @@ class Fresh:
         size = sum(parameter.numel() for parameter in twin.torch.model.parameters())
         seeds = 1 if size > HUGE else seeds_for(size)
         flax, trees = self._flax(seeds)
-        ours = [exported(twin.leaves, *tree) for tree in trees]
+        apart = twin.flax.model.apart
+        ours = [exported(twin.leaves, *map(apart, tree)) for tree in trees]
         models = list(self._torch(seeds))
         theirs = [torch_arrays(model, twin.leaves) for model in models]
         modes = [] if flax is None else compare_modes(flax, models[0], twin.names)

@@ -23,6 +23,7 @@ from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 from parity.models.torch_buffers import resting_buffers
 from parity.models.torch_precision import has_attributes, with_attributes
+from parity.models.unstacked import unstacked
 from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
@@ -107,6 +108,7 @@ def _twin(
 ) -> Twin:
     flax = _flax_model(model, variables, inputs, whole=as_they_are or weights is not None)
     check_not_half(flax, torch_model)
+    flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
     batches = [inputs.arrays, *(_like(inputs.arrays, random) for _ in range(steps - 1))]

@@ -6,7 +6,6 @@ import torch
 from flax import linen, nnx
 
 import parity
-from d2l_jax.errors import InputError
 from parity.report.coverage import coverage
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
@@ -39,10 +38,10 @@ class Block(linen.Module):
         return x + linen.Dense(6, name="down")(linen.relu(linen.Dense(9, name="up")(x)))
 
 
-class Rematerialised(linen.Module):
+class Jitted(linen.Module):
     @linen.compact
     def __call__(self, x):
-        return linen.remat(Block)(name="block")(x)
+        return linen.jit(Block)(name="block")(x)
 
 
 class TorchBlock(torch.nn.Module):
@@ -56,7 +55,7 @@ class TorchBlock(torch.nn.Module):
 
 
 def test_a_check_that_compared_no_layer_says_so():
-    result = check(Rematerialised(), TorchBlock(), TABLE)
+    result = check(Jitted(), TorchBlock(), TABLE)
     assert result.status == "pass"
     assert (coverage(result).alone, coverage(result).holding) == (0, 2)
     assert "0 of 2 with tensors" in str(coverage(result))
@@ -131,21 +130,3 @@ def test_a_module_that_does_not_run_alone_takes_no_verdict_with_it(factor, statu
     assert result.status == status
     assert coverage(result).alone == 2
     assert bool(result.blame) == (status == "fail")
-
-
-class Scanned(linen.Module):
-    @linen.compact
-    def __call__(self, x):
-        class Step(linen.Module):
-            @linen.compact
-            def __call__(self, x, _):
-                return Block(name="block")(x), None
-
-        scan = linen.scan(Step, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
-        return scan(name="blocks")(x, None)[0]
-
-
-def test_layers_that_are_stacked_in_one_array_are_refused_with_a_line_that_says_so():
-    theirs = torch.nn.Sequential(*(TorchBlock() for _ in range(3)))
-    with pytest.raises(InputError, match="Flax keeps 3 layers in one array"):
-        check(Scanned(), theirs, TABLE)

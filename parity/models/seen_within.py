@@ -1,0 +1,180 @@
+"""Scans over stacked layers as loops, and rematerialised layers as plain calls: so the calls within them are seen.
+
+`nn.scan`, `nnx.scan` and `jax.lax.scan` over layers whose parameters stand in one array call each layer once, in a
+trace of its own. As a loop they compute the same, and every layer has a call, with its own part of the array.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.core import axes_scan
+from jax.core import Tracer
+
+Path = tuple[Any, ...]
+
+
+class Stacks:
+    """The stacked layers of a model while it runs.
+
+    sizes: {where the stack stands: how many layers}
+    scanned: {path of a variable: how many slices} of all arrays that scans went through, whether they are known or not
+    number: which layer of a stack the innermost loop is at
+    slices: (path of a variable, the part of it that a layer was given)
+    """
+
+    def __init__(self, arrays: Mapping[Path, Any], sizes: Mapping[Path, int]):
+        self.sizes = sizes
+        self.scanned: dict[Path, int] = {}
+        self.number: int | None = None
+        self.slices: list[tuple[Path, Any]] = []
+        self._arrays = [(path, array) for path, array in arrays.items() if np.ndim(array)]
+
+    def look(self, tree: Any) -> bool:
+        """Tells whether a scan over `tree` goes over layers that are to be called one by one."""
+        paths = [path for x in jax.tree.leaves(tree) if (path := self._path_of(x)) is not None]
+        self.scanned |= {path: len(array) for path, array in self._arrays if path in paths}
+        return any(path[:end] in self.sizes for path in paths for end in range(1, len(path) + 1))
+
+    def sliced(self, x: Any, number: int) -> Any:
+        """Returns the part of an array for one layer."""
+        part = x[number]
+        path = self._path_of(x)
+        if path is not None:
+            self.slices.append((path, part))
+        return part
+
+    def _path_of(self, x: Any) -> Path | None:
+        """Returns the variable whose array this is; outside of traces an array may be a copy."""
+        for path, array in self._arrays:
+            if x is array:
+                return path
+        concrete = isinstance(x, jax.Array) and not isinstance(x, Tracer) and np.ndim(x) > 1
+        if not concrete or jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return None
+        for path, array in self._arrays:
+            same = array.shape == x.shape and not isinstance(array, Tracer) and array.dtype == x.dtype
+            if same and np.array_equal(array, x):
+                return path
+        return None
+
+    def path(self, path: Path) -> Path:
+        """Returns the path of the layer that is being called, by its number in the stack."""
+        for end in range(1, len(path) + 1):
+            if path[:end] in self.sizes and self.number is not None:
+                return (*path[: end - 1], part_name(path[end - 1], self.number), *path[end:])
+        return path
+
+    @contextmanager
+    def at(self, number: int) -> Iterator[None]:
+        before = self.number
+        self.number = number
+        try:
+            yield
+        finally:
+            self.number = before
+
+
+RUNNING: list[Stacks] = []
+
+
+def origin(part: Any) -> Path | None:
+    """Returns the path of the variable that a layer of a stack has its part of."""
+    return next((path for stacks in RUNNING for path, x in stacks.slices if x is part), None)
+
+
+def part_name(name: Any, number: int) -> str:
+    """Returns the name of one layer of a stack: it stands beside the stack, as an item of a list."""
+    return f"{name}.{number}"
+
+
+@contextmanager
+def loops(stacks: Stacks) -> Iterator[None]:
+    """Lets scans over the stacks be loops within the block, and hears of all scans over a model's variables."""
+    of_flax = axes_scan.scan
+    of_jax = jax.lax.scan
+
+    def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, **options: Any) -> Any:
+        if xs is None or not stacks.look(xs):
+            return of_jax(f, init, xs, length, **options)
+        return _loop(stacks, lambda carry, x, _: f(carry, x), init, xs, bool(options.get("reverse")))
+
+    def lifted(fn: Callable, in_axes: Any, out_axes: Any, *rest: Any, **options: Any) -> Callable:
+        def run(broadcast: Any, init: Any, *args: Any) -> Any:
+            scanned = jax.tree.map(lambda axis, x: x if axis == 0 else (), in_axes, args)
+            if not stacks.look(scanned):
+                return of_flax(fn, in_axes, out_axes, *rest, **options)(broadcast, init, *args)
+            return _lifted_loop(stacks, fn, (in_axes, out_axes), broadcast, init, args, options)
+
+        return run
+
+    axes_scan.scan = lifted
+    jax.lax.scan = scan
+    RUNNING.append(stacks)
+    try:
+        yield
+    finally:
+        RUNNING.pop()
+        axes_scan.scan = of_flax
+        jax.lax.scan = of_jax
+
+
+def _lifted_loop(
+    stacks: Stacks, fn: Callable, axes: tuple, broadcast: Any, init: Any, args: tuple, options: Mapping[str, Any]
+) -> Any:
+    """Runs Flax's scan, whose function takes and gives what is the same for all layers, too."""
+    in_axes, out_axes = axes
+    moved = [jax.tree.map(lambda axis, x: _to_front(axis, x), in_axes, args)]
+    last = [broadcast]
+
+    def step(carry: Any, x: Any, _: int) -> tuple[Any, Any]:
+        whole = jax.tree.map(lambda axis, arg, part: arg if axis is axes_scan.broadcast else part, in_axes, args, x[0])
+        last[0], carry, y = fn(broadcast, carry, *whole)
+        return carry, jax.tree.map(lambda axis, part: () if axis is axes_scan.broadcast else part, out_axes, y)
+
+    carry, ys = _loop(stacks, step, init, moved, bool(options.get("reverse")))
+    return last[0], carry, jax.tree.map(_from_front, out_axes, ys)
+
+
+def _to_front(axis: Any, tree: Any) -> Any:
+    if axis is axes_scan.broadcast:
+        return ()
+    return jax.tree.map(lambda x: x if axis == 0 else jnp.moveaxis(x, axis, 0), tree)
+
+
+def _from_front(axis: Any, tree: Any) -> Any:
+    if axis is axes_scan.broadcast:
+        return ()
+    return jax.tree.map(lambda x: x if axis == 0 else jnp.moveaxis(x, 0, axis), tree)
+
+
+def _loop(stacks: Stacks, f: Callable[[Any, Any, int], Any], init: Any, xs: Any, reverse: bool) -> tuple[Any, Any]:
+    flat, tree = jax.tree.flatten(xs)
+    count = len(flat[0])
+    carry_flat, carry_tree = jax.tree.flatten(init)
+    ys: list[Any] = [None] * count
+    for number in range(count)[:: -1 if reverse else 1]:
+        # New trees each time, as a scan has them: functions may empty what they are given.
+        carry = jax.tree.unflatten(carry_tree, carry_flat)
+        with stacks.at(number):
+            carry, ys[number] = f(carry, jax.tree.unflatten(tree, [stacks.sliced(x, number) for x in flat]), number)
+        carry_flat, carry_tree = jax.tree.flatten(carry)
+    return jax.tree.unflatten(carry_tree, carry_flat), jax.tree.map(lambda *parts: jnp.stack(parts), *ys)
+
+
+@contextmanager
+def plain_remat() -> Iterator[None]:
+    """Lets rematerialised functions be plain ones within the block, where they are made in it."""
+    stock = jax.checkpoint, jax.remat
+
+    def same(function: Callable | None = None, **options: Any) -> Any:
+        return (lambda f: same(f, **options)) if function is None else function
+
+    jax.checkpoint = jax.remat = same
+    try:
+        yield
+    finally:
+        jax.checkpoint, jax.remat = stock

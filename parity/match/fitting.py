@@ -138,7 +138,9 @@ def _plain(layer: TorchLayer, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]
 
 def _assignments(names: list[str], variables: list[Variable], size: int) -> list[tuple[str, ...]]:
     orders = list(itertools.islice(itertools.permutations(names, size), 20 * LIMIT))
-    return sorted(orders, key=lambda names: -sum(alike(n, o.local[-1]) for n, o in zip(names, variables)))[:LIMIT]
+    return sorted(
+        orders, key=lambda names: -sum(alike(n, "_".join(map(str, o.local))) for n, o in zip(names, variables))
+    )[:LIMIT]
 
 
 def _ways(layer: TorchLayer, name: str, shape: tuple[int, ...], variable: Variable, flax: FlaxLayer) -> list[Leaf]:

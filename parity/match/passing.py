@@ -10,11 +10,11 @@ import numpy as np
 
 from d2l_jax.weights.leaf import Leaf, flatten, place, unflatten
 from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
+from parity.match.as_one import as_one
 from parity.match.candidates import Candidate, available, nearest, same_call, split
 from parity.match.fitting import Fit, alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
 from parity.match.handing import backward, corrected, handed, known, main_input
-from parity.match.recurrent import kind_of
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
@@ -58,7 +58,7 @@ class Pass:
     output: Any = None
     error: Exception | None = None
     _busy: bool = False
-    _met: int = 0
+    met: int = 0
     _counts: dict[Path, int] = field(default_factory=dict)
 
     def run(self, inputs: tuple) -> "Pass":
@@ -89,8 +89,8 @@ class Pass:
             self.variables.enter(module)
         flax = self.variables.layer(path, module)
         if not flax.variables:
-            return self._hidden(path, module, call, args, kwargs)
-        self._met += 1
+            return as_one(self, path, module, call, args, kwargs)
+        self.met += 1
         x = main_input(flax, args, kwargs)
         if flax.holds and not flax.whole or x is None or isinstance(module, NORMALISING):
             self.layers[path] = flax
@@ -100,48 +100,30 @@ class Pass:
             partner = self.partners[path]
             arranged, seen = same_call(partner.layer, x, number)
         else:
-            chosen = self._choose(flax, x, kwargs)
+            chosen = self.choose(flax, x, kwargs)
             if chosen is None and flax.whole and flax.holds:
                 return call(*args, **kwargs)  # its parts may have partners
             self.layers[path] = flax
             if chosen is None:
                 return call(*args, **kwargs)
             candidate, guessed = chosen
-            leaves, output = self._settled(candidate, flax, args, kwargs)
+            leaves, output = self.settled(candidate, flax, args, kwargs)
             partner = self.partners[path] = Partner(candidate.fit.layer, leaves, guessed)
             if output is not None:
                 return output
             arranged = candidate.arrangement
             seen = candidate.call
         if seen is None or not known(partner.layer, flax):
-            return self._computed(flax, partner.leaves, args, kwargs)
+            return self.computed(flax, partner.leaves, args, kwargs)
         return handed(partner.layer, seen, arranged, flax, x, kwargs)
 
-    def _hidden(self, path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
-        """Calls a module whose layers might be within a scan, where nothing is seen: then it is one layer."""
-        before = self._met
-        output = call(*args, **kwargs)
-        if self._met > before or not any(kind_of(layer.module) for layer in self.recorded.layers):
-            return output
-        flax = self.variables.layer(path, module, deep=True)
-        x = main_input(flax, args, kwargs) if flax.variables else None
-        if x is None:
-            return output
-        self._met += 1
-        if path in self.partners:
-            return self._computed(flax, self.partners[path].leaves, args, kwargs)
-        chosen = self._choose(flax, x, kwargs)
-        self.layers[path] = flax
-        if chosen is None:
-            return output
-        candidate, guessed = chosen
-        leaves, computed = self._settled(candidate, flax, args, kwargs)
+    def pair(self, path: Path, candidate: Candidate, leaves: list[Leaf], guessed: bool) -> None:
+        """Writes down the partner of a layer."""
         self.partners[path] = Partner(candidate.fit.layer, leaves, guessed)
-        return output if computed is None else computed
 
-    def _choose(self, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> tuple[Candidate, bool] | None:
+    def choose(self, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> tuple[Candidate, bool] | None:
         """The candidate, and whether it was guessed."""
-        fits = [fitting for layer in self.recorded.layers if (fitting := self._fit(layer, flax))]
+        fits = [fitting for layer in self.recorded.layers if (fitting := self.fitting(layer, flax))]
         paired = {partner.layer: path for path, partner in self.partners.items()}
         candidates = [nearest(fitting, x) for fitting in fits]
         open_ones = [c for c in candidates if available(c.fit.layer, paired)]
@@ -149,7 +131,7 @@ class Pass:
         same = [c for c in open_ones if c.gap <= min(limit, NEAR)]
         complete = [c for c in same if not c.fit.missing]
         if same:
-            return self._among(complete or same, flax, kwargs), False
+            return self.among(complete or same, flax, kwargs), False
         same_input = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in paired]
         for layer in (c.fit.layer for c in same_input):
             if self.partners[paired[layer]].guessed and len(self.excluded) < STEALS:
@@ -162,16 +144,16 @@ class Pass:
         if not free:
             return None
         self.guesses.append(len(self.choices))
-        return self._guess(free, x, backward(flax, kwargs)), True
+        return self.guess(free, x, backward(flax, kwargs)), True
 
-    def _fit(self, layer: TorchLayer, flax: FlaxLayer) -> Fit | None:
+    def fitting(self, layer: TorchLayer, flax: FlaxLayer) -> Fit | None:
         if (flax.path, layer) in self.excluded:
             return None
         if (flax.path, layer) not in self.fits:
             self.fits[flax.path, layer] = fit(layer, self.recorded.arrays, flax)
         return self.fits[flax.path, layer]
 
-    def _among(self, same: list[Candidate], flax: FlaxLayer, kwargs: dict) -> Candidate:
+    def among(self, same: list[Candidate], flax: FlaxLayer, kwargs: dict) -> Candidate:
         """Chooses among those that saw the same input: the prefix's, or the likeliest by kind, name and order."""
         if len(same) == 1:
             return same[0]
@@ -190,7 +172,7 @@ class Pass:
         self.choices.append((choice, len(same)))
         return same[choice]
 
-    def _guess(self, free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
+    def guess(self, free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
         """Guesses where no layer saw this input: the one with the most alike, or else the next in order."""
         free = sorted(free, key=lambda c: c.fit.layer.backward != from_end)
         if len(free) > 1:
@@ -205,7 +187,7 @@ class Pass:
         arrangements = [arrangement(x, seen.inputs[0], loose=True) for seen in calls[:1]]
         return Candidate(chosen.fit, calls[0] if calls else None, arrangements[0] if arrangements else None)
 
-    def _settled(self, candidate: Candidate, flax: FlaxLayer, args: tuple, kwargs: dict) -> tuple[list[Leaf], Any]:
+    def settled(self, candidate: Candidate, flax: FlaxLayer, args: tuple, kwargs: dict) -> tuple[list[Leaf], Any]:
         """The right one of the alternatives, and the output if it had to be computed to know."""
         layer = candidate.fit.layer
         arranged = candidate.arrangement
@@ -217,15 +199,14 @@ class Pass:
         first = None
         for leaves in alternatives:
             leaves = [split(leaf, arranged) for leaf in leaves]
-            output = self._computed(flax, leaves, args, kwargs)
-            flax_outputs = arrays_of(output)
-            if flax_outputs and outputs and (fits := arrangement(flax_outputs[0], outputs[0])) and fits.gap < NEAR:
+            output = self.computed(flax, leaves, args, kwargs)
+            if outputs and any(_same(x, y) for x in arrays_of(output) for y in outputs):
                 return leaves, output
             first = first or (leaves, output)
         assert first
         return first[0], corrected(first[1], outputs, arranged)
 
-    def _computed(self, flax: FlaxLayer, leaves: list[Leaf], args: tuple, kwargs: dict) -> Any:
+    def computed(self, flax: FlaxLayer, leaves: list[Leaf], args: tuple, kwargs: dict) -> Any:
         """Computes Flax's layer with PyTorch's weights."""
         params, buffers = self._trees(leaves)
         self._busy = True
@@ -234,6 +215,11 @@ class Pass:
             return part.apply(part.params, part.buffers, args, kwargs)[0]
         finally:
             self._busy = False
+
+
+def _same(flax: np.ndarray, torch: np.ndarray) -> bool:
+    fits = arrangement(flax, torch)
+    return fits is not None and fits.gap < NEAR
 
 
 def in_float64(tree: dict) -> dict:

@@ -97,6 +97,7 @@ def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, 
             parts[key.phase][key.tensor] = array
     outputs = list(parts["forward"].values())
     args, kwargs = tree_map(_on_cpu, (call.args, call.kwargs))
+    drawn = twin.torch_numbers(twin.batches[0])[slice(*call.span)] if train else ()
     cotangent = next(iter(call.cotangents.values()), None)
     inside = f"{call.name}."
     explain = partial(
@@ -106,6 +107,7 @@ def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, 
         kwargs,
         outputs[0] if outputs else None,
         training=train,
+        numbers=drawn if any(True for _ in module.children()) else (),
         right=[name.removeprefix(inside) for name in right if name.startswith(inside)],
     )
     back = {"cotangent": _on_cpu(cotangent), "flax_grads": parts["backward"]}

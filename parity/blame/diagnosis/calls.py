@@ -15,6 +15,7 @@ from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
 from parity.models.packed import first_packed, packed_again, padded
 from parity.models.torch_precision import torch_precision
+from parity.twin.random_numbers_torch import ImposedOnTorch
 
 # What an altered module may raise where the alteration does not fit the call.
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError, AssertionError, NotImplementedError)
@@ -30,6 +31,7 @@ class Call:
     cotangent: what is propagated back, of the output's structure
     seen:      Flax's first output: dropout's alterations read its zeros
     within:    what is in force while the module runs
+    numbers:   the random numbers that it draws, in order, or those of a seed
     """
 
     module: nn.Module
@@ -42,6 +44,7 @@ class Call:
     gradients: tuple[str, ...] = ()
     cotangent: Any = None
     within: Callable[[nn.Module], AbstractContextManager] = lambda module: nullcontext()
+    numbers: tuple[np.ndarray, ...] = ()
 
 
 def run(call: Call) -> list[np.ndarray]:
@@ -51,7 +54,7 @@ def run(call: Call) -> list[np.ndarray]:
     kwargs = {name: tensor(arg, False) for name, arg in call.kwargs.items()}
     grad = torch.set_grad_enabled(bool(call.gradients))
     sequence = first_packed(args)
-    with same_draws(), grad, torch_precision("float64"), call.within(module):
+    with same_draws(), grad, torch_precision("float64"), _drawing(call.numbers), call.within(module):
         outputs = list(tensors_in(padded(module(*packed_again(args), **packed_again(kwargs)), sequence)))
     pieces = [output.detach().numpy() for output in outputs[: call.outputs]]
     if call.buffers:
@@ -62,6 +65,15 @@ def run(call: Call) -> list[np.ndarray]:
         known = dict(module.named_parameters()) | dict(_inputs(args))
         pieces += [_gradient(known.get(name)) for name in call.gradients]
     return pieces
+
+
+def _drawing(numbers: tuple[np.ndarray, ...]) -> AbstractContextManager:
+    """Returns what imposes the numbers; an altered module may draw fewer."""
+    if not numbers:
+        return nullcontext()
+    imposed = ImposedOnTorch(numbers)
+    imposed.more_to_come = True
+    return imposed
 
 
 def tensor(value: Any, differentiable: bool) -> Any:

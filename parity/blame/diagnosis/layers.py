@@ -42,6 +42,7 @@ def explain_layer(
     cotangent: Any = None,
     flax_grads: Mapping[str, np.ndarray] | None = None,
     right: Collection[str] = (),
+    numbers: tuple[np.ndarray, ...] = (),
     noise: float = NOISE,
 ) -> Cause | None:
     """The one convention (or two) under which PyTorch's layer does what Flax's did.
@@ -53,11 +54,13 @@ def explain_layer(
     cotangent, flax_grads: what was propagated back, of the output's structure, and {name: gradient} of
                   parameters and of arguments ("input" or "input.1")
     right:        its submodules that are known to compute the same in Flax
+    numbers:      the random numbers that both sides were given in the call; without any, they are those of a seed
 
     Returns None where they agree, and where no hypothesis explains the difference. Raises InputError where
     there is nothing to compare, and where gradients come without a cotangent.
     """
     call, flax = _posed(module, args, kwargs, flax_output, training, flax_buffers or {}, cotangent, flax_grads or {})
+    call = replace(call, numbers=numbers)
     if call.gradients and not arrays_in(cotangent):
         raise InputError("gradients cannot be compared without a cotangent; give one of the output's shape")
     oracle = run(call)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _disable_current_modes
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
@@ -99,7 +100,8 @@ class Altering(TorchFunctionMode):
 
 def _listed(find: Alternatives, call: FunctionCall) -> list[Alternative]:
     try:
-        return list(find(call))
+        with _disable_current_modes():  # layers that are made here draw their weights, which are replaced
+            return list(find(call))
     except UNFIT:  # a call of another form than is known
         return []
 

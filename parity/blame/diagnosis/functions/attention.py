@@ -24,6 +24,10 @@ def fused(call: FunctionCall) -> Iterator[Alternative]:
 
     text = "Flax has no causal mask, PyTorch has" if causal else "Flax masks the future, PyTorch does not"
     yield Alternative("causal-mask", text, lambda: attention(is_causal=not causal))
+    ones = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device)
+    for by in (1, -1) if causal else ():
+        text = f"Flax's causal mask is off by {by:+d}"
+        yield Alternative("mask-diagonal", text, lambda by=by: attention(is_causal=False, attn_mask=ones.tril(by)))
     if mask is not None:
         yield Alternative("mask-missing", "Flax leaves out the mask", lambda: attention(attn_mask=None))
         if mask.dtype == torch.bool:
@@ -47,12 +51,23 @@ def multi_head(call: FunctionCall) -> Iterator[Alternative]:
         cause, what = ("causal-mask", "causal ") if causal else ("mask-missing", "")
         text = f"Flax has no {what}mask, PyTorch has"
         yield Alternative(cause, text, lambda: call.again(attn_mask=None, is_causal=False))
+        if mask.dtype == torch.bool:
+            text = "Flax reads the mask the other way round (true is masked in PyTorch, seen in Flax)"
+            yield Alternative("mask-polarity", text, lambda: call.again(attn_mask=~mask, is_causal=False))
+        for by in (1, -1) if causal else ():
+            future = torch.ones(mask.shape[-2:], dtype=torch.bool).triu(1 + by)
+            text = f"Flax's causal mask is off by {by:+d}"
+            yield Alternative("mask-diagonal", text, lambda m=future: call.again(attn_mask=m, is_causal=False))
     else:
         length = call.x.shape[0], call.args[1].shape[0]
         future = torch.ones(length, dtype=torch.bool).triu(1)
         text = "Flax masks the future, PyTorch does not"
         yield Alternative("causal-mask", text, lambda: call.again(attn_mask=future, is_causal=False))
-    if call.kwargs.get("key_padding_mask") is not None:
+    padding = call.kwargs.get("key_padding_mask")
+    if padding is not None and padding.dtype == torch.bool:
+        text = "Flax reads key_padding_mask the other way round (true is masked in PyTorch, seen in Flax)"
+        yield Alternative("mask-polarity", text, lambda: call.again(key_padding_mask=~padding))
+    if padding is not None:
         text = "Flax leaves out key_padding_mask"
         yield Alternative("mask-missing", text, lambda: call.again(key_padding_mask=None))
 

@@ -22,6 +22,7 @@ def cross_entropy(call: FunctionCall) -> Iterator[Alternative]:
         "reduction": call.option(6, "reduction", "mean"),
         "label_smoothing": call.option(7, "label_smoothing", 0.0),
     }
+    yield from _counted(call, now)
     for changes in itertools.product(_weights(now), _ignored(now), _smoothed(now, x)):
         made = [change for change in changes if change]
         if made:
@@ -31,6 +32,16 @@ def cross_entropy(call: FunctionCall) -> Iterator[Alternative]:
                 "; ".join(text for _, text, _ in made),
                 lambda options=options: _computed(x, y, now | options),
             )
+
+
+def _counted(call: FunctionCall, now: dict[str, Any]) -> Iterator[Alternative]:
+    """Ignored targets counted where the mean is taken: the masked sum divided by all places."""
+    y = call.option(1, "target")
+    index = now["ignore_index"]
+    if now["reduction"] == "mean" and not y.is_floating_point() and bool((y == index).any()):
+        counted = int((y != index).sum())
+        text = f"Flax divides by all {y.numel()} targets, PyTorch by the {counted} that are not ignored"
+        yield Alternative("ignored-counted", text, lambda: call.result * (counted / y.numel()))
 
 
 def _computed(x: torch.Tensor, y: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:

@@ -56,6 +56,12 @@ def padded(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative(
                 "padding-side", text, lambda other=other: F.pad(call.x, other, *call.args[2:], **_more(call))
             )
+            half = (pads[at] + pads[at + 1]) // 2
+            both = [*pads[:at], half, pads[at] + pads[at + 1] - half, *pads[at + 2 :]]
+            text = f"Flax pads axis {call.x.ndim - 1 - at // 2} at both ends, PyTorch by {tuple(pads[at : at + 2])}"
+            yield Alternative(
+                "padding-side", text, lambda both=both: F.pad(call.x, both, *call.args[2:], **_more(call))
+            )
     for kind in ("constant", "reflect", "replicate", "circular"):
         if kind != mode:
             yield Alternative(
@@ -102,9 +108,42 @@ def picked(call: FunctionCall) -> Iterator[Alternative]:
     yield Alternative("mean-for-one", text, lambda: x[rest].mean(axis))
 
 
+def repeated(call: FunctionCall) -> Iterator[Alternative]:
+    """The whole of an axis again and again, in place of each of its entries, or the other way round."""
+    x = call.x
+    if not isinstance(x, torch.Tensor) or x.shape == call.result.shape or x.ndim != call.result.ndim:
+        return
+    axes = [axis for axis in range(x.ndim) if x.shape[axis] != call.result.shape[axis]]
+    if len(axes) != 1:
+        return
+    (axis,) = axes
+    times = call.result.shape[axis] // x.shape[axis]
+    if call.name == "repeat_interleave":
+        text = f"Flax repeats axis {axis} as a whole (tile), PyTorch each of its entries: heads in another order"
+        sizes = [times if at == axis else 1 for at in range(x.ndim)]
+        yield Alternative("repeat-order", text, lambda: x.repeat(sizes))
+    else:
+        text = f"Flax repeats each entry of axis {axis}, PyTorch the axis as a whole: heads in another order"
+        yield Alternative("repeat-order", text, lambda: x.repeat_interleave(times, axis))
+
+
+def shifted(call: FunctionCall) -> Iterator[Alternative]:
+    """Positions that start one earlier or later."""
+    x = call.result
+    if isinstance(x, torch.Tensor) and x.ndim == 1 and x.numel() > 1:
+        for by in (1, -1, 2):
+            text = f"Flax's numbers start at {float(x[0]) + by:g}, PyTorch's at {float(x[0]):g} (positions, offsets)"
+            yield Alternative("offset", text, lambda by=by: x + by)
+
+
 def exchanged(call: FunctionCall) -> Iterator[Alternative]:
     """A product of a square matrix that is transposed on one side."""
     first, second = call.args[:2]
     if second.ndim >= 2 and second.shape[-1] == second.shape[-2] > 1:
         text = "Flax multiplies by the transposed matrix"
         yield Alternative("transposed", text, lambda: torch.matmul(first, second.transpose(-1, -2)))
+    if first.ndim == second.ndim > 2:  # scores of attention
+        size = first.shape[-1]
+        for factor, what in ((size**-0.5, f"root of {size}, the head's size"), (1 / size, f"head's size, {size}")):
+            text = f"Flax divides the scores by the {what}, PyTorch does not"
+            yield Alternative("attention-scale", text, lambda factor=factor: call.result * factor)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from parity.blame.diagnosis.functions import arithmetic, attention, losses, shapes
+from parity.blame.diagnosis.functions import activations, arithmetic, attention, losses, shapes
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
 from parity.blame.diagnosis.functions.resizing import interpolation
@@ -51,6 +51,9 @@ TABLE: dict[str, Alternatives] = {
     "pad": shapes.padded,
     DETACH: arithmetic.detached,
     "roll": shapes.rolled,
+    "exp": activations.exponentials,
+    **dict.fromkeys(("repeat_interleave", "repeat"), shapes.repeated),
+    "arange": shapes.shifted,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
 }
 

@@ -43,7 +43,7 @@ def _choices(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
             yield cause, text, site.place, _all(site.function, label, [site])
     for (function, label), several in _alike(sites, "paired"):
         for pair in zip(several, several[1:]):
-            if pair[0].shape == pair[1].shape:
+            if pair[0].shape[:-1] == pair[1].shape[:-1]:  # grouped heads have fewer keys than queries
                 yield *label, _around(list(pair)), _all(function, label, list(pair))
 
 

@@ -50,7 +50,8 @@ def _source(isolated: Isolated, to: Received, array: np.ndarray) -> str:
 
 def _tensors(isolated: Isolated, to: Received) -> Iterator[tuple[str, torch.Tensor]]:
     """Yields PyTorch's tensors in words: what layers return, then what they are given."""
-    calls = [layer for layer in isolated.layers if layer.label != to.label]
+    inside = f"{to.name}."
+    calls = [x for x in isolated.layers if x.label != to.label and not x.theirs.name.startswith(inside)]
     for layer in calls:
         for _, tensor in named_leaves(layer.theirs.output, ""):
             if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():

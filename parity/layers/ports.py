@@ -81,6 +81,9 @@ class Ports:
             if number is not None:
                 left = [(i, r) for i, r in left if i != number]
                 outputs.append((name, number, between(results[number], shape)))
+        if sequence and not any(_is_lengths(tensors[number], sequence) for number, _ in inputs):
+            # Flax's final state is that behind the padding, which such a model leaves aside.
+            outputs = [output for output in outputs if output[0].endswith(".values")]
         if not outputs:
             text = f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax"
             raise Mismatch(text, tuple(results))

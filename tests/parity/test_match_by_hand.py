@@ -119,3 +119,30 @@ def test_a_mistake_in_it_is_put_there_with_its_cause(ours, theirs, cause):
     result = parity.check(Outputs(ours), First(theirs), x, steps=1, tiers=("float64",))
     assert result.blame is not None
     assert (result.blame.layer, result.blame.cause) == ("inner", cause)
+
+
+class TorchPacked(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = torch.nn.GRU(4, 7, batch_first=True)
+
+    def forward(self, x, lengths):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return self.gru(packed)[1][-1]
+
+
+class LastOf(nnx.Module):
+    def __init__(self, valid):
+        self.gru = GRU()
+        self.valid = valid
+
+    def __call__(self, x, lengths):
+        outputs, last = self.gru(x)
+        return outputs[jnp.arange(len(x)), lengths - 1] if self.valid else last
+
+
+@pytest.mark.parametrize("valid, status", [(True, "pass"), (False, "fail")])
+def test_the_state_behind_the_padding_of_packed_sequences_is_no_result_of_the_layer(valid, status):
+    inputs = X.astype(np.float32), np.array([5, 3, 4])
+    result = parity.check(LastOf(valid), TorchPacked(), inputs, steps=1, tiers=("float64",))
+    assert result.status == status

@@ -1,4 +1,4 @@
-"""Lists the study notes' programs, runs some, or makes the table of their answers: `python examples/notes --help`."""
+"""Lists the study notes' programs, runs some, or makes a page of their answers: `python examples/notes --help`."""
 
 import argparse
 import contextlib
@@ -18,6 +18,18 @@ HERE = Path(__file__).parent
 SIDES = ("JAX", "PyTorch")
 CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)
 HEADING = re.compile(r"^# (?!%%)\S+ (.*)$", re.MULTILINE)
+INTRODUCTION = """# The study notes, answered
+
+Each row is a program of its own, in cells: it runs as a script and opens as a page. `python examples/notes` lists them,
+`python examples/notes A7 3.6.1` runs some, `--all --answers FILE` all, and `--markdown FILE` writes this page. The
+columns s are processor seconds of all threads, compilation included, with one thread for PyTorch. A2 to A4, A8, A14,
+A15 and 3.5 to 3.7 take Fashion-MNIST, A5 MNIST, A16 the house prices; where they are missing, an embedded data set,
+and the first line of the program says so.
+
+Networks that the notes name without code are models of `d2l_jax`: `d2l-jax show alexnet`, `vgg11`, `nin`, `googlenet`,
+`bn-lenet`, `resnet18`, `densenet`, `mobilenet`, `mobilenet-v2`; R-CNN is not there yet.
+
+"""
 LONG = ("A3", "A4", "A5", "A14")  # more than a minute each
 
 
@@ -112,8 +124,8 @@ def answer(program: Program, pictures: Path | None = None) -> Answer:
     return Answer({who: lines[who] for who in ("data", "notes", *SIDES) if who in lines}, seconds)
 
 
-def table(answers: Mapping[str, dict]) -> str:
-    """Returns the answers as a table in Markdown; s is processor seconds, compilation included."""
+def page(answers: Mapping[str, dict]) -> str:
+    """Returns the answers as a page in Markdown: a row for each program."""
     head = ("#", "Question", "Notes", "JAX", "s", "PyTorch", "s")
     rows = [head, ("--",) * len(head)]
     for name, program in programs().items():
@@ -122,8 +134,8 @@ def table(answers: Mapping[str, dict]) -> str:
             seconds = answers[name]["seconds"]
             said = {who: "<br>".join(lines.get(who, [])).replace("|", "\\|") for who in ("notes", *SIDES)}
             sides = [cell for side in SIDES for cell in (said[side], seconds.get(side, ""))]
-            rows.append((f"[{name}](../examples/notes/{program.path.name})", program.question, said["notes"], *sides))
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows) + "\n"
+            rows.append((f"[{name}]({program.path.name})", program.question, said["notes"], *sides))
+    return INTRODUCTION + "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows) + "\n"
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -134,7 +146,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--skip-long", action="store_true", help=f"with --all, leave out {', '.join(LONG)}")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", default=Path("runs/notes"), help="(runs/notes)")
     parser.add_argument("--answers", type=Path, metavar="FILE", help="JSON to add the answers to")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of all --answers; - prints it")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page of all --answers; - prints it")
     return parser.parse_args(arguments)
 
 
@@ -155,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.answers is not None:
             options.answers.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     if options.markdown is not None:
-        print(table(answers)) if str(options.markdown) == "-" else options.markdown.write_text(table(answers))
+        print(page(answers)) if str(options.markdown) == "-" else options.markdown.write_text(page(answers))
     elif not selected:
         print("\n".join(f"{program.name:<6} {program.question}" for program in programs().values()))
 

@@ -103,7 +103,7 @@ def kept(promise, printed):
 
 def stored():
     """The answers of full runs, by program."""
-    return json.loads((NOTES / "answers.json").read_text())
+    return json.loads((ROOT / "docs" / "stored" / "notes.json").read_text())
 
 
 def numbers(lines):
@@ -182,7 +182,7 @@ def test_the_stored_page_has_every_answer():
     """The page in the repository is what the stored answers give."""
     answers = stored()
     assert set(answers) == set(PROMISES)
-    assert notes.page(answers) == (NOTES / "README.md").read_text()
+    assert notes.page(answers) == (ROOT / "docs" / "notes.md").read_text()
 
 
 def test_the_command_lists_and_refuses(capsys):

@@ -4,11 +4,14 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import re
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +27,7 @@ Each row is a program of its own, in cells: it runs as a script and opens as a p
 `python examples/notes A7 3.6.1` runs some, `--all --answers FILE` all, and `--markdown FILE` writes this page. The
 columns s are processor seconds of all threads, compilation included, with one thread for PyTorch. A2 to A4, A8, A14,
 A15 and 3.5 to 3.7 take Fashion-MNIST, A5 MNIST, A16 the house prices; where they are missing, an embedded data set,
-and the first line of the program says so.
+and the first line of the program says so. Wall times in the answers are rough where the machine has other work, too.
 
 Networks that the notes name without code are models of `d2l_jax`: `d2l-jax show alexnet`, `vgg11`, `nin`, `googlenet`,
 `bn-lenet`, `resnet18`, `densenet`, `mobilenet`, `mobilenet-v2`; R-CNN is not there yet.
@@ -124,6 +127,16 @@ def answer(program: Program, pictures: Path | None = None) -> Answer:
     return Answer({who: lines[who] for who in ("data", "notes", *SIDES) if who in lines}, seconds)
 
 
+def conditions() -> str:
+    """Returns the day, and what ran."""
+    import jax
+
+    versions = (f"{name} {version(name)}" for name in ("jax", "torch"))
+    device = jax.devices()[0]
+    where = f"CPU of {os.cpu_count()} cores" if device.platform == "cpu" else device.device_kind
+    return ", ".join([f"{date.today()}", *versions, where])
+
+
 def page(answers: Mapping[str, dict]) -> str:
     """Returns the answers as a page in Markdown: a row for each program."""
     head = ("#", "Question", "Notes", "JAX", "s", "PyTorch", "s")
@@ -134,8 +147,9 @@ def page(answers: Mapping[str, dict]) -> str:
             seconds = answers[name]["seconds"]
             said = {who: "<br>".join(lines.get(who, [])).replace("|", "\\|") for who in ("notes", *SIDES)}
             sides = [cell for side in SIDES for cell in (said[side], seconds.get(side, ""))]
-            rows.append((f"[{name}]({program.path.name})", program.question, said["notes"], *sides))
-    return INTRODUCTION + "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows) + "\n"
+            rows.append((f"[{name}](../examples/notes/{program.path.name})", program.question, said["notes"], *sides))
+    runs = "; ".join(sorted({answer["run"] for answer in answers.values()}))
+    return f"{INTRODUCTION}Run: {runs}.\n\n" + "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows) + "\n"
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -163,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     answers = json.loads(options.answers.read_text()) if stored else {}
     for program in selected:
         print(f"{program.name}: {program.question}")
-        answers[program.name] = answer(program, options.pictures)._asdict()
+        answers[program.name] = answer(program, options.pictures)._asdict() | {"run": conditions()}
         if options.answers is not None:
             options.answers.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     if options.markdown is not None:
@@ -173,4 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:  # `python examples/notes | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

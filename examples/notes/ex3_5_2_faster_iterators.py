@@ -19,7 +19,7 @@ from flax import nnx
 from d2l_jax import TrainState, data, losses, make_epoch, make_train_step, optim, supervised
 from d2l_jax.models import SoftmaxRegression
 
-WORKERS = [] if "NOTES_EPOCHS" in os.environ else [0, 2]
+WORKERS = [0] if "NOTES_EPOCHS" in os.environ else [0, 2]
 
 images = data.load(kind="image")
 print(f"data     {images.name}: {images.source}")
@@ -58,6 +58,7 @@ Workers are forked, which does not go with JAX's threads: PyTorch has a process 
 # %% PyTorch
 LOADER = """
 import sys, time, torch
+from torch.utils.data import DataLoader, TensorDataset
 from d2l_jax import data
 X, y = data.load(kind="image").train
 dataset = TensorDataset(torch.from_numpy(X).float() / 255, torch.from_numpy(y).long())

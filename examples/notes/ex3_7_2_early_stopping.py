@@ -26,7 +26,6 @@ EPOCHS = int(os.environ.get("NOTES_EPOCHS", 150))
 images = data.load(kind="image")
 print(f"data     {images.name}: {images.source}")
 X, y = images.train
-X_test, y_test = (part[:300] for part in images.test)
 train, validation = ({"input": X[rows], "targets": y[rows]} for rows in (slice(300), slice(300, 600)))
 
 

@@ -16,7 +16,8 @@ OPTIMISED = UNOPTIMISED | {"xla_backend_optimization_level": 1}
 # Optimising takes about 0.6 ms for each line of the program. Convolutions of float64 are loops of XLA's own, which
 # lose 2.5 ns for each operation without it; ten runs of more operations than this, for each line, are worth it.
 WORTH = 25_000
-EQUALITY = re.compile(r"stablehlo\.compare +EQ,[^\n]*FLOAT")
+EQUALITY = re.compile(r"stablehlo\.compare +EQ, (%\w+), (%\w+),[^\n]*FLOAT")
+BROADCAST = re.compile(r"(%\w+) = stablehlo\.broadcast_in_dim %\w+, dims = \[\d")  # of no scalar
 
 
 def quickly(function: Callable, device: Device) -> Callable:
@@ -43,15 +44,20 @@ class Quick:
 def options_for(lowered: jax.stages.Lowered) -> dict[str, Any]:
     """Returns the compiler's options that take the least time, of compiling and of ten runs together.
 
-    None but users' are right where numbers are compared for equality, as in the gradients of `jnp.max` and of
-    `jnp.maximum`: without optimisation XLA computes the two sides of it by different roundings.
+    None but users' are right where numbers are compared with their maximum, as in the gradient of `jnp.max`: without
+    optimisation XLA computes the two sides of it by different roundings.
     """
     text = lowered.as_text()
-    if EQUALITY.search(text):
+    if _seeks_maxima(text):
         return {}
     operations = (lowered.cost_analysis() or {}).get("flops", 0.0)
     lines = text.count("\n")
     return OPTIMISED if operations > WORTH * lines else UNOPTIMISED
+
+
+def _seeks_maxima(text: str) -> bool:
+    spread = set(BROADCAST.findall(text))  # a maximum along axes is broadcast before it is compared
+    return any(not spread.isdisjoint(pair) for pair in EQUALITY.findall(text))
 
 
 def _kind(args: tuple) -> Any:

@@ -9,7 +9,7 @@ SHOWN := bn-lenet gru-lm multi-head-attention gan box-iou
 RUN := runs/first-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check-all test test-all venv lint overview pages docs bench bench-gpu
+.PHONY: help run check-all test test-all venv lint overview notes pages docs bench bench-gpu
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -48,6 +48,9 @@ lint: venv ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+notes: venv ## run the programs of the study notes and write docs/notes.md; D2L_DATA names the data; about 15 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore examples/notes --all --answers docs/stored/notes.json --markdown docs/notes.md
 
 overview: venv ## write the table of d2l-jax list anew, after a case has changed
 	$(BIN)/python -m d2l_jax.runs.listing

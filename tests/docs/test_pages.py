@@ -3,12 +3,14 @@
 import ast
 import re
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import blocks
 import pytest
 from blocks import BLOCK, DOCS, WRITTEN, renewed
 
+from d2l_jax import models
 from d2l_jax.catalog import CASES
 
 ROOT = DOCS.parent
@@ -109,6 +111,12 @@ def test_tables_are_what_the_programs_write(path):
     anew = {match["command"]: match["text"] for match in BLOCK.finditer(renewed(text))}
     there = {match["command"]: match["text"] for match in BLOCK.finditer(text)}
     assert there == anew
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "book").glob("*.md")), ids=name_of)
+def test_options_that_correct_the_book_exist(path):
+    named = re.findall(r"(\w+)\([^()`]*corrected=True\)", path.read_text())
+    assert [name for name in named if "corrected" not in signature(getattr(models, name)).parameters] == []
 
 
 def test_every_page_is_in_a_table_of_contents():

@@ -3,17 +3,21 @@ PYTHON ?= python3
 PIP_FLAGS ?=
 BIN := .venv/bin
 JOBS ?= 2
+# Of test-arithmetics: cases, pairs and bugs, all if there are none; of test-newest: files of tests.
+NAMES ?=
+TESTS ?= tests
+NEWEST := .venv-newest
 # Cases that show different things: batch statistics, a recurrent network over text, attention,
 # two nets in turn, an algorithm without parameters.
 SHOWN := bn-lenet gru-lm multi-head-attention gan box-iou
 RUN := runs/first-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check-all test test-all venv lint overview notes pages docs bench bench-gpu
+.PHONY: help run check-all test test-all test-arithmetics test-newest venv lint overview pages docs notes bench bench-gpu
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: venv ## train a network for a moment, prove a few models, find a mistake: at most three minutes after the installation
 	$(BIN)/d2l-jax train bn-lenet --data digits --batch-size 64 --epochs 8 --out $(RUN)
@@ -34,6 +38,14 @@ test: venv ## the tests (README)
 
 test-all: venv ## with the checks that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
+
+test-arithmetics: venv ## every verdict of the selftest, and of a dozen models, in eight ways of rounding; hours; writes runs/arithmetics.json
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m parity.selftest.arithmetics $(NAMES) --json runs/arithmetics.json
+
+test-newest: ## the tests beside the newest versions that pip has: make test-newest PYTHON=python3.13
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install $(PIP_FLAGS) --upgrade --upgrade-strategy eager -e '.[dev]'
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
 bench: venv ## jitted JAX against PyTorch, every model, as in docs/speed.md; about 35 minutes; writes runs/bench.json, .md and .png
 	$(BIN)/parity bench --all --roofline --gflop 40 --seconds 8 --json runs/bench.json --markdown runs/bench.md --picture runs/bench.png

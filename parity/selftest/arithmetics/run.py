@@ -55,8 +55,9 @@ def verdicts_of(tasks: Sequence[TaskName], arithmetic: Arithmetic) -> Iterator[V
 
     Raises InputError where the process ends before its work is done.
     """
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(COMMAND, text=True, env=arithmetic.environment(), **pipes) as process:
+    environment = arithmetic.environment()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(COMMAND, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
         assert process.stdin and process.stdout
         with process.stdin as stream:
             json.dump({"cores": sorted(arithmetic.cores()), "tasks": list(tasks)}, stream)

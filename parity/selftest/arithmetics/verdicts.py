@@ -47,7 +47,8 @@ class Verdict:
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Verdict":
         """Returns the verdict whose record has been JSON."""
-        return cls(**record | {"failing": tuple(record["failing"])})
+        record["failing"] = tuple(record["failing"])
+        return cls(**record)
 
     @property
     def task(self) -> str:

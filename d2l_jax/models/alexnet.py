@@ -4,6 +4,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
+from d2l_jax.init import init_cnn
 
 WIDTHS = (96, 256, 384, 384, 256, 4096)  # of the five convolutions, and of the hidden layers
 
@@ -11,7 +12,7 @@ WIDTHS = (96, 256, 384, 384, 256, 4096)  # of the five convolutions, and of the 
 class AlexNet(nnx.Module):
     """AlexNet: five convolutions and three dense layers, with PyTorch's default initialisation (book, section 8.1).
 
-    `width_mult` scales all widths.
+    `width_mult` scales all widths; `corrected` starts from the Xavier weights that the book's constructor asks for.
     """
 
     def __init__(
@@ -20,6 +21,7 @@ class AlexNet(nnx.Module):
         in_channels: int = 1,
         image_size: tuple[int, int] = (224, 224),
         width_mult: float = 1.0,
+        corrected: bool = False,
         *,
         rngs: nnx.Rngs,
     ):
@@ -51,7 +53,8 @@ class AlexNet(nnx.Module):
             nnx.Dropout(0.5, rngs=rngs),
             nn.Linear(hiddens, num_classes, rngs=rngs),
         )
-        # The book's Xavier call meets lazy layers and does nothing.
+        if corrected:  # the book's Xavier call meets lazy layers and does nothing
+            init_cnn(self, rngs=rngs)
 
     def __call__(self, X: Float[Array, "batch height width channels"]) -> Float[Array, "batch classes"]:
         return self.net(X)

@@ -17,10 +17,11 @@ Values = Float[Array, "batch keys value_size"]
 ValidLens = Int[Array, "batch *queries"] | None
 
 
-def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
+def masked_softmax(X: Scores, valid_lens: ValidLens = None, corrected: bool = False) -> Scores:
     """Softmax over the first `valid_lens` keys of each example, or of each query (book, section 11.3).
 
     The scores of the other keys become -1e6, not minus infinity: where the valid length is 0, all weights are equal.
+    With `corrected` the weights of other keys are 0, there as well.
     Raises InputError unless the valid lengths are None, (batch,) or (batch, queries).
     """
     if valid_lens is None:
@@ -30,7 +31,8 @@ def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
         raise InputError(f"valid lengths of shape {valid_lens.shape} for scores of shape {X.shape}; {shapes} is right")
     ends = valid_lens.astype(int).reshape(X.shape[0], -1, 1)
     places = jnp.arange(X.shape[-1])[None, None]
-    return jax.nn.softmax(jnp.where(places < ends, X, -1e6), axis=-1)
+    weights = jax.nn.softmax(jnp.where(places < ends, X, -1e6), axis=-1)
+    return jnp.where(places < ends, weights, 0) if corrected else weights
 
 
 class DotProductAttention(nnx.Module):

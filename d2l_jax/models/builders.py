@@ -128,15 +128,17 @@ def centered_linear(num_inputs: int = 8, num_outputs: int = 128, *, rngs: nnx.Rn
 class MyLinear(nnx.Module):
     """A custom dense layer with a ReLU, whose weight and bias come from N(0, 1) (book, section 6.5).
 
-    The book computes with detached data, so the parameters get no gradient.
+    The book computes with detached data, so the parameters get no gradient; `corrected` lets them learn.
     """
 
-    def __init__(self, in_units: int, units: int, *, rngs: nnx.Rngs):
+    def __init__(self, in_units: int, units: int, corrected: bool = False, *, rngs: nnx.Rngs):
         self.weight = nnx.Param(jax.random.normal(rngs.params(), (in_units, units), jnp.float32))
         self.bias = nnx.Param(jax.random.normal(rngs.params(), (units,), jnp.float32))
+        self.corrected = corrected
 
     def __call__(self, X: Inputs) -> Outputs:
-        weight, bias = lax.stop_gradient((self.weight[...], self.bias[None]))
+        parameters = (self.weight[...], self.bias[None])
+        weight, bias = parameters if self.corrected else lax.stop_gradient(parameters)
         return nnx.relu(X @ weight + bias)
 
 

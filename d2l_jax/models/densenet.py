@@ -5,6 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
+from d2l_jax.init import init_cnn
 
 Maps = Float[Array, "batch height width channels"]
 
@@ -49,7 +50,7 @@ class DenseNet(nnx.Module):
     """DenseNet: dense blocks of `arch` convolutions, and transitions between them (book, section 8.7).
 
     A transition halves height, width and channels. Weights start from PyTorch's defaults: the book's Xavier call meets
-    lazy layers and does nothing.
+    lazy layers and does nothing; `corrected` heeds it.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class DenseNet(nnx.Module):
         arch: tuple[int, ...] = (4, 4, 4, 4),
         num_classes: int = 10,
         in_channels: int = 1,
+        corrected: bool = False,
         *,
         rngs: nnx.Rngs,
     ):
@@ -83,6 +85,8 @@ class DenseNet(nnx.Module):
             nn.Linear(num_channels, num_classes, rngs=rngs),
         )
         self.net = nn.Sequential(stem, **blocks, last=last)
+        if corrected:
+            init_cnn(self, rngs=rngs)
 
     def __call__(self, X: Maps) -> Float[Array, "batch classes"]:
         return self.net(X)

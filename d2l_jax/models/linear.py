@@ -24,11 +24,16 @@ class WeightDecayScratch(LinearRegressionScratch):
 
 
 class LinearRegression(nnx.Module):
-    """Linear regression: a dense layer with a single output (book, sections 3.5 and 5.7)."""
+    """Linear regression: a dense layer with a single output (book, sections 3.5 and 5.7).
 
-    def __init__(self, in_features: int = 2, *, rngs: nnx.Rngs):
-        # The book's N(0, 0.01) never reaches its lazy layer: PyTorch's default is what it trains from.
+    `corrected` starts it from N(0, 0.01) and 0, which in the book never reach the lazy layer.
+    """
+
+    def __init__(self, in_features: int = 2, corrected: bool = False, *, rngs: nnx.Rngs):
         self.net = nn.Linear(in_features, 1, rngs=rngs)
+        if corrected:
+            self.net.kernel[...] = 0.01 * jax.random.normal(rngs.params(), (in_features, 1), jnp.float32)
+            self.net.bias = nnx.Param(jnp.zeros(1, jnp.float32))
 
     def __call__(self, X: Float[Array, "batch in_features"]) -> Float[Array, "batch 1"]:
         return self.net(X)

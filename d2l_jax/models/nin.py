@@ -24,11 +24,20 @@ def nin_block(
 class NiN(nnx.Module):
     """Network in network: four blocks and a global average pool; the scores have passed a ReLU (book, section 8.3).
 
-    `width_mult` scales all widths.
+    `width_mult` scales all widths; `corrected` leaves out the last ReLU, so that scores may be negative.
     """
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        width_mult: float = 1.0,
+        corrected: bool = False,
+        *,
+        rngs: nnx.Rngs,
+    ):
         c1, c2, c3 = (int(width * width_mult) for width in (96, 256, 384))
+        last = nin_block(num_classes, 3, 1, 1, c3, rngs=rngs)
         self.net = nn.Sequential(
             nin_block(c1, 11, 4, 0, in_channels, rngs=rngs),
             nn.MaxPool2d(3, stride=2),
@@ -37,7 +46,7 @@ class NiN(nnx.Module):
             nin_block(c3, 3, 1, 1, c2, rngs=rngs),
             nn.MaxPool2d(3, stride=2),
             nnx.Dropout(0.5, rngs=rngs),
-            nin_block(num_classes, 3, 1, 1, c3, rngs=rngs),
+            nn.Sequential(*list(last)[:-1]) if corrected else last,
             nn.AdaptiveAvgPool2d(1),
             nn.flatten,
         )

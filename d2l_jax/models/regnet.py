@@ -4,6 +4,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
+from d2l_jax.init import init_cnn
 from d2l_jax.models.resnet import ResNeXtBlock
 
 
@@ -19,7 +20,8 @@ def any_stage(
 class AnyNet(nnx.Module):
     """AnyNet: a stem, a stage per (depth, num_channels, groups, bot_mul) of `arch`, and a head (book, section 8.8).
 
-    Weights start from PyTorch's defaults: the book's Xavier call meets lazy layers and does nothing.
+    Weights start from PyTorch's defaults: the book's Xavier call meets lazy layers and does nothing; `corrected` heeds
+    it.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class AnyNet(nnx.Module):
         stem_channels: int,
         num_classes: int = 10,
         in_channels: int = 1,
+        corrected: bool = False,
         *,
         rngs: nnx.Rngs,
     ):
@@ -43,6 +46,8 @@ class AnyNet(nnx.Module):
             channels = num_channels
         head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.flatten, nn.Linear(channels, num_classes, rngs=rngs))
         self.net = nn.Sequential(stem, **stages, head=head)
+        if corrected:
+            init_cnn(self, rngs=rngs)
 
     def __call__(self, X: Float[Array, "batch height width channels"]) -> Float[Array, "batch classes"]:
         return self.net(X)
@@ -52,7 +57,13 @@ class RegNetX32(AnyNet):
     """RegNetX: two stages of 32 and 80 channels, in groups of 16, and of `depths` blocks (book, section 8.8)."""
 
     def __init__(
-        self, num_classes: int = 10, in_channels: int = 1, depths: tuple[int, int] = (4, 6), *, rngs: nnx.Rngs
+        self,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        depths: tuple[int, int] = (4, 6),
+        corrected: bool = False,
+        *,
+        rngs: nnx.Rngs,
     ):
         arch = ((depths[0], 32, 16, 1.0), (depths[1], 80, 16, 1.0))
-        super().__init__(arch, 32, num_classes, in_channels, rngs=rngs)
+        super().__init__(arch, 32, num_classes, in_channels, corrected, rngs=rngs)

@@ -39,7 +39,7 @@ class Residual(nnx.Module):
 class ResNeXtBlock(nnx.Module):
     """A ResNeXt block: 1x1, grouped 3x3 and 1x1 convolutions, and a shortcut (book, section 8.6).
 
-    The book's `groups` is the number of channels in a group, not the number of groups.
+    The book's `groups` is the number of channels in a group; with `corrected` it is the number of groups.
     """
 
     def __init__(
@@ -50,12 +50,14 @@ class ResNeXtBlock(nnx.Module):
         use_1x1conv: bool = False,
         strides: int = 1,
         in_channels: int = 32,
+        corrected: bool = False,
         *,
         rngs: nnx.Rngs,
     ):
         width = round(num_channels * bot_mul)
+        num_groups = groups if corrected else width // groups
         self.conv1 = nn.Conv2d(in_channels, width, 1, rngs=rngs)
-        self.conv2 = nn.Conv2d(width, width, 3, strides, padding=1, groups=width // groups, rngs=rngs)
+        self.conv2 = nn.Conv2d(width, width, 3, strides, padding=1, groups=num_groups, rngs=rngs)
         self.conv3 = nn.Conv2d(width, num_channels, 1, rngs=rngs)
         self.bn1 = nn.BatchNorm(width)
         self.bn2 = nn.BatchNorm(width)

@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from parity.reference.init import init_cnn
 from parity.reference.sizes import map_size
 
 WIDTHS = (96, 256, 384, 384, 256, 4096)  # of the five convolutions, and of the hidden layers
@@ -11,7 +12,7 @@ WIDTHS = (96, 256, 384, 384, 256, 4096)  # of the five convolutions, and of the 
 class AlexNet(nn.Module):
     """AlexNet: five convolutions and three dense layers, with PyTorch's default initialisation (book, section 8.1).
 
-    `width_mult` scales all widths.
+    `width_mult` scales all widths; `corrected` starts from the Xavier weights that the book's constructor asks for.
     """
 
     def __init__(
@@ -20,6 +21,7 @@ class AlexNet(nn.Module):
         in_channels: int = 1,
         image_size: tuple[int, int] = (224, 224),
         width_mult: float = 1.0,
+        corrected: bool = False,
     ):
         super().__init__()
         c1, c2, c3, c4, c5, hiddens = (int(width * width_mult) for width in WIDTHS)
@@ -50,7 +52,8 @@ class AlexNet(nn.Module):
             nn.Dropout(0.5),
             nn.Linear(hiddens, num_classes),
         )
-        # The book's Xavier call meets lazy layers and does nothing.
+        if corrected:  # the book's Xavier call meets lazy layers and does nothing
+            init_cnn(self)
 
     def forward(self, X: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         return self.net(X)

@@ -13,15 +13,18 @@ Values = Float[Tensor, "batch keys value_size"]
 ValidLens = Int[Tensor, "batch *queries"] | None
 
 
-def masked_softmax(X: Scores, valid_lens: ValidLens = None) -> Scores:
+def masked_softmax(X: Scores, valid_lens: ValidLens = None, corrected: bool = False) -> Scores:
     """Softmax over the first `valid_lens` keys of each example, or of each query (book, section 11.3).
 
     The scores of the other keys become -1e6, not minus infinity: where the valid length is 0, all weights are equal.
+    With `corrected` the weights of other keys are 0, there as well.
     """
     if valid_lens is None:
         return X.softmax(dim=-1)
     ends = valid_lens.reshape(len(X), -1, 1)
-    return X.masked_fill(torch.arange(X.shape[-1], device=X.device) >= ends, -1e6).softmax(dim=-1)
+    other = torch.arange(X.shape[-1], device=X.device) >= ends
+    weights = X.masked_fill(other, -1e6).softmax(dim=-1)
+    return weights.masked_fill(other, 0) if corrected else weights
 
 
 class DotProductAttention(nn.Module):

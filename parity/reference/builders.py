@@ -109,15 +109,18 @@ def centered_linear(num_inputs: int = 8, num_outputs: int = 128) -> nn.Sequentia
 class MyLinear(nn.Module):
     """A custom dense layer with a ReLU, whose weight and bias come from N(0, 1) (book, section 6.5).
 
-    The book computes with detached data, so the parameters get no gradient.
+    The book computes with detached data, so the parameters get no gradient; `corrected` lets them learn.
     """
 
-    def __init__(self, in_units: int, units: int):
+    def __init__(self, in_units: int, units: int, corrected: bool = False):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(in_units, units))
         self.bias = nn.Parameter(torch.randn(units))
+        self.corrected = corrected
 
     def forward(self, X: Inputs) -> Outputs:
+        if self.corrected:
+            return torch.relu(X @ self.weight + self.bias)
         return torch.relu(X @ self.weight.detach() + self.bias.detach())
 
 

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from parity.reference.init import init_cnn
+
 Maps = Float[Tensor, "batch channels height width"]
 
 
@@ -46,7 +48,7 @@ class DenseNet(nn.Module):
     """DenseNet: dense blocks of `arch` convolutions, and transitions between them (book, section 8.7).
 
     A transition halves height, width and channels. Weights start from PyTorch's defaults: the book's Xavier call meets
-    lazy layers and does nothing.
+    lazy layers and does nothing; `corrected` heeds it.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class DenseNet(nn.Module):
         arch: tuple[int, ...] = (4, 4, 4, 4),
         num_classes: int = 10,
         in_channels: int = 1,
+        corrected: bool = False,
     ):
         super().__init__()
         stem = nn.Sequential(
@@ -79,6 +82,8 @@ class DenseNet(nn.Module):
             nn.Linear(num_channels, num_classes),
         )
         self.net.add_module("last", last)
+        if corrected:
+            init_cnn(self)
 
     def forward(self, X: Maps) -> Float[Tensor, "batch classes"]:
         return self.net(X)

@@ -22,12 +22,17 @@ class WeightDecayScratch(LinearRegressionScratch):
 
 
 class LinearRegression(nn.Module):
-    """Linear regression: a dense layer with a single output (book, sections 3.5 and 5.7)."""
+    """Linear regression: a dense layer with a single output (book, sections 3.5 and 5.7).
 
-    def __init__(self, in_features: int = 2):
+    `corrected` starts it from N(0, 0.01) and 0, which in the book never reach the lazy layer.
+    """
+
+    def __init__(self, in_features: int = 2, corrected: bool = False):
         super().__init__()
-        # The book's N(0, 0.01) never reaches its lazy layer: PyTorch's default is what it trains from.
         self.net = nn.Linear(in_features, 1)
+        if corrected:
+            nn.init.normal_(self.net.weight, 0, 0.01)
+            nn.init.zeros_(self.net.bias)
 
     def forward(self, X: Float[Tensor, "batch in_features"]) -> Float[Tensor, "batch 1"]:
         return self.net(X)

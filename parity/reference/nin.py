@@ -21,12 +21,13 @@ def nin_block(out_channels: int, kernel_size: int, stride: int, padding: int, in
 class NiN(nn.Module):
     """Network in network: four blocks and a global average pool; the scores have passed a ReLU (book, section 8.3).
 
-    `width_mult` scales all widths.
+    `width_mult` scales all widths; `corrected` leaves out the last ReLU, so that scores may be negative.
     """
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0):
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, corrected: bool = False):
         super().__init__()
         c1, c2, c3 = (int(width * width_mult) for width in (96, 256, 384))
+        last = nin_block(num_classes, 3, 1, 1, c3)
         self.net = nn.Sequential(
             nin_block(c1, 11, 4, 0, in_channels),
             nn.MaxPool2d(3, stride=2),
@@ -35,7 +36,7 @@ class NiN(nn.Module):
             nin_block(c3, 3, 1, 1, c2),
             nn.MaxPool2d(3, stride=2),
             nn.Dropout(0.5),
-            nin_block(num_classes, 3, 1, 1, c3),
+            last[:-1] if corrected else last,
             nn.AdaptiveAvgPool2d((1, 1)),
             nn.Flatten(),
         )

@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from parity.reference.init import init_cnn
 from parity.reference.resnet import ResNeXtBlock
 
 
@@ -16,7 +17,8 @@ def any_stage(depth: int, num_channels: int, groups: int, bot_mul: float, in_cha
 class AnyNet(nn.Module):
     """AnyNet: a stem, a stage per (depth, num_channels, groups, bot_mul) of `arch`, and a head (book, section 8.8).
 
-    Weights start from PyTorch's defaults: the book's Xavier call meets lazy layers and does nothing.
+    Weights start from PyTorch's defaults: the book's Xavier call meets lazy layers and does nothing; `corrected` heeds
+    it.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class AnyNet(nn.Module):
         stem_channels: int,
         num_classes: int = 10,
         in_channels: int = 1,
+        corrected: bool = False,
     ):
         super().__init__()
         stem = nn.Sequential(
@@ -39,6 +42,8 @@ class AnyNet(nn.Module):
             channels = num_channels
         head = nn.Sequential(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(channels, num_classes))
         self.net.add_module("head", head)
+        if corrected:
+            init_cnn(self)
 
     def forward(self, X: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         return self.net(X)
@@ -47,6 +52,8 @@ class AnyNet(nn.Module):
 class RegNetX32(AnyNet):
     """RegNetX: two stages of 32 and 80 channels, in groups of 16, and of `depths` blocks (book, section 8.8)."""
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, depths: tuple[int, int] = (4, 6)):
+    def __init__(
+        self, num_classes: int = 10, in_channels: int = 1, depths: tuple[int, int] = (4, 6), corrected: bool = False
+    ):
         arch = ((depths[0], 32, 16, 1.0), (depths[1], 80, 16, 1.0))
-        super().__init__(arch, 32, num_classes, in_channels)
+        super().__init__(arch, 32, num_classes, in_channels, corrected)

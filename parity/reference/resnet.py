@@ -32,7 +32,7 @@ class Residual(nn.Module):
 class ResNeXtBlock(nn.Module):
     """A ResNeXt block: 1x1, grouped 3x3 and 1x1 convolutions, and a shortcut (book, section 8.6).
 
-    The book's `groups` is the number of channels in a group, not the number of groups.
+    The book's `groups` is the number of channels in a group; with `corrected` it is the number of groups.
     """
 
     def __init__(
@@ -43,11 +43,13 @@ class ResNeXtBlock(nn.Module):
         use_1x1conv: bool = False,
         strides: int = 1,
         in_channels: int = 32,
+        corrected: bool = False,
     ):
         super().__init__()
         width = round(num_channels * bot_mul)
+        num_groups = groups if corrected else width // groups
         self.conv1 = nn.Conv2d(in_channels, width, 1)
-        self.conv2 = nn.Conv2d(width, width, 3, strides, padding=1, groups=width // groups)
+        self.conv2 = nn.Conv2d(width, width, 3, strides, padding=1, groups=num_groups)
         self.conv3 = nn.Conv2d(width, num_channels, 1)
         self.bn1 = nn.BatchNorm2d(width)
         self.bn2 = nn.BatchNorm2d(width)

@@ -1,0 +1,111 @@
+"""The book's surprises of chapters 3 to 11 as they are, and as `corrected` has them, on both sides."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from twins import in_jax, in_torch, normal, twins
+
+from d2l_jax import eval_view, functional, models
+from d2l_jax.weights.rules import leaves
+from parity import reference
+from parity.twin.structure import abstract
+
+SMALL = {"width_mult": 0.125, "image_size": (95, 95)}
+XAVIER = [
+    ("AlexNet", SMALL, "net.8.weight", (6 / (48 * 9 * 2)) ** 0.5),
+    ("DenseNet", {"arch": (1, 1)}, "net.dense_blk1.net.0.2.weight", (6 / ((64 + 32) * 9)) ** 0.5),
+    ("RegNetX32", {"depths": (1, 1)}, "net.stage1.0.conv1.weight", (6 / (32 + 32)) ** 0.5),
+]
+
+
+def started(name: str, key: str, **args) -> list[np.ndarray]:
+    """Returns a tensor as either side starts it."""
+    model = getattr(models, name)(**args, rngs=nnx.Rngs(0))
+    path = next(leaf.path for leaf in leaves(model) if leaf.key == key)
+    ours = dict(nnx.iter_graph(model))[path]
+    torch.manual_seed(0)
+    return [np.asarray(ours[...]), getattr(reference, name)(**args).state_dict()[key].numpy()]
+
+
+@pytest.mark.parametrize(("name", "args", "key", "bound"), XAVIER)
+def test_xavier_does_nothing_in_the_book_and_is_heeded_if_corrected(name, args, key, bound):
+    for values in started(name, key, **args, corrected=True):
+        assert 0.95 * bound < abs(values).max() <= bound * (1 + 1e-6)
+    for values in started(name, key, **args):
+        assert abs(values).max() < 0.9 * bound
+
+
+def test_linear_regression_starts_small_if_corrected_only():
+    for values in started("LinearRegression", "net.weight", in_features=400, corrected=True):
+        assert values.std() == pytest.approx(0.01, rel=0.15)
+    for bias in started("LinearRegression", "net.bias", in_features=400, corrected=True):
+        assert not bias.any()
+    for values in started("LinearRegression", "net.weight", in_features=400):
+        assert values.std() == pytest.approx(400**-0.5 / 3**0.5, rel=0.15)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_scores_of_nin_are_below_zero_if_corrected_only(corrected):
+    ours, theirs = twins("NiN", width_mult=0.0625, corrected=corrected)
+    images = normal(2, 1, 95, 95)
+    apply, params, buffers = functional(eval_view(ours))
+    scores = apply(params, buffers, jnp.asarray(images.transpose(0, 2, 3, 1)))[0]
+    with torch.no_grad():
+        assert np.allclose(scores, theirs.eval()(*in_torch(images)), rtol=0, atol=1e-12)
+    assert bool((scores < 0).any()) is corrected
+
+
+@pytest.mark.parametrize(("corrected", "channels"), [(False, 16), (True, 2)])
+def test_groups_are_the_width_of_a_group_or_their_number(corrected, channels):
+    """A block of 32 channels with 16 as `groups`: two groups of 16 channels, or sixteen of 2."""
+    args = {"num_channels": 32, "groups": 16, "bot_mul": 1.0, "corrected": corrected}
+    theirs = reference.ResNeXtBlock(**args)
+    shapes = {leaf.key: leaf.shape for leaf in leaves(abstract(lambda: models.ResNeXtBlock(**args, rngs=nnx.Rngs(0))))}
+    assert shapes["conv2.weight"] == tuple(theirs.conv2.weight.shape) == (32, channels, 3, 3)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_my_linear_learns_if_corrected_only(corrected):
+    ours, theirs = twins("MyLinear", in_units=5, units=3, corrected=corrected)
+    X = normal(4, 5)
+    apply, params, buffers = functional(ours)
+    outputs, pull = jax.vjp(lambda params: apply(params, buffers, jnp.asarray(X))[0], params)
+    (slopes,) = pull(jnp.ones_like(outputs))
+    result = theirs(*in_torch(X))
+    assert np.allclose(outputs, result.detach(), rtol=0, atol=1e-12)
+    assert result.requires_grad is corrected
+    assert bool(np.any(slopes["weight"])) is corrected
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_rows_without_a_valid_key_are_uniform_or_zero_if_corrected(corrected):
+    scores = normal(2, 3, 4)
+    lengths = np.array([0, 3])
+    ours = models.masked_softmax(*in_jax(scores, lengths), corrected=corrected)
+    theirs = reference.masked_softmax(*in_torch(scores, lengths), corrected=corrected)
+    assert np.allclose(ours, theirs, rtol=0, atol=1e-15)
+    assert np.allclose(ours[0], 0 if corrected else 0.25)
+    assert np.allclose(np.asarray(ours)[1].sum(-1), 1) and not np.asarray(ours)[1, :, 3].any()
+
+
+@pytest.mark.parametrize("name", ["LinearRegressionScratch", "BNLeNetScratch"])
+def test_scratch_models_hold_all_their_tensors(name):
+    """The book's have an empty state dict, and moving statistics that no file keeps."""
+    args = {"num_inputs": 2} if name == "LinearRegressionScratch" else {}
+    theirs = getattr(reference, name)(**args).state_dict()
+    ours = [leaf.key for leaf in leaves(abstract(lambda: getattr(models, name)(**args, rngs=nnx.Rngs(0))))]
+    assert sorted(ours) == sorted(theirs) and len(ours) > 1
+    assert ("net.1.moving_var" in ours) is (name == "BNLeNetScratch")
+
+
+def test_moving_statistics_stay_in_evaluation_while_gradients_are_on():
+    """The book's layer asks whether gradients are on, and so would use the batch's statistics here."""
+    layer = reference.BatchNormScratch(3, 2).eval()
+    before = layer.moving_mean.clone()
+    layer(torch.ones(5, 3, requires_grad=True))
+    assert torch.equal(layer.moving_mean, before)
+    layer.train()(torch.ones(5, 3))
+    assert not torch.equal(layer.moving_mean, before)

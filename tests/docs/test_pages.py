@@ -3,7 +3,7 @@
 import ast
 import re
 from importlib import import_module
-from inspect import signature
+from inspect import isclass, signature
 from pathlib import Path
 
 import blocks
@@ -116,7 +116,12 @@ def test_tables_are_what_the_programs_write(path):
 @pytest.mark.parametrize("path", sorted((DOCS / "book").glob("*.md")), ids=name_of)
 def test_options_that_correct_the_book_exist(path):
     named = re.findall(r"(\w+)\([^()`]*corrected=True\)", path.read_text())
-    assert [name for name in named if "corrected" not in signature(getattr(models, name)).parameters] == []
+    assert [name for name in named if "corrected" not in arguments_of(getattr(models, name))] == []
+
+
+def arguments_of(model) -> set[str]:
+    """Returns the names of a model's arguments, of a class or of a function that makes it."""
+    return set(signature(model.__init__ if isclass(model) else model).parameters)
 
 
 def test_every_page_is_in_a_table_of_contents():
@@ -127,6 +132,10 @@ def test_every_page_is_in_a_table_of_contents():
 def test_control_a_broken_link_is_seen():
     text = "[a](nowhere.md) [b](limits.md#nothing) [c](limits.md#what-a-gap-is) [d](https://d2l.ai)"
     assert broken_links(DOCS / "index.md", text) == ["nowhere.md", "limits.md#nothing"]
+
+
+def test_control_an_option_that_is_not_there_is_seen():
+    assert "corrected" in arguments_of(models.NiN) and "corrected" not in arguments_of(models.LeNet)
 
 
 def test_control_a_command_that_is_not_there_is_seen():

@@ -13,7 +13,7 @@ SHOWN := bn-lenet gru-lm multi-head-attention gan box-iou
 RUN := runs/first-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check-all test test-all test-arithmetics test-newest venv lint overview pages docs notes bench bench-gpu
+.PHONY: help run check-all test test-all test-arithmetics test-newest venv lint overview parting pages docs notes bench bench-gpu
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -69,6 +69,9 @@ overview: venv ## write the table of d2l-jax list anew, after a case has changed
 
 pages: venv ## write the tables of docs/ anew, after a case, a result or a stored run has changed
 	$(BIN)/python docs/programs/blocks.py
+
+parting: venv ## write docs/parting.md, where the two frameworks part, from its table
+	$(BIN)/python docs/programs/parting.py
 
 docs: venv ## these pages as a site, docs/_build/html/index.html; the first time takes minutes, since they are run
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -48,6 +48,22 @@ def transposed(array: Any, axes: Axes) -> Any:
     return array if axes == tuple(range(len(axes))) else array.transpose(axes)
 
 
+def as_flax(array: Any, axes: Axes, shape: Shape) -> Any:
+    """Returns PyTorch's array in Flax's layout, the opposite of `as_torch`."""
+    array = transposed(array, inverse(axes))
+    return array if len(axes) == len(shape) else array.reshape(shape)
+
+
+def as_torch(array: Any, axes: Axes, shape: Shape) -> Any:
+    """Returns Flax's array with its axes in that order; one of another number of axes has PyTorch's shape."""
+    return transposed(array if len(axes) == len(array.shape) else array.reshape(shape), axes)
+
+
+def squeezed(shape: Shape) -> Shape:
+    """Returns the shape without axes of size 1."""
+    return tuple(size for size in shape if size != 1)
+
+
 def copied(array: np.ndarray, axes: Axes) -> np.ndarray:
     """A copy with its axes in that order, as PyTorch keeps it in memory."""
     return np.array(transposed(array, axes), order="C")

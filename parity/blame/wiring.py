@@ -1,4 +1,4 @@
-"""Layers that Flax gives another tensor of the same model, such as a shortcut taken before the norm, not behind it."""
+"""Layers that Flax gives another tensor of the same model, such as a shortcut taken before the norm, or zeros."""
 
 from collections.abc import Callable, Iterator
 
@@ -31,10 +31,10 @@ def explain_wiring(isolated: Isolated, inside: str = "") -> Cause | None:
     first = next((tensor for tensor in isolated.received if not _same(tensor.torch, tensor.flax)), None)
     if first is None or inside and not first.name.startswith(f"{inside}."):
         return None
-    ours = _source(isolated, first, first.flax)
+    theirs = _source(isolated, first, first.torch)
+    ours = _source(isolated, first, first.flax) or (theirs and not first.flax.any() and "zeros")
     if not ours:
         return None
-    theirs = _source(isolated, first, first.torch)
     text = f"Flax gives {first.label} {ours}, PyTorch {theirs or 'something else'}"
     return Cause("wiring", text, 0.0)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from d2l_jax.weights.leaf import export
 from parity.arrays.key import Record, input_names
-from parity.arrays.layout import Axes, inverse, named_leaves, transposed
+from parity.arrays.layout import Axes, Shape, as_flax, as_torch, named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.environment import Device
 from parity.layers.layer import Layer
@@ -86,15 +86,16 @@ def _features(twin: Twin, layer: Layer) -> tuple[int, ...]:
 def _program(twin: Twin, alone: Alone, train: bool) -> "LayerProgram":
     call = alone.layer.ours
     flat, tree = jax.tree.flatten((call.args, call.kwargs))
-    places = tuple(i for i, x in enumerate(flat) if hasattr(x, "shape"))
-    static = tuple((i, x) for i, x in enumerate(flat) if i not in places)
+    places = tuple((i, tuple(x.shape)) for i, x in enumerate(flat) if hasattr(x, "shape"))
+    static = tuple((i, x) for i, x in enumerate(flat) if not hasattr(x, "shape"))
+    shapes = {name: tuple(x.shape) for name, x in named_leaves(alone.layer.theirs.output, "output")}
     pulled = tuple(name for name, *_ in alone.ports.outputs if name in alone.layer.theirs.cotangents)
     return LayerProgram(
         tree=tree,
         static=static,
         places=places,
         inputs=alone.ports.inputs,
-        outputs=alone.ports.outputs,
+        outputs=tuple((name, number, axes, shapes[name]) for name, number, axes in alone.ports.outputs),
         train=train,
         pulled=pulled,
         apply=alone.part.apply,
@@ -138,17 +139,17 @@ class LayerProgram:
     """A layer's computation.
 
     tree, static: of its arguments, and those that are no arrays: flags, axes, None
-    places:       where among its arguments the arrays stand
-    inputs, outputs: of its ports
+    places:       where among its arguments the arrays stand, and their shapes
+    inputs, outputs: of its ports; the latter with PyTorch's shapes
     pulled:       the outputs that have cotangents
     features:     of a dense layer behind a flatten in another order than PyTorch's, which feature of PyTorch's each is
     """
 
     tree: Any
     static: tuple[tuple[int, Any], ...]
-    places: tuple[int, ...]
+    places: tuple[tuple[int, Shape], ...]
     inputs: tuple[tuple[int, Axes], ...]
-    outputs: tuple[tuple[str, int, Axes], ...]
+    outputs: tuple[tuple[str, int, Axes, Shape], ...]
     train: bool
     pulled: tuple[str, ...]
     apply: Callable
@@ -156,13 +157,13 @@ class LayerProgram:
 
     def run(self, params: Any, buffers: Any, tensors: list[jax.Array]) -> tuple[dict[str, jax.Array], Any]:
         flat = dict(self.static)
-        for place, (number, axes) in zip(self.places, self.inputs, strict=True):
-            x = transposed(tensors[number], inverse(axes))
+        for (place, shape), (number, axes) in zip(self.places, self.inputs, strict=True):
+            x = as_flax(tensors[number], axes, shape)
             flat[place] = x[..., np.array(self.features)] if self.features and x.shape[-1] == len(self.features) else x
         args, kwargs = jax.tree.unflatten(self.tree, [flat[i] for i in range(len(flat))])
         output, changed = self.apply(params, buffers, args, kwargs)
         found = [array for _, array in named_leaves(output, "output")]
-        return {name: transposed(found[number], axes) for name, number, axes in self.outputs}, changed
+        return {name: as_torch(found[number], axes, shape) for name, number, axes, shape in self.outputs}, changed
 
 
 def _isolated(programs: Sequence[LayerProgram], arguments: list[Arguments]) -> list[tuple]:

@@ -20,7 +20,7 @@ from parity.layers.calls import given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.nesting import dropped, with_nested
-from parity.layers.ports import Mismatch, Ports, has_equal_sizes
+from parity.layers.ports import Mismatch, Ports, has_equal_sizes, has_states_apart
 from parity.layers.received import Received, received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
@@ -75,16 +75,16 @@ def isolate(
     oracle: Record = {}
     flax: Record = {}
     noisy: list[Record] = [{} for _ in range(PROBES)]
-    unclear = any(map(has_equal_sizes, ours.values()))
-    values = given_values(twin, flax_run, train) if containers or unclear else {}
     names = with_nested(twin, {path for path, _ in ours}) if containers else twin.names
     shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]
+    partners = [(call, ours[names[call.name], call.number]) for call in shared]
+    unclear = any(map(has_equal_sizes, ours.values())) or any(has_states_apart(*pair) for pair in partners)
+    values = given_values(twin, flax_run, train) if containers or unclear else {}
     with precision(jax_device):
         params, buffers = flax_run.load(twin.start)
-        for call in shared:
+        for call, partner in partners:
             if not call.name or not containers and any(child in shared for child in calls_within(call)):
                 continue
-            partner = ours[names[call.name], call.number]
             layer = Layer(label(call), call, partner)
             try:
                 ports = layer.ports = Ports.of(call, partner, values.get((partner.path, partner.number)))

@@ -1,8 +1,10 @@
 """How the arguments and results of two calls belong together."""
 
 import inspect
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from parity.arrays.layout import Axes, between, channels_first, is_ambiguous, named_leaves, transposed
+from parity.arrays.layout import Axes, between, channels_first, is_ambiguous, named_leaves, squeezed, transposed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.calls import FlaxCall, Values
 from parity.models.calls import TorchCall
@@ -66,7 +68,8 @@ class Ports:
         shapes = [x.shape for _, x in arrays]
         order = _states_first(ours, len(shapes))
         theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
-        found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named))
+        apart = partial(_distance, tensors, [values.inputs[i] for i in order]) if values else None
+        found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named, apart))
         inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
         sequence = first_packed((theirs.args, theirs.kwargs))
         needed = [i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))]
@@ -115,12 +118,19 @@ def has_equal_sizes(call: FlaxCall) -> bool:
     return any(is_ambiguous(x.shape) for x in jax.tree.leaves((call.args, call.kwargs, call.output)) if is_array(x))
 
 
+def has_states_apart(theirs: TorchCall, ours: FlaxCall) -> bool:
+    """Tells whether several of Flax's arguments are like none of PyTorch's but for axes of size 1."""
+    sizes = [sorted(x.shape) for x in tensors_of([theirs.args, theirs.kwargs])]
+    arrays = [x for x in jax.tree.leaves((ours.args, ours.kwargs)) if is_array(x)]
+    return sum(sorted(x.shape) not in sizes for x in arrays) > 1
+
+
 def nearest_axes(axes: Axes, module: torch.nn.Module, theirs: torch.Tensor, ours: jax.Array) -> Axes:
     """Returns the order of Flax's axes, or the other of channels first and last where that is far nearer.
 
     module: PyTorch's, some of which are always one of the two
     """
-    if not is_ambiguous(ours.shape) or not theirs.is_floating_point():
+    if not is_ambiguous(ours.shape) or not theirs.is_floating_point() or len(axes) != ours.ndim:
         return axes
     last = tuple(range(len(axes)))
     first = channels_first(len(axes))
@@ -164,20 +174,38 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
-def matched(flax: list[tuple[str, tuple]], torch: list[tuple[str, tuple]]) -> Iterator[tuple[int, Axes]]:
-    """Returns for each array, (name of the argument, shape), a tensor of the same sizes.
+def matched(
+    flax: list[tuple[str, tuple]],
+    torch: list[tuple[str, tuple]],
+    apart: Callable[[int, int], float] | None = None,
+) -> Iterator[tuple[int, Axes]]:
+    """Returns for each array, (name of the argument, shape), a tensor of the same sizes, or all but axes of size 1.
 
     Among several it is the one whose argument has the same name, else the first that is left; several arrays may be
-    one tensor.
+    one tensor. States that have an axis of size 1 more on one side may stand in any order: their numbers tell.
+
+    apart: (number of the array, number of the tensor) -> how far their numbers are apart in the models' own runs
     """
     unused = list(range(len(torch)))
     promised = {name for name, _ in flax}
-    for name, shape in flax:
+    for place, (name, shape) in enumerate(flax):
         fits = [i for i, (_, other) in enumerate(torch) if sorted(other) == sorted(shape)]
         free = [i for i in fits if i in unused]
         free.sort(key=lambda i, name=name: (torch[i][0] != name, torch[i][0] in promised))
+        if not fits:
+            fits = free = [i for i in unused if squeezed(torch[i][1]) == squeezed(shape)]
+            if len(free) > 1 and apart:
+                free.sort(key=lambda i, place=place: apart(place, i))
         number = next(iter(free or fits), None)
         if number is None:
             raise Mismatch(f"arguments {[s for _, s in torch]} in PyTorch, {[s for _, s in flax]} in Flax")
         unused = [i for i in unused if i != number]
-        yield number, between(shape, torch[number][1])
+        other = torch[number][1]
+        yield number, between(shape, other) if len(shape) == len(other) else tuple(range(len(other)))
+
+
+def _distance(tensors: Sequence[torch.Tensor], arrays: Sequence[jax.Array], place: int, number: int) -> float:
+    """Returns how far an array and a tensor of the same size are apart; nothing near is as far as anything else."""
+    theirs = to_numpy(tensors[number]).ravel()
+    gap = float(np.linalg.norm(theirs - np.asarray(arrays[place]).ravel()))
+    return gap if gap < 1e-6 * float(np.linalg.norm(theirs)) else math.inf

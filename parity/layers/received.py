@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import torch
 
-from parity.arrays.layout import inverse, named_leaves, transposed
+from parity.arrays.layout import as_flax, as_torch, named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.calls import given_values
 from parity.layers.layer import Layer
@@ -40,7 +40,7 @@ def received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
     for array, (number, axes) in zip(given.inputs if given else [], ports.inputs, strict=False):
         tensor = ports.tensors[number]
         place = next(i for i, x in enumerate(theirs) if x.shape == tensor.shape and torch.equal(x, tensor))
-        pair = to_numpy(tensor), transposed(np.asarray(array), axes)
+        pair = to_numpy(tensor), as_torch(np.asarray(array), axes, tuple(tensor.shape))
         tensors.append(Received(layer.label, *pair, call.name, call.number, place))
     return tensors
 
@@ -55,7 +55,7 @@ def received_without(twin: Twin, layers: Sequence[Layer], wrong: Collection[str]
         ports = layer.ports
         if layer.label in wrong and len(ports.outputs) == len(flat):
             for name, number, axes in ports.outputs:
-                flat[number] = transposed(to_numpy(results[name]), inverse(axes))
+                flat[number] = as_flax(to_numpy(results[name]), axes, flat[number].shape)
             outputs[layer.ours.path, layer.ours.number] = jax.tree.unflatten(tree, flat)
     run = FlaxRun(twin, "float64", device)
     values = given_values(twin, run, train, outputs)

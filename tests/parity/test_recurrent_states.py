@@ -1,0 +1,84 @@
+"""States that a recurrent layer is given: PyTorch's have an axis of layers in front, those of a cell by hand do not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from matching import R
+
+import parity
+from parity.layers.ports import Mismatch, matched
+
+X = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
+
+
+class LSTM(nnx.Module):
+    """Hands on its state as Flax's cells do, (c, h), or as PyTorch's layers."""
+
+    def __init__(self, flax_order):
+        self.wx = nnx.Linear(4, 24, rngs=R)
+        self.wh = nnx.Linear(6, 24, rngs=R)
+        self.order = slice(None, None, -1 if flax_order else 1)
+
+    def __call__(self, x, state=None):
+        zero = jnp.zeros((len(x), 6), x.dtype)
+        inputs = self.wx(x).swapaxes(0, 1)
+
+        def step(carry, x):
+            i, f, g, o = jnp.split(x + self.wh(carry[0]), 4, -1)
+            c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+
+        last, outputs = jax.lax.scan(step, (zero, zero) if state is None else state[self.order], inputs)
+        return outputs.swapaxes(0, 1), last[self.order]
+
+
+class Translator(nnx.Module):
+    def __init__(self, flax_order=False, dropped=None):
+        self.enc = LSTM(flax_order)
+        self.dec = LSTM(flax_order)
+        self.dropped = dropped
+
+    def __call__(self, x):
+        state = list(self.enc(x)[1])
+        if self.dropped is not None:
+            state[self.dropped] = jnp.zeros_like(state[self.dropped])
+        return self.dec(x[:, ::-1], tuple(state))[0]
+
+
+class TorchTranslator(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc = torch.nn.LSTM(4, 6, batch_first=True)
+        self.dec = torch.nn.LSTM(4, 6, batch_first=True)
+
+    def forward(self, x):
+        return self.dec(x.flip(1), self.enc(x)[1])[0]
+
+
+def checked(ours):
+    return parity.check(ours, TorchTranslator(), X, steps=1, tiers=("float64",))
+
+
+@pytest.mark.parametrize("flax_order", [False, True])
+def test_a_layer_with_states_is_compared_on_its_own(flax_order):
+    result = checked(Translator(flax_order))
+    result.raise_if_failed()
+    assert not result.skipped
+    assert {"enc", "dec"} <= {row.key.layer for row in result.rows["float64"]}
+
+
+def test_a_state_that_is_not_handed_on_is_named():
+    result = checked(Translator(dropped=1))
+    assert result.blame is not None
+    assert result.blame.cause == "wiring"
+    assert "before dec: Flax gives dec zeros, PyTorch what enc returns" in result.blame.text
+
+
+def test_other_axes_than_those_of_size_1_are_not_left_out():
+    assert list(matched([("state", (3, 6))], [("hx", (1, 3, 6))])) == [(0, (0, 1, 2))]
+    with pytest.raises(Mismatch):
+        list(matched([("state", (3, 6))], [("hx", (2, 3, 6))]))

@@ -7,8 +7,9 @@ from typing import Any
 DOCS = Path(__file__).parents[1]
 HEAD = """# Where the two frameworks part
 
-Behaviour that a port from PyTorch to Flax meets. Written by `make parting` from `docs/parting.toml`; the test beside each
-line runs both frameworks, or this project's answer to it, and fails when the behaviour changes. Versions: {versions}.
+Behaviour that a port from PyTorch to Flax meets. Written by `make parting` from `docs/parting.toml`; the test beside
+each line runs both frameworks, or this project's answer to it, and fails when the behaviour changes.
+Versions: {versions}.
 """
 
 

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from parity.arrays.key import Arrays, Key
 from parity.blame.diagnosis import Cause, explain_layer
 from parity.blame.diagnosis.fast_variance import fast_variance
+from parity.blame.norm_place import explain_norm_place
 from parity.blame.wiring import explain_wiring
 from parity.layers.isolate import Isolated
 from parity.layers.layer import Layer
@@ -79,7 +80,7 @@ def _of_layer(
     call = layer.theirs
     cause = _cause(twin, layer, direction, train, state, right) if explained else None
     if cause is None and direction == "forward":
-        cause = explain_wiring(isolated, call.name)
+        cause = explain_norm_place(isolated, call.name) or explain_wiring(isolated, call.name)
     kind = type(call.module).__name__
     name = f"{call.name}.{cause.part}" if cause and cause.part else call.name
     return Blame.because(cause, name, direction, f"{layer.label} ({kind}), {direction}")

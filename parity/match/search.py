@@ -15,6 +15,7 @@ from parity.match.arrangement import NEAR, arrangement
 from parity.match.flax_layers import Variables
 from parity.match.fused import fused_layers
 from parity.match.leftovers import Books, check, completed
+from parity.match.numbered import numbered, renumber
 from parity.match.passing import Pass, Stolen, in_float64
 from parity.match.torch_layers import Recorded, arrays_of, record
 from parity.models.exact import exact
@@ -80,6 +81,9 @@ def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Coll
             break
     assert best, "a run without an end"
     _, run, books = best
+    if renamed := numbered(run) if run.guesses else {}:
+        renumber(run, renamed)
+        books = _books(run, recorded, variables, variant=0)
     return check(books, recorded, run.error, [*_notes(run), *_rewriting(model)], constants)
 
 

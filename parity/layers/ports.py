@@ -23,6 +23,8 @@ from parity.models.packed import Packed, first_packed, valid_positions
 
 CHANNELS_LAST = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.Embedding)
 CHANNELS_FIRST = (_ConvNd, _BatchNorm, _InstanceNorm, torch.nn.GroupNorm)
+EMBEDDING = (nnx.Embed, linen.Embed)
+HEADS = (nnx.LinearGeneral, linen.DenseGeneral)  # heads and their features are two axes, PyTorch's are one
 LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
 
 
@@ -58,6 +60,8 @@ class Ports:
 
         values: of Flax's call in its model's own run, which tell channels first from last where shapes do not
         """
+        if isinstance(ours.module, EMBEDDING) and isinstance(theirs.module, torch.nn.Linear):
+            raise Mismatch("its weight is that of Flax's embedding, used by `attend`: compared within the model alone")
         tensors: list[torch.Tensor] = []
         called: list[str] = []
         for name, tensor in named_arguments(theirs.module.forward, theirs.args, theirs.kwargs):
@@ -69,7 +73,8 @@ class Ports:
         order = _states_first(ours, len(shapes))
         theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
         apart = partial(_distance, tensors, [values.inputs[i] for i in order]) if values else None
-        found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named, apart))
+        flat = _flat if isinstance(ours.module, HEADS) else squeezed
+        found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named, apart, flat))
         inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
         sequence = first_packed((theirs.args, theirs.kwargs))
         needed = [i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))]
@@ -84,6 +89,8 @@ class Ports:
             if number is not None:
                 left = [(i, r) for i, r in left if i != number]
                 outputs.append((name, number, between(results[number], shape)))
+        if not outputs and [flat(shape) for _, shape in names] == [flat(shape) for shape in results]:
+            outputs = [(name, i, tuple(range(len(shape)))) for i, (name, shape) in enumerate(names)]
         if sequence and not any(_is_lengths(tensors[number], sequence) for number, _ in inputs):
             # Flax's final state is that behind the padding, which such a model leaves aside.
             outputs = [output for output in outputs if output[0].endswith(".values")]
@@ -178,6 +185,7 @@ def matched(
     flax: list[tuple[str, tuple]],
     torch: list[tuple[str, tuple]],
     apart: Callable[[int, int], float] | None = None,
+    flat: Callable[[tuple], tuple] = squeezed,
 ) -> Iterator[tuple[int, Axes]]:
     """Returns for each array, (name of the argument, shape), a tensor of the same sizes, or all but axes of size 1.
 
@@ -185,6 +193,7 @@ def matched(
     one tensor. States that have an axis of size 1 more on one side may stand in any order: their numbers tell.
 
     apart: (number of the array, number of the tensor) -> how far their numbers are apart in the models' own runs
+    flat:  a shape -> the sizes that decide
     """
     unused = list(range(len(torch)))
     promised = {name for name, _ in flax}
@@ -193,7 +202,7 @@ def matched(
         free = [i for i in fits if i in unused]
         free.sort(key=lambda i, name=name: (torch[i][0] != name, torch[i][0] in promised))
         if not fits:
-            fits = free = [i for i in unused if squeezed(torch[i][1]) == squeezed(shape)]
+            fits = free = [i for i in unused if flat(torch[i][1]) == flat(shape)]
             if len(free) > 1 and apart:
                 free.sort(key=lambda i, place=place: apart(place, i))
         number = next(iter(free or fits), None)
@@ -202,6 +211,11 @@ def matched(
         unused = [i for i in unused if i != number]
         other = torch[number][1]
         yield number, between(shape, other) if len(shape) == len(other) else tuple(range(len(other)))
+
+
+def _flat(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns batch, and all behind it as one: a dense layer's heads, or their features at one place."""
+    return (shape[0], math.prod(shape[1:])) if shape else ()
 
 
 def _distance(tensors: Sequence[torch.Tensor], arrays: Sequence[jax.Array], place: int, number: int) -> float:

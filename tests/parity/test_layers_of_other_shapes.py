@@ -1,4 +1,4 @@
-"""States that a recurrent layer is given: PyTorch's have an axis of layers in front, those of a cell by hand do not."""
+"""Layers whose tensors have other axes in Flax: states without an axis of layers, heads apart, an embedding as head."""
 
 import jax
 import jax.numpy as jnp
@@ -76,6 +76,58 @@ def test_a_state_that_is_not_handed_on_is_named():
     assert result.blame is not None
     assert result.blame.cause == "wiring"
     assert "before dec: Flax gives dec zeros, PyTorch what enc returns" in result.blame.text
+
+
+class Heads(nnx.Module):
+    def __init__(self, scale=1.0):
+        self.split = nnx.LinearGeneral(4, (2, 3), rngs=R)
+        self.join = nnx.LinearGeneral((2, 3), 4, axis=(-2, -1), rngs=R)
+        self.scale = scale
+
+    def __call__(self, x):
+        return self.join(jnp.tanh(self.split(x))) * self.scale
+
+
+class TorchHeads(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.split = torch.nn.Linear(4, 6)
+        self.join = torch.nn.Linear(6, 4)
+
+    def forward(self, x):
+        return self.join(torch.tanh(self.split(x)))
+
+
+def test_dense_layers_of_heads_are_compared_with_flat_ones():
+    result = parity.check(Heads(), TorchHeads(), X, steps=1, tiers=("float64",))
+    result.raise_if_failed()
+    assert {row.key.layer for row in result.rows["float64"]} >= {"split", "join"}
+    assert parity.check(Heads(1.5), TorchHeads(), X, steps=1, tiers=("float64",)).status == "fail"
+
+
+class Tied(nnx.Module):
+    def __init__(self):
+        self.embed = nnx.Embed(7, 4, rngs=R)
+
+    def __call__(self, x):
+        return self.embed.attend(self.embed(x))
+
+
+class TorchTied(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Embedding(7, 4)
+        self.head = torch.nn.Linear(4, 7, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, x):
+        return self.head(self.embed(x))
+
+
+def test_the_head_that_is_an_embedding_says_so():
+    result = parity.check(Tied(), TorchTied(), np.array([[1, 2, 3], [4, 5, 6]]), steps=1, tiers=("float64",))
+    result.raise_if_failed()
+    assert "attend" in result.skipped["head"]
 
 
 def test_other_axes_than_those_of_size_1_are_not_left_out():

@@ -1,23 +1,35 @@
 """The mode in which a fresh model stands: for training, or for evaluation."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from flax import nnx
+from flax import linen, nnx
 
 from parity.arrays.key import Key
 from parity.compare.rows import row
 from parity.start.compare import Started
 
-IN_TRAINING = {"deterministic": False, "use_running_average": False, "training": True, "train": True}
+IN_TRAINING = {
+    "deterministic": False,
+    "use_running_average": False,
+    "training": True,
+    "train": True,
+    "is_training": True,
+}
 
 
-def compare_modes(flax: nnx.Module, theirs: torch.nn.Module, names: Mapping[str, tuple]) -> list[Started]:
+def compare_modes(
+    flax: nnx.Module | linen.Module, theirs: torch.nn.Module, names: Mapping[str, tuple]
+) -> list[Started]:
     """Returns each module of Flax's that has a mode, beside PyTorch's of the same place, or else the whole model.
 
     names: {PyTorch's submodule: Flax's path}
     """
+    if isinstance(flax, linen.Module):
+        training = _training_by_default(flax)
+        return [] if training is None else [_compared("", training, theirs.training)]
     modules = dict(theirs.named_modules())
     partners = {path: modules[name] for name, path in names.items() if name in modules}
     called = {path: name for name, path in names.items()}
@@ -33,6 +45,14 @@ def compare_modes(flax: nnx.Module, theirs: torch.nn.Module, names: Mapping[str,
 def _training(module: Any) -> bool | None:
     """Returns whether a module trains, by the attributes that are in use; None of one that has no mode."""
     modes = [vars(module)[name] is trains for name, trains in IN_TRAINING.items() if vars(module).get(name) in MODES]
+    return all(modes) if modes else None
+
+
+def _training_by_default(module: linen.Module) -> bool | None:
+    """Returns whether a Linen module trains by its attributes and by the defaults of its call's arguments."""
+    arguments = inspect.signature(type(module).__call__).parameters.values()
+    flags = {argument.name: argument.default for argument in arguments} | vars(module)
+    modes = [flags[name] is trains for name, trains in IN_TRAINING.items() if flags.get(name) in MODES]
     return all(modes) if modes else None
 
 

@@ -56,7 +56,7 @@ class Fresh:
         ours = [exported(twin.leaves, *map(apart, tree)) for tree in trees]
         models = list(self._torch(seeds))
         theirs = [torch_arrays(model, twin.leaves) for model in models]
-        modes = [] if flax is None else compare_modes(flax, models[0], twin.names)
+        modes = compare_modes(flax, models[0], twin.names)
         return modes + compared(ours, theirs, fans_of(twin.leaves, models[0]))
 
     def _torch(self, seeds: int) -> Iterator[torch.nn.Module]:
@@ -64,10 +64,10 @@ class Fresh:
         for model in torch_draws(self.torch_model, seeds) if makes else [self.torch_model]:
             yield with_attributes(model) if makes and has_attributes(model) else model
 
-    def _flax(self, seeds: int) -> tuple[nnx.Module | None, Iterator[tuple[Tree, Tree]]]:
-        """Returns the NNX module, if it is one, and (parameters, buffers) of each draw."""
+    def _flax(self, seeds: int) -> tuple[nnx.Module | linen.Module, Iterator[tuple[Tree, Tree]]]:
+        """Returns the module, and (parameters, buffers) of each draw."""
         if isinstance(self.model, linen.Module):
-            return None, map(_collections, self._linen(self.model, seeds))
+            return self.model, map(_collections, self._linen(self.model, seeds))
         if isinstance(self.model, nnx.Module):
             return self.model, iter([_twice(_held(self.model))])
         fresh = _traced(self.model)

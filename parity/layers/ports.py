@@ -61,7 +61,7 @@ class Ports:
         values: of Flax's call in its model's own run, which tell channels first from last where shapes do not
         """
         if isinstance(ours.module, EMBEDDING) and isinstance(theirs.module, torch.nn.Linear):
-            raise Mismatch("its weight is that of Flax's embedding, used by `attend`: compared within the model alone")
+            raise Mismatch("its weight is Flax's embedding's, used by `attend` or the like: compared in the model")
         tensors: list[torch.Tensor] = []
         called: list[str] = []
         for name, tensor in named_arguments(theirs.module.forward, theirs.args, theirs.kwargs):
@@ -73,7 +73,7 @@ class Ports:
         order = _states_first(ours, len(shapes))
         theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
         apart = partial(_distance, tensors, [values.inputs[i] for i in order]) if values else None
-        flat = _flat if isinstance(ours.module, HEADS) else squeezed
+        flat = _decisive(theirs, ours)
         found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named, apart, flat))
         inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
         sequence = first_packed((theirs.args, theirs.kwargs))
@@ -126,7 +126,9 @@ def has_equal_sizes(call: FlaxCall) -> bool:
 
 
 def has_states_apart(theirs: TorchCall, ours: FlaxCall) -> bool:
-    """Tells whether several of Flax's arguments are like none of PyTorch's but for axes of size 1."""
+    """Tells whether several states of a recurrent layer are like none of PyTorch's but for axes of size 1."""
+    if not isinstance(theirs.module, torch.nn.RNNBase):
+        return False
     sizes = [sorted(x.shape) for x in tensors_of([theirs.args, theirs.kwargs])]
     arrays = [x for x in jax.tree.leaves((ours.args, ours.kwargs)) if is_array(x)]
     return sum(sorted(x.shape) not in sizes for x in arrays) > 1
@@ -185,12 +187,12 @@ def matched(
     flax: list[tuple[str, tuple]],
     torch: list[tuple[str, tuple]],
     apart: Callable[[int, int], float] | None = None,
-    flat: Callable[[tuple], tuple] = squeezed,
+    flat: Callable[[tuple], tuple] = tuple,
 ) -> Iterator[tuple[int, Axes]]:
-    """Returns for each array, (name of the argument, shape), a tensor of the same sizes, or all but axes of size 1.
+    """Returns for each array, (name of the argument, shape), a tensor of the same sizes, or of those that decide.
 
     Among several it is the one whose argument has the same name, else the first that is left; several arrays may be
-    one tensor. States that have an axis of size 1 more on one side may stand in any order: their numbers tell.
+    one tensor. States without an axis of layers may stand in any order: their numbers tell.
 
     apart: (number of the array, number of the tensor) -> how far their numbers are apart in the models' own runs
     flat:  a shape -> the sizes that decide
@@ -211,6 +213,13 @@ def matched(
         unused = [i for i in unused if i != number]
         other = torch[number][1]
         yield number, between(shape, other) if len(shape) == len(other) else tuple(range(len(other)))
+
+
+def _decisive(theirs: TorchCall, ours: FlaxCall) -> Callable[[tuple], tuple]:
+    """Returns which sizes of a shape decide: a mask of another number of axes may mean something else."""
+    if isinstance(ours.module, HEADS):
+        return _flat
+    return squeezed if isinstance(theirs.module, torch.nn.RNNBase) else tuple
 
 
 def _flat(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from flax import nnx
 from matching import R
 
 import parity
+from parity.arrays.layout import squeezed
 from parity.layers.ports import Mismatch, matched
 
 X = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
@@ -131,6 +132,8 @@ def test_the_head_that_is_an_embedding_says_so():
 
 
 def test_other_axes_than_those_of_size_1_are_not_left_out():
-    assert list(matched([("state", (3, 6))], [("hx", (1, 3, 6))])) == [(0, (0, 1, 2))]
+    assert list(matched([("state", (3, 6))], [("hx", (1, 3, 6))], flat=squeezed)) == [(0, (0, 1, 2))]
     with pytest.raises(Mismatch):
-        list(matched([("state", (3, 6))], [("hx", (2, 3, 6))]))
+        list(matched([("state", (3, 6))], [("hx", (2, 3, 6))], flat=squeezed))
+    with pytest.raises(Mismatch):  # a mask
+        list(matched([("mask", (3, 6))], [("mask", (3, 1, 1, 6))]))

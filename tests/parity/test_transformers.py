@@ -55,6 +55,42 @@ def vit(**options):
     return transformers.FlaxViTModel(config, input_shape=(1, 16, 16, 3)), transformers.ViTModel(config), images
 
 
+class Logits(torch.nn.Module):
+    """Returns the scores of a language model alone, under the name that Flax gives them."""
+
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask, position_ids):
+        inputs = dict(attention_mask=attention_mask, position_ids=position_ids, use_cache=False)
+        return {"logits": self.model(input_ids, **inputs).logits}
+
+
+def gpt2(**options):
+    sizes = dict(vocab_size=50, n_positions=12, n_embd=16, n_layer=2, n_head=2, n_inner=24)
+    config = transformers.GPT2Config(**sizes, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)
+    config._attn_implementation = "eager"
+    other = transformers.GPT2Config(**{**config.to_dict(), **options})
+    flax = transformers.FlaxGPT2LMHeadModel(other, input_shape=(1, LENGTH))
+    inputs = RANDOM.integers(0, 50, (3, LENGTH)), np.ones((3, LENGTH), np.int32), POSITIONS
+    return flax, Logits(transformers.GPT2LMHeadModel(config)), inputs
+
+
+def test_gpt2_with_its_tied_head_is_the_same():
+    flax, theirs, inputs = gpt2()
+    result = parity.check(flax.module, theirs, inputs, variables={"params": flax.params}, steps=2)
+    result.raise_if_failed()
+    assert list(result.skipped) == ["model.lm_head"]
+
+
+def test_another_activation_of_gpt2_is_placed():
+    flax, theirs, inputs = gpt2(activation_function="gelu")
+    result = parity.check(flax.module, theirs, inputs, variables={"params": flax.params}, steps=1)
+    assert result.blame is not None
+    assert result.blame.layer == "model.transformer.h.0.mlp"
+
+
 @pytest.mark.parametrize("make", [bert, vit])
 def test_without_dropout_they_are_the_same(make):
     flax, theirs, inputs = make(**WITHOUT_DROPOUT)

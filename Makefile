@@ -61,7 +61,7 @@ lint: venv ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-notes: venv ## run the programs of the study notes and write docs/notes.md; D2L_DATA names the data; about 15 minutes
+notes: venv ## run the programs of the study notes and write docs/notes.md; about 15 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore examples/notes --all --answers docs/stored/notes.json --markdown docs/notes.md
 
 overview: venv ## write the table of d2l-jax list anew, after a case has changed

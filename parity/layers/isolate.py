@@ -3,7 +3,7 @@
 So a layer's own error is told from the one that it inherits, in both directions.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from parity.compare.probes import largest_of, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
-from parity.layers.calls import given_values, label, layer_calls, traced_calls
+from parity.layers.calls import FlaxCall, given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.nesting import dropped, with_nested
@@ -26,6 +26,7 @@ from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
 from parity.sides.constants import one_digit, shifting
 from parity.sides.disturb import one_ulp
+from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import EveryOperation
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.quick import quickly
@@ -61,64 +62,99 @@ class Isolated:
     received: list[Received] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Runs:
+    """Both sides of a twin in float64, which start from its weights."""
+
+    twin: Twin
+    torch: TorchRun
+    flax: FlaxRun
+    train: bool
+
+    @staticmethod
+    def of(twin: Twin, torch_device: str, jax_device: Device, train: bool) -> "Runs":
+        run = TorchRun(twin, "float64", torch_device)
+        run.load(twin.start)
+        return Runs(twin, run, FlaxRun(twin, "float64", jax_device), train)
+
+    def torch_layer(self, layer: Layer, ports: Ports, disturb: Disturb = np.asarray) -> Record:
+        """Returns the record of PyTorch's layer, its inputs and weights moved by `disturb`."""
+        return run_torch_layer(self.twin, self.torch, layer, ports, self.train, disturb)
+
+    def torch_layers(self, alone: Sequence[Alone], disturb: Disturb = np.asarray) -> Record:
+        """Returns the records of all of them together."""
+        return _joined(self.torch_layer(layer, ports, disturb) for layer, ports, _ in alone)
+
+
 def isolate(
     twin: Twin, torch_device: str, jax_device: Device, policy: Policy, *, containers: bool, train: bool = True
 ) -> Isolated:
-    """Every layer that both models have, and with `containers` every module around some, in float64."""
-    run = TorchRun(twin, "float64", torch_device)
-    run.load(twin.start)
-    flax_run = FlaxRun(twin, "float64", jax_device)
-    theirs = layer_calls(twin, run, twin.batches[0], train)
-    ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run.flax, twin.batches[0], train)}
+    """Compares every layer that both models have, and with `containers` every module around some, in float64."""
+    runs = Runs.of(twin, torch_device, jax_device, train)
     found = Isolated()
-    alone: list[Alone] = []
-    oracle: Record = {}
-    flax: Record = {}
-    noisy: list[Record] = [{} for _ in range(PROBES)]
-    names = with_nested(twin, {path for path, _ in ours}) if containers else twin.names
-    shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]
-    partners = [(call, ours[names[call.name], call.number]) for call in shared]
-    unclear = any(map(has_equal_sizes, ours.values())) or any(has_states_apart(*pair) for pair in partners)
-    values = given_values(twin, flax_run, train) if containers or unclear else {}
     with precision(jax_device):
-        params, buffers = flax_run.load(twin.start)
-        for call, partner in partners:
-            if not call.name or not containers and any(child in shared for child in calls_within(call)):
-                continue
-            layer = Layer(label(call), call, partner)
-            try:
-                ports = layer.ports = Ports.of(call, partner, values.get((partner.path, partner.number)))
-                found.received += received(layer, ports, values)
-                part = flax_run.flax.part(partner.module, partner.path, params, buffers, train=train)
-                layer.oracle = run_torch_layer(twin, run, layer, ports, train, np.asarray)
-                probes = [run_torch_layer(twin, run, layer, ports, train, one_ulp(seed)) for seed in range(PROBES)]
-            except Exception as problem:
-                _leave_out(found, layer, problem)
-                continue
-            alone.append(Alone(layer, ports, part))
-            oracle |= layer.oracle
-            for noise, probe in zip(noisy, probes, strict=True):
-                noise |= probe
+        alone, noisy = _torch_alone(runs, found, containers)
         alone, records = flax_records(twin, alone, train, jax_device, found.skipped)
     found.layers = [layer for layer, *_ in alone]
-    if found.skipped:
-        labels = {layer.label for layer in found.layers}
-        oracle, *noisy = ({k: a for k, a in part.items() if k.layer in labels} for part in (oracle, *noisy))
-    for layer, layer.flax in zip(found.layers, records, strict=True):
-        flax |= layer.flax
-    if not oracle:
-        return found
-    noise = noise_of(oracle, noisy)
-    found.rows = compare_semantics(oracle, flax, noise, longest_sum(twin), policy)
-    if near(found.rows, policy):
-        noise = largest_of(noise, noise_of(oracle, _every_operation(twin, alone, run, train)))
-        found.rows = compare_semantics(oracle, flax, noise, longest_sum(twin), policy)
-    if not all(row.passed for row in found.rows) and (run.constants or flax_run.constants):
-        moved = _shifted(twin, alone, run, flax_run, oracle, flax, train)
-        noise = largest_of(noise, noise_of(oracle, moved))
-        loose = replace(policy, ceiling=HELD_CEILING)
-        found.rows = excused(found.rows, compare_semantics(oracle, flax, noise, longest_sum(twin), loose))
+    for layer, record in zip(found.layers, records, strict=True):
+        layer.flax = record
+    if found.layers:
+        found.rows = _rows(runs, alone, noisy, policy)
     return _without_others(found, twin) if containers else found
+
+
+def _torch_alone(runs: Runs, found: Isolated, containers: bool) -> tuple[list[Alone], dict[str, list[Record]]]:
+    """Runs PyTorch's layers one by one; returns them beside Flax's, and by label what `PROBES` runs more gave."""
+    twin = runs.twin
+    start = runs.flax.load(twin.start)
+    calls = traced_calls(twin.flax, runs.flax.flax, twin.batches[0], runs.train)
+    ours = {(call.path, call.number): call for call in calls}
+    layers = list(_shared_layers(runs, ours, containers))
+    unclear = any(map(has_equal_sizes, ours.values())) or any(has_states_apart(x.theirs, x.ours) for x in layers)
+    values = given_values(twin, runs.flax, runs.train) if containers or unclear else {}
+    alone: list[Alone] = []
+    noisy: dict[str, list[Record]] = {}
+    for layer in layers:
+        partner = layer.ours
+        try:
+            ports = layer.ports = Ports.of(layer.theirs, partner, values.get((partner.path, partner.number)))
+            found.received += received(layer, ports, values)
+            part = runs.flax.flax.part(partner.module, partner.path, *start, train=runs.train)
+            layer.oracle = runs.torch_layer(layer, ports)
+            noisy[layer.label] = [runs.torch_layer(layer, ports, one_ulp(seed)) for seed in range(PROBES)]
+        except Exception as problem:
+            _leave_out(found, layer, problem)
+            continue
+        alone.append(Alone(layer, ports, part))
+    return alone, noisy
+
+
+def _shared_layers(runs: Runs, ours: dict[tuple, FlaxCall], containers: bool) -> Iterator[Layer]:
+    """Yields the calls that both models make; of modules around others only where `containers` says so."""
+    theirs = layer_calls(runs.twin, runs.torch, runs.twin.batches[0], runs.train)
+    names = with_nested(runs.twin, {path for path, _ in ours}) if containers else runs.twin.names
+    shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]
+    for call in shared:
+        if call.name and (containers or not any(child in shared for child in calls_within(call))):
+            yield Layer(label(call), call, ours[names[call.name], call.number])
+
+
+def _rows(runs: Runs, alone: list[Alone], noisy: dict[str, list[Record]], policy: Policy) -> list[Row]:
+    """Compares the layers; more noise is measured where a gap is small, or constants are held in float32."""
+    oracle = _joined(layer.oracle for layer, *_ in alone)
+    flax = _joined(layer.flax for layer, *_ in alone)
+    probes = [_joined(noisy[layer.label][seed] for layer, *_ in alone) for seed in range(PROBES)]
+    noise = noise_of(oracle, probes)
+    rows = compare_semantics(oracle, flax, noise, longest_sum(runs.twin), policy)
+    if near(rows, policy):
+        every = (runs.torch_layers(alone, EveryOperation(seed)) for seed in range(PROBES))
+        noise = largest_of(noise, noise_of(oracle, every))
+        rows = compare_semantics(oracle, flax, noise, longest_sum(runs.twin), policy)
+    if not all(row.passed for row in rows) and (runs.torch.constants or runs.flax.constants):
+        noise = largest_of(noise, noise_of(oracle, _shifted(runs, alone, oracle, flax)))
+        loose = replace(policy, ceiling=HELD_CEILING)
+        rows = excused(rows, compare_semantics(oracle, flax, noise, longest_sum(runs.twin), loose))
+    return rows
 
 
 def _without_others(found: Isolated, twin: Twin) -> Isolated:
@@ -165,31 +201,23 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def _every_operation(twin: Twin, alone: list[Alone], run: TorchRun, train: bool) -> Iterator[Record]:
-    """Yields PyTorch's layers once more, every operation of theirs rounded otherwise."""
-    for seed in range(PROBES):
-        disturb = EveryOperation(seed)
-        yield _joined(run_torch_layer(twin, run, layer, ports, train, disturb) for layer, ports, _ in alone)
-
-
-def _shifted(
-    twin: Twin, alone: list[Alone], run: TorchRun, flax_run: FlaxRun, oracle: Record, flax: Record, train: bool
-) -> Iterator[Record]:
+def _shifted(runs: Runs, alone: list[Alone], oracle: Record, flax: Record) -> Iterator[Record]:
     """Yields all layers once more, the constants of one side moved by a digit of float32."""
+    twin = runs.twin
 
     def theirs(seed: int) -> Record:
-        with shifting(run, one_digit(seed)):
-            return _joined(run_torch_layer(twin, run, layer, ports, train, np.asarray) for layer, ports, _ in alone)
+        with shifting(runs.torch, one_digit(seed)):
+            return runs.torch_layers(alone)
 
     def ours(seed: int) -> Record:
-        with precision(flax_run.device), shifting(flax_run, one_digit(seed)):
-            start = flax_run.load(twin.start)
+        with precision(runs.flax.device), shifting(runs.flax, one_digit(seed)):
+            start = runs.flax.load(twin.start)
             calls = [layer.ours for layer, *_ in alone]
-            parts = [flax_run.flax.part(call.module, call.path, *start, train=train) for call in calls]
+            parts = [runs.flax.flax.part(call.module, call.path, *start, train=runs.train) for call in calls]
             moved = [each._replace(part=part) for each, part in zip(alone, parts, strict=True)]
-            return _joined(run_flax_layers(twin, moved, train, flax_run.device))
+            return _joined(run_flax_layers(twin, moved, runs.train, runs.flax.device))
 
-    sides = theirs if run.constants else None, ours if flax_run.constants else None
+    sides = theirs if runs.torch.constants else None, ours if runs.flax.constants else None
     return shifted_records(oracle, flax, range(PROBES), *sides)
 
 

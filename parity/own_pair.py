@@ -73,9 +73,7 @@ def check(
     options: dict[str, Any] = dict(device=device, tf32=tf32, policy=policy, tiers=tiers, layers=layers)
     options["memory"] = None if memory is None else memory * 1e9
     Checking(**options, steps=steps)  # raises where an option cannot be, before the work starts
-    _check_device(device)
-    if outputs not in (None, "scores", "values"):
-        raise InputError(f"outputs={outputs!r} is neither; 'scores', 'values' or None is right")
+    _check_options(device, outputs, start)
     if isinstance(model, str):
         of_pairs = {"torch_model": torch_model, "inputs": inputs, "variables": variables, "loss": loss}
         of_pairs |= {"scheduler": scheduler, "before_step": before_step, "weights": weights, "outputs": outputs}
@@ -84,16 +82,18 @@ def check(
         return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
-    if start not in ("inform", "compare"):
-        raise InputError(f"start={start!r} is neither; 'inform' or 'compare' is right")
+    fresh = Fresh(model, torch_model, variables, Inputs.of(inputs).arrays)
     learning = Learning(loss, optimizer, scheduler, before_step)
     labels = None if outputs is None else outputs == "scores"
     as_they_are = isinstance(weights, str) and weights == "as they are"
     weight_map = None if as_they_are else weights
-    fresh = Fresh(model, torch_model, variables, Inputs.of(inputs).arrays)
     theirs = torch_module_of(torch_model)
     twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
-    twin = with_masks_by_hand(twin)
+    return _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
+
+
+def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, Any]) -> Result:
+    """Proves the twin, then compares it as `jax.jit` compiles it and how both models start."""
     try:
         result = replace(check_twin(twin, **options, by_itself=True), weights=twin.leaves)
     except InputError:
@@ -101,7 +101,7 @@ def check(
     except Exception as error:
         explain(error, twin)
         raise
-    return _with_start(with_compiled(result, twin, device, tf32), fresh, twin, start == "compare")
+    return _with_start(with_compiled(result, twin, options["device"], options["tf32"]), fresh, twin, start_fails)
 
 
 def _with_start(result: Result, fresh: Fresh, twin: Twin, fails: bool) -> Result:
@@ -120,13 +120,17 @@ def _check_alone(name: str, of_pairs: dict[str, Any]) -> None:
         raise InputError(f"{more} goes with two models of your own; the case {name!r} has its own")
 
 
-def _check_device(device: str) -> None:
-    """Raises InputError, in the words of Python, where either framework has no such device."""
+def _check_options(device: str, outputs: str | None, start: str) -> None:
+    """Raises InputError where either framework has no such device, or a choice is none."""
     try:
         jax_device(device)
         torch_device(device)
     except InputError as error:
         raise InputError(str(error).replace("--device cpu", "device='cpu'")) from None
+    if outputs not in (None, "scores", "values"):
+        raise InputError(f"outputs={outputs!r} is neither; 'scores', 'values' or None is right")
+    if start not in ("inform", "compare"):
+        raise InputError(f"start={start!r} is neither; 'inform' or 'compare' is right")
 
 
 def _check_name(name: str, **options: Any) -> Result:

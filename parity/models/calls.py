@@ -55,8 +55,6 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
 
     drawn: how many random numbers have been drawn so far
     """
-    import torch
-
     calls: list[TorchCall] = []
     stack: list[TorchCall] = []
     counts: dict[str, int] = {}
@@ -76,17 +74,7 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
         sequence = first_packed((call.args, call.kwargs))
         call.output = _copied(padded(output, sequence))
         call.span = (call.span[0], drawn())
-        packed = list(packed_results(output, "output", sequence))
-        for where, data, spread in packed:
-            if data.requires_grad:
-                data.register_hook(lambda x, where=where, spread=spread: received(call, where, spread(x)))
-        for where, tensor in named_leaves(output, "output"):
-            if isinstance(tensor, torch.Tensor) and tensor.requires_grad and all(tensor is not x for _, x, _ in packed):
-                tensor.register_hook(partial(received, call, where))
-
-    def received(call: TorchCall, where: str, cotangent: torch.Tensor | None) -> None:
-        if cotangent is not None:  # None: nothing used this result, as a final state of cuDNN's
-            call.cotangents[where] = cotangent
+        _hear_cotangents(call, output, sequence)
 
     handles = []
     for name, module in model.named_modules():
@@ -100,6 +88,23 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
             handle.remove()
 
 
+def _hear_cotangents(call: TorchCall, output: Any, sequence: Any) -> None:
+    """Has the call's results tell it their cotangents in a backward pass."""
+    import torch
+
+    def hear(where: str, cotangent: torch.Tensor | None) -> None:
+        if cotangent is not None:  # None: nothing used this result, as a final state of cuDNN's
+            call.cotangents[where] = cotangent
+
+    packed = list(packed_results(output, "output", sequence))
+    for where, data, spread in packed:
+        if data.requires_grad:
+            data.register_hook(lambda x, where=where, spread=spread: hear(where, spread(x)))
+    for where, tensor in named_leaves(output, "output"):
+        if isinstance(tensor, torch.Tensor) and tensor.requires_grad and all(tensor is not x for _, x, _ in packed):
+            tensor.register_hook(partial(hear, where))
+
+
 def _copied(tree: Any) -> Any:
     import torch
     from torch.utils._pytree import tree_map
@@ -107,38 +112,46 @@ def _copied(tree: Any) -> Any:
     return tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, padded(tree))
 
 
+class _Paths:
+    """The paths of a model's modules, and of those that a transformation makes anew of its arrays."""
+
+    def __init__(self, root: nnx.Module):
+        nodes = list(nnx.iter_graph(root))
+        variables = [(path, node.get_raw_value()) for path, node in nodes if isinstance(node, nnx.Variable)]
+        self.modules = {id(node): path for path, node in nodes if isinstance(node, nnx.Module)}
+        self.arrays = {id(array): path for path, array in variables}
+        self.alive: list[Any] = [array for _, array in variables]  # so that no other object takes their ids
+
+    def of(self, module: nnx.Module) -> Path | None:
+        if id(module) in self.modules:
+            return self.modules[id(module)]
+        for local, node in nnx.iter_graph(module):
+            array = node.get_raw_value() if isinstance(node, nnx.Variable) else None
+            path = None if array is None else self.arrays.get(id(array)) or origin(array)
+            if path and path[-len(local) :] == local:
+                inside = ((where, node) for where, node in nnx.iter_graph(module) if isinstance(node, nnx.Module))
+                self.modules.update({id(node): (*path[: -len(local)], *where) for where, node in inside})
+                self.alive.append(module)
+                return self.modules[id(module)]
+        return None
+
+
 @contextmanager
 def nnx_calls(root: nnx.Module, around: Around) -> Iterator[None]:
     """Lets `around` stand in within the block for every call of `root` and its submodules."""
-    paths = {id(node): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Module)}
+    paths = _Paths(root)
     types = {type(node) for _, node in nnx.iter_graph(root) if isinstance(node, nnx.Module) and callable(node)}
     here = get_opaque_trace_state(convention="nnx")
     active = []
-    places = {id(node.get_raw_value()): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Variable)}
-    held = [node.get_raw_value() for _, node in nnx.iter_graph(root) if isinstance(node, nnx.Variable)]
-
-    def known(module: nnx.Module) -> bool:
-        """Tells whether it is a module of the model, or one that a transformation made anew of its arrays."""
-        if id(module) in paths:
-            return True
-        for local, node in nnx.iter_graph(module):
-            array = node.get_raw_value() if isinstance(node, nnx.Variable) else None
-            path = None if array is None else places.get(id(array)) or origin(array)
-            if path and path[-len(local) :] == local:
-                inside = ((where, node) for where, node in nnx.iter_graph(module) if isinstance(node, nnx.Module))
-                paths.update({id(node): (*path[: -len(local)], *where) for where, node in inside})
-                held.append(module)
-                return True
-        return False
 
     def wrap(stock: Callable) -> Callable:
         def __call__(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
-            seen = get_opaque_trace_state(convention="nnx") == here and known(self)
-            if not seen or (active and active[-1] is self):  # the latter: a call of the parent class's
+            path = paths.of(self) if get_opaque_trace_state(convention="nnx") == here else None
+            if path is None or (active and active[-1] is self):  # the latter: a call of the parent class's
                 return stock(self, *args, **kwargs)
             active.append(self)
             try:
-                return around(paths[id(self)], self, partial(stock, self), args, kwargs)
+                return around(path, self, partial(stock, self), args, kwargs)
             finally:
                 active.pop()
 

@@ -35,7 +35,7 @@ from parity.proof.judging import (
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
 from parity.report.repro import evidence_of
-from parity.result import Blame, Result
+from parity.result import Blame, Distance, Result
 from parity.sides.flax import FlaxRun
 from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
@@ -65,12 +65,8 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         if not twin.as_they_are and "float64" in sides.flax and twin.turns:
             checking.listener(twin.name, "numbers that are exactly 0")
             rows["float64"] += _at_zero(twin, sides, rows["float64"])
-        trajectory = []
-        if len(twin.batches) > 1 and twin.turns:
-            checking.listener(twin.name, "all steps in a row")
-            corrected = min(bias_corrections(sides.exact, 1).values(), default=math.inf)
-            more, trajectory = free_run(twin, sides.flax, sides.torch_device, checking.policy, corrected)
-            rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
+        more, trajectory = _in_a_row(twin, checking, sides)
+        rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         with formats_of(sides.torch_device):
             alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
             guilty = _as_they_are(twin, sides, rows) or guilty
@@ -92,6 +88,15 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         notes=tuple(notes_of(sides.flax.values(), alone, holding)),
         evidence=evidence,
     )
+
+
+def _in_a_row(twin: Twin, checking: Checking, sides: "Sides") -> tuple[RowsByTier, list[Distance]]:
+    """Takes all steps in a row, where there are several."""
+    if len(twin.batches) < 2 or not twin.turns:
+        return {}, []
+    checking.listener(twin.name, "all steps in a row")
+    corrected = min(bias_corrections(sides.exact, 1).values(), default=math.inf)
+    return free_run(twin, sides.flax, sides.torch_device, checking.policy, corrected)
 
 
 def _as_they_are(twin: Twin, sides: "Sides", rows: RowsByTier) -> Blame | None:

@@ -93,24 +93,20 @@ def make_twin(
     """
     check_turns(flax.turns, [leaf.key for leaf in tensors if leaf.trained])
     weights = random_weights(tensors, theirs.model, random) if held is None else held_weights(theirs.model)
-    axes = {key: of_inputs(np.ndim(x)) for value, at in _leaves(batches[0]) for key, x in named_leaves(value, at)}
-    axes |= input_axes or {}
+    axes = _input_axes(batches[0]) | (input_axes or {})
     names = correspondence(tensors, theirs.model, flax.model.modules(arguments(batches[0].get("input", ()))))
     forward = [outputs_alone] if labels is not None else []
     traced = partial(_traced, flax, theirs, batches[0], axes, names, forward)
     ours, other = traced(train=True)
     where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
     _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
-    axes |= {key: between(*shapes) for key, *shapes in zip(ours.shapes, ours.shapes.values(), other.shapes.values())}
-    if labels is not None:
-        axes |= {name: axes[key] for name, key in zip(target_names(ours.shapes), ours.shapes, strict=True)}
+    axes |= _output_axes(ours.shapes, other.shapes, labels is not None)
     order = partners(ours.requests, other.requests)
     shapes = given_shapes(ours.requests, other.requests, order)
     complete = tuple(_with_targets(batch, labels, ours, random, shapes) for batch in batches)
     evaluation_order: tuple[int, ...] = ()
     if forward and order:
         complete, evaluation_order = _with_evaluation(complete, *traced(train=False), random)
-    pairs = [(ours.requests[number], request) for number, request in zip(order, other.requests, strict=True)]
     return Twin(
         name=name,
         leaves=tensors,
@@ -125,12 +121,26 @@ def make_twin(
         held=held or {},
         evaluation_order=evaluation_order,
         uncertain=uncertain(ours.requests, other.requests, order),
-        shared=tuple(theirs.site for mine, theirs in pairs if is_shared(mine.shape, theirs.shape)),
+        shared=_shared_masks(ours, other, order),
     )
 
 
-def _leaves(batch: Tensors) -> list[tuple[Any, str]]:
-    return [(value, name) for name, value in batch.items()]
+def _input_axes(batch: Tensors) -> dict[str, Axes]:
+    return {key: of_inputs(np.ndim(x)) for name, value in batch.items() for key, x in named_leaves(value, name)}
+
+
+def _output_axes(ours: Shapes, theirs: Shapes, with_targets: bool) -> dict[str, Axes]:
+    """Returns the axes of the outputs, which the targets that are like them have, too."""
+    axes = {key: between(*shapes) for key, *shapes in zip(ours, ours.values(), theirs.values())}
+    if with_targets:
+        axes |= {name: axes[key] for name, key in zip(target_names(ours), ours, strict=True)}
+    return axes
+
+
+def _shared_masks(ours: Traced, theirs: Traced, order: Sequence[int]) -> tuple[str, ...]:
+    """Returns PyTorch's sites of random numbers that Flax draws once for many examples."""
+    pairs = [(ours.requests[number], request) for number, request in zip(order, theirs.requests, strict=True)]
+    return tuple(request.site for mine, request in pairs if is_shared(mine.shape, request.shape))
 
 
 def _with_targets(

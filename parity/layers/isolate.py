@@ -16,7 +16,7 @@ from parity.compare.probes import largest_of, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
-from parity.layers.calls import FlaxCall, given_values, label, layer_calls, traced_calls
+from parity.layers.calls import Values, given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.nesting import dropped, with_nested
@@ -92,8 +92,9 @@ def isolate(
     """Compares every layer that both models have, and with `containers` every module around some, in float64."""
     runs = Runs.of(twin, torch_device, jax_device, train)
     found = Isolated()
+    layers, values = _shared_layers(runs, containers)
     with precision(jax_device):
-        alone, noisy = _torch_alone(runs, found, containers)
+        alone, noisy = _torch_alone(runs, layers, values, found)
         alone, records = flax_records(twin, alone, train, jax_device, found.skipped)
     found.layers = [layer for layer, *_ in alone]
     for layer, record in zip(found.layers, records, strict=True):
@@ -103,15 +104,31 @@ def isolate(
     return _without_others(found, twin) if containers else found
 
 
-def _torch_alone(runs: Runs, found: Isolated, containers: bool) -> tuple[list[Alone], dict[str, list[Record]]]:
-    """Runs PyTorch's layers one by one; returns them beside Flax's, and by label what `PROBES` runs more gave."""
+def _shared_layers(runs: Runs, containers: bool) -> tuple[list[Layer], dict[tuple, Values]]:
+    """Returns the calls that both models make, with Flax's arrays where shapes do not tell which are which.
+
+    containers: modules around others, too
+    """
     twin = runs.twin
-    start = runs.flax.load(twin.start)
+    theirs = layer_calls(twin, runs.torch, twin.batches[0], runs.train)
     calls = traced_calls(twin.flax, runs.flax.flax, twin.batches[0], runs.train)
     ours = {(call.path, call.number): call for call in calls}
-    layers = list(_shared_layers(runs, ours, containers))
+    names = with_nested(twin, {path for path, _ in ours}) if containers else twin.names
+    shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]
+    layers = [
+        Layer(label(call), call, ours[names[call.name], call.number])
+        for call in shared
+        if call.name and (containers or not any(child in shared for child in calls_within(call)))
+    ]
     unclear = any(map(has_equal_sizes, ours.values())) or any(has_states_apart(x.theirs, x.ours) for x in layers)
-    values = given_values(twin, runs.flax, runs.train) if containers or unclear else {}
+    return layers, given_values(twin, runs.flax, runs.train) if containers or unclear else {}
+
+
+def _torch_alone(
+    runs: Runs, layers: list[Layer], values: dict[tuple, Values], found: Isolated
+) -> tuple[list[Alone], dict[str, list[Record]]]:
+    """Runs PyTorch's layers one by one; returns them beside Flax's, and by label what `PROBES` runs more gave."""
+    start = runs.flax.load(runs.twin.start)
     alone: list[Alone] = []
     noisy: dict[str, list[Record]] = {}
     for layer in layers:
@@ -127,16 +144,6 @@ def _torch_alone(runs: Runs, found: Isolated, containers: bool) -> tuple[list[Al
             continue
         alone.append(Alone(layer, ports, part))
     return alone, noisy
-
-
-def _shared_layers(runs: Runs, ours: dict[tuple, FlaxCall], containers: bool) -> Iterator[Layer]:
-    """Yields the calls that both models make; of modules around others only where `containers` says so."""
-    theirs = layer_calls(runs.twin, runs.torch, runs.twin.batches[0], runs.train)
-    names = with_nested(runs.twin, {path for path, _ in ours}) if containers else runs.twin.names
-    shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]
-    for call in shared:
-        if call.name and (containers or not any(child in shared for child in calls_within(call))):
-            yield Layer(label(call), call, ours[names[call.name], call.number])
 
 
 def _rows(runs: Runs, alone: list[Alone], noisy: dict[str, list[Record]], policy: Policy) -> list[Row]:

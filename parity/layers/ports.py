@@ -80,23 +80,14 @@ class Ports:
         needed = [i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))]
         if not {number for number, _ in inputs} >= set(needed):
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
-        names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
-        results = [x.shape for _, x in named_leaves(ours.output, "output")]
-        outputs = []
-        left = [(i, results[i]) for i in _states_first(ours, len(results))]
-        for name, shape in names:
-            number = next((i for i, r in left if sorted(r) == sorted(shape)), None)
-            if number is not None:
-                left = [(i, r) for i, r in left if i != number]
-                outputs.append((name, number, between(results[number], shape)))
-        if not outputs and [flat(shape) for _, shape in names] == [flat(shape) for shape in results]:
-            outputs = [(name, i, tuple(range(len(shape)))) for i, (name, shape) in enumerate(names)]
+        outputs = _results(theirs, ours, flat)
         if sequence and not any(_is_lengths(tensors[number], sequence) for number, _ in inputs):
             # Flax's final state is that behind the padding, which such a model leaves aside.
             outputs = [output for output in outputs if output[0].endswith(".values")]
         if not outputs:
-            text = f"results {[shape for _, shape in names]} in PyTorch, {results} in Flax"
-            raise Mismatch(text, tuple(results))
+            results = tuple(x.shape for _, x in named_leaves(ours.output, "output"))
+            there = [tuple(x.shape) for _, x in named_leaves(theirs.output, "output")]
+            raise Mismatch(f"results {there} in PyTorch, {list(results)} in Flax", results)
         packed = [name for name, *_ in outputs if name.endswith(".values")] if sequence else []
         valid = {name: valid_positions(sequence) for name in packed if sequence}
         ports = cls(inputs, tuple(outputs), tuple(tensors), valid)
@@ -123,6 +114,22 @@ class Ports:
 def has_equal_sizes(call: FlaxCall) -> bool:
     """Tells whether shapes do not say of some array of a call which of its axes are the channels."""
     return any(is_ambiguous(x.shape) for x in jax.tree.leaves((call.args, call.kwargs, call.output)) if is_array(x))
+
+
+def _results(theirs: TorchCall, ours: FlaxCall, flat: Callable[[tuple[int, ...]], Any]) -> list[tuple[str, int, Axes]]:
+    """Returns PyTorch's results by name, each with the number of Flax's of as many numbers and the order of axes."""
+    names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
+    results = [x.shape for _, x in named_leaves(ours.output, "output")]
+    pairs = []
+    left = [(i, results[i]) for i in _states_first(ours, len(results))]
+    for name, shape in names:
+        number = next((i for i, r in left if sorted(r) == sorted(shape)), None)
+        if number is not None:
+            left = [(i, r) for i, r in left if i != number]
+            pairs.append((name, number, between(results[number], shape)))
+    if not pairs and [flat(shape) for _, shape in names] == [flat(shape) for shape in results]:
+        pairs = [(name, i, tuple(range(len(shape)))) for i, (name, shape) in enumerate(names)]
+    return pairs
 
 
 def has_states_apart(theirs: TorchCall, ours: FlaxCall) -> bool:

@@ -43,7 +43,8 @@ MODULES = ("gru", "lstm", "seq2seq", "bahdanau", "transformer", "vit", "mobilene
 def test_constructors_have_the_defaults_of_their_references():
     differing = {}
     for name, (ours, theirs) in pairs().items():
-        a, b = simple_defaults(ours), simple_defaults(theirs)
+        a = simple_defaults(ours)
+        b = simple_defaults(theirs)
         differing |= {f"{name}.{key}": (a[key], b[key]) for key in a.keys() & b.keys() if a[key] != b[key]}
     assert len(pairs()) >= 8 and not differing
 

@@ -27,7 +27,8 @@ class Coder(nnx.Module):
 
     def __call__(self, x):
         h = self.drop(x)
-        mean, logvar = self.mean(h), self.logvar(h)
+        mean = self.mean(h)
+        logvar = self.logvar(h)
         z = mean + jnp.exp(self.factor * logvar) * jax.random.normal(self.rngs.noise(), mean.shape)
         return self.decoder(z), mean, logvar
 
@@ -46,7 +47,8 @@ class TorchCoder(torch.nn.Module):
 
     def forward(self, x):
         h = self.drop(x)
-        mean, logvar = self.mean(h), self.logvar(h)
+        mean = self.mean(h)
+        logvar = self.logvar(h)
         return self.decoder(self.sampled(mean, logvar)), mean, logvar
 
 

@@ -74,7 +74,7 @@ def strides(module: nn.Module) -> Iterator[Altered]:
 
 
 def _spread(module: _ConvNd, dilation: int) -> nn.Module:
-    """Another dilation, with as much less or more padding as its kernel is narrower or wider."""
+    """Returns the convolution with another dilation; its padding keeps the size of what it puts out."""
 
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
         totals = [

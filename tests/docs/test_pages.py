@@ -16,7 +16,7 @@ from d2l_jax.catalog import CASES
 ROOT = DOCS.parent
 SKIPPED = {"_build", "notes"}  # written by the build
 PAGES = [path for path in sorted(DOCS.rglob("*.md")) if SKIPPED.isdisjoint(path.relative_to(DOCS).parts)]
-TEXTS = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+TEXTS = [*PAGES, ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md"]
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 COMMAND = re.compile(r"(?<!from )(?:^|(?<=[`!(\s]))(?P<command>(?:d2l-jax|parity) [a-z][^`#\n]*)")

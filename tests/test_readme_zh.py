@@ -25,7 +25,7 @@ def commands(code: str) -> str:
 
 
 def printed(page: str) -> list[str]:
-    """Returns the comment lines of the page's blocks: outputs, which are not translated."""
+    """Returns the verdicts shown as comments: what a program prints is not translated."""
     return [line for line in page.splitlines() if line.startswith("# fail")]
 
 

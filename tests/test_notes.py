@@ -207,3 +207,9 @@ def test_the_long_ones_can_be_left_out(monkeypatch):
     monkeypatch.setattr(notes, "answer", lambda program, _: ran.append(program.name) or notes.Answer({}, {}))
     notes.main(["--all", "--skip-long"])
     assert len(ran) == 43 - len(notes.LONG) and not set(ran) & set(notes.LONG)
+
+
+def test_stored_answers_name_no_folder_of_a_machine():
+    assert notes._without_folder("mnist: idx files in /data/mnist") == "mnist: idx files"
+    assert notes._without_folder("mnist: digits, embedded in scikit-learn") == "mnist: digits, embedded in scikit-learn"
+    assert [line for answer in stored().values() for line in answer["lines"].get("data", ()) if "/" in line] == []

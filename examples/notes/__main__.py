@@ -123,8 +123,14 @@ def answer(program: Program, pictures: Path | None = None) -> Answer:
     lines = defaultdict(list)
     for line in printed.getvalue().splitlines():
         who, _, text = line.partition("  ")
-        lines[who].append(text.strip())
+        lines[who].append(_without_folder(text.strip()))
     return Answer({who: lines[who] for who in ("data", "notes", *SIDES) if who in lines}, seconds)
+
+
+def _without_folder(text: str) -> str:
+    """Returns a line about data without the folder that it lies in, which is this machine's."""
+    what, _, place = text.rpartition(" in ")
+    return what if Path(place).is_absolute() else text
 
 
 def conditions() -> str:

@@ -12,7 +12,6 @@ from jaxtyping import Num
 from torch.nn.utils import parametrize
 
 from d2l_jax.errors import InputError
-from parity.match.copying import copying
 from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
 from parity.models.calls import TorchCall, torch_calls
@@ -83,7 +82,6 @@ def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int =
         slow_attention(),
         contexts(run) as attended,
         torch_calls(run) as calls,
-        copying(run, calls),
     ):
         try:
             output = run(*arguments)

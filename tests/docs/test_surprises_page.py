@@ -1,23 +1,15 @@
 """The page of the book's surprises: as many rows as there are, and the tests that they name are written."""
 
-import ast
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from written import ROOT, exists
+
 PAGE = (ROOT / "docs" / "surprises.md").read_text()
 
 
 def missing(text: str) -> list[str]:
     """Returns the tests, `FILE::FUNCTION`, that a text names and nobody has written."""
-
-    def exists(file: str, name: str) -> bool:
-        path = ROOT / file
-        return path.is_file() and any(getattr(node, "name", "") == name for node in ast.parse(path.read_text()).body)
-
-    return [
-        f"{file}::{name}" for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text) if not exists(file, name)
-    ]
+    return [test for test in re.findall(r"`(tests/[\w/]+\.py::\w+)`", text) if not exists(test)]
 
 
 def test_the_tests_are_written():

@@ -10,13 +10,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "docs" / "programs"))
 
 from parting import page, table  # noqa: E402
-
-
-def exists(test: str) -> bool:
-    """Tells whether a test of this name, FILE::FUNCTION, is written."""
-    file, _, name = test.partition("::")
-    path = ROOT / file
-    return path.is_file() and any(getattr(node, "name", "") == name for node in ast.parse(path.read_text()).body)
+from written import exists  # noqa: E402
 
 
 def test_the_page_is_what_the_program_writes():

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import shlex
 import subprocess
 import sys
@@ -114,6 +115,29 @@ def torch_device(device: str) -> str:
     if device == "gpu" and not torch.cuda.is_available():
         raise InputError("PyTorch has no GPU here; --device cpu is right")
     return "cuda" if device == "gpu" else device
+
+
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Seeds the global generators of PyTorch, NumPy and Python within a block, and restores them afterwards.
+
+    What a user's model or loss draws from them is the same in every check, whatever was drawn before it.
+    """
+    import numpy as np
+    import torch
+
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(gpus):
+        for generator in (torch.default_generator, *(torch.cuda.default_generators[gpu] for gpu in gpus)):
+            generator.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
 
 @contextmanager

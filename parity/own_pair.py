@@ -11,7 +11,7 @@ from flax import linen, nnx
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
-from parity.environment import jax_device, torch_device
+from parity.environment import jax_device, seeded, torch_device
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
 from parity.proof.masks_by_hand import with_masks_by_hand
@@ -26,6 +26,7 @@ from parity.twin.of_pair import twin_of_pair
 from parity.twin.twin import STEPS, Twin
 
 
+@seeded()
 def check(
     model: nnx.Module | linen.Module | Callable[[], nnx.Module] | str,
     torch_model: torch.nn.Module | Callable[[], torch.nn.Module] | None = None,

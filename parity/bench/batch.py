@@ -12,7 +12,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional, train_view
 from d2l_jax.turns import Tensors
-from parity.twin.random_numbers import requested
+from parity.models.random_numbers import requested
 
 
 class Sample(NamedTuple):

@@ -14,10 +14,10 @@ from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice
 from parity.blame.diagnosis.threads import one_thread
 from parity.layers.received import Received
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
-from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import State, Twin, in_turn
 
 

@@ -8,8 +8,8 @@ import torch
 
 from parity.compare.rows import Row
 from parity.layers.calls import functions_of
+from parity.models.random_numbers import requested
 from parity.result import Blame
-from parity.twin.random_numbers import requested
 from parity.twin.twin import Twin
 
 SLOPES = {  # the name in JAX's program: what people write, its slope at 0, and PyTorch's of the same

@@ -12,13 +12,13 @@ import torch
 from parity.arrays.layout import named_leaves
 from parity.models.calls import Path, TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
+from parity.models.random_numbers import requested
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.flax import FlaxRun, imposed, named_tensors, precision
 from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import passed_on, touched
-from parity.twin.random_numbers import requested
-from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, FlaxSide, Twin, in_turn
 
 

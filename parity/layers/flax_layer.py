@@ -17,8 +17,8 @@ from parity.environment import Device
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
+from parity.models.random_numbers import imposed_on_jax
 from parity.sides.quick import quickly
-from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Twin
 
 Compiled = Callable[[Callable, Device], Callable]

@@ -14,10 +14,10 @@ from parity.arrays.torch_arrays import products, to_numpy
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
 from parity.models.packed import first_packed, packed_again, padded
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.disturb_operations import rounding_otherwise
 from parity.sides.torch import TorchRun
-from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Twin
 
 

@@ -12,12 +12,14 @@ from d2l_jax.weights.leaf import Leaf, flatten, place, unflatten
 from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
 from parity.match.as_one import as_one
 from parity.match.candidates import Candidate, available, nearest, same_call, split
+from parity.match.draws import AnswersOfPyTorch
 from parity.match.fitting import Fit, alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
 from parity.match.handing import backward, corrected, handed, known, main_input
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
+from parity.models.random_numbers import answering
 
 STEALS = 30  # runs that are given up for it
 
@@ -68,7 +70,9 @@ class Pass:
             jax.device_put(x.astype(np.float64)) if np.issubdtype(x.dtype, np.floating) else x for x in inputs
         )
         try:
-            self.output = self.model.apply(self.params, self.buffers, arguments, train=False, around=self._around)[0]
+            with answering(AnswersOfPyTorch(self.recorded.drawn)):
+                output, _ = self.model.apply(self.params, self.buffers, arguments, train=False, around=self._around)
+            self.output = output
         except Stolen:
             raise
         except Exception as error:  # the caller decides whether missing partners explain it

@@ -12,9 +12,11 @@ from jaxtyping import Num
 from torch.nn.utils import parametrize
 
 from d2l_jax.errors import InputError
+from parity.match.draws import SameForAShape
 from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
 from parity.models.calls import TorchCall, torch_calls
+from parity.models.random_numbers import RandomRequest
 from parity.models.torch_precision import moved_attributes, torch_precision
 
 Array = Num[np.ndarray, "..."]
@@ -60,12 +62,14 @@ class Recorded:
     arrays:  the state_dict
     aliases: {key: all keys of the same tensor}
     output:  of the model, in numpy
+    drawn:   its requests for random numbers
     """
 
     layers: list[TorchLayer]
     arrays: dict[str, Array]
     aliases: dict[str, tuple[str, ...]]
     output: Any
+    drawn: list[RandomRequest] = field(default_factory=list)
 
 
 def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int = 0) -> Recorded:
@@ -82,6 +86,7 @@ def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int =
         slow_attention(),
         contexts(run) as attended,
         torch_calls(run) as calls,
+        SameForAShape() as drawing,
     ):
         try:
             output = run(*arguments)
@@ -95,7 +100,7 @@ def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int =
     arrays = {key: tensor.detach().numpy() for key, tensor in state.items() if isinstance(tensor, torch.Tensor)}
     layers = _layers(run, calls, aliases)
     layers += [part for layer in layers for part in _projections(layer, arrays, attended)]
-    return Recorded(layers, arrays, aliases, to_numpy(output))
+    return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen)
 
 
 def to_numpy(value: Any) -> Any:

@@ -13,6 +13,7 @@ import jax
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
+from parity.environment import seeded
 from parity.processes import processes
 from parity.proof.checking import Checking, Listener, silent
 from parity.proof.compiled import with_compiled
@@ -90,6 +91,7 @@ def _in_worker(case: Case, options: dict[str, Any]) -> Result:
     return check_case(case, listener=lambda *phase: _phases.put(phase), **options)
 
 
+@seeded()
 def check_case(case: Case, **options: Any) -> Result:
     """Checks one case of the catalogue; `options` are those of `Checking`.
 

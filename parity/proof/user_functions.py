@@ -10,11 +10,11 @@ from d2l_jax.errors import InputError
 from d2l_jax.turns import arguments
 from parity.arrays.layout import named_leaves
 from parity.environment import jax_device
+from parity.models.random_numbers import requested
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.sides.flax import FlaxRun, named_tensors, precision
 from parity.sides.torch import TorchRun
 from parity.twin.explain import first_line
-from parity.twin.random_numbers import requested
-from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Twin
 
 

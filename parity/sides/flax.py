@@ -19,10 +19,10 @@ from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, named_leaves, transposed
 from parity.environment import Device, jax_precision
 from parity.models.exact import exact
+from parity.models.random_numbers import imposed_on_jax
 from parity.sides.constants import Shift, flax_constants, shifting, unmoved, with_constants
 from parity.sides.quick import quickly
 from parity.sides.slots import SlotMap
-from parity.twin.random_numbers import imposed_on_jax
 from parity.twin.twin import Batch, FlaxHalf, State
 
 IN_A_ROW = 2  # steps in a scan

@@ -11,12 +11,12 @@ from d2l_jax.turns import Tensors
 from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, copied
 from parity.arrays.torch_arrays import slot_array, to_numpy, to_torch
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.constants import Shift, torch_constants, unmoved
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
 from parity.sides.torch_tensors import gradient, joined, leaves, mapped, parameters, passed_on, touched
-from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
 

@@ -14,7 +14,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.arrays.torch_arrays import to_numpy
 from parity.compare.policy import POLICY, Policy
-from parity.environment import pinned
+from parity.environment import pinned, seeded
 from parity.proof.checking import PROBES, TIERS
 from parity.result import Result
 from parity.training_step.blame import blame
@@ -32,6 +32,7 @@ from parity.training_step.torch_step import TorchStep, first_inputs
 from parity.training_step.weight_map import Weights, check_whole, copies_of, known_map, unpaired
 
 
+@seeded()
 def check_step(
     jax_step: Callable,
     jax_state: Any,

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.errors import InputError
+from parity.models.random_numbers import imposed_on_jax, numbers, partners, requested
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.training_step.pair import StepPair, in_tier
 from parity.training_step.torch_memory import rounded
-from parity.twin.random_numbers import imposed_on_jax, numbers, partners, requested
-from parity.twin.random_numbers_torch import ImposedOnTorch
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from d2l_jax.turns import Tensors, arguments
 from parity.arrays.layout import Axes, copied, named_leaves
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
+from parity.models.random_numbers import RandomRequest, requested
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.twin.half_precision import NoHalves
 from parity.twin.modules import site_of
-from parity.twin.random_numbers import RandomRequest, requested
-from parity.twin.random_numbers_torch import ImposedOnTorch
 from parity.twin.twin import FlaxSide, TorchSide, in_turn
 
 Shapes = dict[str, tuple[int, ...]]

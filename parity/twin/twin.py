@@ -120,8 +120,8 @@ class TorchSide:
         """Returns a copy of the model: no run leaves a trace in the side."""
         import torch
 
+        from parity.models.random_numbers_torch import without_cudnn_dropout
         from parity.models.torch_precision import moved_attributes
-        from parity.twin.random_numbers_torch import without_cudnn_dropout
 
         model = copy.deepcopy(self.model).to(device, getattr(torch, dtype))
         model = without_cudnn_dropout(moved_attributes(model, getattr(torch, dtype), device))

@@ -14,7 +14,7 @@ import parity
 from d2l_jax import eval_view, functional, nn, train_view
 from d2l_jax.errors import InputError
 from d2l_jax.nn.recurrent.steps import Weights
-from parity.twin.random_numbers_torch import without_cudnn_dropout
+from parity.models.random_numbers_torch import without_cudnn_dropout
 
 
 @pytest.mark.parametrize("kind", KINDS)

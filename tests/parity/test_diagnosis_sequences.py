@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from parity.blame.diagnosis import explain_layer, explain_loss
-from parity.twin.random_numbers_torch import ImposedOnTorch
+from parity.models.random_numbers_torch import ImposedOnTorch
 
 X = normal(2, 5, 8)
 

@@ -8,8 +8,8 @@ import torch
 from flax import nnx
 
 from d2l_jax import InputError
-from parity.twin.random_numbers import RandomRequest, imposed_on_jax, numbers, partners, requested, torch_shape
-from parity.twin.random_numbers_torch import ImposedOnTorch
+from parity.models.random_numbers import RandomRequest, imposed_on_jax, numbers, partners, requested, torch_shape
+from parity.models.random_numbers_torch import ImposedOnTorch
 
 KEY = jax.random.key(0)
 

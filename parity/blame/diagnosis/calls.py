@@ -14,8 +14,8 @@ from d2l_jax.errors import InputError
 from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
 from parity.models.packed import first_packed, packed_again, padded
+from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
-from parity.twin.random_numbers_torch import ImposedOnTorch
 
 # What an altered module may raise where the alteration does not fit the call.
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, KeyError, AssertionError, NotImplementedError)

@@ -1,4 +1,4 @@
-"""The random numbers of `parity.twin.random_numbers` in PyTorch, imposed on its operators below autograd."""
+"""The random numbers of `parity.models.random_numbers` in PyTorch, imposed on its operators below autograd."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2l_jax.errors import InputError
-from parity.twin.random_numbers import RandomRequest, is_shared, nowhere
+from parity.models.random_numbers import RandomRequest, is_shared, nowhere
 
 aten = torch.ops.aten
 
@@ -91,11 +91,16 @@ class ImposedOnTorch(TorchDispatchMode):
     def _next(self, like: torch.Tensor, normal: bool, uniform: bool = False) -> torch.Tensor:
         request = RandomRequest(tuple(like.shape), normal, self.site(), self.place(), uniform)
         self.seen.append(request)
+        value = np.broadcast_to(self.answer(request), request.shape).copy()
+        plain = like.is_floating_point() and like.dtype != torch.bfloat16
+        exact = like.dtype if plain else torch.float32  # a rounded number may cross the rate
+        return torch.as_tensor(value, dtype=exact, device=like.device)
+
+    def answer(self, request: RandomRequest) -> np.ndarray:
+        """Returns the numbers for a request, the last of those that were seen."""
         if self.values is None:
-            return torch.full(like.shape, 0.25, dtype=torch.float64, device=like.device)
+            return np.full(request.shape, 0.25)
         value = self.values[len(self.seen) - 1] if len(self.seen) <= len(self.values) else None
         if value is None or not (value.shape == request.shape or is_shared(value.shape, request.shape)):
             raise InputError(f"PyTorch draws other random numbers than when it was first run: {request}")
-        value = np.broadcast_to(value, request.shape).copy()
-        exact = torch.float32 if like.dtype == torch.bfloat16 else like.dtype  # a rounded number may cross the rate
-        return torch.as_tensor(value, dtype=exact, device=like.device)
+        return value

@@ -58,7 +58,7 @@ def requested(
         requests.append(RandomRequest(tuple(shape), normal, site(), place(), uniform))
         return jax.numpy.zeros(shape)
 
-    with _answering(answer):
+    with answering(answer):
         jax.eval_shape(lambda *args: function(*args), *args)  # a new function: the cached trace would draw nothing
     return requests
 
@@ -178,12 +178,14 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
         image = len(shape) == 4 and value.shape == torch_shape(shape)
         return value.transpose(0, 2, 3, 1) if image else value
 
-    with _answering(answer):
+    with answering(answer):
         yield
 
 
 @contextmanager
-def _answering(answer: Callable[..., jax.Array]) -> Iterator[None]:
+def answering(answer: Callable[..., jax.Array]) -> Iterator[None]:
+    """Hands every request of JAX's within the block to `answer(shape, normal, uniform=False)`."""
+
     def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, **_: Any) -> jax.Array:
         return answer(tuple(jax.numpy.shape(p) if shape is None else shape), False) < p
 

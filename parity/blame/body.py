@@ -1,7 +1,8 @@
 """Why a model's own body differs, between layers that are all right: PyTorch's with one of its functions altered."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import itertools
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
+from parity.blame.diagnosis.altered.recurrent import ALTERATIONS as RECURRENT
+from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
-from parity.blame.diagnosis.functions.altering import Choice
+from parity.blame.diagnosis.functions.altering import Choice, untouched
+from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
 from parity.layers.received import Received
 from parity.models.random_numbers_torch import ImposedOnTorch
@@ -69,7 +73,22 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
         mode = Altering(run.model, choice, right)
         return [_watched(run, twin, state, train, mode, watched)], mode
 
-    return choose([watched.oracle], [watched.flax], function_trials(altering))
+    trials = itertools.chain(function_trials(altering), _recurrent_trials(run.model, right, altering))
+    return choose([watched.oracle], [watched.flax], trials)
+
+
+def _recurrent_trials(
+    model: torch.nn.Module, right: Collection[str], altering: Callable[[Choice], tuple[list[np.ndarray], Altering]]
+) -> Iterator[FunctionTrial]:
+    """Tries recurrent layers under other conventions, where Flax has no module for the whole of one."""
+    layers = [(name, x) for name, x in model.named_modules() if isinstance(x, torch.nn.RNNBase) and name not in right]
+    for name, layer in layers:
+        parent, _, last = name.rpartition(".")
+        for cause, text, altered in (trial for alteration in RECURRENT for trial in alteration(layer)):
+            setattr(model.get_submodule(parent), last, altered)
+            with suppress(*UNFIT):
+                yield cause, f"in {name}: {text}", altering(untouched)[0], name
+        setattr(model.get_submodule(parent), last, layer)
 
 
 def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Altering, watched: Watched) -> np.ndarray:

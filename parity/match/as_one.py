@@ -74,7 +74,8 @@ def _both_ways(nearest: Callable, fit: Any, x: np.ndarray) -> list[Candidate]:
         turned = nearest(fit, np.flip(x, 1))
         if turned.call is not None:
             y, *states = arrays_of(turned.call.output)
-            call = NumpyCall(turned.call.inputs, [np.flip(y, 1), *states])
+            valid = turned.call.valid
+            call = NumpyCall(turned.call.inputs, [np.flip(y, 1), *states], None if valid is None else np.flip(valid, 1))
             candidates.append(replace(turned, call=call))
     return candidates
 

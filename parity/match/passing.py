@@ -1,5 +1,6 @@
 """One run of Flax's model in which each layer finds its partner."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -204,7 +205,8 @@ class Pass:
         for leaves in alternatives:
             leaves = [split(leaf, arranged) for leaf in leaves]
             output = self.computed(flax, leaves, args, kwargs)
-            if outputs and any(_same(x, y) for x in arrays_of(output) for y in outputs):
+            ours = [x for array in arrays_of(output) for x in candidate.call.without_padding(array)]
+            if any(_same(x, y) for x, y in itertools.product(ours, outputs)):
                 return leaves, output
             first = first or (leaves, output)
         assert first

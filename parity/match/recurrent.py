@@ -18,9 +18,10 @@ NAME = re.compile(r"(?:dense_)?([ih])([ifgorzn]?)_?")
 
 
 def by_depth(module: torch.nn.RNNBase, calls: list[tuple]) -> Iterator[tuple[str, bool, list[tuple]]]:
-    """Yields (suffix of its tensors' names, backward, [(input, (output, final states))]) of every direction.
+    """Yields (suffix of its tensors' names, backward, [(input, (output, final states), valid)]) of every direction.
 
-    Sequences are batch first there, whatever `module` says; packed ones are padded, their outputs with zeros.
+    Sequences are batch first there, whatever `module` says; packed ones are padded, their outputs with zeros, and
+    `valid`, (batch, time), tells where they are no padding; None of others.
     """
     directions = 2 if module.bidirectional else 1
     sequences = [_batch_first(module, *call[:2]) for call in calls]
@@ -32,13 +33,17 @@ def by_depth(module: torch.nn.RNNBase, calls: list[tuple]) -> Iterator[tuple[str
             row = depth * directions + backward
             states = [tuple(state[row : row + 1] for state in hidden) for _, hidden, _ in sequences]
             runs = [
-                (x, _single(module, suffix, bool(backward), x, hidden, lengths))
+                (x, _single(module, suffix, bool(backward), x, hidden, lengths), _valid(x, lengths))
                 for (x, _, lengths), hidden in zip(sequences, states, strict=True)
             ]
-            outputs.append([output for _, (output, *_) in runs])
+            outputs.append([output for _, (output, *_), _ in runs])
             yield suffix, bool(backward), runs
         joined = [torch.cat(both, -1) for both in zip(*outputs, strict=True)]
         sequences = [(x, *rest) for x, (_, *rest) in zip(joined, sequences, strict=True)]
+
+
+def _valid(x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:
+    return None if lengths is None else torch.arange(x.shape[1]) < lengths.cpu()[:, None]
 
 
 def _batch_first(module: torch.nn.RNNBase, args: tuple, kwargs: dict) -> tuple | None:

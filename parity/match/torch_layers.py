@@ -24,10 +24,21 @@ Array = Num[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class NumpyCall:
-    """A call in numpy: its array arguments, and its output with arrays in place of tensors."""
+    """A call in numpy: its array arguments, and its output with arrays in place of tensors.
+
+    valid: (batch, time), true before each end of a packed sequence
+    """
 
     inputs: list[Array]
     output: Any
+    valid: Array | None = None
+
+    def without_padding(self, output: Array) -> list[Array]:
+        """Returns an output of Flax's with zeros behind the ends, as (batch, time, ...) and as (time, batch, ...)."""
+        layouts = () if self.valid is None else (self.valid, self.valid.T)
+        axes = (1,) * (output.ndim - 2)
+        fits = [valid.reshape(*valid.shape, *axes) for valid in layouts if output.shape[:2] == valid.shape]
+        return [np.where(valid, output, 0) for valid in fits] or [output]
 
 
 @dataclass(eq=False)
@@ -194,7 +205,7 @@ def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: l
         return
     for suffix, backward, runs in by_depth(module, calls):
         local = {n.removesuffix(suffix): key for n, key in tensors.items() if n.endswith(suffix)}
-        seen = [NumpyCall([to_numpy(x)], to_numpy(output)) for x, output in runs]
+        seen = [NumpyCall([to_numpy(x)], to_numpy(output), to_numpy(valid)) for x, output, valid in runs]
         yield TorchLayer(f"{name}{suffix}", module, local, seen, backward)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from parity.blame.diagnosis.functions import activations, arithmetic, attention, losses, shapes
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
+from parity.blame.diagnosis.functions.packing import packed
 from parity.blame.diagnosis.functions.resizing import interpolation
 from parity.blame.diagnosis.functions.rotation import projections
 
@@ -53,6 +54,7 @@ TABLE: dict[str, Alternatives] = {
     "roll": shapes.rolled,
     "exp": activations.exponentials,
     **dict.fromkeys(("repeat_interleave", "repeat"), shapes.repeated),
+    "pack_padded_sequence": packed,
     "arange": shapes.shifted,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
 }

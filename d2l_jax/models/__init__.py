@@ -93,6 +93,11 @@ from d2l_jax.models.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from d2l_jax.models.seq2seq import seq2seq as seq2seq
 from d2l_jax.models.softmax import SoftmaxRegression as SoftmaxRegression
 from d2l_jax.models.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from d2l_jax.models.torchvision_resnet import BasicBlock as BasicBlock
+from d2l_jax.models.torchvision_resnet import TorchvisionResNet as TorchvisionResNet
+from d2l_jax.models.torchvision_resnet import finetune_resnet18 as finetune_resnet18
+from d2l_jax.models.torchvision_resnet import torchvision_resnet18 as torchvision_resnet18
+from d2l_jax.models.torchvision_resnet import torchvision_resnet34 as torchvision_resnet34
 from d2l_jax.models.toy import Point as Point
 from d2l_jax.models.toy import height as height
 from d2l_jax.models.toy import valley as valley
@@ -104,6 +109,9 @@ from d2l_jax.models.transformer_blocks import PositionWiseFFN as PositionWiseFFN
 from d2l_jax.models.transformer_blocks import TransformerDecoderBlock as TransformerDecoderBlock
 from d2l_jax.models.transformer_blocks import TransformerEncoderBlock as TransformerEncoderBlock
 from d2l_jax.models.vgg import VGG as VGG
+from d2l_jax.models.vgg_features import vgg16_features as vgg16_features
+from d2l_jax.models.vgg_features import vgg19_features as vgg19_features
+from d2l_jax.models.vgg_features import vgg_features as vgg_features
 from d2l_jax.models.vit import PatchEmbedding as PatchEmbedding
 from d2l_jax.models.vit import ViT as ViT
 from d2l_jax.models.vit import ViTBlock as ViTBlock

@@ -98,6 +98,11 @@ from parity.reference.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from parity.reference.seq2seq import seq2seq as seq2seq
 from parity.reference.softmax import SoftmaxRegression as SoftmaxRegression
 from parity.reference.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from parity.reference.torchvision_resnet import BasicBlock as BasicBlock
+from parity.reference.torchvision_resnet import TorchvisionResNet as TorchvisionResNet
+from parity.reference.torchvision_resnet import finetune_resnet18 as finetune_resnet18
+from parity.reference.torchvision_resnet import torchvision_resnet18 as torchvision_resnet18
+from parity.reference.torchvision_resnet import torchvision_resnet34 as torchvision_resnet34
 from parity.reference.toy import Point as Point
 from parity.reference.toy import height as height
 from parity.reference.toy import valley as valley
@@ -109,6 +114,9 @@ from parity.reference.transformer_blocks import PositionWiseFFN as PositionWiseF
 from parity.reference.transformer_blocks import TransformerDecoderBlock as TransformerDecoderBlock
 from parity.reference.transformer_blocks import TransformerEncoderBlock as TransformerEncoderBlock
 from parity.reference.vgg import VGG as VGG
+from parity.reference.vgg_features import vgg16_features as vgg16_features
+from parity.reference.vgg_features import vgg19_features as vgg19_features
+from parity.reference.vgg_features import vgg_features as vgg_features
 from parity.reference.vit import PatchEmbedding as PatchEmbedding
 from parity.reference.vit import ViT as ViT
 from parity.reference.vit import ViTBlock as ViTBlock

@@ -62,6 +62,7 @@ from d2l_jax.models.language_model import rnn_lm_scratch as rnn_lm_scratch
 from d2l_jax.models.language_model import stacked_rnn_lm_scratch as stacked_rnn_lm_scratch
 from d2l_jax.models.lenet import LeNet as LeNet
 from d2l_jax.models.lenet import LeNet5 as LeNet5
+from d2l_jax.models.lenet import LeNetScratch as LeNetScratch
 from d2l_jax.models.linear import LinearRegression as LinearRegression
 from d2l_jax.models.linear import LinearRegressionScratch as LinearRegressionScratch
 from d2l_jax.models.linear import WeightDecay as WeightDecay
@@ -74,6 +75,7 @@ from d2l_jax.models.mlp import DropoutMLPScratch as DropoutMLPScratch
 from d2l_jax.models.mlp import MLPScratch as MLPScratch
 from d2l_jax.models.mlp import TwoHiddenMLP as TwoHiddenMLP
 from d2l_jax.models.mlp import TwoHiddenMLPScratch as TwoHiddenMLPScratch
+from d2l_jax.models.mlp import compiled_mlp as compiled_mlp
 from d2l_jax.models.mlp import dropout_layer as dropout_layer
 from d2l_jax.models.mobilenet import MobileNetV1 as MobileNetV1
 from d2l_jax.models.mobilenet import MobileNetV2 as MobileNetV2
@@ -85,6 +87,8 @@ from d2l_jax.models.resnet import Residual as Residual
 from d2l_jax.models.resnet import ResNet as ResNet
 from d2l_jax.models.resnet import ResNet18 as ResNet18
 from d2l_jax.models.resnet import ResNeXtBlock as ResNeXtBlock
+from d2l_jax.models.resnet import resnet18 as resnet18
+from d2l_jax.models.resnet import resnet18_multi_gpu as resnet18_multi_gpu
 from d2l_jax.models.rnn import RNN as RNN
 from d2l_jax.models.rnn import RNNScratch as RNNScratch
 from d2l_jax.models.rnn import StackedRNNScratch as StackedRNNScratch

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons, from scratch and with layers (book, sections 5.2 and 5.6; notes A3 and A4)."""
+"""Multilayer perceptrons, from scratch and with layers (book, sections 5.2, 5.6 and 13.1; notes A3 and A4)."""
 
 import jax
 import jax.numpy as jnp
@@ -184,3 +184,24 @@ class TwoHiddenMLP(nnx.Module):
 
     def __call__(self, X: Inputs) -> Scores:
         return self.net(X)
+
+
+def compiled_mlp(
+    num_inputs: int = 512,
+    num_hiddens_1: int = 256,
+    num_hiddens_2: int = 128,
+    num_outputs: int = 2,
+    *,
+    rngs: nnx.Rngs,
+) -> nn.Sequential:
+    """Returns the MLP that is run eagerly and compiled (book, section 13.1).
+
+    Shapes: (batch, num_inputs) -> (batch, num_outputs), float32.
+    """
+    return nn.Sequential(
+        nn.Linear(num_inputs, num_hiddens_1, rngs=rngs),
+        nnx.relu,
+        nn.Linear(num_hiddens_1, num_hiddens_2, rngs=rngs),
+        nnx.relu,
+        nn.Linear(num_hiddens_2, num_outputs, rngs=rngs),
+    )

@@ -1,10 +1,11 @@
-"""ResNet (He et al. 2016) and the ResNeXt block (Xie et al. 2017; book, section 8.6)."""
+"""ResNet (He et al. 2016) and the ResNeXt block (Xie et al. 2017; book, sections 8.6 and 13.6)."""
 
 from flax import nnx
+from jax.nn.initializers import Initializer
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
-from d2l_jax.init import init_cnn
+from d2l_jax.init import init_cnn, init_weights, normal
 
 Maps = Float[Array, "batch height width channels"]
 
@@ -121,3 +122,52 @@ class ResNet18(ResNet):
     def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, *, rngs: nnx.Rngs):
         arch = tuple((2, int(channels * width_mult)) for channels in (64, 128, 256, 512))
         super().__init__(arch, num_classes, in_channels, rngs=rngs)
+
+
+def resnet18(num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, *, rngs: nnx.Rngs) -> nn.Sequential:
+    """Returns ResNet-18 for small images: its stem keeps the size and has no max pool (book, section 13.6).
+
+    It starts as PyTorch starts its layers. `width_mult` scales all channels.
+    Shapes: (batch, height, width, in_channels) -> (batch, num_classes), float32.
+    """
+    widths = [int(channels * width_mult) for channels in (64, 128, 256, 512)]
+    stem = nn.Conv2d(in_channels, widths[0], 3, padding=1, rngs=rngs), nn.BatchNorm(widths[0]), nnx.relu
+    before = [widths[0], *widths]
+    blocks = {
+        f"resnet_block{i + 1}": stage(2, width, before[i], first=i == 0, rngs=rngs) for i, width in enumerate(widths)
+    }
+    return nn.Sequential(
+        *stem,
+        **blocks,
+        global_avg_pool=nn.AdaptiveAvgPool2d(1),
+        fc=nn.Sequential(nn.flatten, nn.Linear(widths[-1], num_classes, rngs=rngs)),
+    )
+
+
+def init_before_first_call(
+    net: nn.Sequential, init: Initializer, corrected: bool = False, *, rngs: nnx.Rngs
+) -> nn.Sequential:
+    """Draws the weights of a `resnet18` again, in place, as an initialiser does that the book calls too early.
+
+    The convolutions of its residual blocks are lazy then and keep their start: the stem's convolution and the dense
+    layer alone are drawn (sections 13.6 and 14.1). With `corrected` all are.
+    """
+    for part in (net,) if corrected else (net[0], net[-1]):
+        init_weights(part, init, rngs=rngs)
+    return net
+
+
+def resnet18_multi_gpu(
+    num_classes: int = 10,
+    in_channels: int = 1,
+    width_mult: float = 1.0,
+    corrected: bool = False,
+    *,
+    rngs: nnx.Rngs,
+) -> nn.Sequential:
+    """Returns `resnet18` as it is trained on several devices, its weights from N(0, 0.01) (book, section 13.6).
+
+    Only the first and the last layer's weights are: the others are lazy at that time; `corrected` draws all of them.
+    """
+    net = resnet18(num_classes, in_channels, width_mult, rngs=rngs)
+    return init_before_first_call(net, normal(0.0, 0.01), corrected, rngs=rngs)

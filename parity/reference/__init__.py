@@ -67,6 +67,7 @@ from parity.reference.language_model import rnn_lm_scratch as rnn_lm_scratch
 from parity.reference.language_model import stacked_rnn_lm_scratch as stacked_rnn_lm_scratch
 from parity.reference.lenet import LeNet as LeNet
 from parity.reference.lenet import LeNet5 as LeNet5
+from parity.reference.lenet import LeNetScratch as LeNetScratch
 from parity.reference.linear import LinearRegression as LinearRegression
 from parity.reference.linear import LinearRegressionScratch as LinearRegressionScratch
 from parity.reference.linear import WeightDecay as WeightDecay
@@ -79,6 +80,7 @@ from parity.reference.mlp import DropoutMLPScratch as DropoutMLPScratch
 from parity.reference.mlp import MLPScratch as MLPScratch
 from parity.reference.mlp import TwoHiddenMLP as TwoHiddenMLP
 from parity.reference.mlp import TwoHiddenMLPScratch as TwoHiddenMLPScratch
+from parity.reference.mlp import compiled_mlp as compiled_mlp
 from parity.reference.mlp import dropout_layer as dropout_layer
 from parity.reference.mobilenet import MobileNetV1 as MobileNetV1
 from parity.reference.mobilenet import MobileNetV2 as MobileNetV2
@@ -90,6 +92,8 @@ from parity.reference.resnet import Residual as Residual
 from parity.reference.resnet import ResNet as ResNet
 from parity.reference.resnet import ResNet18 as ResNet18
 from parity.reference.resnet import ResNeXtBlock as ResNeXtBlock
+from parity.reference.resnet import resnet18 as resnet18
+from parity.reference.resnet import resnet18_multi_gpu as resnet18_multi_gpu
 from parity.reference.rnn import RNN as RNN
 from parity.reference.rnn import RNNScratch as RNNScratch
 from parity.reference.rnn import StackedRNNScratch as StackedRNNScratch

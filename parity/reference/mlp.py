@@ -1,4 +1,4 @@
-"""Multilayer perceptrons, from scratch and with layers (book, sections 5.2 and 5.6; notes A3 and A4)."""
+"""Multilayer perceptrons, from scratch and with layers (book, sections 5.2, 5.6 and 13.1; notes A3 and A4)."""
 
 import torch
 from jaxtyping import Float
@@ -164,3 +164,16 @@ class TwoHiddenMLP(nn.Module):
 
     def forward(self, X: Inputs) -> Scores:
         return self.net(X)
+
+
+def compiled_mlp(
+    num_inputs: int = 512, num_hiddens_1: int = 256, num_hiddens_2: int = 128, num_outputs: int = 2
+) -> nn.Sequential:
+    """Returns the MLP that is run eagerly and compiled (book, section 13.1)."""
+    return nn.Sequential(
+        nn.Linear(num_inputs, num_hiddens_1),
+        nn.ReLU(),
+        nn.Linear(num_hiddens_1, num_hiddens_2),
+        nn.ReLU(),
+        nn.Linear(num_hiddens_2, num_outputs),
+    )

@@ -1,10 +1,13 @@
-"""ResNet (He et al. 2016) and the ResNeXt block (Xie et al. 2017; book, section 8.6)."""
+"""ResNet (He et al. 2016) and the ResNeXt block (Xie et al. 2017; book, sections 8.6 and 13.6)."""
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from parity.reference.init import init_cnn
+from parity.reference.init import init_cnn, init_weights
 
 Maps = Float[Tensor, "batch channels height width"]
 
@@ -107,3 +110,41 @@ class ResNet18(ResNet):
     def __init__(self, num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0):
         arch = tuple((2, int(channels * width_mult)) for channels in (64, 128, 256, 512))
         super().__init__(arch, num_classes, in_channels)
+
+
+def resnet18(num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0) -> nn.Sequential:
+    """Returns ResNet-18 for small images: its stem keeps the size and has no max pool (book, section 13.6).
+
+    It starts as PyTorch starts its layers. `width_mult` scales all channels.
+    """
+    widths = [int(channels * width_mult) for channels in (64, 128, 256, 512)]
+    net = nn.Sequential(nn.Conv2d(in_channels, widths[0], 3, padding=1), nn.BatchNorm2d(widths[0]), nn.ReLU())
+    for i, (width, before) in enumerate(zip(widths, [widths[0], *widths])):
+        net.add_module(f"resnet_block{i + 1}", stage(2, width, before, first=i == 0))
+    net.add_module("global_avg_pool", nn.AdaptiveAvgPool2d((1, 1)))
+    net.add_module("fc", nn.Sequential(nn.Flatten(), nn.Linear(widths[-1], num_classes)))
+    return net
+
+
+def init_before_first_call(
+    net: nn.Sequential, init: Callable[[Tensor], Tensor], corrected: bool = False
+) -> nn.Sequential:
+    """Draws the weights of a `resnet18` again, in place, as an initialiser does that the book calls too early.
+
+    The convolutions of its residual blocks are lazy then and keep their start: the stem's convolution and the dense
+    layer alone are drawn (sections 13.6 and 14.1). With `corrected` all are.
+    """
+    for part in (net,) if corrected else (net[0], net[-1]):
+        init_weights(part, init)
+    return net
+
+
+def resnet18_multi_gpu(
+    num_classes: int = 10, in_channels: int = 1, width_mult: float = 1.0, corrected: bool = False
+) -> nn.Sequential:
+    """Returns `resnet18` as it is trained on several devices, its weights from N(0, 0.01) (book, section 13.6).
+
+    Only the first and the last layer's weights are: the others are lazy at that time; `corrected` draws all of them.
+    """
+    net = resnet18(num_classes, in_channels, width_mult)
+    return init_before_first_call(net, partial(nn.init.normal_, mean=0.0, std=0.01), corrected)

@@ -36,12 +36,17 @@ UNIFORM = [
     ("bn-lenet", "net.4.weight", xavier(150, 400)),
     ("resnet18", "net.b3.0.conv1.weight", xavier(576, 1152)),
     ("resnet18", "net.b3.0.conv1.bias", 576**-0.5),
+    ("resnet18-multi-gpu", "resnet_block2.1.conv1.weight", (9 * 128) ** -0.5),
 ]
 NORMAL = [
     ("softmax-scratch", "W", 0.01),
     ("mlp-scratch", "W1", 0.01),
     ("two-hidden-mlp-scratch", "W2", 0.01),
     ("my-linear-x2", "0.weight", 1.0),
+    ("lenet-scratch", "W1", 0.01),
+    ("lenet-scratch", "W3", 0.01),
+    ("resnet18-multi-gpu", "0.weight", 0.01),
+    ("resnet18-multi-gpu", "fc.1.weight", 0.01),
     ("mobilenet-v2", "features.3.conv.0.0.weight", math.sqrt(2 / 96)),
     ("mobilenet-v2", "features.3.conv.1.0.weight", math.sqrt(2 / (96 * 9))),
     ("mobilenet-v2", "classifier.1.weight", 0.01),
@@ -81,7 +86,7 @@ def test_normal_start(name, key, sigma):
         assert (abs(values) > 2 * sigma).mean() == pytest.approx(0.0455, abs=noise)
 
 
-@pytest.mark.parametrize(("name", "key"), [("softmax-scratch", "b"), ("mlp-scratch", "b1")])
+@pytest.mark.parametrize(("name", "key"), [("softmax-scratch", "b"), ("mlp-scratch", "b1"), ("lenet-scratch", "b3")])
 def test_scratch_biases_start_at_zero(name, key):
     for values in started(name, key):
         assert not values.any()

@@ -1,4 +1,4 @@
-"""The book's surprises of chapters 3 to 11 as they are, and as `corrected` has them, on both sides."""
+"""The book's surprises of chapters 3 to 13 as they are, and as `corrected` has them, on both sides."""
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,13 @@ def test_xavier_does_nothing_in_the_book_and_is_heeded_if_corrected(name, args, 
         assert 0.95 * bound < abs(values).max() <= bound * (1 + 1e-6)
     for values in started(name, key, **args):
         assert abs(values).max() < 0.9 * bound
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_small_start_reaches_the_blocks_of_a_resnet_if_corrected_only(corrected):
+    for key, small in {"0.weight": True, "fc.1.weight": True, "resnet_block1.1.conv2.weight": corrected}.items():
+        for values in started("resnet18_multi_gpu", key, width_mult=0.25, corrected=corrected):
+            assert bool(abs(values.std() - 0.01) < 0.002) is small
 
 
 def test_linear_regression_starts_small_if_corrected_only():
@@ -91,7 +98,7 @@ def test_rows_without_a_valid_key_are_uniform_or_zero_if_corrected(corrected):
     assert np.allclose(np.asarray(ours)[1].sum(-1), 1) and not np.asarray(ours)[1, :, 3].any()
 
 
-@pytest.mark.parametrize("name", ["LinearRegressionScratch", "BNLeNetScratch"])
+@pytest.mark.parametrize("name", ["LinearRegressionScratch", "BNLeNetScratch", "LeNetScratch"])
 def test_scratch_models_hold_all_their_tensors(name):
     """The book's have an empty state dict, and moving statistics that no file keeps."""
     args = {"num_inputs": 2} if name == "LinearRegressionScratch" else {}

@@ -11,6 +11,7 @@ import optax
 from flax import nnx
 
 from d2l_jax import losses, optim
+from d2l_jax.augment import Augment
 from d2l_jax.functional import Tree
 from d2l_jax.metrics import LABELS, Metric
 from d2l_jax.train.steps import Observe
@@ -91,6 +92,7 @@ class Case:
     metrics:    {name: what is measured beside the loss}
     data:       name of the data set it is trained on; "" for building blocks
     resize:     (height, width) in pixels, where the data is resized
+    augment:    changes of images before they reach the model, when it learns and when it is tested
     epochs:     how many the chapter trains
     """
 
@@ -110,6 +112,7 @@ class Case:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     data: str = ""
     resize: tuple[int, int] | None = None
+    augment: Augment | None = None
     epochs: int = 10
 
     def build(self, seed: int = 0, probe: bool = False) -> nnx.Module:

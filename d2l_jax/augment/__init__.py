@@ -4,6 +4,7 @@ Batches are (batch, height, width, channels), bytes or floating-point numbers fr
 its own. `transform(key, images)` draws and applies; `transform.apply(images, draws)` takes the numbers from anywhere.
 """
 
+from d2l_jax.augment.cases import Augment as Augment
 from d2l_jax.augment.crops import CropNumbers as CropNumbers
 from d2l_jax.augment.crops import RandomResizedCrop as RandomResizedCrop
 from d2l_jax.augment.fixed import CenterCrop as CenterCrop

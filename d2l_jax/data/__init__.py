@@ -19,6 +19,7 @@ from d2l_jax.data.drawn.synthetic import (
 )
 from d2l_jax.data.find.kinds import EMBEDDED as EMBEDDED
 from d2l_jax.data.find.kinds import kind_of as kind_of
+from d2l_jax.data.find.kinds import stand_in as stand_in
 from d2l_jax.data.find.loading import KNOWN as KNOWN
 from d2l_jax.data.find.loading import load as load
 from d2l_jax.data.find.loading import load_raw as load_raw

@@ -24,6 +24,8 @@ class Dataset:
       source: where the data comes from, in words for the log.
       classes: the label names, in label order; empty where y is a number to predict.
       vocabs: the vocabulary of a text; those of source and target of a translation; else empty.
+      sizes: (height, width) in pixels of training images that differ in size, int32 (N, 2): each stands at the top
+        left of its array. None where every image fills its array.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Dataset:
     source: str
     classes: tuple[str, ...] = ()
     vocabs: tuple[Vocab, ...] = ()
+    sizes: np.ndarray | None = None
 
     @property
     def examples(self) -> int:

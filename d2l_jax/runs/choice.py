@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from d2l_jax.case import Case
-from d2l_jax.data import EMBEDDED, KNOWN, Dataset, kind_of, load
+from d2l_jax.data import KNOWN, Dataset, kind_of, load, stand_in
 from d2l_jax.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,11 @@ def _own_data(case: Case, download: bool) -> Dataset:
     except InputError as error:
         if download or os.environ.get("D2L_DATA"):
             raise
-        embedded = EMBEDDED[kind_of(case.data)]
+        embedded = stand_in(case.data)
         log.warning("%s; training on %s instead", error, embedded)
-        return load(embedded, resize=case.resize)
+        # Photographs have many sizes; what is drawn has one, which is made the model's.
+        _, height, width, *_ = case.arrays[0].shape if case.augment else (0, 0, 0)
+        return load(embedded, resize=case.resize or ((height, width) if height else None))
 
 
 def _is_folder(wanted: str) -> bool:

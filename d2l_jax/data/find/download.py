@@ -23,13 +23,13 @@ class _Refused(Exception):
     """Says why a mirror did not give the right content."""
 
 
-def fetch(name: str, mirrors: Sequence[str], sha256: str, folder: Path) -> Path:
+def fetch(name: str, mirrors: Sequence[str], digest: str, folder: Path) -> Path:
     """Downloads one file into `folder`, from the first mirror that serves it with the right content.
 
     Args:
       name: the file's name, on the mirrors and here.
       mirrors: addresses to which the name is appended, tried in this order.
-      sha256: hash of the content in hex, gunzipped where the name ends in `.gz`.
+      digest: SHA-256 (or the book's SHA-1) of the content in hex, gunzipped where the name ends in `.gz`.
       folder: created where missing. A file of the right content that lies there is returned as it is.
 
     Returns:
@@ -42,12 +42,12 @@ def fetch(name: str, mirrors: Sequence[str], sha256: str, folder: Path) -> Path:
     part = folder / f".{os.getpid()}-{name}"
     failures = []
     try:
-        if target.is_file() and _content_hash(target) == sha256:
+        if target.is_file() and _content_hash(target, digest) == digest:
             return target
         folder.mkdir(parents=True, exist_ok=True)
         for mirror in mirrors:
             try:
-                _fetch_one(mirror + name, part, sha256)
+                _fetch_one(mirror + name, part, digest)
                 os.replace(part, target)
                 return target
             except _Refused as why:
@@ -59,14 +59,15 @@ def fetch(name: str, mirrors: Sequence[str], sha256: str, folder: Path) -> Path:
     raise InputError(f"could not download {name} ({'; '.join(failures)}); fetch it by hand into {folder}")
 
 
-def _fetch_one(url: str, part: Path, sha256: str) -> None:
+def _fetch_one(url: str, part: Path, digest: str) -> None:
     log.info("downloading %s", url)
     with open(part, "wb") as file:
         for chunk in _chunks(url):
             file.write(chunk)
-    actual = _content_hash(part)
-    if actual != sha256:
-        raise _Refused(f"wrong hash, sha256 of the content is {actual or 'not to be had'} instead of {sha256}")
+    actual = _content_hash(part, digest)
+    if actual != digest:
+        kind = _kind(digest)
+        raise _Refused(f"wrong hash, {kind} of the content is {actual or 'not to be had'} instead of {digest}")
 
 
 def _chunks(url: str) -> Iterator[bytes]:
@@ -78,9 +79,16 @@ def _chunks(url: str) -> Iterator[bytes]:
         raise _Refused(str(getattr(error, "reason", None) or error)) from error
 
 
-def _content_hash(path: Path) -> str | None:
-    """The SHA-256 of a file's content in hex, gunzipped where its name ends in `.gz`; None if that fails."""
-    digest = hashlib.sha256()
+def _kind(digest: str) -> str:
+    return "sha1" if len(digest) == 40 else "sha256"
+
+
+def _content_hash(path: Path, like: str) -> str | None:
+    """The hash of a file's content in hex, of the same kind as another; None if that fails.
+
+    The content is gunzipped where the name ends in `.gz`.
+    """
+    digest = hashlib.new(_kind(like))
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             while chunk := file.read(CHUNK):

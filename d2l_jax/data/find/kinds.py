@@ -1,7 +1,9 @@
 """Which kind of data each known set is, and which embedded set stands in for it."""
 
 EMBEDDED = {"image": "digits", "tabular": "diabetes", "text": "topics", "translation": "number_words"}
+PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
 NOT_TABLES = {
+    **dict.fromkeys([*PHOTOS, *PHOTOS.values()], "image"),
     "mnist": "image",
     "fashion_mnist": "image",
     "digits": "image",
@@ -15,3 +17,8 @@ NOT_TABLES = {
 def kind_of(name: str) -> str:
     """Returns the kind of a known data set: "image", "tabular", "text" or "translation"."""
     return NOT_TABLES.get(name, "tabular")
+
+
+def stand_in(name: str) -> str:
+    """Returns the embedded set that takes the place of a known one: drawn shapes for photographs in colour."""
+    return PHOTOS.get(name) or EMBEDDED[kind_of(name)]

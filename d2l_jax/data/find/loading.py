@@ -8,12 +8,15 @@ from pathlib import Path
 
 from d2l_jax.data.dataset import Dataset
 from d2l_jax.data.drawn.sequence import noisy_sine
+from d2l_jax.data.drawn.shapes import shapes
 from d2l_jax.data.drawn.synthetic import ohms_law, synthetic_regression, weight_decay_data
 from d2l_jax.data.find.lookup import Reader, look_up
 from d2l_jax.data.find.names import spelled
+from d2l_jax.data.find.places import Place
 from d2l_jax.data.images.digits import digits
 from d2l_jax.data.images.folder import fetch_images, nothing_in, read_images
 from d2l_jax.data.images.image_sets import IMAGE_SETS
+from d2l_jax.data.images.photo_sets import PHOTO_SETS, fetch_photos, no_photos, read_labelled, read_photos
 from d2l_jax.data.images.resize import resize_images
 from d2l_jax.data.tables.diabetes import diabetes
 from d2l_jax.data.tables.houses import fetch_houses, no_houses, read_houses
@@ -31,8 +34,10 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "weight_decay": lambda seed: weight_decay_data(seed=seed),
     "ohms_law": lambda seed: ohms_law(seed=seed),
     "noisy_sine": lambda seed: noisy_sine(seed=seed),
+    "shapes": lambda seed: shapes(seed=seed),
+    "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
 }
-KNOWN = (*IMAGE_SETS, "houses", *BOOK_TEXTS, *BUILT_IN)
+KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "houses", *BOOK_TEXTS, *BUILT_IN)
 KINDS = {
     "image": ("fashion_mnist", digits),
     "tabular": ("houses", diabetes),
@@ -61,12 +66,13 @@ def load(
     Args:
       name: one of `KNOWN`, in any spelling; None takes the book's data set of `kind` where it can be had
         without network, and for images with a `source` whatever that folder holds.
-      source: a folder of idx files, csv files, the book's text files, or a prepared tfds folder, or a
-        parent of such.
-      resize: (height, width) for the images; None leaves them as they are.
+      source: a folder of idx files, csv files, the book's text files, pictures in folders of classes, or a
+        prepared tfds folder, or a parent of such.
+      resize: (height, width) for the images; None leaves them as they are. Training images of several sizes
+        stay as they are in any case: a random crop makes them alike.
       download: fetch what no folder holds, with its hash checked.
       kind: `"image"`, `"tabular"`, `"text"` or `"translation"`: the kind of data to load where `name` is None.
-      seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine).
+      seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine, shapes, two_shapes).
 
     Returns:
       The data set; `Dataset` gives the shapes and dtypes of each kind.
@@ -128,6 +134,12 @@ def _of_kind(kind: str, source: Path | str | None, download: bool) -> Dataset:
 def _reader(name: str) -> Reader[Dataset]:
     if name in IMAGE_SETS:
         return _image_reader(name)
+    if name in PHOTO_SETS:
+        return Reader(
+            read=lambda place: read_photos(place.folder, name),
+            fetch=partial(fetch_photos, name),
+            missing=partial(no_photos, name=name),
+        )
     if name == "houses":
         return Reader(lambda place: read_houses(place.folder), fetch_houses, no_houses)
     return Reader(
@@ -140,10 +152,15 @@ def _reader(name: str) -> Reader[Dataset]:
 def _image_reader(name: str | None) -> Reader[Dataset]:
     """The reader of an image set; for None, of whatever images a folder holds."""
     return Reader(
-        read=lambda place: read_images(place.folder, name, itself=place.named),
+        read=lambda place: read_images(place.folder, name, itself=place.named) or _any_pictures(place, name),
         fetch=partial(fetch_images, name or "fashion_mnist"),
         missing=partial(nothing_in, name=name),
     )
+
+
+def _any_pictures(place: Place, name: str | None) -> Dataset | None:
+    """The pictures with classes of a folder that the user named without saying what it holds."""
+    return read_labelled(place.folder, place.folder.absolute().name) if name is None and place.named else None
 
 
 def _resized(data: Dataset, size: tuple[int, int]) -> Dataset:
@@ -151,4 +168,5 @@ def _resized(data: Dataset, size: tuple[int, int]) -> Dataset:
         raise InputError(f"{data.name} holds no images to resize; leave out the size")
     X, y = data.train
     X_test, y_test = data.test
-    return replace(data, train=(resize_images(X, size), y), test=(resize_images(X_test, size), y_test))
+    X = X if data.sizes is not None else resize_images(X, size)
+    return replace(data, train=(X, y), test=(resize_images(X_test, size), y_test))

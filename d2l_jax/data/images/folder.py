@@ -43,8 +43,8 @@ def nothing_in(folder: Path, name: str | None) -> InputError:
     if actual:
         return InputError(f"{folder} holds {actual}, not {name}; name the right folder or leave out the name")
     return InputError(
-        f"{folder} holds no {name or 'images'}; four idx files (train-images-idx3-ubyte.gz ...) "
-        f"or a prepared tfds folder are needed"
+        f"{folder} holds no {name or 'images'}; four idx files (train-images-idx3-ubyte.gz ...), "
+        f"a prepared tfds folder{'' if name else ', or pictures as train/CLASS/*.jpg and test/CLASS/*.jpg'} are needed"
     )
 
 

@@ -1,0 +1,51 @@
+"""Files by name, whether they lie in a folder or in a zip; and pictures among them."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from d2l_jax.errors import InputError
+
+
+class Files(NamedTuple):
+    """What a folder or a zip holds.
+
+    Attributes:
+      where: its path.
+      names: of all files below it, with "/" between folders, sorted.
+      read: name -> content.
+    """
+
+    where: Path
+    names: tuple[str, ...]
+    read: Callable[[str], bytes]
+
+
+def files_in(path: Path) -> Files:
+    """Lists a folder or a zip; InputError where the zip is damaged."""
+    if path.is_dir():
+        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        return Files(path, tuple(names), lambda name: (path / name).read_bytes())
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path} is no sound zip file ({error}); fetch it again") from error
+    names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+    return Files(path, tuple(names), archive.read)
+
+
+def read_picture(files: Files, name: str) -> np.ndarray:
+    """Reads a picture in red, green and blue, uint8 (height, width, 3); InputError where it is damaged."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(files.read(name))) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = reason if "BytesIO" not in reason else "it is in no format that Pillow knows"
+        raise InputError(f"{files.where}: {name} is no whole picture ({reason}); fetch it again") from error

@@ -1,13 +1,12 @@
 """Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019)."""
 
-import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from d2l_jax.optim.bias import one_minus_power
 from d2l_jax.optim.gradient import decayed, maximized
 from d2l_jax.optim.groups import Groups, Options, transformation
 from d2l_jax.optim.rate import Rate, scaled_by_rate
@@ -121,7 +120,7 @@ def adapted(options: Options) -> optax.GradientTransformation:
             v = average_square(v, g, o["betas"][1])
             if o["amsgrad"]:
                 largest = (jnp.maximum(largest[0], v),)
-            corrections = [_one_minus_power(beta, step, g.dtype) for beta in o["betas"]]
+            corrections = [one_minus_power(beta, step, g.dtype) for beta in o["betas"]]
             root = jnp.sqrt(largest[0] if o["amsgrad"] else v) / jnp.sqrt(corrections[1])
             return m / corrections[0] / (root + o["eps"]), m, v, *largest
 
@@ -129,11 +128,3 @@ def adapted(options: Options) -> optax.GradientTransformation:
         return updates, type(state)(step, *slots)
 
     return transformation(options, update, init)
-
-
-def _one_minus_power(beta: float, step: Int[Array, ""], dtype: jnp.dtype) -> Float[Array, ""]:
-    """The bias correction 1 - beta**step, computed in float32 at least: bfloat16 cannot count to 257."""
-    if beta == 0:
-        return jnp.ones((), dtype)
-    wide = np.promote_types(dtype, np.float32)
-    return -jnp.expm1(step.astype(wide) * math.log(beta)).astype(dtype)

@@ -17,8 +17,11 @@ def add_decayed_weights(weight_decay: float, groups: Groups | None = None) -> op
     return decayed(Options(groups, weight_decay=weight_decay))
 
 
-def decayed(options: Options) -> optax.GradientTransformation:
-    """Adds the option `weight_decay` times the parameter to the update."""
+def decayed(options: Options, decoupled: bool | None = None) -> optax.GradientTransformation:
+    """Adds the option `weight_decay` times the parameter to the update.
+
+    decoupled: for parameters alone whose option `decoupled_weight_decay` is the same; None for all
+    """
     if not options.any("weight_decay"):
         return optax.identity()
 
@@ -27,8 +30,9 @@ def decayed(options: Options) -> optax.GradientTransformation:
             raise ValueError("weight decay needs the parameters: call update(grads, state, params)")
 
         def decay(path: tuple, u: Float[Array, "*shape"], p: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-            rate = options.of(path)["weight_decay"]
-            return u + rate * p if rate else u
+            o = options.of(path)
+            concerned = decoupled is None or o["decoupled_weight_decay"] == decoupled
+            return u + o["weight_decay"] * p if o["weight_decay"] and concerned else u
 
         return jax.tree_util.tree_map_with_path(decay, updates, params), state
 

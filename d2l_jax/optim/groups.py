@@ -13,7 +13,10 @@ from d2l_jax.errors import InputError
 Groups = Mapping[str, Mapping[str, Any]]
 
 # PyTorch refuses negative values of these; every other option may be any number.
-AT_LEAST_0 = {"lr", "lr_decay", "momentum", "weight_decay", "eps", "alpha", "initial_accumulator_value"}
+AT_LEAST_0 = {
+    *("lr", "lr_decay", "momentum", "momentum_decay", "weight_decay", "eps", "alpha"),
+    "initial_accumulator_value",
+}
 
 
 class Options:

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from d2l_jax.optim.groups import Groups, Options, transformation
@@ -34,10 +35,14 @@ def scaled_by_rate(options: Options) -> optax.GradientTransformation:
 
     def update(updates: optax.Updates, state: Any, params: optax.Params | None = None):
         def scale(path: tuple, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-            lr = options.of(path)["lr"]
-            return u * -jnp.asarray(lr(state["updates"]) if callable(lr) else lr, u.dtype)
+            return u * -jnp.asarray(rate_at(options.of(path)["lr"], state["updates"] if scheduled else 0), u.dtype)
 
         after = {"updates": state["updates"] + 1} if scheduled else state
         return jax.tree_util.tree_map_with_path(scale, updates), after
 
     return transformation(options, update, init)
+
+
+def rate_at(lr: Rate, count: ArrayLike) -> ArrayLike:
+    """Returns the rate of the update with that count of earlier ones."""
+    return lr(count) if callable(lr) else lr

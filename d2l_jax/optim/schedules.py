@@ -22,20 +22,20 @@ Rates = Float[Array, "*shape"]
 
 def LambdaLR(lr: float, lr_lambda: Callable[[ArrayLike], ArrayLike]) -> optax.Schedule:
     """The schedule lr * lr_lambda(count); `lr_lambda` is traced, so use jnp.where, not if."""
-    _check(lr=lr)
+    check(lr=lr)
     return lambda count: lr * jnp.asarray(lr_lambda(count), float)
 
 
 def StepLR(lr: float, step_size: int, gamma: float = 0.1) -> optax.Schedule:
     """A schedule that multiplies the rate by gamma at every `step_size`-th count; InputError for one below 1."""
-    _check(lr=lr, gamma=gamma)
-    _check_positive(step_size=step_size)
+    check(lr=lr, gamma=gamma)
+    check_positive(step_size=step_size)
     return lambda count: lr * power(gamma, jnp.asarray(count) // step_size)
 
 
 def MultiStepLR(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> optax.Schedule:
     """A schedule that multiplies the rate by gamma at each milestone (the book's multi-factor scheduler, 12.11)."""
-    _check(lr=lr, gamma=gamma)
+    check(lr=lr, gamma=gamma)
     reached = np.sort(np.asarray(list(milestones), np.int32))
     rates = np.asarray([lr * gamma**k for k in range(len(reached) + 1)])
 
@@ -47,7 +47,7 @@ def MultiStepLR(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> opt
 
 def ExponentialLR(lr: float, gamma: float) -> optax.Schedule:
     """The schedule lr * gamma**count."""
-    _check(lr=lr, gamma=gamma)
+    check(lr=lr, gamma=gamma)
     return lambda count: lr * power(gamma, jnp.asarray(count))
 
 
@@ -56,8 +56,8 @@ def LinearLR(lr: float, start_factor: float = 1 / 3, end_factor: float = 1.0, to
 
     Raises InputError as PyTorch does: start_factor in (0, 1], end_factor in [0, 1].
     """
-    _check(lr=lr)
-    _check_positive(total_iters=total_iters)
+    check(lr=lr)
+    check_positive(total_iters=total_iters)
     if not (0 < start_factor <= 1 and 0 <= end_factor <= 1):
         raise InputError(f"factors {start_factor} to {end_factor} where numbers in (0, 1] and in [0, 1] are right")
 
@@ -68,13 +68,32 @@ def LinearLR(lr: float, start_factor: float = 1 / 3, end_factor: float = 1.0, to
     return schedule
 
 
+def ConstantLR(lr: float, factor: float = 1 / 3, total_iters: int = 5) -> optax.Schedule:
+    """A schedule of lr * factor for `total_iters` counts, then of lr; InputError for a factor outside [0, 1]."""
+    check(lr=lr)
+    if not 0 <= factor <= 1:
+        raise InputError(f"factor is {factor!r} where a number in [0, 1] is right")
+    return lambda count: lr * jnp.where(jnp.asarray(count) < total_iters, jnp.asarray(factor, float), 1.0)
+
+
+def PolynomialLR(lr: float, total_iters: int = 5, power: float = 1.0) -> optax.Schedule:
+    """The schedule lr * (1 - count / total_iters)**power, then 0; InputError for a `total_iters` below 1."""
+    check(lr=lr, power=power)
+    check_positive(total_iters=total_iters)
+
+    def schedule(count: ArrayLike) -> Rates:
+        return lr * share(total_iters - jnp.minimum(jnp.asarray(count), total_iters), total_iters) ** power
+
+    return schedule
+
+
 def CosineAnnealingLR(lr: float, T_max: int, eta_min: float = 0.0) -> optax.Schedule:
     """A cosine schedule from lr to eta_min in T_max counts, and back in as many, without restarts.
 
     Source: Loshchilov and Hutter 2017. Raises InputError for a T_max below 1.
     """
-    _check(lr=lr, eta_min=eta_min)
-    _check_positive(T_max=T_max)
+    check(lr=lr, eta_min=eta_min)
+    check_positive(T_max=T_max)
 
     def schedule(count: ArrayLike) -> Rates:
         return eta_min + (lr - eta_min) * cosine(share(T_max - jnp.asarray(count) % (2 * T_max), T_max))
@@ -99,13 +118,15 @@ def power(base: float, exponent: Int[Array, "*shape"]) -> Float[Array, "*shape"]
     return jnp.exp(jnp.asarray(exponent, float) * math.log(base))
 
 
-def _check(**numbers: float) -> None:
+def check(**numbers: float) -> None:
+    """Raises InputError for a negative number."""
     for name, number in numbers.items():
         if not number >= 0:
             raise InputError(f"{name} is {number!r} where a number >= 0 is right")
 
 
-def _check_positive(**counts: int) -> None:
+def check_positive(**counts: int) -> None:
+    """Raises InputError for what is no positive whole number."""
     for name, count in counts.items():
         if count < 1 or count != int(count):
             raise InputError(f"{name} is {count!r} where a positive whole number is right")

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from d2l_jax.optim.groups import Options
@@ -16,6 +17,15 @@ def slot(params: optax.Params, options: Options, needed: str | None = None, fill
 
     def start(path: tuple, parameter: Array) -> Array | None:
         return jnp.full_like(parameter, fill) if needed is None or options.of(path)[needed] else None
+
+    return jax.tree_util.tree_map_with_path(start, params)
+
+
+def number(params: optax.Params, options: Options, value: Callable[[dict[str, Any]], ArrayLike]) -> Any:
+    """A number for each parameter, `value` of its options; float32 whatever the parameters are, as in PyTorch."""
+
+    def start(path: tuple, parameter: Array) -> Array:
+        return jnp.asarray(value(options.of(path)), jnp.float32)
 
     return jax.tree_util.tree_map_with_path(start, params)
 

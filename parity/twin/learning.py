@@ -16,6 +16,7 @@ from d2l_jax.turns import Observed, Turn, supervised
 from parity.arrays.layout import named_leaves
 from parity.models.flax_model import FlaxModel
 from parity.reference import losses as torch_losses
+from parity.reference import optimizers
 from parity.reference import turns as torch_turns
 from parity.twin.losses import in_precision, of_classes
 from parity.twin.torch_side import namesake, torch_optimizer
@@ -87,7 +88,7 @@ def _optimizers(
             "optimizer is a partial of a factory of d2l_jax.optim with named options, or a pair for both sides;"
             f" {getattr(optimizer, '__name__', optimizer)!r} is neither"
         )
-    namesake(optimizer, torch.optim)
+    namesake(optimizer, torch.optim, optimizers)
     theirs = optimizer
     if callable(rate := optimizer.keywords.get("lr")):
         theirs = partial(optimizer, lr=_rate(rate, 0))

@@ -13,7 +13,7 @@ from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Turn
 from parity import reference
-from parity.reference import losses, turns
+from parity.reference import losses, optimizers, turns
 from parity.reference.clip import clip_gradients
 from parity.twin.twin import TorchSide, TorchTurn, leave
 
@@ -52,8 +52,11 @@ def torch_turn(turn: Turn) -> TorchTurn:
 
 
 def torch_optimizer(turn: Turn, model: nn.Module) -> torch.optim.Optimizer:
-    """Returns the optimiser of `torch.optim`; `groups` become parameter groups, the first that fits a name wins."""
-    make = namesake(turn.optimizer, torch.optim)
+    """Returns the optimiser of `torch.optim`, or the book's own one.
+
+    `groups` become parameter groups; the first that fits a name wins.
+    """
+    make = namesake(turn.optimizer, torch.optim, optimizers)
     groups = make.keywords.pop("groups", None) or {}
     sorted_in: dict[str, list[nn.Parameter]] = {ending: [] for ending in (*groups, "")}
     for name, parameter in moved(turn, model):

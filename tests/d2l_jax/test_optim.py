@@ -1,9 +1,12 @@
 """`d2l_jax.optim` against `torch.optim`: every parameter and every slot after every one of many steps."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optim_runs import draw, error, float32_run, jax_run, largest_gap, largest_gap_of_an_update, make, torch_run
@@ -39,20 +42,47 @@ OPTIONS = [
     ("Adadelta", dict()),
     ("Adadelta", dict(lr=0.5, rho=0.7, eps=1e-4, weight_decay=0.1)),
     ("Adadelta", dict(maximize=True, groups={"bias": {"rho": 0.5, "eps": 1e-2, "lr": 2.0}})),
+    ("NAdam", dict()),
+    ("NAdam", dict(lr=0.01, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1, momentum_decay=0.1)),
+    ("NAdam", dict(lr=0.01, decoupled_weight_decay=True, weight_decay=0.3, betas=(0.0, 0.0), maximize=True)),
+    (
+        "NAdam",
+        dict(weight_decay=0.1, groups={"bias": {"decoupled_weight_decay": True, "momentum_decay": 1.0, "lr": 0.1}}),
+    ),
+    ("RAdam", dict()),
+    ("RAdam", dict(lr=0.01, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1)),
+    ("RAdam", dict(lr=0.01, betas=(0.5, 0.0), decoupled_weight_decay=True, weight_decay=0.3, maximize=True)),
+    ("RAdam", dict(weight_decay=0.1, groups={"bias": {"decoupled_weight_decay": True, "betas": (0.9, 0.99)}})),
+    ("Adamax", dict()),
+    ("Adamax", dict(lr=0.01, betas=(0.8, 0.5), eps=1e-2, weight_decay=0.1)),
+    ("Adamax", dict(maximize=True, groups={"bias": {"betas": (0.0, 0.0), "lr": 0.1}})),
+    ("Rprop", dict()),
+    ("Rprop", dict(lr=0.1, etas=(0.3, 1.7), step_sizes=(0.01, 0.5))),
+    ("Rprop", dict(maximize=True, groups={"bias": {"etas": (0.7, 1.1), "lr": 0.2}})),
+    ("ASGD", dict()),
+    ("ASGD", dict(lr=0.1, lambd=0.1, alpha=0.3, t0=20.0, weight_decay=0.1)),
+    ("ASGD", dict(t0=0.0, maximize=True, groups={"bias": {"lambd": 0.5, "alpha": 1.0, "lr": 0.3}})),
+    ("Yogi", dict()),
+    ("Yogi", dict(lr=0.1, betas=(0.5, 0.9), eps=0.1, groups={"bias": {"lr": 0.5}})),
+    ("AdagradScratch", dict(lr=0.1, eps=0.1)),
+    ("RMSPropScratch", dict(gamma=0.7, eps=0.1, groups={"bias": {"gamma": 0.3}})),
 ]
+# PyTorch's own sum for RAdam cancels: it has half of float64's digits in the first updates with a rectified rate.
+IN_FLOAT64 = {"mu_product", "eta"}  # numbers that PyTorch computes so beside float32 too
+CANCELS = {"RAdam": 1e-9}
 
 
 @pytest.mark.parametrize("name, options", OPTIONS, ids=str)
 def test_every_step_agrees(name, options):
-    assert largest_gap(jax_run(make(name, options)), torch_run(name, options)) < 1e-13
+    assert largest_gap(jax_run(make(name, options)), torch_run(name, options)) < CANCELS.get(name, 1e-13)
 
 
 @pytest.mark.parametrize("name, options", OPTIONS, ids=str)
 def test_every_step_agrees_from_pytorchs_own_state(name, options):
     teacher = list(torch_run(name, options))
     run = list(jax_run(make(name, options), teacher=teacher))
-    assert largest_gap(run, teacher) < 1e-14
-    assert largest_gap_of_an_update(run, teacher) < 1e-13
+    assert largest_gap(run, teacher) < CANCELS.get(name, 1e-14)
+    assert largest_gap_of_an_update(run, teacher) < CANCELS.get(name, 1e-13)
 
 
 @pytest.mark.parametrize("name, options", OPTIONS, ids=str)
@@ -60,8 +90,8 @@ def test_in_float32_the_error_is_not_above_pytorchs(name, options):
     exact = list(torch_run(name, options))
     theirs = error(list(torch_run(name, options, "float32")), exact)
     ours = error(float32_run(make(name, options)), exact)
-    scale = {k: np.abs(exact[-1][k]).max() for k in exact[0]}
-    assert {k: (ours[k], theirs[k]) for k in ours if ours[k] > 1.5 * theirs[k] + 6e-8 * scale[k]} == {}
+    scale = {k: np.abs(exact[-1][k]).max() for k in exact[0] if k.partition(":")[0] not in IN_FLOAT64}
+    assert {k: (ours[k], theirs[k]) for k in scale if ours[k] > 1.5 * theirs[k] + 6e-8 * scale[k]} == {}
 
 
 def test_centered_rmsprop_survives_a_variance_that_rounds_below_zero():
@@ -89,6 +119,10 @@ DRAWN = {
     "Adadelta": dict(rho=numbers(0, 1), **EPS),
 }
 DRAWN["AdamW"] = DRAWN["Adam"]
+BETAS = dict(betas=st.tuples(numbers(0, 0.99), numbers(0, 0.99)), **EPS)
+DRAWN["NAdam"] = BETAS | dict(momentum_decay=numbers(0, 1), decoupled_weight_decay=st.booleans())
+DRAWN["Adamax"] = BETAS
+DRAWN["ASGD"] = dict(lambd=numbers(0, 1), alpha=numbers(0, 1), t0=numbers(0, 5))
 SIZES = st.sampled_from([(), (4,), (2, 3)])
 
 
@@ -108,3 +142,17 @@ def test_any_options_and_shapes_agree(name, data, shapes, seed):
         for k in b:
             limit = 1e-10 if name == "RMSprop" else 1e-12
             np.testing.assert_allclose(a[k], b[k], rtol=limit, atol=limit)
+
+
+NAMES = sorted({name for name, _ in OPTIONS if hasattr(torch.optim, name)} | {"Muon", "LBFGS"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_and_their_defaults_are_pytorchs(name):
+    left_out = {"params", "foreach", "fused", "capturable", "differentiable", "groups", "ns_dtype"}
+    left_out |= {"decoupled_weight_decay"} if name == "Adam" else set()  # which is AdamW
+    ours, theirs = (
+        {k: p.default for k, p in inspect.signature(make).parameters.items() if k not in left_out}
+        for make in (getattr(optim, name), getattr(torch.optim, name))
+    )
+    assert ours == theirs

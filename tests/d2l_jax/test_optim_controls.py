@@ -72,6 +72,15 @@ WRONG = {
         rated(optax.scale_by_rms(0.9, eps=1e-6, eps_in_sqrt=True)),
     ),
     "not centered": ("RMSprop", dict(lr=0.01, centered=True), rated(optim.scale_by_rmsprop())),
+    "NAdam whose momentum is constant": ("NAdam", dict(lr=0.01), optax.nadam(0.01)),
+    "RAdam that adapts from length 4 on": ("RAdam", dict(lr=0.01), optax.radam(0.01, b2=0.999, threshold=4.0)),
+    "eps beside Adamax's divisor": ("Adamax", dict(lr=0.01, eps=1e-3), optax.adamax(0.01, eps=1e-4)),
+    "Rprop that begins late": ("Rprop", dict(lr=0.01), optax.rprop(0.01)),
+    "ASGD without decay": ("ASGD", dict(lr=0.01), optim.ASGD(0.01, lambd=0.0)),
+    "Yogi that adds all squares": ("Yogi", dict(lr=0.01), optim.Adam(0.01, eps=1e-3)),
+    "Yogi that begins above 0": ("Yogi", dict(lr=0.01), optax.yogi(0.01)),
+    "eps outside the scratch Adagrad's root": ("AdagradScratch", dict(lr=0.01), optim.Adagrad(0.01, eps=1e-6)),
+    "eps outside the scratch RMSProp's root": ("RMSPropScratch", dict(lr=0.01), optim.RMSprop(0.01, 0.9, eps=1e-6)),
     "eps outside Adadelta's root": ("Adadelta", dict(lr=0.01, eps=1e-4), rated(optim.scale_by_adadelta(eps=1e-8))),
 }
 

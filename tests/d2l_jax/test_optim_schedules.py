@@ -7,14 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from schedule_runs import COUNTS, label, make, rates_of, torch_rates
 
 from d2l_jax import optim
 from d2l_jax.errors import InputError
-
-COUNTS = 100
 
 
 def hyperbola(count):
@@ -50,6 +48,19 @@ SCHEDULES = [
     ("LinearLR", dict(start_factor=0.1, end_factor=0.7, total_iters=60)),
     ("LinearLR", dict(start_factor=1.0, end_factor=0.0, total_iters=30)),
     ("LambdaLR", dict(lr_lambda=hyperbola)),
+    ("ConstantLR", dict()),
+    ("ConstantLR", dict(factor=0.7, total_iters=50)),
+    ("PolynomialLR", dict()),
+    ("PolynomialLR", dict(total_iters=60, power=0.5)),
+    ("PolynomialLR", dict(total_iters=99, power=3.0)),
+    ("CosineAnnealingWarmRestarts", dict(T_0=7)),
+    ("CosineAnnealingWarmRestarts", dict(T_0=1, T_mult=3, eta_min=0.01)),
+    ("CosineAnnealingWarmRestarts", dict(T_0=10, T_mult=2, eta_min=0.1)),
+    ("CyclicLR", dict(max_lr=0.9, step_size_up=10)),
+    ("CyclicLR", dict(max_lr=0.9, step_size_up=7, step_size_down=4, mode="triangular2")),
+    ("CyclicLR", dict(max_lr=0.9, step_size_up=3, step_size_down=13, mode="exp_range", gamma=0.97)),
+    ("CyclicLR", dict(max_lr=0.9, step_size_up=5, scale_fn=hyperbola)),
+    ("CyclicLR", dict(max_lr=0.9, step_size_up=5, scale_fn=hyperbola, scale_mode="iterations")),
     ("OneCycleLR", dict(total_steps=COUNTS)),
     ("OneCycleLR", dict(total_steps=COUNTS, anneal_strategy="linear", pct_start=0.234)),
     ("OneCycleLR", dict(total_steps=COUNTS, three_phase=True)),
@@ -58,36 +69,6 @@ SCHEDULES = [
     ("OneCycleLR", dict(total_steps=COUNTS, pct_start=1.0)),
     ("OneCycleLR", dict(total_steps=COUNTS, pct_start=0.9, three_phase=True)),
 ]
-
-
-def label(value):
-    """Returns a label that is the same in every process, as a function's address is not."""
-    return str(value).partition(" at 0x")[0]
-
-
-def torch_rates(name, options, lr=0.3, counts=COUNTS):
-    """The rate of every update, with one `scheduler.step()` between two."""
-    options = dict(options)
-    optimizer = torch.optim.SGD([torch.zeros(1)], options.pop("max_lr", lr))
-    if name == "OneCycleLR":
-        options |= dict(max_lr=lr, cycle_momentum=False)
-    scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
-    rates = [scheduler.get_last_lr()[0]]
-    for _ in range(counts - 1):
-        optimizer.step()
-        scheduler.step()
-        rates.append(scheduler.get_last_lr()[0])
-    return np.array(rates)
-
-
-def make(name, options, lr=0.3):
-    return getattr(optim, name)(lr, **options)
-
-
-def rates_of(schedule, counts=COUNTS):
-    """Returns the rates as an optimiser asks for them: one traced int32 at a time."""
-    schedule = jax.jit(schedule)
-    return np.array([schedule(jnp.asarray(count, jnp.int32)) for count in range(counts)])
 
 
 @pytest.mark.parametrize("name, options", SCHEDULES, ids=label)
@@ -161,6 +142,18 @@ WRONG = {
         "OneCycleLR",
         dict(total_steps=COUNTS),
         optim.OneCycleLR(0.3, COUNTS, anneal_strategy="linear"),
+    ),
+    "a polynomial that ends late": ("PolynomialLR", dict(), optim.PolynomialLR(0.3, 6)),
+    "a constant that ends late": ("ConstantLR", dict(), optim.ConstantLR(0.3, total_iters=6)),
+    "restarts of one length": (
+        "CosineAnnealingWarmRestarts",
+        dict(T_0=10, T_mult=2),
+        optim.CosineAnnealingWarmRestarts(0.3, 10),
+    ),
+    "triangles of one height": (
+        "CyclicLR",
+        dict(max_lr=0.9, step_size_up=10, mode="triangular2"),
+        optim.CyclicLR(0.3, 0.9, 10),
     ),
     "ends one count early": ("LinearLR", dict(), optim.LinearLR(0.3, total_iters=4)),
 }

@@ -30,6 +30,10 @@ TRAINED = [
     ("Adagrad", dict(lr_decay=0.1)),
     ("RMSprop", dict(momentum=0.9)),
     ("Adadelta", dict()),
+    ("NAdam", dict(weight_decay=0.1, decoupled_weight_decay=True)),
+    ("RAdam", dict(betas=(0.9, 0.9))),
+    ("Adamax", dict()),
+    ("ASGD", dict(lambd=0.1)),
 ]
 
 

@@ -7,6 +7,7 @@ import optax
 import torch
 
 from d2l_jax import optim
+from parity.reference import optimizers
 
 STEPS = 100
 SHAPES = {"weight": (3, 5), "bias": (7,)}
@@ -26,7 +27,8 @@ def torch_run(name, options, dtype="float64", drawn=None):
     first, *gradients = drawn or draw(dtype)
     params = {k: torch.tensor(a.astype(dtype)) for k, a in first.items()}
     of = {k: next((groups[end] for end in groups if k.endswith(end)), {}) for k in params}
-    optimizer = getattr(torch.optim, name)([{"params": [p], **of[k]} for k, p in params.items()], **options)
+    make = getattr(torch.optim if hasattr(torch.optim, name) else optimizers, name)
+    optimizer = make([{"params": [p], **of[k]} for k, p in params.items()], **options)
     for grads in gradients:
         for k, p in params.items():
             p.grad = torch.tensor(grads[k].astype(dtype))

@@ -1,0 +1,102 @@
+"""Muon beside `torch.optim.Muon`: exact where both iterate in float64, within bfloat16's digits as PyTorch has it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+from optim_runs import draw, jax_run, largest_gap, torch_run
+
+from d2l_jax import optim
+from d2l_jax.errors import InputError
+
+SHAPES = {"weight": (3, 5), "bias": (7, 4)}
+OPTIONS = [
+    dict(),
+    dict(lr=0.1, weight_decay=0.3, momentum=0.7, nesterov=False),
+    dict(lr=0.1, adjust_lr_fn="match_rms_adamw", ns_steps=3, eps=1e-3),
+    dict(lr=0.1, adjust_lr_fn="spectral_unclamped", ns_coefficients=(2.0, -1.5, 0.5)),
+    dict(lr=0.1, groups={"bias": {"lr": 0.01, "momentum": 0.0, "adjust_lr_fn": "original", "nesterov": False}}),
+]
+
+
+@pytest.fixture
+def iterating_in_float64(monkeypatch):
+    """Lets PyTorch's iteration, which converts to bfloat16, go on in the dtype that it is given."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+
+
+def with_last_step(options, **more):
+    """Returns the run of Muon, as `jax_run` gives it."""
+    return list(jax_run(optim.Muon(**options, **more), drawn=draw(shapes=SHAPES)))
+
+
+def of_torch(options):
+    return list(torch_run("Muon", options, drawn=draw(shapes=SHAPES)))
+
+
+@pytest.mark.usefixtures("iterating_in_float64")
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_every_step_agrees_in_float64(options):
+    assert largest_gap(with_last_step(options, ns_dtype=jnp.float64), of_torch(options)) < 1e-12
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_every_step_agrees_from_pytorchs_own_state_within_bfloat16(options):
+    """The iteration amplifies the roundings of bfloat16, which differ; the momentum is exact."""
+    teacher = of_torch(options)
+    run = list(jax_run(optim.Muon(**options), teacher=teacher, drawn=draw(shapes=SHAPES)))
+    lr = options.get("lr", 1e-3)
+    for ours, theirs in zip(run, teacher, strict=True):
+        for name in SHAPES:
+            assert np.abs(ours[name] - theirs[name]).max() < 0.2 * lr
+            slot = f"momentum_buffer:{name}"
+            np.testing.assert_allclose(ours[slot], theirs[slot], rtol=1e-14, atol=1e-16)
+
+
+def test_a_kernel_of_flax_moves_as_the_transposed_weight():
+    first, gradient = (jnp.asarray(a["weight"]) for a in draw(shapes=SHAPES, steps=1))
+    tx = optim.Muon(adjust_lr_fn="spectral_unclamped", ns_dtype=jnp.float64)
+    updates = {}
+    for name, turned in (("weight", lambda a: a), ("kernel", jnp.transpose)):
+        params = {name: turned(first)}
+        updates[name] = tx.update({name: turned(gradient)}, tx.init(params), params)[0][name]
+    np.testing.assert_allclose(updates["kernel"].T, updates["weight"], rtol=1e-12)
+
+
+@pytest.mark.usefixtures("iterating_in_float64", "promoting")
+def test_control_muon_of_optax_is_noticed():
+    right = of_torch(dict(lr=0.1, weight_decay=0.0))
+    tx = optax.contrib.muon(0.1)
+    first, *gradients = ({k: jnp.asarray(a) for k, a in arrays.items()} for arrays in draw(shapes=SHAPES, steps=2))
+    params = first
+    state = tx.init(params)
+    for grads, record in zip(gradients, right):
+        updates, state = tx.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        assert np.abs(params["weight"] - record["weight"]).max() > 1e-4
+
+
+def test_singular_values_end_near_1():
+    matrix = jax.random.normal(jax.random.key(0), (6, 4), jnp.float64)
+    values = jnp.linalg.svd(optim.newton_schulz(matrix), compute_uv=False)
+    assert values.min() > 0.6 and values.max() < 1.3
+    np.testing.assert_array_equal(optim.newton_schulz(jnp.zeros((2, 3))), 0)
+
+
+@pytest.mark.parametrize(
+    "call, line",
+    [
+        (lambda: optim.Muon(adjust_lr_fn="none"), "adjust_lr_fn is 'none' where one of original,"),
+        (lambda: optim.Muon(ns_steps=100), "ns_steps is 100 where at most 99 is right"),
+        (
+            lambda: optim.Muon().init({"conv": {"kernel": jnp.zeros((3, 3, 1, 6))}}),
+            "Muon moves matrices alone; conv.weight has the shape (3, 3, 1, 6)",
+        ),
+    ],
+)
+def test_a_wrong_call_says_what_is_right(call, line):
+    with pytest.raises(InputError) as error:
+        call()
+    assert str(error.value).startswith(line)

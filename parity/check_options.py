@@ -46,6 +46,10 @@ class CheckOptions:
     devices: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one)")] = None
     """Compare the step over so many devices, the batch cut over them, with the step on one, in float64; on a CPU
     they are virtual. PyTorch measures what rounding may do."""
+    ddp: Flag = False
+    """With --devices: compare with PyTorch's DistributedDataParallel instead, over gloo in as many processes."""
+    batch_norm: Annotated[Literal["synchronised", "per-replica"], arg(metavar="KIND")] = "synchronised"
+    """With --ddp: batch statistics of the whole batch, or of each device's share."""
     memory: Annotated[float | None, arg(metavar="GB", help_behavior_hint="(default: what is free)")] = None
     """Gigabytes that the check may take; one that needs more, by estimate, is refused before it starts."""
     json: File = None
@@ -89,11 +93,13 @@ class CheckOptions:
     def results(self, cases: Sequence["Case"], listener: "Listener") -> Iterator["Result"]:
         """Returns the results of the cases, each as soon as it is there; `listener` hears the phases before."""
         from parity.proof.cases import check_cases
-        from parity.proof.devices import check_devices
+        from parity.proof.devices import Spread, check_devices
 
         if self.devices is not None:
             self._refuse_what_devices_ignore()
-            return check_devices(cases, self.devices, self.device, self.steps)
+            return check_devices(cases, Spread(self.devices, self.device, self.ddp, self.batch_norm), self.steps)
+        if self.ddp or self.batch_norm != "synchronised":
+            raise InputError("--ddp and --batch-norm need --devices, the number of processes")
         return check_cases(
             cases,
             jobs=self.jobs,

@@ -10,10 +10,18 @@ from typing import Any
 
 
 @contextmanager
-def processes(jobs: int, start: Callable[..., None] | None = None, *args: Any) -> Iterator[ProcessPoolExecutor]:
-    """Gives a pool of new processes, each of which has called `start(*args)`; an exception in the block ends them."""
+def processes(
+    jobs: int, start: Callable[..., None] | None = None, *args: Any, preload: str = ""
+) -> Iterator[ProcessPoolExecutor]:
+    """Gives a pool of new processes, each of which has called `start(*args)`; an exception in the block ends them.
+
+    preload: a module that is imported once, in a process that the others are copies of; "" has each import its own
+    """
     others = set(active_children())
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(start, args))
+    context = get_context("forkserver" if preload else "spawn")
+    if preload:
+        context.set_forkserver_preload([preload])
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(start, args))
     try:
         yield pool
     except BaseException:  # an interrupt too: what still runs may take minutes

@@ -125,13 +125,25 @@ def make_train_step(model: nnx.Module, turns: Sequence[Turn], metrics: Mapping[s
 
 def compiled_step(run: Run, turns: Sequence[Turn], metrics: Mapping[str, Metric] | None = None) -> Step:
     """Returns `make_train_step` of anything that can be run as a model."""
+    return jit(measured_step(partial(step, run, turns), turns, metrics), donate_argnums=0)
+
+
+def measured_step(
+    take: Callable[[TrainState, Tensors], tuple[TrainState, Tensors]],
+    turns: Sequence[Turn],
+    metrics: Mapping[str, Metric] | None = None,
+) -> Step:
+    """Returns a step whose results are the losses and metrics, in place of all tensors; bytes become numbers.
+
+    take: (state, batch) -> (state, tensors), as `step` of a model and its turns
+    """
     measures = LABELS if metrics is None else metrics
 
     def train_step(state: TrainState, batch: Tensors) -> tuple[TrainState, Metrics]:
-        state, tensors = step(run, turns, state, to_float(batch, state.params))
+        state, tensors = take(state, to_float(batch, state.params))
         return state, {turn.loss_name: tensors[turn.loss_name] for turn in turns} | measured(measures, tensors)
 
-    return jit(train_step, donate_argnums=0)
+    return train_step
 
 
 def make_eval_step(model: nnx.Module, observe: Observe | None, metrics: Mapping[str, Metric] | None = None) -> EvalStep:

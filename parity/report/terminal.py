@@ -29,6 +29,10 @@ def table(results: list[Result]) -> Table:
         title = "Flax against PyTorch, from the weights that the models hold"
     if devices:
         title = f"A training step over {max(devices)} devices against the same on one"
+        if kinds := {r.settings["batch_norm"] for r in results if r.settings.get("ddp")}:
+            title = (
+                f"A training step over {max(devices)} devices against DistributedDataParallel, batch norm {kinds.pop()}"
+            )
     out = Table(title=title, box=None, padding=(0, 1, 0, 0), header_style="bold underline")
     out.add_column("", no_wrap=True)
     out.add_column("case", no_wrap=True)

@@ -1,4 +1,4 @@
-"""The sharded side: eight virtual devices agree with one, and a mean over the shard is seen."""
+"""Several devices agree with one, and with DistributedDataParallel; a share's mean or statistics are seen."""
 
 import subprocess
 import sys
@@ -14,15 +14,15 @@ PLANTED = """
 import jax
 jax.config.update("jax_num_cpu_devices", 8)
 from d2l_jax.catalog import get
-from parity.proof.devices import check_sharded
+from parity.proof.devices import Spread, check_sharded
 from parity.sides.sharded import ShardedRun
 
 def words(result):
     rows = result.rows.get("float64", [])
     return result.status, [str(r.key) for r in rows if not r.passed][:1], result.error
 
-print(words(check_sharded(get("softmax"), 8, steps=1)))
-print(words(check_sharded(get("softmax"), 8, steps=1, size=12)))
+print(words(check_sharded(get("softmax"), Spread(8), steps=1)))
+print(words(check_sharded(get("softmax"), Spread(8), steps=1, size=12)))
 
 class Summed(ShardedRun):
     '''The means over the shards are added up, as a psum does where a pmean is right.'''
@@ -39,10 +39,10 @@ def failing(*_, **__):
     raise RuntimeError("no such thing")
 twin_of = devices.twin_of
 devices.twin_of = failing
-print(words(check_sharded(get("softmax"), 8, steps=1)))
+print(words(check_sharded(get("softmax"), Spread(8), steps=1)))
 devices.twin_of = twin_of
 devices.ShardedRun = Summed
-print(words(check_sharded(get("softmax"), 8, steps=1)))
+print(words(check_sharded(get("softmax"), Spread(8), steps=1)))
 """
 
 
@@ -56,9 +56,41 @@ def test_eight_devices_agree_with_one_and_a_planted_bug_is_caught():
     assert planted.startswith("('fail', ['forward/loss']")
 
 
+DISTRIBUTED = """
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+import parity.proof.devices as devices
+from d2l_jax.catalog import get
+
+def words(name, batch_norm):
+    result = devices.check_sharded(get(name), devices.Spread(2, ddp=True, batch_norm=batch_norm), steps=1)
+    rows = result.rows.get("float64", [])
+    return result.status, sorted({r.key.phase for r in rows if not r.passed}), result.error
+
+if __name__ == "__main__":
+    print(words("residual", "per-replica"))
+    print(words("residual", "synchronised"))
+    print(words("dropout-mlp", "synchronised"))
+    print(words("bn-lenet-scratch", "synchronised"))
+    devices.ReplicaRun = devices.ShardedRun  # statistics of the whole batch where PyTorch has those of a share
+    print(words("residual", "per-replica"))
+"""
+
+
+def test_two_devices_agree_with_two_processes_of_pytorchs(tmp_path):
+    (tmp_path / "check.py").write_text(DISTRIBUTED)
+    done = subprocess.run([sys.executable, "-W", "ignore", tmp_path / "check.py"], capture_output=True, text=True)
+    replicas, synchronised, drawing, of_scratch, planted = done.stdout.splitlines() or [done.stderr] * 5
+    assert replicas == synchronised == "('pass', [], '')", done.stderr
+    assert "dropout-mlp draws random numbers" in drawing
+    assert "(BatchNormScratch) is no BatchNorm of PyTorch's" in of_scratch
+    assert planted.startswith("('fail', ['buffers', 'forward', 'gradients'")
+
+
 @pytest.mark.parametrize(
     "options, words",
     [
+        (("--batch-norm", "per-replica"), "is not what one device computes; it is compared with --ddp"),
         (("--steps", "0"), "--steps 0 is too few; 1 or more is right"),
         (("--full", "--jobs", "2"), "it does not go with --full, --jobs"),
         (("--bfloat16",), "it does not go with --bfloat16"),

@@ -5,6 +5,7 @@ from d2l_jax.case import Case
 from d2l_jax.cases.attention import BLOCKS, SCORING, TRANSFORMERS, VISION
 from d2l_jax.cases.builders import BUILDERS
 from d2l_jax.cases.cnn import CNN, MOBILE
+from d2l_jax.cases.detection import DETECTION
 from d2l_jax.cases.linear import LINEAR, MLP, NOTES
 from d2l_jax.cases.performance import PERFORMANCE
 from d2l_jax.cases.recurrent import RECURRENT
@@ -14,7 +15,7 @@ from d2l_jax.cases.turns import VISION as CHAPTER_14
 
 CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
 FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11
-CASES: tuple[Case, ...] = FIRST + TOYS + PERFORMANCE + CHAPTER_14 + GAN + NOTES + MOBILE
+CASES: tuple[Case, ...] = FIRST + TOYS + PERFORMANCE + CHAPTER_14 + DETECTION + GAN + NOTES + MOBILE
 
 
 def get(name: str) -> Case:

@@ -1,24 +1,72 @@
-"""Boxes as (left, top, right, bottom), and how much they overlap (book, section 14.4)."""
+"""Boxes by their corners or their centre, and how much they overlap (book, sections 14.3 and 14.4)."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from d2l_jax.cpu.compile import jit
 
+Boxes = Float[Array, "*boxes 4"]
+
+
+@jit
+def box_corner_to_center(boxes: Boxes) -> Boxes:
+    """Returns (centre x, centre y, width, height) of boxes (left, top, right, bottom), section 14.3."""
+    left, top, right, bottom = jnp.moveaxis(boxes, -1, 0)
+    return jnp.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], -1)
+
+
+@jit
+def box_center_to_corner(boxes: Boxes) -> Boxes:
+    """Returns (left, top, right, bottom) of boxes (centre x, centre y, width, height), section 14.3."""
+    x, y, width, height = jnp.moveaxis(boxes, -1, 0)
+    return jnp.stack([x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height], -1)
+
+
+def box_area(boxes: Boxes) -> Float[Array, "*boxes"]:
+    """Returns width times height of boxes by their corners."""
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+@jit
 def box_iou(boxes1: Float[Array, "n 4"], boxes2: Float[Array, "m 4"]) -> Float[Array, "n m"]:
-    """Returns the area of each pair's intersection over that of its union; NaN where both boxes are empty."""
-    upper_left = jnp.maximum(boxes1[:, None, :2], boxes2[None, :, :2])
-    lower_right = jnp.minimum(boxes1[:, None, 2:], boxes2[None, :, 2:])
-    intersection = jnp.prod(jnp.clip(lower_right - upper_left, 0), axis=-1)
-    return intersection / (box_area(boxes1)[:, None] + box_area(boxes2)[None, :] - intersection)
+    """Returns the area of each pair's intersection over that of its union; NaN where both boxes are empty.
+
+    Boxes are (left, top, right, bottom), section 14.4. A box whose corners are swapped has a negative width or height
+    and meets nothing, but its area counts as it comes.
+    """
+    return overlaps(*(tuple(jnp.moveaxis(boxes, -1, 0)) for boxes in (boxes1[:, None], boxes2[None])))
 
 
-def box_area(boxes: Float[Array, "n 4"]) -> Float[Array, " n"]:
-    """Returns width times height of each box."""
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+def overlaps(
+    boxes1: tuple[Array, ...], boxes2: tuple[Array, ...], areas: tuple[Array, Array] | None = None
+) -> Float[Array, "*pairs"]:
+    """Returns what `box_iou` does, of boxes as four arrays (left, top, right, bottom) that are broadcast.
+
+    areas: of either boxes, where they are known
+    """
+    width = jnp.clip(jnp.minimum(boxes1[2], boxes2[2]) - jnp.maximum(boxes1[0], boxes2[0]), 0)
+    height = jnp.clip(jnp.minimum(boxes1[3], boxes2[3]) - jnp.maximum(boxes1[1], boxes2[1]), 0)
+    intersection = width * height
+    area1, area2 = areas or (_area(boxes1), _area(boxes2))
+    return intersection / (area1 + area2 - intersection)
+
+
+def _area(boxes: tuple[Array, ...]) -> Array:
+    left, top, right, bottom = boxes
+    return (right - left) * (bottom - top)
+
+
+@dataclass(frozen=True)
+class BoxConversions:
+    """An evaluation: "boxes" by their corners as centre and size, and back."""
+
+    def __call__(self, nets: Any, tensors: dict[str, Any]) -> dict[str, Array]:
+        """Returns {"centers": (n, 4), "corners": (n, 4)}."""
+        centers = box_corner_to_center(tensors["boxes"])
+        return {"centers": centers, "corners": box_center_to_corner(centers)}
 
 
 @dataclass(frozen=True)
@@ -29,14 +77,3 @@ class BoxOverlaps:
         """Returns {"iou": (n, m), "best": int (n,)}."""
         iou = box_iou(tensors["anchors"], tensors["truth"])
         return {"iou": iou, "best": jnp.argmax(iou, axis=1)}
-
-
-def draw_boxes(random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draws 7 anchors, and 5 true boxes that overlap some of them: corners in order, float32."""
-    truth = _corners(random.random((5, 2)), 0.2 + random.random((5, 2)))
-    shifted = truth[[0, 1, 2, 3, 4, 0, 1]] + 0.1 * random.normal(size=(7, 1)).astype(np.float32)
-    return {"anchors": shifted.astype(np.float32), "truth": truth}
-
-
-def _corners(upper_left: np.ndarray, size: np.ndarray) -> np.ndarray:
-    return np.concatenate([upper_left, upper_left + size], axis=1).astype(np.float32)

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from d2l_jax import algorithms, models, optim
-from d2l_jax.algorithms.boxes import draw_boxes
+from d2l_jax import models, optim
 from d2l_jax.case import Case, nothing, supervised
 from d2l_jax.models.gan import draw_gaussian
 from d2l_jax.turns import Turn
@@ -35,14 +34,6 @@ VISION: tuple[Case, ...] = (
         probe_inputs=(5, 7, 9, 3),
         optimizer=partial(optim.SGD, lr=0.1, momentum=0.9),
         trains="fc.",
-    ),
-    Case(
-        "box-iou",
-        "14.4",
-        "Overlaps of boxes",
-        None,
-        draw=draw_boxes,
-        observe=algorithms.BoxOverlaps(),
     ),
 )
 

@@ -19,9 +19,9 @@ def jit(function: Callable, **options: Any) -> Callable:
     compiled = jax.jit(function, compiler_options=cpu_options(), **options)
 
     @wraps(function)
-    def call(*args: Any) -> Any:
-        inside = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args))
-        return function(*args) if inside else compiled(*args)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inside = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+        return function(*args, **kwargs) if inside else compiled(*args, **kwargs)
 
     call.lower = compiled.lower  # type: ignore[attr-defined]
     return call

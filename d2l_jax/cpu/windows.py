@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Float, Integer
 
 from d2l_jax.cpu.geometry import windows_along
 from d2l_jax.cpu.switch import on_cpu
 
 Images = Float[Array, "batch height width channels"]
 Pooled = Float[Array, "batch out_height out_width channels"]
-Places = Int8[Array, "batch out_height out_width channels"]
+Places = Integer[Array, "batch out_height out_width channels"]
 
 
 def largest(x: Images, axis: int, window: int, stride: int) -> Pooled:
@@ -43,11 +43,12 @@ def _with_places(x: Images, axis: int, window: int, stride: int, length: int) ->
 
 def _values_and_places(x: Images, axis: int, window: int, stride: int, length: int) -> tuple[Pooled, Places]:
     best, *others = windows_along(x, axis, window, stride)
-    where = jnp.zeros(best.shape, jnp.int8)
+    small = jnp.int8 if window <= 128 else jnp.int16
+    where = jnp.zeros(best.shape, small)
     for place, view in enumerate(others, 1):
         wins = _wins(view, best)
         best = jnp.where(wins, view, best)
-        where = jnp.where(wins, jnp.int8(place), where)
+        where = jnp.where(wins, small(place), where)
     return best, where
 
 

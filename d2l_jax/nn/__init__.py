@@ -8,6 +8,7 @@ from d2l_jax.nn.embedding import Embedding as Embedding
 from d2l_jax.nn.flatten import flatten as flatten
 from d2l_jax.nn.layer_norm import LayerNorm as LayerNorm
 from d2l_jax.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from d2l_jax.nn.pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from d2l_jax.nn.pool import AvgPool2d as AvgPool2d
 from d2l_jax.nn.pool import MaxPool2d as MaxPool2d
 from d2l_jax.nn.recurrent.layers import GRU as GRU

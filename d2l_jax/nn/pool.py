@@ -4,6 +4,7 @@ from itertools import product
 
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float
 
 from d2l_jax.cpu.windows import largest, tile_means
@@ -59,6 +60,20 @@ class AdaptiveAvgPool2d(nnx.Module):
         # Both axes at once: one after the other takes up to thirty times as long on a CPU.
         means = [x[:, row, column].mean((1, 2)) for row, column in product(rows, columns)]
         return jnp.stack(means, 1).reshape(x.shape[0], *self.output_size, x.shape[-1])
+
+
+class AdaptiveMaxPool2d(nnx.Module):
+    """The largest value of `output_size` windows that cover the image; of equal values the first gets the gradient."""
+
+    def __init__(self, output_size: Size = 1):
+        self.output_size = pair(output_size)
+
+    def __call__(self, x: Images) -> Pooled:
+        for axis in (2, 1):
+            windows = _windows(x.shape[axis], self.output_size[axis - 1])
+            parts = (lax.slice_in_dim(x, window.start, window.stop, axis=axis) for window in windows)
+            x = jnp.concatenate([largest(part, axis, part.shape[axis], part.shape[axis]) for part in parts], axis)
+        return x
 
 
 def _windows(n: int, size: int) -> list[slice]:

@@ -23,6 +23,7 @@ CHAPTERS = {
     10: "Modern recurrent neural networks",
     11: "Attention mechanisms and transformers",
     13: "Computational performance",
+    14: "Computer vision",
 }
 FIGURES = {
     "train_loss": "train loss",

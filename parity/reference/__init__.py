@@ -3,6 +3,14 @@
 from parity.reference.afterwards import Continued as Continued
 from parity.reference.afterwards import Translated as Translated
 from parity.reference.alexnet import AlexNet as AlexNet
+from parity.reference.anchors import Anchors as Anchors
+from parity.reference.anchors import multibox_prior as multibox_prior
+from parity.reference.assignment import BoxTarget as BoxTarget
+from parity.reference.assignment import BoxTargets as BoxTargets
+from parity.reference.assignment import assign_anchor_to_bbox as assign_anchor_to_bbox
+from parity.reference.assignment import multibox_target as multibox_target
+from parity.reference.assignment import offset_boxes as offset_boxes
+from parity.reference.assignment import offset_inverse as offset_inverse
 from parity.reference.attention import AdditiveAttention as AdditiveAttention
 from parity.reference.attention import DotProductAttention as DotProductAttention
 from parity.reference.attention import MultiHeadAttention as MultiHeadAttention
@@ -19,7 +27,10 @@ from parity.reference.batch_norm import BNLeNet as BNLeNet
 from parity.reference.batch_norm import BNLeNetScratch as BNLeNetScratch
 from parity.reference.bi_rnn import BiGRU as BiGRU
 from parity.reference.bi_rnn import BiRNNScratch as BiRNNScratch
+from parity.reference.boxes import BoxConversions as BoxConversions
 from parity.reference.boxes import BoxOverlaps as BoxOverlaps
+from parity.reference.boxes import box_center_to_corner as box_center_to_corner
+from parity.reference.boxes import box_corner_to_center as box_corner_to_center
 from parity.reference.boxes import box_iou as box_iou
 from parity.reference.builders import CenteredLayer as CenteredLayer
 from parity.reference.builders import CustomMLP as CustomMLP
@@ -44,6 +55,8 @@ from parity.reference.conv import pool2d as pool2d
 from parity.reference.densenet import DenseBlock as DenseBlock
 from parity.reference.densenet import DenseNet as DenseNet
 from parity.reference.densenet import transition_block as transition_block
+from parity.reference.detection import Detections as Detections
+from parity.reference.detection import multibox_detection as multibox_detection
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
 from parity.reference.frozen import FrozenFeatures as FrozenFeatures
 from parity.reference.gan import discriminator as discriminator
@@ -85,6 +98,8 @@ from parity.reference.mlp import dropout_layer as dropout_layer
 from parity.reference.mobilenet import MobileNetV1 as MobileNetV1
 from parity.reference.mobilenet import MobileNetV2 as MobileNetV2
 from parity.reference.nin import NiN as NiN
+from parity.reference.nms import batched_nms as batched_nms
+from parity.reference.nms import nms as nms
 from parity.reference.positional_encoding import PositionalEncoding as PositionalEncoding
 from parity.reference.regnet import AnyNet as AnyNet
 from parity.reference.regnet import RegNetX32 as RegNetX32

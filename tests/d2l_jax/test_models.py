@@ -35,7 +35,7 @@ PARAMETERS = {  # of the models that are not in the book
     "mobilenet": 4_231_976 - 990 * (1024 + 1) - 2 * 32 * 9,
     "valley": 2,
     "frozen-features": (3 * 16 * 9 + 16) + 2 * 16 + (16 * 2 + 2),
-    "box-iou": 0,
+    **dict.fromkeys(["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"], 0),
     "gan": 37 + 6,
     "mobilenet-v2": 3_504_872 - 990 * (1280 + 1) - 2 * 32 * 9,
 }

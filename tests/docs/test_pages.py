@@ -10,7 +10,7 @@ import blocks
 import pytest
 from blocks import BLOCK, DOCS, WRITTEN, renewed
 
-from d2l_jax import models
+from d2l_jax import algorithms, models
 from d2l_jax.catalog import CASES
 
 ROOT = DOCS.parent
@@ -116,7 +116,12 @@ def test_tables_are_what_the_programs_write(path):
 @pytest.mark.parametrize("path", sorted((DOCS / "book").glob("*.md")), ids=name_of)
 def test_options_that_correct_the_book_exist(path):
     named = re.findall(r"(\w+)\([^()`]*corrected=True\)", path.read_text())
-    assert [name for name in named if "corrected" not in arguments_of(getattr(models, name))] == []
+    assert [name for name in named if "corrected" not in arguments_of(object_named(name))] == []
+
+
+def object_named(name: str):
+    """Returns the model or the algorithm of that name."""
+    return getattr(models, name) if hasattr(models, name) else getattr(algorithms, name)
 
 
 def arguments_of(model) -> set[str]:

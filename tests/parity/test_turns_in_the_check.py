@@ -13,7 +13,8 @@ from d2l_jax.turns import Turn
 from parity.output import status_of
 from parity.proof.cases import check_case
 
-CASES = ["valley", "frozen-features", "box-iou", "gan"]
+CASES = ["valley", "frozen-features", "gan"]
+CASES += ["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"]
 
 
 def failures(result) -> list[str]:

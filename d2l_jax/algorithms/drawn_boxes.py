@@ -1,0 +1,52 @@
+"""Batches of boxes for the checks of the algorithms: sizes all different, nothing near a threshold."""
+
+import numpy as np
+
+Batch = dict[str, np.ndarray]
+
+
+def draw_boxes(random: np.random.Generator) -> Batch:
+    """Draws 7 anchors, and 5 true boxes that overlap some of them: corners in order, float32."""
+    truth = _corners(random.random((5, 2)), 0.2 + random.random((5, 2)))
+    shifted = truth[[0, 1, 2, 3, 4, 0, 1]] + 0.1 * random.normal(size=(7, 1)).astype(np.float32)
+    return {"anchors": shifted.astype(np.float32), "truth": truth}
+
+
+def draw_corners(random: np.random.Generator) -> Batch:
+    """Draws 7 boxes by their corners, float32."""
+    return {"boxes": _corners(random.random((7, 2)), 0.2 + random.random((7, 2)))}
+
+
+def draw_maps(random: np.random.Generator) -> Batch:
+    """Draws a batch of 2 feature maps of 5 rows, 7 columns and 3 channels as "data", float32."""
+    return {"data": random.normal(size=(2, 5, 7, 3)).astype(np.float32)}
+
+
+def draw_labels(random: np.random.Generator) -> Batch:
+    """Draws 11 "anchors", and "labels" of 3 images with 5 boxes of 4 classes each, float32."""
+    truth = _corners(random.random((3, 5, 2)), 0.3 + 0.5 * random.random((3, 5, 2)))
+    classes = random.integers(0, 4, (3, 5, 1)).astype(np.float32)
+    anchors = np.concatenate([truth[0], truth[1], truth[2, :1]]) + 0.08 * random.normal(size=(11, 1))
+    return {"anchors": anchors[None].astype(np.float32), "labels": np.concatenate([classes, truth], 2)}
+
+
+def draw_predictions(random: np.random.Generator) -> Batch:
+    """Draws 13 "anchors" around 4 places, and "cls_probs" of 3 classes and background and "offsets" for 2 images.
+
+    No two confidences are near each other, and some are below 0.01. All float32.
+    """
+    places = _corners(random.random((4, 2)), 0.3 + 0.5 * random.random((4, 2)))
+    anchors = places[np.arange(13) % 4] + 0.03 * random.normal(size=(13, 1))
+    confidence = np.stack([random.permutation(13) / 14 + 0.003 for _ in range(2)])
+    shares = random.dirichlet((1, 1), (2, 13)) * 0.9 * np.minimum(confidence, 1 - confidence)[..., None]
+    rest = 1 - confidence - shares.sum(-1)
+    probs = np.concatenate([rest[..., None], shares, confidence[..., None]], -1)
+    for row in probs.reshape(-1, 4):
+        row[1:] = random.permutation(row[1:])
+    offsets = 0.3 * random.normal(size=(2, 4 * 13))
+    arrays = {"anchors": anchors[None], "cls_probs": probs.transpose(0, 2, 1), "offsets": offsets}
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def _corners(upper_left: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return np.concatenate([upper_left, upper_left + size], axis=-1).astype(np.float32)

@@ -32,12 +32,19 @@ def correct(tensors: dict[str, Any]) -> tuple[Array, int] | None:
     return jnp.sum(_right(outputs, targets)), targets.size
 
 
+def correct_pixels(tensors: dict[str, Any], ignore_index: int = 255) -> tuple[Array, Array]:
+    """Counts the right labels of pixels; those that are `ignore_index` do not count (book, section 14.11)."""
+    targets = jnp.asarray(tensors["targets"])
+    return jnp.sum(_right(tensors["output"], targets)), jnp.sum(targets != ignore_index)
+
+
 def exp(loss: float) -> float:
     """Returns e to the loss; that of diverging training may be above what a float holds."""
     return math.exp(min(loss, 700.0))
 
 
 accuracy = Metric(correct)
+pixel_accuracy = Metric(correct_pixels)
 perplexity = Metric(None, exp)
 LABELS = {"accuracy": accuracy}
 

@@ -1,5 +1,6 @@
 """The data set in memory that every loader returns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,15 @@ class Dataset:
         Images: X uint8 (N, H, W, C), y int32 (N,). Tabular: X float32 (N, d), y float32 (N, 1).
         Text: X int32 (N, steps), y int32 (N, steps). Translation: X = (source int32 (N, steps), decoder
         input int32 (N, steps), valid source tokens int32 (N,)), y int32 (N, steps).
+        Segmentation: X float32 (N, H, W, 3), normalised, y int32 (N, H, W), 255 where a pixel does not count.
       test: X and y of the examples that are not trained on, in the same shapes.
       source: where the data comes from, in words for the log.
       classes: the label names, in label order; empty where y is a number to predict.
       vocabs: the vocabulary of a text; those of source and target of a translation; else empty.
       sizes: (height, width) in pixels of training images that differ in size, int32 (N, 2): each stands at the top
         left of its array. None where every image fills its array.
+      palette: of a segmentation, the colour of each class, uint8 (classes, 3).
+      redraw: number of an epoch -> the examples to train on in that epoch, where they are drawn anew; else None.
     """
 
     name: str
@@ -35,6 +39,12 @@ class Dataset:
     classes: tuple[str, ...] = ()
     vocabs: tuple[Vocab, ...] = ()
     sizes: np.ndarray | None = None
+    palette: np.ndarray | None = None
+    redraw: Callable[[int], Split] | None = None
+
+    def of_epoch(self, epoch: int) -> Split:
+        """Returns the examples to train on in that epoch: the same for the same number."""
+        return self.train if self.redraw is None else self.redraw(epoch)
 
     @property
     def examples(self) -> int:
@@ -48,9 +58,11 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """The kind of data: `"image"`, `"tabular"`, `"text"` or `"translation"`."""
+        """The kind of data: `"image"`, `"segmentation"`, `"tabular"`, `"text"` or `"translation"`."""
         if self.vocabs:
             return "text" if len(self.vocabs) == 1 else "translation"
+        if self.palette is not None:
+            return "segmentation"
         return "image" if self.train[0].ndim == 4 else "tabular"
 
     def __repr__(self) -> str:

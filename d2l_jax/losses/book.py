@@ -47,6 +47,21 @@ def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Labels, pad:
     return jnp.sum(losses, where=y != pad) / jnp.sum(y != pad).astype(losses.dtype)
 
 
+def pixel_cross_entropy(
+    logits: Float[Array, "batch height width classes"],
+    y: Integer[Array | np.ndarray, "batch height width"],
+    ignore_index: int = 255,
+) -> Scalar:
+    """Mean over images of the mean softmax cross-entropy over the pixels of each (book, section 14.11).
+
+    Pixels whose label is `ignore_index` do not count; an image without any other adds nothing.
+    """
+    counts = y != ignore_index
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(counts, y, 0))
+    pixels = jnp.maximum(jnp.sum(counts, (1, 2)), 1).astype(losses.dtype)
+    return jnp.mean(jnp.sum(losses, (1, 2), where=counts) / pixels)
+
+
 def cross_entropy_of_probabilities(
     p: Float[Array, "batch classes"], y: Integer[Array | np.ndarray, " batch"]
 ) -> Scalar:

@@ -40,6 +40,7 @@ from d2l_jax.models.densenet import DenseBlock as DenseBlock
 from d2l_jax.models.densenet import DenseNet as DenseNet
 from d2l_jax.models.densenet import transition_block as transition_block
 from d2l_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
+from d2l_jax.models.fcn import fcn as fcn
 from d2l_jax.models.frozen import FrozenFeatures as FrozenFeatures
 from d2l_jax.models.gan import discriminator as discriminator
 from d2l_jax.models.gan import discriminator_loss as discriminator_loss
@@ -112,6 +113,10 @@ from d2l_jax.models.transformer_blocks import AddNorm as AddNorm
 from d2l_jax.models.transformer_blocks import PositionWiseFFN as PositionWiseFFN
 from d2l_jax.models.transformer_blocks import TransformerDecoderBlock as TransformerDecoderBlock
 from d2l_jax.models.transformer_blocks import TransformerEncoderBlock as TransformerEncoderBlock
+from d2l_jax.models.transposed_conv import bilinear_kernel as bilinear_kernel
+from d2l_jax.models.transposed_conv import kernel2matrix as kernel2matrix
+from d2l_jax.models.transposed_conv import trans_conv as trans_conv
+from d2l_jax.models.transposed_conv import transposed_conv as transposed_conv
 from d2l_jax.models.vgg import VGG as VGG
 from d2l_jax.models.vgg_features import vgg16_features as vgg16_features
 from d2l_jax.models.vgg_features import vgg19_features as vgg19_features

@@ -58,6 +58,7 @@ from parity.reference.densenet import transition_block as transition_block
 from parity.reference.detection import Detections as Detections
 from parity.reference.detection import multibox_detection as multibox_detection
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
+from parity.reference.fcn import fcn as fcn
 from parity.reference.frozen import FrozenFeatures as FrozenFeatures
 from parity.reference.gan import discriminator as discriminator
 from parity.reference.gan import discriminator_loss as discriminator_loss
@@ -132,6 +133,11 @@ from parity.reference.transformer_blocks import AddNorm as AddNorm
 from parity.reference.transformer_blocks import PositionWiseFFN as PositionWiseFFN
 from parity.reference.transformer_blocks import TransformerDecoderBlock as TransformerDecoderBlock
 from parity.reference.transformer_blocks import TransformerEncoderBlock as TransformerEncoderBlock
+from parity.reference.transposed_conv import TransposedByHand as TransposedByHand
+from parity.reference.transposed_conv import bilinear_kernel as bilinear_kernel
+from parity.reference.transposed_conv import kernel2matrix as kernel2matrix
+from parity.reference.transposed_conv import trans_conv as trans_conv
+from parity.reference.transposed_conv import transposed_conv as transposed_conv
 from parity.reference.vgg import VGG as VGG
 from parity.reference.vgg_features import vgg16_features as vgg16_features
 from parity.reference.vgg_features import vgg19_features as vgg19_features

@@ -61,6 +61,15 @@ def masked_cross_entropy(logits: Float[Tensor, "*batch classes"], y: Int[Tensor,
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), ignore_index=pad)
 
 
+def pixel_cross_entropy(
+    logits: Float[Tensor, "batch classes height width"], y: Int[Tensor, "batch height width"], ignore_index: int = 255
+) -> Scalar:
+    """Mean over images of the mean softmax cross-entropy over the pixels of each (book, section 14.11)."""
+    losses = F.cross_entropy(logits, y, ignore_index=ignore_index, reduction="none")
+    pixels = (y != ignore_index).sum((1, 2)).clamp(min=1)
+    return (losses.sum((1, 2)) / pixels).mean()
+
+
 def cross_entropy_of_probabilities(p: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Scalar:
     """Mean of -log p[label], for models that return probabilities (book, section 4.4)."""
     return -torch.log(p[torch.arange(len(y), device=y.device), y]).mean()

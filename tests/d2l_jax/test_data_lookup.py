@@ -141,7 +141,8 @@ def test_all_known_names_load_or_say_where_they_are_missing(alone: Path):
             assert "was not found" in str(error)
             missing.append(name)
     photos = ["cifar10", "cifar10_tiny", "hotdog", "dogs"]
-    assert missing == ["fashion_mnist", "mnist", *photos, "houses", "time_machine", "fra_eng"]
+    segmented = ["voc2012", "voc2012_corrected", "camvid"]
+    assert missing == ["fashion_mnist", "mnist", *photos, "houses", "time_machine", "fra_eng", *segmented]
 
 
 @needs_real("fashion-mnist")

@@ -133,6 +133,7 @@ def shapes(tree: dict) -> dict:
 EVEN = ("positional-encoding",)  # sines and cosines take turns
 STRIDED = (
     "residual-1x1", "googlenet", "resnet18", "densenet", "regnetx32", "mobilenet", "mobilenet-v2", "resnet18-multi-gpu",
+    "transposed-conv", "fcn",
 )  # fmt: skip
 
 

@@ -1,6 +1,12 @@
 """Which kind of data each known set is, and which embedded set stands in for it."""
 
-EMBEDDED = {"image": "digits", "tabular": "diabetes", "text": "topics", "translation": "number_words"}
+EMBEDDED = {
+    "image": "digits",
+    "tabular": "diabetes",
+    "text": "topics",
+    "translation": "number_words",
+    "segmentation": "scenes",
+}
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
 NOT_TABLES = {
     **dict.fromkeys([*PHOTOS, *PHOTOS.values()], "image"),
@@ -11,11 +17,15 @@ NOT_TABLES = {
     "topics": "text",
     "fra_eng": "translation",
     "number_words": "translation",
+    "voc2012": "segmentation",
+    "voc2012_corrected": "segmentation",
+    "camvid": "segmentation",
+    "scenes": "segmentation",
 }
 
 
 def kind_of(name: str) -> str:
-    """Returns the kind of a known data set: "image", "tabular", "text" or "translation"."""
+    """Returns the kind of a known data set: "image", "tabular", "text", "translation" or "segmentation"."""
     return NOT_TABLES.get(name, "tabular")
 
 

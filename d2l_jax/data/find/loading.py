@@ -13,6 +13,7 @@ from d2l_jax.data.drawn.synthetic import ohms_law, synthetic_regression, weight_
 from d2l_jax.data.find.lookup import Reader, look_up
 from d2l_jax.data.find.names import spelled
 from d2l_jax.data.find.places import Place
+from d2l_jax.data.find.segmented import SEGMENTED, load_segmentation
 from d2l_jax.data.images.digits import digits
 from d2l_jax.data.images.folder import fetch_images, nothing_in, read_images
 from d2l_jax.data.images.image_sets import IMAGE_SETS
@@ -37,7 +38,7 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "shapes": lambda seed: shapes(seed=seed),
     "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
 }
-KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "houses", *BOOK_TEXTS, *BUILT_IN)
+KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "houses", *BOOK_TEXTS, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
     "tabular": ("houses", diabetes),
@@ -66,13 +67,14 @@ def load(
     Args:
       name: one of `KNOWN`, in any spelling; None takes the book's data set of `kind` where it can be had
         without network, and for images with a `source` whatever that folder holds.
-      source: a folder of idx files, csv files, the book's text files, pictures in folders of classes, or a
-        prepared tfds folder, or a parent of such.
-      resize: (height, width) for the images; None leaves them as they are. Training images of several sizes
-        stay as they are in any case: a random crop makes them alike.
+      source: a folder of idx files, csv files, the book's text files, pictures in folders of classes or beside
+        their masks, or a prepared tfds folder, or a parent of such.
+      resize: (height, width) for the images, of a segmentation that of its crops; None leaves them as they are.
+        Training images of several sizes stay as they are in any case: a random crop makes them alike.
       download: fetch what no folder holds, with its hash checked.
-      kind: `"image"`, `"tabular"`, `"text"` or `"translation"`: the kind of data to load where `name` is None.
-      seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine, shapes, two_shapes).
+      kind: `"image"`, `"tabular"`, `"text"`, `"translation"` or `"segmentation"`: that to load where `name` is None.
+      seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine, shapes, two_shapes, scenes),
+        and of crops.
 
     Returns:
       The data set; `Dataset` gives the shapes and dtypes of each kind.
@@ -80,10 +82,13 @@ def load(
     Raises:
       InputError: the name or kind is unknown, no place has the data, or the data is damaged.
     """
-    if kind not in KINDS:
-        raise one_of("kind of data", kind, list(KINDS))
+    if kind not in (*KINDS, "segmentation"):
+        raise one_of("kind of data", kind, [*KINDS, "segmentation"])
     name = None if name is None else canonical(name)
-    if name in BUILT_IN:
+    if name in SEGMENTED or (name is None and kind == "segmentation"):
+        data = load_segmentation(name, source, resize, download, seed)
+        resize = None
+    elif name in BUILT_IN:
         if source is not None:
             raise InputError(f"{name} is built in and read from no folder; leave out {source} or the name")
         data = BUILT_IN[name](seed)

@@ -38,13 +38,17 @@ def files_in(path: Path) -> Files:
     return Files(path, tuple(names), archive.read)
 
 
-def read_picture(files: Files, name: str) -> np.ndarray:
-    """Reads a picture in red, green and blue, uint8 (height, width, 3); InputError where it is damaged."""
+def read_picture(files: Files, name: str, mode: str = "RGB") -> np.ndarray:
+    """Reads a picture; InputError where it is damaged.
+
+    mode: Pillow's, "RGB" for red, green and blue, uint8 (height, width, 3); "" leaves what the file has, as the numbers
+          of classes, uint8 (height, width)
+    """
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(files.read(name))) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(image.convert(mode) if mode else image)
     except (OSError, SyntaxError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         reason = reason if "BytesIO" not in reason else "it is in no format that Pillow knows"

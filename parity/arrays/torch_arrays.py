@@ -20,6 +20,15 @@ def slot_array(value: Any) -> Any:
     return to_numpy(value) if isinstance(value, torch.Tensor) else np.asarray(value)[()]
 
 
+def slot_value(name: str, array: np.ndarray | np.generic, dtype: str, device: str) -> Any:
+    """Returns an optimiser's slot as PyTorch holds it: the reverse of `slot_array`."""
+    if isinstance(array, np.generic):
+        return array.item()  # a counter that was no tensor: powers of it are those of Python
+    if name == "step":
+        return torch.tensor(array)
+    return to_torch(array.astype(dtype)).to(device)
+
+
 def products(outputs: Iterable[torch.Tensor], cotangents: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     """Returns numbers whose gradients are what the cotangents pull back through the outputs.
 

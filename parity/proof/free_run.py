@@ -1,8 +1,8 @@
 """All steps in a row: how far both frameworks drift, judged by how far PyTorch's own rounding makes it drift."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -36,65 +36,75 @@ def free_run(
     corrected: the 1 - beta by which an optimiser such as Adam divides its first step; see `compare_precision`
     """
     oracle = free_run_torch(twin, "float64", device)
-    free = {tier: run.free() for tier, run in runs.items() if tier != "bfloat16"}  # where a free run is chaos
+    way = Way.of(twin, oracle)
     rows: dict[str, list[Row]] = {}
     trajectory: list[Distance] = []
-    if "float64" in free:
-        rows["float64"] = _semantics(twin, oracle, free["float64"], runs["float64"], device, policy)
-    if low := next((tier for tier in free if tier == "float32"), None):
-        rows[low], trajectory = _precision(twin, oracle, free, low, device, policy, corrected)
+    exact = Followed(way, oracle)
+    if "float64" in runs:
+        flax = runs["float64"].free(exact)
+        rows["float64"] = _semantics(twin, oracle, flax, runs["float64"], device, policy)
+    if "float32" in runs:  # in bfloat16 a free run is chaos
+        flax = runs["float32"].free()
+        rows["float32"], trajectory = _precision(twin, way, oracle, exact.distances, flax, device, policy, corrected)
     return rows, trajectory
 
 
 def _semantics(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str, policy: Policy) -> list[Row]:
     chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
-    end = len(twin.batches)
+    end = Last(len(twin.batches))
     noise: dict[Key, float] = {}
     rows: list[Row] = []
-    last = _last(oracle, end)
+    last = end(oracle)
     for seeds, operations in ((range(PROBES), False), (range(PROBES, MOST_PROBES), False), (range(PROBES), True)):
         disturbs = (by_an_ulp(seed, operations=operations) for seed in seeds)
-        disturbed = (_last(free_run_torch(twin, "float64", device, disturb), end) for disturb in disturbs)
+        disturbed = (free_run_torch(twin, "float64", device, disturb, keep=end) for disturb in disturbs)
         noise = largest_of(noise, noise_of(last, disturbed))
-        rows = compare_semantics(last, _last(flax, end), noise, longest_sum(twin), chaotic)
+        rows = compare_semantics(last, flax, noise, longest_sum(twin), chaotic)
         if all(row.passed for row in rows):
             return rows
-    moved = (_last(record, end) for record in _shifted(twin, oracle, flax, run, device))
-    noise = largest_of(noise, noise_of(last, moved))
-    return excused(rows, compare_semantics(last, _last(flax, end), noise, longest_sum(twin), chaotic))
+    noise = largest_of(noise, noise_of(last, _shifted(twin, last, flax, run, device, end)))
+    return excused(rows, compare_semantics(last, flax, noise, longest_sum(twin), chaotic))
 
 
-def _shifted(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str) -> Iterator[Record]:
+def _shifted(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str, end: "Last") -> Iterator[Record]:
     """Yields free runs of both sides whose constants are moved by a digit of float32, where a model holds some."""
 
     def theirs(seed: int) -> Record:
-        return free_run_torch(twin, "float64", device, shift=one_digit(seed))
+        return free_run_torch(twin, "float64", device, shift=one_digit(seed), keep=end)
 
     def ours(seed: int) -> Record:
         with shifting(run, one_digit(seed)):
-            return run.free()
+            return run.free(end)
 
     held = torch_constants(twin.torch.model, twin.leaves)
     return shifted_records(oracle, flax, range(PROBES), theirs if held else None, ours if run.constants else None)
 
 
 def _precision(
-    twin: Twin, oracle: Record, free: Mapping[str, Record], low: str, device: str, policy: Policy, corrected: float
+    twin: Twin,
+    way: "Way",
+    oracle: Record,
+    exact: Sequence[float],
+    flax: Record,
+    device: str,
+    policy: Policy,
+    corrected: float,
 ) -> tuple[list[Row], list[Distance]]:
-    way = Way.of(twin, oracle)
-    plain: Record = {}
-    reference = [0.0] * len(twin.batches)
+    """Returns the rows of float32 and the distances over time; exact: those of Flax in float64."""
+    steps = range(1, len(twin.batches) + 1)
+    ours = [way.apart(oracle, flax, step) for step in steps]
+    between: list[float] = []
+    reference = [0.0] * len(steps)
     rows: list[Row] = []
     trajectory: list[Distance] = []
     for seeds, ulps in low_probes(policy, PROBES):  # a unit may flip in one run of many
         for seed in seeds:
-            run = free_run_torch(twin, low, device, one_ulp(seed, ulps))
-            plain = run if seed < 0 else plain
-            reference = [max(r, way.apart(oracle, run, n) / ulps) for n, r in enumerate(reference, 1)]
-        trajectory = [
-            _distances(way, oracle, free, low, plain, number, worst) for number, worst in enumerate(reference, 1)
-        ]
-        rows = [_row(twin, low, d, policy, corrected) for d in trajectory]
+            theirs = Followed(way, oracle, flax)
+            free_run_torch(twin, "float32", device, one_ulp(seed, ulps), keep=theirs)
+            between = theirs.beside if seed < 0 else between
+            reference = [max(r, distance / ulps) for r, distance in zip(reference, theirs.distances, strict=True)]
+        trajectory = [Distance(*numbers) for numbers in zip(steps, reference, ours, between, exact, strict=True)]
+        rows = [_row(twin, "float32", d, policy, corrected) for d in trajectory]
         if all(row.passed for row in rows):
             break
     return rows, trajectory
@@ -124,12 +134,33 @@ class Way:
         return float(np.sqrt(square)) / (self.lengths[step - 1] or 1.0)
 
 
-def _distances(
-    way: Way, oracle: Record, free: Mapping[str, Record], low: str, plain: Record, step: int, reference: float
-) -> Distance:
-    exact = way.apart(oracle, free["float64"], step) if "float64" in free else math.nan
-    flax = free[low]
-    return Distance(step, reference, way.apart(oracle, flax, step), way.apart(plain, flax, step), exact)
+@dataclass
+class Followed:
+    """A run's distances from the oracle, and from another run; only what it holds at the end stays in memory."""
+
+    way: Way
+    oracle: Record
+    other: Record | None = None
+    distances: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
+
+    def __call__(self, record: Record) -> Record:
+        """Measures the record of a step, and returns what of it stays."""
+        step = next(iter(record)).step
+        self.distances.append(self.way.apart(self.oracle, record, step))
+        if self.other is not None:
+            self.beside.append(self.way.apart(record, self.other, step))
+        return Last(len(self.way.lengths))(record)
+
+
+@dataclass(frozen=True)
+class Last:
+    """Leaves of a record what belongs to the last step."""
+
+    step: int
+
+    def __call__(self, record: Record) -> Record:
+        return {key: array for key, array in record.items() if key.step == self.step}
 
 
 def _row(twin: Twin, low: str, found: Distance, policy: Policy, corrected: float) -> Row:
@@ -141,7 +172,3 @@ def _row(twin: Twin, low: str, found: Distance, policy: Policy, corrected: float
         because += " + ulp of 1 - beta"
     key = Key(found.step, "free run", f"all parameters after step {found.step}")
     return row(key, found.flax32, limit, because)
-
-
-def _last(record: Record, step: int) -> Record:
-    return {key: array for key, array in record.items() if key.step == step}

@@ -13,7 +13,7 @@ from parity.proof.size import Size, slots_of
 from parity.sides.torch import TorchRun
 from parity.twin.twin import Twin
 
-HELD = 80  # bytes for each number of the model, throughout
+HELD = 60  # bytes for each number of the model, throughout
 BUILT = 8  # of these, what the twin holds before the check
 WORKER = 1e9  # bytes of a process with both frameworks, and the programs of a small model
 
@@ -28,13 +28,13 @@ class Need(NamedTuple):
 def needed(size: Size, steps: int) -> float:
     """Returns the bytes by which a check makes its process grow, as was measured (docs/limits.md).
 
-    Beside what is held throughout there is the largest of three: the records of a step, which several steps have two
-    of, the tensors after each of all steps in a row, and what layers put out.
+    Beside what is held throughout there is the largest of three: the records of a step, the tensors after each of all
+    steps in a row, and what layers put out.
     """
-    records = (45 if steps == 1 else 200) * size.numbers
-    in_a_row = 0 if steps == 1 else (30 + 44 * steps) * size.numbers
+    records = (58 if steps == 1 else 75) * size.numbers
+    in_a_row = 0 if steps == 1 else (30 + 16 * steps) * size.numbers
     outputs = (60 if steps == 1 else 130) * size.outputs
-    return HELD * size.numbers + (75 if steps == 1 else 185) * size.slots + max(records, in_a_row, outputs)
+    return HELD * size.numbers + (50 if steps == 1 else 95) * size.slots + max(records, in_a_row, outputs)
 
 
 def check_cases_fit(sizes: dict[str, Size], jobs: int, checking: Checking) -> None:

@@ -1,49 +1,33 @@
 """The proof: a twin is run on both sides in float64, then in float32, and every tensor is compared."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from parity.arrays.key import Record
 from parity.blame.diagnosis.precision import formats_of
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
 from parity.blame.shared_masks import blame_shared, shared_rows
 from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
-from parity.compare.classes import compare_classes
 from parity.compare.rows import Row
 from parity.compare.ties import compare_ties
 from parity.compare.weights import compare_weights
-from parity.environment import jax_device, pinned, torch_device
+from parity.environment import pinned
 from parity.layers.isolate import Isolated, isolate
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
-from parity.proof.judging import (
-    Roundings,
-    Shifts,
-    bias_corrections,
-    check_finite,
-    check_repeatable,
-    disturbed_steps,
-    precise,
-    semantics,
-)
+from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
+from parity.proof.steps import Kept, RowsByTier, Sides, first_step, passed, single_steps
 from parity.report.repro import evidence_of
 from parity.result import Blame, Distance, Result
-from parity.sides.flax import FlaxRun
 from parity.sides.quick import quickly
-from parity.sides.torch import TorchRun
-from parity.sides.torch_tensors import rounded
 from parity.twin.planted_zeros import with_planted_zeros
 from parity.twin.twin import State, Twin
-
-RowsByTier = dict[str, list[Row]]
 
 
 def check_twin(twin: Twin, **options: Any) -> Result:
@@ -61,7 +45,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         check_twin_fits(twin, checking)
         sides = Sides.of(twin, checking)
         kept = Kept()
-        rows, states = _single_steps(twin, checking, sides, kept)
+        rows, states = single_steps(twin, checking, sides, kept)
         if not twin.as_they_are and "float64" in sides.flax and twin.turns:
             checking.listener(twin.name, "numbers that are exactly 0")
             rows["float64"] += _at_zero(twin, sides, rows["float64"])
@@ -117,95 +101,6 @@ def _masks(twin: Twin, rows: RowsByTier) -> Blame | None:
     return blame_shared(twin.shared)
 
 
-@dataclass(frozen=True)
-class Sides:
-    """The runs of both sides: PyTorch's in float64 is the oracle.
-
-    torch, flax: by tier
-    """
-
-    torch_device: str
-    jax_device: Any
-    exact: TorchRun
-    torch: dict[str, TorchRun]
-    flax: dict[str, FlaxRun]
-
-    @classmethod
-    def of(cls, twin: Twin, checking: Checking) -> "Sides":
-        """Returns both sides ready to be run; nothing is compiled yet."""
-        jax_side = jax_device(checking.device)
-        torch_side = torch_device(checking.device)
-        return cls(
-            torch_side,
-            jax_side,
-            TorchRun(twin, "float64", torch_side),
-            {tier: TorchRun(twin, tier, torch_side) for tier in checking.tiers},
-            {tier: FlaxRun(twin, tier, jax_side, checking.tf32) for tier in checking.tiers},
-        )
-
-
-@dataclass
-class Kept:
-    """By tier, what of PyTorch's oracle and of Flax's run is still needed: the first step, and steps that fail."""
-
-    records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
-
-    def keep(self, tier: str, oracle: Record, flax: Record, rows: list[Row]) -> None:
-        """Adds the records of a step where they are needed."""
-        left, right = self.records.setdefault(tier, ({}, {}))
-        if not left or not passed(rows):
-            left |= oracle
-            right |= flax
-
-
-def passed(rows: Sequence[Row]) -> bool:
-    """Tells whether every row has passed."""
-    return all(row.passed for row in rows)
-
-
-def _single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> tuple[RowsByTier, list[State]]:
-    """Compares one step after the other: the records of all are gigabytes."""
-    rows: RowsByTier = {}
-    states = [twin.start]
-    last = len(twin.batches)
-    for number in range(1, last + 1):
-        checking.listener(twin.name, f"step {number} of {last}, PyTorch")
-        oracle = sides.exact.taken(number, states[-1])
-        check_finite(twin, number, oracle)
-        if number == 1:
-            check_repeatable(twin, sides.torch_device, oracle)
-        after = rounded(sides.exact.state())
-        slots = {slot for values in after.slots.values() for slot in values}
-        roundings = Roundings.of(sides.exact, number, states[-1])
-        for tier, run in sides.flax.items():
-            checking.listener(twin.name, f"step {number} of {last}, {tier}")
-            flax = run.taken(number, states[-1], slots, after)
-            oracle = _compared(oracle, flax, run)
-            disturbed = partial(disturbed_steps, sides.torch[tier], number, states[-1])
-            if tier == "float64":
-                shifted = partial(Shifts(sides.exact, run).records, number, states[-1], slots, oracle, flax, after)
-                judge = partial(semantics, probes=checking.probes, shifted=shifted)
-            else:
-                judge = partial(precise, tier=tier)
-            step_rows = judge(oracle, flax, twin, disturbed, checking.policy, roundings)
-            if twin.classes:
-                step_rows += compare_classes(oracle, flax, step_rows)
-            rows.setdefault(tier, []).extend(step_rows)
-            kept.keep(tier, oracle, flax, step_rows)
-        for torch_run in (sides.exact, *sides.torch.values()):
-            torch_run.advance()
-        states.append(after)
-    return rows, states
-
-
-def _compared(oracle: Record, flax: Record, run: FlaxRun) -> Record:
-    """Returns PyTorch's record without slots that have no counterpart; some of Optax's optimisers do not count."""
-    left_out = {slot for held in run.slots for slot in held.left_out}
-    if not any(key.slot == "step" for key in flax):
-        left_out.add("step")
-    return {key: array for key, array in oracle.items() if key.slot not in left_out}
-
-
 def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
     """Returns a row for each gradient of the first step that was right without numbers that are exactly 0."""
     if not passed(rows):
@@ -238,7 +133,8 @@ def _layers(
         return alone, Isolated(), _diagnosed(blame_ties, twin, rows["float64"])
     checking.listener(twin.name, "the first guilty place")
     modes = {train: inside(containers=True, train=train) for train in (True, False)}
-    return alone, modes[True], _diagnosed(blame, twin, rows["float64"], modes, *kept.records["float64"], states)
+    records = [first | failing for first, failing in zip(first_step(twin, sides, states), kept.records["float64"])]
+    return alone, modes[True], _diagnosed(blame, twin, rows["float64"], modes, *records, states)
 
 
 def _diagnosed(diagnose: Callable[..., Blame | None], *args: Any) -> Blame | None:

@@ -119,8 +119,11 @@ class FlaxRun:
         finally:
             self._opt_state = before
 
-    def free(self) -> Record:
-        """Takes all steps in a row: parameters and buffers after each."""
+    def free(self, keep: Callable[[Record], Record] = dict) -> Record:
+        """Takes all steps in a row: parameters and buffers after each.
+
+        keep: what of a step's record stays
+        """
         record: Record = {}
         with precision(self.device, self.tf32, self.dtype):
             params, buffers = self.load(self.twin.start)
@@ -128,7 +131,7 @@ class FlaxRun:
             batches = [self.tensors(batch) for batch in self.twin.batches]
             for number, seen in enumerate(self._in_a_row(state, batches), 1):
                 arrays = export(self.trained, seen[-1].params) | export(self.buffers, seen[-1].buffers)
-                record |= {Key(number, "after", name): array for name, array in arrays.items()}
+                record |= keep({Key(number, "after", name): array for name, array in arrays.items()})
         return record
 
     def _in_a_row(self, state: TrainState, batches: list[Tensors]) -> Iterator[list[Seen]]:

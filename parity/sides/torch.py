@@ -1,22 +1,33 @@
 """PyTorch's side: the twin's batches, step by step, recorded as numpy arrays."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import numpy as np
 import torch
 
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
+from d2l_jax.weights.leaf import Leaf
 from parity.arrays.key import Arrays, Key, Phase, Record, in_phases
 from parity.arrays.layout import Axes, copied
-from parity.arrays.torch_arrays import slot_array, to_numpy, to_torch
+from parity.arrays.torch_arrays import slot_array, slot_value, to_numpy, to_torch
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.constants import Shift, torch_constants, unmoved
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
-from parity.sides.torch_tensors import gradient, joined, leaves, mapped, parameters, passed_on, touched
+from parity.sides.torch_tensors import (
+    arrays_of,
+    gradient,
+    joined,
+    leaves,
+    mapped,
+    moved,
+    parameters,
+    passed_on,
+    touched,
+)
 from parity.twin.twin import Batch, State, TorchTurn, Twin
 
 
@@ -35,7 +46,7 @@ class TorchRun:
         self.optimizers = [turn.optimizer(self.model) for turn in self.turns]
         pairs = zip(self.turns, self.optimizers, strict=True)
         self.schedulers = [turn.scheduler(optimizer) for turn, optimizer in pairs if turn.scheduler]
-        self.fixed = {leaf.name for leaf in twin.resting if leaf.trained}
+        self.fixed = [leaf for leaf in twin.resting if leaf.trained]
 
     def taken(self, number: int, state: State, disturb: Disturb = np.asarray) -> Record:
         """Takes the step of that number from that state, disturbed; first the evaluation."""
@@ -64,18 +75,12 @@ class TorchRun:
             for name, parameter in self.model.named_parameters():
                 optimizer.state.pop(parameter, None)
                 if (slots := state.slots.get(name)) and name.startswith(turn.trains):
-                    optimizer.state[parameter] = {slot: self._slot(slot, a) for slot, a in slots.items()}
-
-    def _slot(self, name: str, array: np.ndarray | np.generic) -> Any:
-        if isinstance(array, np.generic):
-            return array.item()  # a counter that was no tensor: powers of it are those of Python
-        if name == "step":
-            return torch.tensor(array)
-        return to_torch(array.astype(self.dtype)).to(self.device)
+                    optimizer.state[parameter] = {
+                        s: slot_value(s, a, self.dtype, self.device) for s, a in slots.items()
+                    }
 
     def state(self) -> State:
         """Returns the weights, buffers and slots as they are now: the reverse of `load`."""
-        tensors = {key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()}
         slots = {
             name: {slot: slot_array(v) for slot, v in optimizer.state[p].items() if v is not None}
             for optimizer in self.optimizers
@@ -90,11 +95,11 @@ class TorchRun:
             for parameter in group["params"]
             if "lr" in group and parameter in names
         }
-        return State(tensors, slots, rates)
+        return State(arrays_of(self.model), slots, rates)
 
     def tensors(self) -> Arrays:
         """Returns parameters and buffers under the names of the twin's map."""
-        return self.compared({key: to_numpy(tensor) for key, tensor in self.model.state_dict().items()})
+        return self.compared(arrays_of(self.model))
 
     def compared(self, arrays: Arrays, mean: bool = False) -> Arrays:
         """Returns by name what Flax has too; the sum of what it keeps as one array (of gradients, the mean)."""
@@ -154,8 +159,13 @@ class TorchRun:
     def buffers(self) -> Arrays:
         """Returns the tensors that are no parameters."""
         trained = {name for name, _ in parameters(self.model)}
-        resting = {leaf.name for leaf in self.twin.leaves if leaf.key not in trained}
-        return {name: array for name, array in self.tensors().items() if name in resting}
+        return self._held(leaf for leaf in self.twin.leaves if leaf.key not in trained)
+
+    def _held(self, leaves: Iterable[Leaf]) -> Arrays:
+        """Returns the tensors of some leaves under their names in reports; a copy of the others would take memory."""
+        names = {leaf.name for leaf in leaves}
+        keys = {key for leaf in self.twin.leaves if leaf.name in names for key in leaf.keys}
+        return {name: array for name, array in self.compared(arrays_of(self.model, keys)).items() if name in names}
 
     def step(self, batch: Batch, number: int) -> Record:
         """Takes every turn once, with everything in between."""
@@ -166,6 +176,16 @@ class TorchRun:
             seen, tensors = self._turn(turn, optimizer, tensors, drawing, number, last=turn is self.turns[-1])
             record |= seen
         return record
+
+    def train(self, batch: Batch) -> None:
+        """Takes every turn once, and records nothing."""
+        tensors = self.batch(batch)
+        drawing = ImposedOnTorch(self.twin.torch_numbers(batch))
+        for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
+            loss, more = self.differentiate(turn, tensors, drawing, last=turn is self.turns[-1])
+            turn.prepare(self.model)
+            optimizer.step()
+            tensors = passed_on(turn, tensors, loss, more)
 
     def _turn(
         self,
@@ -191,9 +211,10 @@ class TorchRun:
         phases: dict[Phase, Arrays] = {
             "forward": forward,
             "gradients": gradients,
-            "buffers": self.buffers() | {name: a for name, a in self.tensors().items() if name in self.fixed},
-            "update": self.compared({name: to_numpy(p) - before[name] for name, p in own}),
+            "buffers": self.buffers() | self._held(self.fixed),
+            "update": self.compared({name: moved(p, before.pop(name)) for name, p in own}),
         }
+        self.model.zero_grad()  # of a large model they are gigabytes
         record = in_phases(number, turn.name, phases) | self._slots(number, turn.name, optimizer, own)
         return record, passed_on(turn, tensors, loss, more)
 

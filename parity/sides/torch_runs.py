@@ -1,6 +1,6 @@
 """Whole runs of PyTorch's side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -37,15 +37,23 @@ def run_torch(
 
 
 def free_run_torch(
-    twin: Twin, dtype: str, device: str, disturb: Disturb = np.asarray, shift: Shift = unmoved
+    twin: Twin,
+    dtype: str,
+    device: str,
+    disturb: Disturb = np.asarray,
+    shift: Shift = unmoved,
+    keep: Callable[[Record], Record] = dict,
 ) -> Record:
-    """Takes all steps in a row: parameters and buffers after each."""
+    """Takes all steps in a row: parameters and buffers after each.
+
+    keep: what of a step's record stays
+    """
     run = TorchRun(twin, dtype, device, disturb)
     run.shift = shift
     record: Record = {}
     run.load(twin.start)
     for number, batch in enumerate(twin.batches, 1):
-        run.step(batch, number)
+        run.train(batch)
         run.advance()
-        record |= {Key(number, "after", name): array for name, array in run.tensors().items()}
+        record |= keep({Key(number, "after", name): array for name, array in run.tensors().items()})
     return record

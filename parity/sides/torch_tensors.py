@@ -1,6 +1,6 @@
 """Tensors of PyTorch's by name, and as numbers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -77,5 +77,15 @@ def parameters(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 
 def gradient(tensor: torch.Tensor) -> np.ndarray:
-    """Zeros where PyTorch keeps None: JAX knows no such difference."""
+    """Returns the gradient; zeros where PyTorch keeps None: JAX knows no such difference."""
     return to_numpy(torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
+
+
+def moved(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
+    """Returns by how much a tensor has moved; in the memory of `before`, which is not needed any more."""
+    return np.subtract(to_numpy(tensor), before, out=before)
+
+
+def arrays_of(model: torch.nn.Module, chosen: Container[str] | None = None) -> Arrays:
+    """Returns copies of the tensors of a model under these keys; of all where none are chosen."""
+    return {key: to_numpy(x) for key, x in model.state_dict().items() if chosen is None or key in chosen}

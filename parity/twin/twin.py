@@ -34,6 +34,11 @@ class State:
     slots: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def slot_names(self) -> set[str]:
+        """Returns the names of all slots that any parameter has."""
+        return {slot for slots in self.slots.values() for slot in slots}
+
 
 @dataclass(frozen=True)
 class Batch:

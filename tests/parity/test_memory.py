@@ -32,7 +32,7 @@ def refusal(sizes: dict[str, Size], jobs: int, free: float) -> str:
 
 def test_what_does_not_fit_is_one_line_with_what_is_needed_what_is_free_and_what_is_right():
     assert refusal(SIZES, 1, 12) == (
-        "vgg11 needs about 17.1 GB of memory, and 12.0 GB are free; its small size, without --full, is right"
+        "vgg11 needs about 16.2 GB of memory, and 12.0 GB are free; its small size, without --full, is right"
     )
 
 
@@ -44,7 +44,7 @@ def test_control_what_fits_is_not_refused():
 
 def test_fewer_workers_are_right_where_all_side_by_side_do_not_fit():
     line = refusal(SIZES, 3, 24)
-    assert line.startswith("--jobs 3, with vgg11, alexnet, resnet18 side by side, needs about 26.3 GB")
+    assert line.startswith("--jobs 3, with vgg11, alexnet, resnet18 side by side, needs about 25.0 GB")
     assert line.endswith("24.0 GB are free; --jobs 2 is right")
     assert refusal(SIZES, 2, 20).endswith("--jobs 1 is right")
 
@@ -61,7 +61,7 @@ def test_nothing_is_run_where_the_cases_do_not_fit():
     [
         (
             ["alexnet", "--full", "--memory", "2"],
-            "alexnet needs about 6.8 GB of memory, and 2.0 GB are free; its small",
+            "alexnet needs about 6.5 GB of memory, and 2.0 GB are free; its small",
         ),
         (["my-linear", "mlp", "--jobs", "2", "--memory", "1.5"], "side by side, needs about 2.0 GB of memory"),
         (["my-linear", "--memory", "0"], "more than 0 GB is right"),

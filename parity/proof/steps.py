@@ -1,0 +1,149 @@
+"""Single steps: each starts from the state in which PyTorch has been, on both sides, and every tensor is compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from parity.arrays.key import Record
+from parity.compare.classes import compare_classes
+from parity.compare.rows import Row
+from parity.environment import jax_device, torch_device
+from parity.proof.checking import Checking
+from parity.proof.judging import (
+    Roundings,
+    Shifts,
+    check_finite,
+    check_repeatable,
+    disturbed_steps,
+    precise,
+    semantics,
+)
+from parity.sides.flax import FlaxRun
+from parity.sides.torch import TorchRun
+from parity.sides.torch_tensors import rounded
+from parity.twin.twin import State, Twin
+
+RowsByTier = dict[str, list[Row]]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The runs of both sides: PyTorch's in float64 is the oracle.
+
+    torch, flax: by tier
+    """
+
+    torch_device: str
+    jax_device: Any
+    exact: TorchRun
+    torch: dict[str, TorchRun]
+    flax: dict[str, FlaxRun]
+
+    @classmethod
+    def of(cls, twin: Twin, checking: Checking) -> "Sides":
+        """Returns both sides ready to be run; nothing is compiled yet."""
+        jax_side = jax_device(checking.device)
+        torch_side = torch_device(checking.device)
+        exact = TorchRun(twin, "float64", torch_side)
+        return cls(
+            torch_side,
+            jax_side,
+            exact,
+            {tier: exact if tier == "float64" else TorchRun(twin, tier, torch_side) for tier in checking.tiers},
+            {tier: FlaxRun(twin, tier, jax_side, checking.tf32) for tier in checking.tiers},
+        )
+
+
+@dataclass
+class Kept:
+    """By tier, what of PyTorch's oracle and of Flax's run is still needed: the steps that fail."""
+
+    records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
+
+    def keep(self, tier: str, oracle: Record, flax: Record, rows: list[Row]) -> None:
+        """Adds the records of a step where they are needed."""
+        left, right = self.records.setdefault(tier, ({}, {}))
+        if not passed(rows):
+            left |= oracle
+            right |= flax
+
+
+def passed(rows: Sequence[Row]) -> bool:
+    """Tells whether every row has passed."""
+    return all(row.passed for row in rows)
+
+
+def single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> tuple[RowsByTier, list[State]]:
+    """Compares one step after the other, and returns their rows and the states that PyTorch has been in."""
+    rows: RowsByTier = {tier: [] for tier in sides.flax}
+    states = [twin.start]
+    for number in range(1, len(twin.batches) + 1):
+        states.append(_single_step(twin, checking, sides, kept, number, states[-1], rows))
+        for torch_run in {sides.exact, *sides.torch.values()}:
+            torch_run.advance()
+    return rows, states
+
+
+def _single_step(
+    twin: Twin, checking: Checking, sides: Sides, kept: Kept, number: int, state: State, rows: RowsByTier
+) -> State:
+    """Adds the rows of one step, and returns PyTorch's state after it; what is recorded goes, for it is gigabytes."""
+    step = f"step {number} of {len(twin.batches)}"
+    checking.listener(twin.name, f"{step}, PyTorch")
+    oracle = sides.exact.taken(number, state)
+    check_finite(twin, number, oracle)
+    if number == 1:
+        check_repeatable(twin, sides.torch_device, oracle)
+    after = rounded(sides.exact.state())
+    roundings = Roundings.of(sides.exact, number, state)
+    for tier in sides.flax:
+        checking.listener(twin.name, f"{step}, {tier}")
+        rows[tier] += _rows_of_step(twin, checking, sides, kept, tier, number, state, after, oracle, roundings)
+    return after
+
+
+def _rows_of_step(
+    twin: Twin,
+    checking: Checking,
+    sides: Sides,
+    kept: Kept,
+    tier: str,
+    number: int,
+    state: State,
+    after: State,
+    oracle: Record,
+    roundings: Roundings,
+) -> list[Row]:
+    """Takes Flax's step in one precision, and returns its rows."""
+    run = sides.flax[tier]
+    slots = after.slot_names
+    flax = run.taken(number, state, slots, after)
+    oracle = _compared(oracle, flax, run)
+    disturbed = partial(disturbed_steps, sides.torch[tier], number, state)
+    if tier == "float64":
+        shifted = partial(Shifts(sides.exact, run).records, number, state, slots, oracle, flax, after)
+        judge = partial(semantics, probes=checking.probes, shifted=shifted)
+    else:
+        judge = partial(precise, tier=tier)
+    rows = judge(oracle, flax, twin, disturbed, checking.policy, roundings)
+    if twin.classes:
+        rows += compare_classes(oracle, flax, rows)
+    kept.keep(tier, oracle, flax, rows)
+    return rows
+
+
+def first_step(twin: Twin, sides: Sides, states: Sequence[State]) -> tuple[Record, Record]:
+    """Returns PyTorch's and Flax's record of the first step in float64, taken once more."""
+    oracle = TorchRun(twin, "float64", sides.torch_device).taken(1, states[0])
+    run = sides.flax["float64"]
+    flax = run.taken(1, states[0], states[1].slot_names, states[1])
+    return _compared(oracle, flax, run), flax
+
+
+def _compared(oracle: Record, flax: Record, run: FlaxRun) -> Record:
+    """Returns PyTorch's record without slots that have no counterpart; some of Optax's optimisers do not count."""
+    left_out = {slot for held in run.slots for slot in held.left_out}
+    if not any(key.slot == "step" for key in flax):
+        left_out.add("step")
+    return {key: array for key, array in oracle.items() if key.slot not in left_out}

@@ -182,12 +182,13 @@ def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
     """Change one operator, constant, comparison, flag or function name of Flax's side at random: does a check notice?
 
     For each mutant, the quickest cases that reach the changed place run on Flax's side, in float64, and are compared
-    with PyTorch's run of the unchanged case; what passes goes through one whole check. Listed are the survivors with
+    with PyTorch's run of the unchanged case; what passes goes through their whole checks. Listed are the survivors with
     their lines, and places that no case reaches. No file is changed. The first run records PyTorch's side of every
     case and the places that Flax's reaches; the user's cache holds both, some gigabytes, until the source changes.
 
     Try `parity mutants --number 20`, `parity mutants d2l_jax/nn d2l_jax/optim/adam.py --number 50 --jobs 2`, or
-    `parity mutants d2l_jax/models/mlp.py --cases mlp mlp-scratch --json runs/mutants.json`.
+    `parity mutants d2l_jax/models/mlp.py --cases mlp mlp-scratch --json runs/mutants.json`; then, with more cases,
+    `parity mutants --again runs/mutants.json`.
     Exit status: 0 all were noticed, are known to be equivalent, or are on a path that no case takes; 1 one survived;
     2 the call was wrong.
 

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from d2l_jax.errors import InputError
 from parity.mutants.places import Place, Site, sites
 
 ROOMS = ("models", "nn", "losses", "optim", "algorithms", "generate")
+SURVIVED = ("survived", "equivalent")
 FURTHER = ("init", "cpu", "train", "functional.py", "metrics.py")  # not drawn from unless they are named
 
 
@@ -71,6 +73,29 @@ def draw(surveyed: Sequence[Site], seed: int, number: int) -> list[Mutant]:
         raise InputError(f"--number {number} is too few; 1 or more is right")
     by_lot = {_lot(seed, site.place): site for site in surveyed}
     return [_mutant(by_lot[lot], lot) for lot in sorted(by_lot)[:number]]
+
+
+def survivors(surveyed: Sequence[Site], file: Path) -> list[Mutant]:
+    """Lists the mutants that survived the run whose JSON is in the file, equivalent ones among them.
+
+    Left out are those whose place or change is no longer there.
+
+    Raises InputError for a file that is no such JSON, and where none is left.
+    """
+    try:
+        records = json.loads(file.read_text("utf-8"))["mutants"]
+        survived = {_name_of(record): record["change"] for record in records if record["verdict"] in SURVIVED}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{file} is not what `parity mutants --json` writes: {type(error).__name__}") from None
+    listed = [(site, survived[site.place.key]) for site in surveyed if site.place.key in survived]
+    listed = [(site, label) for site, label in listed if label in site.place.labels]
+    if not listed:
+        raise InputError(f"{file} has no survivor whose place is still there")
+    return [Mutant(site.place, label, site.new(label)) for site, label in listed]
+
+
+def _name_of(record: dict) -> str:
+    return "|".join((record["file"], record["within"], record["code"], record["old"], str(record.get("alike", 0))))
 
 
 def _mutant(site: Site, lot: int) -> Mutant:

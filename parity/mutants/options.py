@@ -20,6 +20,8 @@ class MutantOptions:
     """Mutants; all places, where there are fewer."""
     seed: int = 0
     """Of the draw: the same seed gives the same mutants, on every machine."""
+    again: File = None
+    """Try the survivors of this file, written by --json, once more, in place of a draw."""
     cases: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
     """Check these cases alone; without any, all."""
     most: int = 3

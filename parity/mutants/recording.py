@@ -86,6 +86,12 @@ def quick_result(case: "Case", path: Path) -> "Result":
     return compare_recordings(pytorch, record_flax(twin, pytorch, tiers=TIERS))
 
 
+def phase_of(result: "Result") -> str:
+    """Returns the phase of the first tensor that differs, fresh models last; nothing where none does."""
+    phases = [row.key.phase for tier in result.rows.values() for row in tier if not row.passed]
+    return next((phase for phase in phases if phase != "start"), phases[0] if phases else "")
+
+
 def detail_of(result: "Result") -> str:
     """Returns the error of a result, or how many of its tensors differ."""
     if result.error:

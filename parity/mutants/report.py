@@ -39,6 +39,8 @@ def _sum(score: Score) -> str:
     text = f"score {score.share:.3f}: {score.noticed} of the {score.reached} that a case reaches are noticed"
     if score.counts["equivalent"]:
         text += f"; {score.of_different:.3f} without those that are equivalent"
+    if score.without_start < score.share:
+        text += f"; {score.without_start:.3f} if fresh models were not compared as they are"
     return text
 
 
@@ -50,6 +52,7 @@ def to_json(score: Score, environment: dict[str, Any]) -> str:
         "places": score.places,
         "score": score.share,
         "score_without_equivalent": score.of_different,
+        "score_without_start": score.without_start,
         "counts": {verdict: score.counts[verdict] for verdict in VERDICTS},
         "unfit": score.unfit,
         "stale": [vars(entry) for entry in score.stale],
@@ -58,20 +61,17 @@ def to_json(score: Score, environment: dict[str, Any]) -> str:
     return json.dumps(document, indent=1)
 
 
-PLACE = ("file", "line", "column", "within", "code", "old")
+PLACE = ("file", "line", "column", "within", "code", "old", "alike")
 
 
 def _records(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     return [
         {
-            **{
-                name: getattr(outcome.mutant.place, name)
-                for name in ("file", "line", "column", "within", "code", "old")
-            },
+            **{name: getattr(outcome.mutant.place, name) for name in PLACE},
             "new": outcome.mutant.new,
             "change": outcome.mutant.label,
             "reason": reason_of(outcome.mutant),
-            **{name: getattr(outcome, name) for name in ("verdict", "case", "detail", "seconds", "cases")},
+            **{name: getattr(outcome, name) for name in ("verdict", "case", "phase", "detail", "seconds", "cases")},
         }
         for outcome in outcomes
     ]

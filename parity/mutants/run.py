@@ -7,7 +7,7 @@ from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
 from parity.mutants.known import KNOWN, Known, reason_of, stale
 from parity.mutants.loading import package_root
-from parity.mutants.mutant import FURTHER, ROOMS, Mutant, draw, files_of, survey
+from parity.mutants.mutant import FURTHER, ROOMS, Mutant, draw, files_of, survey, survivors
 from parity.mutants.options import MutantOptions
 from parity.mutants.reach import Cache, Reach, recorded_cases
 from parity.mutants.score import Outcome, Score
@@ -15,6 +15,7 @@ from parity.mutants.workers import Answer, Job, Workers
 
 Tell = Callable[[str], None]
 SPARE = 60.0  # seconds that a busy machine may take more
+PATIENCE = {"quick": 10, "whole": 30}  # times the seconds of the unchanged quick check
 
 
 def mutants(
@@ -29,7 +30,7 @@ def mutants(
     root = package_root()
     files = files_of(root, options.paths)
     surveyed = survey(root, files)
-    drawn = draw(surveyed, options.seed, options.number)
+    drawn = survivors(surveyed, options.again) if options.again else draw(surveyed, options.seed, options.number)
     if options.most < 1:
         raise InputError(f"--most {options.most} is too few; 1 or more is right")
     names = [get(name).name for name in options.cases] or [case.name for case in CASES]
@@ -81,18 +82,17 @@ def _outcomes(
 
 
 def _task(mutant: Mutant, cases: Sequence[Reach], folder: str) -> Job:
-    """Returns the quick checks of the cases, then the whole check of the quickest one."""
+    """Returns the quick checks of the cases, then their whole checks."""
     place = mutant.place
-    patience = [SPARE + 10 * reach.seconds for reach in cases]
     return {
         **{"file": place.file, "number": place.number, "label": mutant.label, "folder": folder},
-        "runs": [*([reach.case, "quick"] for reach in cases), [cases[0].case, "whole"]],
-        "timeouts": [*patience, SPARE + 30 * cases[0].seconds],
+        "runs": [[reach.case, extent] for extent in PATIENCE for reach in cases],
+        "timeouts": [SPARE + times * reach.seconds for times in PATIENCE.values() for reach in cases],
     }
 
 
 def outcome_of(mutant: Mutant, task: Job, answer: Answer, known: Sequence[Known] = KNOWN, cases: int = 1) -> Outcome:
-    """Returns the outcome of a worker's answer; a mutant survives where nothing but the whole check took too long.
+    """Returns the outcome of a worker's answer; a mutant survives where nothing but a whole check took too long.
 
     cases: that reach the place
     """
@@ -103,4 +103,5 @@ def outcome_of(mutant: Mutant, task: Job, answer: Answer, known: Sequence[Known]
     if verdict == "survived" and reason_of(mutant, known):
         verdict = "equivalent"
     seconds = sum(line.get("seconds", 0.0) for line in answer)
-    return Outcome(mutant, verdict, case, answer[-1].get("detail", ""), round(seconds, 1), cases)
+    last = answer[-1]
+    return Outcome(mutant, verdict, case, last.get("detail", ""), round(seconds, 1), cases, last.get("phase", ""))

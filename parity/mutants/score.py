@@ -20,6 +20,7 @@ class Outcome:
     case:    the last case that was checked
     detail:  for people
     cases:   how many reach the place
+    phase:   of the first comparison that has noticed it, "start" of fresh models; "" where none has
     """
 
     mutant: Mutant
@@ -28,6 +29,7 @@ class Outcome:
     detail: str = ""
     seconds: float = 0.0
     cases: int = 0
+    phase: str = ""
 
     @property
     def line(self) -> str:
@@ -77,6 +79,12 @@ class Score:
         """Returns the noticed among the reached that are not known to be equivalent."""
         different = self.reached - self.counts["equivalent"]
         return self.noticed / different if different else 0.0
+
+    @property
+    def without_start(self) -> float:
+        """Returns the share if fresh models were not compared as they are."""
+        by_start = sum(outcome.verdict == "caught" and outcome.phase == "start" for outcome in self.outcomes)
+        return (self.noticed - by_start) / self.reached if self.reached else 0.0
 
     @property
     def good(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from parity.mutants.loading import install, package_root
 from parity.mutants.places import changed
-from parity.mutants.recording import detail_of, quick_result, record, run_file
+from parity.mutants.recording import detail_of, phase_of, quick_result, record, run_file
 
 
 def perform(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -43,4 +43,5 @@ def _check(name: str, path: Path | None) -> dict[str, Any]:
     case = get(name)
     result = check_case(case) if path is None else quick_result(case, path)
     status = {"pass": "survived", "fail": "caught", "error": "error"}[result.status]
-    return {"status": status, "case": name, "detail": detail_of(result), "seconds": time.perf_counter() - start}
+    seconds = time.perf_counter() - start
+    return {"status": status, "case": name, "phase": phase_of(result), "detail": detail_of(result), "seconds": seconds}

@@ -12,7 +12,7 @@ from parity.cli import main
 from parity.mutants import report
 from parity.mutants.known import KNOWN, Known, reason_of, stale
 from parity.mutants.loading import install, package_root
-from parity.mutants.mutant import Mutant, files_of, survey
+from parity.mutants.mutant import Mutant, files_of, survey, survivors
 from parity.mutants.options import MutantOptions
 from parity.mutants.reach import Cache, recorded_cases
 from parity.mutants.run import mutants, outcome_of
@@ -69,6 +69,17 @@ def test_a_change_that_cannot_run_is_an_error(workers, cache):
 def test_control_an_equivalent_change_survives(extent, workers, cache):
     """The rectifier of what is never exactly 0, and a guard for a loss's options that the case does not use."""
     assert tried(workers, cache, mutant("relu", "X > 0", "> -> >="), extent=extent).verdict == "survived"
+
+
+def test_a_changed_start_is_noticed_by_fresh_models_alone(workers, cache):
+    """The check draws its own weights, so that only what fresh models hold shows an initialiser."""
+    wider = mutant("MLPScratch.__init__", "0.01", "0.01 -> 0.02")
+    assert tried(workers, cache, wider).verdict == "survived"
+    outcome = tried(workers, cache, wider, extent="whole")
+    assert (outcome.verdict, outcome.phase) == ("caught", "start"), outcome
+    score = Score(0, 1, [outcome, Outcome(SURVIVOR, "caught", phase="forward")])
+    assert (score.share, score.without_start) == (1.0, 0.5)
+    assert "0.500 if fresh models were not compared" in report.lines(score)[-1]
 
 
 def test_what_takes_too_long_is_a_timeout(workers, cache):
@@ -144,6 +155,26 @@ def test_the_score_counts_what_is_reached():
     assert document["counts"]["survived"] == 1 and document["mutants"][0]["new"] == "X >= 0"
     assert Score(0, 9, [Outcome(SURVIVOR, "caught"), Outcome(SURVIVOR, "not reached")]).good
     assert not Score(0, 9, unfit={"mlp": "no"}).good
+
+
+def test_survivors_of_a_file_are_tried_again(tmp_path, workers, cache):
+    score = Score(0, 9, [Outcome(SURVIVOR, "survived"), Outcome(mutant(*CAUGHT["an operator"]), "caught")])
+    file = tmp_path / "mutants.json"
+    file.write_text(report.to_json(score, {}))
+    assert survivors(SITES[FILE], file) == [SURVIVOR]
+    options = MutantOptions((Path(FILE),), cases=("mlp-scratch",), again=file)
+    (outcome,) = mutants(options, folder=cache.folder.parent, known=[ENTRY]).outcomes
+    assert (outcome.mutant, outcome.verdict) == (SURVIVOR, "equivalent")
+
+
+def test_a_file_without_survivors_is_refused(tmp_path):
+    file = tmp_path / "mutants.json"
+    file.write_text(report.to_json(Score(0, 9, [Outcome(SURVIVOR, "caught")]), {}))
+    with pytest.raises(InputError, match="no survivor"):
+        survivors(SITES[FILE], file)
+    file.write_text("[]")
+    with pytest.raises(InputError, match="not what `parity mutants --json` writes"):
+        survivors(SITES[FILE], file)
 
 
 WRONG = {

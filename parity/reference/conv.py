@@ -12,6 +12,11 @@ from torch import Tensor, nn
 
 Image = Float[Tensor, "height width"]
 Image1 = Float[Tensor, "height1 width1"]
+POOLING = {
+    "overlapping": nn.MaxPool2d(3, padding=1, stride=2),
+    "unequal_strides": nn.MaxPool2d((2, 3), stride=(1, 2), padding=(0, 1)),
+    "adaptive": nn.AdaptiveAvgPool2d((2, 3)),
+}
 
 
 def windows(X: Image, size: tuple[int, ...]) -> Float[Tensor, "height1 width1 kh kw"]:
@@ -64,9 +69,10 @@ class Operated:
     """An evaluation: the operators of chapter 7 that no model calls, on the image of "input"."""
 
     def __call__(self, nets: nn.Module, tensors: dict[str, Any]) -> dict[str, Tensor]:
-        """Returns both poolings, and the cross-correlation of three channels with two kernels."""
+        """Returns poolings as functions and as layers, and the cross-correlation of three channels with two kernels."""
         image = tensors["input"]
         channels = torch.stack([image, image**2, 1 - image])
         kernels = torch.stack([torch.stack([image[i : i + 2, j : j + 3] for j in range(3)]) for i in range(2)])
         pooled = {mode: pool2d(image, (2, 3), mode) for mode in ("max", "avg")}
+        pooled |= {name: layer(image[None, None])[0, 0] for name, layer in POOLING.items()}
         return pooled | {"channels": corr2d_multi_in_out(channels, kernels)}

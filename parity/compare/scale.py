@@ -38,4 +38,6 @@ def rms(array: np.ndarray) -> float:
 
 
 def largest(array: np.ndarray) -> float:
-    return float(np.max(np.abs(array.astype(np.float64))))
+    """The largest magnitude; NaN where any is."""
+    array = array.astype(np.float64, copy=False)
+    return float(np.maximum(np.max(array), -np.min(array)))

@@ -15,9 +15,15 @@ def one_ulp(seed: int, ulps: int = 1) -> Callable[[np.ndarray], np.ndarray]:
     random = np.random.default_rng(seed)
 
     def disturb(array: np.ndarray) -> np.ndarray:
+        array = np.asarray(array)
         bits = np.dtype(f"i{array.itemsize}")  # the neighbours of a number are those of its bits
-        direction = random.integers(0, 2, array.shape, np.int8) * np.int8(2) - np.int8(1)
-        moved = (array.view(bits) + direction * bits.type(ulps)).view(array.dtype)
-        return np.where(array.view(bits) & np.iinfo(bits).max < ulps, array, moved)
+        moved = np.asarray(random.integers(0, 2, array.shape, np.int8)).astype(bits)
+        moved *= 2 * ulps  # in place, as all that follows: arrays may be gigabytes
+        moved -= ulps
+        moved += array.view(bits)
+        result = moved.view(array.dtype)
+        small = array == 0 if ulps == 1 else array.view(bits) & np.iinfo(bits).max < ulps
+        np.copyto(result, array, where=small)
+        return result
 
     return disturb

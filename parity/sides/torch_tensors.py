@@ -83,7 +83,10 @@ def gradient(tensor: torch.Tensor) -> np.ndarray:
 
 def moved(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
     """Returns by how much a tensor has moved; in the memory of `before`, which is not needed any more."""
-    return np.subtract(to_numpy(tensor), before, out=before)
+    held = tensor.detach()
+    return np.subtract(
+        held.numpy() if held.dtype == torch.float64 and held.is_cpu else to_numpy(held), before, out=before
+    )
 
 
 def arrays_of(model: torch.nn.Module, chosen: Container[str] | None = None) -> Arrays:

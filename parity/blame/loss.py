@@ -13,6 +13,7 @@ from parity.arrays.key import Key, Record
 from parity.arrays.layout import inverse, transposed
 from parity.blame.diagnosis import Cause, explain_loss, explain_tensor
 from parity.blame.diagnosis.cause import choose
+from parity.blame.loss_of_several import Answering, of_several
 from parity.reference.turns import Supervised
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.torch import TorchRun
@@ -44,18 +45,11 @@ def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | N
             cause = choose([oracle[loss_key]], [flax[loss_key]], [("broadcast", text, [met])])
         if cause:
             return cause
+    elif isinstance(objective, Supervised) and answers:
+        cause = of_several(twin, state, oracle, flax, answers)
+        if cause:
+            return cause
     return explain_tensor(oracle[loss_key], flax[loss_key])
-
-
-class Answering:
-    """A model that answers every call with one output, and has the parameters of another."""
-
-    def __init__(self, model: torch.nn.Module, outputs: torch.Tensor):
-        self.named_parameters = model.named_parameters
-        self.outputs = outputs
-
-    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.outputs
 
 
 def _loss_gradient(twin: Twin, outputs: np.ndarray, state: State) -> np.ndarray | None:

@@ -118,6 +118,8 @@ def _of_body(
     twin: Twin, state: State, isolated: Isolated, key: Key, oracle: Record, flax: Record, train: bool
 ) -> Blame:
     """The body before the first layer that is given something else, or behind all of them."""
+    if twin.lone and not train:
+        return Blame.because(_drawn_alone(twin), "", key.phase, f"{BODY}, in evaluation")
     received = _inherited(isolated.received)
     watched = Watched(oracle[key], flax[key], key.tensor)
     place = f"{BODY}, between its layers: {key}"
@@ -129,6 +131,14 @@ def _of_body(
         return _of_shape(isolated.unfit[0], key.phase)
     cause = cause or explain_wiring(isolated) or explain_tensor(watched.oracle, watched.flax)
     return Blame.because(cause, cause.part if cause else "", key.phase, place)
+
+
+def _drawn_alone(twin: Twin) -> Cause:
+    text = (
+        f"Flax draws random numbers in evaluation, too, {', '.join(twin.lone)}, PyTorch none: a dropout that is not"
+        " told that nothing is trained (deterministic=True)"
+    )
+    return Cause("dropout-in-evaluation", text, 0.0)
 
 
 def _body_behind(twin: Twin, isolated: Isolated, state: State, known: Sequence[str]) -> Blame | None:

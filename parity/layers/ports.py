@@ -11,18 +11,14 @@ import jax
 import numpy as np
 import torch
 from flax import linen, nnx
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
-from torch.nn.modules.instancenorm import _InstanceNorm
 
-from parity.arrays.layout import Axes, between, channels_first, is_ambiguous, named_leaves, squeezed, transposed
+from parity.arrays.layout import Axes, between, is_ambiguous, named_leaves, squeezed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.calls import FlaxCall, Values
+from parity.layers.nearest import nearest_axes
 from parity.models.calls import TorchCall
 from parity.models.packed import Packed, first_packed, valid_positions
 
-CHANNELS_LAST = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.Embedding)
-CHANNELS_FIRST = (_ConvNd, _BatchNorm, _InstanceNorm, torch.nn.GroupNorm)
 EMBEDDING = (nnx.Embed, linen.Embed)
 HEADS = (nnx.LinearGeneral, linen.DenseGeneral)  # heads and their features are two axes, PyTorch's are one
 LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
@@ -139,24 +135,6 @@ def has_states_apart(theirs: TorchCall, ours: FlaxCall) -> bool:
     sizes = [sorted(x.shape) for x in tensors_of([theirs.args, theirs.kwargs])]
     arrays = [x for x in jax.tree.leaves((ours.args, ours.kwargs)) if is_array(x)]
     return sum(sorted(x.shape) not in sizes for x in arrays) > 1
-
-
-def nearest_axes(axes: Axes, module: torch.nn.Module, theirs: torch.Tensor, ours: jax.Array) -> Axes:
-    """Returns the order of Flax's axes, or the other of channels first and last where that is far nearer.
-
-    module: PyTorch's, some of which are always one of the two
-    """
-    if not is_ambiguous(ours.shape) or not theirs.is_floating_point() or len(axes) != ours.ndim:
-        return axes
-    last = tuple(range(len(axes)))
-    first = channels_first(len(axes))
-    over_one_axis = len(getattr(module, "normalized_shape", last[:1])) == 1
-    if isinstance(module, (*CHANNELS_LAST, *CHANNELS_FIRST)) and over_one_axis:
-        return last if isinstance(module, CHANNELS_LAST) else first
-    other = first if axes == last else last
-    numbers = to_numpy(theirs)
-    apart = [float(np.linalg.norm(numbers - transposed(np.asarray(ours), order))) for order in (axes, other)]
-    return other if apart[1] < apart[0] / 10 else axes
 
 
 def _states_first(ours: FlaxCall, count: int) -> list[int]:

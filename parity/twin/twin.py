@@ -149,6 +149,7 @@ class Problem:
     shared: the submodules of PyTorch's whose dropout Flax draws once for several examples or heads
     uncertain: of the random numbers that PyTorch draws, those of which a model makes masks by hand
     turned: those of them that PyTorch gets as 1 - u: it drops where Flax keeps
+    lone:   in words, random numbers that Flax alone asks for in evaluation
     held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
 
@@ -165,6 +166,7 @@ class Problem:
     evaluation_order: tuple[int, ...] = field(default=(), kw_only=True)
     uncertain: tuple[int, ...] = field(default=(), kw_only=True)
     turned: tuple[int, ...] = field(default=(), kw_only=True)
+    lone: tuple[str, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""

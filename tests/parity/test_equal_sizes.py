@@ -8,6 +8,7 @@ import torch
 from flax import linen
 
 import parity
+from parity.layers.nearest import nearest_axes
 from parity.report.coverage import coverage
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 4, 4, 4)).astype(np.float32)
@@ -141,3 +142,21 @@ class TorchPyramid(torch.nn.Module):
 def test_images_in_a_dict_have_targets_in_either_layout(method, status):
     images = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
     assert check(Pyramid(method), TorchPyramid(), images).status == status
+
+
+LAST = (0, 1, 2)
+TURNED = (0, 2, 1)
+
+
+def test_what_one_side_lacks_in_any_layout_does_not_hide_which_it_is():
+    ours = np.random.default_rng(1).normal(size=(4, 3, 3))
+    for true, theirs in ((LAST, ours), (TURNED, ours.swapaxes(1, 2))):
+        with_identity = torch.tensor(theirs + np.eye(3))
+        for prior in (LAST, TURNED):
+            assert nearest_axes(prior, torch.nn.Identity(), with_identity, jnp.asarray(ours)) == true
+
+
+def test_control_unlike_numbers_leave_the_likelier_layout():
+    ours, theirs = np.random.default_rng(2).normal(size=(2, 4, 3, 3))
+    for prior in (LAST, TURNED):
+        assert nearest_axes(prior, torch.nn.Identity(), torch.tensor(theirs), jnp.asarray(ours)) == prior

@@ -89,7 +89,7 @@ def test_zeros_stand_behind_the_ends_in_either_layout():
 
 
 class Direction(nnx.Module):
-    """One direction of an LSTM, with two biases."""
+    """Runs one direction of an LSTM, with two biases."""
 
     def __init__(self, order):
         rngs = nnx.Rngs(0)

@@ -58,6 +58,9 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
             return
         text = f"Flax {does} by {1 - factor:.6g}, PyTorch by {factor:.6g}, what it lacks to 1"
         yield Alternative("complement", text, lambda: call.again(call.x, 1 - factor))
+        first, second = sorted((factor, 1 - factor))
+        text = f"Flax exchanges the factors {first:.6g} and {second:.6g}: the weights of the two classes"
+        yield Alternative("class-weights", text, lambda: call.again(call.x, 1 - factor), paired=True)
 
 
 CIRCLE = {math.pi: "pi", 2 * math.pi: "2 pi", 1 / math.pi: "1 / pi", 0.5 / math.pi: "1 / (2 pi)"}
@@ -86,6 +89,7 @@ def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternat
         if REDUCTIONS[name] is not reduction:
             text = f"Flax takes the {name} along {axes}, PyTorch the {call.name}"
             yield Alternative(f"{name}-for-{call.name}", text, lambda name=name: REDUCTIONS[name](x, axes, keep))
+    yield from _examples(call, x, tuple(axis % x.ndim for axis in axes), keep)
     if len(axes) == 1:
         axis = axes[0] % x.ndim
         for other in (axis for axis in range(x.ndim) if axis != axes[0] % x.ndim):
@@ -94,6 +98,25 @@ def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternat
         for place, what in ((0, "first"), (-1, "last")):
             text = f"Flax takes the {what} of axis {axis}, PyTorch the {call.name} along it"
             yield Alternative(f"{what}-for-{call.name}", text, lambda place=place: x.select(axis, place))
+
+
+def _examples(call: FunctionCall, x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> Iterator[Alternative]:
+    """A sum over the batch for one of each example, a mean over an example's entries for their sum, and vice versa."""
+    if call.name not in ("sum", "mean") or x.ndim < 2:
+        return
+    reduction = REDUCTIONS[call.name]
+    within = tuple(axis for axis in axes if axis)
+    does = "sums" if call.name == "sum" else "averages"
+    if axes == within:
+        text = f"Flax {does} over the batch, too, PyTorch within each example"
+        yield Alternative("over-batch", text, lambda: reduction(x, (0, *axes), keep))
+    elif within:
+        text = f"Flax {does} within each example, PyTorch over the batch, too"
+        yield Alternative("per-example", text, lambda: reduction(x, within, keep))
+        entries = math.prod(x.shape[axis] for axis in within)
+        other, verb, factor = ("mean", "averages", 1 / entries) if does == "sums" else ("sum", "sums", entries)
+        text = f"Flax {verb} over the {entries} entries of each example, PyTorch {does} them"
+        yield Alternative(f"{other}-for-{call.name}", text, lambda: call.result * factor)
 
 
 def bags(call: FunctionCall) -> Iterator[Alternative]:

@@ -46,30 +46,41 @@ def fused(call: FunctionCall) -> Iterator[Alternative]:
 def multi_head(call: FunctionCall) -> Iterator[Alternative]:
     """PyTorch's multi-head attention without a mask that it is given, or with one that it is not."""
     mask = call.kwargs.get("attn_mask")
+    padding = call.kwargs.get("key_padding_mask")
+
+    def masking(future: torch.Tensor) -> torch.Tensor:
+        """Returns the mask as one that is added where that of the padding is."""
+        kind = padding.dtype if padding is not None else torch.bool
+        return future if kind == torch.bool else torch.zeros(future.shape, dtype=kind).masked_fill(future, -math.inf)
+
     if mask is not None:
         causal = mask.ndim >= 2 and _is_causal(mask if mask.dtype == torch.bool else mask < 0)
         cause, what = ("causal-mask", "causal ") if causal else ("mask-missing", "")
         text = f"Flax has no {what}mask, PyTorch has"
         yield Alternative(cause, text, lambda: call.again(attn_mask=None, is_causal=False))
-        if mask.dtype == torch.bool:
-            text = "Flax reads the mask the other way round (true is masked in PyTorch, seen in Flax)"
-            yield Alternative("mask-polarity", text, lambda: call.again(attn_mask=~mask, is_causal=False))
+        text = "Flax reads the mask the other way round (true is masked in PyTorch, seen in Flax)"
+        yield Alternative("mask-polarity", text, lambda: call.again(attn_mask=_inverted(mask), is_causal=False))
         for by in (1, -1) if causal else ():
             future = torch.ones(mask.shape[-2:], dtype=torch.bool).triu(1 + by)
             text = f"Flax's causal mask is off by {by:+d}"
-            yield Alternative("mask-diagonal", text, lambda m=future: call.again(attn_mask=m, is_causal=False))
+            yield Alternative("mask-diagonal", text, lambda m=future: call.again(attn_mask=masking(m), is_causal=False))
     else:
         length = call.x.shape[0], call.args[1].shape[0]
         future = torch.ones(length, dtype=torch.bool).triu(1)
         text = "Flax masks the future, PyTorch does not"
-        yield Alternative("causal-mask", text, lambda: call.again(attn_mask=future, is_causal=False))
-    padding = call.kwargs.get("key_padding_mask")
-    if padding is not None and padding.dtype == torch.bool:
-        text = "Flax reads key_padding_mask the other way round (true is masked in PyTorch, seen in Flax)"
-        yield Alternative("mask-polarity", text, lambda: call.again(key_padding_mask=~padding))
+        yield Alternative("causal-mask", text, lambda: call.again(attn_mask=masking(future), is_causal=False))
     if padding is not None:
+        text = "Flax reads key_padding_mask the other way round (true is masked in PyTorch, seen in Flax)"
+        yield Alternative("mask-polarity", text, lambda: call.again(key_padding_mask=_inverted(padding)))
         text = "Flax leaves out key_padding_mask"
         yield Alternative("mask-missing", text, lambda: call.again(key_padding_mask=None))
+
+
+def _inverted(mask: torch.Tensor) -> torch.Tensor:
+    """Returns the opposite mask; what is added is finite, so that a row without any key has equal weights."""
+    if mask.dtype == torch.bool:
+        return ~mask
+    return torch.zeros_like(mask).masked_fill(mask >= 0, torch.finfo(mask.dtype).min / 4)
 
 
 def comparisons(call: FunctionCall) -> Iterator[Alternative]:

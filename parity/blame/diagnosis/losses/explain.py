@@ -83,14 +83,16 @@ def _candidates(
 
 
 def _functions(loss: Loss, x: torch.Tensor, y: torch.Tensor, count: int) -> Iterator[tuple]:
-    """Tries other options of the functions that the loss calls."""
+    """Tries other options of the functions that the loss calls; one number stays one number."""
+    axes = _evaluated(loss, x, y)[0].ndim
 
     def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
         mode = Altering(torch.nn.Module(), choice)
 
         def altered(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             with mode:
-                return loss(x, y)
+                value = loss(x, y)
+            return value if value.ndim == axes else value.mean()
 
         return _evaluated(altered, x, y)[:count], mode
 

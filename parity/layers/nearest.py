@@ -1,0 +1,45 @@
+"""The order of axes of arrays whose shape is the same with channels first and last: their numbers tell."""
+
+import jax
+import numpy as np
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from parity.arrays.layout import Axes, channels_first, is_ambiguous, transposed
+from parity.arrays.torch_arrays import to_numpy
+
+CHANNELS_LAST = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.Embedding)
+CHANNELS_FIRST = (_ConvNd, _BatchNorm, _InstanceNorm, torch.nn.GroupNorm)
+
+
+def nearest_axes(axes: Axes, module: torch.nn.Module, theirs: torch.Tensor, ours: jax.Array) -> Axes:
+    """Returns the order of Flax's axes, or the other of channels first and last where that is far nearer.
+
+    module: PyTorch's, some of which are always one of the two
+    """
+    if not is_ambiguous(ours.shape) or not theirs.is_floating_point() or len(axes) != ours.ndim:
+        return axes
+    last = tuple(range(len(axes)))
+    first = channels_first(len(axes))
+    over_one_axis = len(getattr(module, "normalized_shape", last[:1])) == 1
+    if isinstance(module, (*CHANNELS_LAST, *CHANNELS_FIRST)) and over_one_axis:
+        return last if isinstance(module, CHANNELS_LAST) else first
+    other = first if axes == last else last
+    numbers = to_numpy(theirs)
+    return other if _tells_other(numbers, *(transposed(np.asarray(ours), order) for order in (axes, other))) else axes
+
+
+def _tells_other(theirs: np.ndarray, plain: np.ndarray, other: np.ndarray) -> bool:
+    """Tells whether the other order of Flax's axes is far nearer, or would be but for what no order changes.
+
+    An identity matrix that one side lacks is the same in both orders; only their difference tells them apart.
+    """
+    apart = [float(np.linalg.norm(theirs - ours)) for ours in (plain, other)]
+    size = float(np.linalg.norm(other - plain))
+    if apart[1] < apart[0] / 10 or not size:
+        return bool(size)
+    share = 2 * float(np.vdot(theirs, other - plain)) / size**2  # 1 in the other order, -1 in the plain one
+    chance = 2 * float(np.linalg.norm(theirs)) / (size * theirs.size**0.5)
+    return abs(share - 1) < 1e-6 or share > max(0.9, 4 * chance)

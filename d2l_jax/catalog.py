@@ -7,16 +7,17 @@ from d2l_jax.cases.builders import BUILDERS
 from d2l_jax.cases.cnn import CNN, MOBILE
 from d2l_jax.cases.detection import DETECTION
 from d2l_jax.cases.linear import LINEAR, MLP, NOTES
+from d2l_jax.cases.optimization import OPTIMIZATION
 from d2l_jax.cases.performance import PERFORMANCE
 from d2l_jax.cases.recurrent import RECURRENT
 from d2l_jax.cases.segmentation import SEGMENTATION
 from d2l_jax.cases.translation import BAHDANAU, TRANSLATION
-from d2l_jax.cases.turns import GAN, TOYS
+from d2l_jax.cases.turns import GAN
 from d2l_jax.cases.turns import VISION as CHAPTER_14
 
 CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
-FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11
-CASES: tuple[Case, ...] = FIRST + TOYS + PERFORMANCE + CHAPTER_14 + DETECTION + SEGMENTATION + GAN + NOTES + MOBILE
+FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + OPTIMIZATION
+CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + DETECTION + SEGMENTATION + GAN + NOTES + MOBILE
 
 
 def get(name: str) -> Case:

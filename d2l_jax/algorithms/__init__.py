@@ -14,6 +14,13 @@ from d2l_jax.algorithms.boxes import box_area as box_area
 from d2l_jax.algorithms.boxes import box_center_to_corner as box_center_to_corner
 from d2l_jax.algorithms.boxes import box_corner_to_center as box_corner_to_center
 from d2l_jax.algorithms.boxes import box_iou as box_iou
+from d2l_jax.algorithms.descent import bowl as bowl
+from d2l_jax.algorithms.descent import catenary as catenary
+from d2l_jax.algorithms.descent import descend as descend
+from d2l_jax.algorithms.descent import gorge as gorge
+from d2l_jax.algorithms.descent import newton as newton
+from d2l_jax.algorithms.descent import parabola as parabola
+from d2l_jax.algorithms.descent import wave as wave
 from d2l_jax.algorithms.detection import Detections as Detections
 from d2l_jax.algorithms.detection import multibox_detection as multibox_detection
 from d2l_jax.algorithms.nms import Selection as Selection

@@ -1,27 +1,15 @@
-"""Cases that learn otherwise than by one loss of outputs and targets: chapters 12, 14 and 20."""
+"""Cases that learn otherwise than by one loss of outputs and targets: chapters 14 and 20."""
 
 from functools import partial
 
 from d2l_jax import models, optim
-from d2l_jax.case import Case, nothing, supervised
+from d2l_jax.case import Case, supervised
 from d2l_jax.models.gan import draw_gaussian
 from d2l_jax.turns import Turn
 
 SMALL = {"num_channels": 7, "num_classes": 5}
 DISCRIMINATOR = Turn(models.discriminator_loss, partial(optim.Adam, lr=0.05), "net_D.", "discriminator")
 GENERATOR = Turn(models.generator_loss, partial(optim.Adam, lr=0.005), "net_G.", "generator")
-
-TOYS: tuple[Case, ...] = (
-    Case(
-        "valley",
-        "12.3",
-        "Gradient descent on x1^2 + 2 x2^2",
-        models.Point,
-        draw=nothing,
-        turns=(Turn(models.valley, partial(optim.SGD, lr=0.1)),),
-        observe=models.height,
-    ),
-)
 
 VISION: tuple[Case, ...] = (
     supervised(

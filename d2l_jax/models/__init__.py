@@ -68,6 +68,7 @@ from d2l_jax.models.linear import LinearRegression as LinearRegression
 from d2l_jax.models.linear import LinearRegressionScratch as LinearRegressionScratch
 from d2l_jax.models.linear import WeightDecay as WeightDecay
 from d2l_jax.models.linear import WeightDecayScratch as WeightDecayScratch
+from d2l_jax.models.linear import airfoil_regression as airfoil_regression
 from d2l_jax.models.lstm import LSTM as LSTM
 from d2l_jax.models.lstm import LSTMScratch as LSTMScratch
 from d2l_jax.models.mlp import MLP as MLP
@@ -93,6 +94,8 @@ from d2l_jax.models.resnet import resnet18_multi_gpu as resnet18_multi_gpu
 from d2l_jax.models.rnn import RNN as RNN
 from d2l_jax.models.rnn import RNNScratch as RNNScratch
 from d2l_jax.models.rnn import StackedRNNScratch as StackedRNNScratch
+from d2l_jax.models.scheduled_lenet import scheduled_bn_lenet as scheduled_bn_lenet
+from d2l_jax.models.scheduled_lenet import scheduled_lenet as scheduled_lenet
 from d2l_jax.models.seq2seq import Seq2SeqDecoder as Seq2SeqDecoder
 from d2l_jax.models.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from d2l_jax.models.seq2seq import seq2seq as seq2seq

@@ -1,4 +1,4 @@
-"""Linear regression, from scratch and with a layer (book, sections 3.4, 3.5, 3.7, 5.7)."""
+"""Linear regression, from scratch and with a layer (book, sections 3.4, 3.5, 3.7, 5.7, 12.5)."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
+from d2l_jax.init import init_weights, normal
 
 
 class LinearRegressionScratch(nnx.Module):
@@ -41,3 +42,8 @@ class LinearRegression(nnx.Module):
 
 class WeightDecay(LinearRegression):
     """Linear regression whose optimiser decays the weight and not the bias (book, section 3.7)."""
+
+
+def airfoil_regression(in_features: int = 5, *, rngs: nnx.Rngs) -> nn.Sequential:
+    """Linear regression whose weight starts from N(0, 0.01), and its bias by PyTorch's default (section 12.5)."""
+    return init_weights(nn.Sequential(nn.Linear(in_features, 1, rngs=rngs)), normal(std=0.01), rngs=rngs)

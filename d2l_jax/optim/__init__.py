@@ -14,7 +14,16 @@ from d2l_jax.optim.adagrad import Adagrad, AdagradState, scale_by_adagrad
 from d2l_jax.optim.adam import Adam, AdamState, AdamW, AMSGradState, scale_by_adam
 from d2l_jax.optim.adamax import Adamax, AdamaxState
 from d2l_jax.optim.asgd import ASGD, ASGDState
-from d2l_jax.optim.book_schedules import CosineScheduler, FactorScheduler, SquareRootScheduler, by_epoch, one_late
+from d2l_jax.optim.book_schedules import (
+    ByEpoch,
+    CosineScheduler,
+    FactorScheduler,
+    SquareRootScheduler,
+    by_epoch,
+    exponential_factor,
+    one_late,
+    polynomial_factor,
+)
 from d2l_jax.optim.clip import clip_grad_norm, clip_grad_value, clip_gradients
 from d2l_jax.optim.composed import ChainedScheduler, SequentialLR
 from d2l_jax.optim.cycles import CosineAnnealingWarmRestarts, CyclicLR
@@ -59,6 +68,7 @@ __all__ = [
     "ASGD",
     "ASGDState",
     "by_epoch",
+    "ByEpoch",
     "CenteredState",
     "ChainedScheduler",
     "clip_grad_norm",
@@ -69,6 +79,7 @@ __all__ = [
     "CosineAnnealingWarmRestarts",
     "CosineScheduler",
     "CyclicLR",
+    "exponential_factor",
     "ExponentialLR",
     "FactorScheduler",
     "Groups",
@@ -86,6 +97,7 @@ __all__ = [
     "OneCycleLR",
     "Plateau",
     "PlateauState",
+    "polynomial_factor",
     "PolynomialLR",
     "RAdam",
     "Rate",

@@ -1,5 +1,7 @@
 """The schedulers that the book writes by hand (section 12.11), and the counts at which its training loop reads them."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import jax.numpy as jnp
@@ -13,6 +15,16 @@ from d2l_jax.optim.schedules import Rates, cosine, power, share
 def SquareRootScheduler(lr: float = 0.1) -> optax.Schedule:
     """The schedule lr / sqrt(count + 1) (book, section 12.11)."""
     return lambda count: lr / jnp.sqrt(jnp.asarray(count, float) + 1)
+
+
+def exponential_factor(count: ArrayLike) -> Rates:
+    """The factor exp(-0.1 (count + 2)) of section 12.4, whose counter starts at 1 and grows before it is read."""
+    return jnp.exp(-0.1 * (jnp.asarray(count, float) + 2))
+
+
+def polynomial_factor(count: ArrayLike) -> Rates:
+    """The factor 1 / sqrt(1 + 0.1 (count + 2)) of section 12.4; see `exponential_factor`."""
+    return 1 / jnp.sqrt(1 + 0.1 * (jnp.asarray(count, float) + 2))
 
 
 def FactorScheduler(factor: float = 1.0, stop_factor_lr: float = 1e-7, base_lr: float = 0.1) -> optax.Schedule:
@@ -70,3 +82,30 @@ def one_late(lr: float, schedule: optax.Schedule) -> optax.Schedule:
         return jnp.where(count == 0, lr, schedule(jnp.maximum(count - 1, 0)))
 
     return late
+
+
+@dataclass(frozen=True)
+class ByEpoch:
+    """A rate for each epoch: a schedule of updates whose settings can be read and compared (section 12.11).
+
+    make:    a `partial` of a factory of schedules, or the factory
+    first:   the rate of epoch 0, after which the schedule is one epoch late, as in the book; None is without that lag
+    updates: updates of an epoch; a run sets it to those that its data has
+    """
+
+    make: Callable[[], optax.Schedule]
+    first: float | None = None
+    updates: int = 235
+
+    def __call__(self, count: ArrayLike) -> Rates:
+        """Returns the rate of the update with that count."""
+        schedule = self.make() if self.first is None else one_late(self.first, self.make())
+        return jnp.asarray(by_epoch(self.updates, schedule)(count))
+
+    def __str__(self) -> str:
+        """The schedule, and how it is read, in words."""
+        arguments = [*map(str, getattr(self.make, "args", ()))]
+        arguments += [f"{name}={value}" for name, value in getattr(self.make, "keywords", {}).items()]
+        name = getattr(self.make, "func", self.make).__name__
+        late = "" if self.first is None else f", one late after {self.first}"
+        return f"{name}({', '.join(arguments)}) by epochs of {self.updates} updates{late}"

@@ -12,6 +12,7 @@ from d2l_jax.case import Case, tokens
 from d2l_jax.data import Dataset, kind_of
 from d2l_jax.errors import InputError
 from d2l_jax.functional import eval_view, functional
+from d2l_jax.optim import ByEpoch
 
 CONTENT = {"image": "images", "tabular": "a table", "text": "text", "translation": "pairs of sentences"}
 
@@ -26,7 +27,17 @@ def fitted(case: Case, data: Dataset) -> Case:
         )
     if "accuracy" in case.metrics:
         _refuse_classes(case, data)
-    return case
+    return _paced(case, data)
+
+
+def _paced(case: Case, data: Dataset) -> Case:
+    """Returns the Case with a schedule by epochs that counts the updates of an epoch of this data."""
+    optimizer = case.turn.optimizer if len(case.turns) == 1 else None
+    lr = getattr(optimizer, "keywords", {}).get("lr")
+    if optimizer is None or not isinstance(lr, ByEpoch):
+        return case
+    updates = -(-data.examples // case.batch_size)
+    return case.with_turn(optimizer=partial(optimizer, lr=replace(lr, updates=updates)))
 
 
 def _refuse_kind(case: Case, data: Dataset) -> None:

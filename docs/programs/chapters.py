@@ -22,6 +22,7 @@ CHAPTERS = {
     9: "Recurrent neural networks",
     10: "Modern recurrent neural networks",
     11: "Attention mechanisms and transformers",
+    12: "Optimization algorithms",
     13: "Computational performance",
     14: "Computer vision",
 }

@@ -86,6 +86,7 @@ from parity.reference.linear import LinearRegression as LinearRegression
 from parity.reference.linear import LinearRegressionScratch as LinearRegressionScratch
 from parity.reference.linear import WeightDecay as WeightDecay
 from parity.reference.linear import WeightDecayScratch as WeightDecayScratch
+from parity.reference.linear import airfoil_regression as airfoil_regression
 from parity.reference.lstm import LSTM as LSTM
 from parity.reference.lstm import LSTMScratch as LSTMScratch
 from parity.reference.mlp import MLP as MLP
@@ -113,6 +114,8 @@ from parity.reference.resnet import resnet18_multi_gpu as resnet18_multi_gpu
 from parity.reference.rnn import RNN as RNN
 from parity.reference.rnn import RNNScratch as RNNScratch
 from parity.reference.rnn import StackedRNNScratch as StackedRNNScratch
+from parity.reference.scheduled_lenet import scheduled_bn_lenet as scheduled_bn_lenet
+from parity.reference.scheduled_lenet import scheduled_lenet as scheduled_lenet
 from parity.reference.seq2seq import Seq2SeqDecoder as Seq2SeqDecoder
 from parity.reference.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from parity.reference.seq2seq import seq2seq as seq2seq

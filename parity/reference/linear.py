@@ -40,3 +40,10 @@ class LinearRegression(nn.Module):
 
 class WeightDecay(LinearRegression):
     """Linear regression whose optimiser decays the weight and not the bias (book, section 3.7)."""
+
+
+def airfoil_regression(in_features: int = 5) -> nn.Sequential:
+    """Linear regression whose weight starts from N(0, 0.01), and its bias by PyTorch's default (section 12.5)."""
+    layer = nn.Linear(in_features, 1)
+    nn.init.normal_(layer.weight, std=0.01)
+    return nn.Sequential(layer)

@@ -1,4 +1,4 @@
-"""Functions of the plane on which gradient descent is watched (book, section 12.3)."""
+"""Functions of the plane on which gradient descent is watched (book, sections 12.3 to 12.8)."""
 
 from typing import Any
 
@@ -18,13 +18,15 @@ class Point(nn.Module):
         return self.x * 1
 
 
-def valley(nets: nn.Module, tensors: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-    """Returns x1^2 + 2 x2^2 at the point, and the point; there are no inputs."""
+def valley(
+    nets: nn.Module, tensors: dict[str, Any], curvatures: tuple[float, float] = (1.0, 2.0)
+) -> tuple[Tensor, dict[str, Any]]:
+    """Returns x1^2 + 2 x2^2 at the point, or with other curvatures, and the point; there are no inputs."""
     x = nets()
-    return x[0] ** 2 + 2 * x[1] ** 2, {"x": x}
+    return curvatures[0] * x[0] ** 2 + curvatures[1] * x[1] ** 2, {"x": x}
 
 
-def height(nets: nn.Module, tensors: dict[str, Any]) -> dict[str, Any]:
+def height(nets: nn.Module, tensors: dict[str, Any], curvatures: tuple[float, float] = (1.0, 2.0)) -> dict[str, Any]:
     """Returns the point, and the valley's height there."""
-    value, more = valley(nets, tensors)
+    value, more = valley(nets, tensors, curvatures)
     return more | {"height": value}

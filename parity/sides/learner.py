@@ -40,6 +40,7 @@ class TorchLearner:
         (self.turn,) = side.turns
         self.observe = cast(Callable, side.observe)
         self.optimizer = self.turn.optimizer(self.model)
+        self.scheduler = self.turn.scheduler(self.optimizer) if self.turn.scheduler else None
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.precision = str(next(self.model.parameters()).dtype).removeprefix("torch.")
         self.device = f"cpu ({torch.get_num_threads()} threads)"
@@ -70,6 +71,8 @@ class TorchLearner:
         loss.backward()
         self.turn.prepare(self.model)
         self.optimizer.step()
+        if self.scheduler is not None:
+            self.scheduler.step()
         return {"loss": loss.item()} | _measured(self.case, batch | more)
 
     @torch.no_grad()

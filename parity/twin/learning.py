@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-import jax
 import jax.numpy as jnp
 import optax
 import torch
@@ -19,6 +18,7 @@ from parity.reference import losses as torch_losses
 from parity.reference import optimizers
 from parity.reference import turns as torch_turns
 from parity.twin.losses import in_precision, of_classes
+from parity.twin.rates import scheduler_of
 from parity.twin.torch_side import namesake, torch_optimizer
 from parity.twin.twin import FlaxSide, TorchSide, TorchTurn, leave
 
@@ -63,7 +63,7 @@ class Learning:
         turn = TorchTurn(
             torch_turns.Supervised(torch_loss),
             make,
-            scheduler=self.scheduler or _scheduler(self.optimizer),
+            scheduler=self.scheduler or scheduler_of(self.optimizer),
             prepare=self.before_step or leave,
         )
         ours = FlaxSide(flax, supervised(flax_loss, transformation), Observed(flax_loss))
@@ -89,35 +89,7 @@ def _optimizers(
             f" {getattr(optimizer, '__name__', optimizer)!r} is neither"
         )
     namesake(optimizer, torch.optim, optimizers)
-    theirs = optimizer
-    if callable(rate := optimizer.keywords.get("lr")):
-        theirs = partial(optimizer, lr=_rate(rate, 0))
-    return optimizer(), partial(torch_optimizer, Turn(leave, theirs))  # type: ignore[arg-type]
-
-
-def _rate(schedule: Callable[[int], Any], count: int) -> float:
-    with jax.enable_x64(True):  # or a rate of 0.1 would be that of float32
-        return float(schedule(count))
-
-
-class Rates:
-    """A scheduler of PyTorch's that takes its rates from an Optax schedule."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Callable[[int], Any]):
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.count = 0
-
-    def step(self) -> None:
-        """Sets the rate of the next update."""
-        self.count += 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = _rate(self.schedule, self.count)
-
-
-def _scheduler(optimizer: Any) -> Callable[[torch.optim.Optimizer], Rates] | None:
-    rate = optimizer.keywords.get("lr") if isinstance(optimizer, partial) else None
-    return partial(Rates, schedule=rate) if callable(rate) else None
+    return optimizer(), partial(torch_optimizer, Turn(leave, optimizer))  # type: ignore[arg-type]
 
 
 def _losses(loss: Callable | FlaxAndTorch | None) -> FlaxAndTorch:

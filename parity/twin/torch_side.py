@@ -15,6 +15,7 @@ from d2l_jax.turns import Turn
 from parity import reference
 from parity.reference import losses, optimizers, turns
 from parity.reference.clip import clip_gradients
+from parity.twin.rates import rate_at, scheduler_of
 from parity.twin.twin import TorchSide, TorchTurn, leave
 
 
@@ -48,6 +49,7 @@ def torch_turn(turn: Turn) -> TorchTurn:
         trains=turn.trains,
         name=turn.name,
         prepare=torch_clipping(turn),
+        scheduler=scheduler_of(turn.optimizer),
     )
 
 
@@ -58,6 +60,8 @@ def torch_optimizer(turn: Turn, model: nn.Module) -> torch.optim.Optimizer:
     """
     make = namesake(turn.optimizer, torch.optim, optimizers)
     groups = make.keywords.pop("groups", None) or {}
+    if callable(rate := make.keywords.get("lr")):
+        make = partial(make, lr=rate_at(rate, 0))
     sorted_in: dict[str, list[nn.Parameter]] = {ending: [] for ending in (*groups, "")}
     for name, parameter in moved(turn, model):
         sorted_in[next(ending for ending in sorted_in if name.endswith(ending))].append(parameter)

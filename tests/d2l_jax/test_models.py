@@ -33,7 +33,10 @@ PARAMETERS = {  # of the models that are not in the book
     "lenet5": 61_706,
     # as published for 1000 classes and 3 channels, less what 10 classes and 1 channel need
     "mobilenet": 4_231_976 - 990 * (1024 + 1) - 2 * 32 * 9,
-    "valley": 2,
+    **dict.fromkeys(["valley", "gorge-momentum", "gorge-adagrad", "gorge-rmsprop"], 2),
+    **{case.name: 6 for case in CASES if case.data == "airfoil"},
+    **{case.name: 61_706 for case in CASES if case.name.startswith("scheduled-lenet-")},
+    "scheduled-bn-lenet": 62_158,
     "frozen-features": (3 * 16 * 9 + 16) + 2 * 16 + (16 * 2 + 2),
     **dict.fromkeys(["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"], 0),
     "gan": 37 + 6,

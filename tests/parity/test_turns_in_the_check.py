@@ -102,7 +102,7 @@ def test_a_turn_meets_what_the_one_before_it_returned(monkeypatch):
     assert failures(check_case(case, steps=1))[0] == "generator forward/loss"
 
 
-def valley(nets, tensors):
+def valley(nets, tensors, *curvatures):
     return jnp.nan * nets()[0], {"x": nets()}
 
 
@@ -123,7 +123,9 @@ def test_turns_that_cannot_be_are_one_line_and_status_2(words: str):
 
 def test_an_objective_that_is_not_a_number_is_one_line_and_status_2(monkeypatch):
     monkeypatch.setattr("parity.reference.toy.valley", valley)
-    monkeypatch.setattr("parity.reference.valley", lambda nets, tensors: (nets()[0] * float("nan"), {"x": nets()}))
+    monkeypatch.setattr(
+        "parity.reference.valley", lambda nets, tensors, *curvatures: (nets()[0] * float("nan"), {"x": nets()})
+    )
     result = check_case(get("valley"), steps=1)
     assert "the objective is nan in PyTorch at step 1; a number is right" in result.error
     assert status_of([result]) == 2

@@ -8,6 +8,7 @@ EMBEDDED = {
     "segmentation": "scenes",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
+STAND_INS = PHOTOS | {"airfoil": "drawn_airfoil"}
 NOT_TABLES = {
     **dict.fromkeys([*PHOTOS, *PHOTOS.values()], "image"),
     "mnist": "image",
@@ -31,4 +32,4 @@ def kind_of(name: str) -> str:
 
 def stand_in(name: str) -> str:
     """Returns the embedded set that takes the place of a known one: drawn shapes for photographs in colour."""
-    return PHOTOS.get(name) or EMBEDDED[kind_of(name)]
+    return STAND_INS.get(name) or EMBEDDED[kind_of(name)]

@@ -19,6 +19,7 @@ from d2l_jax.data.images.folder import fetch_images, nothing_in, read_images
 from d2l_jax.data.images.image_sets import IMAGE_SETS
 from d2l_jax.data.images.photo_sets import PHOTO_SETS, fetch_photos, no_photos, read_labelled, read_photos
 from d2l_jax.data.images.resize import resize_images
+from d2l_jax.data.tables.airfoil import drawn_airfoil, fetch_airfoil, no_airfoil, read_airfoil
 from d2l_jax.data.tables.diabetes import diabetes
 from d2l_jax.data.tables.houses import fetch_houses, no_houses, read_houses
 from d2l_jax.data.text.book_texts import BOOK_TEXTS, fetch_book_text, no_book_text, read_book_text, read_raw
@@ -35,10 +36,11 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "weight_decay": lambda seed: weight_decay_data(seed=seed),
     "ohms_law": lambda seed: ohms_law(seed=seed),
     "noisy_sine": lambda seed: noisy_sine(seed=seed),
+    "drawn_airfoil": lambda seed: drawn_airfoil(seed),
     "shapes": lambda seed: shapes(seed=seed),
     "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
 }
-KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "houses", *BOOK_TEXTS, *BUILT_IN, *SEGMENTED)
+KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "houses", "airfoil", *BOOK_TEXTS, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
     "tabular": ("houses", diabetes),
@@ -73,8 +75,8 @@ def load(
         Training images of several sizes stay as they are in any case: a random crop makes them alike.
       download: fetch what no folder holds, with its hash checked.
       kind: `"image"`, `"tabular"`, `"text"`, `"translation"` or `"segmentation"`: that to load where `name` is None.
-      seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine, shapes, two_shapes, scenes),
-        and of crops.
+      seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine, drawn_airfoil, shapes,
+        two_shapes, scenes), and of crops.
 
     Returns:
       The data set; `Dataset` gives the shapes and dtypes of each kind.
@@ -147,6 +149,8 @@ def _reader(name: str) -> Reader[Dataset]:
         )
     if name == "houses":
         return Reader(lambda place: read_houses(place.folder), fetch_houses, no_houses)
+    if name == "airfoil":
+        return Reader(lambda place: read_airfoil(place.folder), fetch_airfoil, no_airfoil)
     return Reader(
         read=lambda place: read_book_text(place.folder, name),
         fetch=partial(fetch_book_text, name),

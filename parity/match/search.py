@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 import torch
-from flax import nnx
+from flax import linen, nnx
 from jaxtyping import Shaped
 
 from d2l_jax.weights.leaf import Leaf
@@ -121,7 +121,13 @@ def _notes(run: Pass) -> list[str]:
     cells = [getattr(layer.module, "cell", layer.module) for layer in run.layers.values()]
     if any(isinstance(cell, nnx.GRUCell) for cell in cells):
         return ["nnx.GRUCell has no bias of the hidden state within the reset gate (google/flax#5594)"]
-    return []
+    return [
+        f"the normalisation is the difference: linen.SpectralNorm at {'.'.join(map(str, path))} keeps u and the last"
+        " sigma, and takes its power iterations in evaluation, too, beginning with u; PyTorch's spectral_norm keeps u"
+        " and v, and takes them in training alone, beginning with v"
+        for path, layer in run.layers.items()
+        if issubclass(layer.kind, linen.SpectralNorm)
+    ]
 
 
 def _rewriting(model: FlaxModel) -> list[str]:

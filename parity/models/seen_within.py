@@ -1,7 +1,8 @@
-"""Scans over stacked layers as loops, and rematerialised layers as plain calls: so the calls within them are seen.
+"""Scans and maps over stacked layers as loops, and rematerialised layers as plain calls: what is within is seen.
 
 `nn.scan`, `nnx.scan` and `jax.lax.scan` over layers whose parameters stand in one array call each layer once, in a
-trace of its own. As a loop they compute the same, and every layer has a call, with its own part of the array.
+trace of its own, and so do `nn.vmap`, `nnx.vmap` and `jax.vmap` over an ensemble. As a loop they compute the same, and
+every layer has a call, with its own part of the array.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.core import axes_scan
+from jax.api_util import flatten_axes
 from jax.core import Tracer
 
 Path = tuple[Any, ...]
@@ -93,9 +95,13 @@ def part_name(name: Any, number: int) -> str:
 
 @contextmanager
 def loops(stacks: Stacks) -> Iterator[None]:
-    """Lets scans over the stacks be loops within the block, and hears of all scans over a model's variables."""
+    """Lets scans and maps over the stacks be loops within the block, and hears of all over a model's variables.
+
+    A map that is made before the block stays one.
+    """
     of_flax = axes_scan.scan
     of_jax = jax.lax.scan
+    stock_map = jax.vmap
 
     def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, **options: Any) -> Any:
         if xs is None or not stacks.look(xs):
@@ -111,8 +117,20 @@ def loops(stacks: Stacks) -> Iterator[None]:
 
         return run
 
+    def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None, **options: Any) -> Callable:
+        mapped = stock_map(fun, in_axes, out_axes, axis_name, **options)
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            axes = None if kwargs or axis_name is not None else _axes_of(in_axes, args)
+            if axes is None or not stacks.look([x for x, axis in zip(jax.tree.leaves(args), axes) if axis == 0]):
+                return mapped(*args, **kwargs)
+            return _mapped_loop(stacks, fun, axes, out_axes, args)
+
+        return run
+
     axes_scan.scan = lifted
     jax.lax.scan = scan
+    jax.vmap = vmap
     RUNNING.append(stacks)
     try:
         yield
@@ -120,6 +138,31 @@ def loops(stacks: Stacks) -> Iterator[None]:
         RUNNING.pop()
         axes_scan.scan = of_flax
         jax.lax.scan = of_jax
+        jax.vmap = stock_map
+
+
+def _axes_of(in_axes: Any, args: tuple) -> list[int | None]:
+    """Returns the axis of each array that is mapped over, None of the others."""
+    axes = tuple(in_axes) if isinstance(in_axes, list) else in_axes
+    return list(flatten_axes("vmap in_axes", jax.tree.structure(args), axes, tupled_args=True))
+
+
+def _mapped_loop(stacks: Stacks, fun: Callable, axes: list[int | None], out_axes: Any, args: tuple) -> Any:
+    flat, tree = jax.tree.flatten(args)
+    count = next(x.shape[axis] for x, axis in zip(flat, axes) if axis is not None)
+
+    def part(x: Any, axis: int | None, number: int) -> Any:
+        return x if axis is None else stacks.sliced(x if axis == 0 else jnp.moveaxis(x, axis, 0), number)
+
+    results = []
+    for number in range(count):
+        with stacks.at(number):
+            parts = [part(x, axis, number) for x, axis in zip(flat, axes, strict=True)]
+            results.append(fun(*jax.tree.unflatten(tree, parts)))
+    every, structures = zip(*map(jax.tree.flatten, results), strict=True)
+    places = flatten_axes("vmap out_axes", structures[0], out_axes)
+    whole = [xs[0] if axis is None else jnp.stack(xs, axis) for axis, xs in zip(places, zip(*every), strict=True)]
+    return jax.tree.unflatten(structures[0], whole)
 
 
 def _lifted_loop(

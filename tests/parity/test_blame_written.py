@@ -221,6 +221,17 @@ def test_a_normalisation_that_rewrites_its_layer_is_named(kind, other):
         check(NNXWeightNorm(kind), TorchNormed(getattr(parametrizations, other)))
 
 
+class LinenSpectralNorm(linen.Module):
+    @linen.compact
+    def __call__(self, x, train: bool = True):
+        return linen.Dense(3)(linen.relu(linen.SpectralNorm(linen.Dense(7))(x, update_stats=train)))
+
+
+def test_the_spectral_norm_of_linen_is_refused_with_the_reason():
+    with pytest.raises(InputError, match="the normalisation is the difference: linen.SpectralNorm at SpectralNorm_0"):
+        check(LinenSpectralNorm(), TorchNormed(parametrizations.spectral_norm))
+
+
 def test_tf32_is_not_said_of_a_cpu():
     oracle = RANDOM.normal(size=(40, 40))
     flax = oracle * (1 + 2e-4 * RANDOM.normal(size=oracle.shape))

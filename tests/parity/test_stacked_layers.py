@@ -119,10 +119,45 @@ def test_a_mistake_in_the_layers_of_a_stack_is_put_there_with_its_cause(make):
     assert [blame.layer for blame in result.blame.others] == ["blocks.1", "blocks.2"]
 
 
-def test_a_stack_that_is_mapped_not_scanned_is_refused_with_a_line_that_says_so():
+class TorchEnsemble(TorchStack):
+    def forward(self, x):
+        return self.head(sum(block(x) for block in self.blocks) / 3)
+
+
+class LinenEnsemble(linen.Module):
+    approximate: bool = False
+
+    @linen.compact
+    def __call__(self, x, train: bool = True):
+        rngs = {"params": True, "dropout": True}
+        options = {"variable_axes": {"params": 0}, "split_rngs": rngs, "in_axes": None, "axis_size": 3}
+        blocks = linen.vmap(LinenBlock, **options)(self.approximate, train, name="members")
+        return linen.Dense(4)(blocks(x)[0].mean(0))
+
+
+class NNXEnsemble(NNXStack):
+    def __call__(self, x):
+        return self.out(nnx.vmap(lambda layer, x: layer(x), in_axes=(0, None))(self.layers, x).mean(0))
+
+
+def test_members_of_an_ensemble_are_found_and_compared_one_by_one():
+    result = check(LinenEnsemble(), TorchEnsemble())
+    result.raise_if_failed()
+    assert coverage(result).alone == coverage(result).holding == 10
+
+
+def test_a_mistake_in_the_members_of_an_ensemble_is_put_there_with_its_cause():
+    blame = check(NNXEnsemble(approximate=True), TorchEnsemble()).blame
+    assert (blame.layer, blame.cause) == ("blocks.0", "gelu-tanh")
+
+
+together = nnx.vmap(lambda layer, x: layer(x), in_axes=(0, None))  # made before the check can look within
+
+
+def test_a_map_that_stays_one_is_refused_with_a_line_that_says_so():
     class Ensemble(NNXStack):
         def __call__(self, x):
-            return self.out(nnx.vmap(lambda layer, x: layer(x), in_axes=(0, None))(self.layers, x).mean(0))
+            return self.out(together(self.layers, x).mean(0))
 
     with pytest.raises(InputError, match="Flax keeps 3 layers in one array"):
         check(Ensemble())

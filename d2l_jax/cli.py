@@ -96,7 +96,9 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
         options: What to train, and how.
         json_file: Write a copy of metrics.json into this file; - is the standard output, and the rest goes to stderr.
     """
+    from d2l_jax.catalog import get
     from d2l_jax.cpu.memory import keep_memory
+    from d2l_jax.data import kind_of
     from d2l_jax.runs.choice import choose_data
     from d2l_jax.runs.compilation import keep_compiled
     from d2l_jax.runs.fitting import fitted
@@ -105,8 +107,15 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
     from d2l_jax.runs.run import Job
     from d2l_jax.runs.run import train as run
     from d2l_jax.runs.settings import configured
+    from d2l_jax.runs.style import transfer
 
     keep_memory()
+    if kind_of(get(options.name).data) == "pictures":
+        with Terminal(to_stderr=json_file == "-") as terminal:
+            metrics = transfer(options, options.weights, terminal).metrics
+        if json_file is not None:
+            _write(metrics, json_file)
+        return
     case = configured(options)
     if options.compilation_cache:
         keep_compiled(options.compilation_cache)

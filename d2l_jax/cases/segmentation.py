@@ -1,4 +1,4 @@
-"""Cases of sections 14.10 and 14.11: transposed convolution and the fully convolutional network."""
+"""Cases of sections 14.10 to 14.12: transposed convolution, the fully convolutional network and style transfer."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -7,9 +7,12 @@ from typing import Any
 from d2l_jax import losses, metrics, models, optim
 from d2l_jax.case import Case, supervised
 from d2l_jax.models import kernel2matrix, trans_conv
-from d2l_jax.turns import Tensors
+from d2l_jax.models.style import draw_pictures
+from d2l_jax.turns import Tensors, Turn
 
 BATCH = 32
+# conv4_3, and conv1_1 to conv5_1, of VGG-16; the plain form, which collects before the ReLUs
+VGG16: dict[str, Any] = {"content_layers": (21,), "style_layers": (0, 5, 10, 17, 24)}
 
 
 @dataclass(frozen=True)
@@ -64,4 +67,30 @@ SEGMENTATION: tuple[Case, ...] = (
         loss=losses.mse,
     ),
     Segmentation("fcn", title="FCN (ResNet-18 backbone)", data="voc2012"),
+    Case(
+        "style-transfer",
+        "14.12",
+        "Neural style transfer",
+        {"image": models.SynthesizedImage, "net": models.vgg19_features},
+        args={"image": {"height": 300, "width": 450}, "net": {"num_layers": 29}},
+        probe={"image": {"height": 37, "width": 46}, "net": {"num_layers": 29, "width_mult": 0.0625}},
+        draw=draw_pictures,
+        turns=(Turn(models.StyleTransfer(), partial(optim.Adam, lr=0.3), "image."),),
+        observe=models.StyleTargets(),
+        data="photos",
+        epochs=500,
+    ),
+    Case(
+        "style-transfer-vgg16",
+        "14.12",
+        "Neural style transfer with VGG-16",
+        {"image": models.SynthesizedImage, "net": models.vgg16_features},
+        args={"image": {"height": 300, "width": 450}, "net": {"num_layers": 25}},
+        probe={"image": {"height": 37, "width": 46}, "net": {"num_layers": 25, "width_mult": 0.0625}},
+        draw=draw_pictures,
+        turns=(Turn(models.StyleTransfer(**VGG16, in_place=False), partial(optim.Adam, lr=0.3), "image."),),
+        observe=models.StyleTargets(**VGG16, in_place=False),
+        data="photos",
+        epochs=500,
+    ),
 )

@@ -101,6 +101,14 @@ from d2l_jax.models.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from d2l_jax.models.seq2seq import seq2seq as seq2seq
 from d2l_jax.models.softmax import SoftmaxRegression as SoftmaxRegression
 from d2l_jax.models.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from d2l_jax.models.style import StyleTargets as StyleTargets
+from d2l_jax.models.style import StyleTransfer as StyleTransfer
+from d2l_jax.models.style import SynthesizedImage as SynthesizedImage
+from d2l_jax.models.style import content_loss as content_loss
+from d2l_jax.models.style import extract_features as extract_features
+from d2l_jax.models.style import gram as gram
+from d2l_jax.models.style import style_loss as style_loss
+from d2l_jax.models.style import tv_loss as tv_loss
 from d2l_jax.models.torchvision_resnet import BasicBlock as BasicBlock
 from d2l_jax.models.torchvision_resnet import TorchvisionResNet as TorchvisionResNet
 from d2l_jax.models.torchvision_resnet import finetune_resnet18 as finetune_resnet18

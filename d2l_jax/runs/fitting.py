@@ -1,5 +1,6 @@
 """A Case made for the data of a run: as many features, or words, as there are; or an error that says what differs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,18 +15,24 @@ from d2l_jax.errors import InputError
 from d2l_jax.functional import eval_view, functional
 from d2l_jax.optim import ByEpoch
 
-CONTENT = {"image": "images", "tabular": "a table", "text": "text", "translation": "pairs of sentences"}
+CONTENT = {
+    "image": "images",
+    "tabular": "a table",
+    "text": "text",
+    "translation": "pairs of sentences",
+    "segmentation": "images with masks",
+}
 
 
 def fitted(case: Case, data: Dataset) -> Case:
     """The Case, made for the features or vocabularies of `data`; InputError if the two do not fit."""
     _refuse_kind(case, data)
-    case = {"image": _images, "tabular": _table, "text": _text, "translation": _translation}[data.kind](case, data)
+    case = FIT[data.kind](case, data)
     if case.batch_size > data.examples:
         raise InputError(
             f"--batch-size {case.batch_size} does not fit {data.examples} examples; give one from 1 to {data.examples}"
         )
-    if "accuracy" in case.metrics:
+    if "accuracy" in case.metrics and data.kind != "segmentation":
         _refuse_classes(case, data)
     return _paced(case, data)
 
@@ -53,6 +60,10 @@ def _images(case: Case, data: Dataset) -> Case:
         takes, has = ("x".join(map(str, shape)) for shape in (shape, data.train[0].shape[1:]))
         raise InputError(f"{case.name} takes images of {takes} (height, width, channels); {data.name} has {has}")
     return case
+
+
+def _segmentation(case: Case, data: Dataset) -> Case:
+    return replace(_images(case, data), args={**case.args, "num_classes": len(data.classes)})
 
 
 def _table(case: Case, data: Dataset) -> Case:
@@ -89,3 +100,12 @@ def _refuse_classes(case: Case, data: Dataset) -> None:
     scores, _ = jax.eval_shape(pure.apply, pure.params, pure.buffers, *case.of_batch_size(1).abstract_inputs())
     if classes > scores.shape[-1]:
         raise InputError(f"{case.name} tells {scores.shape[-1]} classes apart; {data.name} has {classes}")
+
+
+FIT: dict[str, Callable[[Case, Dataset], Case]] = {
+    "image": _images,
+    "tabular": _table,
+    "text": _text,
+    "translation": _translation,
+    "segmentation": _segmentation,
+}

@@ -85,7 +85,8 @@ class JaxLearner:
         self.versions = {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
 
     def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
-        train, test = jax.tree.map(jnp.asarray, (named(data.train), named(data.test)))
+        test = jax.tree.map(jnp.asarray, named(data.test))
+        train = named(data.train) if data.redraw is None else lambda epoch: named(data.of_epoch(epoch))
         hear = (self._hear, *callbacks)
         fit(self.loop, self.state, train, test, order=order, epochs=epochs, pieces=12, callbacks=hear)
 

@@ -25,6 +25,8 @@ class Options:
     """Pixels on a side; the images are resized, and the model is made for them."""
     lr: Annotated[float | None, BOOKS, arg(metavar="X")] = None
     """Learning rate."""
+    weights: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    """State dict (.safetensors) to start from; layers of another shape, as a new head, stay new."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Seed of the initial weights, the batches and dropout; the data stays the same."""
     out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/NAME)")] = None

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from d2l_jax.data import Dataset
 from d2l_jax.runs.plot import Predictions, draw_attention, draw_curves, draw_images, draw_scatter
+from d2l_jax.runs.segments import draw_segments
 from d2l_jax.runs.texts import Texts
 from d2l_jax.train import EpochMeans
 from d2l_jax.write import replacing, write_json
@@ -51,7 +52,9 @@ def write_results(result: RunResult, data: Dataset, out: Path) -> list[Path]:
     if isinstance(result.sample, Texts):
         return _write_texts(result.metrics, result.sample, out)
     draw_curves(result.metrics, out / CURVES, result.sample)
-    if "test_accuracy" in result.metrics["final"]:
+    if data.kind == "segmentation":
+        draw_segments(result.metrics, data, result.sample[1], out / PREDICTIONS)
+    elif "test_accuracy" in result.metrics["final"]:
         draw_images(result.metrics, data, result.sample[1], out / PREDICTIONS)
     else:
         draw_scatter(result.metrics, result.sample, out / PREDICTIONS)

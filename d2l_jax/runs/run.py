@@ -13,6 +13,7 @@ from d2l_jax.data import BatchOrder, Dataset, batch_order
 from d2l_jax.errors import InputError
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
+from d2l_jax.runs.segments import SHOWN as SEGMENTS
 from d2l_jax.runs.settings import name_of, settings
 from d2l_jax.runs.texts import Texts, write_texts
 from d2l_jax.train import Event, TrainingDiverged
@@ -204,7 +205,8 @@ class _Run:
         if "perplexity" in job.case.metrics:
             return write_texts(job.data, self.learner.trained())
         X, y = job.data.test
-        return y[:SAMPLE], self.learner.predict(X[:SAMPLE])
+        shown = SEGMENTS if job.data.kind == "segmentation" else SAMPLE
+        return y[:shown], self.learner.predict(X[:shown])
 
 
 def _description(job: Job) -> str:

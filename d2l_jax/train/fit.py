@@ -49,7 +49,7 @@ class Loop(NamedTuple):
 def fit(
     loop: Loop,
     state: TrainState,
-    train: Tensors,
+    train: Tensors | Callable[[int], Tensors],
     test: Tensors,
     *,
     order: Callable[[int], tuple[np.ndarray, np.ndarray]],
@@ -59,7 +59,7 @@ def fit(
 ) -> tuple[TrainState, list[EpochMeans]]:
     """Trains the given `epochs` and evaluates after each.
 
-    train, test: all examples by name, {"input": X, "targets": y}
+    train, test: all examples by name, {"input": X, "targets": y}; `train` may be a function, epoch -> its examples
     order:       epoch -> the rows of `train` as (full batches, the smaller last batch); where it depends on nothing
                  but the epoch, a run that continues from a saved state ends bit for bit as one that never stopped
 
@@ -69,13 +69,14 @@ def fit(
     epoch_scan = make_epoch(loop.step)
     evaluation = make_evaluation(loop.evaluate)
     records = list[EpochMeans]()
-    train, test = jax.device_put((train, test))
+    fixed, test = jax.device_put(({} if callable(train) else train, test))
     for epoch in epochs:
+        examples = jax.device_put(train(epoch)) if callable(train) else fixed
         full, rest = order(epoch)
         batches = len(full) + (len(rest) > 0)
         sums = Sums.of(loop.metrics)
         for rows in _split(full, rest, pieces):
-            state, metrics = epoch_scan(state, train, jnp.asarray(rows))
+            state, metrics = epoch_scan(state, examples, jnp.asarray(rows))
             check_finite(losses_of(metrics), f"epoch {epoch}, step", int(state.step) - len(rows))
             sums = sums.add(metrics, rows)
             tell(callbacks, Event(epoch, sums.batches, batches, state, None))

@@ -121,6 +121,14 @@ from parity.reference.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from parity.reference.seq2seq import seq2seq as seq2seq
 from parity.reference.softmax import SoftmaxRegression as SoftmaxRegression
 from parity.reference.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from parity.reference.style import StyleTargets as StyleTargets
+from parity.reference.style import StyleTransfer as StyleTransfer
+from parity.reference.style import SynthesizedImage as SynthesizedImage
+from parity.reference.style import content_loss as content_loss
+from parity.reference.style import extract_features as extract_features
+from parity.reference.style import gram as gram
+from parity.reference.style import style_loss as style_loss
+from parity.reference.style import tv_loss as tv_loss
 from parity.reference.torchvision_resnet import BasicBlock as BasicBlock
 from parity.reference.torchvision_resnet import TorchvisionResNet as TorchvisionResNet
 from parity.reference.torchvision_resnet import finetune_resnet18 as finetune_resnet18

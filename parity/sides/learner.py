@@ -51,11 +51,12 @@ class TorchLearner:
         """Trains the given epochs; the callbacks hear what those of `d2l_jax.train.fit` hear, without a state."""
         for epoch in epochs:
             full, rest = order(epoch)
+            train = data.of_epoch(epoch)
             batches = [*full, *([rest] if len(rest) else [])]
             sums = Sums.of(self.case.metrics)
             every = max(1, len(batches) // PIECES)
             for rows in batches:
-                results = self._step(_tensors(data.train, rows))
+                results = self._step(_tensors(train, rows))
                 check_finite(losses_of(results), f"epoch {epoch}, step", self.steps)
                 self.steps += 1
                 sums = sums.add(results, rows[None])
@@ -92,7 +93,7 @@ class TorchLearner:
     def predict(self, inputs: Any) -> np.ndarray:
         """The outputs in evaluation mode."""
         self.model.eval()
-        return self.model(*map(torch_inputs, arguments(inputs))).numpy()
+        return channels_last(self.model(*map(torch_inputs, arguments(inputs)))).numpy()
 
     def trained(self) -> Trained:
         """The Flax model with PyTorch's weights."""
@@ -123,6 +124,11 @@ def torch_inputs(X: np.ndarray) -> Tensor:
     return inputs.permute(0, 3, 1, 2).contiguous() if inputs.ndim == 4 else inputs
 
 
+def channels_last(outputs: Tensor) -> Tensor:
+    """Maps (batch, channels, height, width) as (batch, height, width, channels); anything else stays."""
+    return outputs.permute(0, 2, 3, 1) if outputs.ndim == 4 else outputs
+
+
 def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> Tensors:
     y = torch.from_numpy(split[1][rows])
     inputs = tuple(torch_inputs(X[rows]) for X in arguments(split[0]))
@@ -131,5 +137,5 @@ def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> Tensors:
 
 def _measured(case: Case, tensors: Tensors) -> Results:
     """Returns (sum, count) of each metric, by the functions that JAX measures with."""
-    arrays = {name: x.detach().numpy() for name, x in tensors.items() if isinstance(x, Tensor)}
+    arrays = {name: channels_last(x.detach()).numpy() for name, x in tensors.items() if isinstance(x, Tensor)}
     return measured(case.metrics, arrays)

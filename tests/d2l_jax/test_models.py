@@ -39,6 +39,8 @@ PARAMETERS = {  # of the models that are not in the book
     "scheduled-bn-lenet": 62_158,
     "frozen-features": (3 * 16 * 9 + 16) + 2 * 16 + (16 * 2 + 2),
     **dict.fromkeys(["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"], 0),
+    "style-transfer": 3 * 300 * 450 + 12_944_960,
+    "style-transfer-vgg16": 3 * 300 * 450 + 14_714_688 - 2 * (512 * 512 * 9 + 512),
     "gan": 37 + 6,
     "mobilenet-v2": 3_504_872 - 990 * (1280 + 1) - 2 * 32 * 9,
 }

@@ -5,7 +5,7 @@ import pytest
 from d2l_jax.catalog import CASES
 from parity.proof.cases import check_case
 
-TRAINED = [case for case in CASES if case.data]
+TRAINED = [case for case in CASES if case.data and case.inputs]  # what is drawn has the sizes of the check
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ NOT_TABLES = {
     "voc2012_corrected": "segmentation",
     "camvid": "segmentation",
     "scenes": "segmentation",
+    "photos": "pictures",
 }
 
 

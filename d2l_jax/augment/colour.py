@@ -1,5 +1,6 @@
 """Colours of images changed as `torchvision.transforms.v2.functional` changes them (book, section 14.1)."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -69,13 +70,18 @@ def jitter(images: Images, order: Int[Array, "batch 4"], factors: dict[str, Fact
     order:   of each image a permutation of 0 to 3: brightness, contrast, saturation, hue
     factors: of the changes that are made, by these names
     """
-    for place in range(order.shape[1]):
-        change = order[:, place]
+
+    def one(images: Images, change: Int[Array, " batch"]) -> tuple[Images, None]:
         images = _blended(images, change, factors)
         if "hue" in factors and images.shape[-1] == 3:
-            turned = adjust_hue(images, factors["hue"])
-            images = jnp.where((change == HUE)[:, None, None, None], turned, images)
-    return images
+            images = jax.lax.cond((change == HUE).any(), turned, lambda images, change: images, images, change)
+        return images, None
+
+    def turned(images: Images, change: Int[Array, " batch"]) -> Images:
+        return jnp.where((change == HUE)[:, None, None, None], adjust_hue(images, factors["hue"]), images)
+
+    # Without the bounds of a scan and a condition, XLA would compute a change anew for every pixel that is read of it.
+    return jax.lax.scan(one, images, order.T)[0]
 
 
 def _blended(images: Images, change: Int[Array, " batch"], factors: dict[str, Factors]) -> Images:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from d2l_jax.augment.geometry import Crop, Size, resized_crop
 from d2l_jax.augment.pixels import Images
-from d2l_jax.augment.transform import Sizes, Transform, all_of, between, check
+from d2l_jax.augment.transform import Sizes, Transform, all_of, between, check, uniform
 
 TRIES = 10
 
@@ -48,14 +48,9 @@ class RandomResizedCrop(Transform):
 
     def draw(self, key: PRNGKeyArray, sizes: Sizes) -> Crop:
         """Draws a rectangle in each image."""
-        areas, ratios, places = jax.random.split(key, 3)
-        shape = (len(sizes), TRIES)
-        drawn = CropNumbers(
-            jax.random.uniform(areas, shape, jnp.float32),
-            jax.random.uniform(ratios, shape, jnp.float32),
-            jax.random.bits(places, (len(sizes), 2), jnp.uint32),
-        )
-        return self.crop(drawn, sizes)
+        bits = jax.random.bits(key, (len(sizes), 2 * TRIES + 2), jnp.uint32)
+        areas, ratios = (uniform(bits[:, first : 2 * TRIES : 2]) for first in range(2))
+        return self.crop(CropNumbers(areas, ratios, bits[:, 2 * TRIES :]), sizes)
 
     def crop(self, drawn: CropNumbers, sizes: Sizes) -> Crop:
         """Returns the rectangles: of ten tries the first that fits into the image, else one in its middle.

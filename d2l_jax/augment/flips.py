@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, PRNGKeyArray
 
 from d2l_jax.augment.geometry import horizontal_flip, vertical_flip
 from d2l_jax.augment.pixels import Images
-from d2l_jax.augment.transform import Sizes, Transform, check
+from d2l_jax.augment.transform import Sizes, Transform, check, uniform
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class _RandomFlip(Transform):
 
     def draw(self, key: PRNGKeyArray, sizes: Sizes) -> Bool[Array, " batch"]:
         """Draws for each image whether it is flipped."""
-        return jax.random.uniform(key, (len(sizes),), jnp.float32) < self.p
+        return uniform(jax.random.bits(key, (len(sizes),), jnp.uint32)) < self.p
 
 
 class RandomHorizontalFlip(_RandomFlip):

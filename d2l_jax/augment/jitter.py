@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from d2l_jax.augment.colour import jitter
 from d2l_jax.augment.pixels import Images
-from d2l_jax.augment.transform import Sizes, Transform, between, check
+from d2l_jax.augment.transform import Sizes, Transform, between, check, uniform
 from d2l_jax.errors import InputError
 
 
@@ -49,14 +49,10 @@ class ColorJitter(Transform):
 
     def draw(self, key: PRNGKeyArray, sizes: Sizes) -> Jitter:
         """Draws an order and the factors for each image."""
-        count = len(sizes)
-        order_key, *keys = jax.random.split(key, 5)
-        order = jnp.argsort(jax.random.bits(order_key, (count, 4), jnp.uint32), 1).astype(jnp.int32)
-        factors = {
-            name: between(jax.random.uniform(its_key, (count,), jnp.float32), *limits)
-            for its_key, (name, limits) in zip(keys, self.ranges().items())
-        }
-        return Jitter(order, factors)
+        bits = jax.random.bits(key, (len(sizes), 8), jnp.uint32)
+        order = jnp.argsort(bits[:, 4:], 1).astype(jnp.int32)
+        ranges = enumerate(self.ranges().items())
+        return Jitter(order, {name: between(uniform(bits[:, i]), *limits) for i, (name, limits) in ranges})
 
     def apply(self, images: Images, draws: Jitter) -> Images:
         """Changes the colours of images with one or three channels; InputError for any other number."""

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from d2l_jax.augment.geometry import Size
 from d2l_jax.augment.pixels import Images
@@ -90,10 +90,15 @@ def all_of(size: Size, count: int) -> Sizes:
     return jnp.asarray(np.full((count, 2), size, np.int32))
 
 
-def between(uniform: Float[Array, "*shape"], least: float, largest: float) -> Float[Array, "*shape"]:
+def uniform(bits: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Returns uniform numbers of [0, 1) in float32, of 24 bits each, as PyTorch makes them."""
+    return (bits & jnp.uint32(2**24 - 1)).astype(jnp.float32) / 2**24
+
+
+def between(share: Float[Array, "*shape"], least: float, largest: float) -> Float[Array, "*shape"]:
     """Returns uniform numbers of [0, 1) in [least, largest), in float32."""
     low = jnp.float32(least)
-    return uniform * (jnp.float32(largest) - low) + low
+    return share * (jnp.float32(largest) - low) + low
 
 
 def check(right: bool, transform: Transform, words: str) -> None:

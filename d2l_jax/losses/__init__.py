@@ -11,6 +11,7 @@ from d2l_jax.losses.book import l2_penalty as l2_penalty
 from d2l_jax.losses.book import masked_cross_entropy as masked_cross_entropy
 from d2l_jax.losses.book import mse as mse
 from d2l_jax.losses.book import pixel_cross_entropy as pixel_cross_entropy
+from d2l_jax.losses.book import sum_cross_entropy as sum_cross_entropy
 from d2l_jax.losses.book import sum_of_mses as sum_of_mses
 from d2l_jax.losses.book import sum_squared_error as sum_squared_error
 from d2l_jax.losses.classes import cross_entropy_loss as cross_entropy_loss

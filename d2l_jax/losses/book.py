@@ -41,6 +41,11 @@ def cross_entropy(logits: Float[Array, "*batch classes"], y: Labels) -> Scalar:
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y))
 
 
+def sum_cross_entropy(logits: Float[Array, "*batch classes"], y: Labels) -> Scalar:
+    """Sum of the softmax cross-entropy over all leading axes, which chapter 14's training minimises (section 14.1)."""
+    return jnp.sum(optax.softmax_cross_entropy_with_integer_labels(logits, y))
+
+
 def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Labels, pad: int) -> Scalar:
     """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7); NaN if every label is."""
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)

@@ -39,6 +39,7 @@ from d2l_jax.models.conv import pool2d as pool2d
 from d2l_jax.models.densenet import DenseBlock as DenseBlock
 from d2l_jax.models.densenet import DenseNet as DenseNet
 from d2l_jax.models.densenet import transition_block as transition_block
+from d2l_jax.models.dogs import DogBreeds as DogBreeds
 from d2l_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from d2l_jax.models.fcn import fcn as fcn
 from d2l_jax.models.frozen import FrozenFeatures as FrozenFeatures
@@ -90,6 +91,7 @@ from d2l_jax.models.resnet import ResNet as ResNet
 from d2l_jax.models.resnet import ResNet18 as ResNet18
 from d2l_jax.models.resnet import ResNeXtBlock as ResNeXtBlock
 from d2l_jax.models.resnet import resnet18 as resnet18
+from d2l_jax.models.resnet import resnet18_cifar10 as resnet18_cifar10
 from d2l_jax.models.resnet import resnet18_multi_gpu as resnet18_multi_gpu
 from d2l_jax.models.rnn import RNN as RNN
 from d2l_jax.models.rnn import RNNScratch as RNNScratch

@@ -5,7 +5,7 @@ from jax.nn.initializers import Initializer
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
-from d2l_jax.init import init_cnn, init_weights, normal
+from d2l_jax.init import init_cnn, init_weights, normal, xavier_uniform
 
 Maps = Float[Array, "batch height width channels"]
 
@@ -171,3 +171,14 @@ def resnet18_multi_gpu(
     """
     net = resnet18(num_classes, in_channels, width_mult, rngs=rngs)
     return init_before_first_call(net, normal(0.0, 0.01), corrected, rngs=rngs)
+
+
+def resnet18_cifar10(
+    num_classes: int = 10, in_channels: int = 3, width_mult: float = 1.0, corrected: bool = False, *, rngs: nnx.Rngs
+) -> nn.Sequential:
+    """Returns `resnet18` as it learns CIFAR-10, its first and last weights Xavier-uniform (book, section 14.1).
+
+    The others are lazy when the book initialises them; `corrected` draws all of them so.
+    """
+    net = resnet18(num_classes, in_channels, width_mult, rngs=rngs)
+    return init_before_first_call(net, xavier_uniform(), corrected, rngs=rngs)

@@ -98,6 +98,7 @@ def training(case: Case) -> dict[str, str]:
     options = ", ".join(f"{name} {value}" for name, value in getattr(turn.optimizer, "keywords", {}).items())
     return {
         "data": case.data + (f", resized to {case.resize[0]}x{case.resize[1]}" if case.resize else ""),
+        **({"augmentation": str(case.augment.train)} if case.augment else {}),
         "batch": " and ".join(shape_text(array.shape) for array in case.arrays),
         "optimizer": f"{name_of(turn.optimizer)} ({options})",
         **({} if turn.clip is None else {"clipping": f"gradients to norm {turn.clip:g}"}),

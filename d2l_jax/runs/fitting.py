@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from d2l_jax.augment import Augment
 from d2l_jax.case import Case, tokens
 from d2l_jax.data import Dataset, kind_of
 from d2l_jax.errors import InputError
@@ -56,8 +57,13 @@ def _refuse_kind(case: Case, data: Dataset) -> None:
 
 def _images(case: Case, data: Dataset) -> Case:
     shape = case.arrays[0].shape[1:]
-    if data.train[0].shape[1:] != shape:
-        takes, has = ("x".join(map(str, shape)) for shape in (shape, data.train[0].shape[1:]))
+    if data.sizes is not None and case.augment is None:
+        raise InputError(f"{case.name} takes images of one size; those of {data.name} differ in size")
+    shapes = [data.train[0].shape[1:], data.test[0].shape[1:]]
+    if case.augment:
+        shapes[0] = changed_shape(case.augment, data)
+    if wrong := [each for each in shapes if each != shape]:
+        takes, has = ("x".join(map(str, each)) for each in (shape, wrong[0]))
         raise InputError(f"{case.name} takes images of {takes} (height, width, channels); {data.name} has {has}")
     return case
 
@@ -72,6 +78,13 @@ def _segmentation(case: Case, data: Dataset) -> Case:
             f"{case.name} gives maps of {names[0]} for crops of {names[1]}; a size that 32 divides is right"
         )
     return case
+
+
+def changed_shape(augment: Augment, data: Dataset) -> tuple[int, ...]:
+    """Returns the shape of a training image behind its changes."""
+    images = jax.ShapeDtypeStruct((1, *data.train[0].shape[1:]), data.train[0].dtype)
+    sizes = None if data.sizes is None else jax.ShapeDtypeStruct((1, 2), data.sizes.dtype)
+    return jax.eval_shape(augment.train, jax.random.key(0), images, sizes).shape[1:]
 
 
 def _table(case: Case, data: Dataset) -> Case:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.cpu.compile import jit
@@ -20,15 +21,25 @@ from d2l_jax.train import Event, Loop, TrainState, checkpoint, fit, make_eval_st
 from d2l_jax.train.steps import to_float
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
+from d2l_jax.weights.pretrained import put_pretrained
 from d2l_jax.weights.state_dict import state_dict
 
 Callback = Callable[[Event], None]
 Order = Callable[[int], BatchOrder]
 
 
-def named(split: Split) -> Tensors:
-    """Returns a split of a data set by name: {"input": X, "targets": y}."""
-    return {"input": split[0], "targets": split[1]}
+def named(split: Split, sizes: np.ndarray | None = None) -> Tensors:
+    """Returns a split of a data set by name: {"input": X, "targets": y}, and "sizes" of images of several sizes."""
+    return {"input": split[0], "targets": split[1]} | ({} if sizes is None else {"sizes": sizes})
+
+
+def start(case: Case, seed: int) -> nnx.Module:
+    """Returns the model as a run starts it: freshly drawn, or with the weights of `case.weights`.
+
+    Raises InputError where these are of another model.
+    """
+    model = case.build(seed)
+    return put_pretrained(model, file.read(Path(case.weights)), case.weights) if case.weights else model
 
 
 class Learner(Protocol):
@@ -73,9 +84,11 @@ class JaxLearner:
     """The Flax model of a Case; see `Learner`."""
 
     def __init__(self, case: Case, seed: int):
-        self.model = model = case.build(seed)
+        self.model = model = start(case, seed)
         train_step = make_train_step(model, case.turns, case.metrics)
         self.loop = Loop(train_step, make_eval_step(model, case.observe, case.metrics), case.metrics)
+        if case.augment:
+            self.loop = self.loop._replace(prepare=case.augment.training(seed), prepare_test=case.augment.testing)
         self.state = TrainState.create(model, case.turns)
         self.apply = jit(functional(eval_view(model)).apply)
         self.parameters = sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
@@ -86,7 +99,8 @@ class JaxLearner:
 
     def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
         test = jax.tree.map(jnp.asarray, named(data.test))
-        train = named(data.train) if data.redraw is None else lambda epoch: named(data.of_epoch(epoch))
+        once = data.redraw is None
+        train = named(data.train, data.sizes) if once else lambda epoch: named(data.of_epoch(epoch))
         hear = (self._hear, *callbacks)
         fit(self.loop, self.state, train, test, order=order, epochs=epochs, pieces=12, callbacks=hear)
 
@@ -95,7 +109,8 @@ class JaxLearner:
             self.state = event.state
 
     def predict(self, inputs: Any) -> np.ndarray:
-        on_device = to_float(jax.tree.map(jnp.asarray, inputs), self.state.params)
+        batch = {"input": jax.tree.map(jnp.asarray, inputs)}
+        on_device = to_float(self.loop.prepare_test(self.state.step, batch)["input"], self.state.params)
         outputs, _ = self.apply(self.state.params, self.state.buffers, *arguments(on_device))
         return np.asarray(outputs)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset, batch_order
 from d2l_jax.errors import InputError
+from d2l_jax.runs.augmented import AUGMENTED, draw_augmented
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
@@ -197,6 +198,9 @@ class _Run:
             for text in result.sample.samples:
                 self.listener.line(f"text      {text}")
         paths = write_results(result, self.job.data, self.job.out)
+        if augment := self.job.case.augment:
+            paths.append(self.job.out / AUGMENTED)
+            draw_augmented(augment, self.job.data, self.job.seed, paths[-1])
         self.listener.line("written   " + ", ".join(map(str, [*paths, self.job.out / file.NAME, self.saved])))
         return result
 

@@ -31,6 +31,8 @@ def configured(options: Options) -> Case:
         if not (math.isfinite(options.lr) and options.lr > 0):
             raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
         case = case.with_turn(optimizer=partial(case.turn.optimizer, lr=options.lr))
+    if options.weights is not None:
+        case = replace(case, weights=str(options.weights))
     _at_least("seed", options.seed, 0)
     return case
 
@@ -40,7 +42,9 @@ def _of_image_size(case: Case, size: int) -> Case:
         raise InputError(f"{case.name} takes no images; leave --image-size out")
     batch, _, _, channels = case.arrays[0].shape
     sized = {name: (size, size) for name in ("image_size", "img_size") if name in case.args | case.probe}
-    return replace(case, inputs=(batch, size, size, channels), resize=(size, size), args=case.args | sized)
+    augment = case.augment.to((size, size)) if case.augment else None
+    inputs = (batch, size, size, channels)
+    return replace(case, inputs=inputs, resize=(size, size), args=case.args | sized, augment=augment)
 
 
 def _at_least(option: str, value: int, least: int) -> int:
@@ -65,6 +69,8 @@ def settings(case: Case, data: Dataset, seed: int, framework: str) -> dict[str, 
         "data": data.name,
         "data_crc32": data_crc32(data),
         "resize": case.resize,
+        **({"augment": [str(each) for each in case.augment]} if case.augment else {}),
+        **({"weights": case.weights} if case.weights else {}),
     }
     return plain(known)
 

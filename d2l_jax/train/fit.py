@@ -10,7 +10,7 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from d2l_jax.metrics import LABELS, Metric
-from d2l_jax.train.epoch import make_epoch, make_evaluation
+from d2l_jax.train.epoch import Prepare, make_epoch, make_evaluation, unchanged
 from d2l_jax.train.state import TrainState
 from d2l_jax.train.steps import EvalStep, Step
 from d2l_jax.turns import Tensors
@@ -39,11 +39,17 @@ class TrainingDiverged(InputError):
 
 
 class Loop(NamedTuple):
-    """The jitted functions of one training, from `make_train_step` and `make_eval_step`, and their metrics."""
+    """The jitted functions of one training, from `make_train_step` and `make_eval_step`, and their metrics.
+
+    prepare:      what becomes of a batch before it is learned from, see `make_epoch`
+    prepare_test: the same before it is evaluated
+    """
 
     step: Step
     evaluate: EvalStep
     metrics: Mapping[str, Metric] = LABELS
+    prepare: Prepare = unchanged
+    prepare_test: Prepare = unchanged
 
 
 def fit(
@@ -66,8 +72,8 @@ def fit(
     An epoch is one scan, or up to `pieces` equal ones with the callbacks between them.
     Raises `TrainingDiverged` at the first loss that is not finite.
     """
-    epoch_scan = make_epoch(loop.step)
-    evaluation = make_evaluation(loop.evaluate)
+    epoch_scan = make_epoch(loop.step, loop.prepare)
+    evaluation = make_evaluation(loop.evaluate, loop.prepare_test)
     records = list[EpochMeans]()
     fixed, test = jax.device_put(({} if callable(train) else train, test))
     for epoch in epochs:
@@ -91,8 +97,9 @@ def fit(
 
 
 def losses_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what is a loss among the results of a step: "loss", "generator_loss"."""
-    return {name: value for name, value in metrics.items() if not isinstance(value, tuple)}
+    """Returns what is a loss among the results of a step: "loss", "generator_loss"; of (sum, count) the sum."""
+    losses = {name: value for name, value in metrics.items() if name.endswith("loss")}
+    return {name: value[0] if isinstance(value, tuple) else value for name, value in losses.items()}
 
 
 class Sums(NamedTuple):
@@ -118,7 +125,8 @@ class Sums(NamedTuple):
         batches, size = rows.shape
         losses = {
             name: self.losses.get(name, 0.0) + float(np.asarray(values, np.float64).sum()) * size
-            for name, values in losses_of(results).items()
+            for name, values in results.items()
+            if not isinstance(values, tuple)
         }
         counts = dict(self.counts)
         for name, pair in results.items():

@@ -90,7 +90,7 @@ def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, 
     run = TorchRun(twin, "float64", "cpu")
     run.load(state)
     call = layer.theirs
-    module = run.model.get_submodule(call.name).train(train).cpu()
+    module = run.model.train(train).get_submodule(call.name).cpu()
     parts: dict[str, Arrays] = {"forward": {}, "backward": {}, "buffers": {}}
     repeated = _repeated((call.args, call.kwargs))  # isolation has the sum of their gradients, an argument a part of it
     for key, array in layer.flax.items():

@@ -31,7 +31,8 @@ def _record(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, 
     call = layer.theirs
     prefix = f"{layer.theirs.name}."
     run.load(twin.start, prefix)
-    module = run.model.get_submodule(call.name).train(train)
+    run.model.train(train)  # the whole model, which may keep a part in one mode
+    module = run.model.get_submodule(call.name)
     leaves = [_leaf(x, disturb, run.dtype) for x in ports.tensors]
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
     sequence = first_packed((args, kwargs))

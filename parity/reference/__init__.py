@@ -57,6 +57,7 @@ from parity.reference.densenet import DenseNet as DenseNet
 from parity.reference.densenet import transition_block as transition_block
 from parity.reference.detection import Detections as Detections
 from parity.reference.detection import multibox_detection as multibox_detection
+from parity.reference.dogs import DogBreeds as DogBreeds
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
 from parity.reference.fcn import fcn as fcn
 from parity.reference.frozen import FrozenFeatures as FrozenFeatures
@@ -110,6 +111,7 @@ from parity.reference.resnet import ResNet as ResNet
 from parity.reference.resnet import ResNet18 as ResNet18
 from parity.reference.resnet import ResNeXtBlock as ResNeXtBlock
 from parity.reference.resnet import resnet18 as resnet18
+from parity.reference.resnet import resnet18_cifar10 as resnet18_cifar10
 from parity.reference.resnet import resnet18_multi_gpu as resnet18_multi_gpu
 from parity.reference.rnn import RNN as RNN
 from parity.reference.rnn import RNNScratch as RNNScratch

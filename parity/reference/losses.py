@@ -56,6 +56,11 @@ def cross_entropy(logits: Float[Tensor, "*batch classes"], y: Int[Tensor, "*batc
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1))
 
 
+def sum_cross_entropy(logits: Float[Tensor, "*batch classes"], y: Int[Tensor, "*batch"]) -> Scalar:
+    """Sum of the softmax cross-entropy over all leading axes (book, section 14.1)."""
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), reduction="sum")
+
+
 def masked_cross_entropy(logits: Float[Tensor, "*batch classes"], y: Int[Tensor, "*batch"], pad: int) -> Scalar:
     """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7)."""
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), ignore_index=pad)

@@ -148,3 +148,14 @@ def resnet18_multi_gpu(
     """
     net = resnet18(num_classes, in_channels, width_mult)
     return init_before_first_call(net, partial(nn.init.normal_, mean=0.0, std=0.01), corrected)
+
+
+def resnet18_cifar10(
+    num_classes: int = 10, in_channels: int = 3, width_mult: float = 1.0, corrected: bool = False
+) -> nn.Sequential:
+    """Returns `resnet18` as it learns CIFAR-10, its first and last weights Xavier-uniform (book, section 14.1).
+
+    The others are lazy when the book initialises them; `corrected` draws all of them so.
+    """
+    net = resnet18(num_classes, in_channels, width_mult)
+    return init_before_first_call(net, nn.init.xavier_uniform_, corrected)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, cast
 
+import jax
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,8 +15,9 @@ from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
 from d2l_jax.metrics import measured
-from d2l_jax.runs.learner import Callback, Order
+from d2l_jax.runs.learner import Callback, Order, named, start
 from d2l_jax.runs.texts import Trained
+from d2l_jax.train.epoch import Prepare, take, unchanged
 from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, losses_of, tell
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
@@ -35,12 +37,13 @@ class TorchLearner:
         self.case = case
         side = torch_side(case)
         self.model = side.model
-        weights = state_dict(case.build(seed))
+        weights = state_dict(start(case, seed))
         self.model.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
         (self.turn,) = side.turns
         self.observe = cast(Callable, side.observe)
         self.optimizer = self.turn.optimizer(self.model)
         self.scheduler = self.turn.scheduler(self.optimizer) if self.turn.scheduler else None
+        self.prepare, self.prepare_test = prepared(case, seed)
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.precision = str(next(self.model.parameters()).dtype).removeprefix("torch.")
         self.device = f"cpu ({torch.get_num_threads()} threads)"
@@ -51,12 +54,13 @@ class TorchLearner:
         """Trains the given epochs; the callbacks hear what those of `d2l_jax.train.fit` hear, without a state."""
         for epoch in epochs:
             full, rest = order(epoch)
-            train = data.of_epoch(epoch)
+            train = named(data.of_epoch(epoch), data.sizes)
             batches = [*full, *([rest] if len(rest) else [])]
             sums = Sums.of(self.case.metrics)
             every = max(1, len(batches) // PIECES)
             for rows in batches:
-                results = self._step(_tensors(train, rows))
+                batch = self.prepare(self.steps, take(train, rows))
+                results = self._step(_tensors(batch))
                 check_finite(losses_of(results), f"epoch {epoch}, step", self.steps)
                 self.steps += 1
                 sums = sums.add(results, rows[None])
@@ -74,7 +78,7 @@ class TorchLearner:
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
-        return {"loss": loss.item()} | _measured(self.case, batch | more)
+        return {"loss": loss.item()} | _measured(self.case, batch | more | {"loss": loss})
 
     @torch.no_grad()
     def _evaluate(self, test: tuple[np.ndarray, np.ndarray], batch_size: int, epoch: int) -> Sums:
@@ -82,7 +86,7 @@ class TorchLearner:
         sums = Sums.of(self.case.metrics)
         full, rest = in_order(test[0], batch_size)
         for rows in [*full, *([rest] if len(rest) else [])]:
-            batch = _tensors(test, rows)
+            batch = _tensors(self.prepare_test(0, take(named(test), rows)))
             observed = self.observe(self.model, batch)
             results = {"loss": observed["loss"].item()} | _measured(self.case, batch | observed)
             check_finite(losses_of(results), f"evaluation after epoch {epoch}, batch", sums.batches)
@@ -93,7 +97,8 @@ class TorchLearner:
     def predict(self, inputs: Any) -> np.ndarray:
         """The outputs in evaluation mode."""
         self.model.eval()
-        return channels_last(self.model(*map(torch_inputs, arguments(inputs)))).numpy()
+        inputs = self.prepare_test(0, {"input": inputs})["input"]
+        return channels_last(self.model(*map(torch_inputs, map(np.array, arguments(inputs))))).numpy()
 
     def trained(self) -> Trained:
         """The Flax model with PyTorch's weights."""
@@ -129,9 +134,16 @@ def channels_last(outputs: Tensor) -> Tensor:
     return outputs.permute(0, 2, 3, 1) if outputs.ndim == 4 else outputs
 
 
-def _tensors(split: tuple[Any, np.ndarray], rows: np.ndarray) -> Tensors:
-    y = torch.from_numpy(split[1][rows])
-    inputs = tuple(torch_inputs(X[rows]) for X in arguments(split[0]))
+def prepared(case: Case, seed: int) -> tuple[Prepare, Prepare]:
+    """Returns what becomes of batches before either framework learns from them, or is tested on them."""
+    if case.augment is None:
+        return unchanged, unchanged
+    return jax.jit(case.augment.training(seed)), jax.jit(case.augment.testing)
+
+
+def _tensors(batch: Tensors) -> Tensors:
+    y = torch.from_numpy(np.array(batch["targets"]))
+    inputs = tuple(torch_inputs(np.array(X)) for X in arguments(batch["input"]))
     return {"input": inputs, "targets": y if y.is_floating_point() else y.long()}
 
 

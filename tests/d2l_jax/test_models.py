@@ -37,6 +37,8 @@ PARAMETERS = {  # of the models that are not in the book
     **{case.name: 6 for case in CASES if case.data == "airfoil"},
     **{case.name: 61_706 for case in CASES if case.name.startswith("scheduled-lenet-")},
     "scheduled-bn-lenet": 62_158,
+    "resnet18-hotdog-scratch": 11_177_538,
+    "resnet34-dogs-corrected": 22_084_768,
     "frozen-features": (3 * 16 * 9 + 16) + 2 * 16 + (16 * 2 + 2),
     **dict.fromkeys(["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"], 0),
     "style-transfer": 3 * 300 * 450 + 12_944_960,
@@ -138,7 +140,8 @@ def shapes(tree: dict) -> dict:
 EVEN = ("positional-encoding",)  # sines and cosines take turns
 STRIDED = (
     "residual-1x1", "googlenet", "resnet18", "densenet", "regnetx32", "mobilenet", "mobilenet-v2", "resnet18-multi-gpu",
-    "transposed-conv", "fcn",
+    "transposed-conv", "fcn", "resnet18-cifar10", "resnet18-hotdog", "resnet18-hotdog-scratch",
+    "resnet18-kaggle-cifar10", "resnet34-dogs", "resnet34-dogs-corrected",
 )  # fmt: skip
 
 

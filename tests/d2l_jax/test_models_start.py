@@ -37,6 +37,12 @@ UNIFORM = [
     ("resnet18", "net.b3.0.conv1.weight", xavier(576, 1152)),
     ("resnet18", "net.b3.0.conv1.bias", 576**-0.5),
     ("resnet18-multi-gpu", "resnet_block2.1.conv1.weight", (9 * 128) ** -0.5),
+    ("resnet18-cifar10", "0.weight", xavier(27, 576)),
+    ("resnet18-cifar10", "fc.1.weight", xavier(512, 7)),
+    ("resnet18-cifar10", "resnet_block2.1.conv1.weight", (9 * 128) ** -0.5),
+    ("resnet18-kaggle-cifar10", "0.weight", 27**-0.5),
+    ("resnet18-hotdog", "fc.weight", xavier(512, 7)),
+    ("resnet34-dogs", "output_new.0.weight", 11**-0.5),
 ]
 NORMAL = [
     ("softmax-scratch", "W", 0.01),

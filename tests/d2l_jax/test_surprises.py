@@ -116,3 +116,24 @@ def test_moving_statistics_stay_in_evaluation_while_gradients_are_on():
     assert torch.equal(layer.moving_mean, before)
     layer.train()(torch.ones(5, 3))
     assert not torch.equal(layer.moving_mean, before)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_frozen_features_keep_their_statistics_if_corrected_only(corrected):
+    """An image's scores depend on the others of its batch, in evaluation too; and every call moves the statistics."""
+    args = {"num_classes": 3, "layers": (1, 1, 1, 1), "num_features": 5, "width_mult": 0.0625, "corrected": corrected}
+    ours, theirs = twins("DogBreeds", **args)
+    images = normal(4, 3, 33, 35)
+    theirs.eval()
+    with torch.no_grad():
+        alone, together = (theirs(torch.from_numpy(images[:count]))[:2].numpy() for count in (2, 4))
+    assert np.allclose(alone, together, atol=1e-6) is corrected
+    pure = functional(eval_view(ours))
+    apply = jax.jit(pure.apply)
+    channels_last = images.transpose(0, 2, 3, 1)
+    for count, expected in ((2, alone), (4, together)):
+        outputs, buffers = apply(pure.params, pure.buffers, channels_last[:count])
+        np.testing.assert_allclose(outputs[:2], expected, atol=1e-4)
+        same = jax.tree.map(np.array_equal, buffers, pure.buffers)
+        assert all(jax.tree.leaves(same)) is corrected
+    assert (int(theirs.features.bn1.num_batches_tracked) == 0) is corrected

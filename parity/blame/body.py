@@ -51,7 +51,7 @@ class Watched:
             nonlocal calls
             if calls == received.number:
                 arguments = [tensor for _, tensor in named_leaves((args, kwargs), "")]
-                tensors.append(to_numpy(arguments[received.place]))
+                tensors.append(received.turned(to_numpy(arguments[received.place])))
             calls += 1
 
         handle = model.get_submodule(received.name).register_forward_pre_hook(enter, with_kwargs=True)

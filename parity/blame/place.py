@@ -126,11 +126,21 @@ def _of_body(
     if received:
         watched = Watched(received.torch, received.flax, received=received)
         place = f"{BODY}, before {received.label}"
+        if turned := _turned_mask(received):
+            return Blame.because(turned, received.name, key.phase, place)
     cause = explain_body(twin, state, train, watched, right_modules(isolated))
     if cause is None and isolated.unfit:
         return _of_shape(isolated.unfit[0], key.phase)
     cause = cause or explain_wiring(isolated) or explain_tensor(watched.oracle, watched.flax)
     return Blame.because(cause, cause.part if cause else "", key.phase, place)
+
+
+def _turned_mask(received: Received) -> Cause | None:
+    """The mask of an attention the other way round."""
+    if received.torch.dtype != bool or not np.array_equal(received.torch, np.asarray(received.flax) == 0):
+        return None
+    text = f"Flax gives {received.label} the mask the other way round: true is masked in PyTorch, and seen in Flax"
+    return Cause("mask-polarity", text, 0.0)
 
 
 def _drawn_alone(twin: Twin) -> Cause:

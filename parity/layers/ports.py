@@ -15,12 +15,14 @@ from flax import linen, nnx
 from parity.arrays.layout import Axes, between, is_ambiguous, named_leaves, squeezed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.calls import FlaxCall, Values
+from parity.layers.masks import mask_of
 from parity.layers.nearest import nearest_axes
 from parity.models.calls import TorchCall
 from parity.models.packed import Packed, first_packed, valid_positions
 
 EMBEDDING = (nnx.Embed, linen.Embed)
 HEADS = (nnx.LinearGeneral, linen.DenseGeneral)  # heads and their features are two axes, PyTorch's are one
+Turn = Callable[[np.ndarray], np.ndarray]
 LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
 
 
@@ -43,12 +45,14 @@ class Ports:
     outputs: (name in PyTorch, number among Flax's, Flax's axes in PyTorch's order)
     tensors: PyTorch's tensors, equal ones once
     valid:   {result: where it is compared}, of packed sequences, whose padding is nothing
+    turned:  {tensor: (the one that it is made of, how)}, of masks, which stand behind those of the call
     """
 
     inputs: tuple[tuple[int, Axes], ...]
     outputs: tuple[tuple[str, int, Axes], ...]
     tensors: tuple[torch.Tensor, ...]
     valid: dict[str, np.ndarray] = field(default_factory=dict)
+    turned: dict[int, tuple[int, Turn]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, theirs: TorchCall, ours: FlaxCall, values: Values | None = None) -> "Ports":
@@ -70,11 +74,19 @@ class Ports:
         theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
         apart = partial(_distance, tensors, [values.inputs[i] for i in order]) if values else None
         flat = _decisive(theirs, ours)
-        found = list(matched([(arrays[i][0], shapes[i]) for i in order], theirs_named, apart, flat))
-        inputs = tuple(found[order.index(i)] for i in range(len(shapes)))
+        mask = mask_of(theirs.module, ours.module, list(zip(called, tensors)), [(n, x.shape) for n, x in arrays])
+        order = [i for i in order if mask is None or i != mask.place]
+        pairs = matched([(arrays[i][0], shapes[i]) for i in order], theirs_named, apart, flat)
+        by_place = dict(zip(order, pairs, strict=True))
+        turned = {len(tensors): (mask.source, mask.turned)} if mask else {}
+        if mask:
+            by_place[mask.place] = len(tensors), tuple(range(len(shapes[mask.place])))
+            tensors.append(torch.as_tensor(mask.turned(to_numpy(tensors[mask.source]))))
+        inputs = tuple(by_place[i] for i in range(len(shapes)))
         sequence = first_packed((theirs.args, theirs.kwargs))
-        needed = [i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))]
-        if not {number for number, _ in inputs} >= set(needed):
+        made_of = {source for source, _ in turned.values()}
+        needed = {i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))} - made_of
+        if not {number for number, _ in inputs} >= needed:
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
         outputs = _results(theirs, ours, flat)
         if sequence and not any(_is_lengths(tensors[number], sequence) for number, _ in inputs):
@@ -86,7 +98,7 @@ class Ports:
             raise Mismatch(f"results {there} in PyTorch, {list(results)} in Flax", results)
         packed = [name for name, *_ in outputs if name.endswith(".values")] if sequence else []
         valid = {name: valid_positions(sequence) for name in packed if sequence}
-        ports = cls(inputs, tuple(outputs), tuple(tensors), valid)
+        ports = cls(inputs, tuple(outputs), tuple(tensors), valid, turned)
         return ports._by_values(theirs, values) if values else ports
 
     def _by_values(self, theirs: TorchCall, values: Values) -> "Ports":

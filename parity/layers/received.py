@@ -1,6 +1,6 @@
 """Tensors that layers are given in the models' own runs: a mistake before them shows there."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import jax
@@ -21,6 +21,7 @@ class Received(NamedTuple):
 
     name, number: PyTorch's submodule, and which of its calls it is, from 0
     place:        which of the tensors among the call's arguments
+    turned:       makes of that what is compared; of a mask what Flax has in its place
     """
 
     label: str
@@ -29,6 +30,7 @@ class Received(NamedTuple):
     name: str
     number: int
     place: int
+    turned: Callable[[np.ndarray], np.ndarray] = np.asarray
 
 
 def received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
@@ -39,9 +41,11 @@ def received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
     tensors = []
     for array, (number, axes) in zip(given.inputs if given else [], ports.inputs, strict=False):
         tensor = ports.tensors[number]
-        place = next(i for i, x in enumerate(theirs) if x.shape == tensor.shape and torch.equal(x, tensor))
+        source, turned = ports.turned.get(number, (number, np.asarray))
+        original = ports.tensors[source]
+        place = next(i for i, x in enumerate(theirs) if x.shape == original.shape and torch.equal(x, original))
         pair = to_numpy(tensor), as_torch(np.asarray(array), axes, tuple(tensor.shape))
-        tensors.append(Received(layer.label, *pair, call.name, call.number, place))
+        tensors.append(Received(layer.label, *pair, call.name, call.number, place, turned))
     return tensors
 
 

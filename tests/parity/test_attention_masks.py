@@ -2,12 +2,14 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
-from flax import linen
+from flax import linen, nnx
 from torch.nn import functional as F
 
 import parity
 from parity.blame.diagnosis import explain_layer
+from parity.layers.masks import mask_of
 
 WORDS = np.random.default_rng(0).normal(size=(3, 5, 8)).astype(np.float32)
 PADDING = np.arange(5) >= np.array([[5], [3], [4]])
@@ -31,6 +33,27 @@ class TorchAttending(torch.nn.Module):
 
     def forward(self, x, padding):
         return self.norm(x + self.attention(x, x, x, key_padding_mask=padding, need_weights=False)[0])
+
+
+def test_an_attention_with_a_padding_mask_is_compared_on_its_own():
+    result = parity.check(Attending(), TorchAttending(), (WORDS, PADDING), steps=1, tiers=("float64",))
+    result.raise_if_failed()
+    assert not result.skipped
+    assert {row.key.layer for row in result.rows["float64"] if row.key.layer} == {"attention", "norm"}
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 5, 5), (1, 1, 5, 5), (3, 2, 5, 5)])
+def test_a_mask_of_queries_and_keys_is_turned_into_flaxs_shape(shape):
+    theirs = torch.nn.MultiheadAttention(8, 2)
+    ours = nnx.MultiHeadAttention(num_heads=2, in_features=8, decode=False, rngs=nnx.Rngs(0))
+    future = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    for mask in (future, torch.zeros(5, 5).masked_fill(future, -torch.inf)):
+        pair = mask_of(theirs, ours, [("query", torch.ones(1)), ("attn_mask", mask)], [("mask", shape)])
+        assert (pair.place, pair.source) == (0, 1)
+        np.testing.assert_array_equal(pair.turned(mask.numpy()), np.broadcast_to(np.tri(5, dtype=bool), shape))
+    assert mask_of(theirs, ours, [("attn_mask", future), ("key_padding_mask", future)], [("mask", shape)]) is None
+    assert mask_of(theirs, ours, [("attn_mask", future)], [("mask", (3, 1, 4, 4))]) is None
+    assert mask_of(theirs, ours, [("attn_mask", -torch.ones(5, 5))], [("mask", shape)]) is None
 
 
 def test_a_padding_mask_the_other_way_round_is_named():

@@ -19,6 +19,7 @@ from d2l_jax.optim.book_schedules import (
     CosineScheduler,
     FactorScheduler,
     SquareRootScheduler,
+    WSDScheduler,
     by_epoch,
     exponential_factor,
     one_late,
@@ -117,5 +118,6 @@ __all__ = [
     "SGD",
     "SquareRootScheduler",
     "StepLR",
+    "WSDScheduler",
     "Yogi",
 ]

@@ -27,14 +27,18 @@ def polynomial_factor(count: ArrayLike) -> Rates:
     return 1 / jnp.sqrt(1 + 0.1 * (jnp.asarray(count, float) + 2))
 
 
-def FactorScheduler(factor: float = 1.0, stop_factor_lr: float = 1e-7, base_lr: float = 0.1) -> optax.Schedule:
+def FactorScheduler(
+    factor: float = 1.0, stop_factor_lr: float = 1e-7, base_lr: float = 0.1, second_edition: bool = False
+) -> optax.Schedule:
     """The schedule max(stop_factor_lr, base_lr * factor**(count + 1)) (book, section 12.11).
 
-    The first count multiplies already. Raises InputError for a factor outside [0, 1].
+    The first count multiplies already, unlike in the second edition (section 9.8).
+    Raises InputError for a factor outside [0, 1].
     """
     if not 0 <= factor <= 1:
         raise InputError(f"factor is {factor!r} where a number in [0, 1] is right")
-    return lambda count: jnp.maximum(stop_factor_lr, base_lr * power(factor, jnp.asarray(count) + 1))
+    first = 0 if second_edition else 1
+    return lambda count: jnp.maximum(stop_factor_lr, base_lr * power(factor, jnp.asarray(count) + first))
 
 
 def CosineScheduler(
@@ -44,11 +48,13 @@ def CosineScheduler(
     warmup_steps: int = 0,
     warmup_begin_lr: float = 0.0,
     warmup_mode: Literal["linear", "constant"] = "linear",
+    second_edition: bool = False,
 ) -> optax.Schedule:
     """A schedule of a warm-up, half a cosine from base_lr to final_lr at `max_update`, and a constant (book, 12.11).
 
     warmup_steps: counts of the warm-up
     warmup_mode:  "linear", from warmup_begin_lr to base_lr, or "constant", at warmup_begin_lr
+    second_edition: the warm-up's first count has gone a step already, and its last is base_lr (section 9.8)
 
     Raises InputError for another mode, or a max_update that is not above warmup_steps.
     """
@@ -59,10 +65,30 @@ def CosineScheduler(
 
     def schedule(count: ArrayLike) -> Rates:
         step = jnp.minimum(jnp.asarray(count), max_update)
-        rise = share(step, max(warmup_steps, 1)) if warmup_mode == "linear" else 0.0
+        rise = share(step + int(second_edition), max(warmup_steps, 1)) if warmup_mode == "linear" else 0.0
         warm = warmup_begin_lr + (base_lr - warmup_begin_lr) * rise
         rate = final_lr + (base_lr - final_lr) * cosine(share(max_update - step, max_update - warmup_steps))
         return jnp.where(step < warmup_steps, warm, rate)
+
+    return schedule
+
+
+def WSDScheduler(
+    max_update: int, decay_steps: int, base_lr: float = 0.01, final_lr: float = 0.0, warmup_steps: int = 0
+) -> optax.Schedule:
+    """A schedule of a warm-up, a plateau and a linear fall to final_lr at max_update - 1 (second edition, 9.8).
+
+    Raises InputError where warm-up and fall do not fit, or for a fall of no counts, by which the book would divide.
+    """
+    if not (decay_steps >= 1 and warmup_steps >= 0 and warmup_steps + decay_steps <= max_update):
+        counts = f"warmup_steps {warmup_steps} and decay_steps {decay_steps} in {max_update} counts"
+        raise InputError(f"{counts} where at least 0 and 1, and together no more than all, are right")
+
+    def schedule(count: ArrayLike) -> Rates:
+        step = jnp.asarray(count)
+        warm = base_lr * share(step + 1, max(warmup_steps, 1))
+        fallen = share(jnp.clip(step + 1 - (max_update - decay_steps), 0, decay_steps), decay_steps)
+        return jnp.where(step < warmup_steps, warm, base_lr + (final_lr - base_lr) * fallen)
 
     return schedule
 

@@ -34,7 +34,7 @@ def airfoil():
 
 # Its steps are ten times as long as the rate says, so that its loss goes up and down by as much.
 NOISY = {"airfoil-momentum-fast": 0.0075}
-FAST = ["airfoil-gd", "airfoil-yogi", "airfoil-minibatch-concise"]
+FAST = ["airfoil-yogi", "airfoil-minibatch-concise"]
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -30,6 +30,34 @@ EPOCHS = {
 }
 
 
+SECOND = {  # section 9.8 of the second edition: counts, and rates there
+    "factor": (
+        optim.FactorScheduler(0.9, 0.01, 0.3, second_edition=True),
+        {0: 0.3, 1: 0.27, 2: 0.243, 10: 0.10460353203, 40: 0.01},
+    ),
+    "cosine": (
+        CosineScheduler(30, 0.3, 0.01, warmup_steps=5, second_edition=True),
+        {0: 0.06, 1: 0.12, 3: 0.24, 4: 0.3, 5: 0.3, 6: 0.29885663169, 29: 0.01114336831, 30: 0.01},
+    ),
+    "plateau": (
+        optim.WSDScheduler(30, 6, 0.3, 0.01, 5),
+        {0: 0.06, 4: 0.3, 5: 0.3, 23: 0.3, 24: 0.25166666667, 26: 0.155, 29: 0.01, 30: 0.01},
+    ),
+    "a fall alone": (optim.WSDScheduler(6, 6, 0.3, 0.01), {0: 0.25166666667, 2: 0.155, 5: 0.01}),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_the_second_editions_schedules(name):
+    schedule, rates = SECOND[name]
+    np.testing.assert_allclose([schedule(count) for count in rates], list(rates.values()), atol=1e-10)
+
+
+def test_a_fall_of_no_counts_is_refused():
+    with pytest.raises(InputError, match="decay_steps 0 in 24 counts where at least 0 and 1"):
+        optim.WSDScheduler(24, 0, 0.3, warmup_steps=5)
+
+
 def rate(case, count):
     lr = case.turn.optimizer.keywords["lr"]
     return float(lr(count) if callable(lr) else lr)

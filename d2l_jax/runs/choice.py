@@ -6,6 +6,7 @@ from pathlib import Path
 
 from d2l_jax.case import Case
 from d2l_jax.data import KNOWN, Dataset, kind_of, load, stand_in
+from d2l_jax.data.find.loading import BUILT_IN
 from d2l_jax.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,13 @@ def _is_folder(wanted: str) -> bool:
 
 
 def _from_folder(case: Case, folder: Path) -> Dataset:
-    found = load(source=folder, kind=kind_of(case.data), resize=case.resize)
+    kind = kind_of(case.data)
+    try:
+        found = load(source=folder, kind=kind, resize=case.resize)
+    except InputError:
+        if kind != "tabular" or case.data in BUILT_IN:
+            raise
+        return load(case.data, source=folder)  # another table than the kind's first
     if found.name == case.data or found.name not in KNOWN:
         return found
     try:  # the folder may hold several sets

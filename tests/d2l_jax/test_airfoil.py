@@ -12,6 +12,7 @@ from d2l_jax.catalog import get
 from d2l_jax.data import load
 from d2l_jax.data.tables.airfoil import FILE, drawn_airfoil, prepared
 from d2l_jax.errors import InputError
+from d2l_jax.runs.choice import choose_data
 
 PROGRAM = Path(__file__).parents[2] / "docs" / "programs" / "airfoil.py"
 
@@ -99,3 +100,12 @@ def test_a_garbled_file_says_what_is_wrong(tmp_path, text, line):
 def test_a_folder_without_the_file_says_what_is_needed(tmp_path):
     with pytest.raises(InputError, match=f"holds no airfoils; {FILE} is needed"):
         load("airfoil", source=tmp_path)
+
+
+def test_a_run_takes_a_folder_that_holds_airfoils_alone(tmp_path):
+    (tmp_path / FILE).write_text(rows(1499) + "\n2\t1\t1\t1\t1\t1\n1\t2\t2\t2\t2\t2")
+    assert choose_data(get("airfoil-adam"), str(tmp_path)).name == "airfoil"
+    with pytest.raises(InputError, match="holds no airfoils"):
+        choose_data(get("airfoil-adam"), str(tmp_path.parent))
+    with pytest.raises(InputError, match="holds no houses"):
+        choose_data(get("linear-regression"), str(tmp_path))

@@ -15,6 +15,7 @@ Pair = tuple[int, int]
 Images = Float[Array, "batch height width in_channels"]
 Maps = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kernel_height kernel_width group_outputs in_channels"]
+Grouped = Float[Array, "down right inputs groups outputs"]
 
 
 class Spread(NamedTuple):
@@ -41,8 +42,9 @@ class Spread(NamedTuple):
 def conv_transpose(x: Images, w: Kernel, spread: Spread) -> Maps:
     """Adds up each pixel's multiple of the kernel, at `stride` times its place (book, section 14.10).
 
-    On a CPU one convolution of stride 1 makes all pixels that lie between two of the input's, as channels; elsewhere
-    `lax` convolves the input with zeros between its pixels.
+    On a CPU one convolution of stride 1 makes all pixels that lie between two of the input's, as channels, by a product
+    with a matrix where it looks at fewer pixels than it makes; elsewhere `lax` convolves the input with zeros between
+    its pixels.
     """
     return on_cpu(partial(_interleaved, spread=spread), partial(_dilated, spread=spread), x, w)
 
@@ -65,18 +67,35 @@ def _interleaved(x: Images, w: Kernel, spread: Spread) -> Maps:
     """Row q s + r of the result is the sum over t of rows q - t of the input times rows t s + r of the kernel."""
     sh, sw = spread.stride
     parts = _parts(_by_group(w, spread.groups), spread)
-    down, right, _, _, inputs, _, outputs = parts.shape
-    kernel = parts[::-1, ::-1].transpose(0, 1, 4, 5, 2, 3, 6).reshape(down, right, inputs, -1)
-    padding = ((down - 1, down - 1), (right - 1, right - 1))
-    y = conv_general_dilated(
-        x, kernel, (1, 1), padding, feature_group_count=spread.groups, dimension_numbers=CHANNELS_LAST
-    )
-    batch, rows, columns, _ = y.shape
+    down, right, *_, outputs = parts.shape
+    kernel = parts[::-1, ::-1].transpose(0, 1, 4, 5, 2, 3, 6).reshape(down, right, parts.shape[4], spread.groups, -1)
+    convolve = _product if down * right <= sh * sw else _convolution
+    y = convolve(x, kernel)
+    batch, rows, columns, *_ = y.shape
     y = y.reshape(batch, rows, columns, spread.groups, sh, sw, outputs).transpose(0, 1, 4, 2, 5, 3, 6)
     y = y.reshape(batch, rows * sh, columns * sw, -1)
     edges = zip(spread.padding, spread.out_size(x.shape[1:3], w.shape), y.shape[1:3])
     crop = [(-p, p + length - n, 0) for p, length, n in edges]
     return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *crop, (0, 0, 0)])
+
+
+def _product(x: Images, kernel: Grouped) -> Array:
+    """The convolution of stride 1 as one product for each group: its kernel is so wide that all else takes longer."""
+    down, right, inputs, groups, _ = kernel.shape
+    batch, height, width, _ = x.shape
+    padded = jnp.pad(x, ((0, 0), (down - 1, down - 1), (right - 1, right - 1), (0, 0)))
+    rows = height + down - 1
+    columns = width + right - 1
+    views = [padded[:, i : i + rows, j : j + columns] for i in range(down) for j in range(right)]
+    seen = jnp.stack(views, 3).reshape(batch, rows, columns, down * right, groups, inputs)
+    return jnp.einsum("bhwtgc,tcgo->bhwgo", seen, kernel.reshape(down * right, inputs, groups, -1))
+
+
+def _convolution(x: Images, kernel: Grouped) -> Array:
+    down, right, inputs, groups, _ = kernel.shape
+    padding = ((down - 1, down - 1), (right - 1, right - 1))
+    flat = kernel.reshape(down, right, inputs, -1)
+    return conv_general_dilated(x, flat, (1, 1), padding, feature_group_count=groups, dimension_numbers=CHANNELS_LAST)
 
 
 def _by_group(w: Kernel, groups: int) -> Float[Array, "kernel_height kernel_width inputs groups outputs"]:

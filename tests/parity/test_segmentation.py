@@ -1,0 +1,61 @@
+"""Segmentation beside PyTorch: the loss with pixels that do not count, and planted bugs (sections 14.10 and 14.11)."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from twins import in_jax, normal
+
+from d2l_jax import losses, models, nn
+from d2l_jax.catalog import get
+from parity.proof.cases import check_case
+from parity.reference import losses as torch_losses
+
+
+def failures(result) -> list[str]:
+    return [str(row.key) for row in result.rows["float64"] if not row.passed]
+
+
+def test_the_loss_and_its_gradient_are_pytorchs():
+    scores = normal(3, 4, 5, 7)
+    labels = np.random.default_rng(0).integers(0, 7, (3, 4, 5))
+    labels[0, :2] = labels[1] = 255
+    ours, slope = jax.value_and_grad(losses.pixel_cross_entropy)(*in_jax(scores, labels))
+    maps = torch.tensor(scores.transpose(0, 3, 1, 2), requires_grad=True)
+    theirs = torch_losses.pixel_cross_entropy(maps, torch.tensor(labels))
+    theirs.backward()
+    assert float(ours) == pytest.approx(theirs.item(), rel=1e-12)
+    np.testing.assert_allclose(slope, maps.grad.numpy().transpose(0, 2, 3, 1), atol=1e-15)
+    assert not np.asarray(slope)[labels == 255].any()
+
+
+class Turned(nn.ConvTranspose2d):
+    def __call__(self, x):
+        self.kernel.set_value(self.kernel[...][::-1])
+        return super().__call__(x)
+
+
+def transposed_conv(in_channels=20, out_channels=10, kernel_size=5, *, rngs, **options):
+    return Turned(in_channels, out_channels, kernel_size, **options, rngs=rngs)
+
+
+def test_control_a_kernel_upside_down_is_seen():
+    assert isinstance(transposed_conv(rngs=nnx.Rngs(0)), nn.ConvTranspose2d)
+    wrong = replace(get("transposed-conv"), model=transposed_conv, afterwards=None)
+    result = check_case(wrong, steps=1, tiers=("float64",))
+    assert "forward/output" in failures(result), (result.error, failures(result))
+
+
+def pixel_cross_entropy(logits, y):  # the twin's is found by this name
+    return losses.cross_entropy(logits[:, 1:], y[:, 1:])
+
+
+@pytest.mark.slow
+def test_control_a_loss_that_leaves_a_row_out_is_seen():
+    wrong = get("fcn").with_loss(pixel_cross_entropy)
+    first = failures(check_case(wrong, steps=1, tiers=("float64",)))[0]
+    assert first.endswith("/loss"), first
+    assert models.fcn.__name__ == "fcn"

@@ -90,43 +90,28 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
     d2l-jax train mlp --data digits --epochs 3 --lr 0.5\n
     d2l-jax train mlp --data ~/fashion-mnist --out runs/mlp-1\n
     d2l-jax train mlp --data ~/fashion-mnist --out runs/mlp-1 --epochs 20 --resume\n
-    d2l-jax train mlp --framework torch --out runs/mlp-torch
+    d2l-jax train mlp --framework torch --out runs/mlp-torch\n
+    d2l-jax train resnet18-multi-gpu --processes 2
 
     Args:
         options: What to train, and how.
         json_file: Write a copy of metrics.json into this file; - is the standard output, and the rest goes to stderr.
     """
-    from d2l_jax.catalog import get
-    from d2l_jax.cpu.memory import keep_memory
-    from d2l_jax.data import kind_of
-    from d2l_jax.runs.choice import choose_data
-    from d2l_jax.runs.compilation import keep_compiled
-    from d2l_jax.runs.fitting import fitted
-    from d2l_jax.runs.folds import cross_validate, unanswered
-    from d2l_jax.runs.progress import Terminal
-    from d2l_jax.runs.run import Job
-    from d2l_jax.runs.run import train as run
-    from d2l_jax.runs.settings import configured
-    from d2l_jax.runs.style import transfer
+    from d2l_jax.runs.launch import launch
+    from d2l_jax.runs.together import together
 
-    keep_memory()
-    if kind_of(get(options.name).data) == "pictures":
-        with Terminal(to_stderr=json_file == "-") as terminal:
-            metrics = transfer(options, options.weights, terminal).metrics
-        if json_file is not None:
-            _write(metrics, json_file)
-        return
-    case = configured(options)
-    if options.compilation_cache:
-        keep_compiled(options.compilation_cache)
-    data = choose_data(case, options.data, options.download)
-    case = fitted(case, data)
-    out = options.out or Path("runs") / case.name
-    job = Job(case, data, out, options.seed, options.framework, options.resume)
-    with Terminal(to_stderr=json_file == "-") as terminal:
-        result = (cross_validate if unanswered(data) else run)(job, terminal)
-    if json_file is not None:
-        _write(result.metrics, json_file)
+    to_stderr = json_file == "-"
+    if processes := together(options):
+        metrics = launch(options, processes, to_stderr)
+    else:
+        from d2l_jax.runs.progress import Terminal
+        from d2l_jax.runs.training import set_virtual_devices, trained
+
+        set_virtual_devices(options.devices)
+        with Terminal(to_stderr) as terminal:
+            metrics = trained(options, terminal)
+    if json_file is not None and metrics is not None:
+        _write(metrics, json_file)
 
 
 @app.command

@@ -15,14 +15,21 @@ PROMISES = {
     "find_the_mistake.py": "features.2 (GroupNorm), forward: Flax computes with eps=1e-06 where PyTorch has 1e-05",
     "forms_beside_lax.py": "dense layer over a sequence",
     "load_pytorch_weights.py": "same after the way back: True",
+    "compiled_and_eager.py": "times; the outputs differ by",
+    "asynchronous_dispatch.py": "dispatch off, as after keep_memory(): the call returns after",
+    "several_devices.py": "from scratch and concise, on 2 devices: the parameters differ by",
+    "scaling_over_devices.py": "all-reduce of 516,280 bytes sent",
 }
+LONG = {"asynchronous_dispatch.py", "several_devices.py", "scaling_over_devices.py"}
 
 
 def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == PROMISES.keys()
 
 
-@pytest.mark.parametrize("name", PROMISES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in PROMISES]
+)
 def test_an_example_runs(name):
     result = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True)
     assert PROMISES[name] in result.stdout, result.stderr

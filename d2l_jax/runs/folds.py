@@ -7,6 +7,7 @@ import numpy as np
 from d2l_jax.data import Dataset, fold
 from d2l_jax.runs.results import Figures, RunResult, best, described, write_results
 from d2l_jax.runs.run import SILENT, Job, Listener, holds_run, refuse_overwriting, train
+from d2l_jax.train.devices import leads
 
 FOLDS = 5
 
@@ -29,6 +30,8 @@ def cross_validate(job: Job, listener: Listener = SILENT) -> RunResult:
         part = job._replace(data=fold(job.data, FOLDS, i), out=out, resume=job.resume and holds_run(out))
         results.append(train(part, listener))
     whole = RunResult(_joined(job, [result.metrics for result in results]), _samples(results))
+    if not leads():
+        return whole
     paths = write_results(whole, job.data, job.out)
     final = whole.metrics["final"]
     listener.line(f"mean over {FOLDS} folds: {described(final)}")

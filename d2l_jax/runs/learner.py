@@ -18,6 +18,9 @@ from d2l_jax.data.dataset import Split
 from d2l_jax.functional import eval_view, functional, parts
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Loop, TrainState, checkpoint, fit, make_eval_step, make_train_step
+from d2l_jax.train.devices import on_devices
+from d2l_jax.train.host import local
+from d2l_jax.train.parallel import Devices, cut_evaluation, make_parallel_step
 from d2l_jax.train.steps import to_float
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
@@ -83,18 +86,19 @@ class Learner(Protocol):
 class JaxLearner:
     """The Flax model of a Case; see `Learner`."""
 
-    def __init__(self, case: Case, seed: int):
-        self.model = model = start(case, seed)
-        train_step = make_train_step(model, case.turns, case.metrics)
-        self.loop = Loop(train_step, make_eval_step(model, case.observe, case.metrics), case.metrics)
+    def __init__(self, case: Case, seed: int, devices: Devices | None = None):
+        self.model = start(case, seed)
+        self.mesh = devices.mesh if devices else None
+        self.loop = loop_of(case, self.model, devices)
         if case.augment:
             self.loop = self.loop._replace(prepare=case.augment.training(seed), prepare_test=case.augment.testing)
-        self.state = TrainState.create(model, case.turns)
-        self.apply = jit(functional(eval_view(model)).apply)
+        self.state = on_devices(TrainState.create(self.model, case.turns), self.mesh)
+        self.apply = jit(functional(eval_view(self.model)).apply)
         self.parameters = sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
         self.precision = str(jax.tree.leaves(self.state.params)[0].dtype)
         device = jax.devices()[0]
-        self.device = f"cpu ({os.cpu_count()} cores)" if device.platform == "cpu" else device.device_kind
+        kind = f"cpu ({os.cpu_count()} cores)" if device.platform == "cpu" else device.device_kind
+        self.device = kind + (_shared_by(devices) if devices else "")
         self.versions = {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
 
     def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
@@ -109,21 +113,40 @@ class JaxLearner:
             self.state = event.state
 
     def predict(self, inputs: Any) -> np.ndarray:
+        state = local(self.state)
         batch = {"input": jax.tree.map(jnp.asarray, inputs)}
-        on_device = to_float(self.loop.prepare_test(self.state.step, batch)["input"], self.state.params)
-        outputs, _ = self.apply(self.state.params, self.state.buffers, *arguments(on_device))
+        on_device = to_float(self.loop.prepare_test(state.step, batch)["input"], state.params)
+        outputs, _ = self.apply(state.params, state.buffers, *arguments(on_device))
         return np.asarray(outputs)
 
     def trained(self) -> Trained:
-        return Trained(self.model, self.state.params, self.state.buffers)
+        state = local(self.state)
+        return Trained(self.model, state.params, state.buffers)
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
-        checkpoint.save(folder, epoch, self.state, meta, keep)
-        weights, _ = parts(self.model).run(state_dict, self.state.params, self.state.buffers)
+        state = local(self.state)
+        checkpoint.save(folder, epoch, state, meta, keep)
+        weights, _ = parts(self.model).run(state_dict, state.params, state.buffers)
         file.write(weights, folder.parent / file.NAME)
         return folder / str(epoch)
 
     def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         found = checkpoint.restore_last(folder, self.state, settings)
-        self.state = found.state
+        self.state = on_devices(found.state, self.mesh)
         return found.meta
+
+
+def loop_of(case: Case, model: nnx.Module, devices: Devices | None = None) -> Loop:
+    """Returns the functions by which a Case is trained, on one device or on several."""
+    evaluate = make_eval_step(model, case.observe, case.metrics)
+    if devices is None:
+        return Loop(make_train_step(model, case.turns, case.metrics), evaluate, case.metrics)
+    mesh, batch_norm = devices
+    step = make_parallel_step(model, case.turns, mesh, case.metrics, batch_norm)
+    return Loop(step, cut_evaluation(evaluate, mesh), case.metrics, mesh=mesh)
+
+
+def _shared_by(devices: Devices) -> str:
+    processes = jax.process_count()
+    among = f" of {processes} processes" if processes > 1 else ""
+    return f", {devices.mesh.size} devices{among}, batch norm {devices.batch_norm}"

@@ -35,7 +35,23 @@ class Options:
     """Go on from the last good checkpoint in that folder, under the same settings."""
     framework: Literal["jax", "torch"] = "jax"
     """torch trains the PyTorch twin, from the same weights on the same batches."""
+    devices: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one)")] = None
+    """Devices that share every batch, in each process; on a CPU they are virtual."""
+    batch_norm: Annotated[Literal["synchronised", "per-replica"], arg(metavar="KIND")] = "synchronised"
+    """On several devices: synchronised takes statistics of the whole batch, per-replica of a device's share."""
+    processes: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: this one)")] = None
+    """Processes that train together, all of their devices sharing every batch. They are started here, unless Slurm
+    has started them, or the next two options say that this is one of them."""
+    process_id: Annotated[int | None, arg(metavar="I", help_behavior_hint="")] = None
+    """The number of this process, from 0 (or JAX_PROCESS_ID); the first writes the files."""
+    coordinator: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
+    """The address at which process 0 meets the others (or JAX_COORDINATOR_ADDRESS)."""
     download: FlagCreatePairsOff[bool] = False
     """Fetch the data set if it is found nowhere."""
     compilation_cache: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
     """Folder in which compiled programs are kept for later runs."""
+
+
+def folder_of(options: Options) -> Path:
+    """Returns the folder for the results."""
+    return options.out or Path("runs") / options.name

@@ -4,9 +4,12 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset, batch_order
@@ -15,10 +18,12 @@ from d2l_jax.runs.augmented import AUGMENTED, draw_augmented
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
-from d2l_jax.runs.settings import name_of, settings
+from d2l_jax.runs.settings import name_of, of_replicas, settings
 from d2l_jax.runs.texts import Texts, write_texts
 from d2l_jax.train import Event, TrainingDiverged
 from d2l_jax.train.checkpoint import FOLDER, epochs_in
+from d2l_jax.train.devices import leads
+from d2l_jax.train.parallel import Devices
 from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
 
@@ -35,6 +40,7 @@ class Job(NamedTuple):
     seed:      of the weights, batches and dropout
     framework: "jax", or "torch" for the twin
     resume:    continue from the last good checkpoint in `out`
+    devices:   several that share every batch, and perhaps processes; None is one
     """
 
     case: Case
@@ -43,6 +49,7 @@ class Job(NamedTuple):
     seed: int = 0
     framework: str = "jax"
     resume: bool = False
+    devices: Devices | None = None
 
     def order(self, epoch: int) -> BatchOrder:
         """The batches of an epoch, the same in either framework and in a resumed run."""
@@ -66,7 +73,7 @@ SILENT = Listener()
 
 
 def train(job: Job, listener: Listener = SILENT) -> RunResult:
-    """Runs the job and leaves its files in its folder.
+    """Runs the job and leaves its files in its folder; of several processes, the first does.
 
     Raises InputError where the folder cannot be written, holds a run that is not to be resumed, or one
     that cannot be; and TrainingDiverged at a loss that is not finite. The checkpoints stay as they are.
@@ -95,10 +102,12 @@ def holds_run(out: Path) -> bool:
     return (out / METRICS).exists() or bool(epochs_in(out / FOLDER)) or any(out.glob("fold-*"))
 
 
-def learner_of(framework: str) -> Callable[[Case, int], Learner]:
+def learner_of(framework: str, devices: Devices | None = None) -> Callable[[Case, int], Learner]:
     """Returns (case, seed) -> the learner of "jax" or "torch"; InputError where PyTorch is not installed."""
     if framework == "jax":
-        return JaxLearner
+        return partial(JaxLearner, devices=devices)
+    if devices is not None:
+        raise InputError(f"--framework {framework} trains on one device; leave --devices and --processes out")
     # Another package brings it: this one has never heard of PyTorch.
     learners = entry_points(group="d2l_jax.learners", name=framework)
     try:
@@ -115,8 +124,8 @@ class _Run:
     def __init__(self, job: Job, listener: Listener):
         self.job = job
         self.listener = listener
-        self.learner = learner_of(job.framework)(job.case, job.seed)
-        self.settings = settings(job.case, job.data, job.seed, job.framework)
+        self.learner = learner_of(job.framework, job.devices)(job.case, job.seed)
+        self.settings = settings(job.case, job.data, job.seed, job.framework) | of_replicas(job.devices)
         self.versions = {"python": platform.python_version(), **self.learner.versions}
         self.records: list[Figures] = []
         self.seconds: list[float] = []
@@ -161,8 +170,9 @@ class _Run:
         self.seconds.append(round(time.perf_counter() - self.since, 3))
         meta = {"settings": self.settings, "records": self.records, "seconds": self.seconds}
         keep = [*range(event.epoch - KEPT + 1, event.epoch), best(self.records)["epoch"]]
-        self.saved = self.learner.save(job.out / FOLDER, event.epoch, meta, keep)
-        write_json(job.out / METRICS, self.metrics())
+        if leads():
+            self.saved = self.learner.save(job.out / FOLDER, event.epoch, meta, keep)
+            write_json(job.out / METRICS, self.metrics())
         number = f"{event.epoch:{len(str(job.case.epochs))}}/{job.case.epochs}"
         self.listener.line(f"epoch {number}  {described(self.records[-1])}  {self.seconds[-1]:.1f} s")
         self.since = time.perf_counter()
@@ -191,7 +201,9 @@ class _Run:
         }
 
     def end(self) -> RunResult:
-        """Draws the pictures, and tells which files there are."""
+        """Draws the pictures, and tells which files there are; of several processes, the first does."""
+        if not leads():
+            return RunResult(self.metrics(), (np.zeros(0), np.zeros(0)))
         result = RunResult(self.metrics(), self._sample())
         if isinstance(result.sample, Texts):
             result.metrics["texts"] = [text._asdict() for text in result.sample.samples]

@@ -14,6 +14,7 @@ from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
 from d2l_jax.runs.options import Options
+from d2l_jax.train.parallel import SYNCHRONISED, Devices
 
 
 def configured(options: Options) -> Case:
@@ -73,6 +74,16 @@ def settings(case: Case, data: Dataset, seed: int, framework: str) -> dict[str, 
         **({"weights": case.weights} if case.weights else {}),
     }
     return plain(known)
+
+
+def of_replicas(devices: Devices | None) -> dict[str, Any]:
+    """Returns what the devices of a run change in its figures; nothing but rounding where statistics are of all.
+
+    The statistics of a device's share depend on how many share a batch.
+    """
+    if devices is None or devices.batch_norm == SYNCHRONISED:
+        return {}
+    return {"batch_norm": devices.batch_norm, "replicas": devices.mesh.size}
 
 
 def plain(value: Any) -> Any:

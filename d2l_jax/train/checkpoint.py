@@ -1,6 +1,7 @@
 """Checkpoints of a training run: `FOLDER/EPOCH` holds two orbax trees, `meta.json` and checksums of all.
 
-A checkpoint appears whole or not at all, and one whose checksums are wrong is never read.
+A checkpoint appears whole or not at all, and one whose checksums are wrong is never read. Nothing in it tells on how
+many devices, or in how many processes, it was made: it is one copy of the state, random keys as their numbers.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from flax import nnx
 
 from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree
+from d2l_jax.train.host import from_host, to_host
 from d2l_jax.train.state import TrainState
 from d2l_jax.write import replacing, write_json
 
@@ -25,6 +27,7 @@ WEIGHTS = "weights"
 TRAINING = "training"
 META = "meta.json"
 CHECKSUMS = "checksums.json"
+KEYS = "random_keys"  # in the meta of checkpoints that hold them as numbers
 FOLDER = "checkpoints"
 
 log = logging.getLogger(__name__)
@@ -57,6 +60,8 @@ def holds_checkpoints(path: Path) -> bool:
 def save(folder: Path, epoch: int, state: TrainState, meta: dict[str, Any], keep: Collection[int] = ()) -> None:
     """Writes the checkpoint of `epoch`, then deletes those of other epochs that are not in `keep`.
 
+    Of several processes one calls it.
+
     Raises InputError where it cannot be written.
     """
     with replacing(folder / str(epoch)) as part:
@@ -64,7 +69,7 @@ def save(folder: Path, epoch: int, state: TrainState, meta: dict[str, Any], keep
         part = part.absolute()  # orbax takes no relative path
         _write(part / WEIGHTS, _weights(state))
         _write(part / TRAINING, {"opt_state": state.opt_state, "step": state.step})
-        write_json(part / META, {**meta, "shapes": _shapes(state)})
+        write_json(part / META, {**meta, "shapes": _shapes(state), KEYS: "numbers"})
         write_json(part / CHECKSUMS, _checksums(part))
     for old in {*epochs_in(folder)} - {epoch, *keep}:
         shutil.rmtree(folder / str(old), ignore_errors=True)
@@ -78,8 +83,8 @@ def restore(folder: Path, epoch: int, like: TrainState) -> Checkpoint:
     path = folder.absolute() / str(epoch)
     meta = read_meta(path)
     _refuse_other("array", _shapes(like), meta["shapes"], path)
-    weights = _read(path / WEIGHTS, _weights(like))
-    training = _read(path / TRAINING, {"opt_state": like.opt_state, "step": like.step})
+    weights = _read(path / WEIGHTS, _weights(like), meta)
+    training = _read(path / TRAINING, {"opt_state": like.opt_state, "step": like.step}, meta)
     return Checkpoint(epoch, TrainState(**weights, **training), meta)
 
 
@@ -111,9 +116,10 @@ def load_params(path: Path | str, model: nnx.Module) -> nnx.Module:
     path = last_good(Path(path).absolute())
     _, *states = nnx.split(model, nnx.Param, ...)
     fresh = dict(zip(("params", "buffers"), map(nnx.to_pure_dict, states)))
-    saved = {name: shape for name, shape in read_meta(path)["shapes"].items() if name.split(".")[0] in fresh}
+    meta = read_meta(path)
+    saved = {name: shape for name, shape in meta["shapes"].items() if name.split(".")[0] in fresh}
     _refuse_other("array", _shapes(fresh), saved, path)
-    weights = _read(path / WEIGHTS, fresh)
+    weights = _read(path / WEIGHTS, fresh, meta)
     for state, name in zip(states, fresh):
         nnx.replace_by_pure_dict(state, weights[name])
         nnx.update(model, state)
@@ -156,8 +162,8 @@ def _write(path: Path, tree: Any) -> None:
 
     _reserve(path.parent / "space", sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
     try:
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as orbax:
-            orbax.save(path, args=ocp.args.StandardSave(tree))
+        with _orbax() as orbax:
+            orbax.save(path, args=ocp.args.StandardSave(to_host(tree)))
     except ValueError as error:  # what tensorstore makes of an OSError
         raise OSError(str(error).split("\n")[0]) from error
 
@@ -170,12 +176,25 @@ def _reserve(path: Path, size: int) -> None:
     path.unlink()
 
 
-def _read(path: Path, like: Any) -> Any:
+def _read(path: Path, like: Any, meta: dict[str, Any]) -> Any:
     from orbax import checkpoint as ocp
 
+    if KEYS in meta:
+        with _orbax() as orbax:
+            return from_host(orbax.restore(path, args=ocp.args.StandardRestore(to_host(like))), like)
     target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as orbax:
+    with _orbax() as orbax:
         return orbax.restore(path, args=ocp.args.StandardRestore(target))
+
+
+def _orbax() -> Any:
+    """Returns orbax's checkpointer for this process alone: it would wait for the others."""
+    from orbax import checkpoint as ocp
+
+    number = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(number, {number}, f"process-{number}")
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _checksums(path: Path) -> dict[str, int]:

@@ -7,24 +7,40 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from d2l_jax.errors import InputError
+from d2l_jax.train.host import from_host, to_host
 
 AXIS = "data"
 
 
-def mesh_of(devices: int) -> Mesh:
-    """Returns a mesh of the first `devices` devices along one axis, "data".
+def mesh_of(devices: int | None = None) -> Mesh:
+    """Returns a mesh of the first `devices` devices along one axis, "data"; of all, other processes' too, for None.
 
     Raises InputError where there are fewer.
     """
     here = jax.devices()
-    if devices < 1 or devices > len(here):
-        raise InputError(f"--devices {devices}: there are {len(here)} here; give a number from 1 to {len(here)}")
-    return Mesh(np.array(here[:devices]), (AXIS,), axis_types=(AxisType.Auto,))
+    count = len(here) if devices is None else devices
+    if count < 1 or count > len(here):
+        raise InputError(f"--devices {count}: there are {len(here)} here; give a number from 1 to {len(here)}")
+    return Mesh(np.array(here[:count]), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def leads() -> bool:
+    """Tells whether this process writes the files of a run: the first of several, or the only one."""
+    return jax.process_index() == 0
 
 
 def replicated(tree: Any, mesh: Mesh) -> Any:
-    """Puts a copy of every array, of a state say, on each device."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """Puts a copy of every array, of a state say, on each device; all processes call it, with the same numbers."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    if everywhere.is_fully_addressable:
+        return jax.device_put(tree, everywhere)
+    arrays = jax.tree.map(lambda array: jax.make_array_from_process_local_data(everywhere, array), to_host(tree))
+    return from_host(arrays, tree)
+
+
+def on_devices(tree: Any, mesh: Mesh | None) -> Any:
+    """Puts every array on each device of the mesh; without a mesh, on the one that JAX takes."""
+    return jax.device_put(tree) if mesh is None else replicated(tree, mesh)
 
 
 def sharded(batch: Any, mesh: Mesh) -> Any:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from d2l_jax.errors import InputError
 from d2l_jax.metrics import LABELS, Metric
+from d2l_jax.train.devices import on_devices
 from d2l_jax.train.epoch import Prepare, make_epoch, make_evaluation, unchanged
 from d2l_jax.train.state import TrainState
 from d2l_jax.train.steps import EvalStep, Step
@@ -43,6 +44,7 @@ class Loop(NamedTuple):
 
     prepare:      what becomes of a batch before it is learned from, see `make_epoch`
     prepare_test: the same before it is evaluated
+    mesh:         the devices that data and state lie on, where the functions are of `d2l_jax.train.parallel`
     """
 
     step: Step
@@ -50,6 +52,7 @@ class Loop(NamedTuple):
     metrics: Mapping[str, Metric] = LABELS
     prepare: Prepare = unchanged
     prepare_test: Prepare = unchanged
+    mesh: Mesh | None = None
 
 
 def fit(
@@ -75,20 +78,20 @@ def fit(
     epoch_scan = make_epoch(loop.step, loop.prepare)
     evaluation = make_evaluation(loop.evaluate, loop.prepare_test)
     records = list[EpochMeans]()
-    fixed, test = jax.device_put(({} if callable(train) else train, test))
+    fixed, test = on_devices(({} if callable(train) else train, test), loop.mesh)
     for epoch in epochs:
-        examples = jax.device_put(train(epoch)) if callable(train) else fixed
+        examples = on_devices(train(epoch), loop.mesh) if callable(train) else fixed
         full, rest = order(epoch)
         batches = len(full) + (len(rest) > 0)
         sums = Sums.of(loop.metrics)
         for rows in _split(full, rest, pieces):
-            state, metrics = epoch_scan(state, examples, jnp.asarray(rows))
+            state, metrics = epoch_scan(state, examples, on_devices(rows, loop.mesh))
             check_finite(losses_of(metrics), f"epoch {epoch}, step", int(state.step) - len(rows))
             sums = sums.add(metrics, rows)
             tell(callbacks, Event(epoch, sums.batches, batches, state, None))
         held_out = Sums.of(loop.metrics)
         for rows in _split(*in_order(test, full.shape[1] if len(full) else len(rest)), 1):
-            metrics = evaluation(state.params, state.buffers, test, jnp.asarray(rows))
+            metrics = evaluation(state.params, state.buffers, test, on_devices(rows, loop.mesh))
             check_finite(losses_of(metrics), f"evaluation after epoch {epoch}, batch", held_out.batches)
             held_out = held_out.add(metrics, rows)
         records.append(EpochMeans(epoch, sums.means(), held_out.means()))

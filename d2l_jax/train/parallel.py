@@ -2,25 +2,33 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 from flax import nnx
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from d2l_jax.cpu import plain_lax
 from d2l_jax.cpu.compile import jit
 from d2l_jax.errors import one_of
-from d2l_jax.functional import parts, train_view
+from d2l_jax.functional import Tree, parts, train_view
 from d2l_jax.metrics import Metric
 from d2l_jax.train.devices import AXIS
 from d2l_jax.train.replicas import replica_step
 from d2l_jax.train.state import TrainState
-from d2l_jax.train.steps import Metrics, Run, Step, measured_step, step
+from d2l_jax.train.steps import EvalStep, Metrics, Run, Step, measured_step, step
 from d2l_jax.turns import Tensors, Turn
 
 BatchNorm = Literal["synchronised", "per-replica"]
 SYNCHRONISED, PER_REPLICA = get_args(BatchNorm)
+
+
+class Devices(NamedTuple):
+    """The devices of a training run, and how batch normalisation is taken over them; see `make_parallel_step`."""
+
+    mesh: Mesh
+    batch_norm: BatchNorm = SYNCHRONISED
 
 
 def make_parallel_step(
@@ -50,14 +58,31 @@ def make_parallel_step(
 
 
 def cut_step(whole: Callable[..., tuple[Any, Any]], mesh: Mesh) -> Callable[..., tuple[Any, Any]]:
-    """Returns a step whose batch is cut over the devices, and whose results lie on each of them."""
+    """Returns a step whose batch is cut over the devices, and whose results lie on each of them.
+
+    It is traced in plain `lax`: the forms of `d2l_jax.cpu` are for one device.
+    """
     copied = NamedSharding(mesh, PartitionSpec())
 
     def cut(state: TrainState, batch: Tensors) -> tuple[Any, Any]:
         lies = jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs_of(batch, mesh))
-        return lax.with_sharding_constraint(whole(state, lax.with_sharding_constraint(batch, lies)), copied)
+        with plain_lax():
+            results = whole(state, lax.with_sharding_constraint(batch, lies))
+        return lax.with_sharding_constraint(results, copied)
 
     return cut
+
+
+def cut_evaluation(whole: EvalStep, mesh: Mesh) -> EvalStep:
+    """Returns an evaluation whose batch is cut over the devices, and whose results lie on each of them."""
+
+    def cut(params: Tree, buffers: Tree, batch: Tensors) -> Metrics:
+        lies = jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs_of(batch, mesh))
+        with plain_lax():
+            results = whole(params, buffers, lax.with_sharding_constraint(batch, lies))
+        return lax.with_sharding_constraint(results, NamedSharding(mesh, PartitionSpec()))
+
+    return jit(cut)
 
 
 def specs_of(batch: Any, mesh: Mesh) -> Any:

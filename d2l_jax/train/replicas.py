@@ -9,6 +9,7 @@ from jax import lax
 
 from d2l_jax.functional import Tree
 from d2l_jax.train.devices import AXIS
+from d2l_jax.train.host import is_key
 from d2l_jax.train.state import TrainState
 from d2l_jax.train.steps import Run, Watch, step
 from d2l_jax.turns import Tensors, Turn
@@ -43,7 +44,7 @@ def _own_keys(buffers: Tree) -> Tree:
     place = lax.axis_index(AXIS)
 
     def own(leaf: jax.Array) -> jax.Array:
-        if not _is_key(leaf):
+        if not is_key(leaf):
             return leaf
         fold = jax.random.fold_in if leaf.ndim == 0 else jax.vmap(jax.random.fold_in, (0, None))
         return jnp.where(place == 0, leaf, fold(leaf, place))
@@ -56,15 +57,11 @@ def _from_first(after: Tree, before: Tree) -> Tree:
     first = lax.axis_index(AXIS) == 0
 
     def shared(new: jax.Array, old: jax.Array) -> jax.Array:
-        if _is_key(new):
+        if is_key(new):
             return old
         return lax.psum(jnp.where(first, new, jnp.zeros_like(new)), AXIS) if _is_floating(new) else new
 
     return jax.tree.map(shared, after, before)
-
-
-def _is_key(leaf: jax.Array) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _is_floating(leaf: jax.Array) -> bool:

@@ -2,8 +2,11 @@
 
 from jax.sharding import Mesh
 
+from d2l_jax.cpu import plain_lax
 from d2l_jax.functional import Tree
+from d2l_jax.train import TrainState
 from d2l_jax.train.devices import replicated, sharded
+from d2l_jax.train.steps import Seen
 from d2l_jax.turns import Tensors
 from parity.environment import Device
 from parity.sides.flax import RANDOM_NUMBERS, FlaxRun
@@ -16,6 +19,11 @@ class ShardedRun(FlaxRun):
     def __init__(self, twin: FlaxHalf, dtype: str, device: Device, mesh: Mesh):
         super().__init__(twin, dtype, device)
         self.mesh = mesh
+
+    def _watched(self, state: TrainState, batch: Tensors) -> tuple[TrainState, list[Seen]]:
+        """Takes the step in plain `lax`, as `d2l_jax.train.parallel` does."""
+        with plain_lax():
+            return super()._watched(state, batch)
 
     def load(self, state: State) -> tuple[Tree, Tree]:
         """Returns (params, buffers) of that state, a copy of them on each device."""

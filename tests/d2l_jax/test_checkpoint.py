@@ -61,6 +61,16 @@ def test_the_whole_state_comes_back_bit_for_bit(folder: Path, state: TrainState)
     assert_same(restored.state, state)
 
 
+def test_a_checkpoint_with_random_keys_of_their_own_type_comes_back(tmp_path: Path, state: TrainState, monkeypatch):
+    """Written so before several processes could train: no note about random keys, keys as they are."""
+    monkeypatch.setattr(checkpoint, "to_host", lambda tree: tree)
+    monkeypatch.setattr(checkpoint, "KEYS", "another note")
+    checkpoint.save(tmp_path, 1, state, {"settings": SETTINGS})
+    monkeypatch.undo()
+    assert checkpoint.KEYS not in checkpoint.read_meta(tmp_path / "1")
+    assert_same(checkpoint.restore_last(tmp_path, fresh(), SETTINGS).state, state)
+
+
 @pytest.mark.parametrize("name", ["mlp", "bn-lenet"])
 def test_models_without_buffers_and_with_statistics_come_back(tmp_path: Path, name: str):
     saved = fresh(name, seed=0)

@@ -104,10 +104,12 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
     if processes := together(options):
         metrics = launch(options, processes, to_stderr)
     else:
-        from d2l_jax.runs.progress import Terminal
-        from d2l_jax.runs.training import set_virtual_devices, trained
+        from d2l_jax.runs.virtual import set_virtual_devices
 
         set_virtual_devices(options.devices)
+        from d2l_jax.runs.progress import Terminal
+        from d2l_jax.runs.training import trained
+
         with Terminal(to_stderr) as terminal:
             metrics = trained(options, terminal)
     if json_file is not None and metrics is not None:

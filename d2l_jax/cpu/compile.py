@@ -15,15 +15,21 @@ CPU_OPTIONS = {YNN_FUSIONS: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", "xla_cpu_prefe
 
 
 def jit(function: Callable, **options: Any) -> Callable:
-    """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself."""
-    compiled = jax.jit(function, compiler_options=cpu_options(), **options)
+    """`jax.jit(function, **options)`; within another `jit`, which allows no options, the function itself.
+
+    JAX begins with the first call: a module may jit its functions, and devices be chosen behind its import.
+    """
+
+    @cache
+    def compiled() -> Any:
+        return jax.jit(function, compiler_options=cpu_options(), **options)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         inside = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs)))
-        return function(*args, **kwargs) if inside else compiled(*args, **kwargs)
+        return function(*args, **kwargs) if inside else compiled()(*args, **kwargs)
 
-    call.lower = compiled.lower  # type: ignore[attr-defined]
+    call.lower = lambda *args, **kwargs: compiled().lower(*args, **kwargs)  # type: ignore[attr-defined]
     return call
 
 

@@ -58,18 +58,3 @@ def devices_of(options: Options, case: Case) -> Devices | None:
             f"--batch-size {case.batch_size} does not divide over {mesh.size} devices; a multiple is right"
         )
     return Devices(mesh, options.batch_norm)
-
-
-def set_virtual_devices(count: int | None) -> None:
-    """Makes so many devices of the CPU, before JAX computes.
-
-    Raises InputError where the number cannot be, or JAX has begun with another one.
-    """
-    if count is None:
-        return
-    if count < 1:
-        raise InputError(f"--devices {count} is too few; give 1 or more")
-    try:
-        jax.config.update("jax_num_cpu_devices", count)
-    except RuntimeError as error:
-        raise InputError(f"--devices {count}: JAX has begun with {len(jax.devices())}; a new process serves") from error

@@ -12,10 +12,8 @@ import jax
 
 from d2l_jax.errors import InputError
 from d2l_jax.runs.options import Options
-from d2l_jax.runs.progress import Terminal
-from d2l_jax.runs.run import SILENT
 from d2l_jax.runs.together import ALONE, LOOPBACK, Together
-from d2l_jax.runs.training import set_virtual_devices, trained
+from d2l_jax.runs.virtual import set_virtual_devices
 
 HEARTBEAT = 30  # seconds without a sign of life, after which a process counts as dead
 MEET = 120  # seconds in which all have to be there
@@ -44,6 +42,10 @@ def main() -> None:
 def _train(options: Options, processes: Together, place: int) -> None:
     set_virtual_devices(options.devices)
     _join(processes, place)
+    from d2l_jax.runs.progress import Terminal  # what loads models may make JAX compute
+    from d2l_jax.runs.run import SILENT
+    from d2l_jax.runs.training import trained
+
     if processes.numbers[place]:
         trained(options, SILENT)
         return

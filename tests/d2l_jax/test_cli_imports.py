@@ -35,6 +35,19 @@ def test_the_package_itself_loads_nothing_that_computes():
     assert loaded("import d2l_jax; d2l_jax.__version__; dir(d2l_jax)") == set()
 
 
+BEGUN = "from jax._src.xla_bridge import backends_are_initialized; print(backends_are_initialized())"
+
+
+def test_loading_all_models_begins_no_computation():
+    """JAX counts its devices, and joins other processes, before it begins."""
+
+    def said(code: str) -> str:
+        return subprocess.run([sys.executable, "-c", f"{code}; {BEGUN}"], capture_output=True, text=True).stdout
+
+    assert said("import d2l_jax.catalog, d2l_jax.runs.training") == "False\n"
+    assert said("import jax.numpy; jax.numpy.zeros(1)") == "True\n"
+
+
 def test_control_jax_is_seen_where_it_is_used():
     assert loaded("from d2l_jax.cli import main; main(['show', 'lenet'])") >= {"jax", "flax"}
     assert loaded("from d2l_jax import TrainState") >= {"jax", "flax"}

@@ -68,8 +68,16 @@ def resized_crop(images: Images, crop: Crop, size: Size) -> Images:
         raise InputError(f"cannot resize images to {size}; a height and a width in pixels are right")
     columns = _chosen(images.shape[2], size[1], images, crop.width)
     rows = _chosen(images.shape[1], size[0], images, crop.height)
-    turned = _weighted(images.swapaxes(1, 2), crop.left, columns)
-    return _weighted(turned.swapaxes(1, 2), crop.top, rows)
+    # Without the bounds of a condition, XLA would compute a pixel anew for each of the next ones that read it.
+    turned = jax.lax.cond((crop.width > 0).all(), _weighted, _black, images.swapaxes(1, 2), crop.left, columns)
+    return jax.lax.cond((crop.height > 0).all(), _weighted, _black, turned.swapaxes(1, 2), crop.top, rows)
+
+
+def _black(
+    images: Shaped[Array, "batch lines pixels channels"], start: Int[Array, " batch"], chosen: Taps
+) -> Shaped[Array, "batch size pixels channels"]:
+    """Returns black images of the size of `_weighted`, for crops without pixels."""
+    return jnp.zeros((len(images), chosen.first.shape[1], *images.shape[2:]), images.dtype)
 
 
 def _chosen(longest: int, size: int, images: Images, length: Int[Array, " batch"]) -> Taps:

@@ -1,5 +1,6 @@
 """Processes that train together: where they meet, that they are one run bit for bit, and what ends them."""
 
+import glob
 import os
 import signal
 import subprocess
@@ -58,11 +59,11 @@ def test_what_does_not_fit_is_one_line(options: dict, environment: dict, words: 
     assert "\n" not in str(caught.value)
 
 
-def begun(out: Path, *options: str, name: str = "softmax", epochs: int = 2) -> subprocess.Popen:
+def begun(out: Path, *options: str, name: str = "softmax", epochs: int = 2, platform: str = "cpu") -> subprocess.Popen:
     """Starts `d2l-jax train` as users have it, without x64."""
     command = [sys.executable, "-W", "ignore", "-m", "d2l_jax", "train", name, "--data", "digits"]
     command += ["--batch-size", "64", "--epochs", str(epochs), "--out", str(out), *options]
-    environment = {**os.environ, "JAX_ENABLE_X64": "0", "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "JAX_ENABLE_X64": "0", "JAX_PLATFORMS": platform}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -83,6 +84,18 @@ def test_two_processes_are_one_with_two_devices_bit_for_bit(tmp_path: Path):
     one = trained(tmp_path / "devices", "--devices", "2")
     assert two.keys() == one.keys() and largest_gap(two, one) == 0
     assert {path.name for path in (tmp_path / "processes" / "checkpoints").iterdir()} == {"1", "2"}
+
+
+GPUS = len(glob.glob("/dev/nvidia[0-9]*"))
+
+
+@pytest.mark.skipif(GPUS < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("kind", ["synchronised", "per-replica"])
+def test_two_gpus_in_one_process_or_two(tmp_path: Path, kind: str):
+    gpus = {"platform": "cuda", "name": "bn-lenet"}
+    one = trained(tmp_path / "one", "--devices", "2", "--batch-norm", kind, **gpus)
+    two = trained(tmp_path / "two", "--processes", "2", "--batch-norm", kind, **gpus)
+    assert largest_gap(one, two) < 1e-4
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """Section 13.5: one batch over 1, 2, 4 and 8 virtual devices: the time of a step, and what the devices send each other.
 
-They share the cores of one machine, so that at best a step takes as long as on one device: the efficiency is the time
-of one device over that of several, and what it lacks is the cost of cutting, sending and waiting. On as many GPUs it
-would be that over their number. A picture is written: python examples/scaling_over_devices.py scaling.png
+They share the cores of one machine: the efficiency is the time of one device over that of several. Below 1 it lacks
+what cutting, sending and waiting cost; above 1 a program for one device leaves cores idle, or other programs take them.
+On as many GPUs it would be that over their number. A picture is written: python examples/scaling_over_devices.py a.png
 """
 
 import json
@@ -57,7 +57,9 @@ def draw(efficiency: list[float], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(4, 3), layout="constrained")
     axes.plot(DEVICES, efficiency, marker="o")
     axes.axhline(1, color="grey", linestyle="--")
-    axes.set(xscale="log", xticks=DEVICES, xticklabels=DEVICES, ylim=(0, 1.2))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(DEVICES, [str(n) for n in DEVICES])
+    axes.set_ylim(0, 1.1 * max(1.0, *efficiency))
     axes.set(xlabel="virtual devices on the same cores", ylabel="time of one / time of several")
     figure.savefig(path, dpi=150)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from PIL import Image
 
 from d2l_jax import losses, metrics
@@ -95,7 +94,9 @@ def test_a_run_of_either_framework(framework: str, tmp_path: Path):
 @pytest.mark.slow
 def test_both_frameworks_see_the_same_crops(tmp_path: Path):
     data = load("scenes", resize=(32, 64))
-    case = fitted(small(), data)
+    case = fitted(small().of_batch_size(data.examples), data)  # one step, whose loss rounding does not move
     runs = [train(Job(case, data, tmp_path / name, framework=name)).metrics["final"] for name in ("jax", "torch")]
-    assert runs[0]["train_loss"] == pytest.approx(runs[1]["train_loss"], rel=1e-3)
-    assert isinstance(case.build(), nnx.Module)
+    assert runs[0]["train_loss"] == pytest.approx(runs[1]["train_loss"], rel=1e-5)
+    same = replace(data, redraw=None)  # the crops of another epoch
+    other = train(Job(case, same, tmp_path / "other", framework="torch")).metrics["final"]
+    assert other["train_loss"] != pytest.approx(runs[0]["train_loss"], rel=1e-5)

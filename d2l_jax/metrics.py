@@ -38,6 +38,18 @@ def correct_pixels(tensors: dict[str, Any], ignore_index: int = 255) -> tuple[Ar
     return jnp.sum(_right(tensors["output"], targets)), jnp.sum(targets != ignore_index)
 
 
+def wrong_anchors(tensors: dict[str, Any]) -> tuple[Array, int]:
+    """Counts the anchors whose class, or background, has not the highest score (section 14.7)."""
+    classes = tensors["classes"]
+    return classes.size - jnp.sum(_right(tensors["scores"], classes)), classes.size
+
+
+def offset_errors(tensors: dict[str, Any]) -> tuple[Array, int]:
+    """Sums the absolute errors of the offsets of anchors with a box; the count is of all offsets (section 14.7)."""
+    masks = tensors["masks"]
+    return jnp.sum(jnp.abs((tensors["true_offsets"] - tensors["offsets"]) * masks)), masks.size
+
+
 def exp(loss: float) -> float:
     """Returns e to the loss; that of diverging training may be above what a float holds."""
     return math.exp(min(loss, 700.0))
@@ -54,6 +66,7 @@ loss_per_example = Metric(summed_loss)
 perplexity = Metric(None, exp)
 LABELS = {"accuracy": accuracy}
 OF_SUMS = {"loss": loss_per_example} | LABELS  # of a loss that is summed over a batch, as chapter 14 sums it
+BOXES = {"class_error": Metric(wrong_anchors), "bbox_mae": Metric(offset_errors)}
 
 
 def measured(metrics: Mapping[str, Metric], tensors: dict[str, Any]) -> dict[str, tuple[Array, Any]]:

@@ -48,5 +48,19 @@ def draw_predictions(random: np.random.Generator) -> Batch:
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
+def draw_scenes(random: np.random.Generator) -> Batch:
+    """Draws 8 images of 35x67 pixels with 3 channels, and 2 boxes of class 0 in each, float32.
+
+    The boxes have about the shapes of anchors: one that several anchors contain overlaps them alike but for rounding.
+    """
+    size = random.choice([0.2, 0.272, 0.37, 0.447, 0.54], (8, 2))
+    stretch = np.sqrt(random.choice([1, 2, 0.5], (8, 2)))
+    shape = np.stack([size * stretch / 2, size / stretch], -1) * random.uniform(0.97, 1.03, (8, 2, 2))
+    corner = random.random((8, 2, 2)) * (1 - shape)
+    labels = np.concatenate([np.zeros((8, 2, 1)), corner, corner + shape], 2)
+    images = 0.4 + random.normal(size=(8, 35, 67, 3))
+    return {"input": images.astype(np.float32), "targets": labels.astype(np.float32)}
+
+
 def _corners(upper_left: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.concatenate([upper_left, upper_left + size], axis=-1).astype(np.float32)

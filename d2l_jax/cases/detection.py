@@ -1,8 +1,12 @@
 """Object detection: sections 14.3 to 14.8."""
 
-from d2l_jax import algorithms
+from functools import partial
+
+from d2l_jax import algorithms, models, optim
 from d2l_jax.algorithms import drawn_boxes
 from d2l_jax.case import Case
+from d2l_jax.metrics import BOXES
+from d2l_jax.turns import Turn
 
 ALGORITHMS: tuple[Case, ...] = (
     Case(
@@ -47,4 +51,22 @@ ALGORITHMS: tuple[Case, ...] = (
     ),
 )
 
-DETECTION = ALGORITHMS
+TINY_SSD: tuple[Case, ...] = (
+    Case(
+        "tiny-ssd",
+        "14.7",
+        "TinySSD",
+        models.TinySSD,
+        (32, 256, 256, 3),
+        args={"num_classes": 1},
+        probe={"channels": (5, 7, 9, 11), "sizes": models.ssd.SIZES[:4]},
+        probe_inputs=(9, 35, 67, 3),
+        draw=drawn_boxes.draw_scenes,
+        turns=(Turn(models.Detecting(), partial(optim.SGD, lr=0.2, weight_decay=5e-4)),),
+        observe=models.Detected(),
+        metrics=BOXES,
+        epochs=20,
+    ),
+)
+
+DETECTION = ALGORITHMS + TINY_SSD

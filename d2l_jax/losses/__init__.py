@@ -18,6 +18,9 @@ from d2l_jax.losses.classes import cross_entropy_loss as cross_entropy_loss
 from d2l_jax.losses.classes import multi_margin_loss as multi_margin_loss
 from d2l_jax.losses.classes import nll_loss as nll_loss
 from d2l_jax.losses.ctc import ctc_loss as ctc_loss
+from d2l_jax.losses.detection import detection_loss as detection_loss
+from d2l_jax.losses.detection import focal_loss as focal_loss
+from d2l_jax.losses.detection import smooth_l1 as smooth_l1
 from d2l_jax.losses.embedding import cosine_embedding_loss as cosine_embedding_loss
 from d2l_jax.losses.embedding import hinge_embedding_loss as hinge_embedding_loss
 from d2l_jax.losses.embedding import margin_ranking_loss as margin_ranking_loss

@@ -103,6 +103,14 @@ from d2l_jax.models.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from d2l_jax.models.seq2seq import seq2seq as seq2seq
 from d2l_jax.models.softmax import SoftmaxRegression as SoftmaxRegression
 from d2l_jax.models.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from d2l_jax.models.ssd import Detected as Detected
+from d2l_jax.models.ssd import Detecting as Detecting
+from d2l_jax.models.ssd import TinySSD as TinySSD
+from d2l_jax.models.ssd import base_net as base_net
+from d2l_jax.models.ssd import bbox_predictor as bbox_predictor
+from d2l_jax.models.ssd import cls_predictor as cls_predictor
+from d2l_jax.models.ssd import detections as detections
+from d2l_jax.models.ssd import down_sample_blk as down_sample_blk
 from d2l_jax.models.style import StyleTargets as StyleTargets
 from d2l_jax.models.style import StyleTransfer as StyleTransfer
 from d2l_jax.models.style import SynthesizedImage as SynthesizedImage

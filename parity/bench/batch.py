@@ -28,7 +28,7 @@ class Sample(NamedTuple):
 
 
 def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
-    """Images in [0, 1], or normal inputs, with targets of the shape that the loss needs.
+    """Images in [0, 1], or normal inputs, with targets of the shape that the loss needs, or as the case draws them.
 
     Raises InputError where the case draws its batches itself.
     """
@@ -40,6 +40,9 @@ def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
         inputs = (random.random(arrays[0].shape).astype(np.float32),)
     else:
         inputs = tuple(array.random(random) for array in arrays)
+    if case.draw:
+        drawn = case.draw(random)["targets"]
+        return Sample(inputs, np.resize(drawn, (size, *drawn.shape[1:])))
     outputs = jax.eval_shape(lambda *X: _outputs(case, X), *inputs)
     if case.labels:
         return Sample(inputs, random.integers(0, outputs.shape[-1], outputs.shape[:-1], np.int32))

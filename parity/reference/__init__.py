@@ -123,6 +123,14 @@ from parity.reference.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from parity.reference.seq2seq import seq2seq as seq2seq
 from parity.reference.softmax import SoftmaxRegression as SoftmaxRegression
 from parity.reference.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from parity.reference.ssd import Detected as Detected
+from parity.reference.ssd import Detecting as Detecting
+from parity.reference.ssd import TinySSD as TinySSD
+from parity.reference.ssd import base_net as base_net
+from parity.reference.ssd import bbox_predictor as bbox_predictor
+from parity.reference.ssd import cls_predictor as cls_predictor
+from parity.reference.ssd import detections as detections
+from parity.reference.ssd import down_sample_blk as down_sample_blk
 from parity.reference.style import StyleTargets as StyleTargets
 from parity.reference.style import StyleTransfer as StyleTransfer
 from parity.reference.style import SynthesizedImage as SynthesizedImage

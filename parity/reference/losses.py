@@ -103,3 +103,41 @@ def _classes_second(x: Tensor) -> Tensor:
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [tree] if isinstance(tree, Tensor) else [tensor for part in tree for tensor in _tensors(part)]
+
+
+def smooth_l1(x: Tensor, sigma: float = 1.0) -> Tensor:
+    """Returns (sigma x)^2 / 2 where |x| < 1 / sigma^2, else |x| - 1 / (2 sigma^2), elementwise (section 14.7)."""
+    beta = 1 / sigma**2
+    return torch.where(x.abs() < beta, 0.5 * (sigma * x) ** 2, x.abs() - 0.5 * beta)
+
+
+def focal_loss(p: Tensor, gamma: float) -> Tensor:
+    """Returns -(1 - p)^gamma log p of the true class's probabilities, elementwise (section 14.7)."""
+    return -((1 - p) ** gamma) * p.log()
+
+
+def detection_loss(
+    scores: Float[Tensor, "batch anchors classes"],
+    offsets: Float[Tensor, "batch offsets"],
+    classes: Int[Tensor, "batch anchors"],
+    true_offsets: Float[Tensor, "batch offsets"],
+    masks: Float[Tensor, "batch offsets"],
+    *,
+    sigma: float | None = None,
+    gamma: float | None = None,
+    negatives: float | None = None,
+) -> Scalar:
+    """Returns the mean over images of the class loss and the box loss of a detector (section 14.7)."""
+    by_anchor = F.cross_entropy(scores.movedim(-1, 1), classes, reduction="none")
+    if gamma is not None:
+        by_anchor = by_anchor * (1 - (-by_anchor).exp()) ** gamma
+    counted = torch.ones_like(by_anchor)
+    if negatives is not None:
+        positive = classes > 0
+        hardest = by_anchor.detach().masked_fill(positive, -torch.inf).argsort(dim=1, descending=True, stable=True)
+        most = negatives * positive.sum(dim=1, keepdim=True).clamp(min=1)
+        counted = (positive | (hardest.argsort(dim=1) < most)).to(by_anchor.dtype)
+    class_loss = (by_anchor * counted).sum(dim=1) / counted.sum(dim=1)
+    difference = (offsets - true_offsets) * masks
+    box_loss = difference.abs() if sigma is None else smooth_l1(difference, sigma)
+    return (class_loss + box_loss.mean(dim=1)).mean()

@@ -74,7 +74,7 @@ def trace_flax(
     requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site, place=place)
     if not forward and side.observe:
         requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
-    return Traced(shapes, requests)
+    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
 
 
 def trace_torch(

@@ -21,7 +21,7 @@ def failures(result) -> list[str]:
     return [str(row.key) for row in result.rows["float64"] if not row.passed]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, pytest.param("tiny-ssd", marks=pytest.mark.slow)])
 def test_the_case_passes(name: str):
     result = check_case(get(name), steps=2)
     assert result.status == "pass", (result.error, failures(result)[:5])

@@ -26,3 +26,5 @@ from d2l_jax.algorithms.detection import multibox_detection as multibox_detectio
 from d2l_jax.algorithms.nms import Selection as Selection
 from d2l_jax.algorithms.nms import batched_nms as batched_nms
 from d2l_jax.algorithms.nms import nms as nms
+from d2l_jax.algorithms.roi import roi_align as roi_align
+from d2l_jax.algorithms.roi import roi_pool as roi_pool

@@ -1,5 +1,7 @@
 """Batches of boxes for the checks of the algorithms: sizes all different, nothing near a threshold."""
 
+from typing import Any
+
 import numpy as np
 
 Batch = dict[str, np.ndarray]
@@ -60,6 +62,18 @@ def draw_scenes(random: np.random.Generator) -> Batch:
     labels = np.concatenate([np.zeros((8, 2, 1)), corner, corner + shape], 2)
     images = 0.4 + random.normal(size=(8, 35, 67, 3))
     return {"input": images.astype(np.float32), "targets": labels.astype(np.float32)}
+
+
+def draw_regions(random: np.random.Generator) -> dict[str, Any]:
+    """Draws a feature map of 11 rows, 13 columns and 5 channels with 9 regions in twice as many pixels as "input".
+
+    The "targets" are scores (9, 3) and offsets (9, 4). All float32; no corner is near the middle between two pixels.
+    """
+    features = random.normal(size=(1, 11, 13, 5)).astype(np.float32)
+    corners = 2 * random.integers(-2, 14, (9, 4)) + 0.4
+    rois = np.concatenate([np.zeros((9, 1)), corners], 1).astype(np.float32)
+    targets = [random.normal(size=(9, size)).astype(np.float32) for size in (3, 4)]
+    return {"input": (features, rois), "targets": targets}
 
 
 def _corners(upper_left: np.ndarray, size: np.ndarray) -> np.ndarray:

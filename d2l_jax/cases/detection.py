@@ -2,10 +2,11 @@
 
 from functools import partial
 
-from d2l_jax import algorithms, models, optim
+from d2l_jax import algorithms, losses, models, optim
 from d2l_jax.algorithms import drawn_boxes
-from d2l_jax.case import Case
+from d2l_jax.case import Case, supervised
 from d2l_jax.metrics import BOXES
+from d2l_jax.models.ssd import SIZES
 from d2l_jax.turns import Turn
 
 ALGORITHMS: tuple[Case, ...] = (
@@ -59,14 +60,28 @@ TINY_SSD: tuple[Case, ...] = (
         models.TinySSD,
         (32, 256, 256, 3),
         args={"num_classes": 1},
-        probe={"channels": (5, 7, 9, 11), "sizes": models.ssd.SIZES[:4]},
+        probe={"channels": (5, 7, 9, 11), "sizes": SIZES[:4]},
         probe_inputs=(9, 35, 67, 3),
         draw=drawn_boxes.draw_scenes,
         turns=(Turn(models.Detecting(), partial(optim.SGD, lr=0.2, weight_decay=5e-4)),),
         observe=models.Detected(),
         metrics=BOXES,
+        data="bananas",
         epochs=20,
     ),
 )
 
-DETECTION = ALGORITHMS + TINY_SSD
+RCNN: tuple[Case, ...] = (
+    supervised(
+        "fast-rcnn-head",
+        "14.8",
+        "Classes and boxes of regions, by RoI pooling",
+        models.FastRCNNHead,
+        args={"num_classes": 2, "in_channels": 5, "output_size": (2, 3), "spatial_scale": 0.5, "num_hiddens": 7},
+        draw=drawn_boxes.draw_regions,
+        loss=losses.sum_of_mses,
+        labels=False,
+    ),
+)
+
+DETECTION = ALGORITHMS + TINY_SSD + RCNN

@@ -58,12 +58,14 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """The kind of data: `"image"`, `"segmentation"`, `"tabular"`, `"text"` or `"translation"`."""
+        """The kind of data: `"image"`, `"boxes"`, `"segmentation"`, `"tabular"`, `"text"` or `"translation"`."""
         if self.vocabs:
             return "text" if len(self.vocabs) == 1 else "translation"
         if self.palette is not None:
             return "segmentation"
-        return "image" if self.train[0].ndim == 4 else "tabular"
+        if self.train[0].ndim == 4:
+            return "boxes" if self.train[1].ndim == 3 else "image"
+        return "tabular"
 
     def __repr__(self) -> str:
         """Name, shapes, dtype and source in a single line, without the values."""

@@ -62,7 +62,7 @@ def _class_loss(scores: Scores, classes: Classes, gamma: float | None) -> Float[
 
 def _counted(loss: Array, positive: Array, negatives: float) -> Array:
     """Tells which anchors count: those with a box, and the hardest of the others; the first of equals."""
-    most = negatives * jnp.maximum(positive.sum(1, keepdims=True), 1)
+    most = negatives * jnp.maximum(positive.sum(1, keepdims=True), 1).astype(loss.dtype)
     hardest = jnp.argsort(jnp.where(positive, -jnp.inf, loss), axis=1, descending=True)
-    rank = jnp.argsort(hardest, axis=1)
+    rank = jnp.argsort(hardest, axis=1).astype(loss.dtype)
     return positive | (rank < most)

@@ -84,6 +84,7 @@ from d2l_jax.models.mobilenet import MobileNetV1 as MobileNetV1
 from d2l_jax.models.mobilenet import MobileNetV2 as MobileNetV2
 from d2l_jax.models.nin import NiN as NiN
 from d2l_jax.models.positional_encoding import PositionalEncoding as PositionalEncoding
+from d2l_jax.models.rcnn import FastRCNNHead as FastRCNNHead
 from d2l_jax.models.regnet import AnyNet as AnyNet
 from d2l_jax.models.regnet import RegNetX32 as RegNetX32
 from d2l_jax.models.resnet import Residual as Residual

@@ -17,7 +17,7 @@ Maps = Float[Array, "batch height width channels"]
 Predictions = tuple[Float[Array, "1 anchors 4"], Float[Array, "batch anchors classes"], Float[Array, "batch offsets"]]
 
 SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961))
-RATIOS = (1, 2, 0.5)
+RATIOS = (1.0, 2.0, 0.5)
 CHANNELS = (16, 32, 64, 128)
 
 

@@ -22,6 +22,7 @@ CONTENT = {
     "text": "text",
     "translation": "pairs of sentences",
     "segmentation": "images with masks",
+    "boxes": "images with boxes",
 }
 
 
@@ -131,6 +132,7 @@ def _scores(case: Case) -> tuple[int, ...]:
 
 FIT: dict[str, Callable[[Case, Dataset], Case]] = {
     "image": _images,
+    "boxes": _images,
     "tabular": _table,
     "text": _text,
     "translation": _translation,

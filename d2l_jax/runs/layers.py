@@ -13,7 +13,7 @@ from flax import nnx
 
 from d2l_jax import nn
 from d2l_jax.case import Case
-from d2l_jax.turns import Tensors
+from d2l_jax.turns import Tensors, arguments
 
 Shape = tuple[int, ...]
 Outputs = dict[int, list[Any]]  # of each layer, by its identity: the shapes that each of its calls puts out
@@ -50,12 +50,12 @@ def layers_of(case: Case) -> list[Layer]:
         model.set_attributes(deterministic=True, use_running_average=True, raise_if_not_found=False)
         with recorded(model) as outputs:
             if "input" in tensors:
-                model(*tensors["input"])
+                model(*arguments(tensors["input"]))
             elif case.observe:
                 case.observe(model, tensors)
         listed.extend(_walk(model, "", outputs, {}))
 
-    drawn = case.draw(np.random.default_rng(0)) if case.draw else {"input": case.abstract_inputs()}
+    drawn = {"input": case.abstract_inputs()} if case.inputs or not case.draw else case.draw(np.random.default_rng(0))
     jax.eval_shape(trace, drawn)
     return listed if case.model is not None else []
 

@@ -41,7 +41,7 @@ def is_run(path: Path) -> bool:
 
 def case_of(path: Path) -> Case:
     """Returns the case of a run, made for the data of the run. Raises InputError where there is no run."""
-    settings = _settings(path)
+    settings = settings_of(path)
     case = get(settings["model"])
     # JSON has no tuples and no functions; where nothing was changed, the case itself knows better.
     same = {name: value for name, value in case.args.items() if plain(value) == settings["args"].get(name)}
@@ -49,7 +49,8 @@ def case_of(path: Path) -> Case:
     return replace(case, args={**case.args, **changed, **same})
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def settings_of(path: Path) -> dict[str, Any]:
+    """Returns the settings of a run, as its `metrics.json` has them. Raises InputError where there is no run."""
     if not path.exists():
         raise InputError(f"no such run: {path}")
     try:

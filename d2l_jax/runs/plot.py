@@ -53,20 +53,22 @@ def picture(path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
 
 
 def draw_curves(metrics: dict[str, Any], path: Path, sample: Predictions | None = None) -> None:
-    """The loss, and beside it the accuracy or perplexity; for a regression, the predictions of the sample."""
-    with picture(path, (9.6, 3.8)) as figure:
-        left, right = figure.subplots(1, 2)
+    """The loss, and beside it what else is measured; for a regression, the predictions of the sample."""
+    kinds = _measures([metrics])
+    with picture(path, (4.8 * max(2, 1 + len(kinds)), 3.8)) as figure:
+        left, *others = figure.subplots(1, max(2, 1 + len(kinds)))
         figure.suptitle(title(metrics))
         _curve_panel(left, [(metrics, "")], "loss")
-        for kind in _measures([metrics]):
-            _curve_panel(right, [(metrics, "")], kind)
-        if sample is not None and not _measures([metrics]):
-            _scatter(right, sample)
+        for axis, kind in zip(others, kinds):
+            _curve_panel(axis, [(metrics, "")], kind)
+        if sample is not None and not kinds:
+            _scatter(others[0], sample)
 
 
 def _measures(runs: list[dict[str, Any]]) -> list[str]:
     """Returns what all runs measure beside the loss."""
-    return [kind for kind in ("accuracy", "perplexity") if all(f"test_{kind}" in run["final"] for run in runs)]
+    kinds = ("accuracy", "perplexity", "class_error", "bbox_mae")
+    return [kind for kind in kinds if all(f"test_{kind}" in run["final"] for run in runs)]
 
 
 def draw_attention(metrics: dict[str, Any], texts: "Texts", path: Path) -> None:
@@ -149,7 +151,7 @@ def compare_curves(folders: Sequence[Path], path: Path) -> None:
     runs = [_metrics_of(folder) for folder in folders]
     names = _names(runs, folders)
     kinds = ["loss", *_measures(runs)]
-    with picture(path, (9.6, 4.0) if len(kinds) > 1 else (6.0, 4.0)) as figure:
+    with picture(path, (4.8 * len(kinds), 4.0) if len(kinds) > 1 else (6.0, 4.0)) as figure:
         axes = np.atleast_1d(figure.subplots(1, len(kinds)))
         for axis, kind in zip(axes, kinds):
             _curve_panel(axis, list(zip(runs, names)), kind)
@@ -176,7 +178,7 @@ def _curve_panel(axis: "Axes", runs: list[tuple[dict[str, Any], str]], kind: str
     values = np.concatenate([line.get_ydata() for line in axis.lines])
     if kind != "accuracy" and values.min() > 0 and values.max() > 50 * values.min():
         axis.set_yscale("log")
-    axis.set(xlabel="epoch", ylabel=kind)
+    axis.set(xlabel="epoch", ylabel=kind.replace("_", " "))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _tidy(axis)
     axis.legend(frameon=False)

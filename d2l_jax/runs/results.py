@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d2l_jax.data import Dataset
+from d2l_jax.runs.boxes import Sightings, draw_sightings
 from d2l_jax.runs.plot import Predictions, draw_attention, draw_curves, draw_images, draw_scatter
 from d2l_jax.runs.segments import draw_segments
 from d2l_jax.runs.texts import Texts
@@ -21,11 +22,11 @@ class RunResult(NamedTuple):
     """The end of a run.
 
     metrics: the content of its `metrics.json`
-    sample:  (true values, outputs) of some test examples; or what the model writes
+    sample:  (true values, outputs) of some test examples; or what the model writes, or sees in pictures
     """
 
     metrics: dict[str, Any]
-    sample: Predictions | Texts
+    sample: Predictions | Texts | Sightings
 
 
 def figures(means: EpochMeans) -> Figures:
@@ -51,6 +52,10 @@ def write_results(result: RunResult, data: Dataset, out: Path) -> list[Path]:
     write_json(out / METRICS, result.metrics)
     if isinstance(result.sample, Texts):
         return _write_texts(result.metrics, result.sample, out)
+    if isinstance(result.sample, Sightings):
+        draw_curves(result.metrics, out / CURVES)
+        draw_sightings(result.metrics, result.sample, data.classes, out / PREDICTIONS)
+        return [out / name for name in (METRICS, CURVES, PREDICTIONS)]
     draw_curves(result.metrics, out / CURVES, result.sample)
     if data.kind == "segmentation":
         draw_segments(result.metrics, data, result.sample[1], out / PREDICTIONS)

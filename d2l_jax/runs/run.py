@@ -15,6 +15,7 @@ from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset, batch_order
 from d2l_jax.errors import InputError
 from d2l_jax.runs.augmented import AUGMENTED, draw_augmented
+from d2l_jax.runs.boxes import Sightings, sightings
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
@@ -209,6 +210,8 @@ class _Run:
             result.metrics["texts"] = [text._asdict() for text in result.sample.samples]
             for text in result.sample.samples:
                 self.listener.line(f"text      {text}")
+        if isinstance(result.sample, Sightings):
+            self.listener.line(f"boxes     {result.sample}")
         paths = write_results(result, self.job.data, self.job.out)
         if augment := self.job.case.augment:
             paths.append(self.job.out / AUGMENTED)
@@ -221,6 +224,8 @@ class _Run:
         if "perplexity" in job.case.metrics:
             return write_texts(job.data, self.learner.trained())
         X, y = job.data.test
+        if "bbox_mae" in job.case.metrics:
+            return Sightings(X[:SAMPLE], y[:SAMPLE], sightings(self.learner.trained(), X[:SAMPLE]))
         shown = SEGMENTS if job.data.kind == "segmentation" else SAMPLE
         return y[:shown], self.learner.predict(X[:shown])
 

@@ -104,6 +104,7 @@ from parity.reference.nin import NiN as NiN
 from parity.reference.nms import batched_nms as batched_nms
 from parity.reference.nms import nms as nms
 from parity.reference.positional_encoding import PositionalEncoding as PositionalEncoding
+from parity.reference.rcnn import FastRCNNHead as FastRCNNHead
 from parity.reference.regnet import AnyNet as AnyNet
 from parity.reference.regnet import RegNetX32 as RegNetX32
 from parity.reference.resnet import Residual as Residual

@@ -43,6 +43,7 @@ PARAMETERS = {  # of the models that are not in the book
     **dict.fromkeys(["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"], 0),
     "style-transfer": 3 * 300 * 450 + 12_944_960,
     "style-transfer-vgg16": 3 * 300 * 450 + 14_714_688 - 2 * (512 * 512 * 9 + 512),
+    "fast-rcnn-head": (5 * 6 * 7 + 7) + (7 * 7 + 7) + (7 * 3 + 3) + (7 * 4 + 4),
     "gan": 37 + 6,
     "mobilenet-v2": 3_504_872 - 990 * (1280 + 1) - 2 * 32 * 9,
 }

@@ -14,7 +14,7 @@ from parity.output import status_of
 from parity.proof.cases import check_case
 
 CASES = ["valley", "frozen-features", "gan"]
-CASES += ["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"]
+CASES += ["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection", "fast-rcnn-head"]
 
 
 def failures(result) -> list[str]:

@@ -6,6 +6,7 @@ EMBEDDED = {
     "text": "topics",
     "translation": "number_words",
     "segmentation": "scenes",
+    "boxes": "drawn_bananas",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
 STAND_INS = PHOTOS | {"airfoil": "drawn_airfoil"}
@@ -23,11 +24,13 @@ NOT_TABLES = {
     "camvid": "segmentation",
     "scenes": "segmentation",
     "photos": "pictures",
+    "bananas": "boxes",
+    "drawn_bananas": "boxes",
 }
 
 
 def kind_of(name: str) -> str:
-    """Returns the kind of a known data set: "image", "tabular", "text", "translation" or "segmentation"."""
+    """Returns the kind of a known data set: "image", "tabular", "text", "translation", "segmentation" or "boxes"."""
     return NOT_TABLES.get(name, "tabular")
 
 

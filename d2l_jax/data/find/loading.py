@@ -6,7 +6,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.drawn.bananas import bananas
 from d2l_jax.data.drawn.sequence import noisy_sine
 from d2l_jax.data.drawn.shapes import shapes
 from d2l_jax.data.drawn.synthetic import ohms_law, synthetic_regression, weight_decay_data
@@ -14,6 +17,7 @@ from d2l_jax.data.find.lookup import Reader, look_up
 from d2l_jax.data.find.names import spelled
 from d2l_jax.data.find.places import Place
 from d2l_jax.data.find.segmented import SEGMENTED, load_segmentation
+from d2l_jax.data.images.banana_set import fetch_bananas, no_bananas, read_bananas
 from d2l_jax.data.images.digits import digits
 from d2l_jax.data.images.folder import fetch_images, nothing_in, read_images
 from d2l_jax.data.images.image_sets import IMAGE_SETS
@@ -39,13 +43,15 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "drawn_airfoil": lambda seed: drawn_airfoil(seed),
     "shapes": lambda seed: shapes(seed=seed),
     "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
+    "drawn_bananas": lambda seed: bananas(seed=seed),
 }
-KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "houses", "airfoil", *BOOK_TEXTS, *BUILT_IN, *SEGMENTED)
+KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *BOOK_TEXTS, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
     "tabular": ("houses", diabetes),
     "text": ("time_machine", topics),
     "translation": ("fra_eng", number_words),
+    "boxes": ("bananas", bananas),
 }
 
 log = logging.getLogger(__name__)
@@ -147,6 +153,8 @@ def _reader(name: str) -> Reader[Dataset]:
             fetch=partial(fetch_photos, name),
             missing=partial(no_photos, name=name),
         )
+    if name == "bananas":
+        return Reader(lambda place: read_bananas(place.folder), fetch_bananas, no_bananas)
     if name == "houses":
         return Reader(lambda place: read_houses(place.folder), fetch_houses, no_houses)
     if name == "airfoil":
@@ -173,9 +181,14 @@ def _any_pictures(place: Place, name: str | None) -> Dataset | None:
 
 
 def _resized(data: Dataset, size: tuple[int, int]) -> Dataset:
-    if data.kind != "image":
+    if data.kind not in ("image", "boxes"):
         raise InputError(f"{data.name} holds no images to resize; leave out the size")
     X, y = data.train
     X_test, y_test = data.test
-    X = X if data.sizes is not None else resize_images(X, size)
-    return replace(data, train=(X, y), test=(resize_images(X_test, size), y_test))
+    X = X if data.sizes is not None else _resized_images(X, size)
+    return replace(data, train=(X, y), test=(_resized_images(X_test, size), y_test))
+
+
+def _resized_images(X: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns images in another size, of the dtype that they have; numbers are whole, from 0 to 255."""
+    return resize_images(X.astype(np.uint8), size).astype(X.dtype)

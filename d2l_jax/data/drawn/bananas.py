@@ -1,0 +1,126 @@
+"""Drawn bananas for a detector: yellow crescents upon textured grounds, one to a picture (after section 14.6)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from d2l_jax.data.dataset import Dataset
+
+CLASSES = ("banana",)
+RADIUS = (0.08, 0.14)  # of the crescent's middle line, as a part of the picture's side
+OUTLINE = 1.5  # pixels, of a picture of 256
+
+
+class Crescent(NamedTuple):
+    """Distances of every pixel to the edges of a crescent.
+
+    Attributes:
+      depth: pixels to the nearest edge of the body, below 0 outside.
+      stem: the same of the stem.
+      across: -1 at the inner edge, 1 at the outer one.
+    """
+
+    depth: np.ndarray
+    stem: np.ndarray
+    across: np.ndarray
+
+
+def bananas(train: int = 400, test: int = 50, size: int = 256, seed: int = 0) -> Dataset:
+    """Draws pictures with a banana each, of any place, turn and size, among blots of other shapes and colours.
+
+    Returns:
+      X float32 (N, size, size, 3) from 0 to 255, y float32 (N, 1, 5): class 0, and left, top, right and bottom as
+      parts of the side.
+    """
+    random = np.random.default_rng(seed)
+    pictures, labels = zip(*(picture(size, random) for _ in range(train + test)))
+    X = np.stack(pictures)
+    y = np.stack(labels)[:, None]
+    source = f"embedded default (drawn bananas, {size}x{size})"
+    return Dataset("drawn_bananas", (X[:train], y[:train]), (X[train:], y[train:]), source, CLASSES)
+
+
+def picture(size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a picture, float32 (size, size, 3) of whole numbers, and the label of its banana, float32 (5,)."""
+    ground = _ground(size, random)
+    for _ in range(random.integers(0, 8)):
+        ground = _blot(ground, random)
+    ground = ground + random.uniform(0, 12) * random.normal(size=(size, size, 1))
+    crescent = _crescent(size, random)
+    scale = size / 256
+    shade = random.uniform(0.82, 1.05)
+    light = np.array([255, 230, 130]) * shade
+    dark = np.array([225, 175, 60]) * shade
+    body = light + (dark - light) * np.clip(crescent.across * 0.5 + 0.5, 0, 1)[..., None]
+    body = body + random.normal(0, 3, (size, size, 1))
+    lined = OUTLINE * scale * np.clip(crescent.across + 0.3, 0, 1)  # the shadow's side alone
+    drawn = _over(ground, np.full(3, 25.0), crescent.depth + lined)
+    drawn = _over(drawn, body, crescent.depth)
+    drawn = _over(drawn, np.array([70.0, 60, 25]), crescent.stem)
+    inside = np.maximum(crescent.depth, crescent.stem) > -0.5
+    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / size
+    return np.clip(np.rint(drawn), 0, 255).astype(np.float32), np.array([0, *box], np.float32)
+
+
+def _crescent(size: int, random: np.random.Generator) -> Crescent:
+    """Returns an arc that is thick in its middle: distances in pixels."""
+    radius = size * random.uniform(*RADIUS)
+    half = random.uniform(1.0, 1.6)  # of the arc, in radians
+    thick = radius * random.uniform(0.26, 0.36)
+    turn = random.uniform(0, 2 * np.pi)
+    reach = 1.05 * radius
+    x, y = random.uniform(reach, size - reach, 2)
+    rows, columns = np.mgrid[0:size, 0:size] + 0.5
+    # The arc's middle lies at (x, y), the centre of its circle most of a radius away.
+    u = columns - x + 0.7 * radius * np.sin(turn)
+    v = rows - y + 0.7 * radius * np.cos(turn)
+    distance = np.hypot(u, v)
+    angle = (np.arctan2(u, v) - turn + np.pi) % (2 * np.pi) - np.pi
+    width = thick * np.clip(1 - (angle / half) ** 2, 0, 1) ** 0.6
+    away = distance - radius
+    depth = np.where(abs(angle) < half, width - abs(away), -np.inf)
+    stem = np.where((angle >= 0.93 * half) & (angle < half + 0.16), 0.07 * radius - abs(away), -np.inf)
+    return Crescent(depth, stem, np.clip(away / np.maximum(width, 1), -1, 1))
+
+
+def _over(ground: np.ndarray, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Lays a colour over a picture where `depth` is above 0; the edge is half transparent."""
+    alpha = np.clip(depth + 0.5, 0, 1)[..., None]
+    return ground * (1 - alpha) + colour * alpha
+
+
+def _ground(size: int, random: np.random.Generator) -> np.ndarray:
+    """Returns soft clouds of several sizes in a few colours."""
+    ground = np.broadcast_to(random.uniform(20, 220, 3), (size, size, 3))
+    for cells in (2, 4, 8, 16, 32, 64):
+        strength = random.uniform(5, 40)
+        tint = random.uniform(0.3, 1, 3)
+        ground = ground + strength * tint * _enlarged(random.normal(size=(cells, cells)), size)[..., None]
+    return ground
+
+
+def _enlarged(grid: np.ndarray, size: int) -> np.ndarray:
+    from PIL import Image
+
+    image = Image.fromarray(grid.astype(np.float32))
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), np.float64)
+
+
+def _blot(ground: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Lays an ellipse, a stroke or a ring of any colour over a picture, yellow ones among them."""
+    size = len(ground)
+    rows, columns = np.mgrid[0:size, 0:size] + 0.5
+    turn = random.uniform(0, np.pi)
+    dx = columns - random.uniform(0, size)
+    dy = rows - random.uniform(0, size)
+    u = np.cos(turn) * dx + np.sin(turn) * dy
+    v = np.cos(turn) * dy - np.sin(turn) * dx
+    a, b = size * random.uniform(0.02, 0.25, 2)
+    depth = (1 - np.hypot(u / a, v / b)) * min(a, b)
+    if random.random() < 0.3:
+        depth = size * 0.015 - abs(depth)
+    colour = random.uniform(0, 255, 3)
+    if random.random() < 0.3:
+        colour = np.array([235.0, 190, 70]) * random.uniform(0.5, 1.05) + random.uniform(-30, 30, 3)
+    return _over(ground, colour, depth)

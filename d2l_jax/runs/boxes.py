@@ -84,9 +84,10 @@ def _sighting(label: float, confidence: float, left: float, top: float, right: f
 
 def draw_sightings(metrics: dict[str, Any], sightings: Sightings, classes: tuple[str, ...], path: Path) -> None:
     """Draws the first pictures with what is seen in them, class and confidence at each box; true boxes are dashed."""
-    with picture(path, (2.4 * COLUMNS, 2.5 * ROWS + 0.5)) as figure:
+    rows = min(ROWS, -(-len(sightings.pictures) // COLUMNS))
+    with picture(path, (2.4 * COLUMNS, 2.5 * rows + 0.5)) as figure:
         figure.suptitle(f"{title(metrics)}: {sightings}")
-        grid = figure.subplots(ROWS, COLUMNS).ravel()
+        grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
         for axis in grid:
             axis.set_axis_off()
         for axis, image, labels, seen in zip(grid, *sightings):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from d2l_jax import losses, nn
+from d2l_jax import nn
 from d2l_jax.algorithms import multibox_detection, multibox_prior, multibox_target
 
 Tensors = dict[str, Any]
@@ -106,7 +106,7 @@ class Detecting:
     penalty: nothing
     """
 
-    loss: Callable[..., Array] = losses.detection_loss
+    loss: Callable[..., Array]
     penalty: None = None
 
     def __call__(self, nets: Any, tensors: Tensors) -> tuple[Array, Tensors]:
@@ -128,7 +128,7 @@ class Detecting:
 class Detected:
     """An evaluation: the same, and its loss."""
 
-    loss: Callable[..., Array] = losses.detection_loss
+    loss: Callable[..., Array]
 
     def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
         """Returns {"anchors", "scores", "offsets", "classes", "true_offsets", "masks", "loss"}."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from parity.reference.anchors import multibox_prior
 from parity.reference.assignment import multibox_target
 from parity.reference.detection import multibox_detection
-from parity.reference.losses import detection_loss
 
 Tensors = dict[str, Any]
 Maps = Float[Tensor, "batch channels height width"]
@@ -99,7 +98,7 @@ class TinySSD(nn.Module):
 class Detecting:
     """An objective: the loss of a detector for the images "input" against the true boxes "targets"."""
 
-    loss: Callable[..., Tensor] = detection_loss
+    loss: Callable[..., Tensor]
     penalty: None = None
 
     def __call__(self, nets: Any, tensors: Tensors) -> tuple[Tensor, Tensors]:
@@ -121,7 +120,7 @@ class Detecting:
 class Detected:
     """An evaluation: the same, and its loss."""
 
-    loss: Callable[..., Tensor] = detection_loss
+    loss: Callable[..., Tensor]
 
     def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
         """Returns {"anchors", "scores", "offsets", "classes", "true_offsets", "masks", "loss"}."""

@@ -72,7 +72,7 @@ def draw_regions(random: np.random.Generator) -> dict[str, Any]:
     features = random.normal(size=(1, 11, 13, 5)).astype(np.float32)
     corners = 2 * random.integers(-2, 14, (9, 4)) + 0.4
     rois = np.concatenate([np.zeros((9, 1)), corners], 1).astype(np.float32)
-    targets = [random.normal(size=(9, size)).astype(np.float32) for size in (3, 4)]
+    targets = tuple(random.normal(size=(9, size)).astype(np.float32) for size in (3, 4))
     return {"input": (features, rois), "targets": targets}
 
 

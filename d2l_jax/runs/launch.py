@@ -20,7 +20,7 @@ EVERY = 0.1  # seconds between two looks
 
 
 class Worker:
-    """One of the processes, with the last lines of its standard error."""
+    """A process that trains with others, and the last lines of its standard error."""
 
     def __init__(self, options: Options, processes: Together, place: int, to_stderr: bool):
         self.number = processes.numbers[place]

@@ -14,14 +14,16 @@ from parity.output import status_of
 from parity.proof.cases import check_case
 
 CASES = ["valley", "frozen-features", "gan"]
-CASES += ["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection", "fast-rcnn-head"]
+CASES += ["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"]
 
 
 def failures(result) -> list[str]:
     return [str(row.key) for row in result.rows["float64"] if not row.passed]
 
 
-@pytest.mark.parametrize("name", [*CASES, pytest.param("tiny-ssd", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in ("tiny-ssd", "fast-rcnn-head"))]
+)
 def test_the_case_passes(name: str):
     result = check_case(get(name), steps=2)
     assert result.status == "pass", (result.error, failures(result)[:5])

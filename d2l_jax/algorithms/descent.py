@@ -32,7 +32,7 @@ def descend(
     def step(carry: tuple[Array, Any], disturbance: Array) -> tuple[tuple[Array, Any], Array]:
         x, state = carry
         updates, state = optimizer.update(jax.grad(f)(x) + disturbance, state, x)
-        x = jnp.asarray(optax.apply_updates(x, updates))
+        x = x + jnp.asarray(updates)
         return (x, state), x
 
     _, path = jax.lax.scan(step, (first, optimizer.init(first)), noises)

@@ -202,7 +202,8 @@ def test_a_damaged_camvid_is_refused(tmp_path: Path):
         read_camvid(tmp_path)
 
 
-def test_folders_without_the_data(tmp_path: Path):
+def test_folders_without_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("D2L_DATA", raising=False)
     for name, words in (("voc2012", "holds no Pascal VOC"), ("camvid", "holds no CamVid")):
         with pytest.raises(InputError, match=words):
             load(name, source=tmp_path)

@@ -17,7 +17,7 @@ Prepare = Callable[[Int[Array, ""] | int, Tensors], Tensors]
 
 
 class Augment(NamedTuple):
-    """What becomes of images before a model sees them.
+    """Changes of images before a model sees them.
 
     train: of those that it learns from, anew in every epoch
     test:  of those that it is tested on; nothing in it is random

@@ -67,8 +67,8 @@ def style_loss(Y_hat: Images, gram_Y: Float[Array, "channels channels"]) -> Scal
 def tv_loss(Y_hat: Images) -> Scalar:
     """Half the mean absolute differences of pixels below each other and beside each other (section 14.12)."""
     below = absolute(Y_hat[:, 1:] - Y_hat[:, :-1])
-    beside = absolute(Y_hat[:, :, 1:] - Y_hat[:, :, :-1])
-    return 0.5 * (jnp.mean(below) + jnp.mean(beside))
+    across = absolute(Y_hat[:, :, 1:] - Y_hat[:, :, :-1])
+    return 0.5 * (jnp.mean(below) + jnp.mean(across))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from d2l_jax.errors import InputError
 
 
 class Files(NamedTuple):
-    """What a folder or a zip holds.
+    """The contents of a folder or of a zip.
 
     Attributes:
       where: its path.

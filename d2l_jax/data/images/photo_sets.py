@@ -95,8 +95,8 @@ def fetch_photos(name: str) -> Path:
 
 def _spots(folder: Path, stems: tuple[str, ...]) -> Iterator[Path]:
     """Lists folders and zips with such a name: in a folder, in folders of such a name within it, and itself."""
-    around = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.startswith(stems))]
-    for place in around:
+    places = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.startswith(stems))]
+    for place in places:
         inside = sorted(path for path in place.iterdir() if path.name.startswith(stems))
         yield from (path for path in inside if path.is_dir() or path.suffix == ".zip")
     if folder.name.startswith(stems):

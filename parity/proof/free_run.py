@@ -146,7 +146,7 @@ class Followed:
 
     def __call__(self, record: Record) -> Record:
         """Measures the record of a step, and returns what of it stays."""
-        step = next(iter(record)).step
+        step = len(self.distances) + 1  # a record may be empty: some models hold no tensors
         self.distances.append(self.way.apart(self.oracle, record, step))
         if self.other is not None:
             self.beside.append(self.way.apart(record, self.other, step))

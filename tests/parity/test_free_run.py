@@ -5,7 +5,9 @@ from functools import partial
 from small_twin import flax_run, small_twin
 
 from d2l_jax import optim
+from d2l_jax.catalog import get
 from parity.compare.policy import POLICY
+from parity.proof.cases import check_case
 from parity.proof.free_run import Way, free_run
 from parity.sides.torch_runs import free_run_torch
 
@@ -40,3 +42,8 @@ def test_control_a_wrong_optimiser_leaves_the_way():
     rows, distances = run(twin)
     assert not all(row.passed for row in rows["float64"]) and not all(row.passed for row in rows["float32"])
     assert distances[0].flax32 > 0.05
+
+
+def test_a_model_without_tensors_is_followed():
+    result = check_case(get("positional-encoding"), steps=2)
+    assert result.status == "pass", result.error

@@ -9,10 +9,13 @@ import torch
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """A copy in numpy, which knows bfloat16 by JAX's type for it."""
+    return as_numpy(tensor).copy()
+
+
+def as_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """Returns the numbers in numpy, in the tensor's own memory where numpy knows its type."""
     tensor = tensor.detach().cpu()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.float().numpy().astype("bfloat16")
-    return tensor.numpy().copy()
+    return tensor.float().numpy().astype("bfloat16") if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
 
 def slot_array(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from parity.arrays.key import Record
 from parity.compare.classes import compare_classes
@@ -55,6 +55,16 @@ class Sides:
         )
 
 
+class Step(NamedTuple):
+    """A step that PyTorch has taken: its states before and after, its record, and what rounds it besides noise."""
+
+    number: int
+    before: State
+    after: State
+    oracle: Record
+    roundings: Roundings
+
+
 @dataclass
 class Kept:
     """By tier, what of PyTorch's oracle and of Flax's run is still needed: the steps that fail."""
@@ -89,44 +99,33 @@ def _single_step(
     twin: Twin, checking: Checking, sides: Sides, kept: Kept, number: int, state: State, rows: RowsByTier
 ) -> State:
     """Adds the rows of one step, and returns PyTorch's state after it; what is recorded goes, for it is gigabytes."""
-    step = f"step {number} of {len(twin.batches)}"
-    checking.listener(twin.name, f"{step}, PyTorch")
+    words = f"step {number} of {len(twin.batches)}"
+    checking.listener(twin.name, f"{words}, PyTorch")
     oracle = sides.exact.taken(number, state)
     check_finite(twin, number, oracle)
     if number == 1:
         check_repeatable(twin, sides.torch_device, oracle)
     after = rounded(sides.exact.state())
-    roundings = Roundings.of(sides.exact, number, state)
+    step = Step(number, state, after, oracle, Roundings.of(sides.exact, number, state))
     for tier in sides.flax:
-        checking.listener(twin.name, f"{step}, {tier}")
-        rows[tier] += _rows_of_step(twin, checking, sides, kept, tier, number, state, after, oracle, roundings)
+        checking.listener(twin.name, f"{words}, {tier}")
+        rows[tier] += _rows_of_step(twin, checking, sides, kept, tier, step)
     return after
 
 
-def _rows_of_step(
-    twin: Twin,
-    checking: Checking,
-    sides: Sides,
-    kept: Kept,
-    tier: str,
-    number: int,
-    state: State,
-    after: State,
-    oracle: Record,
-    roundings: Roundings,
-) -> list[Row]:
+def _rows_of_step(twin: Twin, checking: Checking, sides: Sides, kept: Kept, tier: str, step: Step) -> list[Row]:
     """Takes Flax's step in one precision, and returns its rows."""
     run = sides.flax[tier]
-    slots = after.slot_names
-    flax = run.taken(number, state, slots, after)
-    oracle = _compared(oracle, flax, run)
-    disturbed = partial(disturbed_steps, sides.torch[tier], number, state)
+    taking = step.number, step.before, step.after.slot_names
+    flax = run.taken(*taking, step.after)
+    oracle = _compared(step.oracle, flax, run)
+    disturbed = partial(disturbed_steps, sides.torch[tier], step.number, step.before)
     if tier == "float64":
-        shifted = partial(Shifts(sides.exact, run).records, number, state, slots, oracle, flax, after)
+        shifted = partial(Shifts(sides.exact, run).records, *taking, oracle, flax, step.after)
         judge = partial(semantics, probes=checking.probes, shifted=shifted)
     else:
         judge = partial(precise, tier=tier)
-    rows = judge(oracle, flax, twin, disturbed, checking.policy, roundings)
+    rows = judge(oracle, flax, twin, disturbed, checking.policy, step.roundings)
     if twin.classes:
         rows += compare_classes(oracle, flax, rows)
     kept.keep(tier, oracle, flax, rows)
@@ -135,6 +134,7 @@ def _rows_of_step(
 
 def first_step(twin: Twin, sides: Sides, states: Sequence[State]) -> tuple[Record, Record]:
     """Returns PyTorch's and Flax's record of the first step in float64, taken once more."""
+    # A new run of PyTorch's: the schedulers of the others have gone on.
     oracle = TorchRun(twin, "float64", sides.torch_device).taken(1, states[0])
     run = sides.flax["float64"]
     flax = run.taken(1, states[0], states[1].slot_names, states[1])

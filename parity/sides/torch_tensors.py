@@ -11,7 +11,7 @@ from d2l_jax.turns import Tensors
 from d2l_jax.weights.leaf import Leaf, rows_joined
 from parity.arrays.key import Arrays
 from parity.arrays.layout import named_leaves
-from parity.arrays.torch_arrays import to_numpy
+from parity.arrays.torch_arrays import as_numpy, to_numpy
 from parity.twin.twin import State, TorchTurn
 
 
@@ -83,10 +83,7 @@ def gradient(tensor: torch.Tensor) -> np.ndarray:
 
 def moved(tensor: torch.Tensor, before: np.ndarray) -> np.ndarray:
     """Returns by how much a tensor has moved; in the memory of `before`, which is not needed any more."""
-    held = tensor.detach()
-    return np.subtract(
-        held.numpy() if held.dtype == torch.float64 and held.is_cpu else to_numpy(held), before, out=before
-    )
+    return np.subtract(as_numpy(tensor), before, out=before)
 
 
 def arrays_of(model: torch.nn.Module, chosen: Container[str] | None = None) -> Arrays:

@@ -84,7 +84,7 @@ def survivors(surveyed: Sequence[Site], file: Path) -> list[Mutant]:
     """
     try:
         records = json.loads(file.read_text("utf-8"))["mutants"]
-        survived = {_name_of(record): record["change"] for record in records if record["verdict"] in SURVIVED}
+        survived = {record["key"]: record["change"] for record in records if record["verdict"] in SURVIVED}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{file} is not what `parity mutants --json` writes: {type(error).__name__}") from None
     listed = [(site, survived[site.place.key]) for site in surveyed if site.place.key in survived]
@@ -92,10 +92,6 @@ def survivors(surveyed: Sequence[Site], file: Path) -> list[Mutant]:
     if not listed:
         raise InputError(f"{file} has no survivor whose place is still there")
     return [Mutant(site.place, label, site.new(label)) for site, label in listed]
-
-
-def _name_of(record: dict) -> str:
-    return "|".join((record["file"], record["within"], record["code"], record["old"], str(record.get("alike", 0))))
 
 
 def _mutant(site: Site, lot: int) -> Mutant:

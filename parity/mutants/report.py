@@ -61,7 +61,7 @@ def to_json(score: Score, environment: dict[str, Any]) -> str:
     return json.dumps(document, indent=1)
 
 
-PLACE = ("file", "line", "column", "within", "code", "old", "alike")
+PLACE = ("key", "file", "line", "column", "within", "code", "old")
 
 
 def _records(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

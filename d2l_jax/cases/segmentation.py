@@ -43,6 +43,8 @@ Segmentation = partial(
     epochs=5,
 )
 
+Style = partial(Case, section="14.12", draw=draw_pictures, data="photos", epochs=500)
+
 SEGMENTATION: tuple[Case, ...] = (
     supervised(
         "transposed-conv",
@@ -67,30 +69,22 @@ SEGMENTATION: tuple[Case, ...] = (
         loss=losses.mse,
     ),
     Segmentation("fcn", title="FCN (ResNet-18 backbone)", data="voc2012"),
-    Case(
+    Style(
         "style-transfer",
-        "14.12",
-        "Neural style transfer",
-        {"image": models.SynthesizedImage, "net": models.vgg19_features},
+        title="Neural style transfer",
+        model={"image": models.SynthesizedImage, "net": models.vgg19_features},
         args={"image": {"height": 300, "width": 450}, "net": {"num_layers": 29}},
         probe={"image": {"height": 37, "width": 46}, "net": {"num_layers": 29, "width_mult": 0.0625}},
-        draw=draw_pictures,
         turns=(Turn(models.StyleTransfer(), partial(optim.Adam, lr=0.3), "image."),),
         observe=models.StyleTargets(),
-        data="photos",
-        epochs=500,
     ),
-    Case(
+    Style(
         "style-transfer-vgg16",
-        "14.12",
-        "Neural style transfer with VGG-16",
-        {"image": models.SynthesizedImage, "net": models.vgg16_features},
+        title="Neural style transfer with VGG-16",
+        model={"image": models.SynthesizedImage, "net": models.vgg16_features},
         args={"image": {"height": 300, "width": 450}, "net": {"num_layers": 25}},
         probe={"image": {"height": 37, "width": 46}, "net": {"num_layers": 25, "width_mult": 0.0625}},
-        draw=draw_pictures,
         turns=(Turn(models.StyleTransfer(**VGG16, in_place=False), partial(optim.Adam, lr=0.3), "image."),),
         observe=models.StyleTargets(**VGG16, in_place=False),
-        data="photos",
-        epochs=500,
     ),
 )

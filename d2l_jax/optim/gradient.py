@@ -7,6 +7,7 @@ import optax
 from jaxtyping import Array, Float
 
 from d2l_jax.optim.groups import Groups, Options, transformation
+from d2l_jax.optim.rate import scaled_by_rate
 
 
 def add_decayed_weights(weight_decay: float, groups: Groups | None = None) -> optax.GradientTransformation:
@@ -37,6 +38,20 @@ def decayed(options: Options, decoupled: bool | None = None) -> optax.GradientTr
         return jax.tree_util.tree_map_with_path(decay, updates, params), state
 
     return transformation(options, update)
+
+
+def with_either_decay(direction: optax.GradientTransformation, options: Options) -> optax.GradientTransformation:
+    """Returns the whole algorithm of a direction; weights decay behind it where `decoupled_weight_decay` is on.
+
+    Elsewhere they decay by an L2 term in the gradient.
+    """
+    return optax.chain(
+        maximized(options),
+        decayed(options, decoupled=False),
+        direction,
+        decayed(options, decoupled=True),
+        scaled_by_rate(options),
+    )
 
 
 def maximized(options: Options) -> optax.GradientTransformation:

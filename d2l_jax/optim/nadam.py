@@ -8,9 +8,9 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from d2l_jax.optim.bias import one_minus_power, wide
-from d2l_jax.optim.gradient import decayed, maximized
+from d2l_jax.optim.gradient import with_either_decay
 from d2l_jax.optim.groups import Groups, Options, transformation
-from d2l_jax.optim.rate import Rate, scaled_by_rate
+from d2l_jax.optim.rate import Rate
 from d2l_jax.optim.slots import average, average_square, number, per_parameter, slot
 
 
@@ -57,13 +57,7 @@ def NAdam(
         decoupled_weight_decay=decoupled_weight_decay,
         maximize=maximize,
     )
-    return optax.chain(
-        maximized(options),
-        decayed(options, decoupled=False),
-        adapted(options),
-        decayed(options, decoupled=True),
-        scaled_by_rate(options),
-    )
+    return with_either_decay(adapted(options), options)
 
 
 def adapted(options: Options) -> optax.GradientTransformation:

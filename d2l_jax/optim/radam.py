@@ -9,9 +9,9 @@ from jaxtyping import Array, Float, Int
 
 from d2l_jax.optim.adam import AdamState
 from d2l_jax.optim.bias import one_minus_power, wide
-from d2l_jax.optim.gradient import decayed, maximized
+from d2l_jax.optim.gradient import with_either_decay
 from d2l_jax.optim.groups import Groups, Options, transformation
-from d2l_jax.optim.rate import Rate, scaled_by_rate
+from d2l_jax.optim.rate import Rate
 from d2l_jax.optim.slots import average, average_square, per_parameter, slot
 
 LEAST_LENGTH = 5.0  # the length of the average above which the rate adapts
@@ -43,13 +43,7 @@ def RAdam(
         decoupled_weight_decay=decoupled_weight_decay,
         maximize=maximize,
     )
-    return optax.chain(
-        maximized(options),
-        decayed(options, decoupled=False),
-        adapted(options),
-        decayed(options, decoupled=True),
-        scaled_by_rate(options),
-    )
+    return with_either_decay(adapted(options), options)
 
 
 def adapted(options: Options) -> optax.GradientTransformation:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from d2l_jax.data.images.files import Files, read_picture
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
 from d2l_jax.runs.boxes import THRESHOLD, Sighting, sightings
@@ -22,10 +23,8 @@ def detect(run: Path, picture: Path, out: Path | None = None) -> list[Sighting]:
     from PIL import Image, ImageDraw
 
     size = settings_of(run).get("resize") or BOOK_SIZE
-    try:
-        image = Image.open(picture).convert("RGB")
-    except (OSError, SyntaxError) as error:
-        raise InputError(f"{picture} is no whole picture ({error})") from error
+    alone = Files(picture.parent, (picture.name,), lambda name: picture.read_bytes())
+    image = Image.fromarray(read_picture(alone, picture.name))
     pixels = np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32)
     model = load(run)
     _, params, buffers = functional(model)

@@ -67,7 +67,8 @@ class Yogi(_ByHand):
     def move(self, p: torch.Tensor, g: torch.Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         first, second = group["betas"]
         t = state["step"].item()
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        mean = state["exp_avg"]
+        square = state["exp_avg_sq"]
         mean.mul_(first).add_((1 - first) * g)
         square.add_((1 - second) * torch.sign(g.square() - square) * g.square())
         root = torch.sqrt(square / (1 - second**t)) + group["eps"]

@@ -82,7 +82,7 @@ def test_the_middle_is_the_books():
 
 @pytest.mark.parametrize("name, end", [("trainLabels.csv", "png"), ("labels.csv", "jpg")])
 def test_a_table_of_labels(alone: Path, name: str, end: str):
-    """Of each class the first is held out: a tenth of the smallest class, 11 pictures."""
+    """The first of each class are held out: a tenth of the smallest class, 11 pictures."""
     table(alone / "kaggle_cifar10_tiny", name, end)
     data = load("cifar10_tiny", source=alone)
     assert data.classes == ("a", "b") and data.sizes is None

@@ -117,7 +117,8 @@ def test_vocs_kit_and_its_small_images(tmp_path: Path):
 def test_each_epoch_has_crops_of_its_own_and_the_same_again(tmp_path: Path):
     write_voc(tmp_path, {"a": (40, 60), "b": (40, 60), "c": (50, 60)})
     data = load("voc2012", source=tmp_path, resize=(16, 24))
-    first, second = data.of_epoch(1), data.of_epoch(2)
+    first = data.of_epoch(1)
+    second = data.of_epoch(2)
     assert not np.array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[0], load("voc2012", source=tmp_path, resize=(16, 24)).of_epoch(1)[0])
     other = load("voc2012", source=tmp_path, resize=(16, 24), seed=1)

@@ -24,7 +24,8 @@ OPTIONS = [
 
 def loss_of(params, target, xp, sign):
     """A valley that bends: quartic along the bias, which leans on the weight."""
-    weight, bias = params["weight"], params["bias"]
+    weight = params["weight"]
+    bias = params["bias"]
     bent = bias - 0.3 * xp.cos(weight).sum()
     off = weight - target["weight"]
     return sign * ((off * off).sum() + 0.1 * (off**4).sum() + ((bent - target["bias"]) ** 2).sum())

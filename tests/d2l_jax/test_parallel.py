@@ -62,7 +62,7 @@ for refused in (lambda: make_parallel_step(net(), turns, mesh, {}, "per-replika"
 
 @pytest.fixture(scope="module")
 def printed() -> list[str]:
-    """What a process with eight devices prints: JAX counts its devices once."""
+    """The lines that a process with eight devices prints: JAX counts its devices once."""
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

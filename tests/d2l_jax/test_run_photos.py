@@ -118,7 +118,7 @@ def test_drawn_shapes_are_made_the_models_size(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_pretrained_weights_leave_a_new_head_new(tmp_path: Path):
-    """What fits by key and shape is taken, below `features` too; a state_dict of another model is refused."""
+    """Tensors that fit by key and shape are taken, below `features` too; a state_dict of another model is refused."""
     trained = FrozenFeatures(5, 7, rngs=nnx.Rngs(1))
     source = state_dict(trained)
     file.write(source, tmp_path / "weights.safetensors")

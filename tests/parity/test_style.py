@@ -35,7 +35,8 @@ def test_the_specifications_numbers():
 def test_losses_of_a_batch_are_pytorchs():
     X = normal(2, 5, 7, 3)
     Y = normal(2, 5, 7, 3, seed=1)
-    (ours, other), (theirs, other_torch) = in_jax(X, Y), in_torch(maps(X), maps(Y))
+    ours, other = in_jax(X, Y)
+    theirs, other_torch = in_torch(maps(X), maps(Y))
     grams = models.gram(other), reference.gram(other_torch)
     np.testing.assert_allclose(grams[0], grams[1], rtol=1e-12)
     pairs = [

@@ -1,4 +1,4 @@
-"""The command `d2l-jax`: list and show the models, train them, compare runs, prepare data."""
+"""The command `d2l-jax`: list and show the models, train and ask them, compare runs, prepare data."""
 
 import contextlib
 import json
@@ -135,6 +135,25 @@ def compare(
         raise InputError("compare needs the folder of a run")
     compare_curves(runs, out)
     print(f"written   {out}")
+
+
+@app.command
+def predict(
+    run: Annotated[Positional[Path], arg(metavar="RUN")],
+    texts: Annotated[Positional[tuple[str, ...]], arg(metavar="TEXT ...")],
+) -> None:
+    """Print what a trained model answers to texts: a continuation, a translation.
+
+    d2l-jax predict runs/gru-lm "it has" "time traveller"\n
+    d2l-jax predict runs/transformer "go ." "i'm home ."
+
+    Args:
+        run: The run's folder, or one of its checkpoints.
+        texts: The texts, each in quotes.
+    """
+    from d2l_jax.runs.predict import predict as answers
+
+    print("\n".join(answers(run, texts)))
 
 
 @data_app.command

@@ -8,7 +8,7 @@ import numpy as np
 
 from d2l_jax.data.text.vocab import Vocab
 
-Split = tuple[Any, np.ndarray]
+Split = tuple[Any, Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -17,7 +17,7 @@ class Dataset:
 
     Attributes:
       name: `"fashion_mnist"`, `"digits"`, `"houses"` ...; the folder's name where the data is unknown.
-      train: X and y; X is a tuple of arrays where a model takes several.
+      train: X and y; either is a tuple of arrays where a model or a loss takes several.
         Images: X uint8 (N, H, W, C), y int32 (N,). Tabular: X float32 (N, d), y float32 (N, 1).
         Text: X int32 (N, steps), y int32 (N, steps). Translation: X = (source int32 (N, steps), decoder
         input int32 (N, steps), valid source tokens int32 (N,)), y int32 (N, steps).
@@ -29,6 +29,7 @@ class Dataset:
       sizes: (height, width) in pixels of training images that differ in size, int32 (N, 2): each stands at the top
         left of its array. None where every image fills its array.
       palette: of a segmentation, the colour of each class, uint8 (classes, 3).
+      form: the kind of data where the arrays do not tell it, as `"words"`; else empty.
       redraw: number of an epoch -> the examples to train on in that epoch, where they are drawn anew; else None.
     """
 
@@ -40,6 +41,7 @@ class Dataset:
     vocabs: tuple[Vocab, ...] = ()
     sizes: np.ndarray | None = None
     palette: np.ndarray | None = None
+    form: str = ""
     redraw: Callable[[int], Split] | None = None
 
     def of_epoch(self, epoch: int) -> Split:
@@ -49,16 +51,18 @@ class Dataset:
     @property
     def examples(self) -> int:
         """The number of examples to train on."""
-        return len(self.train[1])
+        return len(_as_tuple(self.train[1])[0])
 
     @property
     def held_out(self) -> int:
         """The number of examples to test on."""
-        return len(self.test[1])
+        return len(_as_tuple(self.test[1])[0])
 
     @property
     def kind(self) -> str:
-        """The kind of data: `"image"`, `"boxes"`, `"segmentation"`, `"tabular"`, `"text"` or `"translation"`."""
+        """The kind: `form`, `"image"`, `"boxes"`, `"segmentation"`, `"tabular"`, `"text"` or `"translation"`."""
+        if self.form:
+            return self.form
         if self.vocabs:
             return "text" if len(self.vocabs) == 1 else "translation"
         if self.palette is not None:
@@ -69,15 +73,14 @@ class Dataset:
 
     def __repr__(self) -> str:
         """Name, shapes, dtype and source in a single line, without the values."""
-        first, *_ = _arrays(self.train)
+        first, *_ = _as_tuple(self.train[0])
         shapes = f"train {_shapes(self.train)}, test {_shapes(self.test)} of {first.dtype}"
         return f"Dataset({self.name}: {shapes}; {self.source})"
 
 
-def _arrays(split: Split) -> tuple[np.ndarray, ...]:
-    X, _ = split
-    return X if isinstance(X, tuple) else (X,)
+def _as_tuple(arrays: Any) -> tuple[np.ndarray, ...]:
+    return arrays if isinstance(arrays, tuple) else (arrays,)
 
 
 def _shapes(split: Split) -> str:
-    return " ".join(str(array.shape) for array in _arrays(split))
+    return " ".join(str(array.shape) for array in _as_tuple(split[0]))

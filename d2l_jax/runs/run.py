@@ -16,6 +16,7 @@ from d2l_jax.data import BatchOrder, Dataset, batch_order
 from d2l_jax.errors import InputError
 from d2l_jax.runs.augmented import AUGMENTED, draw_augmented
 from d2l_jax.runs.boxes import Sightings, sightings
+from d2l_jax.runs.finished import write_vocabs
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
@@ -146,6 +147,8 @@ class _Run:
         with explained(job.out):
             job.out.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=job.out).close()
+            if job.data.vocabs and leads():
+                write_vocabs(job.data.vocabs, job.out)
         self._introduce()
         self.listener.begin(epochs)
         self.since = time.perf_counter()

@@ -1,11 +1,12 @@
 """What a trained model of text writes: continuations, or translations with their BLEU and attention."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax.data import Dataset, encode
+from d2l_jax.data import Dataset, Vocab, encode
 from d2l_jax.functional import Tree
 from d2l_jax.generate import bleu, make_completion, make_greedy, until_eos
 
@@ -55,14 +56,16 @@ class Texts(NamedTuple):
 
 def write_texts(data: Dataset, trained: Trained) -> Texts:
     """Writes the book's samples, or the like where the data is other than the book's."""
-    return _translations(data, trained) if data.kind == "translation" else Texts(_continuations(data, trained), {})
+    if data.kind == "translation":
+        return _translations(data, trained)
+    return Texts(continuations(data.vocabs[0], trained, PREFIXES), {})
 
 
-def _continuations(data: Dataset, trained: Trained) -> list[Text]:
-    vocab = data.vocabs[0]
+def continuations(vocab: Vocab, trained: Trained, prefixes: Sequence[str]) -> list[Text]:
+    """Continues each prefix by `CHARACTERS` characters."""
     complete = make_completion(trained.model, CHARACTERS)
-    made = [complete(*trained[1:], jnp.array([vocab[list(prefix)]], jnp.int32)) for prefix in PREFIXES]
-    return [Text(prefix, "".join(vocab.to_tokens(ids[0]))) for prefix, ids in zip(PREFIXES, made)]
+    made = [complete(*trained[1:], jnp.array([vocab[list(prefix)]], jnp.int32)) for prefix in prefixes]
+    return [Text(prefix, "".join(vocab.to_tokens(ids[0]))) for prefix, ids in zip(prefixes, made)]
 
 
 def _translations(data: Dataset, trained: Trained) -> Texts:

@@ -72,6 +72,7 @@ WRONG = [
     (["train", "linear-regression", "--data", "digits"], "learns numbers from a table; digits has labels for images"),
     (["compare", "nowhere"], "nowhere holds no training run"),
     (["compare"], "compare needs the folder of a run"),
+    (["predict", "nowhere", "a text"], "no such run: nowhere"),
     (["data", "prepare", "nowhere", "target"], "nowhere"),
 ]
 

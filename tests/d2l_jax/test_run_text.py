@@ -54,7 +54,18 @@ def test_the_folder_holds_what_is_promised(name: str, tmp_path: Path):
     result = train(small(name, tmp_path))
     names = {path.name for path in tmp_path.iterdir()}
     attends = {"attention.png"} if name != "gru-lm" else set()
-    assert names == {"metrics.json", "curves.png", "predictions.txt", "weights.safetensors", "checkpoints"} | attends
+    assert (
+        names
+        == {
+            "metrics.json",
+            "curves.png",
+            "predictions.txt",
+            "vocab.json",
+            "weights.safetensors",
+            "checkpoints",
+        }
+        | attends
+    )
     assert all((tmp_path / picture).read_bytes().startswith(PNG) for picture in {"curves.png"} | attends)
     assert (tmp_path / "predictions.txt").read_text().count("\n") == len(result.metrics["texts"]) >= 2
     for record in result.metrics["records"]:

@@ -36,6 +36,20 @@ class Vocab:
         object.__setattr__(self, "token_freqs", tuple(counts.most_common()))
         object.__setattr__(self, "_index", {token: i for i, token in enumerate(known)})
 
+    @classmethod
+    def in_order(cls, tokens: Sequence[str]) -> "Vocab":
+        """Returns the vocabulary whose tokens have the numbers of their places; the last, where one is there twice.
+
+        Raises:
+          InputError: there is no `<unk>`, or a token is no text.
+        """
+        if not all(isinstance(token, str) for token in tokens) or UNKNOWN not in tokens:
+            raise InputError(f"a vocabulary is a list of texts, with {UNKNOWN} among them")
+        vocab = cls()
+        object.__setattr__(vocab, "idx_to_token", tuple(tokens))
+        object.__setattr__(vocab, "_index", {token: i for i, token in enumerate(tokens)})
+        return vocab
+
     @property
     def unk(self) -> int:
         """The index of `<unk>`, which every unknown token has."""

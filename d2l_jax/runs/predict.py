@@ -1,0 +1,50 @@
+"""Answers of a trained model to texts: `d2l-jax predict RUN TEXT ...`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax.numpy as jnp
+
+from d2l_jax.data import encode, kind_of, text_tokens
+from d2l_jax.errors import InputError
+from d2l_jax.generate import make_greedy, until_eos
+from d2l_jax.runs.finished import Finished, finished
+from d2l_jax.runs.load import case_of
+from d2l_jax.runs.texts import Text, continuations
+
+Answer = Callable[[Finished, Sequence[str]], list[str]]
+
+
+def predict(run: Path, texts: Sequence[str]) -> list[str]:
+    """Returns what the model of a run answers to texts, in lines.
+
+    Raises InputError where there is no run, or no text, or where the model takes no texts.
+    """
+    case = case_of(run)
+    answer = ANSWERS.get(kind_of(case.data))
+    if answer is None:
+        raise InputError(f"{case.name} takes no texts; a run on texts is right")
+    if not texts or not all(text.strip() for text in texts):
+        raise InputError('predict needs a text that is not empty, as in: d2l-jax predict RUN "it has"')
+    return answer(finished(run), texts)
+
+
+def continued(run: Finished, texts: Sequence[str]) -> list[str]:
+    """Returns every text with its continuation by a language model of characters."""
+    prefixes = ["".join(text_tokens(text)) for text in texts]
+    return [str(text) for text in continuations(run.vocabs[0], run.trained, prefixes)]
+
+
+def translated(run: Finished, texts: Sequence[str]) -> list[str]:
+    """Returns every sentence with its translation; marks may stand at words."""
+    source, target = run.vocabs
+    steps = run.case.arrays[0].shape[1]
+    ids, lengths = encode(texts, source, steps)
+    greedy = make_greedy(run.trained.model, steps, target["<bos>"])
+    best, *_ = greedy(*run.trained[1:], jnp.asarray(ids), jnp.asarray(lengths))
+    rows = until_eos(best, target["<eos>"])
+    return [str(Text(text, " ".join(target.to_tokens(row)))) for text, row in zip(texts, rows)]
+
+
+# The kind of data that a case learns from -> what its model answers.
+ANSWERS: dict[str, Answer] = {"text": continued, "translation": translated}

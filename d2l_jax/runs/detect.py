@@ -4,60 +4,81 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from d2l_jax.data.images.files import Files, read_picture
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
+from d2l_jax.models import TinySSD
 from d2l_jax.runs.boxes import THRESHOLD, Sighting, sightings
-from d2l_jax.runs.load import load, settings_of
+from d2l_jax.runs.load import case_of, load, settings_of
 from d2l_jax.runs.texts import Trained
+from d2l_jax.write import replacing
 
 BOOK_SIZE = (256, 256)
+Picture = UInt8[np.ndarray, "height width 3"]
 
 
-def detect(run: Path, picture: Path, out: Path | None = None) -> list[Sighting]:
-    """Returns the objects in a picture, which is resized to the size of the run's; `out` is it with boxes drawn.
+def opened(path: Path) -> Picture:
+    """Returns the picture in a file. Raises InputError where there is none, or no whole one."""
+    return read_picture(Files(path.parent, (path.name,), lambda name: path.read_bytes()), path.name)
 
-    Raises InputError where there is no run, or no whole picture.
+
+def detect(run: Path, picture: Picture) -> list[Sighting]:
+    """Returns the objects in a picture, which is resized to the size of the run's pictures.
+
+    Raises InputError where there is no run of a detector.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
-    size = settings_of(run).get("resize") or BOOK_SIZE
-    alone = Files(picture.parent, (picture.name,), lambda name: picture.read_bytes())
-    image = Image.fromarray(read_picture(alone, picture.name))
-    pixels = np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32)
+    case = case_of(run)
+    if case.model is not TinySSD:
+        raise InputError(f"{run} is a run of {case.name}, which sees no boxes; one of tiny-ssd is right")
+    height, width = settings_of(run).get("resize") or BOOK_SIZE
+    small = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
     model = load(run)
     _, params, buffers = functional(model)
-    (objects,) = sightings(Trained(model, params, buffers), pixels[None])
-    if out:
-        draw = ImageDraw.Draw(image)
-        for each in objects:
-            draw.rectangle(in_pixels(each, image.size), outline=(31, 95, 168), width=2)
-        image.save(out)
+    (objects,) = sightings(Trained(model, params, buffers), np.asarray(small, np.float32)[None])
     return objects
 
 
-def in_pixels(sighting: Sighting, size: tuple[int, int]) -> tuple[int, ...]:
-    """Returns left, top, right and bottom in a picture of `size`, (width, height)."""
-    return tuple(round(side * length) for side, length in zip(sighting.box, (*size, *size)))
+def draw(picture: Picture, objects: list[Sighting], out: Path) -> None:
+    """Writes the picture with the boxes of its objects, in the format of the suffix of `out`."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    for each in objects:
+        pen.rectangle(in_pixels(each, picture), outline=(31, 95, 168), width=2)
+    kind = Image.registered_extensions().get(out.suffix.lower())
+    if kind not in Image.SAVE:
+        raise InputError(f"{out} has the suffix of no picture; .png or .jpg is right")
+    with replacing(out) as part:
+        image.save(part, format=kind)
+
+
+def in_pixels(sighting: Sighting, picture: Picture) -> tuple[int, ...]:
+    """Returns left, top, right and bottom of an object in the pixels of its picture."""
+    height, width, _ = picture.shape
+    return tuple(round(side * length) for side, length in zip(sighting.box, (width, height, width, height)))
 
 
 def main(arguments: list[str]) -> None:
     """Prints a line for each object; status 2 and one line where the call was wrong."""
-    from PIL import Image
-
     try:
         if len(arguments) not in (2, 3):
             raise InputError("two or three arguments are right: RUN PICTURE [OUT.png]")
-        run, picture, *out = map(Path, arguments)
-        objects = detect(run, picture, *out)
-    except InputError as error:
+        run, path, *out = map(Path, arguments)
+        picture = opened(path)
+        objects = detect(run, picture)
+        for drawn in out:
+            draw(picture, objects, drawn)
+    except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    with Image.open(picture) as image:
-        for each in objects:
-            print(f"class {each.label}  confidence {each.confidence:.3f}  box", *in_pixels(each, image.size))
-    print(f"{len(objects)} objects of a confidence of {THRESHOLD} or more in {picture}")
+    for each in objects:
+        print(f"class {each.label}  confidence {each.confidence:.3f}  box", *in_pixels(each, picture))
+    print(f"{len(objects)} objects of a confidence of {THRESHOLD} or more in {path}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ class Dataset:
         Images: X uint8 (N, H, W, C), y int32 (N,). Tabular: X float32 (N, d), y float32 (N, 1).
         Text: X int32 (N, steps), y int32 (N, steps). Translation: X = (source int32 (N, steps), decoder
         input int32 (N, steps), valid source tokens int32 (N,)), y int32 (N, steps).
+        Reviews: X int32 (N, steps), y int32 (N,). Inference: X = (premises int32 (N, steps), hypotheses int32
+        (N, steps)), y int32 (N,).
         Segmentation: X float32 (N, H, W, 3), normalised, y int32 (N, H, W), 255 where a pixel does not count.
       test: X and y of the examples that are not trained on, in the same shapes.
       source: where the data comes from, in words for the log.

@@ -7,9 +7,15 @@ EMBEDDED = {
     "translation": "number_words",
     "segmentation": "scenes",
     "boxes": "drawn_bananas",
+    "reviews": "drawn_reviews",
+    "inference": "drawn_pairs",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
-STAND_INS = PHOTOS | {"airfoil": "drawn_airfoil"}
+STAND_INS = PHOTOS | {
+    "airfoil": "drawn_airfoil",
+    "imdb_corrected": "drawn_reviews_corrected",
+    "snli_corrected": "drawn_pairs_corrected",
+}
 NOT_TABLES = {
     **dict.fromkeys([*PHOTOS, *PHOTOS.values()], "image"),
     "mnist": "image",
@@ -26,11 +32,13 @@ NOT_TABLES = {
     "photos": "pictures",
     "bananas": "boxes",
     "drawn_bananas": "boxes",
+    **dict.fromkeys(["imdb", "imdb_corrected", "drawn_reviews", "drawn_reviews_corrected"], "reviews"),
+    **dict.fromkeys(["snli", "snli_corrected", "drawn_pairs", "drawn_pairs_corrected"], "inference"),
 }
 
 
 def kind_of(name: str) -> str:
-    """Returns the kind of a known data set: "image", "tabular", "text", "translation", "segmentation" or "boxes"."""
+    """Returns the kind of a known data set: "image", "tabular", "text", "translation", "boxes" ..."""
     return NOT_TABLES.get(name, "tabular")
 
 

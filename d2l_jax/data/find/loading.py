@@ -27,7 +27,10 @@ from d2l_jax.data.tables.airfoil import drawn_airfoil, fetch_airfoil, no_airfoil
 from d2l_jax.data.tables.diabetes import diabetes
 from d2l_jax.data.tables.houses import fetch_houses, no_houses, read_houses
 from d2l_jax.data.text.book_texts import BOOK_TEXTS, fetch_book_text, no_book_text, read_book_text, read_raw
+from d2l_jax.data.text.drawn_sentences import drawn_pairs, drawn_reviews
 from d2l_jax.data.text.number_words import number_words
+from d2l_jax.data.text.reviews import IMDB, fetch_imdb, no_imdb, read_imdb
+from d2l_jax.data.text.snli import SNLI, fetch_snli, no_snli, read_snli
 from d2l_jax.data.text.topics import topics
 from d2l_jax.errors import InputError, one_of
 
@@ -36,6 +39,10 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "diabetes": lambda seed: diabetes(),
     "topics": lambda seed: topics(),
     "number_words": lambda seed: number_words(),
+    "drawn_reviews": lambda seed: drawn_reviews(seed=seed),
+    "drawn_reviews_corrected": lambda seed: drawn_reviews(seed=seed, corrected=True),
+    "drawn_pairs": lambda seed: drawn_pairs(seed=seed),
+    "drawn_pairs_corrected": lambda seed: drawn_pairs(seed=seed, corrected=True),
     "synthetic": lambda seed: synthetic_regression([2, -3.4], 4.2, seed=seed),
     "weight_decay": lambda seed: weight_decay_data(seed=seed),
     "ohms_law": lambda seed: ohms_law(seed=seed),
@@ -45,13 +52,15 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
     "drawn_bananas": lambda seed: bananas(seed=seed),
 }
-KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *BOOK_TEXTS, *BUILT_IN, *SEGMENTED)
+KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *BOOK_TEXTS, *IMDB, *SNLI, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
     "tabular": ("houses", diabetes),
     "text": ("time_machine", topics),
     "translation": ("fra_eng", number_words),
     "boxes": ("bananas", bananas),
+    "reviews": ("imdb", drawn_reviews),
+    "inference": ("snli", drawn_pairs),
 }
 
 log = logging.getLogger(__name__)
@@ -159,6 +168,10 @@ def _reader(name: str) -> Reader[Dataset]:
         return Reader(lambda place: read_houses(place.folder), fetch_houses, no_houses)
     if name == "airfoil":
         return Reader(lambda place: read_airfoil(place.folder), fetch_airfoil, no_airfoil)
+    if name in IMDB:
+        return Reader(lambda place: read_imdb(place.folder, name), fetch_imdb, no_imdb)
+    if name in SNLI:
+        return Reader(lambda place: read_snli(place.folder, name), fetch_snli, no_snli)
     return Reader(
         read=lambda place: read_book_text(place.folder, name),
         fetch=partial(fetch_book_text, name),

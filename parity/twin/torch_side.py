@@ -25,9 +25,13 @@ def torch_side(case: Case, probe: bool = False, checked: bool = False) -> TorchS
     probe:   with the arguments of the parity check
     checked: with the evaluation of what runs after training, too
     """
+    return TorchSide(torch_model(case, probe), tuple(map(torch_turn, case.turns)), torch_observe(case, checked))
+
+
+def torch_observe(case: Case, checked: bool = False) -> Any:
+    """Returns the evaluation of a case in PyTorch, None where there is none; `checked` as in `torch_side`."""
     evaluation = case.checked if checked else case.observe
-    observe = None if evaluation is None else namesake(evaluation, turns, losses, reference)
-    return TorchSide(torch_model(case, probe), tuple(map(torch_turn, case.turns)), observe)
+    return None if evaluation is None else namesake(evaluation, turns, losses, reference)
 
 
 def torch_model(case: Case, probe: bool = False) -> nn.Module:
@@ -72,6 +76,14 @@ def torch_optimizer(turn: Turn, model: nn.Module) -> torch.optim.Optimizer:
 def moved(turn: Turn | TorchTurn, model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Returns the parameters that the turn moves."""
     return [(name, p) for name, p in model.named_parameters() if name.startswith(turn.trains)]
+
+
+def freeze(turn: Turn | TorchTurn, model: nn.Module) -> None:
+    """Lets PyTorch compute no gradient of the parameters that the turn does not move."""
+    moving = {name for name, _ in moved(turn, model)}
+    for name, parameter in model.named_parameters():
+        if name not in moving:
+            parameter.requires_grad_(False)
 
 
 def torch_clipping(turn: Turn) -> Callable[[nn.Module], None]:

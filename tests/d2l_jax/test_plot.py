@@ -75,7 +75,7 @@ def test_jax_beside_pytorch_has_the_same_colours_and_dashes(tmp_path, drawn):
 )  # fmt: skip
 def test_runs_have_the_shortest_names_that_differ(runs, names):
     metrics = [{"model": model, "framework": framework} for _, model, framework in runs]
-    assert plot._names(metrics, [Path(folder) for folder, *_ in runs]) == names
+    assert plot.names_of(metrics, [Path(folder) for folder, *_ in runs]) == names
 
 
 TEXT = Text("go home .", "va là !")

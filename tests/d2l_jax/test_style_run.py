@@ -10,6 +10,7 @@ from PIL import Image
 from d2l_jax import models
 from d2l_jax.data.images.photos import drawn_photos, photos
 from d2l_jax.errors import InputError
+from d2l_jax.runs.comparison import LOSSES, compare
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.style import configured, load_extractor, transfer
 from d2l_jax.weights import file
@@ -66,7 +67,6 @@ def test_the_drawn_pictures_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     [
         ({"batch_size": 4}, "leave --batch-size out"),
         ({"resume": True}, "leave --resume out"),
-        ({"framework": "torch"}, "parity check style-transfer-vgg16"),
         ({"image_size": 8}, "32 rows or more"),
         ({"epochs": 0}, "give 1 iteration or more"),
         ({"lr": -1.0}, "no learning rate"),
@@ -133,3 +133,24 @@ def test_caffes_weights_take_normalised_images(tmp_path: Path):
 def test_the_extractor_may_be_asked_for_layers_by_number():
     assert models.StyleTransfer().style_layers == (0, 5, 10, 19, 28)
     assert models.StyleTransfer().content_layers == (25,)
+
+
+def records(folder: Path, framework: str, key: str = "iteration") -> Path:
+    folder.mkdir(parents=True)
+    run = [{key: number, "loss": 1.0} | dict.fromkeys(LOSSES, 1 / number) for number in (1, 2)]
+    (folder / "metrics.json").write_text(json.dumps({"model": NAME, "framework": framework, "records": run}))
+    return folder
+
+
+def test_runs_of_both_frameworks_are_drawn_into_one_picture(tmp_path: Path):
+    folders = [records(tmp_path / framework, framework) for framework in ("jax", "torch")]
+    compare(folders, tmp_path / "curves.svg")
+    text = (tmp_path / "curves.svg").read_text()
+    assert all(name in text for name in ("JAX content", "PyTorch content", "PyTorch tv"))
+    assert text.count("stroke-dasharray") >= 3
+
+
+def test_runs_over_epochs_beside_some_over_iterations_are_refused(tmp_path: Path):
+    folders = [records(tmp_path / key, "jax", key) for key in ("iteration", "epoch")]
+    with pytest.raises(InputError, match="runs of one kind are right"):
+        compare(folders, tmp_path / "curves.png")

@@ -67,6 +67,8 @@ class Options:
             raise InputError(f"group {unused[0]!r} fits no parameter that no earlier group has; parameters: {names}")
 
     def _ending(self, path: tuple) -> str | None:
+        if not self.groups:
+            return None
         name = torch_name(path)
         return next((ending for ending in self.groups if name.endswith(ending)), None)
 

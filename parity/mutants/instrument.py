@@ -9,12 +9,19 @@ from parity.mutants.places import Place, Site, sites
 NAME = "__reached__"
 
 
+class Default:
+    """The value of a parameter that no argument has replaced, with the marks of its places."""
+
+    def __init__(self, value: Any, marks: Sequence[str]):
+        self.value = value
+        self.marks = marks
+
+
 class Recorder:
     """The marks of all places and functions that have been reached."""
 
     def __init__(self) -> None:
         self.marks = set[str]()
-        self.defaults: dict[str, Any] = {}
 
     def __call__(self, mark: str) -> None:
         self.marks.add(mark)
@@ -25,15 +32,16 @@ class Recorder:
         self.marks = set()
         return marks
 
-    def default(self, mark: str, value: Any) -> Any:
-        """Remembers the value of a default, and returns it."""
-        self.defaults[mark] = value
-        return value
+    def default(self, value: Any, *marks: str) -> Default:
+        """Returns what stands for a default in a signature: no caller can pass the same, as False is everywhere."""
+        return Default(value, marks)
 
-    def argument(self, mark: str, value: Any) -> None:
-        """Records a default where the argument is that very object, and no equal one that a caller has passed."""
-        if value is self.defaults.get(mark, self):
-            self.marks.add(mark)
+    def argument(self, value: Any) -> Any:
+        """Returns the value of an argument; a default is recorded as reached."""
+        if not isinstance(value, Default):
+            return value
+        self.marks.update(value.marks)
+        return value.value
 
 
 def instrumented(source: str, file: str) -> ast.Module:
@@ -86,12 +94,12 @@ class _Instrumented(ast.NodeTransformer):
         self.generic_visit(node)
         first = 1 if ast.get_docstring(node, clean=False) is not None else 0
         mark = f"{self.file}::{'.'.join(self.around)}"
-        node.body[first:first] = [ast.Expr(self._call(mark)), *defaults]
+        node.body[first:first] = [ast.Expr(self._call("", ast.Constant(mark))), *defaults]
         self.around.pop()
         return node
 
     def _defaults(self, arguments: ast.arguments) -> list[ast.stmt]:
-        """Makes each default that has places known to the recorder, and returns the statements that look for it."""
+        """Lets the recorder stand for each default that has places, and returns the statements that unwrap it."""
         named = [*arguments.posonlyargs, *arguments.args]
         first = len(named) - len(arguments.defaults)
         statements: list[ast.stmt] = []
@@ -99,17 +107,18 @@ class _Instrumented(ast.NodeTransformer):
         for names, defaults in both:
             for number, (name, default) in enumerate(zip(names, defaults)):
                 marks = [self.marks.pop(id(node), "") for node in ast.walk(default)] if default else []
-                for mark in filter(None, marks):
-                    defaults[number] = self._call(mark, defaults[number], method="default")
-                    statements.append(ast.Expr(self._call(mark, ast.Name(name.arg, ast.Load()), method="argument")))
+                if marks := list(filter(None, marks)):
+                    defaults[number] = self._call("default", default, *map(ast.Constant, marks))
+                    unwrapped = self._call("argument", ast.Name(name.arg, ast.Load()))
+                    statements.append(ast.Assign([ast.Name(name.arg, ast.Store())], unwrapped))
         return statements
 
     def _after(self, mark: str, node: ast.expr) -> ast.expr:
         """Returns (record, node)[1]."""
-        both = ast.Tuple([self._call(mark), node], ast.Load())
+        both = ast.Tuple([self._call("", ast.Constant(mark)), node], ast.Load())
         return ast.copy_location(ast.Subscript(both, ast.Constant(1), ast.Load()), node)
 
-    def _call(self, mark: str, *more: ast.expr, method: str = "") -> ast.Call:
+    def _call(self, method: str, *arguments: ast.expr) -> ast.Call:
         recorder = ast.Name(NAME, ast.Load())
         function = ast.Attribute(recorder, method, ast.Load()) if method else recorder
-        return ast.Call(function, [ast.Constant(mark), *more], [])
+        return ast.Call(function, list(arguments), [])

@@ -22,7 +22,7 @@ from parity.models.random_numbers import given_shapes, is_shared, numbers, partn
 from parity.twin.modules import correspondence
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
-from parity.twin.structure import abstract, check_book_sizes, check_structure
+from parity.twin.structure import abstract, check_book_sizes, check_settings, check_structure
 from parity.twin.torch_side import torch_side
 from parity.twin.traces import Shapes, Traced, outputs_alone, trace_flax, trace_torch
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin
@@ -42,14 +42,17 @@ def twin_of(
     size: examples in a batch, instead
     flax: Flax's model, where it has been built already
 
-    Raises InputError where the two models are of other names or shapes, small or with the book's sizes.
+    Raises InputError where the two models are of other names, shapes or settings, small or with the book's sizes.
     """
     if not full:
         check_book_sizes(case)
     random = np.random.default_rng(seed)
     flax = flax or abstract(lambda: case.build(seed, probe=not full))
     batches = [_batch(case, full, size, random) for _ in range(steps)]
-    return pair(case, flax, torch_side(case, probe=not full, checked=True), batches, random)
+    theirs = torch_side(case, probe=not full, checked=True)
+    twin = pair(case, flax, theirs, batches, random)
+    check_settings(case.name, flax, theirs.model)
+    return twin
 
 
 def _batch(case: Case, full: bool, size: int | None, random: np.random.Generator) -> Tensors:

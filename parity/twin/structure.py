@@ -14,6 +14,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.rules import leaves
 from parity.models.calls import Path, torch_calls
 from parity.models.nnx_model import NNXModel
+from parity.twin.settings import differing_settings
 from parity.twin.torch_side import torch_model
 
 
@@ -46,6 +47,11 @@ def check_structure(name: str, flax: nnx.Module, theirs: torch.nn.Module, alone:
     _refuse(name, problems)
 
 
+def check_settings(name: str, flax: nnx.Module, theirs: torch.nn.Module) -> None:
+    """Raises InputError, with every difference, unless modules of one path hold the same numbers under a name."""
+    _refuse(name, differing_settings(flax, theirs))
+
+
 def _refuse(name: str, problems: list[str]) -> None:
     if problems:
         raise InputError(f"{name}: the models do not correspond: {'; '.join(problems)}")
@@ -54,7 +60,8 @@ def _refuse(name: str, problems: list[str]) -> None:
 def check_book_sizes(case: Case) -> None:
     """Raises InputError where the models with the book's sizes differ; the check itself runs small ones.
 
-    The tensors that they hold are compared, names and shapes, and of models of images the shape of each layer's output.
+    The tensors that they hold are compared, names and shapes, the numbers that both hold beside them, and of models of
+    images the shape of each layer's output.
     """
     if not case.probe:
         return
@@ -63,6 +70,7 @@ def check_book_sizes(case: Case) -> None:
         theirs = torch_model(case)
     ours = abstract(case.build)
     check_structure(called, ours, theirs)
+    check_settings(called, ours, theirs)
     images = case.of_batch_size(2).arrays if case.data and not case.draw else ()
     if len(images) == 1 and len(images[0].shape) == 4:
         check_outputs(called, ours, theirs.eval(), images[0].shape)

@@ -1,6 +1,7 @@
 """Files that tell which of their places are reached."""
 
 import ast
+from typing import Any
 
 from parity.mutants.instrument import NAME, Recorder, instrumented, resolved
 from parity.mutants.places import sites
@@ -43,6 +44,7 @@ def test_an_expression_is_reached_where_it_is_evaluated():
 def test_a_default_is_reached_where_no_argument_takes_its_place():
     assert {"0.25", "3", "2", "-1.5"} <= reached("A().f(3)")
     assert "0.25" not in reached("A().f(3, float('0.25'))")
+    assert "3" not in reached("A().f(3, n=3)")  # the very object that the default is
     assert {"2", "1.5"}.isdisjoint(reached("A().f(3, pair=(1, 2))") - {"3"})
 
 
@@ -53,7 +55,8 @@ def test_values_of_a_class_count_where_it_is_used_and_those_of_a_file_anywhere()
 
 
 def test_the_results_stay():
-    plain, recording = {}, {NAME: Recorder()}
+    plain: dict[str, Any] = {}
+    recording: dict[str, Any] = {NAME: Recorder()}
     exec(SOURCE, plain)
     exec(compile(instrumented(SOURCE, "a.py"), "a.py", "exec"), recording)
     assert plain["A"]().f(3) == recording["A"]().f(3) and recording["A"].f.__doc__ == "Returns something."

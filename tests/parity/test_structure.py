@@ -4,11 +4,12 @@ import pytest
 import torch
 from flax import nnx
 
-from d2l_jax import InputError
+from d2l_jax import InputError, models
 from d2l_jax.catalog import get
 from d2l_jax.models.mobilenet import V2_STAGES, MobileNetV2
 from parity import reference
 from parity.twin.pairing import twin_of
+from parity.twin.settings import differing_settings
 from parity.twin.structure import abstract, check_book_sizes, check_outputs, check_structure
 
 NAMES = ["alexnet", "vgg11", "nin", "googlenet", "resnet18", "mobilenet-v2", "gan", "transformer"]
@@ -33,3 +34,27 @@ def test_control_a_stride_that_small_models_do_not_have_is_seen():
     check_structure("V2", ours, theirs)
     with pytest.raises(InputError, match=r"features.11.conv.1.0 puts out \(2, 3, 3, 384\) in Flax, \(2, 384, 6, 6\)"):
         check_outputs("V2", ours, theirs, (2, 96, 96, 1))
+
+
+def recurrent(dropout: float = 0.0) -> tuple[nnx.Module, torch.nn.Module]:
+    ours = abstract(lambda: models.GRU(3, 4, dropout=dropout, rngs=nnx.Rngs(0)))
+    return ours, reference.GRU(3, 4)
+
+
+def test_numbers_that_no_tensor_shows_are_compared():
+    assert differing_settings(*recurrent()) == []
+
+
+def test_control_a_rate_without_effect_and_a_size_that_nobody_reads_are_seen(monkeypatch):
+    assert differing_settings(*recurrent(0.5)) == ["rnn.dropout is 0.5 in Flax, 0.0 in PyTorch"]
+    build = models.BiRNNScratch.__init__
+
+    def wrong(self, *args, **kwargs):
+        build(self, *args, **kwargs)
+        self.num_hiddens += 1
+
+    monkeypatch.setattr(models.BiRNNScratch, "__init__", wrong)
+    with pytest.raises(
+        InputError, match=r"birnn-scratch.*: the models do not correspond: num_hiddens is \d+ in Flax, \d+ in"
+    ):
+        twin_of(get("birnn-scratch"))

@@ -9,8 +9,10 @@ from d2l_jax.cases.detection import DETECTION
 from d2l_jax.cases.linear import LINEAR, MLP, NOTES
 from d2l_jax.cases.optimization import OPTIMIZATION
 from d2l_jax.cases.performance import PERFORMANCE
+from d2l_jax.cases.planning import PLANNING
 from d2l_jax.cases.recurrent import RECURRENT
 from d2l_jax.cases.segmentation import SEGMENTATION
+from d2l_jax.cases.statistics import STATISTICS
 from d2l_jax.cases.translation import BAHDANAU, TRANSLATION
 from d2l_jax.cases.turns import GAN
 from d2l_jax.cases.vision import FINE_TUNING, KAGGLE
@@ -18,7 +20,7 @@ from d2l_jax.cases.vision import FINE_TUNING, KAGGLE
 CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
 FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + OPTIMIZATION
 CHAPTER_14 = FINE_TUNING + DETECTION + SEGMENTATION + KAGGLE
-CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + GAN + NOTES + MOBILE
+CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + PLANNING + GAN + STATISTICS + NOTES + MOBILE
 
 
 def get(name: str) -> Case:

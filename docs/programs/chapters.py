@@ -25,6 +25,8 @@ CHAPTERS = {
     12: "Optimization algorithms",
     13: "Computational performance",
     14: "Computer vision",
+    17: "Reinforcement learning",
+    22: "Appendix: mathematics for deep learning",
 }
 FIGURES = {
     "train_loss": "train loss",

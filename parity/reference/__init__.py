@@ -70,6 +70,7 @@ from parity.reference.googlenet import GoogleNet as GoogleNet
 from parity.reference.googlenet import Inception as Inception
 from parity.reference.gru import GRU as GRU
 from parity.reference.gru import GRUScratch as GRUScratch
+from parity.reference.information import Information as Information
 from parity.reference.language_model import RNNLM as RNNLM
 from parity.reference.language_model import RNNLMScratch as RNNLMScratch
 from parity.reference.language_model import deep_gru_lm as deep_gru_lm
@@ -90,6 +91,7 @@ from parity.reference.linear import WeightDecayScratch as WeightDecayScratch
 from parity.reference.linear import airfoil_regression as airfoil_regression
 from parity.reference.lstm import LSTM as LSTM
 from parity.reference.lstm import LSTMScratch as LSTMScratch
+from parity.reference.mdp import ValueIteration as ValueIteration
 from parity.reference.mlp import MLP as MLP
 from parity.reference.mlp import DropoutMLP as DropoutMLP
 from parity.reference.mlp import DropoutMLPScratch as DropoutMLPScratch
@@ -100,10 +102,12 @@ from parity.reference.mlp import compiled_mlp as compiled_mlp
 from parity.reference.mlp import dropout_layer as dropout_layer
 from parity.reference.mobilenet import MobileNetV1 as MobileNetV1
 from parity.reference.mobilenet import MobileNetV2 as MobileNetV2
+from parity.reference.naive_bayes import Classified as Classified
 from parity.reference.nin import NiN as NiN
 from parity.reference.nms import batched_nms as batched_nms
 from parity.reference.nms import nms as nms
 from parity.reference.positional_encoding import PositionalEncoding as PositionalEncoding
+from parity.reference.q_learning import QLearning as QLearning
 from parity.reference.rcnn import FastRCNNHead as FastRCNNHead
 from parity.reference.regnet import AnyNet as AnyNet
 from parity.reference.regnet import RegNetX32 as RegNetX32

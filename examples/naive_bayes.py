@@ -1,0 +1,18 @@
+"""Naive Bayes on MNIST (section 22.9): the accuracy on the test images, and the scores of the first.
+
+D2L_DATA=FOLDER python examples/naive_bayes.py
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from d2l_jax.algorithms import naive_bayes
+from d2l_jax.data import load
+
+mnist = load("mnist")
+(images, labels), (unseen, answers) = mnist.train, mnist.test
+model = naive_bayes.fit(naive_bayes.binarised(images), labels)
+scores = naive_bayes.log_scores(model, jnp.asarray(naive_bayes.binarised(unseen), float))
+print("shares of the classes:", *(f"{share:.4f}" for share in model.P_y))
+print("scores of the first test image:", *(f"{score:.2f}" for score in scores[0]))
+print(f"accuracy on {len(unseen):,} images: {np.mean(np.argmax(scores, -1) == answers):.4f}")

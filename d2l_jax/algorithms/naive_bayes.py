@@ -28,13 +28,14 @@ def binarised(images: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
     return (np.asarray(images) >= 128).astype(np.uint8)
 
 
-def fit(features: Int[Array, "examples *features"], labels: Int[Array, " examples"], classes: int = 10) -> NaiveBayes:
+def fit(
+    features: Int[np.ndarray, "examples *features"], labels: Int[np.ndarray, " examples"], classes: int = 10
+) -> NaiveBayes:
     """Returns the estimates from features of 0 and 1 and their classes.
 
     Raises:
       InputError: there is no example, one without a label, a feature other than 0 and 1, or a label of no class.
     """
-    features, labels = np.asarray(features), np.asarray(labels)
     if not len(features) or len(features) != len(labels):
         raise InputError(
             f"there are {len(features)} examples and {len(labels)} labels; as many as each other, at least 1"

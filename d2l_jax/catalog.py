@@ -3,6 +3,7 @@
 from d2l_jax import errors
 from d2l_jax.case import Case
 from d2l_jax.cases.attention import BLOCKS, SCORING, TRANSFORMERS, VISION
+from d2l_jax.cases.bert import BERT, CLASSIFIERS
 from d2l_jax.cases.builders import BUILDERS
 from d2l_jax.cases.cnn import CNN, MOBILE
 from d2l_jax.cases.detection import DETECTION
@@ -20,7 +21,9 @@ from d2l_jax.cases.vision import FINE_TUNING, KAGGLE
 CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
 FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + OPTIMIZATION
 CHAPTER_14 = FINE_TUNING + DETECTION + SEGMENTATION + KAGGLE
-CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + PLANNING + GAN + STATISTICS + NOTES + MOBILE
+CHAPTERS_15_AND_16 = BERT + CLASSIFIERS
+THIRD = CHAPTERS_15_AND_16 + PLANNING + GAN + STATISTICS
+CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + THIRD + NOTES + MOBILE
 
 
 def get(name: str) -> Case:

@@ -50,6 +50,16 @@ def offset_errors(tensors: dict[str, Any]) -> tuple[Array, int]:
     return jnp.sum(jnp.abs((tensors["true_offsets"] - tensors["offsets"]) * masks)), masks.size
 
 
+def masked_word_losses(tensors: dict[str, Any]) -> tuple[Array, int]:
+    """Returns (loss of the masked words, 1): the mean over steps is what section 15.10 tells."""
+    return tensors["mlm_loss"], 1
+
+
+def next_sentence_losses(tensors: dict[str, Any]) -> tuple[Array, int]:
+    """Returns (loss of the next sentences, 1): the mean over steps is what section 15.10 tells."""
+    return tensors["nsp_loss"], 1
+
+
 def exp(loss: float) -> float:
     """Returns e to the loss; that of diverging training may be above what a float holds."""
     return math.exp(min(loss, 700.0))
@@ -66,6 +76,7 @@ loss_per_example = Metric(summed_loss)
 perplexity = Metric(None, exp)
 LABELS = {"accuracy": accuracy}
 OF_SUMS = {"loss": loss_per_example} | LABELS  # of a loss that is summed over a batch, as chapter 14 sums it
+PRETRAINING = {"mlm_loss": Metric(masked_word_losses), "nsp_loss": Metric(next_sentence_losses)}
 BOXES = {"class_error": Metric(wrong_anchors), "bbox_mae": Metric(offset_errors)}
 
 

@@ -4,6 +4,7 @@ PyTorch's have the names, options and conventions of `torch.nn.functional`; opti
 axis, and shapes that would broadcast silently are refused.
 """
 
+from d2l_jax.losses.bert import masked_word_loss as masked_word_loss
 from d2l_jax.losses.book import cross_entropy as cross_entropy
 from d2l_jax.losses.book import cross_entropy_of_probabilities as cross_entropy_of_probabilities
 from d2l_jax.losses.book import half_mse as half_mse

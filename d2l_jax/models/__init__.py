@@ -15,6 +15,15 @@ from d2l_jax.models.bahdanau import seq2seq_attention as seq2seq_attention
 from d2l_jax.models.batch_norm import BatchNormScratch as BatchNormScratch
 from d2l_jax.models.batch_norm import BNLeNet as BNLeNet
 from d2l_jax.models.batch_norm import BNLeNetScratch as BNLeNetScratch
+from d2l_jax.models.bert import BERTClassifier as BERTClassifier
+from d2l_jax.models.bert import BERTEncoder as BERTEncoder
+from d2l_jax.models.bert import BERTModel as BERTModel
+from d2l_jax.models.bert import MaskLM as MaskLM
+from d2l_jax.models.bert import NextSentencePred as NextSentencePred
+from d2l_jax.models.bert import bert_classifier as bert_classifier
+from d2l_jax.models.bert import sentence_embeddings as sentence_embeddings
+from d2l_jax.models.bert_pretraining import Pretrained as Pretrained
+from d2l_jax.models.bert_pretraining import Pretraining as Pretraining
 from d2l_jax.models.bi_rnn import BiGRU as BiGRU
 from d2l_jax.models.bi_rnn import BiRNNScratch as BiRNNScratch
 from d2l_jax.models.builders import CenteredLayer as CenteredLayer

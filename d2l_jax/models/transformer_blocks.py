@@ -3,38 +3,56 @@
 from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from d2l_jax import nn
+from d2l_jax.errors import one_of
 from d2l_jax.models.attention import MultiHeadAttention, ValidLens
 
 Sequences = Float[Array, "batch steps hiddens"]
 Sources = Float[Array, "batch sources hiddens"]
+ACTIVATIONS = {"relu": nnx.relu, "gelu": partial(jax.nn.gelu, approximate=False)}
 
 
 class PositionWiseFFN(nnx.Module):
     """An MLP with a hidden layer, applied to every step alike (book, section 11.7).
 
-    `num_inputs` defaults to `ffn_num_outputs`.
+    `num_inputs` defaults to `ffn_num_outputs`. `activation` is "relu", or "gelu" for the exact one, which BERT has
+    outside of the book; InputError for another.
     """
 
-    def __init__(self, ffn_num_hiddens: int, ffn_num_outputs: int, num_inputs: int | None = None, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        ffn_num_hiddens: int,
+        ffn_num_outputs: int,
+        num_inputs: int | None = None,
+        activation: str = "relu",
+        *,
+        rngs: nnx.Rngs,
+    ):
+        if activation not in ACTIVATIONS:
+            raise one_of("activation", activation, list(ACTIVATIONS))
         self.dense1 = nn.Linear(num_inputs or ffn_num_outputs, ffn_num_hiddens, rngs=rngs)
         self.dense2 = nn.Linear(ffn_num_hiddens, ffn_num_outputs, rngs=rngs)
+        self.activation = activation
 
     def __call__(self, X: Float[Array, "batch steps inputs"]) -> Float[Array, "batch steps outputs"]:
-        return self.dense2(nnx.relu(self.dense1(X)))
+        return self.dense2(ACTIVATIONS[self.activation](self.dense1(X)))
 
 
 class AddNorm(nnx.Module):
-    """The sum of X and Y, with dropout on Y, then layer normalisation (book, section 11.7)."""
+    """The sum of X and Y, with dropout on Y, then layer normalisation (book, section 11.7).
 
-    def __init__(self, norm_shape: int, dropout: float, *, rngs: nnx.Rngs):
+    `eps` is added to the variance.
+    """
+
+    def __init__(self, norm_shape: int, dropout: float, eps: float = 1e-5, *, rngs: nnx.Rngs):
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
-        self.ln = nn.LayerNorm(norm_shape)
+        self.ln = nn.LayerNorm(norm_shape, eps)
 
     def __call__(self, X: Sequences, Y: Sequences) -> Sequences:
         return self.ln(self.dropout(Y) + X)
@@ -50,13 +68,15 @@ class TransformerEncoderBlock(nnx.Module):
         num_heads: int,
         dropout: float,
         use_bias: bool = False,
+        activation: str = "relu",
+        eps: float = 1e-5,
         *,
         rngs: nnx.Rngs,
     ):
         self.attention = MultiHeadAttention(num_hiddens, num_heads, dropout, use_bias, rngs=rngs)
-        self.addnorm1 = AddNorm(num_hiddens, dropout, rngs=rngs)
-        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens, rngs=rngs)
-        self.addnorm2 = AddNorm(num_hiddens, dropout, rngs=rngs)
+        self.addnorm1 = AddNorm(num_hiddens, dropout, eps, rngs=rngs)
+        self.ffn = PositionWiseFFN(ffn_num_hiddens, num_hiddens, activation=activation, rngs=rngs)
+        self.addnorm2 = AddNorm(num_hiddens, dropout, eps, rngs=rngs)
 
     def __call__(self, X: Sequences, valid_lens: ValidLens = None) -> Sequences:
         Y = self.addnorm1(X, self.attention(X, X, X, valid_lens))

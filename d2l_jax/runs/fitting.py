@@ -23,6 +23,7 @@ CONTENT = {
     "translation": "pairs of sentences",
     "segmentation": "images with masks",
     "boxes": "images with boxes",
+    "masked": "sentences with masked words",
 }
 
 
@@ -51,9 +52,14 @@ def _paced(case: Case, data: Dataset) -> Case:
 
 def _refuse_kind(case: Case, data: Dataset) -> None:
     takes = (CONTENT[kind_of(case.data)], "labels" if case.labels else "numbers")
-    has = (CONTENT[data.kind], "labels" if np.issubdtype(data.train[1].dtype, np.integer) else "numbers")
+    has = (CONTENT[data.kind], "labels" if np.issubdtype(_targets(data).dtype, np.integer) else "numbers")
     if takes != has:
         raise InputError(f"{case.name} learns {takes[1]} from {takes[0]}; {data.name} has {has[1]} for {has[0]}")
+
+
+def _targets(data: Dataset) -> np.ndarray:
+    y = data.train[1]
+    return y[0] if isinstance(y, tuple) else y
 
 
 def _images(case: Case, data: Dataset) -> Case:
@@ -116,6 +122,14 @@ def _translation(case: Case, data: Dataset) -> Case:
     return replace(case, args={**case.args, **sizes}, inputs=inputs).with_loss(partial(loss, pad=target["<pad>"]))
 
 
+def _masked(case: Case, data: Dataset) -> Case:
+    (vocab,) = data.vocabs
+    shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
+    words, segments, valid, positions = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
+    inputs = (words._replace(below=len(vocab)), segments, valid, positions)
+    return replace(case, args={**case.args, "vocab_size": len(vocab)}, inputs=inputs)
+
+
 def _refuse_classes(case: Case, data: Dataset) -> None:
     classes = int(max(data.train[1].max(), data.test[1].max())) + 1
     scores = _scores(case)[-1]
@@ -137,4 +151,5 @@ FIT: dict[str, Callable[[Case, Dataset], Case]] = {
     "text": _text,
     "translation": _translation,
     "segmentation": _segmentation,
+    "masked": _masked,
 }

@@ -67,7 +67,7 @@ def draw_curves(metrics: dict[str, Any], path: Path, sample: Predictions | None 
 
 def _measures(runs: list[dict[str, Any]]) -> list[str]:
     """Returns what all runs measure beside the loss."""
-    kinds = ("accuracy", "perplexity", "class_error", "bbox_mae")
+    kinds = ("accuracy", "perplexity", "class_error", "bbox_mae", "mlm_loss", "nsp_loss")
     return [kind for kind in kinds if all(f"test_{kind}" in run["final"] for run in runs)]
 
 

@@ -10,6 +10,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.generate import make_greedy, until_eos
 from d2l_jax.runs.finished import Finished, finished
 from d2l_jax.runs.load import case_of
+from d2l_jax.runs.masked_words import guessed
 from d2l_jax.runs.texts import Text, continuations
 
 Answer = Callable[[Finished, Sequence[str]], list[str]]
@@ -47,4 +48,4 @@ def translated(run: Finished, texts: Sequence[str]) -> list[str]:
 
 
 # The kind of data that a case learns from -> what its model answers.
-ANSWERS: dict[str, Answer] = {"text": continued, "translation": translated}
+ANSWERS: dict[str, Answer] = {"text": continued, "translation": translated, "masked": guessed}

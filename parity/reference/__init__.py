@@ -25,6 +25,15 @@ from parity.reference.bahdanau import seq2seq_attention as seq2seq_attention
 from parity.reference.batch_norm import BatchNormScratch as BatchNormScratch
 from parity.reference.batch_norm import BNLeNet as BNLeNet
 from parity.reference.batch_norm import BNLeNetScratch as BNLeNetScratch
+from parity.reference.bert import BERTClassifier as BERTClassifier
+from parity.reference.bert import BERTEncoder as BERTEncoder
+from parity.reference.bert import BERTModel as BERTModel
+from parity.reference.bert import MaskLM as MaskLM
+from parity.reference.bert import NextSentencePred as NextSentencePred
+from parity.reference.bert import bert_classifier as bert_classifier
+from parity.reference.bert import sentence_embeddings as sentence_embeddings
+from parity.reference.bert_pretraining import Pretrained as Pretrained
+from parity.reference.bert_pretraining import Pretraining as Pretraining
 from parity.reference.bi_rnn import BiGRU as BiGRU
 from parity.reference.bi_rnn import BiRNNScratch as BiRNNScratch
 from parity.reference.boxes import BoxConversions as BoxConversions

@@ -105,6 +105,19 @@ def _tensors(tree: Any) -> list[Tensor]:
     return [tree] if isinstance(tree, Tensor) else [tensor for part in tree for tensor in _tensors(part)]
 
 
+def masked_word_loss(
+    logits: Float[Tensor, "batch predictions vocab"],
+    labels: Int[Tensor, "batch predictions"],
+    weights: Float[Tensor, "batch predictions"],
+    corrected: bool = False,
+) -> Scalar:
+    """Cross-entropy of the words in the slots; in the book a mean over all, `corrected` over true ones (15.10)."""
+    words = logits.reshape(-1, logits.shape[-1])
+    flat = weights.reshape(-1)
+    losses = F.cross_entropy(words, labels.reshape(-1).long(), reduction="none" if corrected else "mean")
+    return (losses * flat).sum() / (flat.sum() + 1e-8)
+
+
 def smooth_l1(x: Tensor, sigma: float = 1.0) -> Tensor:
     """Returns (sigma x)^2 / 2 where |x| < 1 / sigma^2, else |x| - 1 / (2 sigma^2), elementwise (section 14.7)."""
     beta = 1 / sigma**2

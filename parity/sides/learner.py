@@ -148,12 +148,22 @@ def prepared(case: Case, seed: int) -> tuple[Prepare, Prepare]:
 
 
 def _tensors(batch: Tensors) -> Tensors:
-    y = torch.from_numpy(np.array(batch["targets"]))
     inputs = tuple(torch_inputs(np.array(X)) for X in arguments(batch["input"]))
-    return {"input": inputs, "targets": y if y.is_floating_point() else y.long()}
+    targets = tuple(_targets(np.array(y)) for y in arguments(batch["targets"]))
+    return {"input": inputs, "targets": targets if isinstance(batch["targets"], tuple) else targets[0]}
+
+
+def _targets(y: np.ndarray) -> Tensor:
+    targets = torch.from_numpy(y)
+    return targets if targets.is_floating_point() else targets.long()
 
 
 def _measured(case: Case, tensors: Tensors) -> Results:
     """Returns (sum, count) of each metric, by the functions that JAX measures with."""
-    arrays = {name: channels_last(x.detach()).numpy() for name, x in tensors.items() if isinstance(x, Tensor)}
-    return measured(case.metrics, arrays)
+    return measured(case.metrics, {name: _arrays(x) for name, x in tensors.items() if isinstance(x, Tensor | tuple)})
+
+
+def _arrays(tensors: Tensor | tuple) -> Any:
+    if isinstance(tensors, tuple):
+        return tuple(map(_arrays, tensors))
+    return channels_last(tensors.detach()).numpy()

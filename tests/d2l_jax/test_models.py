@@ -26,7 +26,11 @@ FACTS = Path(__file__).parent / "facts"
 SPEC = json.loads((FACTS / "state_dicts.json").read_text())
 BOOK = [case.name for case in CASES if case.title in SPEC]
 ALL = [case.name for case in CASES]
-CORRECTED = {"seq2seq-corrected": "seq2seq", "transformer-corrected": "transformer"}  # other masks, the same weights
+CORRECTED = {  # other masks or losses, the same weights
+    "seq2seq-corrected": "seq2seq",
+    "transformer-corrected": "transformer",
+    "bert-corrected": "bert-wikitext2",
+}
 PARAMETERS = {  # of the models that are not in the book
     "two-hidden-mlp-scratch": 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10,
     "two-hidden-mlp": 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10,
@@ -44,6 +48,7 @@ PARAMETERS = {  # of the models that are not in the book
     "style-transfer": 3 * 300 * 450 + 12_944_960,
     "style-transfer-vgg16": 3 * 300 * 450 + 14_714_688 - 2 * (512 * 512 * 9 + 512),
     "fast-rcnn-head": (5 * 6 * 7 + 7) + (7 * 7 + 7) + (7 * 3 + 3) + (7 * 4 + 4),
+    "bert-encoder-published": 16_329_728 - 488 * 768 + 2 * 768,
     "gan": 37 + 6,
     "mobilenet-v2": 3_504_872 - 990 * (1280 + 1) - 2 * 32 * 9,
 }

@@ -9,12 +9,14 @@ EMBEDDED = {
     "boxes": "drawn_bananas",
     "reviews": "drawn_reviews",
     "inference": "drawn_pairs",
+    "masked": "topic_pairs",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
 STAND_INS = PHOTOS | {
     "airfoil": "drawn_airfoil",
     "imdb_corrected": "drawn_reviews_corrected",
     "snli_corrected": "drawn_pairs_corrected",
+    "wikitext2_dynamic": "topic_pairs_dynamic",
 }
 NOT_TABLES = {
     **dict.fromkeys([*PHOTOS, *PHOTOS.values()], "image"),
@@ -34,6 +36,7 @@ NOT_TABLES = {
     "drawn_bananas": "boxes",
     **dict.fromkeys(["imdb", "imdb_corrected", "drawn_reviews", "drawn_reviews_corrected"], "reviews"),
     **dict.fromkeys(["snli", "snli_corrected", "drawn_pairs", "drawn_pairs_corrected"], "inference"),
+    **dict.fromkeys(["wikitext2", "wikitext2_dynamic", "topic_pairs", "topic_pairs_dynamic"], "masked"),
 }
 
 

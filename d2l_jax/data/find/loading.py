@@ -29,6 +29,7 @@ from d2l_jax.data.tables.houses import fetch_houses, no_houses, read_houses
 from d2l_jax.data.text.book_texts import BOOK_TEXTS, fetch_book_text, no_book_text, read_book_text, read_raw
 from d2l_jax.data.text.drawn_sentences import drawn_pairs, drawn_reviews
 from d2l_jax.data.text.number_words import number_words
+from d2l_jax.data.text.pretraining import WIKITEXT, fetch_wikitext, no_wikitext, read_wikitext, topic_pairs
 from d2l_jax.data.text.reviews import IMDB, fetch_imdb, no_imdb, read_imdb
 from d2l_jax.data.text.snli import SNLI, fetch_snli, no_snli, read_snli
 from d2l_jax.data.text.topics import topics
@@ -43,6 +44,8 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "drawn_reviews_corrected": lambda seed: drawn_reviews(seed=seed, corrected=True),
     "drawn_pairs": lambda seed: drawn_pairs(seed=seed),
     "drawn_pairs_corrected": lambda seed: drawn_pairs(seed=seed, corrected=True),
+    "topic_pairs": lambda seed: topic_pairs(),
+    "topic_pairs_dynamic": lambda seed: topic_pairs(dynamic=True),
     "synthetic": lambda seed: synthetic_regression([2, -3.4], 4.2, seed=seed),
     "weight_decay": lambda seed: weight_decay_data(seed=seed),
     "ohms_law": lambda seed: ohms_law(seed=seed),
@@ -52,7 +55,8 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
     "drawn_bananas": lambda seed: bananas(seed=seed),
 }
-KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *BOOK_TEXTS, *IMDB, *SNLI, *BUILT_IN, *SEGMENTED)
+TEXTS = (*BOOK_TEXTS, *IMDB, *SNLI, *WIKITEXT)
+KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *TEXTS, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
     "tabular": ("houses", diabetes),
@@ -61,6 +65,7 @@ KINDS = {
     "boxes": ("bananas", bananas),
     "reviews": ("imdb", drawn_reviews),
     "inference": ("snli", drawn_pairs),
+    "masked": ("wikitext2", topic_pairs),
 }
 
 log = logging.getLogger(__name__)
@@ -172,6 +177,8 @@ def _reader(name: str) -> Reader[Dataset]:
         return Reader(lambda place: read_imdb(place.folder, name), fetch_imdb, no_imdb)
     if name in SNLI:
         return Reader(lambda place: read_snli(place.folder, name), fetch_snli, no_snli)
+    if name in WIKITEXT:
+        return Reader(lambda place: read_wikitext(place.folder, name), fetch_wikitext, no_wikitext)
     return Reader(
         read=lambda place: read_book_text(place.folder, name),
         fetch=partial(fetch_book_text, name),

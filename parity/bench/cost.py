@@ -13,7 +13,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 from d2l_jax.case import Case
 from d2l_jax.cpu import plain_lax
 from d2l_jax.train import TrainState, make_train_step
-from parity.bench.batch import random_batch
+from parity.bench.batch import led, random_batch
 
 
 def traced_training(case: Case, size: int) -> ClosedJaxpr:
@@ -22,7 +22,8 @@ def traced_training(case: Case, size: int) -> ClosedJaxpr:
     state = jax.eval_shape(lambda: TrainState.create(model, case.turns))
     step = make_train_step(model, case.turns, case.metrics)
     with plain_lax():
-        return jax.make_jaxpr(step)(state, random_batch(case, size).tensors)
+        batch = jax.eval_shape(lambda tensors: led(case, model, tensors), random_batch(case, size).tensors)
+        return jax.make_jaxpr(step)(state, batch)
 
 
 def arithmetic(traced: ClosedJaxpr) -> float:

@@ -38,7 +38,7 @@ def _case(result: BenchResult) -> dict[str, Any]:
     training = result.training
     return {
         "name": result.name,
-        "batch": result.inputs[0],
+        "batch": result.inputs[0] if result.inputs else 0,
         "book_batch": result.book_batch,
         "inputs": list(result.inputs),
         "status": result.status,

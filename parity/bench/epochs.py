@@ -81,6 +81,8 @@ def epoch_comparison(
     epochs: turns of each program; jax and torch_memory train one epoch before, which is compared. The loaders
     have no warm-up, since in an epoch of seconds it would change nothing.
     """
+    if not case.arrays:
+        raise InputError(f"{case.name} learns from no batches of a data set; a classifier of images is right")
     data = data or load(case.data, resize=case.resize)
     X, y = data.train
     shape = case.arrays[0].shape[1:]

@@ -8,6 +8,8 @@ import jax
 
 from d2l_jax.functional import functional
 from d2l_jax.train import TrainState, make_eval_step, make_train_step
+from d2l_jax.turns import Tensors
+from parity.bench.batch import led
 from parity.bench.programs import Program, Task, started
 
 
@@ -17,7 +19,8 @@ def jax_training(task: Task) -> Program:
     It also counts the correct labels, as in training; PyTorch's steps do not.
     """
     case = task.case
-    state, batch = task.on_device((TrainState.create(task.flax, case.turns), task.batch.tensors))
+    batch = led(case, task.flax, task.on_device(task.batch.tensors))
+    state = task.on_device(TrainState.create(task.flax, case.turns))
     compiled, ahead = _ahead(make_train_step(task.flax, case.turns, case.metrics), state, batch)
 
     def step() -> jax.Array:
@@ -32,8 +35,14 @@ def jax_training(task: Task) -> Program:
 def jax_evaluation(task: Task) -> Program:
     """`d2l_jax.make_eval_step`, compiled ahead: forward and loss in evaluation mode."""
     _, params, buffers = functional(task.flax)
-    arguments = task.on_device((params, buffers, task.batch.tensors))
-    compiled, ahead = _ahead(make_eval_step(task.flax, task.case.observe, task.case.metrics), *arguments)
+    arguments = task.on_device((params, buffers, led(task.case, task.flax, task.on_device(task.batch.tensors))))
+    objective = task.case.turn.objective
+
+    def observe(nets: Any, tensors: Tensors) -> Tensors:
+        loss, more = objective(nets, tensors)
+        return more | {"loss": loss}
+
+    compiled, ahead = _ahead(make_eval_step(task.flax, observe, task.case.metrics), *arguments)
     return started(lambda: jax.block_until_ready(compiled(*arguments))["loss"], **ahead)
 
 

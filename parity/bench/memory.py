@@ -80,10 +80,11 @@ def _jax_steps(case: Case, batch: Any) -> None:
 def _torch_steps(case: Case, batch: Any) -> None:
     """Takes steps from the twin's own weights: Flax's model would count, too."""
     from parity.bench.batch import torch_batch
-    from parity.bench.torch_programs import torch_steps
+    from parity.bench.torch_programs import torch_led, torch_steps
     from parity.twin.torch_side import torch_model
 
-    step = torch_steps(case, torch_model(case), *torch_batch(batch, "cpu"))
+    model = torch_model(case)
+    step = torch_steps(case, model, torch_led(case, model, torch_batch(batch, "cpu")))
     for _ in range(STEPS):
         step()
 

@@ -25,7 +25,7 @@ class Column(NamedTuple):
 
 
 def _batch(result: BenchResult) -> str:
-    size = result.inputs[0]
+    size = result.inputs[0] if result.inputs else 0
     book = result.book_batch
     return str(size) if size == book else f"{size} of {book}"
 

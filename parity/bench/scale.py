@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from d2l_jax.case import Case
+from d2l_jax.errors import InputError
 from parity.bench.axes import AXES, Grown
 from parity.bench.batch import draws, random_batch
 from parity.bench.conditions import same_conditions
@@ -72,6 +73,9 @@ def scale(
     It starts from the plan's batch, or a quarter of the book's; sizes beyond `plan.gflop` are left out.
     """
     plan = replace(plan or Plan(), compile=False)
+    for case in cases:
+        if not case.arrays:
+            raise InputError(f"{case.name} has no inputs that could grow; a case that is given inputs is right")
     with same_conditions(plan.precision):
         return [_growth(case, axis, plan, progress) for case in cases for axis in AXES if AXES[axis](case, 1)]
 

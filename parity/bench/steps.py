@@ -15,7 +15,7 @@ import torch
 
 from d2l_jax.case import Case
 from d2l_jax.cpu.memory import trim
-from parity.bench.batch import random_batch
+from parity.bench.batch import learns_image, random_batch
 from parity.bench.conditions import same_conditions
 from parity.bench.cost import affordable, arithmetic, traced_training, traffic
 from parity.bench.memory import peak_memory
@@ -61,6 +61,8 @@ def forget_programs() -> None:
 def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
     """Times one case under `same_conditions`."""
     size = plan.batch_size or case.batch_size
+    if learns_image(case):
+        return _image_case(case, plan, tell)
     if not case.arrays:
         return BenchResult(
             case.name, (), 0, error="its batches are drawn; the bench times models that are given inputs"
@@ -71,6 +73,18 @@ def bench_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResu
         size = plan.batch_size or affordable(case, plan.gflop)
         result = replace(empty, inputs=case.of_batch_size(size).arrays[0].shape)
         return _counted(_timed(result, case, size, plan, tell), case, size, plan, tell)
+    except Exception as error:
+        return replace(empty, error=reason(error))
+
+
+def _image_case(case: Case, plan: Plan, tell: Callable[[str], None]) -> BenchResult:
+    """Times a case whose image learns: of its size in the book, one to a step."""
+    image = case.args["image"]
+    empty = BenchResult(case.name, (1, image["height"], image["width"], 3), 1)
+    if plan.batch_size not in (None, 1):
+        return replace(empty, error="it learns one image; leave --batch-size out")
+    try:
+        return _counted(_timed(empty, case, 1, plan, tell), case, 1, plan, tell)
     except Exception as error:
         return replace(empty, error=reason(error))
 

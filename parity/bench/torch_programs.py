@@ -1,18 +1,18 @@
 """A step of training and a step of evaluation in PyTorch, eager or through a compiler."""
 
 from collections.abc import Callable
-from typing import Any
 
+import jax
 import torch
 from flax import nnx
 
 from d2l_jax.case import Case
-from parity.bench.batch import torch_batch
+from d2l_jax.turns import Tensors
+from parity.bench.batch import learns_image, torch_batch
 from parity.bench.precision import dtype_of
 from parity.bench.programs import Program, Task, started
 from parity.environment import torch_device
-from parity.reference import losses
-from parity.twin.torch_side import namesake, torch_model, torch_turn
+from parity.twin.torch_side import freeze, torch_model, torch_observe, torch_turn
 from parity.weights.state_dict import state_dict
 
 Compiler = Callable[[Callable], Callable]
@@ -26,19 +26,22 @@ def torch_training(task: Task, layout: str = "contiguous", compiler: Compiler = 
 def torch_steps(
     case: Case,
     model: torch.nn.Module,
-    inputs: tuple[torch.Tensor, ...],
-    targets: Any,
+    tensors: Tensors,
     compiler: Compiler = lambda f: f,
     wait: Callable[[], None] = lambda: None,
 ) -> Callable[[], torch.Tensor]:
-    """The book's way: zero_grad, forward, loss, backward, step; forward and loss go through `compiler`."""
+    """The book's way: zero_grad, forward, loss, backward, step; forward and loss go through `compiler`.
+
+    What does not learn gets no gradient.
+    """
     turn = torch_turn(case.turn)
+    freeze(turn, model)
     optimizer = turn.optimizer(model.train())
-    objective = compiler(lambda X, y: turn.objective(model, {"input": X, "targets": y})[0])
+    objective = compiler(lambda tensors: turn.objective(model, tensors)[0])
 
     def step() -> torch.Tensor:
         optimizer.zero_grad()
-        value = objective(inputs, targets)
+        value = objective(tensors)
         if value.requires_grad:  # the book's MyLinear reads .data: nothing is trained, in JAX neither
             value.backward()
             turn.prepare(model)
@@ -51,31 +54,39 @@ def torch_steps(
 
 def torch_evaluation(task: Task, layout: str = "contiguous", compiler: Compiler = lambda f: f) -> Program:
     """Forward and loss in evaluation mode, under `torch.inference_mode`."""
-    model, inputs, targets = _torch_side(task, layout)
-    loss = namesake(task.case.objective.loss, losses)
+    model, tensors = _torch_side(task, layout)
+    turn = torch_turn(task.case.turn)
     wait = _waiting(task.device)
     model.eval()
-    objective = compiler(lambda X, y: loss(model(*X), y))
+    objective = compiler(lambda tensors: turn.objective(model, tensors)[0])
 
     def step() -> torch.Tensor:
         with torch.inference_mode():
-            value = objective(inputs, targets)
+            value = objective(tensors)
         wait()
         return value
 
     return started(step)
 
 
-def _torch_side(task: Task, layout: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...], Any]:
-    """Model, inputs and targets on the device; layout: "contiguous" or "channels_last", of 4-D tensors."""
+def _torch_side(task: Task, layout: str) -> tuple[torch.nn.Module, Tensors]:
+    """Model and batch on the device; layout: "contiguous" or "channels_last", of all that has four axes."""
     side = torch_device(task.device)
     dtype = getattr(torch, dtype_of(task.precision))
     model = loaded(task.case, task.model).to(side, dtype)
-    inputs, targets = torch_batch(task.batch, side, dtype)
+    tensors = torch_led(task.case, model, torch_batch(task.batch, side, dtype))
     if layout == "channels_last":
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        inputs = tuple(x.to(memory_format=torch.channels_last) if x.ndim == 4 else x for x in inputs)
-    return model, inputs, targets
+        tensors = jax.tree.map(lambda x: x.to(memory_format=torch.channels_last) if x.ndim == 4 else x, tensors)
+    return model, tensors
+
+
+def torch_led(case: Case, model: torch.nn.Module, tensors: Tensors) -> Tensors:
+    """Returns what `led` does, in PyTorch."""
+    if not learns_image(case):
+        return tensors
+    with torch.no_grad():
+        return torch_observe(case)(model.eval(), tensors)
 
 
 def loaded(case: Case, flax: nnx.Module) -> torch.nn.Module:

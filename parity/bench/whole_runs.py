@@ -71,7 +71,8 @@ def whole_run(
     Raises InputError for another kind of model, or where a process fails.
     """
     case = replace(case.of_batch_size(batch_size or case.batch_size), epochs=epochs or case.epochs)
-    if not case.arrays[0].is_image or "accuracy" not in case.metrics or case.objective.penalty or case.turn.clip:
+    images = bool(case.arrays) and case.arrays[0].is_image
+    if not images or "accuracy" not in case.metrics or case.objective.penalty or case.turn.clip:
         raise InputError(f"{case.name} has no DataLoader in the notes' way; a classifier of images is right")
     dataset = choose_data(case, data)
     case = fitted(case, dataset)

@@ -143,10 +143,11 @@ def test_a_wrong_argument_is_an_input_error(wrong):
 def test_both_sides_get_the_same_numbers():
     case = get("edge-detector")
     batch = random_batch(case, 3)
-    inputs, targets = torch_batch(batch, "cpu")
-    np.testing.assert_array_equal(inputs[0].permute(0, 2, 3, 1), batch.inputs[0])
-    np.testing.assert_array_equal(targets.permute(0, 2, 3, 1), batch.targets)
-    assert batch.inputs[0].dtype == batch.targets.dtype == np.float32
+    tensors = torch_batch(batch, "cpu")
+    targets = batch.tensors["targets"]
+    np.testing.assert_array_equal(tensors["input"][0].permute(0, 2, 3, 1), batch.inputs[0])
+    np.testing.assert_array_equal(tensors["targets"].permute(0, 2, 3, 1), targets)
+    assert batch.inputs[0].dtype == targets.dtype == np.float32
 
 
 def test_settings_come_back_after_a_run():

@@ -107,7 +107,8 @@ def test_the_faster_memory_layout_of_pytorch_is_taken_and_named(monkeypatch):
 def test_channels_last_reaches_weights_and_images():
     case = get("residual")
     task = Task(case, case.build(), random_batch(case, 2))
-    model, (image,), _ = torch_programs._torch_side(task, "channels_last")
+    model, batch = torch_programs._torch_side(task, "channels_last")
+    (image,) = batch["input"]
     wide = [p for p in model.parameters() if p.ndim == 4 and p.shape[1] > 1]
     assert wide and all(p.is_contiguous(memory_format=torch.channels_last) for p in wide)
     assert image.is_contiguous(memory_format=torch.channels_last)

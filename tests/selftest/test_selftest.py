@@ -25,6 +25,7 @@ FEW = [
     "squared error halved",
     "schedule one step late",
 ]
+SLOW = "a detector's maps flattened in (C, H, W) order"
 NAMES = [bug.name for bug in BUGS]
 
 
@@ -32,7 +33,7 @@ def judged(name: str):
     return run.perform(("bug", name, 0))
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", [*FEW, pytest.param(SLOW, marks=pytest.mark.slow)])
 def test_a_bug_is_caught_placed_and_named(name):
     result = judged(name)
     assert result.status == "caught", result

@@ -5,6 +5,7 @@ from parity.selftest.bugs import (
     activations,
     convolution,
     dense,
+    detectors,
     losses,
     norms,
     numbers,
@@ -25,4 +26,5 @@ BUGS: tuple[Bug, ...] = (
     *optimizers.BUGS,
     *numbers.BUGS,
     *written.BUGS,
+    *detectors.BUGS,
 )

@@ -1,6 +1,7 @@
 """The correct twins: one for each family of layers, all small."""
 
 from parity.selftest.pairs.dense import ACTIVATIONS, COLUMN, DEEP, MLP, SMALL, TWO_HEADS
+from parity.selftest.pairs.detectors import DETECTOR
 from parity.selftest.pairs.images import CNN, CONV1D, NORMS, POOLS, RESIZING, TIES, TRANSPOSED
 from parity.selftest.pairs.sequences import ATTENTION, LOOKUP, RECURRENT, TEXT
 from parity.selftest.pairs.usual import GROUPED, LOOPED
@@ -9,6 +10,6 @@ from parity.selftest.pairs.written import BAG, DROPPING, FAR_IMAGES, FAR_ROWS, G
 PAIRS = (
     *(MLP, CNN, CONV1D, TRANSPOSED, NORMS, ACTIVATIONS, POOLS, TIES, RESIZING, ATTENTION, RECURRENT, TEXT, LOOKUP),
     *(TWO_HEADS, DEEP, SMALL, COLUMN),
-    *(GROUPED, LOOPED),
+    *(GROUPED, LOOPED, DETECTOR),
     *(VISION, GPT, UPSCALING, BAG, FAR_ROWS, FAR_IMAGES, DROPPING),
 )  # fmt: skip

@@ -18,6 +18,8 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
     if x.ndim == 4 and y.ndim == 2:
         text = "Flax flattens (H, W, C), PyTorch (C, H, W)"
         yield Alternative("flatten-order", text, lambda: x.movedim(1, -1).reshape(y.shape))
+        text = "Flax flattens (C, H, W), PyTorch (H, W, C)"
+        yield Alternative("flatten-order", text, lambda: x.movedim(-1, 1).reshape(y.shape))
     if x.ndim == 4 and y.ndim == 3 and y.shape[:2] == x.shape[:2]:
         text = "Flax flattens (W, H), PyTorch (H, W)"
         yield Alternative("flatten-order", text, lambda: x.transpose(-1, -2).reshape(y.shape))

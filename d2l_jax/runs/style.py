@@ -54,6 +54,8 @@ def configured(options: Options) -> Case:
             raise InputError(f"{case.name} learns one image; leave --{name.replace('_', '-')} out")
     if options.epochs is not None and options.epochs < 1:
         raise InputError(f"--epochs {options.epochs} is too small; give 1 iteration or more")
+    if options.seed < 0:
+        raise InputError(f"--seed {options.seed} is too small; give 0 or more")
     if options.image_size is not None:
         least = 32
         if options.image_size < least:

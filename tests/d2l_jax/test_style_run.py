@@ -70,6 +70,7 @@ def test_the_drawn_pictures_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ({"image_size": 8}, "32 rows or more"),
         ({"epochs": 0}, "give 1 iteration or more"),
         ({"lr": -1.0}, "no learning rate"),
+        ({"seed": -1}, "give 0 or more"),
     ],
 )
 def test_options_without_a_meaning_are_refused(options, words):

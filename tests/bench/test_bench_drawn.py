@@ -24,7 +24,7 @@ SSD = replace(
 )
 
 
-@pytest.mark.parametrize("case", [SSD, STYLE], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [pytest.param(SSD, marks=pytest.mark.slow), STYLE], ids=["tiny-ssd", "style-transfer"])
 def test_a_step_is_timed_once_its_losses_agree(case: Case):
     outcome = bench(case, batch_size=None if case is STYLE else 2)
     assert outcome.status in ("ok", "disturbed"), (outcome.error, outcome.training.gaps, outcome.evaluation.gaps)

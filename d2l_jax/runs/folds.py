@@ -15,7 +15,7 @@ FOLDS = 5
 def unanswered(data: Dataset) -> bool:
     """Tells whether the test split's targets are unknown."""
     y = data.test[1]
-    return bool(np.issubdtype(y.dtype, np.floating) and np.isnan(y).any())
+    return not isinstance(y, tuple) and bool(np.issubdtype(y.dtype, np.floating) and np.isnan(y).any())
 
 
 def cross_validate(job: Job, listener: Listener = SILENT) -> RunResult:

@@ -11,6 +11,7 @@ from d2l_jax.data import load
 from d2l_jax.data.text.pretraining import pretraining_data
 from d2l_jax.errors import InputError
 from d2l_jax.runs.fitting import fitted
+from d2l_jax.runs.folds import unanswered
 from d2l_jax.runs.predict import predict
 from d2l_jax.runs.run import Job, train
 
@@ -31,6 +32,7 @@ def small(out: Path, **settings) -> Job:
 
 
 def test_both_losses_are_recorded_guesses_shown_and_texts_answered(tmp_path: Path):
+    assert not unanswered(small(tmp_path).data)
     result = train(small(tmp_path))
     for record in result.metrics["records"]:
         assert record["test_loss"] == pytest.approx(record["test_mlm_loss"] + record["test_nsp_loss"], rel=1e-6)

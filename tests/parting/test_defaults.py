@@ -1,4 +1,4 @@
-"""Defaults of norms that differ."""
+"""Defaults of norms, and starts of layers, that differ."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -42,3 +42,41 @@ def test_epsilon_of_rms_norm_follows_the_dtype():
     theirs = [torch.nn.RMSNorm(3, dtype=dtype)(tiny.to(dtype)).double() for dtype in (torch.float32, torch.float64)]
     assert nnx.RMSNorm(3, rngs=nnx.Rngs(0)).epsilon == 1e-6
     assert float(theirs[0].detach().max()) < 0.5 and float(theirs[1].detach().max()) > 0.99
+
+
+def test_epsilons_of_group_norm():
+    assert (nnx.GroupNorm(4, num_groups=2, rngs=nnx.Rngs(0)).epsilon, torch.nn.GroupNorm(2, 4).eps) == (1e-6, 1e-5)
+
+
+def test_starts_of_dense_layers():
+    ours = nnx.Linear(400, 300, rngs=nnx.Rngs(0))
+    theirs = torch.nn.Linear(400, 300)
+    assert ours.bias is not None
+    assert abs(float(ours.kernel[...].std()) * 20 - 1) < 0.02 and not ours.bias[...].any()
+    assert abs(theirs.weight.std().item() * 20 - 3**-0.5) < 0.02 and 0.045 < theirs.bias.abs().max().item() < 0.05
+
+
+def test_starts_of_embeddings():
+    ours = nnx.Embed(1000, 100, rngs=nnx.Rngs(0)).embedding[...].std()
+    theirs = torch.nn.Embedding(1000, 100).weight.std()
+    assert (round(float(ours), 2), round(theirs.item(), 2)) == (0.1, 1)
+
+
+def test_a_wrapped_norm_of_weights_holds_no_parameter_of_its_own():
+    ours = nnx.WeightNorm(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0))
+    theirs = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 2))
+    names = {path[-1] for path, _ in nnx.to_flat_state(nnx.state(ours, nnx.Param))}
+    assert names == {"kernel", "bias"}
+    assert {name for name, _ in theirs.named_parameters()} == {
+        "bias",
+        "parametrizations.weight.original0",
+        "parametrizations.weight.original1",
+    }
+
+
+def test_spectral_norm_overwrites_the_kernel_in_evaluation_too(set_jax):
+    set_jax("jax_numpy_dtype_promotion", "standard")
+    dense = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    before = np.asarray(dense.kernel[...])
+    nnx.SpectralNorm(dense, rngs=nnx.Rngs(1))(jnp.ones((1, 3)), update_stats=False)
+    assert abs(np.asarray(dense.kernel[...]) - before).max() > 1e-3

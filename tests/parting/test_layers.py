@@ -44,3 +44,59 @@ def test_a_query_without_keys():
     theirs = torch.nn.functional.scaled_dot_product_attention(*heads_first, attn_mask=torch.tensor(none))
     assert np.allclose(ours, np.broadcast_to(value.mean(1, keepdims=True), ours.shape), atol=1e-6)
     assert not theirs.any()
+
+
+def test_an_attention_layer_of_pytorchs_without_keys():
+    x = torch.ones(1, 3, 4)
+    layer = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+    none = torch.ones(1, 3, dtype=torch.bool)
+    outputs = [layer(x, x, x, key_padding_mask=none, need_weights=needed)[0] for needed in (True, False)]
+    assert outputs[0].isnan().all() and torch.equal(outputs[1], layer.out_proj.bias.expand(1, 3, 4))
+
+
+def test_a_causal_hint_beside_a_mask():
+    torch.manual_seed(0)
+    layer = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+    x = torch.randn(1, 3, 4)
+    later = x.clone()
+    later[0, 2] += 1
+
+    def first(x: torch.Tensor, needed: bool) -> torch.Tensor:
+        return layer(x, x, x, attn_mask=torch.zeros(3, 3), is_causal=True, need_weights=needed)[0][0, 0]
+
+    assert torch.equal(first(x, False), first(later, False)) and not torch.allclose(first(x, True), first(later, True))
+
+
+def test_decoding_with_a_causal_hint(set_jax):
+    set_jax("jax_numpy_dtype_promotion", "standard")
+    layer = nnx.MultiHeadAttention(2, 4, decode=True, rngs=nnx.Rngs(0))
+    words = jnp.asarray(np.random.default_rng(0).normal(size=(1, 3, 4)), jnp.float32)
+
+    def decoded(hint: bool) -> np.ndarray:
+        layer.init_cache((1, 3, 4))
+        return np.concatenate([np.asarray(layer(words[:, i : i + 1], is_causal=hint)[0]) for i in range(3)])
+
+    assert np.array_equal(*decoded(True)[1:]) and not np.allclose(*decoded(False)[1:])
+
+
+def test_attention_in_float64(set_jax):
+    set_jax("jax_numpy_dtype_promotion", "standard")
+    query, key, value = (np.random.default_rng(i).normal(size=(1, 5, 1, 4)) for i in range(3))
+    ours = jax.nn.dot_product_attention(*(jnp.asarray(x, jnp.float64) for x in (query, key, value)))
+    heads_first = (torch.tensor(x).transpose(1, 2) for x in (query, key, value))
+    theirs = torch.nn.functional.scaled_dot_product_attention(*heads_first).transpose(1, 2).numpy()
+    assert ours.dtype == jnp.float64 and 1e-10 < abs(np.asarray(ours) - theirs).max() < 1e-5
+
+
+def test_biases_of_an_lstm():
+    cell = nnx.LSTMCell(3, 2, rngs=nnx.Rngs(0))
+    ours = sum(node.size for path, node in nnx.iter_graph(cell) if isinstance(node, nnx.Param) and path[-1] == "bias")
+    theirs = sum(value.numel() for key, value in torch.nn.LSTMCell(3, 2).state_dict().items() if "bias" in key)
+    assert (ours, theirs) == (8, 16)
+
+
+def test_an_average_at_the_edge(set_jax):
+    set_jax("jax_numpy_dtype_promotion", "standard")
+    ours = nnx.avg_pool(jnp.ones((1, 3, 1)), (2,), (2,), padding="SAME")
+    theirs = torch.nn.functional.avg_pool1d(torch.ones(1, 1, 3), 2, 2, ceil_mode=True)
+    assert (ours.ravel().tolist(), theirs.ravel().tolist()) == ([1, 0.5], [1, 1])

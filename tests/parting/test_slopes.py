@@ -36,6 +36,19 @@ def test_gradient_of_the_norm_at_zero():
     assert zeros.grad is not None and not zeros.grad.any()
 
 
+def test_slopes_at_the_bound_of_a_clip():
+    bounds = torch.tensor(0.0), torch.tensor(6.0)
+    assert float(jax.grad(lambda x: jnp.clip(x, 0, 6))(0.0)) == 0.5
+    assert slope(lambda x: x.clamp(0, 6)) == 0
+    assert slope(lambda x: x.clamp(*bounds)) == 0.5
+
+
+def test_hardsigmoid_in_float64():
+    theirs = slope(torch.nn.functional.hardsigmoid, 0.5)
+    assert float(jax.grad(jax.nn.hard_sigmoid)(jnp.asarray(0.5, jnp.float64))) == pytest.approx(1 / 6, abs=1e-15)
+    assert 1e-9 < abs(theirs - 1 / 6) < 1e-7
+
+
 def test_median():
     numbers = [1.0, 2.0, 4.0, 8.0]
     assert (float(jnp.median(jnp.asarray(numbers))), torch.tensor(numbers).median().item()) == (3, 2)

@@ -18,7 +18,8 @@ def block(page: Path, command: str) -> str:
 
 def pages() -> list[Path]:
     """Returns the pages that have a block of this program's."""
-    written = (path for path in sorted(DOCS.rglob("*.md")) if "_build" not in path.parts)
+    written = [path for path in sorted(DOCS.rglob("*.md")) if "_build" not in path.parts]
+    written += sorted(DOCS.parent.glob("README*.md"))
     return [path for path in written if f"<!-- {WRITTEN}" in path.read_text()]
 
 
@@ -40,7 +41,7 @@ def main() -> None:
         text = page.read_text()
         if (new := renewed(text)) != text:
             page.write_text(new)
-            print(f"{page.relative_to(DOCS)} renewed", file=sys.stderr)
+            print(f"{page.relative_to(DOCS.parent)} renewed", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,19 @@ def contents() -> str:
     return table(["chapter", "Chinese edition", "title", "models:"], rows)
 
 
+def chapters(language: str = "en") -> str:
+    """Lists the chapters as the READMEs show them, two in a row: number, that of the Chinese edition, page, models."""
+    words = {"en": ["chapter", "Chinese edition", "title", "models:"], "zh": ["英文版", "中文版", "标题", "模型:"]}
+    cells = []
+    for number, title in CHAPTERS.items():
+        entries = _of_chapter(str(number))
+        page = f"[{title}](docs/book/chapter-{number:02}.md)"
+        cells.append([str(number), _chinese_chapters(entries) or "-", page, str(len(entries))])
+    half = (len(cells) + 1) // 2
+    second = [*cells[half:], [""] * 4]
+    return table(2 * words[language], [[*left, *right] for left, right in zip(cells[:half], second)])
+
+
 def _chinese_chapters(entries: Sequence[dict]) -> str:
     sections = [section for entry in entries for section in (entry["section_zh"] or "").split(", ") if section]
     return ", ".join(sorted({section.partition(".")[0] for section in sections}, key=int))
@@ -141,4 +154,10 @@ def _proof() -> dict[str, tuple[str, str, str]]:
     return {row[1]: (row[4], row[5], row[-1]) for row in cells if len(row) == 8}
 
 
-TABLES: dict[str, Callable[..., str]] = {"contents": contents, "models": models, "trained": trained, "results": results}
+TABLES: dict[str, Callable[..., str]] = {
+    "contents": contents,
+    "chapters": chapters,
+    "models": models,
+    "trained": trained,
+    "results": results,
+}

@@ -72,11 +72,11 @@ def show(name: Annotated[Positional[str], arg(metavar="NAME")], twin: bool = Fal
         return
     from d2l_jax.runs.details import details, details_tables
 
-    told = details(case)
+    rows = details(case)
     if json_file is not None:
-        _write(told, json_file)
+        _write(rows, json_file)
         return
-    for number, table in enumerate(details_tables(told)):
+    for number, table in enumerate(details_tables(rows)):
         if number:
             print()
         _print(table)

@@ -31,7 +31,8 @@ SEEDS = 100
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
 folder.mkdir(parents=True, exist_ok=True)
-calm, slippery = frozen_lake(), frozen_lake(slippery=True)
+calm = frozen_lake()
+slippery = frozen_lake(slippery=True)
 ends = np.asarray(calm.ends)
 
 

@@ -63,7 +63,8 @@ def frozen_lake(rows: Sequence[str] = MAP_4X4, slippery: bool = False) -> Frozen
         raise InputError(f"a lake has cells S, F, H and G, not {' '.join(sorted(strange))}")
     if cells[0] != "S":
         raise InputError("a lake's first cell is its start, S")
-    height, width = len(rows), len(rows[0])
+    height = len(rows)
+    width = len(rows[0])
     here = np.stack(np.divmod(np.arange(height * width), width), -1)
     there = np.clip(here[:, None] + STEPS, 0, (height - 1, width - 1))
     ends = np.array([cell in "HG" for cell in cells])

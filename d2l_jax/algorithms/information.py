@@ -69,7 +69,9 @@ class Information:
 
     def __call__(self, nets: Any, tensors: dict[str, Any]) -> dict[str, Array]:
         """Returns each quantity by its name."""
-        joint, p, q = tensors["joint"], tensors["p"], tensors["q"]
+        joint = tensors["joint"]
+        p = tensors["p"]
+        q = tensors["q"]
         return {
             "self_information": self_information(q),
             "entropy": entropy(p),

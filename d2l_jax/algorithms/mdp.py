@@ -28,7 +28,7 @@ class MDP(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What value iteration holds after each sweep, the start first.
+    """Values and policy after each sweep of value iteration, the start first.
 
     values: of the best action of each state
     action_values: of each action
@@ -55,7 +55,8 @@ def mdp_from_table(table: Table) -> MDP:
         or not all(isinstance(row, Mapping) and row for row in table.values())
     ):
         raise InputError("the environment has no model: a table {state: {action: [(p, next, reward, end)]}} is wanted")
-    states, actions = len(table), len(table[min(table)])
+    states = len(table)
+    actions = len(table[min(table)])
     transitions = np.zeros((states, actions, states))
     rewards = np.zeros((states, actions))
     for state in table:

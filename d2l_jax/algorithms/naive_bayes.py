@@ -13,7 +13,7 @@ from d2l_jax.errors import InputError
 
 
 class NaiveBayes(NamedTuple):
-    """What is estimated from examples; the names are the book's.
+    """The probabilities that are estimated from examples, under the book's names.
 
     P_y: share of each class
     P_xy: probability that a feature is 1, by class, one example more of each kind counted

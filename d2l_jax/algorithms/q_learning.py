@@ -20,7 +20,7 @@ Rate = float | Callable[[Array], Array]
 
 
 class Learned(NamedTuple):
-    """What Q-learning holds in the end, and how each episode went.
+    """The table that Q-learning ends with, and how each episode went.
 
     table: values of actions
     visits: how often each action was taken

@@ -44,14 +44,14 @@ def _is_folder(wanted: str) -> bool:
 def _from_folder(case: Case, folder: Path) -> Dataset:
     kind = kind_of(case.data)
     try:
-        found = load(source=folder, kind=kind, resize=case.resize)
+        dataset = load(source=folder, kind=kind, resize=case.resize)
     except InputError:
         if kind != "tabular" or case.data in BUILT_IN:
             raise
         return load(case.data, source=folder)  # another table than the kind's first
-    if found.name == case.data or found.name not in KNOWN:
-        return found
+    if dataset.name == case.data or dataset.name not in KNOWN:
+        return dataset
     try:  # the folder may hold several sets
         return load(case.data, source=folder, resize=case.resize)
     except InputError:
-        return found
+        return dataset

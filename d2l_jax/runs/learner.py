@@ -131,9 +131,9 @@ class JaxLearner:
         return folder / str(epoch)
 
     def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-        found = checkpoint.restore_last(folder, self.state, settings)
-        self.state = on_devices(found.state, self.mesh)
-        return found.meta
+        saved = checkpoint.restore_last(folder, self.state, settings)
+        self.state = on_devices(saved.state, self.mesh)
+        return saved.meta
 
 
 def loop_of(case: Case, model: nnx.Module, devices: Devices | None = None) -> Loop:

@@ -142,10 +142,11 @@ def predict(
     run: Annotated[Positional[Path], arg(metavar="RUN")],
     texts: Annotated[Positional[tuple[str, ...]], arg(metavar="TEXT ...")],
 ) -> None:
-    """Print what a trained model answers to texts: a continuation, a translation.
+    """Print what a trained model answers to texts: a continuation, a translation, the nearest words.
 
     d2l-jax predict runs/gru-lm "it has" "time traveller"\n
-    d2l-jax predict runs/transformer "go ." "i'm home ."
+    d2l-jax predict runs/transformer "go ." "i'm home ."\n
+    d2l-jax predict runs/word2vec-ptb chip
 
     Args:
         run: The run's folder, or one of its checkpoints.

@@ -70,6 +70,12 @@ def summed_loss(tensors: dict[str, Any]) -> tuple[Array, int]:
     return tensors["loss"], tensors["targets"].size
 
 
+def loss_of_rows(tensors: dict[str, Any]) -> tuple[Array, int]:
+    """Returns (loss, number of examples), of a loss that is a sum over them; the targets may be several arrays."""
+    targets = tensors["targets"]
+    return tensors["loss"], len(targets[0] if isinstance(targets, tuple) else targets)
+
+
 accuracy = Metric(correct)
 pixel_accuracy = Metric(correct_pixels)
 loss_per_example = Metric(summed_loss)
@@ -77,6 +83,7 @@ perplexity = Metric(None, exp)
 LABELS = {"accuracy": accuracy}
 OF_SUMS = {"loss": loss_per_example} | LABELS  # of a loss that is summed over a batch, as chapter 14 sums it
 PRETRAINING = {"mlm_loss": Metric(masked_word_losses), "nsp_loss": Metric(next_sentence_losses)}
+OF_ROWS = {"loss": Metric(loss_of_rows)}
 BOXES = {"class_error": Metric(wrong_anchors), "bbox_mae": Metric(offset_errors)}
 
 

@@ -45,3 +45,9 @@ from d2l_jax.algorithms.q_learning import success_rate as success_rate
 from d2l_jax.algorithms.q_learning import uniforms as uniforms
 from d2l_jax.algorithms.roi import roi_align as roi_align
 from d2l_jax.algorithms.roi import roi_pool as roi_pool
+from d2l_jax.algorithms.similarity import Neighbours as Neighbours
+from d2l_jax.algorithms.similarity import analogy as analogy
+from d2l_jax.algorithms.similarity import cosines as cosines
+from d2l_jax.algorithms.similarity import cosines_of_rows as cosines_of_rows
+from d2l_jax.algorithms.similarity import knn as knn
+from d2l_jax.algorithms.similarity import nearest as nearest

@@ -40,3 +40,6 @@ from d2l_jax.losses.regression import huber_loss as huber_loss
 from d2l_jax.losses.regression import l1_loss as l1_loss
 from d2l_jax.losses.regression import mse_loss as mse_loss
 from d2l_jax.losses.regression import smooth_l1_loss as smooth_l1_loss
+from d2l_jax.losses.words import glove_loss as glove_loss
+from d2l_jax.losses.words import hierarchical_softmax_loss as hierarchical_softmax_loss
+from d2l_jax.losses.words import negative_sampling_loss as negative_sampling_loss

@@ -156,3 +156,8 @@ from d2l_jax.models.vit import PatchEmbedding as PatchEmbedding
 from d2l_jax.models.vit import ViT as ViT
 from d2l_jax.models.vit import ViTBlock as ViTBlock
 from d2l_jax.models.vit import ViTMLP as ViTMLP
+from d2l_jax.models.word2vec import CBOW as CBOW
+from d2l_jax.models.word2vec import GloVe as GloVe
+from d2l_jax.models.word2vec import HierarchicalSkipGram as HierarchicalSkipGram
+from d2l_jax.models.word2vec import SkipGram as SkipGram
+from d2l_jax.models.word2vec import SubwordEmbedding as SubwordEmbedding

@@ -24,6 +24,7 @@ CONTENT = {
     "segmentation": "images with masks",
     "boxes": "images with boxes",
     "masked": "sentences with masked words",
+    "words": "words with their contexts",
 }
 
 
@@ -52,14 +53,14 @@ def _paced(case: Case, data: Dataset) -> Case:
 
 def _refuse_kind(case: Case, data: Dataset) -> None:
     takes = (CONTENT[kind_of(case.data)], "labels" if case.labels else "numbers")
-    has = (CONTENT[data.kind], "labels" if np.issubdtype(_targets(data).dtype, np.integer) else "numbers")
+    has = (CONTENT[data.kind], "labels" if _is_labelled(data) else "numbers")
     if takes != has:
         raise InputError(f"{case.name} learns {takes[1]} from {takes[0]}; {data.name} has {has[1]} for {has[0]}")
 
 
-def _targets(data: Dataset) -> np.ndarray:
+def _is_labelled(data: Dataset) -> bool:
     y = data.train[1]
-    return y[0] if isinstance(y, tuple) else y
+    return not isinstance(y, tuple) and np.issubdtype(y.dtype, np.integer)
 
 
 def _images(case: Case, data: Dataset) -> Case:
@@ -130,6 +131,17 @@ def _masked(case: Case, data: Dataset) -> Case:
     return replace(case, args={**case.args, "vocab_size": len(vocab)}, inputs=inputs)
 
 
+def _words(case: Case, data: Dataset) -> Case:
+    (vocab,) = data.vocabs
+    args = {**case.args, "vocab_size": len(vocab)}
+    arrays = []
+    for declared, array in zip(case.arrays, data.train[0]):
+        shape = (case.batch_size, *array.shape[1:])
+        below = declared.below + len(vocab) - case.args["vocab_size"] if declared.least == 0 else declared.below
+        arrays.append(declared._replace(shape=shape, below=below))
+    return replace(case, args=args, inputs=tuple(arrays))
+
+
 def _refuse_classes(case: Case, data: Dataset) -> None:
     classes = int(max(data.train[1].max(), data.test[1].max())) + 1
     scores = _scores(case)[-1]
@@ -152,4 +164,5 @@ FIT: dict[str, Callable[[Case, Dataset], Case]] = {
     "translation": _translation,
     "segmentation": _segmentation,
     "masked": _masked,
+    "words": _words,
 }

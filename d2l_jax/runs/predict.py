@@ -12,6 +12,7 @@ from d2l_jax.runs.finished import Finished, finished
 from d2l_jax.runs.load import case_of
 from d2l_jax.runs.masked_words import guessed
 from d2l_jax.runs.texts import Text, continuations
+from d2l_jax.runs.words import neighbours
 
 Answer = Callable[[Finished, Sequence[str]], list[str]]
 
@@ -47,5 +48,15 @@ def translated(run: Finished, texts: Sequence[str]) -> list[str]:
     return [str(Text(text, " ".join(target.to_tokens(row)))) for text, row in zip(texts, rows)]
 
 
+def similar(run: Finished, texts: Sequence[str]) -> list[str]:
+    """Returns every word with the words nearest to it."""
+    return list(map(str, neighbours(run.vocabs[0], run.trained, texts)))
+
+
 # The kind of data that a case learns from -> what its model answers.
-ANSWERS: dict[str, Answer] = {"text": continued, "translation": translated, "masked": guessed}
+ANSWERS: dict[str, Answer] = {
+    "text": continued,
+    "translation": translated,
+    "masked": guessed,
+    "words": similar,
+}

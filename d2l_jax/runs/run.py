@@ -23,6 +23,7 @@ from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, f
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
 from d2l_jax.runs.settings import name_of, of_replicas, settings
 from d2l_jax.runs.texts import Texts, write_texts
+from d2l_jax.runs.words import write_neighbours
 from d2l_jax.train import Event, TrainingDiverged
 from d2l_jax.train.checkpoint import FOLDER, epochs_in
 from d2l_jax.train.devices import leads
@@ -31,6 +32,7 @@ from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
 
 KEPT = 2  # last checkpoints that stay, beside the best
+WRITERS = {"masked": write_guesses, "words": write_neighbours}
 SAMPLE = 100  # test examples in the pictures
 
 
@@ -232,8 +234,8 @@ class _Run:
         job = self.job
         if "perplexity" in job.case.metrics:
             return write_texts(job.data, self.learner.trained())
-        if job.data.kind == "masked":
-            return write_guesses(job.data, self.learner.trained())
+        if write := WRITERS.get(job.data.kind):
+            return write(job.data, self.learner.trained())
         X, y = job.data.test
         if "bbox_mae" in job.case.metrics:
             return Sightings(X[:SAMPLE], y[:SAMPLE], sightings(self.learner.trained(), X[:SAMPLE]))

@@ -25,11 +25,13 @@ CHAPTERS = {
     12: "Optimization algorithms",
     13: "Computational performance",
     14: "Computer vision",
+    15: "Natural language processing: pretraining",
     17: "Reinforcement learning",
     22: "Appendix: mathematics for deep learning",
 }
 FIGURES = {
     "train_loss": "train loss",
+    "mean_train_loss": "train loss, mean over epochs",
     "test_loss": "test loss",
     "test_accuracy": "test accuracy",
     "train_perplexity": "train perplexity",
@@ -97,6 +99,13 @@ def results(kind: str) -> str:
     return f"{_reached(names)}\n\n{_said(names)}"
 
 
+def neighbours() -> str:
+    """Lists the nearest words that trained models of word vectors have shown."""
+    runs = json.loads(TRAINING.read_text())
+    rows = [[f"`{run['case']}`", word, near] for run in runs for word, near in run.get("neighbours", {}).items()]
+    return table(["case", "word", "nearest"], rows)
+
+
 def _of_kind(kind: str, names: Sequence[str]) -> list[str]:
     data = {entry["name"]: entry["data"] for entry in overview()}
     return [name for name in names if kind_of(data[name]) == kind]
@@ -160,4 +169,5 @@ TABLES: dict[str, Callable[..., str]] = {
     "models": models,
     "trained": trained,
     "results": results,
+    "neighbours": neighbours,
 }

@@ -181,3 +181,8 @@ from parity.reference.vit import PatchEmbedding as PatchEmbedding
 from parity.reference.vit import ViT as ViT
 from parity.reference.vit import ViTBlock as ViTBlock
 from parity.reference.vit import ViTMLP as ViTMLP
+from parity.reference.word2vec import CBOW as CBOW
+from parity.reference.word2vec import GloVe as GloVe
+from parity.reference.word2vec import HierarchicalSkipGram as HierarchicalSkipGram
+from parity.reference.word2vec import SkipGram as SkipGram
+from parity.reference.word2vec import SubwordEmbedding as SubwordEmbedding

@@ -27,6 +27,10 @@ from torch.nn.functional import soft_margin_loss as soft_margin_loss
 from torch.nn.functional import triplet_margin_loss as triplet_margin_loss
 from torch.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 
+from parity.reference.word_losses import glove_loss as glove_loss
+from parity.reference.word_losses import hierarchical_softmax_loss as hierarchical_softmax_loss
+from parity.reference.word_losses import negative_sampling_loss as negative_sampling_loss
+
 Scalar = Float[Tensor, ""]
 
 

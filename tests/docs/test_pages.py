@@ -21,7 +21,7 @@ FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | r
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 COMMAND = re.compile(r"(?<!from )(?:^|(?<=[`!(\s]))(?P<command>(?:d2l-jax|parity) [a-z][^`#\n]*)")
 SUBCOMMANDS = {
-    "d2l-jax": {"list", "show", "train", "compare", "data"},
+    "d2l-jax": {"list", "show", "train", "compare", "predict", "data"},
     "parity": {"check", "bench", "convert", "record", "compare", "selftest", "mutants"},
 }
 NAMED = {"show", "train", "check", "bench", "record"}  # the subcommands that take names of cases

@@ -1,5 +1,8 @@
 """Which kind of data each known set is, and which embedded set stands in for it."""
 
+from d2l_jax.data.find.words import HELP_SETS, PTB_SETS
+from d2l_jax.data.find.words import STAND_INS as WORD_STAND_INS
+
 EMBEDDED = {
     "image": "digits",
     "tabular": "diabetes",
@@ -10,14 +13,19 @@ EMBEDDED = {
     "reviews": "drawn_reviews",
     "inference": "drawn_pairs",
     "masked": "topic_pairs",
+    "words": "help_words",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
-STAND_INS = PHOTOS | {
-    "airfoil": "drawn_airfoil",
-    "imdb_corrected": "drawn_reviews_corrected",
-    "snli_corrected": "drawn_pairs_corrected",
-    "wikitext2_dynamic": "topic_pairs_dynamic",
-}
+STAND_INS = (
+    PHOTOS
+    | WORD_STAND_INS
+    | {
+        "airfoil": "drawn_airfoil",
+        "imdb_corrected": "drawn_reviews_corrected",
+        "snli_corrected": "drawn_pairs_corrected",
+        "wikitext2_dynamic": "topic_pairs_dynamic",
+    }
+)
 NOT_TABLES = {
     **dict.fromkeys([*PHOTOS, *PHOTOS.values()], "image"),
     "mnist": "image",
@@ -37,11 +45,12 @@ NOT_TABLES = {
     **dict.fromkeys(["imdb", "imdb_corrected", "drawn_reviews", "drawn_reviews_corrected"], "reviews"),
     **dict.fromkeys(["snli", "snli_corrected", "drawn_pairs", "drawn_pairs_corrected"], "inference"),
     **dict.fromkeys(["wikitext2", "wikitext2_dynamic", "topic_pairs", "topic_pairs_dynamic"], "masked"),
+    **dict.fromkeys([*PTB_SETS, *HELP_SETS], "words"),
 }
 
 
 def kind_of(name: str) -> str:
-    """Returns the kind of a known data set: "image", "tabular", "text", "translation", "boxes" ..."""
+    """Returns the kind of a known data set, one of those in `EMBEDDED`, or "pictures"."""
     return NOT_TABLES.get(name, "tabular")
 
 

@@ -17,6 +17,7 @@ from d2l_jax.data.find.lookup import Reader, look_up
 from d2l_jax.data.find.names import spelled
 from d2l_jax.data.find.places import Place
 from d2l_jax.data.find.segmented import SEGMENTED, load_segmentation
+from d2l_jax.data.find.words import HELP_SETS, PTB_SETS, help_words, read_words
 from d2l_jax.data.images.banana_set import fetch_bananas, no_bananas, read_bananas
 from d2l_jax.data.images.digits import digits
 from d2l_jax.data.images.folder import fetch_images, nothing_in, read_images
@@ -30,6 +31,7 @@ from d2l_jax.data.text.book_texts import BOOK_TEXTS, fetch_book_text, no_book_te
 from d2l_jax.data.text.drawn_sentences import drawn_pairs, drawn_reviews
 from d2l_jax.data.text.number_words import number_words
 from d2l_jax.data.text.pretraining import WIKITEXT, fetch_wikitext, no_wikitext, read_wikitext, topic_pairs
+from d2l_jax.data.text.ptb import fetch_ptb, no_ptb
 from d2l_jax.data.text.reviews import IMDB, fetch_imdb, no_imdb, read_imdb
 from d2l_jax.data.text.snli import SNLI, fetch_snli, no_snli, read_snli
 from d2l_jax.data.text.topics import topics
@@ -54,8 +56,9 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "shapes": lambda seed: shapes(seed=seed),
     "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
     "drawn_bananas": lambda seed: bananas(seed=seed),
+    **{name: partial(help_words, name=name) for name in HELP_SETS},
 }
-TEXTS = (*BOOK_TEXTS, *IMDB, *SNLI, *WIKITEXT)
+TEXTS = (*BOOK_TEXTS, *IMDB, *SNLI, *WIKITEXT, *PTB_SETS)
 KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *TEXTS, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
@@ -66,6 +69,7 @@ KINDS = {
     "reviews": ("imdb", drawn_reviews),
     "inference": ("snli", drawn_pairs),
     "masked": ("wikitext2", topic_pairs),
+    "words": ("ptb", help_words),
 }
 
 log = logging.getLogger(__name__)
@@ -94,9 +98,10 @@ def load(
       resize: (height, width) for the images, of a segmentation that of its crops; None leaves them as they are.
         Training images of several sizes stay as they are in any case: a random crop makes them alike.
       download: fetch what no folder holds, with its hash checked.
-      kind: `"image"`, `"tabular"`, `"text"`, `"translation"` or `"segmentation"`: that to load where `name` is None.
+      kind: `"image"`, `"tabular"`, `"text"`, `"translation"`, `"words"` or `"segmentation"`: that to load where
+        `name` is None.
       seed: seed of the data that is drawn (synthetic, weight_decay, ohms_law, noisy_sine, drawn_airfoil, shapes,
-        two_shapes, scenes), and of crops.
+        two_shapes, scenes, help_words), and of crops.
 
     Returns:
       The data set; `Dataset` gives the shapes and dtypes of each kind.
@@ -169,6 +174,8 @@ def _reader(name: str) -> Reader[Dataset]:
         )
     if name == "bananas":
         return Reader(lambda place: read_bananas(place.folder), fetch_bananas, no_bananas)
+    if name in PTB_SETS:
+        return Reader(lambda place: read_words(place.folder, name), fetch_ptb, no_ptb)
     if name == "houses":
         return Reader(lambda place: read_houses(place.folder), fetch_houses, no_houses)
     if name == "airfoil":

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ class Files(NamedTuple):
 
 
 def files_in(path: Path) -> Files:
-    """Lists a folder or a zip; InputError where the zip is damaged."""
+    """Lists a folder or a zip; InputError where the zip is damaged, or names a file outside of it."""
     if path.is_dir():
         names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
         return Files(path, tuple(names), lambda name: (path / name).read_bytes())
@@ -35,7 +35,16 @@ def files_in(path: Path) -> Files:
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(f"{path} is no sound zip file ({error}); fetch it again") from error
     names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+    refuse_outside(path, names)
     return Files(path, tuple(names), archive.read)
+
+
+def refuse_outside(path: Path, names: Iterable[str]) -> None:
+    """Raises InputError for an archive with an absolute name, or one that climbs out of its folder."""
+    for name in names:
+        parts = name.replace("\\", "/").split("/")
+        if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
+            raise InputError(f"{path} names a file outside of it, {name}; an archive of relative names is right")
 
 
 def read_picture(files: Files, name: str, mode: str = "RGB") -> np.ndarray:

@@ -1,0 +1,43 @@
+"""The words that a trained model takes for the nearest (book, section 15.4.3)."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Array, Float
+
+from d2l_jax.algorithms import nearest
+from d2l_jax.data import Dataset, Vocab
+from d2l_jax.errors import InputError
+from d2l_jax.functional import parts
+from d2l_jax.runs.texts import Text, Texts, Trained
+
+NEIGHBOURS = 3
+SHOWN = ("chip", "bank", "october", "class", "string", "list")  # of the Penn Treebank, and of the help topics
+
+
+def write_neighbours(data: Dataset, trained: Trained) -> Texts:
+    """Writes the nearest words of those of `SHOWN` that the data has, or else of its first words."""
+    vocab = data.vocabs[0]
+    words = [word for word in SHOWN if word in vocab] or list(vocab)[: len(SHOWN)]
+    return Texts(neighbours(vocab, trained, words), {})
+
+
+def neighbours(vocab: Vocab, trained: Trained, words: Sequence[str], k: int = NEIGHBOURS) -> list[Text]:
+    """Returns each word with the `k` nearest others and their cosines.
+
+    Raises InputError for a word that is not in the vocabulary.
+    """
+    vectors = vectors_of(trained)
+    texts = []
+    for word in words:
+        if word not in vocab:
+            raise InputError(f"the vocabulary of {len(vocab)} words lacks {word!r}; a frequent word is right")
+        near = nearest(vectors, vocab[word], min(k, len(vocab) - 1))
+        pairs = zip(vocab.to_tokens(near.rows), near.cosines.tolist())
+        texts.append(Text(word, ", ".join(f"{other} {cosine:.3f}" for other, cosine in pairs)))
+    return texts
+
+
+def vectors_of(trained: Trained) -> Float[Array, "words embed"]:
+    """Returns the vectors of all words, which a model of chapter 15 tells by its `word_vectors`."""
+    model, params, buffers = trained
+    return parts(model).run(lambda words: words.word_vectors(), params, buffers)[0]

@@ -142,6 +142,7 @@ def test_all_known_names_load_or_say_where_they_are_missing(alone: Path):
             missing.append(name)
     photos = ["cifar10", "cifar10_tiny", "hotdog", "dogs", "bananas"]
     segmented = ["voc2012", "voc2012_corrected", "camvid"]
+    texts = ["time_machine", "fra_eng", "imdb", "imdb_corrected", "snli", "snli_corrected"]
     words = ["ptb", "ptb_second_edition", "ptb_cbow", "ptb_tree", "ptb_glove"]
     assert missing == ["fashion_mnist", "mnist", *photos, "houses", "airfoil", *texts, *words, *segmented]
 

@@ -189,7 +189,7 @@ def supervised(
     penalty: Callable[[Tree], Any] | None = None,
     optimizer: Callable[..., optax.GradientTransformation] = PLAIN_SGD,
     clip: float | None = None,
-    trains: str = "",
+    trains: str | tuple[str, ...] = "",
     labels: bool = True,
     metrics: Mapping[str, Metric] | None = None,
     **options: Any,
@@ -200,7 +200,7 @@ def supervised(
     penalty:   a function of the parameters that is added to the loss, with a twin of the same name
     optimizer: a `partial` of a factory of `d2l_jax.optim`; the twin's is that name in `torch.optim`
     clip:      norm above which the gradients of all parameters together are scaled down
-    trains:    start of the PyTorch names of the parameters that learn; "" is all of them
+    trains:    start of the PyTorch names of the parameters that learn, or several; "" is all of them
     metrics:   None takes the accuracy where the targets are labels
     options:   further members of the Case
     """

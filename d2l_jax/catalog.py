@@ -7,6 +7,7 @@ from d2l_jax.cases.bert import BERT, CLASSIFIERS
 from d2l_jax.cases.builders import BUILDERS
 from d2l_jax.cases.cnn import CNN, MOBILE
 from d2l_jax.cases.detection import DETECTION
+from d2l_jax.cases.inference import SENTENCES
 from d2l_jax.cases.linear import LINEAR, MLP, NOTES
 from d2l_jax.cases.optimization import OPTIMIZATION
 from d2l_jax.cases.performance import PERFORMANCE
@@ -22,7 +23,7 @@ from d2l_jax.cases.words import WORD_VECTORS
 CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
 FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + OPTIMIZATION
 CHAPTER_14 = FINE_TUNING + DETECTION + SEGMENTATION + KAGGLE
-CHAPTERS_15_AND_16 = WORD_VECTORS + BERT + CLASSIFIERS
+CHAPTERS_15_AND_16 = WORD_VECTORS + BERT + SENTENCES + CLASSIFIERS
 THIRD = CHAPTERS_15_AND_16 + PLANNING + GAN + STATISTICS
 CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + THIRD + NOTES + MOBILE
 

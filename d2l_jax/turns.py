@@ -25,14 +25,14 @@ class Turn(NamedTuple):
 
     objective: (nets, tensors) -> (loss, further tensors that may be compared or measured)
     optimizer: () -> the Optax transformation; in a Case a `partial` of a factory of `d2l_jax.optim`
-    trains:    start of the PyTorch names of the leaves that move, e.g. "net_D."; "" is all of them
+    trains:    start of the PyTorch names of the leaves that move, e.g. "net_D.", or several such; "" is all of them
     name:      "" for the only turn
     clip:      norm above which the gradients of the turn's leaves together are scaled down; None leaves them
     """
 
     objective: Objective
     optimizer: Callable[..., optax.GradientTransformation]
-    trains: str = ""
+    trains: str | tuple[str, ...] = ""
     name: str = ""
     clip: float | None = None
 
@@ -97,7 +97,7 @@ def supervised(
     optimizer: Callable[..., optax.GradientTransformation] | optax.GradientTransformation,
     clip: float | None = None,
     penalty: Callable[[Tree], Array] | None = None,
-    trains: str = "",
+    trains: str | tuple[str, ...] = "",
 ) -> tuple[Turn]:
     """Returns the one turn of supervised learning; `optimizer` is a factory, or a transformation itself."""
     ready = isinstance(optimizer, optax.GradientTransformation)
@@ -110,7 +110,7 @@ def arguments(inputs: Any) -> tuple[Any, ...]:
     return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
-def parted(params: Tree, trains: str) -> tuple[Tree, Tree]:
+def parted(params: Tree, trains: str | tuple[str, ...]) -> tuple[Tree, Tree]:
     """Returns (the leaves that a turn moves, the others), each a plain dict."""
     if not trains:
         return params, {}
@@ -144,11 +144,17 @@ def check_turns(turns: Sequence[Turn], names: Sequence[str]) -> None:
         moved = [name for name in dict.fromkeys(names) if name.startswith(turn.trains)]
         if turn.trains and not moved:
             listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-            raise InputError(f'{_called(turn)} trains "{turn.trains}", which no parameter starts with: {listed}')
+            raise InputError(
+                f'{_called(turn)} trains "{_listed(turn.trains)}", which no parameter starts with: {listed}'
+            )
         for name in moved:
             if name in moved_by:
                 raise InputError(f"{_called(moved_by[name])} and {_called(turn)} both train {name}; one turn is right")
             moved_by[name] = turn
+
+
+def _listed(trains: str | tuple[str, ...]) -> str:
+    return trains if isinstance(trains, str) else ", ".join(trains)
 
 
 def _called(turn: Turn) -> str:

@@ -45,6 +45,10 @@ from d2l_jax.models.conv import corr2d_multi_in as corr2d_multi_in
 from d2l_jax.models.conv import corr2d_multi_in_out as corr2d_multi_in_out
 from d2l_jax.models.conv import edge_detector as edge_detector
 from d2l_jax.models.conv import pool2d as pool2d
+from d2l_jax.models.decomposable_attention import Aggregate as Aggregate
+from d2l_jax.models.decomposable_attention import Attend as Attend
+from d2l_jax.models.decomposable_attention import Compare as Compare
+from d2l_jax.models.decomposable_attention import DecomposableAttention as DecomposableAttention
 from d2l_jax.models.densenet import DenseBlock as DenseBlock
 from d2l_jax.models.densenet import DenseNet as DenseNet
 from d2l_jax.models.densenet import transition_block as transition_block
@@ -108,6 +112,7 @@ from d2l_jax.models.rnn import RNNScratch as RNNScratch
 from d2l_jax.models.rnn import StackedRNNScratch as StackedRNNScratch
 from d2l_jax.models.scheduled_lenet import scheduled_bn_lenet as scheduled_bn_lenet
 from d2l_jax.models.scheduled_lenet import scheduled_lenet as scheduled_lenet
+from d2l_jax.models.sentiment_rnn import BiRNN as BiRNN
 from d2l_jax.models.seq2seq import Seq2SeqDecoder as Seq2SeqDecoder
 from d2l_jax.models.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from d2l_jax.models.seq2seq import seq2seq as seq2seq
@@ -129,6 +134,9 @@ from d2l_jax.models.style import extract_features as extract_features
 from d2l_jax.models.style import gram as gram
 from d2l_jax.models.style import style_loss as style_loss
 from d2l_jax.models.style import tv_loss as tv_loss
+from d2l_jax.models.text_cnn import TextCNN as TextCNN
+from d2l_jax.models.text_cnn import corr1d as corr1d
+from d2l_jax.models.text_cnn import corr1d_multi_in as corr1d_multi_in
 from d2l_jax.models.torchvision_resnet import BasicBlock as BasicBlock
 from d2l_jax.models.torchvision_resnet import TorchvisionResNet as TorchvisionResNet
 from d2l_jax.models.torchvision_resnet import finetune_resnet18 as finetune_resnet18

@@ -61,6 +61,10 @@ from parity.reference.conv import corr2d_multi_in as corr2d_multi_in
 from parity.reference.conv import corr2d_multi_in_out as corr2d_multi_in_out
 from parity.reference.conv import edge_detector as edge_detector
 from parity.reference.conv import pool2d as pool2d
+from parity.reference.decomposable_attention import Aggregate as Aggregate
+from parity.reference.decomposable_attention import Attend as Attend
+from parity.reference.decomposable_attention import Compare as Compare
+from parity.reference.decomposable_attention import DecomposableAttention as DecomposableAttention
 from parity.reference.densenet import DenseBlock as DenseBlock
 from parity.reference.densenet import DenseNet as DenseNet
 from parity.reference.densenet import transition_block as transition_block
@@ -132,6 +136,7 @@ from parity.reference.rnn import RNNScratch as RNNScratch
 from parity.reference.rnn import StackedRNNScratch as StackedRNNScratch
 from parity.reference.scheduled_lenet import scheduled_bn_lenet as scheduled_bn_lenet
 from parity.reference.scheduled_lenet import scheduled_lenet as scheduled_lenet
+from parity.reference.sentiment_rnn import BiRNN as BiRNN
 from parity.reference.seq2seq import Seq2SeqDecoder as Seq2SeqDecoder
 from parity.reference.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from parity.reference.seq2seq import seq2seq as seq2seq
@@ -153,6 +158,7 @@ from parity.reference.style import extract_features as extract_features
 from parity.reference.style import gram as gram
 from parity.reference.style import style_loss as style_loss
 from parity.reference.style import tv_loss as tv_loss
+from parity.reference.text_cnn import TextCNN as TextCNN
 from parity.reference.torchvision_resnet import BasicBlock as BasicBlock
 from parity.reference.torchvision_resnet import TorchvisionResNet as TorchvisionResNet
 from parity.reference.torchvision_resnet import finetune_resnet18 as finetune_resnet18

@@ -85,7 +85,7 @@ class TorchTurn:
 
     objective: Callable[[Any, Tensors], tuple[torch.Tensor, Tensors]]
     optimizer: Callable[[torch.nn.Module], torch.optim.Optimizer]
-    trains: str = ""
+    trains: str | tuple[str, ...] = ""
     name: str = ""
     scheduler: Callable[[torch.optim.Optimizer], Any] | None = None
     prepare: Callable[[torch.nn.Module], Any] = leave
@@ -168,7 +168,7 @@ class Problem:
     turned: tuple[int, ...] = field(default=(), kw_only=True)
     lone: tuple[str, ...] = field(default=(), kw_only=True)
 
-    def trained(self, trains: str = "") -> list[Leaf]:
+    def trained(self, trains: str | tuple[str, ...] = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""
         return [leaf for leaf in self.leaves if leaf.trained and leaf.key.startswith(trains)]
 

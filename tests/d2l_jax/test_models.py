@@ -30,6 +30,8 @@ CORRECTED = {  # other masks or losses, the same weights
     "seq2seq-corrected": "seq2seq",
     "transformer-corrected": "transformer",
     "bert-corrected": "bert-wikitext2",
+    "sentiment-cnn-max": "sentiment-cnn",
+    "snli-attention-masked": "snli-attention",
 }
 PARAMETERS = {  # of the models that are not in the book
     "two-hidden-mlp-scratch": 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10,

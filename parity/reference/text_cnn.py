@@ -32,8 +32,9 @@ class TextCNN(nn.Module):
             nn.Conv1d(2 * embed_size, channels, size) for channels, size in zip(num_channels, kernel_sizes)
         )
         self.second_edition = second_edition
-        for layer in (self.decoder, *self.convs):
-            nn.init.xavier_uniform_(layer.weight)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear | nn.Conv1d):
+                nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, inputs: Int[Tensor, "batch steps"]) -> Float[Tensor, "batch classes"]:
         words = torch.cat([self.embedding(inputs), self.constant_embedding(inputs)], 2).permute(0, 2, 1)

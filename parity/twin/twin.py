@@ -160,7 +160,7 @@ class Problem:
     axes: dict[str, Axes]
     order: tuple[int, ...]
     names: dict[str, tuple]
-    turns: tuple[tuple[str, str], ...]
+    turns: tuple[tuple[str, str | tuple[str, ...]], ...]
     held: dict[str, np.ndarray] = field(default_factory=dict, kw_only=True)
     shared: tuple[str, ...] = field(default=(), kw_only=True)
     evaluation_order: tuple[int, ...] = field(default=(), kw_only=True)

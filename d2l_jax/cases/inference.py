@@ -33,7 +33,7 @@ Attention = partial(
     model=models.DecomposableAttention,
     inputs=(tokens((256, 50), 18678), tokens((256, 50), 18678)),
     probe=SMALL | {"num_inputs_attend": 7, "num_inputs_compare": 14, "num_inputs_agg": 22},
-    probe_inputs=(tokens((5, 9), 23), tokens((5, 6), 23)),
+    probe_inputs=(tokens((5, 9), 23), tokens((5, 3), 23)),
     optimizer=partial(optim.Adam, lr=0.001),
     data="snli",
     epochs=4,

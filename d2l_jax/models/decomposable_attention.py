@@ -7,8 +7,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from d2l_jax import nn
 
-Sentence = Float[Array, "batch steps features"]
+Premises = Float[Array, "batch m features"]
+Hypotheses = Float[Array, "batch n features"]
+Compared = tuple[Float[Array, "batch m hiddens"], Float[Array, "batch n hiddens"]]
 Mask = Bool[Array, "batch steps"] | None
+Masks = tuple[Bool[Array, "batch m"] | None, Bool[Array, "batch n"] | None]
 
 
 def mlp(num_inputs: int, num_hiddens: int, flatten: bool, rngs: nnx.Rngs) -> nn.Sequential:
@@ -34,7 +37,7 @@ class Attend(nnx.Module):
     def __init__(self, num_inputs: int, num_hiddens: int, *, rngs: nnx.Rngs):
         self.f = mlp(num_inputs, num_hiddens, False, rngs)
 
-    def __call__(self, A: Sentence, B: Sentence, masks: tuple[Mask, Mask] = (None, None)) -> tuple[Sentence, Sentence]:
+    def __call__(self, A: Premises, B: Hypotheses, masks: Masks = (None, None)) -> tuple[Premises, Hypotheses]:
         scores = self.f(A) @ self.f(B).swapaxes(1, 2)
         to_B = attention(scores, masks[1])
         to_A = attention(scores.swapaxes(1, 2), masks[0])
@@ -59,7 +62,7 @@ class Compare(nnx.Module):
     def __init__(self, num_inputs: int, num_hiddens: int, *, rngs: nnx.Rngs):
         self.g = mlp(num_inputs, num_hiddens, False, rngs)
 
-    def __call__(self, A: Sentence, B: Sentence, beta: Sentence, alpha: Sentence) -> tuple[Sentence, Sentence]:
+    def __call__(self, A: Premises, B: Hypotheses, beta: Premises, alpha: Hypotheses) -> Compared:
         return self.g(jnp.concatenate([A, beta], axis=2)), self.g(jnp.concatenate([B, alpha], axis=2))
 
 
@@ -70,10 +73,11 @@ class Aggregate(nnx.Module):
         self.h = mlp(num_inputs, num_hiddens, True, rngs)
         self.linear = nn.Linear(num_hiddens, num_outputs, rngs=rngs)
 
-    def __call__(
-        self, V_A: Sentence, V_B: Sentence, masks: tuple[Mask, Mask] = (None, None)
-    ) -> Float[Array, "batch outputs"]:
-        sums = [jnp.sum(V if mask is None else V * mask[..., None], axis=1) for V, mask in zip((V_A, V_B), masks)]
+    def __call__(self, V_A: Premises, V_B: Hypotheses, masks: Masks = (None, None)) -> Float[Array, "batch outputs"]:
+        sums = [
+            jnp.sum(V if mask is None else jnp.where(mask[..., None], V, 0), axis=1)
+            for V, mask in zip((V_A, V_B), masks)
+        ]
         return self.linear(self.h(jnp.concatenate(sums, axis=1)))
 
 

@@ -26,6 +26,7 @@ CHAPTERS = {
     13: "Computational performance",
     14: "Computer vision",
     15: "Natural language processing: pretraining",
+    16: "Natural language processing: applications",
     17: "Reinforcement learning",
     22: "Appendix: mathematics for deep learning",
 }

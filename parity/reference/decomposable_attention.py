@@ -4,8 +4,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-Sentence = Float[Tensor, "batch steps features"]
+Premises = Float[Tensor, "batch m features"]
+Hypotheses = Float[Tensor, "batch n features"]
+Compared = tuple[Float[Tensor, "batch m hiddens"], Float[Tensor, "batch n hiddens"]]
 Mask = Bool[Tensor, "batch steps"] | None
+Masks = tuple[Bool[Tensor, "batch m"] | None, Bool[Tensor, "batch n"] | None]
 
 
 def mlp(num_inputs: int, num_hiddens: int, flatten: bool) -> nn.Sequential:
@@ -24,7 +27,7 @@ class Attend(nn.Module):
         super().__init__()
         self.f = mlp(num_inputs, num_hiddens, False)
 
-    def forward(self, A: Sentence, B: Sentence, masks: tuple[Mask, Mask] = (None, None)) -> tuple[Sentence, Sentence]:
+    def forward(self, A: Premises, B: Hypotheses, masks: Masks = (None, None)) -> tuple[Premises, Hypotheses]:
         scores = self.f(A) @ self.f(B).mT
         return attention(scores, masks[1]) @ B, attention(scores.mT, masks[0]) @ A
 
@@ -44,7 +47,7 @@ class Compare(nn.Module):
         super().__init__()
         self.g = mlp(num_inputs, num_hiddens, False)
 
-    def forward(self, A: Sentence, B: Sentence, beta: Sentence, alpha: Sentence) -> tuple[Sentence, Sentence]:
+    def forward(self, A: Premises, B: Hypotheses, beta: Premises, alpha: Hypotheses) -> Compared:
         return self.g(torch.cat([A, beta], 2)), self.g(torch.cat([B, alpha], 2))
 
 
@@ -56,9 +59,7 @@ class Aggregate(nn.Module):
         self.h = mlp(num_inputs, num_hiddens, True)
         self.linear = nn.Linear(num_hiddens, num_outputs)
 
-    def forward(
-        self, V_A: Sentence, V_B: Sentence, masks: tuple[Mask, Mask] = (None, None)
-    ) -> Float[Tensor, "batch outputs"]:
+    def forward(self, V_A: Premises, V_B: Hypotheses, masks: Masks = (None, None)) -> Float[Tensor, "batch outputs"]:
         sums = [(V if mask is None else V * mask[..., None]).sum(1) for V, mask in zip((V_A, V_B), masks)]
         return self.linear(self.h(torch.cat(sums, 1)))
 

@@ -44,7 +44,7 @@ def nearest(vectors: Vectors, row: int, k: int) -> Neighbours:
 
     Raises: InputError for k below 1, or as many as there are rows.
     """
-    rows, values = _largest(cosines(vectors, vectors[row]), k + 1)
+    rows, values = _largest(cosines(vectors, vectors[row]), k, 1)
     return Neighbours(rows[1:], values[1:])
 
 
@@ -56,8 +56,9 @@ def analogy(vectors: Vectors, a: int, b: int, c: int) -> Neighbours:
     return knn(vectors, vectors[b] - vectors[a] + vectors[c], 1)
 
 
-def _largest(values: Float[Array, " words"], k: int) -> Neighbours:
-    if not 1 <= k <= len(values):
+def _largest(values: Float[Array, " words"], k: int, first: int = 0) -> Neighbours:
+    """Returns the largest `k` values, and `first` before them."""
+    if not 1 <= k <= len(values) - first:
         raise InputError(f"{k} of {len(values)} words cannot be the nearest; give a number from 1 on that fits")
-    best, rows = lax.top_k(values, k)
+    best, rows = lax.top_k(values, k + first)
     return Neighbours(rows, best)

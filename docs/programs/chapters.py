@@ -121,15 +121,16 @@ def _reached(names: Sequence[str]) -> str:
     """Returns what cases reach, the book's figures in brackets, and the seconds that it took."""
     book = json.loads(BOOK.read_text())
     runs = {run["case"]: run for run in json.loads(TRAINING.read_text())}
+    sections = {entry["name"]: (entry["section"], entry["section_zh"] or "-") for entry in overview()}
     shown = [each for each in FIGURES if any(each in book.get(name, {}) for name in names)]
     rows = []
     for name in names:
         final = runs[name]["final"] if name in runs else {}
         cells = [_beside(final.get(figure), book.get(name, {}).get(figure)) for figure in shown]
         seconds = f"{runs[name]['seconds']:.0f}" if name in runs else "not run"
-        rows.append([f"`{name}`", *cells, seconds])
+        rows.append([*sections[name], f"`{name}`", *cells, seconds])
     headings = [f"{FIGURES[figure]} (the book's):" for figure in shown]
-    return table(["case", *headings, "seconds:"], rows)
+    return table(["", "Chinese", "case", *headings, "seconds:"], rows)
 
 
 def _beside(ours, books) -> str:

@@ -30,7 +30,8 @@ A15 and 3.5 to 3.7 take Fashion-MNIST, A5 MNIST, A16 the house prices; where the
 and the first line of the program says so. Wall times in the answers are rough where the machine has other work, too.
 
 Networks that the notes name without code are models of `d2l_jax`: `d2l-jax show alexnet`, `vgg11`, `nin`, `googlenet`,
-`bn-lenet`, `resnet18`, `densenet`, `mobilenet`, `mobilenet-v2`; R-CNN is not there yet.
+`bn-lenet`, `resnet18`, `densenet`, `mobilenet`, `mobilenet-v2`, and of R-CNN `fast-rcnn-head`, whose pooling is
+`d2l_jax.algorithms.roi_pool`.
 
 """
 LONG = ("A3", "A4", "A5", "A14")  # more than a minute each

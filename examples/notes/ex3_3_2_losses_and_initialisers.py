@@ -88,4 +88,5 @@ for name, options in INITIALISERS.items():
     print(f"{name:<16} mean and spread {drawn.mean():8.4f} {drawn.std():7.4f}   PyTorch {theirs}")
 same += init.calculate_gain("leaky_relu", 0.2) == torch.nn.init.calculate_gain("leaky_relu", 0.2)
 print(f"JAX      {len(ours)} losses, largest gap {max(gaps.values()):.0e}; {same} of 15 initialisers alike")
+print(f"PyTorch  {len(gaps)} losses of torch.nn.functional, {len(INITIALISERS) + 1} functions of torch.nn.init")
 print("notes    21 losses and 15 initialisers of PyTorch")

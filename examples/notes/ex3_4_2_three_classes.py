@@ -12,6 +12,7 @@ import itertools
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 
 # %% JAX
 p = jnp.full(3, 1 / 3)
@@ -20,6 +21,10 @@ n = np.arange(1, 42)
 bits = np.ceil(n * np.log2(3)) / n
 print(f"JAX      entropy {entropy:.3f} bits")
 print(f"JAX      bits a symbol: 1 alone {bits[0]:.3f}, 5 together {bits[4]:.3f}, best up to 41 {bits.min():.4f}")
+
+# %% PyTorch
+theirs = torch.distributions.Categorical(torch.ones(3)).entropy() / np.log(2)
+print(f"PyTorch  entropy {theirs:.3f} bits")
 
 # %% [markdown]
 """

@@ -14,7 +14,7 @@ from flax import nnx
 
 from d2l_jax import InputError, Observed, TrainState, fit, losses, make_eval_step, make_train_step, optim, supervised
 from d2l_jax.data import batch_order
-from d2l_jax.data.text.bert_pairs import LABELS, read_labelled_pairs
+from d2l_jax.data.text.snli import LABELS, Pair, read_pairs_of
 from d2l_jax.data.text.word_pieces import WordPieces
 from d2l_jax.models import bert_classifier
 from d2l_jax.train import Loop
@@ -24,19 +24,18 @@ STEPS = 64  # tokens of a pair, which few exceed
 BATCH = 32
 
 
-def examples(pieces: WordPieces, path: Path, count: int) -> dict:
-    """Returns the first pairs of a file by name, as a training step takes them."""
-    pairs = read_labelled_pairs(path.read_text("utf-8"), str(path))[:count]
-    texts = pieces.encode([(" ".join(p.premise), " ".join(p.hypothesis)) for p in pairs], STEPS, STEPS, cut=True)
+def examples(pieces: WordPieces, pairs: list[Pair]) -> dict:
+    """Returns pairs by name, as a training step takes them."""
+    texts = pieces.encode([(pair.premise, pair.hypothesis) for pair in pairs], STEPS, STEPS, cut=True)
     return {"input": tuple(texts), "targets": np.array([pair.label for pair in pairs], np.int32)}
 
 
 def main(count: int = 512, epochs: int = 1) -> None:
     folder = published_folder()
     pieces = WordPieces(folder)
-    snli = Path(os.environ.get("D2L_DATA", ".")) / "snli"
-    train = examples(pieces, snli / "snli_1.0_dev.txt", count)
-    test = examples(pieces, snli / "snli_1.0_test.txt", max(BATCH, count // 4))
+    splits = read_pairs_of(Path(os.environ.get("D2L_DATA", ".")) / "snli")
+    train = examples(pieces, splits["dev"][:count])
+    test = examples(pieces, splits["test"][: max(BATCH, count // 4)])
 
     model = bert_classifier(**published_args(folder), num_classes=len(LABELS), rngs=nnx.Rngs(0))
     put_published(model, published_tensors(folder))

@@ -122,6 +122,7 @@ CLASSIFIERS: tuple[Case, ...] = (
         probe=PROBE | {"vocab_size": 23, "num_classes": 5},
         probe_inputs=PROBED,
         optimizer=partial(optim.Adam, lr=1e-4),
+        data="snli_bert",
         epochs=5,
     ),
 )

@@ -25,6 +25,7 @@ CONTENT = {
     "boxes": "images with boxes",
     "masked": "sentences with masked words",
     "words": "words with their contexts",
+    "labelled_pairs": "pairs of sentences as BERT takes them",
 }
 
 
@@ -142,6 +143,14 @@ def _words(case: Case, data: Dataset) -> Case:
     return replace(case, args=args, inputs=tuple(arrays))
 
 
+def _labelled_pairs(case: Case, data: Dataset) -> Case:
+    (vocab,) = data.vocabs
+    shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
+    words, segments, valid = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
+    args = {**case.args, "vocab_size": len(vocab), "num_classes": len(data.classes)}
+    return replace(case, args=args, inputs=(words._replace(below=len(vocab)), segments, valid))
+
+
 def _refuse_classes(case: Case, data: Dataset) -> None:
     classes = int(max(data.train[1].max(), data.test[1].max())) + 1
     scores = _scores(case)[-1]
@@ -165,4 +174,5 @@ FIT: dict[str, Callable[[Case, Dataset], Case]] = {
     "segmentation": _segmentation,
     "masked": _masked,
     "words": _words,
+    "labelled_pairs": _labelled_pairs,
 }

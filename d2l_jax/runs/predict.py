@@ -11,6 +11,7 @@ from d2l_jax.generate import make_greedy, until_eos
 from d2l_jax.runs.finished import Finished, finished
 from d2l_jax.runs.load import case_of
 from d2l_jax.runs.masked_words import guessed
+from d2l_jax.runs.pair_labels import classified
 from d2l_jax.runs.texts import Text, continuations
 from d2l_jax.runs.words import neighbours
 
@@ -59,4 +60,5 @@ ANSWERS: dict[str, Answer] = {
     "translation": translated,
     "masked": guessed,
     "words": similar,
+    "labelled_pairs": classified,
 }

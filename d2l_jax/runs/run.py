@@ -19,6 +19,7 @@ from d2l_jax.runs.boxes import Sightings, sightings
 from d2l_jax.runs.finished import write_vocabs
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.masked_words import write_guesses
+from d2l_jax.runs.pair_labels import write_labels
 from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
 from d2l_jax.runs.settings import name_of, of_replicas, settings
@@ -236,6 +237,10 @@ class _Run:
             return write_texts(job.data, self.learner.trained())
         if write := WRITERS.get(job.data.kind):
             return write(job.data, self.learner.trained())
+        if job.data.kind == "masked":
+            return write_guesses(job.data, self.learner.trained())
+        if job.data.kind == "labelled_pairs":
+            return write_labels(job.data, self.learner.trained())
         X, y = job.data.test
         if "bbox_mae" in job.case.metrics:
             return Sightings(X[:SAMPLE], y[:SAMPLE], sightings(self.learner.trained(), X[:SAMPLE]))

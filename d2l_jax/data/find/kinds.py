@@ -14,6 +14,7 @@ EMBEDDED = {
     "inference": "drawn_pairs",
     "masked": "topic_pairs",
     "words": "help_words",
+    "labelled_pairs": "drawn_pairs_bert",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
 STAND_INS = (
@@ -46,6 +47,7 @@ NOT_TABLES = {
     **dict.fromkeys(["snli", "snli_corrected", "drawn_pairs", "drawn_pairs_corrected"], "inference"),
     **dict.fromkeys(["wikitext2", "wikitext2_dynamic", "topic_pairs", "topic_pairs_dynamic"], "masked"),
     **dict.fromkeys([*PTB_SETS, *HELP_SETS], "words"),
+    **dict.fromkeys(["snli_bert", "drawn_pairs_bert"], "labelled_pairs"),
 }
 
 

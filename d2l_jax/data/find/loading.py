@@ -27,6 +27,7 @@ from d2l_jax.data.images.resize import resize_images
 from d2l_jax.data.tables.airfoil import drawn_airfoil, fetch_airfoil, no_airfoil, read_airfoil
 from d2l_jax.data.tables.diabetes import diabetes
 from d2l_jax.data.tables.houses import fetch_houses, no_houses, read_houses
+from d2l_jax.data.text.bert_pairs import for_bert
 from d2l_jax.data.text.book_texts import BOOK_TEXTS, fetch_book_text, no_book_text, read_book_text, read_raw
 from d2l_jax.data.text.drawn_sentences import drawn_pairs, drawn_reviews
 from d2l_jax.data.text.number_words import number_words
@@ -46,6 +47,7 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "drawn_reviews_corrected": lambda seed: drawn_reviews(seed=seed, corrected=True),
     "drawn_pairs": lambda seed: drawn_pairs(seed=seed),
     "drawn_pairs_corrected": lambda seed: drawn_pairs(seed=seed, corrected=True),
+    "drawn_pairs_bert": lambda seed: for_bert(drawn_pairs(seed=seed, corrected=True), "drawn_pairs_bert", 24),
     "topic_pairs": lambda seed: topic_pairs(),
     "topic_pairs_dynamic": lambda seed: topic_pairs(dynamic=True),
     "synthetic": lambda seed: synthetic_regression([2, -3.4], 4.2, seed=seed),
@@ -58,7 +60,7 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "drawn_bananas": lambda seed: bananas(seed=seed),
     **{name: partial(help_words, name=name) for name in HELP_SETS},
 }
-TEXTS = (*BOOK_TEXTS, *IMDB, *SNLI, *WIKITEXT, *PTB_SETS)
+TEXTS = (*BOOK_TEXTS, *IMDB, *SNLI, "snli_bert", *WIKITEXT, *PTB_SETS)
 KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *TEXTS, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
@@ -70,6 +72,7 @@ KINDS = {
     "inference": ("snli", drawn_pairs),
     "masked": ("wikitext2", topic_pairs),
     "words": ("ptb", help_words),
+    "labelled_pairs": ("snli_bert", partial(BUILT_IN["drawn_pairs_bert"], 0)),
 }
 
 log = logging.getLogger(__name__)
@@ -184,6 +187,8 @@ def _reader(name: str) -> Reader[Dataset]:
         return Reader(lambda place: read_imdb(place.folder, name), fetch_imdb, no_imdb)
     if name in SNLI:
         return Reader(lambda place: read_snli(place.folder, name), fetch_snli, no_snli)
+    if name == "snli_bert":
+        return Reader(lambda place: _snli_bert(place.folder), fetch_snli, no_snli)
     if name in WIKITEXT:
         return Reader(lambda place: read_wikitext(place.folder, name), fetch_wikitext, no_wikitext)
     return Reader(
@@ -191,6 +196,11 @@ def _reader(name: str) -> Reader[Dataset]:
         fetch=partial(fetch_book_text, name),
         missing=partial(no_book_text, name=name),
     )
+
+
+def _snli_bert(folder: Path) -> Dataset | None:
+    data = read_snli(folder, "snli_corrected")
+    return None if data is None else for_bert(data, "snli_bert")
 
 
 def _image_reader(name: str | None) -> Reader[Dataset]:

@@ -1,46 +1,16 @@
 """Pairs of sentences as BERT classifies them (section 16.7 of the book)."""
 
-import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from d2l_jax.data.text.masked import PAD, Sentence, tokens_and_segments
+from d2l_jax.data.dataset import Dataset, Split
+from d2l_jax.data.text.masked import PAD, RESERVED, Sentence, tokens_and_segments
 from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError
 
-LABELS = ("entailment", "contradiction", "neutral")
-
-
-class LabelledPair(NamedTuple):
-    """A premise and a hypothesis as tokens, and the number of their label in `LABELS`."""
-
-    premise: Sentence
-    hypothesis: Sentence
-    label: int
-
-
-def read_labelled_pairs(text: str, where: str = "the text") -> list[LabelledPair]:
-    """Reads label, premise and hypothesis between tabs from each line behind the first (section 16.4).
-
-    Parentheses are left out, and so are pairs with the label "-".
-
-    Raises:
-      InputError: a line has fewer columns, or another label.
-    """
-    pairs = []
-    for number, line in enumerate(text.splitlines()[1:], 2):
-        label, *sentences = line.split("\t")[:3]
-        if label == "-":
-            continue
-        if label not in LABELS or len(sentences) < 2:
-            raise InputError(
-                f"line {number} of {where}: one of {', '.join(LABELS)}, a tab, and two sentences are right"
-            )
-        premise, hypothesis = (re.sub(r"[()]", " ", sentence).split() for sentence in sentences)
-        pairs.append(LabelledPair(premise, hypothesis, LABELS.index(label)))
-    return pairs
+MAX_LEN = 128
+KIND = "labelled_pairs"
 
 
 def trimmed(tokens_a: Sentence, tokens_b: Sentence, most: int) -> tuple[Sentence, Sentence]:
@@ -56,7 +26,7 @@ def trimmed(tokens_a: Sentence, tokens_b: Sentence, most: int) -> tuple[Sentence
 
 
 def encode_pairs(
-    pairs: Sequence[tuple[Sentence, Sentence]], vocab: Vocab, max_len: int = 128
+    pairs: Sequence[tuple[Sentence, Sentence]], vocab: Vocab, max_len: int = MAX_LEN
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Encodes pairs between `<cls>` and `<sep>`, trimmed and padded to `max_len` tokens, in lower case.
 
@@ -78,3 +48,26 @@ def encode_pairs(
         segments[row, : len(words)] = segment
         lengths[row] = len(words)
     return tokens, segments, lengths
+
+
+def for_bert(data: Dataset, name: str, max_len: int = MAX_LEN) -> Dataset:
+    """Joins the premises and hypotheses of `inference_data` into the pairs that BERT takes.
+
+    The vocabulary is that of the data, with `<pad>`, `<mask>`, `<cls>` and `<sep>` reserved.
+
+    Returns:
+      X = (tokens int32 (N, max_len), segments int32 (N, max_len), lengths int32 (N,)), y int32 (N,).
+
+    Raises:
+      InputError: as `encode_pairs`.
+    """
+    (words,) = data.vocabs
+    vocab = Vocab([list(words)], 0, RESERVED)
+    train, test = (_joined(split, words, vocab, max_len) for split in (data.train, data.test))
+    return Dataset(name, train, test, data.source, data.classes, vocabs=(vocab,), form=KIND)
+
+
+def _joined(split: Split, words: Vocab, vocab: Vocab, max_len: int) -> Split:
+    (premises, hypotheses), labels = split
+    sides = [[words.to_tokens(row[row != words[PAD]]) for row in side] for side in (premises, hypotheses)]
+    return encode_pairs(list(zip(*sides)), vocab, max_len), labels

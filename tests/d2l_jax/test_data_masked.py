@@ -148,8 +148,15 @@ def test_wikitext_is_missed_or_refused(tmp_path: Path):
     with pytest.raises(InputError, match="holds too little; wiki.train.tokens and wiki.test.tokens are needed"):
         read_wikitext(tmp_path)
     (tmp_path / "wiki.train.tokens").write_bytes(b"a . b \xff . \n")
-    with pytest.raises(InputError, match="is no text in UTF-8: byte 6 is wrong"):
+    with pytest.raises(InputError, match="line 1: byte 0xff is not UTF-8"):
         read_wikitext(tmp_path)
+    with zipfile.ZipFile(tmp_path / "wikitext-2-v1.zip", "w") as archive:
+        archive.writestr("../wiki.train.tokens", TEXT)
+    (tmp_path / "wiki.test.tokens").rename(tmp_path / "test")
+    (tmp_path / "wiki.train.tokens").rename(tmp_path / "train")
+    with pytest.raises(InputError, match="which leads out of its folder; it is refused"):
+        read_wikitext(tmp_path)
+    (tmp_path / "test").rename(tmp_path / "wiki.test.tokens")
     (tmp_path / "wiki.train.tokens").write_text("no sentence\n")
     with pytest.raises(InputError, match="holds no paragraph of two sentences"):
         read_wikitext(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
-from d2l_jax.data.images.files import Files, files_in
+from d2l_jax.data.text.archives import contents, decoded, lines_of
 from d2l_jax.data.text.masked import RESERVED, Paragraphs, SentencePairs, masked, sentence_pairs
 from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError
@@ -16,14 +16,14 @@ from d2l_jax.errors import InputError
 WIKITEXT = ("wikitext2", "wikitext2_dynamic")  # the second with other masks in each epoch
 FOLDER = "wikitext-2"
 ARCHIVE = "wikitext-2-v1.zip"
-SPLITS = ("train", "valid", "test")
+FILES = ("wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens")
 MIN_FREQ = 5
 HELD_OUT = 10  # every tenth paragraph, of a text that comes in one piece
 
 
 def wiki_paragraphs(text: str) -> list[list[list[str]]]:
     """Reads the paragraphs of at least two sentences, which " . " parts; each is a list of sentences in lower case."""
-    lines = [line for line in text.splitlines(keepends=True) if " . " in line]
+    lines = [line for line in lines_of(text) if " . " in line]
     return [[sentence.split() for sentence in line.strip().lower().split(" . ")] for line in lines]
 
 
@@ -77,18 +77,17 @@ def read_wikitext(folder: Path, name: str = "wikitext2") -> Dataset | None:
     Raises:
       InputError: a file is damaged, or holds no paragraph of two sentences.
     """
-    files = _files(folder)
-    if files is None:
+    place = _place(folder)
+    if place is None:
         return None
-    names = {split: _member(files, split) for split in SPLITS}
-    train = names["train"] or names["valid"]
-    test = names["test"] or names["valid"]
-    if train is None or test is None or train == test:
-        raise InputError(f"{files.where} holds too little; wiki.train.tokens and wiki.test.tokens are needed")
-    note = "" if names["train"] else ", in the place of wiki.train.tokens"
-    source = f"{Path(train).name} in {files.where}{note}"
-    dynamic = name.endswith("dynamic")
-    return pretraining_data(_read(files, train), _read(files, test), dynamic=dynamic, name=name, source=source)
+    texts = {Path(file).name: decoded(content, f"{file} in {place}") for file, content in contents(place, _is_split)}
+    training = "wiki.train.tokens" if "wiki.train.tokens" in texts else "wiki.valid.tokens"
+    if training not in texts or "wiki.test.tokens" not in texts:
+        raise InputError(f"{place} holds too little; wiki.train.tokens and wiki.test.tokens are needed")
+    note = "" if training == "wiki.train.tokens" else ", in the place of wiki.train.tokens"
+    source = f"{training} in {place}{note}"
+    train, test = (_paragraphs(texts[file], f"{file} in {place}") for file in (training, "wiki.test.tokens"))
+    return pretraining_data(train, test, dynamic=name.endswith("dynamic"), name=name, source=source)
 
 
 def no_wikitext(folder: Path) -> InputError:
@@ -124,26 +123,21 @@ def _of_epoch(pairs: SentencePairs, vocab: Vocab, seed: int, epoch: int) -> Spli
     return masked(pairs, vocab, random=np.random.default_rng([seed, epoch]))
 
 
-def _files(folder: Path) -> Files | None:
+def _is_split(name: str) -> bool:
+    return Path(name).name in FILES and "__MACOSX" not in name
+
+
+def _place(folder: Path) -> Path | None:
     for place in (folder, folder / FOLDER):
-        if any((place / f"wiki.{split}.tokens").is_file() for split in SPLITS):
-            return files_in(place)
+        if any((place / name).is_file() for name in FILES):
+            return place
         if (place / ARCHIVE).is_file():
-            return files_in(place / ARCHIVE)
+            return place / ARCHIVE
     return None
 
 
-def _member(files: Files, split: str) -> str | None:
-    names = (f"wiki.{split}.tokens", f"{FOLDER}/wiki.{split}.tokens")
-    return next((name for name in names if name in files.names), None)
-
-
-def _read(files: Files, name: str) -> Paragraphs:
-    try:
-        text = files.read(name).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name} in {files.where} is no text in UTF-8: byte {error.start} is wrong") from error
+def _paragraphs(text: str, where: str) -> Paragraphs:
     paragraphs = wiki_paragraphs(text)
     if not paragraphs:
-        raise InputError(f'{name} in {files.where} holds no paragraph of two sentences, which " . " parts')
+        raise InputError(f'{where} holds no paragraph of two sentences, which " . " parts')
     return paragraphs

@@ -39,7 +39,7 @@ def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
 
     Style transfer has two pictures of the size of its image, whatever `size` says.
 
-    Raises InputError where the case draws its batches itself.
+    Raises InputError where the case draws its batches itself, or several targets.
     """
     random = np.random.default_rng(seed)
     if learns_image(case):
@@ -55,6 +55,8 @@ def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
         inputs = tuple(array.random(random) for array in arrays)
     if case.draw:
         drawn = case.draw(random)["targets"]
+        if isinstance(drawn, tuple):
+            raise InputError(f"{case.name} draws several targets, which have the check's sizes; the bench times one")
         return _sample(inputs, np.resize(drawn, (size, *drawn.shape[1:])))
     outputs = jax.eval_shape(lambda *X: _outputs(case, X), *inputs)
     if case.labels:

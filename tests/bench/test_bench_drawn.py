@@ -71,3 +71,8 @@ def test_what_has_no_inputs_is_one_line(name: str, timed):
 def test_a_case_of_several_turns_is_one_line_and_a_document():
     outcome = bench(get("gan"))
     assert outcome.error.startswith("its batches are drawn") and to_json([outcome], {})["cases"][0]["batch"] == 0
+
+
+def test_several_drawn_targets_are_refused():
+    with pytest.raises(InputError, match="bert-wikitext2 draws several targets, which have the check's sizes"):
+        random_batch(get("bert-wikitext2"), 2)

@@ -73,7 +73,6 @@ def pretraining(name: str, section: str, title: str, args: dict[str, Any], lr: f
         draw=draw_pretraining,
         turns=(Turn(models.Pretraining(words), partial(optim.Adam, lr=lr)),),
         observe=models.Pretrained(words),
-        labels=True,
         metrics=PRETRAINING,
         epochs=1,
         **options,

@@ -60,7 +60,7 @@ def test_pytorch_trains_on_the_same_batches(tmp_path: Path):
 
 def test_other_data_is_refused():
     with pytest.raises(
-        InputError, match="learns labels from sentences with masked words; digits has labels for images"
+        InputError, match="learns numbers from sentences with masked words; digits has labels for images"
     ):
         fitted(get("bert-wikitext2"), load("digits"))
     with pytest.raises(InputError, match="lenet learns labels from images"):

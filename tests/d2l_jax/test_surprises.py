@@ -1,4 +1,4 @@
-"""The book's surprises of chapters 3 to 13 as they are, and as `corrected` has them, on both sides."""
+"""The book's surprises of chapters 3 to 16 as they are, and as `corrected` has them, on both sides."""
 
 import jax
 import jax.numpy as jnp
@@ -137,3 +137,11 @@ def test_frozen_features_keep_their_statistics_if_corrected_only(corrected):
         same = jax.tree.map(np.array_equal, buffers, pure.buffers)
         assert all(jax.tree.leaves(same)) is corrected
     assert (int(theirs.features.bn1.num_batches_tracked) == 0) is corrected
+
+
+@pytest.mark.parametrize("num_heads, num_blks, dropout", [(2, 3, 0.4), (4, 1, 0.1)])
+def test_sizes_of_a_bert_classifier_are_heeded(num_heads, num_blks, dropout):
+    model = models.bert_classifier(11, 8, 12, num_heads, num_blks, dropout, 7, rngs=nnx.Rngs(0))
+    attentions = [node for _, node in nnx.iter_graph(model) if isinstance(node, models.MultiHeadAttention)]
+    rates = {node.rate for _, node in nnx.iter_graph(model) if isinstance(node, nnx.Dropout)}
+    assert [attention.num_heads for attention in attentions] == [num_heads] * num_blks and rates == {dropout}

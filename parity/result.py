@@ -51,7 +51,7 @@ class Blame:
         if not others:
             return self
         listed = "; ".join(other.text for other in others)
-        return replace(self, text=f"{self.text}; also wrong: {listed}", others=tuple(others))
+        return replace(self, text=f"{self.text}; also wrong: {listed}", others=(*self.others, *others))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Neither model changes. While Flax's function is traced, `jax.random.bernoulli`, 
 with given numbers; PyTorch's operators do so below autograd, where the dropout of a fused layer is seen too.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from d2l_jax.errors import InputError
 
 Shape = tuple[int, ...]
+NOTHING_DROPPED = np.nan  # in place of a number between 0 and 1
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class RandomRequest:
     site:  the innermost submodule around it that both frameworks have, by PyTorch's name
     place: the innermost submodule around it, by the name that its own framework has for it
     uniform: it is for numbers between 0 and 1, of which the model itself may make a mask
+    keeps:   the other framework does not ask for it, so that it is answered in a way that drops nothing
     """
 
     shape: Shape
@@ -32,6 +35,7 @@ class RandomRequest:
     site: str = ""
     place: str = ""
     uniform: bool = False
+    keeps: bool = False
 
     def __str__(self) -> str:
         kind = "normal" if self.normal else "uniform"
@@ -78,6 +82,23 @@ def partners(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) ->
         text = "random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed)
         raise InputError(f"{text}; {_on_one_side(flax, pytorch)}")
     return tuple(range(len(flax)))
+
+
+def dropped_alone(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:
+    """Lists PyTorch's requests for dropout that Flax does not make, where this is all that differs.
+
+    None are where it could as well be another of the same shape in the same submodule.
+    """
+    left = list(range(len(pytorch)))
+    for request in flax:
+        number = next((i for i in left if pytorch[i].site == request.site and _fits(request, pytorch[i])), None)
+        if number is None:
+            return ()
+        left.remove(number)
+    alike = Counter((request.site, request.shape) for request in pytorch)
+    alone = [pytorch[number] for number in left]
+    sure = all(alike[x.site, x.shape] == sum((x.site, x.shape) == (y.site, y.shape) for y in alone) for x in alone)
+    return tuple(left) if sure and not any(x.normal or x.uniform for x in alone) else ()
 
 
 def _assigned(
@@ -159,6 +180,8 @@ def numbers(
     """
 
     def make(request: RandomRequest, shape: Shape) -> np.ndarray:
+        if request.keeps:
+            return np.full(shape, NOTHING_DROPPED)
         if request.normal:
             return random.normal(size=shape).astype(np.float32).astype(np.float64)
         return (random.integers(0, 2**20, shape) + 0.5) / 2.0**20  # none is a rate, and 1 - u is one of them

@@ -80,12 +80,19 @@ class ImposedOnTorch(TorchDispatchMode):
             raise InputError(f"Flax draws random numbers of shape {left} where PyTorch draws none")
 
     def _bernoulli(self, like: torch.Tensor, p: Any) -> torch.Tensor:
-        return (self._next(like, False) < p).to(like.dtype)
+        numbers = self._next(like, False)
+        if not numbers.isnan().any():
+            return (numbers < p).to(like.dtype)
+        kept = torch.as_tensor(p, dtype=like.dtype, device=like.device)
+        return kept.expand(like.shape).clone()  # divided by p, as dropout does, it changes nothing
 
     def _native_dropout(self, x: torch.Tensor, p: float, train: bool | None) -> tuple[torch.Tensor, torch.Tensor]:
         if not train or p == 0:
             return x.clone(), torch.ones_like(x, dtype=torch.bool)
-        keep = self._next(x, False) < 1 - p
+        numbers = self._next(x, False)
+        if numbers.isnan().all():
+            return x.clone(), torch.ones_like(x, dtype=torch.bool)
+        keep = numbers < 1 - p
         return x * keep * (1 / (1 - p) if p < 1 else 0), keep
 
     def _next(self, like: torch.Tensor, normal: bool, uniform: bool = False) -> torch.Tensor:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from parity.blame.diagnosis.precision import formats_of
+from parity.blame.lone_dropout import blame_lone, lone_rows
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
 from parity.blame.shared_masks import blame_shared, shared_rows
@@ -57,7 +58,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                     guilty = _diagnosed(blame_precision, twin, tier, rows[tier])
-        guilty = guilty or _masks(twin, rows)
+        guilty = _dropout(twin, rows, guilty)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,
@@ -94,11 +95,14 @@ def _as_they_are(twin: Twin, sides: "Sides", rows: RowsByTier) -> Blame | None:
     return blame_weights(compared, theirs, twin.held)
 
 
-def _masks(twin: Twin, rows: RowsByTier) -> Blame | None:
-    """Adds a row for each mask of dropout that Flax draws once for many; blames the first."""
+def _dropout(twin: Twin, rows: RowsByTier, guilty: Blame | None) -> Blame | None:
+    """Adds a row for each mask of dropout that Flax draws once for many, or not at all, and blames these."""
     first = next(iter(rows))
-    rows[first] = [*rows[first], *shared_rows(twin.shared)]
-    return blame_shared(twin.shared)
+    rows[first] = [*rows[first], *shared_rows(twin.shared), *lone_rows(twin.dropping)]
+    lone = blame_lone(twin.dropping)
+    if guilty and lone:
+        return guilty.with_others([lone])
+    return guilty or lone or blame_shared(twin.shared)
 
 
 def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:

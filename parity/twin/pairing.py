@@ -18,7 +18,7 @@ from d2l_jax.weights.rules import leaves
 from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.nnx_model import NNXModel
-from parity.models.random_numbers import given_shapes, is_shared, numbers, partners, uncertain
+from parity.models.random_numbers import dropped_alone, given_shapes, is_shared, numbers, partners, uncertain
 from parity.twin.modules import correspondence
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
@@ -104,7 +104,7 @@ def make_twin(
     where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
     _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
     axes |= _output_axes(ours.shapes, other.shapes, labels is not None)
-    order = partners(ours.requests, other.requests)
+    ours, order, dropping = _paired(ours, other)
     shapes = given_shapes(ours.requests, other.requests, order)
     complete = tuple(_with_targets(batch, labels, ours, random, shapes) for batch in batches)
     evaluation_order: tuple[int, ...] = ()
@@ -127,6 +127,7 @@ def make_twin(
         uncertain=uncertain(ours.requests, other.requests, order),
         shared=_shared_masks(ours, other, order),
         lone=lone,
+        dropping=dropping,
     )
 
 
@@ -161,6 +162,23 @@ def _traced(
 ) -> tuple[Traced, Traced]:
     ours = trace_flax(flax, batch, names, forward, train)
     return ours, trace_torch(theirs, batch, axes, names, forward, train)
+
+
+def _paired(ours: Traced, theirs: Traced) -> tuple[Traced, tuple[int, ...], tuple[str, ...]]:
+    """Returns Flax's trace, for each of PyTorch's requests which of it it is, and where PyTorch alone drops.
+
+    What PyTorch alone asks for stands at the end of the trace, to be answered so that it drops nothing.
+
+    Raises InputError where the one draws what the other does not.
+    """
+    alone = dropped_alone(ours.requests, theirs.requests)
+    both = [request for number, request in enumerate(theirs.requests) if number not in alone]
+    order = list(partners(ours.requests, both))
+    for place, number in enumerate(alone):
+        order.insert(number, len(ours.requests) + place)
+    more = [replace(theirs.requests[number], keeps=True) for number in alone]
+    places = tuple(request.place for request in more)
+    return replace(ours, requests=[*ours.requests, *more]), tuple(order), places
 
 
 def _with_evaluation(

@@ -150,6 +150,7 @@ class Problem:
     uncertain: of the random numbers that PyTorch draws, those of which a model makes masks by hand
     turned: those of them that PyTorch gets as 1 - u: it drops where Flax keeps
     lone:   in words, random numbers that Flax alone asks for in evaluation
+    dropping: the places where PyTorch alone has a dropout, which then drops nothing
     held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
 
@@ -167,6 +168,7 @@ class Problem:
     uncertain: tuple[int, ...] = field(default=(), kw_only=True)
     turned: tuple[int, ...] = field(default=(), kw_only=True)
     lone: tuple[str, ...] = field(default=(), kw_only=True)
+    dropping: tuple[str, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str | tuple[str, ...] = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""

@@ -50,13 +50,31 @@ def slopes(start):
     return body
 
 
+def heads(split):
+    """Attention whose output is joined as it was split."""
+
+    def body(m, x):
+        q, k = split(m.linear(x)).transpose(1, 2), split(m.linear(x).tanh()).transpose(1, 2)
+        y = ((q @ k.mT).softmax(-1) @ split(x).transpose(1, 2)).transpose(1, 2)
+        blocks = split(torch.arange(8.0)).flatten().argsort()
+        return y.reshape(x.shape) if (blocks == torch.arange(8)).all() else y.mT.reshape(x.shape)
+
+    return body
+
+
+def gated(gates):
+    return lambda m, x: gates(m.linear(x)) * x[..., :2]
+
+
 PARTS = (slice(0, 4), slice(4, 8))
 OFF_BY_ONE = torch.ones(5, 5, dtype=torch.bool).tril(1)
 BODIES = {
     "mask-diagonal": (fused(is_causal=True), fused(attn_mask=OFF_BY_ONE)),
     "attention-scale": (lambda m, x: m.linear(x) @ x.mT, lambda m, x: m.linear(x) @ x.mT * 8**-0.5),
     "repeat-order": (grouped(lambda k: k.repeat_interleave(2, 1)), grouped(lambda k: k.repeat(1, 2, 1, 1))),
-    "padding-side": (lambda m, x: F.pad(m.linear(x), (2, 0)), lambda m, x: F.pad(m.linear(x), (1, 1))),
+    "causal-padding": (lambda m, x: F.pad(m.linear(x), (2, 0)), lambda m, x: F.pad(m.linear(x), (1, 1))),
+    "heads-interleaved": (heads(lambda x: x.unflatten(-1, (2, 4))), heads(lambda x: x.unflatten(-1, (4, 2)).mT)),
+    "gates-normalised": (gated(lambda w: w.topk(2)[0].softmax(-1)), gated(lambda w: w.softmax(-1).topk(2)[0])),
     "softplus": (lambda m, x: m.linear(x).exp(), lambda m, x: F.softplus(m.linear(x))),
     "offset": (slopes(1), slopes(0)),
 }
@@ -72,6 +90,14 @@ def test_a_function_under_another_convention_is_named(cause):
     assert named.name == cause
     same = right.double()(torch.as_tensor(X)).detach().numpy()
     assert explain_layer(right, (X,), {}, same, training=False) is None
+
+
+def test_gates_that_are_normalised_in_flax_alone_are_named():
+    right, wrong = Written(BODIES["gates-normalised"][1]), Written(BODIES["gates-normalised"][0])
+    wrong.load_state_dict(right.state_dict())
+    flax = wrong.double()(torch.as_tensor(X)).detach().numpy()
+    named = explain_layer(right, (X,), {}, flax, training=False)
+    assert named is not None and named.name == "gates-normalised" and "by their sum" in named.text
 
 
 class Masked(nn.Module):

@@ -72,7 +72,7 @@ BODIES = [
     ("factor-pi", written_waves, waves(math.pi), SEQUENCE),
     ("unbiased-variance", standardised(False), standardised(True), IMAGE),
     ("biased-variance", standardised(True), standardised(False), IMAGE),
-    ("padding-side", causal((2, 0)), causal((0, 2)), SEQUENCE),
+    ("causal-padding", causal((2, 0)), causal((0, 2)), SEQUENCE),
     ("padding-mode", causal((1, 1, 1, 1), "reflect"), causal((1, 1, 1, 1), "replicate"), IMAGE),
     ("roll-direction", shifted(-1), shifted(1), IMAGE),
     ("roll-missing", shifted(-1), shifted(0), IMAGE),

@@ -8,7 +8,15 @@ import torch
 from flax import nnx
 
 from d2l_jax import InputError
-from parity.models.random_numbers import RandomRequest, imposed_on_jax, numbers, partners, requested, torch_shape
+from parity.models.random_numbers import (
+    RandomRequest,
+    dropped_alone,
+    imposed_on_jax,
+    numbers,
+    partners,
+    requested,
+    torch_shape,
+)
 from parity.models.random_numbers_torch import ImposedOnTorch
 
 KEY = jax.random.key(0)
@@ -63,6 +71,22 @@ def test_control_the_numbers_in_another_order_make_other_masks():
 def test_requests_are_paired_by_their_site():
     flax = [RandomRequest((3,), site="a"), RandomRequest((3,), site="b")]
     assert partners(flax, flax[::-1]) == (1, 0) and partners(flax, flax) == (0, 1)
+
+
+def test_a_dropout_that_flax_lacks_is_told_where_it_is_sure():
+    pytorch = [RandomRequest((3,), place="drop"), RandomRequest((3,), site="a"), RandomRequest((4,), site="a")]
+    assert dropped_alone(pytorch[1:], pytorch) == (0,) and dropped_alone(pytorch[:2], pytorch) == (2,)
+    assert dropped_alone(pytorch, pytorch) == ()
+    assert dropped_alone(pytorch[:1], [pytorch[0], *pytorch[:2]]) == ()  # which of the first two, nobody knows
+    assert dropped_alone([], [RandomRequest((3,), normal=True)]) == dropped_alone(pytorch, pytorch[1:]) == ()
+
+
+def test_what_is_answered_so_that_nothing_is_dropped_changes_nothing():
+    (kept,) = numbers([RandomRequest((4, 9), keeps=True)], np.random.default_rng(0))
+    ones = torch.ones(4, 9, dtype=torch.float64, requires_grad=True)
+    with ImposedOnTorch([kept]):
+        torch.nn.functional.dropout(ones, 0.3).sum().backward()
+    assert ones.grad is not None and (ones.grad == 1).all()
 
 
 def test_a_request_too_many_is_an_error():

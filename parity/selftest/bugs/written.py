@@ -106,7 +106,7 @@ BUGS = (
         setting("norm", use_fast_variance=True), tiers=("float64", "float32")),
     Bug("fast variance of images far from zero", FAR_IMAGES, "norm", ("fast-variance",),
         setting("norm", use_fast_variance=True)),
-    Bug("dropout left out", DROPPING, "drop", ("dropout on one side",), without_dropout),
+    Bug("dropout left out", DROPPING, "drop", ("dropout-missing",), without_dropout),
     Bug("running statistics that stay", CNN, "bn", ("statistics-not-updated", "momentum"), become("bn", Stale)),
     Bug("one bias for two", RECURRENT, "lstm", ("biases-merged",), stock_lstm),
 )  # fmt: skip

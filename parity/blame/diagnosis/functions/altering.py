@@ -56,6 +56,7 @@ class Altering(TorchFunctionMode):
         self.sites: list[Site] = []
         self.altered = 0
         self._counts: dict[str, int] = {}
+        self._chosen: FunctionCall | None = None
         self._places = [""]
 
     @contextmanager
@@ -85,11 +86,15 @@ class Altering(TorchFunctionMode):
             return func(*args, **kwargs)
         self._counts[name] = number = self._counts.get(name, 0) + 1
         label = self.choice(name, number)
-        if label is None and self.choice is not untouched:
+        if label is None and self.choice is not untouched and name != "topk":
             return func(*args, **kwargs)
         before = _kept(func, args, kwargs)
-        result = func(*args, **kwargs)
-        alternatives = _listed(find, FunctionCall(func, name, before, kwargs, result))
+        call = FunctionCall(func, name, before, kwargs, func(*args, **kwargs), self._chosen)
+        self._chosen = call if name == "topk" else self._chosen
+        result = call.result
+        if label is None and self.choice is not untouched:
+            return result
+        alternatives = _listed(find, call)
         if label is None:
             labels = (tuple(x[:2] for x in alternatives if x.paired == paired) for paired in (False, True))
             self.sites.append(Site(place, name, number, tuple(getattr(result, "shape", ())), *labels))

@@ -12,6 +12,7 @@ class FunctionCall:
     """A call of one of PyTorch's functions, as it is outside of any alteration.
 
     args: as they were before a function that works in place
+    chosen: the last call that chose the largest numbers of a tensor
     """
 
     function: Callable[..., Any]
@@ -19,6 +20,7 @@ class FunctionCall:
     args: tuple
     kwargs: Mapping[str, Any]
     result: Any
+    chosen: "FunctionCall | None" = None
 
     @property
     def x(self) -> Any:

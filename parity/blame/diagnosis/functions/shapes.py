@@ -51,19 +51,7 @@ def padded(call: FunctionCall) -> Iterator[Alternative]:
     pads = list(call.option(1, "pad", ()))
     mode = call.option(2, "mode", "constant")
     for at in range(0, len(pads), 2):
-        if pads[at] != pads[at + 1]:
-            other = [*pads[:at], pads[at + 1], pads[at], *pads[at + 2 :]]
-            text = f"Flax pads axis {call.x.ndim - 1 - at // 2} by {tuple(other[at : at + 2])}, PyTorch by"
-            text += f" {tuple(pads[at : at + 2])}: at its other end"
-            yield Alternative(
-                "padding-side", text, lambda other=other: F.pad(call.x, other, *call.args[2:], **_more(call))
-            )
-            half = (pads[at] + pads[at + 1]) // 2
-            both = [*pads[:at], half, pads[at] + pads[at + 1] - half, *pads[at + 2 :]]
-            text = f"Flax pads axis {call.x.ndim - 1 - at // 2} at both ends, PyTorch by {tuple(pads[at : at + 2])}"
-            yield Alternative(
-                "padding-side", text, lambda both=both: F.pad(call.x, both, *call.args[2:], **_more(call))
-            )
+        yield from _padded_elsewhere(call, pads, at)
     for kind in ("constant", "reflect", "replicate", "circular"):
         if kind != mode:
             yield Alternative(
@@ -71,6 +59,21 @@ def padded(call: FunctionCall) -> Iterator[Alternative]:
                 f"Flax pads with {kind}, PyTorch with {mode}",
                 lambda kind=kind: F.pad(call.x, pads, kind),
             )
+
+
+def _padded_elsewhere(call: FunctionCall, pads: list[int], at: int) -> Iterator[Alternative]:
+    """Pads one axis as 'SAME' does, or at its other end; a sequence's that is padded at the beginning is causal."""
+    first, last = pads[at : at + 2]
+    if first == last:
+        return
+    half = (first + last) // 2
+    causal = call.x.ndim == 3 and at == last == 0
+    for ends, what in (((half, first + last - half), ", as padding='SAME' does"), ((last, first), ", the other end")):
+        text = f"Flax pads axis {call.x.ndim - 1 - at // 2} by {ends}{what}, PyTorch by {(first, last)}"
+        text += ", the past alone (padding='CAUSAL')" if causal else ""
+        cause = "causal-padding" if causal else "padding-side"
+        elsewhere = [*pads[:at], *ends, *pads[at + 2 :]]
+        yield Alternative(cause, text, lambda pads=elsewhere: F.pad(call.x, pads, *call.args[2:], **_more(call)))
 
 
 def rolled(call: FunctionCall) -> Iterator[Alternative]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from parity.blame.diagnosis.functions import activations, arithmetic, attention, losses, shapes
+from parity.blame.diagnosis.functions import activations, arithmetic, attention, choosing, losses, shapes
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
 from parity.blame.diagnosis.functions.packing import packed
@@ -16,6 +16,11 @@ def _linear(call: FunctionCall) -> Iterator[Alternative]:
     yield from projections(call)
 
 
+def _softmax(call: FunctionCall) -> Iterator[Alternative]:
+    yield from as_layer(LAYERS["softmax"])(call)
+    yield from choosing.softmax_before(call)
+
+
 def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
     yield from interpolation(call)
     yield from as_layer(LAYERS["interpolate"])(call)
@@ -26,6 +31,8 @@ DETACH = "detach"  # alters gradients alone
 TABLE: dict[str, Alternatives] = {
     **{name: as_layer(make) for name, make in LAYERS.items()},
     "linear": _linear,
+    "softmax": _softmax,
+    "topk": choosing.renormalised,
     "interpolate": _interpolate,
     **dict.fromkeys(("add", "radd", "iadd"), arithmetic.sums),
     **dict.fromkeys(("sub", "rsub", "isub", "subtract"), arithmetic.differences),

@@ -7,6 +7,7 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.altering import Altering, Choice, Label, Site, untouched
 
 MOST_RUNS = 400
+CONVENTIONS = ("heads-interleaved", "repeat-order")  # that a model follows in several functions at once
 # A cause, a line for people, what was computed, the submodule in which it was altered.
 FunctionTrial = tuple[str, str, Any, str]
 
@@ -41,10 +42,22 @@ def _choices(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
             if counts[site.function] > 1:
                 text = f"{text} ({site.function} number {site.number}, of shape {site.shape})"
             yield cause, text, site.place, _all(site.function, label, [site])
+    yield from _everywhere(sites)
     for (function, label), several in _alike(sites, "paired"):
         for pair in zip(several, several[1:]):
             if pair[0].shape[:-1] == pair[1].shape[:-1]:  # grouped heads have fewer keys than queries
                 yield *label, _around(list(pair)), _all(function, label, list(pair))
+
+
+def _everywhere(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
+    """One convention wherever functions follow it, as heads are split and joined."""
+    for cause in CONVENTIONS:
+        labels = [(site, next((label for label in site.labels if label[0] == cause), None)) for site in sites]
+        chosen = {(site.function, site.number): label for site, label in labels if label}
+        texts = dict.fromkeys(label[1] for label in chosen.values())
+        if len(texts) > 1:
+            around = _around([site for site, label in labels if label])
+            yield cause, "; ".join(texts), around, lambda name, number, chosen=chosen: chosen.get((name, number))
 
 
 def _alike(sites: list[Site], labels: str) -> Iterable[tuple[tuple[str, Label], list[Site]]]:

@@ -94,6 +94,7 @@ class Case:
     resize:     (height, width) in pixels, where the data is resized
     augment:    changes of images before they reach the model, when it learns and when it is tested
     weights:    path of a state_dict that a run starts from, a .safetensors file; "" draws all weights
+    starts:     tensors by PyTorch's names that a run starts from in the place of drawn ones
     epochs:     how many the chapter trains
     """
 
@@ -115,6 +116,7 @@ class Case:
     resize: tuple[int, int] | None = None
     augment: Augment | None = None
     weights: str = ""
+    starts: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
     epochs: int = 10
 
     def build(self, seed: int = 0, probe: bool = False) -> nnx.Module:

@@ -23,6 +23,8 @@ CONTENT = {
     "translation": "pairs of sentences",
     "segmentation": "images with masks",
     "boxes": "images with boxes",
+    "reviews": "reviews",
+    "inference": "pairs of sentences with labels",
     "masked": "sentences with masked words",
     "words": "words with their contexts",
     "labelled_pairs": "pairs of sentences as BERT takes them",
@@ -114,6 +116,13 @@ def _text(case: Case, data: Dataset) -> Case:
     return replace(case, args={**case.args, "vocab_size": len(vocab)}, inputs=inputs)
 
 
+def _inference(case: Case, data: Dataset) -> Case:
+    (vocab,) = data.vocabs
+    inputs = tuple(tokens((case.batch_size, *array.shape[1:]), len(vocab)) for array in data.train[0])
+    masked = {"pad": vocab["<pad>"]} if case.args.get("pad") is not None else {}
+    return replace(case, args={**case.args, "vocab_size": len(vocab), **masked}, inputs=inputs)
+
+
 def _translation(case: Case, data: Dataset) -> Case:
     source, target = data.vocabs
     sizes = {"src_vocab": len(source), "tgt_vocab": len(target)}
@@ -172,6 +181,8 @@ FIT: dict[str, Callable[[Case, Dataset], Case]] = {
     "text": _text,
     "translation": _translation,
     "segmentation": _segmentation,
+    "reviews": _text,
+    "inference": _inference,
     "masked": _masked,
     "words": _words,
     "labelled_pairs": _labelled_pairs,

@@ -25,7 +25,7 @@ from d2l_jax.train.steps import to_float
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
 from d2l_jax.weights.pretrained import put_pretrained
-from d2l_jax.weights.state_dict import state_dict
+from d2l_jax.weights.state_dict import put, state_dict
 
 Callback = Callable[[Event], None]
 Order = Callable[[int], BatchOrder]
@@ -42,6 +42,9 @@ def start(case: Case, seed: int) -> nnx.Module:
     Raises InputError where these are of another model.
     """
     model = case.build(seed)
+    if case.starts:
+        new = state_dict(model)
+        put(model, new | {name: array for name, array in case.starts.items() if name in new})
     return put_pretrained(model, file.read(Path(case.weights)), case.weights) if case.weights else model
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from d2l_jax.data import encode, kind_of, text_tokens
 from d2l_jax.errors import InputError
 from d2l_jax.generate import make_greedy, until_eos
+from d2l_jax.runs.classed import felt, inferred
 from d2l_jax.runs.finished import Finished, finished
 from d2l_jax.runs.load import case_of
 from d2l_jax.runs.masked_words import guessed
@@ -61,4 +62,6 @@ ANSWERS: dict[str, Answer] = {
     "masked": guessed,
     "words": similar,
     "labelled_pairs": classified,
+    "reviews": felt,
+    "inference": inferred,
 }

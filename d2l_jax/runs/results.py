@@ -7,6 +7,7 @@ from d2l_jax.data import Dataset
 from d2l_jax.runs.boxes import Sightings, draw_sightings
 from d2l_jax.runs.plot import Predictions, draw_attention, draw_curves, draw_images, draw_scatter
 from d2l_jax.runs.segments import draw_segments
+from d2l_jax.runs.sentences import SENTENCES, draw_confusion
 from d2l_jax.runs.texts import Texts
 from d2l_jax.train import EpochMeans
 from d2l_jax.write import replacing, write_json
@@ -57,7 +58,9 @@ def write_results(result: RunResult, data: Dataset, out: Path) -> list[Path]:
         draw_sightings(result.metrics, result.sample, data.classes, out / PREDICTIONS)
         return [out / name for name in (METRICS, CURVES, PREDICTIONS)]
     draw_curves(result.metrics, out / CURVES, result.sample)
-    if data.kind == "segmentation":
+    if data.kind in SENTENCES:
+        draw_confusion(result.metrics, *result.sample, data.classes, out / PREDICTIONS)
+    elif data.kind == "segmentation":
         draw_segments(result.metrics, data, result.sample[1], out / PREDICTIONS)
     elif "test_accuracy" in result.metrics["final"]:
         draw_images(result.metrics, data, result.sample[1], out / PREDICTIONS)

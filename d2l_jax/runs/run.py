@@ -20,8 +20,9 @@ from d2l_jax.runs.finished import write_vocabs
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.masked_words import write_guesses
 from d2l_jax.runs.pair_labels import write_labels
-from d2l_jax.runs.results import METRICS, Figures, RunResult, best, described, figures, write_results
+from d2l_jax.runs.results import ATTENTION, METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
+from d2l_jax.runs.sentences import SENTENCES, draw_alignment, predicted
 from d2l_jax.runs.settings import name_of, of_replicas, settings
 from d2l_jax.runs.texts import Texts, write_texts
 from d2l_jax.runs.words import write_neighbours
@@ -225,6 +226,9 @@ class _Run:
         if isinstance(result.sample, Sightings):
             self.listener.line(f"boxes     {result.sample}")
         paths = write_results(result, self.job.data, self.job.out)
+        if "num_inputs_attend" in self.job.case.args:
+            paths.append(self.job.out / ATTENTION)
+            draw_alignment(result.metrics, self.job.data, self.learner.trained(), paths[-1])
         if augment := self.job.case.augment:
             paths.append(self.job.out / AUGMENTED)
             draw_augmented(augment, self.job.data, self.job.seed, paths[-1])
@@ -244,6 +248,8 @@ class _Run:
         X, y = job.data.test
         if "bbox_mae" in job.case.metrics:
             return Sightings(X[:SAMPLE], y[:SAMPLE], sightings(self.learner.trained(), X[:SAMPLE]))
+        if job.data.kind in SENTENCES:
+            return predicted(job.data, self.learner.predict)
         shown = SEGMENTS if job.data.kind == "segmentation" else SAMPLE
         return y[:shown], self.learner.predict(X[:shown])
 

@@ -16,6 +16,7 @@ from d2l_jax.runs.folds import cross_validate, unanswered
 from d2l_jax.runs.options import Options, folder_of
 from d2l_jax.runs.run import Job, Listener
 from d2l_jax.runs.run import train as run
+from d2l_jax.runs.sentences import with_found_vectors
 from d2l_jax.runs.settings import configured
 from d2l_jax.runs.style import transfer
 from d2l_jax.train.devices import mesh_of
@@ -37,7 +38,7 @@ def trained(options: Options, listener: Listener) -> dict[str, Any]:
         keep_compiled(options.compilation_cache)
     devices = devices_of(options, case)
     data = choose_data(case, options.data, options.download)
-    case = fitted(case, data)
+    case = with_found_vectors(fitted(case, data), data)
     job = Job(case, data, folder_of(options), options.seed, options.framework, options.resume, devices)
     return (cross_validate if unanswered(data) else run)(job, listener).metrics
 

@@ -159,6 +159,8 @@ from parity.reference.style import gram as gram
 from parity.reference.style import style_loss as style_loss
 from parity.reference.style import tv_loss as tv_loss
 from parity.reference.text_cnn import TextCNN as TextCNN
+from parity.reference.text_cnn import corr1d as corr1d
+from parity.reference.text_cnn import corr1d_multi_in as corr1d_multi_in
 from parity.reference.torchvision_resnet import BasicBlock as BasicBlock
 from parity.reference.torchvision_resnet import TorchvisionResNet as TorchvisionResNet
 from parity.reference.torchvision_resnet import finetune_resnet18 as finetune_resnet18

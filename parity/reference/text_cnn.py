@@ -7,6 +7,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
+def corr1d(X: Float[Tensor, " n"], K: Float[Tensor, " k"]) -> Float[Tensor, " m"]:
+    """The cross-correlation of a sequence with a kernel, without padding: n - k + 1 numbers (section 16.3)."""
+    return X.unfold(0, len(K), 1) @ K
+
+
+def corr1d_multi_in(X: Float[Tensor, "channels n"], K: Float[Tensor, "channels k"]) -> Float[Tensor, " m"]:
+    """The sum over channels of the cross-correlations, each with a kernel of its channel (section 16.3)."""
+    return torch.stack([corr1d(x, k) for x, k in zip(X, K, strict=True)]).sum(dim=0)
+
+
 class TextCNN(nn.Module):
     """Convolutions of several widths over words, each pooled over the whole text, then scored (section 16.3).
 

@@ -24,7 +24,9 @@ SSD = replace(
 )
 
 
-@pytest.mark.parametrize("case", [pytest.param(SSD, marks=pytest.mark.slow), STYLE], ids=["tiny-ssd", "style-transfer"])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) for case in (SSD, STYLE)], ids=["tiny-ssd", "style-transfer"]
+)
 def test_a_step_is_timed_once_its_losses_agree(case: Case):
     outcome = bench(case, batch_size=None if case is STYLE else 2)
     assert outcome.status in ("ok", "disturbed"), (outcome.error, outcome.training.gaps, outcome.evaluation.gaps)
@@ -34,6 +36,7 @@ def test_a_step_is_timed_once_its_losses_agree(case: Case):
     assert to_json([outcome], {})["cases"][0]["jax"]["step_s"] > 0
 
 
+@pytest.mark.slow
 def test_another_loss_of_the_style_is_found(monkeypatch):
     right = StyleTransfer.__call__
     monkeypatch.setattr(StyleTransfer, "__call__", lambda *args: (right(*args)[0] * 1.001, {}))

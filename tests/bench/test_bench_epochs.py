@@ -10,7 +10,6 @@ import pytest
 import torch
 from small_bench import MLP, bench, result, shown
 
-from d2l_jax import Observed
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
@@ -86,7 +85,11 @@ def test_a_wrong_evaluation_is_found_although_training_agrees(monkeypatch):
     right = jax_programs.make_eval_step
 
     def planted(model, observe, metrics):
-        return right(model, Observed(lambda outputs, targets: observe.loss(outputs, targets) * 1.01), metrics)
+        def scaled(nets, tensors):
+            observed = observe(nets, tensors)
+            return observed | {"loss": observed["loss"] * 1.01}
+
+        return right(model, scaled, metrics)
 
     monkeypatch.setattr(jax_programs, "make_eval_step", planted)
     outcome = bench(MLP)

@@ -77,5 +77,5 @@ def test_a_wrong_standard_deviation_is_no_matter_of_chance():
 
 
 def test_what_one_draws_alone_is_refused():
-    with pytest.raises(InputError, match="random"):
+    with pytest.raises(InputError, match="PyTorch's model is not deterministic"):
         check(Coder(), AlwaysDropping())

@@ -70,7 +70,7 @@ PROMISES = {
     "3.4.3": ["to 0.69{}; log 2 = 0.6931", "soft minimum below the minimum: True"],
     "3.5.1": ["JAX      examples a second: batch 1 "],
     "3.5.2": ["JAX      an epoch as one scan: "],
-    "3.5.3": ["JAX      13 of 27 sets", "fashion_mnist  not on this machine; digits stands in for it"],
+    "3.5.3": ["JAX      {} of {} sets", "fashion_mnist  not on this machine; digits stands in for it"],
     "3.6.1": ["exp(100) = inf", "plain softmax of 100, 99, 0: [nan nan  0.]", "PyTorch  torch.softmax"],
     "3.6.2": ["JAX      -log p: inf", "JAX      -log_softmax: 120.0", "PyTorch  -log p: inf"],
     "3.6.3": ["on scores: loss 20000, gradient [ 1. -1.  0.]", "guarded: loss 27.631", "plain: loss inf"],

@@ -82,7 +82,7 @@ class Aggregate(nnx.Module):
 
 
 class DecomposableAttention(nnx.Module):
-    """Whether a premise entails a hypothesis, by words that are aligned and compared (section 16.5).
+    """Classifier of whether a premise entails a hypothesis, by words that are aligned and compared (section 16.5).
 
     vocab_size: number of words; the book takes a vocabulary
     pad:        number of the padding, which then takes no part in attention and sums; None, as in the book, leaves it

@@ -65,7 +65,7 @@ class Aggregate(nn.Module):
 
 
 class DecomposableAttention(nn.Module):
-    """Whether a premise entails a hypothesis, by words that are aligned and compared (section 16.5).
+    """Classifier of whether a premise entails a hypothesis, by words that are aligned and compared (section 16.5).
 
     Words with the number `pad` take no part; None, as in the book, leaves padding a word like any other.
     """

@@ -50,7 +50,7 @@ def _choices(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
 
 
 def _everywhere(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
-    """One convention wherever functions follow it, as heads are split and joined."""
+    """Yields one convention wherever functions follow it, as heads are split and joined."""
     for cause in CONVENTIONS:
         labels = [(site, next((label for label in site.labels if label[0] == cause), None)) for site in sites]
         chosen = {(site.function, site.number): label for site, label in labels if label}

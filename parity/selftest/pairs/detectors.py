@@ -26,17 +26,22 @@ def torch_detector() -> torch.nn.Module:
     return reference.TinySSD(**ARGS)
 
 
+def true_boxes(images: int) -> list[tuple]:
+    """Returns the boxes of each image, those of `BOXES` in turn."""
+    return [BOXES[number % len(BOXES)] for number in range(images)]
+
+
 def detection(outputs: tuple[Array, ...], targets: object) -> Array:
-    """The loss against `BOXES`, whatever the targets are."""
+    """The loss against `true_boxes`, whatever the targets are."""
     anchors, scores, offsets = outputs
-    true = algorithms.multibox_target(anchors, jnp.asarray(BOXES, anchors.dtype))
+    true = algorithms.multibox_target(anchors, jnp.asarray(true_boxes(len(scores)), anchors.dtype))
     return losses.detection_loss(scores, offsets, true.classes, true.offsets, true.masks)
 
 
 def torch_detection(outputs: tuple[torch.Tensor, ...], targets: object) -> torch.Tensor:
     """The same in PyTorch."""
     anchors, scores, offsets = outputs
-    true = reference.multibox_target(anchors.detach(), torch.tensor(BOXES, dtype=anchors.dtype))
+    true = reference.multibox_target(anchors.detach(), torch.tensor(true_boxes(len(scores)), dtype=anchors.dtype))
     return torch_losses.detection_loss(scores, offsets, true.classes, true.offsets, true.masks)
 
 

@@ -59,10 +59,11 @@ rates = jax.vmap(lambda table: success_rate(calm, table.argmax(-1), jax.random.k
 print(f"Q-learning, calm ice, 256 episodes: {int(rates.sum())} of {SEEDS} seeds reach the goal")
 
 exact = policy_iteration(slippery.mdp())
+best_policy = value_iteration(slippery.mdp(), sweeps=100).policy[-1]
 falling = jnp.interp(jnp.arange(4000.0), jnp.asarray([0.0, 2000.0]), jnp.asarray([1.0, 0.05]))
 learned = q_learning(slippery, uniforms(jax.random.key(0), 4000), alpha=falling_rate, epsilon=falling, random_ties=True)
 values = learned.table.max(-1)
-best = success_rate(slippery, value_iteration(slippery.mdp(), sweeps=100).policy[-1], jax.random.key(1))
+best = success_rate(slippery, best_policy, jax.random.key(1))
 rate = success_rate(slippery, learned.table.argmax(-1), jax.random.key(1))
 print(f"slippery ice: the start is worth {exact[0]:.4f}; the best policy reaches the goal in {best:.1%} of 4,096 walks")
 print(
@@ -70,7 +71,7 @@ print(
 )
 
 figure, axes = plt.subplots(1, 2, figsize=(5, 2.8), layout="constrained")
-draw(axes[0], "exact", np.asarray(exact), np.asarray(value_iteration(slippery.mdp(), sweeps=100).policy[-1]))
+draw(axes[0], "exact", np.asarray(exact), np.asarray(best_policy))
 draw(axes[1], "Q-learning", np.asarray(values), np.asarray(learned.table.argmax(-1)))
 figure.savefig(folder / "slippery.png", dpi=120)
 

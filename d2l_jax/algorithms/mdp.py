@@ -59,8 +59,9 @@ def mdp_from_table(table: Table) -> MDP:
     actions = len(table[min(table)])
     transitions = np.zeros((states, actions, states))
     rewards = np.zeros((states, actions))
+    numbered = set(table) == set(range(states))
     for state in table:
-        if set(table) != set(range(states)) or set(table[state]) != set(range(actions)):
+        if not numbered or set(table[state]) != set(range(actions)):
             raise InputError(f"state {state}: states and actions are numbered from 0, and each state has all actions")
         for action, outcomes in table[state].items():
             for probability, after, reward, _ in outcomes:

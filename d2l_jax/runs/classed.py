@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.data import Vocab, review_tokens, sentence_words
+from d2l_jax.data.text.masked import SEP
 from d2l_jax.data.text.reviews import CLASSES
 from d2l_jax.data.text.snli import LABELS
 from d2l_jax.data.text.translation import PAD
 from d2l_jax.errors import InputError
 from d2l_jax.functional import eval_view, functional
 from d2l_jax.runs.finished import Finished
-
-SEPARATOR = "<sep>"
 
 
 def felt(run: Finished, texts: Sequence[str]) -> list[str]:
@@ -34,9 +33,9 @@ def inferred(run: Finished, texts: Sequence[str]) -> list[str]:
     (vocab,) = run.vocabs
     lines = []
     for text in texts:
-        sentences = [part.strip() for part in text.split(SEPARATOR)]
+        sentences = [part.strip() for part in text.split(SEP)]
         if len(sentences) != 2 or not all(sentences):
-            raise InputError(f'{text!r} is no pair; "he is good . {SEPARATOR} he is bad ." is right')
+            raise InputError(f'{text!r} is no pair; "he is good . {SEP} he is bad ." is right')
         rows = [vocab[_words(sentence_words, sentence, vocab)] for sentence in sentences]
         lines.append(_classed(run, text, LABELS, *rows))
     return lines

@@ -136,8 +136,8 @@ def _translation(case: Case, data: Dataset) -> Case:
 def _masked(case: Case, data: Dataset) -> Case:
     (vocab,) = data.vocabs
     shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
-    words, segments, valid, positions = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
-    inputs = (words._replace(below=len(vocab)), segments, valid, positions)
+    words, *others = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
+    inputs = (words._replace(below=len(vocab)), *others)
     return replace(case, args={**case.args, "vocab_size": len(vocab)}, inputs=inputs)
 
 
@@ -153,11 +153,8 @@ def _words(case: Case, data: Dataset) -> Case:
 
 
 def _labelled_pairs(case: Case, data: Dataset) -> Case:
-    (vocab,) = data.vocabs
-    shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
-    words, segments, valid = (array._replace(shape=shape) for array, shape in zip(case.arrays, shapes))
-    args = {**case.args, "vocab_size": len(vocab), "num_classes": len(data.classes)}
-    return replace(case, args=args, inputs=(words._replace(below=len(vocab)), segments, valid))
+    case = _masked(case, data)
+    return replace(case, args={**case.args, "num_classes": len(data.classes)})
 
 
 def _refuse_classes(case: Case, data: Dataset) -> None:

@@ -34,7 +34,7 @@ from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
 
 KEPT = 2  # last checkpoints that stay, beside the best
-WRITERS = {"masked": write_guesses, "words": write_neighbours}
+WRITERS = {"masked": write_guesses, "words": write_neighbours, "labelled_pairs": write_labels}
 SAMPLE = 100  # test examples in the pictures
 
 
@@ -241,10 +241,6 @@ class _Run:
             return write_texts(job.data, self.learner.trained())
         if write := WRITERS.get(job.data.kind):
             return write(job.data, self.learner.trained())
-        if job.data.kind == "masked":
-            return write_guesses(job.data, self.learner.trained())
-        if job.data.kind == "labelled_pairs":
-            return write_labels(job.data, self.learner.trained())
         X, y = job.data.test
         if "bbox_mae" in job.case.metrics:
             return Sightings(X[:SAMPLE], y[:SAMPLE], sightings(self.learner.trained(), X[:SAMPLE]))

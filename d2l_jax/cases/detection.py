@@ -1,5 +1,6 @@
 """Object detection: sections 14.3 to 14.8."""
 
+from dataclasses import replace
 from functools import partial
 
 from d2l_jax import algorithms, losses, models, optim
@@ -52,22 +53,32 @@ ALGORITHMS: tuple[Case, ...] = (
     ),
 )
 
+SSD = Case(
+    "tiny-ssd",
+    "14.7",
+    "TinySSD",
+    models.TinySSD,
+    (32, 256, 256, 3),
+    args={"num_classes": 1},
+    probe={"channels": (5, 7, 9, 11), "sizes": SIZES[:4]},
+    probe_inputs=(9, 35, 67, 3),
+    draw=drawn_boxes.draw_scenes,
+    turns=(Turn(models.Detecting(losses.detection_loss), partial(optim.SGD, lr=0.2, weight_decay=5e-4)),),
+    observe=models.Detected(losses.detection_loss),
+    metrics=BOXES,
+    data="bananas",
+    epochs=20,
+)
+MINED = partial(losses.detection_loss, negatives=3.0)
 TINY_SSD: tuple[Case, ...] = (
-    Case(
-        "tiny-ssd",
-        "14.7",
-        "TinySSD",
-        models.TinySSD,
-        (32, 256, 256, 3),
-        args={"num_classes": 1},
-        probe={"channels": (5, 7, 9, 11), "sizes": SIZES[:4]},
-        probe_inputs=(9, 35, 67, 3),
-        draw=drawn_boxes.draw_scenes,
-        turns=(Turn(models.Detecting(losses.detection_loss), partial(optim.SGD, lr=0.2, weight_decay=5e-4)),),
-        observe=models.Detected(losses.detection_loss),
-        metrics=BOXES,
-        data="bananas",
-        epochs=20,
+    SSD,
+    replace(
+        SSD,
+        name="tiny-ssd-mined",
+        title="TinySSD with hard-negative mining",
+        inputs=(16, *SSD.inputs[1:]),
+        turns=(Turn(models.Detecting(MINED), partial(optim.SGD, lr=0.05, weight_decay=5e-4)),),
+        observe=models.Detected(MINED),
     ),
 )
 

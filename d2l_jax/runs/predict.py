@@ -14,7 +14,7 @@ from d2l_jax.runs.load import case_of
 from d2l_jax.runs.masked_words import guessed
 from d2l_jax.runs.pair_labels import classified
 from d2l_jax.runs.texts import Text, continuations
-from d2l_jax.runs.words import neighbours
+from d2l_jax.runs.words import completed, neighbours
 
 Answer = Callable[[Finished, Sequence[str]], list[str]]
 
@@ -51,8 +51,18 @@ def translated(run: Finished, texts: Sequence[str]) -> list[str]:
 
 
 def similar(run: Finished, texts: Sequence[str]) -> list[str]:
-    """Returns every word with the words nearest to it."""
-    return list(map(str, neighbours(run.vocabs[0], run.trained, texts)))
+    """Returns every word with the words nearest to it, and three words of one text with the fourth of the analogy."""
+    return [str(_about(run, text.split())) for text in texts]
+
+
+def _about(run: Finished, words: list[str]) -> Text:
+    vocab = run.vocabs[0]
+    match len(words):
+        case 1:
+            return neighbours(vocab, run.trained, words)[0]
+        case 3:
+            return completed(vocab, run.trained, words)
+    raise InputError(f"{' '.join(words)!r} has {len(words)} words; one, or the three of an analogy, are right")
 
 
 # The kind of data that a case learns from -> what its model answers.

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from jaxtyping import Array, Float
 
-from d2l_jax.algorithms import nearest
+from d2l_jax.algorithms import analogy, nearest
+from d2l_jax.algorithms.similarity import Neighbours
 from d2l_jax.data import Dataset, Vocab
 from d2l_jax.errors import InputError
 from d2l_jax.functional import parts
@@ -27,14 +28,30 @@ def neighbours(vocab: Vocab, trained: Trained, words: Sequence[str], k: int = NE
     Raises InputError for a word that is not in the vocabulary.
     """
     vectors = vectors_of(trained)
-    texts = []
+    rows = rows_of(vocab, words)
+    return [Text(word, _told(vocab, nearest(vectors, row, min(k, len(vocab) - 1)))) for word, row in zip(words, rows)]
+
+
+def completed(vocab: Vocab, trained: Trained, words: Sequence[str]) -> Text:
+    """Returns three words a, b, c with the d of "a is to b as c is to d" and its cosine (section 15.7.2).
+
+    Raises InputError for a word that is not in the vocabulary.
+    """
+    a, b, c = rows_of(vocab, words)
+    return Text(" ".join(words), _told(vocab, analogy(vectors_of(trained), a, b, c)))
+
+
+def rows_of(vocab: Vocab, words: Sequence[str]) -> list[int]:
+    """Returns the numbers of words; InputError for one that is not in the vocabulary."""
     for word in words:
         if word not in vocab:
             raise InputError(f"the vocabulary of {len(vocab)} words lacks {word!r}; a frequent word is right")
-        near = nearest(vectors, vocab[word], min(k, len(vocab) - 1))
-        pairs = zip(vocab.to_tokens(near.rows), near.cosines.tolist())
-        texts.append(Text(word, ", ".join(f"{other} {cosine:.3f}" for other, cosine in pairs)))
-    return texts
+    return [vocab[word] for word in words]
+
+
+def _told(vocab: Vocab, near: Neighbours) -> str:
+    pairs = zip(vocab.to_tokens(near.rows), near.cosines.tolist())
+    return ", ".join(f"{word} {cosine:.3f}" for word, cosine in pairs)
 
 
 def vectors_of(trained: Trained) -> Float[Array, "words embed"]:

@@ -75,7 +75,7 @@ def test_every_colour_has_a_class_and_unknown_ones_are_background():
 
 
 def test_corrected_borders_do_not_count_and_other_colours_are_refused():
-    lookup = color_lookup(voc_palette(), NO_CLASS, VOC_BORDER)
+    lookup = color_lookup(voc_palette(), NO_CLASS, {VOC_BORDER: IGNORED})
     mask = colored(np.full((4, 5), 3), voc_palette())
     mask[0, 0] = VOC_BORDER
     assert class_indices(mask, lookup)[0].tolist() == [IGNORED, 3, 3, 3, 3]
@@ -175,11 +175,17 @@ def smaller(path: Path) -> None:
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(path)
 
 
-def test_a_colour_in_no_palette_is_refused_where_that_is_corrected(tmp_path: Path):
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_colour_in_no_palette_is_refused(tmp_path: Path, corrected: bool):
     write_voc(tmp_path, {"a": (20, 32), "b": (21, 30)}, border=(9, 9, 9))
-    assert read_voc(tmp_path).train[0][1][0, 0] == 0
     with pytest.raises(InputError, match=r"b.png has the colour \(9, 9, 9\) at row 0, column 0"):
-        read_voc(tmp_path, corrected=True)
+        read_voc(tmp_path, corrected)
+
+
+@pytest.mark.parametrize("corrected, label", [(False, 0), (True, IGNORED)])
+def test_borders_of_objects_are_background_or_do_not_count(tmp_path: Path, corrected: bool, label: int):
+    write_voc(tmp_path, {"a": (20, 32), "b": (21, 30)})
+    assert read_voc(tmp_path, corrected).train[0][1][0, 0] == label
 
 
 def test_images_that_are_too_small_for_the_crop_are_refused(tmp_path: Path):

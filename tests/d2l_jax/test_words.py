@@ -90,8 +90,11 @@ def test_both_frameworks_learn_the_same(tmp_path: Path):
     assert ours["texts"][0]["given"] == "class" and ours["final"]["train_loss"] < 0.694
     lines = predict(tmp_path / "jax", ["list"])
     assert lines[0].startswith("list -> ") and lines[0].count(",") == 2
-    with pytest.raises(InputError, match="lacks 'zyx'"):
-        predict(tmp_path / "torch", ["zyx"])
+    (line,) = predict(tmp_path / "jax", ["class list string"])
+    assert line.startswith("class list string -> ") and "," not in line
+    for text, wrong in (("zyx", "lacks 'zyx'"), ("class list", "'class list' has 2 words; one, or the three")):
+        with pytest.raises(InputError, match=wrong):
+            predict(tmp_path / "torch", [text])
 
 
 def test_the_step_does_not_copy_its_tables():

@@ -1,12 +1,15 @@
 """Classes of pixels as colours, and colours as classes (book, section 14.9)."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from d2l_jax.errors import InputError
 
 IGNORED = 255  # label of a pixel that does not count
 NO_CLASS = 254  # in a lookup, the label of a colour that may not appear
-VOC_BORDER = (224, 224, 192)
+Color = tuple[int, int, int]
+VOC_BORDER: Color = (224, 224, 192)
 
 
 def voc_palette(classes: int = 21) -> np.ndarray:
@@ -21,18 +24,18 @@ def voc_palette(classes: int = 21) -> np.ndarray:
     return colors
 
 
-def color_lookup(palette: np.ndarray, unknown: int = 0, border: tuple[int, int, int] | None = None) -> np.ndarray:
+def color_lookup(palette: np.ndarray, unknown: int = 0, others: Mapping[Color, int] | None = None) -> np.ndarray:
     """Returns the class of each of the 256^3 colours, uint8; colour (r, g, b) stands at (256 r + g) 256 + b.
 
     Args:
       palette: the colour of each class, (classes, 3).
-      unknown: class of all other colours. The book's is 0, so that VOC's object borders become background.
-      border: a colour whose pixels are `IGNORED`.
+      unknown: class of all other colours; the book's is 0, the background.
+      others: labels of colours beside the palette, as `IGNORED` for borders that do not count.
     """
     lookup = np.full(256**3, unknown, np.uint8)
     lookup[_place(np.asarray(palette))] = np.arange(len(palette))
-    if border is not None:
-        lookup[_place(np.array(border))] = IGNORED
+    for color, label in (others or {}).items():
+        lookup[_place(np.array(color))] = label
     return lookup
 
 

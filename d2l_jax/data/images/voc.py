@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from d2l_jax.data.images.files import Files, files_in, read_picture
-from d2l_jax.data.images.palette import NO_CLASS, VOC_BORDER, class_indices, color_lookup, voc_palette
+from d2l_jax.data.images.palette import IGNORED, NO_CLASS, VOC_BORDER, class_indices, color_lookup, voc_palette
 from d2l_jax.data.images.segmentation import Pair, Segmented, pair_of
 from d2l_jax.errors import InputError
 
@@ -22,12 +22,12 @@ def read_voc(folder: Path, corrected: bool = False) -> Segmented | None:
 
     Args:
       folder: `VOC2012`, or a folder that holds it as `VOCdevkit/VOC2012`, or with `voc` before that.
-      corrected: False makes pixels of unknown colours background, as the book does, the borders of objects too; True
-        gives borders the label 255, which does not count, and refuses other colours.
+      corrected: False makes the borders of objects background, as the book does; True gives them the label 255, which
+        does not count.
 
     Raises:
       InputError: a list names a picture that is missing or damaged, a mask has another size than its image, or a
-        colour is in no palette (corrected).
+        colour is in no palette. (The book makes such a colour background; the true files have none.)
     """
     for spot in SPOTS:
         if (folder / spot / "ImageSets" / "Segmentation").is_dir():
@@ -42,7 +42,7 @@ def no_voc(folder: Path) -> InputError:
 
 def _read(folder: Path, corrected: bool) -> Segmented:
     palette = voc_palette()
-    lookup = color_lookup(palette, NO_CLASS, VOC_BORDER) if corrected else color_lookup(palette)
+    lookup = color_lookup(palette, NO_CLASS, {VOC_BORDER: IGNORED if corrected else 0})
     files = files_in(folder)
     train, test = ([_pair(files, name, lookup) for name in _names(folder, split)] for split in SPLITS)
     name = "voc2012_corrected" if corrected else "voc2012"

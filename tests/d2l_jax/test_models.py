@@ -32,6 +32,7 @@ CORRECTED = {  # other masks or losses, the same weights
     "bert-corrected": "bert-wikitext2",
     "sentiment-cnn-max": "sentiment-cnn",
     "snli-attention-masked": "snli-attention",
+    "tiny-ssd-mined": "tiny-ssd",
 }
 PARAMETERS = {  # of the models that are not in the book
     "two-hidden-mlp-scratch": 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10,

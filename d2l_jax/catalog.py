@@ -12,6 +12,7 @@ from d2l_jax.cases.linear import LINEAR, MLP, NOTES
 from d2l_jax.cases.optimization import OPTIMIZATION
 from d2l_jax.cases.performance import PERFORMANCE
 from d2l_jax.cases.planning import PLANNING
+from d2l_jax.cases.recommending import RECOMMENDING
 from d2l_jax.cases.recurrent import RECURRENT
 from d2l_jax.cases.segmentation import SEGMENTATION
 from d2l_jax.cases.statistics import STATISTICS
@@ -24,7 +25,7 @@ CHAPTER_11 = SCORING + BAHDANAU + BLOCKS + TRANSFORMERS + VISION
 FIRST = LINEAR + MLP + BUILDERS + CNN + RECURRENT + TRANSLATION + CHAPTER_11 + OPTIMIZATION
 CHAPTER_14 = FINE_TUNING + DETECTION + SEGMENTATION + KAGGLE
 CHAPTERS_15_AND_16 = WORD_VECTORS + BERT + SENTENCES + CLASSIFIERS
-THIRD = CHAPTERS_15_AND_16 + PLANNING + GAN + STATISTICS
+THIRD = CHAPTERS_15_AND_16 + PLANNING + GAN + RECOMMENDING + STATISTICS
 CASES: tuple[Case, ...] = FIRST + PERFORMANCE + CHAPTER_14 + THIRD + NOTES + MOBILE
 
 

@@ -76,6 +76,18 @@ def loss_of_rows(tensors: dict[str, Any]) -> tuple[Array, int]:
     return tensors["loss"], len(targets[0] if isinstance(targets, tuple) else targets)
 
 
+def squared_errors(tensors: dict[str, Any]) -> tuple[Array, Array]:
+    """Sums the squared errors of the ratings that there are; a target of 0 is none (sections 21.3 and 21.4)."""
+    targets = jnp.asarray(tensors["targets"])
+    rated = targets != 0
+    return jnp.sum((jnp.asarray(tensors["output"]) - targets) ** 2, where=rated), jnp.sum(rated)
+
+
+def root(mean: float) -> float:
+    """Returns the square root of a mean of squares; that of diverging training may be NaN."""
+    return math.sqrt(mean) if mean >= 0 else math.nan
+
+
 accuracy = Metric(correct)
 pixel_accuracy = Metric(correct_pixels)
 loss_per_example = Metric(summed_loss)
@@ -84,6 +96,7 @@ LABELS = {"accuracy": accuracy}
 OF_SUMS = {"loss": loss_per_example} | LABELS  # of a loss that is summed over a batch, as chapter 14 sums it
 PRETRAINING = {"mlm_loss": Metric(masked_word_losses), "nsp_loss": Metric(next_sentence_losses)}
 OF_ROWS = {"loss": Metric(loss_of_rows)}
+RMSE = {"rmse": Metric(squared_errors, root)}
 BOXES = {"class_error": Metric(wrong_anchors), "bbox_mae": Metric(offset_errors)}
 
 

@@ -22,7 +22,7 @@ class Dataset:
         Text: X int32 (N, steps), y int32 (N, steps). Translation: X = (source int32 (N, steps), decoder
         input int32 (N, steps), valid source tokens int32 (N,)), y int32 (N, steps).
         Reviews: X int32 (N, steps), y int32 (N,). Inference: X = (premises int32 (N, steps), hypotheses int32
-        (N, steps)), y int32 (N,).
+        (N, steps)), y int32 (N,). Ratings, rankings and clicks: `d2l_jax.data.ratings`.
         Segmentation: X float32 (N, H, W, 3), normalised, y int32 (N, H, W), 255 where a pixel does not count.
       test: X and y of the examples that are not trained on, in the same shapes.
       source: where the data comes from, in words for the log.
@@ -32,6 +32,9 @@ class Dataset:
         left of its array. None where every image fills its array.
       palette: of a segmentation, the colour of each class, uint8 (classes, 3).
       form: the kind of data where the arrays do not tell it, as `"words"`; else empty.
+      rows: of ratings, the numbers of users and items; of clicks, how many values each field has; else empty.
+      pool: of a ranking, the items that a user has not rated, int32 (users, widest), -1 behind them; else None.
+      titles: of the items of ratings, by their numbers; else empty.
       redraw: number of an epoch -> the examples to train on in that epoch, where they are drawn anew; else None.
     """
 
@@ -45,6 +48,9 @@ class Dataset:
     palette: np.ndarray | None = None
     form: str = ""
     redraw: Callable[[int], Split] | None = None
+    rows: tuple[int, ...] = ()
+    pool: np.ndarray | None = None
+    titles: tuple[str, ...] = ()
 
     def of_epoch(self, epoch: int) -> Split:
         """Returns the examples to train on in that epoch: the same for the same number."""

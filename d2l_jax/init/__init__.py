@@ -10,6 +10,7 @@ has the same layout in both, so its fans are exchanged.
 """
 
 from d2l_jax.init.book import init_cnn as init_cnn
+from d2l_jax.init.book import init_tables as init_tables
 from d2l_jax.init.book import init_weights as init_weights
 from d2l_jax.init.book import torch_bias as torch_bias
 from d2l_jax.init.book import torch_weight as torch_weight

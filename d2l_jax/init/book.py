@@ -25,6 +25,15 @@ def torch_bias(fan_in: int) -> Initializer:
     return init
 
 
+def init_tables(model: Module, init: Initializer, *, rngs: nnx.Rngs) -> Module:
+    """Draws every table of an Embedding of `model` again, in place."""
+    for _, layer in nnx.iter_modules(model):
+        if isinstance(layer, nnx.Embed):
+            table = layer.embedding[...]
+            layer.embedding[...] = init(rngs.params(), table.shape, table.dtype)
+    return model
+
+
 def init_weights(model: Module, init: Initializer, *, rngs: nnx.Rngs) -> Module:
     """Draws the weight of every dense and convolutional layer of `model` again, in place; biases stay."""
     for _, layer in nnx.iter_modules(model):

@@ -85,6 +85,7 @@ from d2l_jax.models.linear import WeightDecayScratch as WeightDecayScratch
 from d2l_jax.models.linear import airfoil_regression as airfoil_regression
 from d2l_jax.models.lstm import LSTM as LSTM
 from d2l_jax.models.lstm import LSTMScratch as LSTMScratch
+from d2l_jax.models.matrix_factorization import MF as MF
 from d2l_jax.models.mlp import MLP as MLP
 from d2l_jax.models.mlp import DropoutMLP as DropoutMLP
 from d2l_jax.models.mlp import DropoutMLPScratch as DropoutMLPScratch

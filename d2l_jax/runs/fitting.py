@@ -28,6 +28,9 @@ CONTENT = {
     "masked": "sentences with masked words",
     "words": "words with their contexts",
     "labelled_pairs": "pairs of sentences as BERT takes them",
+    "ratings": "ratings",
+    "item_rows": "the ratings of an item by all users",
+    "ranking": "items that users have rated",
 }
 
 
@@ -63,7 +66,7 @@ def _refuse_kind(case: Case, data: Dataset) -> None:
 
 def _is_labelled(data: Dataset) -> bool:
     y = data.train[1]
-    return not isinstance(y, tuple) and np.issubdtype(y.dtype, np.integer)
+    return data.kind != "ranking" and not isinstance(y, tuple) and np.issubdtype(y.dtype, np.integer)
 
 
 def _images(case: Case, data: Dataset) -> Case:
@@ -164,6 +167,22 @@ def _refuse_classes(case: Case, data: Dataset) -> None:
         raise InputError(f"{case.name} tells {scores} classes apart; {data.name} has {classes}")
 
 
+def _rated(case: Case, data: Dataset) -> Case:
+    users, items = data.rows
+    if len(case.arrays) != len(data.train[0]):
+        takes, has = (f"{len(arrays)} arrays" for arrays in (case.arrays, data.train[0]))
+        raise InputError(f"{case.name} takes {takes} of users and items; {data.name} has {has}: give {case.data}")
+    below = (users, *[items] * (len(case.arrays) - 1))
+    shapes = [(case.batch_size, *array.shape[1:]) for array in data.train[0]]
+    inputs = tuple(tokens(shape, rows) for shape, rows in zip(shapes, below))
+    return replace(case, args={**case.args, "num_users": users, "num_items": items}, inputs=inputs)
+
+
+def _rows(case: Case, data: Dataset) -> Case:
+    users, _ = data.rows
+    return replace(case, args={**case.args, "num_users": users}, inputs=(case.batch_size, users))
+
+
 def _scores(case: Case) -> tuple[int, ...]:
     """Returns the shape of the outputs for one example."""
     pure = functional(eval_view(nnx.eval_shape(case.build)))
@@ -183,4 +202,7 @@ FIT: dict[str, Callable[[Case, Dataset], Case]] = {
     "masked": _masked,
     "words": _words,
     "labelled_pairs": _labelled_pairs,
+    "ratings": _rated,
+    "item_rows": _rows,
+    "ranking": _rated,
 }

@@ -18,14 +18,13 @@ from d2l_jax.runs.augmented import AUGMENTED, draw_augmented
 from d2l_jax.runs.boxes import Sightings, sightings
 from d2l_jax.runs.finished import write_vocabs
 from d2l_jax.runs.learner import JaxLearner, Learner
-from d2l_jax.runs.masked_words import write_guesses
-from d2l_jax.runs.pair_labels import write_labels
+from d2l_jax.runs.recommended import result_line
 from d2l_jax.runs.results import ATTENTION, METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
 from d2l_jax.runs.sentences import SENTENCES, draw_alignment, predicted
 from d2l_jax.runs.settings import name_of, of_replicas, settings
 from d2l_jax.runs.texts import Texts, write_texts
-from d2l_jax.runs.words import write_neighbours
+from d2l_jax.runs.writers import WRITERS
 from d2l_jax.train import Event, TrainingDiverged
 from d2l_jax.train.checkpoint import FOLDER, epochs_in
 from d2l_jax.train.devices import leads
@@ -34,7 +33,6 @@ from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
 
 KEPT = 2  # last checkpoints that stay, beside the best
-WRITERS = {"masked": write_guesses, "words": write_neighbours, "labelled_pairs": write_labels}
 SAMPLE = 100  # test examples in the pictures
 
 
@@ -225,6 +223,8 @@ class _Run:
                 self.listener.line(f"text      {text}")
         if isinstance(result.sample, Sightings):
             self.listener.line(f"boxes     {result.sample}")
+        if told := result_line(self.records[-1]):
+            self.listener.line(f"result    {told}")
         paths = write_results(result, self.job.data, self.job.out)
         if "num_inputs_attend" in self.job.case.args:
             paths.append(self.job.out / ATTENTION)

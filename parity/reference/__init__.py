@@ -104,6 +104,7 @@ from parity.reference.linear import WeightDecayScratch as WeightDecayScratch
 from parity.reference.linear import airfoil_regression as airfoil_regression
 from parity.reference.lstm import LSTM as LSTM
 from parity.reference.lstm import LSTMScratch as LSTMScratch
+from parity.reference.matrix_factorization import MF as MF
 from parity.reference.mdp import ValueIteration as ValueIteration
 from parity.reference.mlp import MLP as MLP
 from parity.reference.mlp import DropoutMLP as DropoutMLP

@@ -54,6 +54,7 @@ PARAMETERS = {  # of the models that are not in the book
     "fast-rcnn-head": (5 * 6 * 7 + 7) + (7 * 7 + 7) + (7 * 3 + 3) + (7 * 4 + 4),
     "bert-encoder-published": 16_329_728 - 488 * 768 + 2 * 768,
     "gan": 37 + 6,
+    **dict.fromkeys(["mf", "mf-first-edition"], 81_375),
     "word2vec-cbow": 1_343_800,
     "word2vec-hierarchical-softmax": 1_343_800 - 100,
     "glove": 2 * 6719 * (100 + 1),

@@ -1,5 +1,6 @@
 """Which kind of data each known set is, and which embedded set stands in for it."""
 
+from d2l_jax.data.find.ratings import RATING_KINDS, RATING_STAND_INS
 from d2l_jax.data.find.words import HELP_SETS, PTB_SETS
 from d2l_jax.data.find.words import STAND_INS as WORD_STAND_INS
 
@@ -15,11 +16,15 @@ EMBEDDED = {
     "masked": "topic_pairs",
     "words": "help_words",
     "labelled_pairs": "drawn_pairs_bert",
+    "ratings": "drawn_ratings",
+    "item_rows": "drawn_ratings_items",
+    "ranking": "drawn_ratings_ranking",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
 STAND_INS = (
     PHOTOS
     | WORD_STAND_INS
+    | RATING_STAND_INS
     | {
         "airfoil": "drawn_airfoil",
         "imdb_corrected": "drawn_reviews_corrected",
@@ -48,6 +53,7 @@ NOT_TABLES = {
     **dict.fromkeys(["wikitext2", "wikitext2_dynamic", "topic_pairs", "topic_pairs_dynamic"], "masked"),
     **dict.fromkeys([*PTB_SETS, *HELP_SETS], "words"),
     **dict.fromkeys(["snli_bert", "drawn_pairs_bert"], "labelled_pairs"),
+    **RATING_KINDS,
 }
 
 

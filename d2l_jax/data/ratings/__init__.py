@@ -1,0 +1,1 @@
+"""Ratings and clicks: MovieLens-100K, tables of categorical fields, and what recommenders learn from (chapter 21)."""

@@ -1,0 +1,116 @@
+"""MovieLens-100K, from a folder `ml-100k` or the zip of it (Harper and Konstan 2015; book, section 21.2)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from d2l_jax.data.find.download import fetch
+from d2l_jax.data.find.places import download_folder
+from d2l_jax.data.ratings.ratings import SCALE, Ratings
+from d2l_jax.data.text.archives import contents, decoded, lines_of
+from d2l_jax.errors import InputError
+
+FOLDER = "ml-100k"
+ZIP = "ml-100k.zip"
+DATA, ITEMS, USERS = "u.data", "u.item", "u.user"
+MIRRORS = ("https://files.grouplens.org/datasets/movielens/",)
+SHA1 = "cd4dcac4241c8a4ad7badc7ca635da8a69dddb83"  # of the zip, as the book gives it
+
+
+class Files(dict[str, list[str]]):
+    """The lines of the files by name, of those that are there, and where they are from as `source`."""
+
+    source: str = ""
+
+
+def find_files(folder: Path) -> Files | None:
+    """Reads `u.data`, `u.item` and `u.user` in a folder, its folder `ml-100k` or its `ml-100k.zip`; None without them.
+
+    Raises:
+      InputError: the zip is damaged or names a file outside of it, or a file is in no known encoding.
+    """
+    spots = [spot for spot in (folder, folder / FOLDER) if (spot / DATA).is_file()]
+    spots += [zipped for zipped in (folder / ZIP, folder / FOLDER / ZIP) if zipped.is_file()]
+    if not spots:
+        return None
+    spot = spots[0]
+    wanted = (DATA, ITEMS, USERS)
+    if spot.is_dir():
+        found = [(name, (spot / name).read_bytes()) for name in wanted if (spot / name).is_file()]
+    else:
+        found = contents(spot, lambda name: name.rpartition("/")[2] in wanted)
+    files = Files()
+    for name, content in found:
+        bare = name.rpartition("/")[2]
+        text = content.decode("latin-1") if bare == ITEMS else decoded(content, f"{spot}, {bare}")
+        files[bare] = lines_of(text)
+    files.source = f"{FOLDER} in {spot}"
+    if DATA not in files:
+        raise InputError(f"{spot} lacks {DATA}, the ratings; fetch it again")
+    return files
+
+
+def read_ratings(folder: Path) -> Ratings | None:
+    """Reads the ratings that a folder holds, see `find_files`; None where there are none.
+
+    Raises:
+      InputError: as `find_files` and `parse_ratings`.
+    """
+    files = find_files(folder)
+    return None if files is None else ratings_of(files)
+
+
+def ratings_of(files: Files) -> Ratings:
+    """Returns the ratings of files; `u.user` and `u.item` say how many users and items there are, else `u.data`."""
+    titles = tuple(line.split("|")[1] for line in files.get(ITEMS, []) if line.count("|"))
+    return parse_ratings(files[DATA], files.source, len(files.get(USERS, [])), len(titles))._replace(titles=titles)
+
+
+def parse_ratings(lines: list[str], source: str, num_users: int = 0, num_items: int = 0) -> Ratings:
+    """Returns the ratings of lines "user item rating time", numbers from 1 with tabs between them.
+
+    num_users, num_items: rows of the tables; 0 takes the largest number
+
+    Raises:
+      InputError: a line is no such line, a rating is outside of the scale from 1 to 5, or a user or an item outside of
+        the tables; the message names the line.
+    """
+    table = np.array([_numbers(line, number, source) for number, line in enumerate(lines, 1)], np.int64).reshape(-1, 4)
+    if not len(table):
+        raise InputError(f"{source}: {DATA} holds no rating; lines of user, item, rating and time are right")
+    users, items, values, times = table.T
+    rows = (num_users or users.max(), num_items or items.max())
+    for what, column, least, most in (
+        ("user", users, 1, rows[0]),
+        ("item", items, 1, rows[1]),
+        ("rating", values, *SCALE),
+    ):
+        wrong = np.flatnonzero((column < least) | (column > most))
+        if wrong.size:
+            line = int(wrong[0])
+            raise InputError(
+                f"{source}: {DATA}, line {line + 1}: {what} {column[line]}; one from {least:g} to {most:g} is right"
+            )
+    numbered = ((users - 1).astype(np.int32), (items - 1).astype(np.int32))
+    return Ratings(*numbered, values.astype(np.float32), times, int(rows[0]), int(rows[1]), source)
+
+
+def fetch_ml100k() -> Path:
+    """Downloads GroupLens's zip into `download_folder()` and returns the folder; InputError where that fails."""
+    return fetch(ZIP, MIRRORS, SHA1, download_folder()).parent
+
+
+def no_ml100k(folder: Path) -> InputError:
+    """Returns the error for a folder in which `find_files` finds nothing."""
+    return InputError(f"{folder} holds no MovieLens-100K; {ZIP}, or a folder {FOLDER} with {DATA}, is right")
+
+
+def _numbers(line: str, number: int, source: str) -> list[int]:
+    cells = line.split("\t")
+    try:
+        user, item, value, time = map(int, cells)
+    except ValueError as error:
+        raise InputError(
+            f"{source}: {DATA}, line {number} is no rating: {line[:60]!r}; user, item, rating and time are right"
+        ) from error
+    return [user, item, value, time]

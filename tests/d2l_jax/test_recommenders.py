@@ -1,0 +1,84 @@
+"""Chapter 21: the models against the facts and the golden numbers of the second edition, on both sides."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+from d2l_jax import eval_view, functional, models
+from d2l_jax.weights.rules import leaves
+from d2l_jax.weights.state_dict import put
+from parity import reference
+
+FACTS = json.loads((Path(__file__).parent / "facts" / "recommenders.json").read_text())
+USERS, ITEMS = np.array([0, 3, 5], np.int32), np.array([2, 6, 1], np.int32)
+GOLDEN: list[tuple[str, dict[str, Any], tuple[np.ndarray, ...], list]] = [
+    ("MF", {"num_factors": 4, "num_users": 6, "num_items": 8}, (USERS, ITEMS), [0.274163, -0.376029, 0.281145]),
+]
+
+
+def filled(number: int, shape: tuple[int, ...], scale: float = 0.3) -> np.ndarray:
+    """The facts' weights: of a parameter's number in order, and an element's in its row-major order."""
+    i = np.arange(np.prod(shape, dtype=int))
+    values = scale * (2 * ((31 * i**2 + 7919 * i + 1301 * number + 17) % 1009) / 1008 - 1)
+    return values.reshape(shape).astype(np.float32)
+
+
+def pair(name: str, args: dict[str, Any]) -> tuple[nnx.Module, torch.nn.Module]:
+    theirs = getattr(reference, name)(**args).eval()
+    weights = {key: filled(k, tuple(each.shape)) for k, (key, each) in enumerate(theirs.named_parameters())}
+    theirs.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    return put(getattr(models, name)(**args, rngs=nnx.Rngs(0)), weights), theirs
+
+
+@pytest.mark.parametrize(("name", "args", "inputs", "golden"), GOLDEN)
+def test_golden_numbers(name, args, inputs, golden):
+    ours, theirs = pair(name, args)
+    apply, params, buffers = functional(eval_view(ours))
+    outputs, _ = apply(params, buffers, *map(jnp.asarray, inputs))
+    np.testing.assert_allclose(np.ravel(outputs), np.ravel(golden), atol=2e-6)
+    with torch.no_grad():
+        np.testing.assert_allclose(np.ravel(theirs(*map(torch.from_numpy, inputs))), np.ravel(golden), atol=2e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in FACTS if hasattr(models, name)])
+def test_keys_and_shapes_of_the_second_edition(name):
+    facts = FACTS[name]
+    ours = nnx.eval_shape(lambda: getattr(models, name)(**facts["args"], rngs=nnx.Rngs(0)))
+    with torch.device("meta"):
+        theirs = getattr(reference, name)(**facts["args"])
+    expected = {key: tuple(shape) for key, shape in facts["state_dict"].items()}
+    assert {leaf.key: leaf.shape for leaf in leaves(ours)} == expected
+    assert {key: tuple(value.shape) for key, value in theirs.state_dict().items()} == expected
+    assert sum(np.prod(shape, dtype=int) for shape in expected.values()) == facts["params"]
+
+
+def started(name: str, **args) -> list[dict[str, np.ndarray]]:
+    """The tensors as either side starts them, by PyTorch's names."""
+    torch.manual_seed(0)
+    theirs = getattr(reference, name)(**args).state_dict()
+    ours = models.__dict__[name](**args, rngs=nnx.Rngs(0))
+    by_path = dict(nnx.iter_graph(ours))
+    first = {leaf.key: np.asarray(by_path[leaf.path][...]) for leaf in leaves(ours)}
+    return [first, {key: value.numpy() for key, value in theirs.items()}]
+
+
+@pytest.mark.parametrize("first_edition", [False, True])
+def test_tables_start_small_and_biases_at_zero_but_in_the_first_edition(first_edition):
+    for tensors in started("MF", num_factors=30, num_users=100, num_items=200, first_edition=first_edition):
+        assert tensors["P.weight"].std() == pytest.approx(0.01, rel=0.1)
+        assert tensors["Q.weight"].std() == pytest.approx(0.01, rel=0.1)
+        assert (tensors["user_bias.weight"].any(), tensors["item_bias.weight"].any()) == (first_edition, first_edition)
+
+
+def test_an_id_beyond_the_tables_is_no_number():
+    ours, _ = pair("MF", {"num_factors": 4, "num_users": 6, "num_items": 8})
+    apply, params, buffers = functional(ours)
+    outputs, _ = apply(params, buffers, jnp.array([0, 6]), jnp.array([0, 0]))
+    assert jax.numpy.isnan(outputs).tolist() == [False, True]

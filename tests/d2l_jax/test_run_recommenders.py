@@ -1,0 +1,52 @@
+"""Recommenders by `d2l-jax train`: figures, the line of results, and the PyTorch twin."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from d2l_jax.catalog import get
+from d2l_jax.data import load
+from d2l_jax.data.find.ratings import FORMS
+from d2l_jax.data.ratings.drawn import drawn_ratings
+from d2l_jax.errors import InputError
+from d2l_jax.runs.fitting import fitted
+from d2l_jax.runs.run import Job, Listener, train
+
+SMALL = {"mf": {"num_factors": 3}}
+FORM = {"mf": ""}
+
+
+class Told(Listener):
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def small(name: str, out: Path, framework: str = "jax") -> Job:
+    data = FORMS[FORM[name]][1](drawn_ratings(), "toy")
+    case = get(name).of_batch_size(500)
+    case = fitted(replace(case, args=case.args | SMALL[name], epochs=2), data)
+    return Job(case, data, out, framework=framework)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("name", SMALL)
+def test_both_frameworks_learn_the_same_and_tell_the_result(name: str, tmp_path: Path):
+    told = Told()
+    ours = train(small(name, tmp_path / "jax"), told).metrics["records"]
+    theirs = train(small(name, tmp_path / "torch", "torch")).metrics["records"]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one == pytest.approx(other, rel=2e-3)
+    assert ours[1]["test_loss"] < ours[0]["test_loss"]
+    (line,) = [line for line in told.lines if line.startswith("result")]
+    assert line.startswith("result    test ") and (tmp_path / "jax" / "predictions.txt").read_text().count("\n") == 5
+
+
+def test_ratings_want_ratings():
+    with pytest.raises(InputError, match="mf learns numbers from ratings; drawn_ratings_ranking has"):
+        fitted(get("mf"), load("drawn_ratings_ranking"))
+    with pytest.raises(InputError, match="mf learns numbers from ratings; digits has labels for images"):
+        fitted(get("mf"), load("digits"))

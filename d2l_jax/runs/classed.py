@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -33,12 +34,17 @@ def inferred(run: Finished, texts: Sequence[str]) -> list[str]:
     (vocab,) = run.vocabs
     lines = []
     for text in texts:
-        sentences = [part.strip() for part in text.split(SEP)]
-        if len(sentences) != 2 or not all(sentences):
-            raise InputError(f'{text!r} is no pair; "he is good . {SEP} he is bad ." is right')
-        rows = [vocab[_words(sentence_words, sentence, vocab)] for sentence in sentences]
+        rows = [vocab[_words(sentence_words, sentence, vocab)] for sentence in sides_of(text)]
         lines.append(_classed(run, text, LABELS, *rows))
     return lines
+
+
+def sides_of(text: str) -> tuple[str, str]:
+    """Returns the premise and the hypothesis around `<sep>`; InputError for a text that is no such pair."""
+    sides = [side.strip() for side in text.split(SEP)]
+    if len(sides) != 2 or not all(sides):
+        raise InputError(f'{text!r} is no pair; "he is good . {SEP} he is bad ." is right')
+    return sides[0], sides[1]
 
 
 def _words(tokens: Any, text: str, vocab: Vocab) -> list[str]:
@@ -53,7 +59,6 @@ def _words(tokens: Any, text: str, vocab: Vocab) -> list[str]:
 def _classed(run: Finished, text: str, names: Sequence[str], *rows: list[int]) -> str:
     apply = functional(eval_view(run.trained.model)).apply
     scores, _ = apply(*run.trained[1:], *(jnp.asarray([row], jnp.int32) for row in rows))
-    scores = np.asarray(scores[0], np.float64)
-    shares = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    shares = np.asarray(jax.nn.softmax(scores[0]))
     best = int(shares.argmax())
     return f"{text} -> {names[best]} {shares[best]:.3f}"

@@ -9,10 +9,9 @@ import numpy as np
 from d2l_jax.cpu.compile import jit
 from d2l_jax.data import Dataset
 from d2l_jax.data.text.bert_pairs import encode_pairs
-from d2l_jax.data.text.masked import SEP
 from d2l_jax.data.text.snli import LABELS
-from d2l_jax.errors import InputError
 from d2l_jax.functional import eval_view, functional
+from d2l_jax.runs.classed import sides_of
 from d2l_jax.runs.finished import Finished
 from d2l_jax.runs.texts import Text, Texts, Trained
 
@@ -37,20 +36,13 @@ def classified(run: Finished, texts: Sequence[str]) -> list[str]:
     Raises InputError for a text that is no such pair.
     """
     (vocab,) = run.vocabs
-    pairs = [_pair(text) for text in texts]
+    pairs = [(premise.split(), hypothesis.split()) for premise, hypothesis in map(sides_of, texts)]
     probabilities = _probabilities(run.trained, *encode_pairs(pairs, vocab, run.case.arrays[0].shape[1]))
     lines = []
     for text, row in zip(texts, probabilities):
         best = np.argsort(-row, kind="stable")
         lines.append(f"{text} -> {', '.join(f'{LABELS[i]} {row[i]:.3f}' for i in best)}")
     return lines
-
-
-def _pair(text: str) -> tuple[list[str], list[str]]:
-    premise, *rest = text.split(SEP)
-    if len(rest) != 1 or not premise.strip() or not rest[0].strip():
-        raise InputError(f"{text!r} is no pair; a premise and a hypothesis around one {SEP} are right")
-    return premise.split(), rest[0].split()
 
 
 def _probabilities(trained: Trained, *inputs: np.ndarray) -> np.ndarray:

@@ -54,5 +54,5 @@ def test_a_run_labels_pairs_and_answers_them(tmp_path: Path):
     (line,) = predict(tmp_path, ["the girl buys a hat . <sep> the girl buys a red hat ."])
     assert all(f"{label} 0." in line for label in ("entailment", "contradiction", "neutral"))
     for text in ("one sentence", "<sep> b", "a <sep> b <sep> c"):
-        with pytest.raises(InputError, match="is no pair; a premise and a hypothesis around one <sep> are right"):
+        with pytest.raises(InputError, match="is no pair; .* <sep> .* is right"):
             predict(tmp_path, [text])

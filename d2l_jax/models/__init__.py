@@ -61,6 +61,9 @@ from d2l_jax.models.gan import discriminator_loss as discriminator_loss
 from d2l_jax.models.gan import generated as generated
 from d2l_jax.models.gan import generator as generator
 from d2l_jax.models.gan import generator_loss as generator_loss
+from d2l_jax.models.gaussian_process import ExactGPModel as ExactGPModel
+from d2l_jax.models.gaussian_process import exact_marginal_loss as exact_marginal_loss
+from d2l_jax.models.gaussian_process import predicted as predicted
 from d2l_jax.models.googlenet import GoogleNet as GoogleNet
 from d2l_jax.models.googlenet import Inception as Inception
 from d2l_jax.models.gru import GRU as GRU

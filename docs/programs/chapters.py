@@ -28,6 +28,7 @@ CHAPTERS = {
     15: "Natural language processing: pretraining",
     16: "Natural language processing: applications",
     17: "Reinforcement learning",
+    18: "Gaussian processes",
     21: "Recommender systems",
     22: "Appendix: mathematics for deep learning",
 }

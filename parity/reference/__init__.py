@@ -79,11 +79,17 @@ from parity.reference.gan import discriminator_loss as discriminator_loss
 from parity.reference.gan import generated as generated
 from parity.reference.gan import generator as generator
 from parity.reference.gan import generator_loss as generator_loss
+from parity.reference.gaussian_process import ExactGPModel as ExactGPModel
+from parity.reference.gaussian_process import MarginalLikelihood as MarginalLikelihood
+from parity.reference.gaussian_process import Posterior as Posterior
+from parity.reference.gaussian_process import exact_marginal_loss as exact_marginal_loss
+from parity.reference.gaussian_process import predicted as predicted
 from parity.reference.googlenet import GoogleNet as GoogleNet
 from parity.reference.googlenet import Inception as Inception
 from parity.reference.gru import GRU as GRU
 from parity.reference.gru import GRUScratch as GRUScratch
 from parity.reference.information import Information as Information
+from parity.reference.kernels import Priors as Priors
 from parity.reference.language_model import RNNLM as RNNLM
 from parity.reference.language_model import RNNLMScratch as RNNLMScratch
 from parity.reference.language_model import deep_gru_lm as deep_gru_lm

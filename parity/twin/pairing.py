@@ -210,7 +210,8 @@ def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], 
                 name, *listed
             )
         )
-    for shape, their_shape in zip(ours.values(), theirs.values(), strict=True):
+    for output, shape in ours.items():
+        their_shape = theirs[output]
         if sorted(shape) != sorted(their_shape):
             text = f"{name}: outputs differ in shape: {their_shape} in PyTorch, {shape} in Flax"
             first = where()

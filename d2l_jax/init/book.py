@@ -7,6 +7,7 @@ import jax
 from flax import nnx
 from jax.nn.initializers import Initializer, variance_scaling
 
+from d2l_jax.init.plain import normal
 from d2l_jax.init.scaled import xavier_uniform
 
 Module = TypeVar("Module", bound=nnx.Module)
@@ -46,3 +47,29 @@ def init_weights(model: Module, init: Initializer, *, rngs: nnx.Rngs) -> Module:
 def init_cnn(model: Module, *, rngs: nnx.Rngs) -> Module:
     """Draws Xavier-uniform weights (Glorot and Bengio 2010; book, section 7.6) in place; biases stay."""
     return init_weights(model, xavier_uniform(), rngs=rngs)
+
+
+def init_normal(model: Module, *, rngs: nnx.Rngs) -> Module:
+    """Draws every parameter again from N(0, 0.02^2), in place: biases and scales of batch normalisation too.
+
+    So the book starts its adversarial networks (sections 20.1 and 20.2): behind a scale near 0 every map is nearly
+    dark. `init_dcgan` is what the second edition does.
+    """
+    return _init_named(model, {}, rngs=rngs)
+
+
+def init_dcgan(model: Module, *, rngs: nnx.Rngs) -> Module:
+    """Draws weights from N(0, 0.02^2) and scales of batch normalisation from N(1, 0.02^2), in place; shifts are 0.
+
+    The start of DCGAN as it was published (Radford et al. 2016), and in the book's second edition.
+    """
+    return _init_named(model, {"scale": normal(1.0, 0.02), "bias": jax.nn.initializers.zeros}, rngs=rngs)
+
+
+def _init_named(model: Module, inits: dict[str, Initializer], *, rngs: nnx.Rngs) -> Module:
+    """Draws every parameter by the initialiser of its name, or else from N(0, 0.02^2)."""
+    for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param)):
+        value = variable[...]
+        init = inits.get(str(path[-1]), normal(std=0.02))
+        variable[...] = init(rngs.params(), value.shape, value.dtype)
+    return model

@@ -45,6 +45,10 @@ from d2l_jax.models.conv import corr2d_multi_in as corr2d_multi_in
 from d2l_jax.models.conv import corr2d_multi_in_out as corr2d_multi_in_out
 from d2l_jax.models.conv import edge_detector as edge_detector
 from d2l_jax.models.conv import pool2d as pool2d
+from d2l_jax.models.dcgan import D_block as D_block
+from d2l_jax.models.dcgan import G_block as G_block
+from d2l_jax.models.dcgan import dcgan_discriminator as dcgan_discriminator
+from d2l_jax.models.dcgan import dcgan_generator as dcgan_generator
 from d2l_jax.models.decomposable_attention import Aggregate as Aggregate
 from d2l_jax.models.decomposable_attention import Attend as Attend
 from d2l_jax.models.decomposable_attention import Compare as Compare

@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from d2l_jax import nn
+from d2l_jax.init import init_normal
 from d2l_jax.losses import binary_cross_entropy_with_logits
 
 Tensors = dict[str, Any]
@@ -16,40 +17,42 @@ Tensors = dict[str, Any]
 
 def discriminator(num_inputs: int = 2, *, rngs: nnx.Rngs) -> nn.Sequential:
     """Scores whether points are real: two hidden layers of 5 and 3 units (section 20.1)."""
-    return nn.Sequential(
+    net = nn.Sequential(
         nn.Linear(num_inputs, 5, rngs=rngs),
         nnx.tanh,
         nn.Linear(5, 3, rngs=rngs),
         nnx.tanh,
         nn.Linear(3, 1, rngs=rngs),
     )
+    return init_normal(net, rngs=rngs)
 
 
 def generator(num_latents: int = 2, num_outputs: int = 2, *, rngs: nnx.Rngs) -> nn.Sequential:
     """Maps random numbers to points by one affine layer (section 20.1)."""
-    return nn.Sequential(nn.Linear(num_latents, num_outputs, rngs=rngs))
+    return init_normal(nn.Sequential(nn.Linear(num_latents, num_outputs, rngs=rngs)), rngs=rngs)
 
 
-def discriminator_loss(nets: Any, tensors: Tensors) -> tuple[Array, Tensors]:
-    """Returns half the cross-entropy, summed, of real points "X" as ones and of points made from "Z" as zeros.
+def discriminator_loss(nets: Any, tensors: Tensors, reduction: str = "sum") -> tuple[Array, Tensors]:
+    """Returns half the cross-entropy of real examples "X" as ones and of those made from "Z" as zeros.
 
-    The generator is left alone: no gradient goes through its points.
+    The generator is left alone: no gradient goes through what it makes. The first edition sums over the batch, the
+    second averages, `reduction="mean"`.
     """
     real = nets["net_D"](tensors["X"])
     fake = nets["net_D"](jax.lax.stop_gradient(nets["net_G"](tensors["Z"])))
-    loss = (_summed(real, 1.0) + _summed(fake, 0.0)) / 2
+    loss = (_cross_entropy(real, 1.0, reduction) + _cross_entropy(fake, 0.0, reduction)) / 2
     return loss, {"real": real, "fake": fake}
 
 
-def generator_loss(nets: Any, tensors: Tensors) -> tuple[Array, Tensors]:
-    """Returns the cross-entropy, summed, of points made from "Z" as ones: the generator wants them taken for real."""
+def generator_loss(nets: Any, tensors: Tensors, reduction: str = "sum") -> tuple[Array, Tensors]:
+    """Returns the cross-entropy of what is made from "Z" as ones: the generator wants it taken for real."""
     fake_X = nets["net_G"](tensors["Z"])
     fake = nets["net_D"](fake_X)
-    return _summed(fake, 1.0), {"fake_X": fake_X, "fake": fake}
+    return _cross_entropy(fake, 1.0, reduction), {"fake_X": fake_X, "fake": fake}
 
 
 def generated(nets: Any, tensors: Tensors) -> Tensors:
-    """Returns the points that the generator makes from "Z", and the discriminator's score of real points "X"."""
+    """Returns what the generator makes from "Z", and the discriminator's score of the real examples "X"."""
     return {"fake_X": nets["net_G"](tensors["Z"]), "real": nets["net_D"](tensors["X"])}
 
 
@@ -59,5 +62,5 @@ def draw_gaussian(random: np.random.Generator) -> dict[str, np.ndarray]:
     return {"X": points.astype(np.float32), "Z": random.normal(size=(8, 2)).astype(np.float32)}
 
 
-def _summed(logits: Float[Array, "batch 1"], label: float) -> Float[Array, ""]:
-    return binary_cross_entropy_with_logits(logits, jnp.full_like(logits, label), reduction="sum")
+def _cross_entropy(logits: Float[Array, "batch ..."], label: float, reduction: str) -> Float[Array, ""]:
+    return binary_cross_entropy_with_logits(logits, jnp.full_like(logits, label), reduction=reduction)

@@ -61,6 +61,10 @@ from parity.reference.conv import corr2d_multi_in as corr2d_multi_in
 from parity.reference.conv import corr2d_multi_in_out as corr2d_multi_in_out
 from parity.reference.conv import edge_detector as edge_detector
 from parity.reference.conv import pool2d as pool2d
+from parity.reference.dcgan import D_block as D_block
+from parity.reference.dcgan import G_block as G_block
+from parity.reference.dcgan import dcgan_discriminator as dcgan_discriminator
+from parity.reference.dcgan import dcgan_generator as dcgan_generator
 from parity.reference.decomposable_attention import Aggregate as Aggregate
 from parity.reference.decomposable_attention import Attend as Attend
 from parity.reference.decomposable_attention import Compare as Compare

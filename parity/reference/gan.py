@@ -6,38 +6,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from parity.reference.init import init_normal
+
 Tensors = dict[str, Any]
 
 
 def discriminator(num_inputs: int = 2) -> nn.Sequential:
     """Scores whether points are real: two hidden layers of 5 and 3 units (section 20.1)."""
-    return nn.Sequential(nn.Linear(num_inputs, 5), nn.Tanh(), nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 1))
+    net = nn.Sequential(nn.Linear(num_inputs, 5), nn.Tanh(), nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 1))
+    return init_normal(net)
 
 
 def generator(num_latents: int = 2, num_outputs: int = 2) -> nn.Sequential:
     """Maps random numbers to points by one affine layer (section 20.1)."""
-    return nn.Sequential(nn.Linear(num_latents, num_outputs))
+    return init_normal(nn.Sequential(nn.Linear(num_latents, num_outputs)))
 
 
-def discriminator_loss(nets: nn.ModuleDict, tensors: Tensors) -> tuple[Tensor, Tensors]:
-    """Returns half the cross-entropy, summed, of real points "X" as ones and of points made from "Z" as zeros."""
+def discriminator_loss(nets: nn.ModuleDict, tensors: Tensors, reduction: str = "sum") -> tuple[Tensor, Tensors]:
+    """Returns half the cross-entropy of real examples "X" as ones and of those made from "Z" as zeros."""
     real = nets["net_D"](tensors["X"])
     fake = nets["net_D"](nets["net_G"](tensors["Z"]).detach())
-    loss = (_summed(real, torch.ones_like(real)) + _summed(fake, torch.zeros_like(fake))) / 2
+    loss = (_cross_entropy(real, 1.0, reduction) + _cross_entropy(fake, 0.0, reduction)) / 2
     return loss, {"real": real, "fake": fake}
 
 
-def generator_loss(nets: nn.ModuleDict, tensors: Tensors) -> tuple[Tensor, Tensors]:
-    """Returns the cross-entropy, summed, of points made from "Z" as ones."""
+def generator_loss(nets: nn.ModuleDict, tensors: Tensors, reduction: str = "sum") -> tuple[Tensor, Tensors]:
+    """Returns the cross-entropy of what is made from "Z" as ones."""
     fake_X = nets["net_G"](tensors["Z"])
     fake = nets["net_D"](fake_X)
-    return _summed(fake, torch.ones_like(fake)), {"fake_X": fake_X, "fake": fake}
+    return _cross_entropy(fake, 1.0, reduction), {"fake_X": fake_X, "fake": fake}
 
 
 def generated(nets: nn.ModuleDict, tensors: Tensors) -> Tensors:
-    """Returns the points that the generator makes from "Z", and the discriminator's score of real points "X"."""
+    """Returns what the generator makes from "Z", and the discriminator's score of the real examples "X"."""
     return {"fake_X": nets["net_G"](tensors["Z"]), "real": nets["net_D"](tensors["X"])}
 
 
-def _summed(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+def _cross_entropy(logits: Tensor, label: float, reduction: str) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction=reduction)

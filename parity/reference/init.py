@@ -1,8 +1,11 @@
 """Initialisers that are in force in the book's models."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def init_tables(model: nn.Module, init: Callable[[Tensor], Tensor]) -> None:
@@ -22,3 +25,21 @@ def init_weights(model: nn.Module, init: Callable[[Tensor], Tensor]) -> None:
 def init_cnn(model: nn.Module) -> None:
     """Draws Xavier-uniform weights in every dense and convolutional layer (book, section 7.6); biases stay."""
     init_weights(model, nn.init.xavier_uniform_)
+
+
+def init_normal(model: Module) -> Module:
+    """Draws every parameter again from N(0, 0.02^2), in place (book, sections 20.1 and 20.2)."""
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, 0, 0.02)
+    return model
+
+
+def init_dcgan(model: Module) -> Module:
+    """Draws weights from N(0, 0.02^2) and scales of batch normalisation from N(1, 0.02^2), in place; shifts are 0."""
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1, 0.02)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0, 0.02)
+    return model

@@ -56,6 +56,7 @@ PARAMETERS = {  # of the models that are not in the book
     "bert-encoder-published": 16_329_728 - 488 * 768 + 2 * 768,
     "gan": 37 + 6,
     **dict.fromkeys(["mf", "mf-first-edition"], 81_375),
+    **dict.fromkeys(["dcgan", "dcgan-corrected"], 2_765_696 + 3_576_704),
     "word2vec-cbow": 1_343_800,
     "word2vec-hierarchical-softmax": 1_343_800 - 100,
     "glove": 2 * 6719 * (100 + 1),

@@ -1,4 +1,4 @@
-"""The book's surprises of chapters 3 to 16 as they are, and as `corrected` has them, on both sides."""
+"""The book's surprises of chapters 3 to 20 as they are, and as `corrected` has them, on both sides."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import torch
 from flax import nnx
 from twins import in_jax, in_torch, normal, twins
 
-from d2l_jax import eval_view, functional, models
+from d2l_jax import eval_view, functional, init, models
 from d2l_jax.weights.rules import leaves
 from parity import reference
 from parity.twin.structure import abstract
@@ -145,3 +145,26 @@ def test_sizes_of_a_bert_classifier_are_heeded(num_heads, num_blks, dropout):
     attentions = [node for _, node in nnx.iter_graph(model) if isinstance(node, models.MultiHeadAttention)]
     rates = {node.rate for _, node in nnx.iter_graph(model) if isinstance(node, nnx.Dropout)}
     assert [attention.num_heads for attention in attentions] == [num_heads] * num_blks and rates == {dropout}
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_scales_of_dcgan_start_near_0_and_near_1_if_corrected(corrected):
+    """Behind a scale of 0.02 hardly anything is left of a map, less than a step of a byte: a fresh image is grey."""
+    torch.manual_seed(0)
+    net = reference.dcgan_generator(n_G=8, corrected=corrected)
+    image = net(torch.randn(5, 100, 1, 1))
+    assert (image.std() > 1 / 128) == corrected
+    start = init.init_dcgan if corrected else init.init_normal
+    block = start(models.G_block(64, 16, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(1))
+    for scale in (net[0].batch_norm.weight.detach().numpy(), np.asarray(block.batch_norm.scale[...])):
+        assert abs(scale.mean() - corrected) < 0.02 and 0.01 < scale.std() < 0.03
+    for shift in (net[0].batch_norm.bias.detach().numpy(), np.asarray(block.batch_norm.bias[...])):
+        assert shift.any() == (not corrected)
+    for weight in (net[0].conv2d_trans.weight.detach().numpy(), np.asarray(block.conv2d_trans.kernel[...])):
+        assert abs(weight.std() / 0.02 - 1) < 0.1
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminator"])
+def test_biases_of_the_first_gan_start_near_0_as_its_weights(name):
+    for bias in started(name, "0.bias"):
+        assert bias.any() and np.abs(bias).max() < 0.08

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -131,3 +132,11 @@ def test_an_objective_that_is_not_a_number_is_one_line_and_status_2(monkeypatch)
     result = check_case(get("valley"), steps=1)
     assert "the objective is nan in PyTorch at step 1; a number is right" in result.error
     assert status_of([result]) == 2
+
+
+@pytest.mark.slow
+def test_a_leaky_slope_at_zero_is_seen_in_dcgan(monkeypatch):
+    monkeypatch.setattr("d2l_jax.nn.leaky_relu", jax.nn.leaky_relu)
+    result = check_case(get("dcgan"), steps=1, tiers=("float64",))
+    assert {row.phase for row in result.rows["float64"] if not row.passed} == {"discriminator at zero"}
+    assert result.blame is not None and result.blame.cause == "slope-at-zero"

@@ -16,7 +16,8 @@ Objective = Callable[[Config, Callable[[float], None]], None]
 class Point(NamedTuple):
     """A point of the trajectory.
 
-    seconds: of the study, until the trial ended
+    trial:   whose error was new
+    seconds: of the study until then
     error:   the least so far; infinity as long as no trial has reached any
     """
 
@@ -31,21 +32,25 @@ class Bookkeeping:
     def __init__(self) -> None:
         self.incumbent: Config | None = None
         self.incumbent_error = math.inf
+        self.incumbent_trial: int | None = None
         self.incumbent_trajectory: list[Point] = []
         self.cumulative_runtime: list[float] = []
 
-    def record(self, config: Config, error: float, runtime: float, seconds: float | None = None) -> None:
-        """Enters the next trial that ended; an error that is not finite is never the best.
+    def record(
+        self, config: Config, error: float, runtime: float, seconds: float | None = None, trial: int | None = None
+    ) -> None:
+        """Enters an error; one that is not finite is never the best.
 
-        runtime: seconds of the trial
+        runtime: seconds that it took
         seconds: of the study so far; None where one trial runs after another, which is the sum of theirs
+        trial:   whose error it is; None is the next
         """
         total = (self.cumulative_runtime[-1] if self.cumulative_runtime else 0.0) + runtime
+        number = len(self.cumulative_runtime) if trial is None else trial
         self.cumulative_runtime.append(total)
         if math.isfinite(error) and error < self.incumbent_error:
-            self.incumbent, self.incumbent_error = dict(config), error
-        trial = len(self.incumbent_trajectory)
-        self.incumbent_trajectory.append(Point(trial, total if seconds is None else seconds, self.incumbent_error))
+            self.incumbent, self.incumbent_error, self.incumbent_trial = dict(config), error, number
+        self.incumbent_trajectory.append(Point(number, total if seconds is None else seconds, self.incumbent_error))
 
 
 class Tuner(Bookkeeping):

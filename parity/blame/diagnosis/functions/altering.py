@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
-from parity.blame.diagnosis.functions.table import alternatives_of, plain_name
+from parity.blame.diagnosis.functions.passed import Passed
+from parity.blame.diagnosis.functions.table import REMEMBERED, alternatives_of, plain_name
 
 
 class Site(NamedTuple):
@@ -44,19 +45,29 @@ class Altering(TorchFunctionMode):
     """Within it, the alternative that `choice` names takes the place of each call's result.
 
     right: submodules that compute the same in Flax, where nothing is altered but what two of them do together
+    find:  (function, is it within one of these) -> what lists its alternatives
     sites: what was met, in order; where nothing is altered, for only then all alternatives are made
     altered: how many calls were
+    passed: what the submodules were given and returned
     """
 
-    def __init__(self, model: torch.nn.Module, choice: Choice = untouched, right: Collection[str] = ()):
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        choice: Choice = untouched,
+        right: Collection[str] = (),
+        find: Callable[[str, bool], Alternatives | None] = alternatives_of,
+    ):
         super().__init__()
         self.model = model
         self.choice = choice
         self.right = right
+        self.find = find
         self.sites: list[Site] = []
         self.altered = 0
+        self.passed = Passed()
         self._counts: dict[str, int] = {}
-        self._chosen: FunctionCall | None = None
+        self._earlier: list[FunctionCall] = []
         self._places = [""]
 
     @contextmanager
@@ -64,8 +75,8 @@ class Altering(TorchFunctionMode):
         """Lets the model run within the block."""
         handles = []
         for name, module in self.model.named_modules():
-            handles.append(module.register_forward_pre_hook(lambda *_, name=name: self._places.append(name)))
-            handles.append(module.register_forward_hook(lambda *_: self._leave(), always_call=True))
+            handles.append(module.register_forward_pre_hook(lambda _, args, name=name: self._enter(name, args)))
+            handles.append(module.register_forward_hook(lambda _, __, output: self._leave(output), always_call=True))
         try:
             with self:
                 yield self
@@ -73,32 +84,39 @@ class Altering(TorchFunctionMode):
             for handle in handles:
                 handle.remove()
 
-    def _leave(self) -> None:
-        self._places.pop()
+    def _enter(self, name: str, args: tuple) -> None:
+        self._places.append(name)
+        self.passed.given(name, args)
+
+    def _leave(self, output: Any) -> None:
+        self.passed.returned(self._places.pop(), output)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         name = plain_name(func)
         place = self._places[-1]
         right = any(place == other or place.startswith(f"{other}.") for other in self.right)
-        find = alternatives_of(name, right)
-        if find is None:
-            return func(*args, **kwargs)
-        self._counts[name] = number = self._counts.get(name, 0) + 1
-        label = self.choice(name, number)
-        if label is None and self.choice is not untouched and name != "topk":
+        find = self.find(name, right)
+        if find is None and name not in REMEMBERED:
             return func(*args, **kwargs)
         before = _kept(func, args, kwargs)
-        call = FunctionCall(func, name, before, kwargs, func(*args, **kwargs), self._chosen)
-        self._chosen = call if name == "topk" else self._chosen
-        result = call.result
+        call = FunctionCall(func, name, before, kwargs, func(*args, **kwargs), self._earlier, self.passed)
+        self._earlier += [call] if name in REMEMBERED else []
+        return call.result if find is None else self._chosen(find, call, place)
+
+    def _chosen(self, find: Alternatives, call: FunctionCall, place: str) -> Any:
+        """Returns the result, or that of the alternative which is to be taken."""
+        name = call.name
+        self._counts[name] = number = self._counts.get(name, 0) + 1
+        label = self.choice(name, number)
+        self.passed.made((name, number), call)
         if label is None and self.choice is not untouched:
-            return result
+            return call.result
         alternatives = _listed(find, call)
         if label is None:
             labels = (tuple(x[:2] for x in alternatives if x.paired == paired) for paired in (False, True))
-            self.sites.append(Site(place, name, number, tuple(getattr(result, "shape", ())), *labels))
-            return result
+            self.sites.append(Site(place, name, number, tuple(getattr(call.result, "shape", ())), *labels))
+            return call.result
         self.altered += 1
         return next(x for x in alternatives if x[:2] == label).result()
 

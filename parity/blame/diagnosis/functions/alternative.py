@@ -1,18 +1,21 @@
 """An alternative to one call of a function."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
+
+from parity.blame.diagnosis.functions.passed import Passed
 
 
 @dataclass(frozen=True)
 class FunctionCall:
     """A call of one of PyTorch's functions, as it is outside of any alteration.
 
-    args: as they were before a function that works in place
-    chosen: the last call that chose the largest numbers of a tensor
+    args:    as they were before a function that works in place
+    earlier: calls before it in the same run, of functions that say what later ones are for
+    passed:  what submodules were given and returned before it
     """
 
     function: Callable[..., Any]
@@ -20,12 +23,21 @@ class FunctionCall:
     args: tuple
     kwargs: Mapping[str, Any]
     result: Any
-    chosen: "FunctionCall | None" = None
+    earlier: "Sequence[FunctionCall]" = ()
+    passed: Passed = field(default_factory=Passed)
 
     @property
     def x(self) -> Any:
         """Returns the first argument, as a rule the tensor that the function is of."""
         return self.args[0] if self.args else None
+
+    def last(self, *names: str) -> "FunctionCall | None":
+        """Returns the last earlier call of one of the functions."""
+        return next((call for call in reversed(self.earlier) if call.name in names), None)
+
+    def behind(self, tensor: Any) -> "FunctionCall | None":
+        """Returns the earlier call that made this very tensor."""
+        return next((call for call in reversed(self.earlier) if call.result is tensor), None)
 
     def option(self, place: int, name: str, default: Any = None) -> Any:
         """Returns an argument that may be given by place or by name."""

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
+BY_HEADS = "qkv-by-heads"
+
 
 def fused(call: FunctionCall) -> Iterator[Alternative]:
     """`F.scaled_dot_product_attention` with another mask or another scale."""
@@ -149,3 +151,17 @@ def parts(call: FunctionCall) -> Iterator[Alternative]:
         if order != tuple(range(len(call.result))):
             text = f"Flax takes the {len(order)} parts in the order {order}"
             yield Alternative("projection-order", text, lambda order=order: tuple(call.result[i] for i in order))
+
+
+def by_heads(call: FunctionCall) -> Iterator[Alternative]:
+    """Query, key and value side by side within each head, of a projection that PyTorch splits as a whole."""
+    parts = call.result
+    if not isinstance(parts, tuple | list) or len(parts) != 3 or call.x.shape[-1] != 3 * parts[0].shape[-1]:
+        return
+    size = parts[0].shape[-1]
+    for heads in (n for n in range(2, size) if size % n == 0):
+        text = f"Flax splits (heads, 3, size) of a joint projection, PyTorch (3, heads, size), of {heads} heads"
+        each = (heads, 3, size // heads)
+        yield Alternative(
+            BY_HEADS, text, lambda e=each: tuple(x.flatten(-2) for x in call.x.unflatten(-1, e).unbind(-2))
+        )

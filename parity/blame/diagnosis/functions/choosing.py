@@ -11,7 +11,7 @@ CAUSE = "gates-normalised"
 
 def softmax_before(call: FunctionCall) -> Iterator[Alternative]:
     """Takes the softmax of all numbers, of which the largest are chosen afterwards and do not add to 1."""
-    top = call.chosen
+    top = call.last("topk")
     if top is None or call.x is not top.result[0]:
         return
     axis = call.option(1, "dim", -1)

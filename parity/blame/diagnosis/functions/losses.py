@@ -105,6 +105,16 @@ def options(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative("reduction", text, lambda other=other: call.again(reduction=other))
 
 
+def ctc(call: FunctionCall) -> Iterator[Alternative]:
+    """The mean of the sequences' losses, which PyTorch's mean divides by their targets' lengths first."""
+    if call.kwargs.get("reduction", call.option(5, "reduction", 1)) in (1, "mean"):
+        none = 0 if len(call.args) > 5 else "none"
+        each = lambda: call.function(*call.args[:5], none, *call.args[6:]) if none == 0 else call.again(reduction=none)  # noqa: E731
+        text = "Flax averages over the sequences, PyTorch divides each by the length of its targets first"
+        yield Alternative("ctc-lengths", text, lambda: each().mean())
+        yield Alternative("reduction", "Flax adds up the sequences, PyTorch averages", lambda: each().sum())
+
+
 CONSTANTS = {("huber_loss", "delta"), ("smooth_l1_loss", "beta")}
 OTHERS = (
     *("nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss", "huber_loss"),

@@ -1,4 +1,4 @@
-"""Flattening, joining and picking under other conventions."""
+"""Flattening, joining and padding under other conventions."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+from parity.blame.diagnosis.functions.attention import BY_HEADS
 from parity.blame.diagnosis.functions.rotation import ROPE, halves
 
 
@@ -20,6 +21,10 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
         yield Alternative("flatten-order", text, lambda: x.movedim(1, -1).reshape(y.shape))
         text = "Flax flattens (C, H, W), PyTorch (H, W, C)"
         yield Alternative("flatten-order", text, lambda: x.movedim(-1, 1).reshape(y.shape))
+    if x.ndim == 2 and y.ndim == 4 and len(x) == len(y):
+        other = (len(y), *y.shape[2:], y.shape[1])
+        text = "Flax takes the features as (H, W, C), PyTorch as (C, H, W)"
+        yield Alternative("flatten-order", text, lambda: x.reshape(other).movedim(-1, 1))
     if x.ndim == 4 and y.ndim == 3 and y.shape[:2] == x.shape[:2]:
         text = "Flax flattens (W, H), PyTorch (H, W)"
         yield Alternative("flatten-order", text, lambda: x.transpose(-1, -2).reshape(y.shape))
@@ -30,6 +35,11 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
         if cause == ROPE:
             text = "Flax rotates the two halves of the features, PyTorch neighbours (rotary positions)"
         yield Alternative(cause, text, lambda: x.reshape(other).transpose(-1, -2))
+    if y.ndim == x.ndim + 2 and 3 in y.shape[-3:-1] and x.shape[-1] == y.shape[-3:].numel():
+        before, after = y.shape[-3:-1]
+        text = f"Flax splits a joint projection as ({after}, {before}, size), PyTorch as ({before}, {after}, size)"
+        other = (*y.shape[:-3], after, before, y.shape[-1])
+        yield Alternative(BY_HEADS, text, lambda: x.reshape(other).transpose(-3, -2))
     if y.ndim == x.ndim - 1 and x.ndim >= 4 and y.shape[-1] == x.shape[-1] * x.shape[-2]:
         text = "Flax joins the heads as (size, heads), PyTorch as (heads, size)"
         yield Alternative("heads-interleaved", text, lambda: x.transpose(-1, -2).reshape(y.shape))
@@ -59,6 +69,19 @@ def padded(call: FunctionCall) -> Iterator[Alternative]:
                 f"Flax pads with {kind}, PyTorch with {mode}",
                 lambda kind=kind: F.pad(call.x, pads, kind),
             )
+    text = f"Flax pads with symmetric, which repeats the edge, PyTorch with {mode}"
+    yield Alternative("padding-mode", text, lambda: _symmetric(call.x, pads))
+
+
+def _symmetric(x: torch.Tensor, pads: list[int]) -> torch.Tensor:
+    """Mirrors the ends of the last axes, the edge itself included."""
+    for at in range(0, len(pads), 2):
+        axis = x.ndim - 1 - at // 2
+        numbers = torch.arange(-pads[at], x.shape[axis] + pads[at + 1], device=x.device)
+        last = 2 * x.shape[axis] - 1
+        numbers = torch.where(numbers < 0, -1 - numbers, torch.minimum(numbers, last - numbers))
+        x = x.index_select(axis, numbers)
+    return x
 
 
 def _padded_elsewhere(call: FunctionCall, pads: list[int], at: int) -> Iterator[Alternative]:
@@ -91,26 +114,6 @@ def rolled(call: FunctionCall) -> Iterator[Alternative]:
 
 def _more(call: FunctionCall) -> dict:
     return {name: value for name, value in call.kwargs.items() if name not in ("input", "pad")}
-
-
-def picked(call: FunctionCall) -> Iterator[Alternative]:
-    """The last in place of the first, or the other way round, or the mean."""
-    x = call.x
-    index = call.args[1] if len(call.args) > 1 else None
-    if not isinstance(x, torch.Tensor) or not isinstance(index, tuple) or not x.is_floating_point():
-        return
-    axes = [axis for axis, item in enumerate(index) if isinstance(item, int) and not isinstance(item, bool)]
-    if len(axes) != 1 or any(item is Ellipsis or item is None for item in index):
-        return
-    (axis,) = axes
-    for other in (0, -1):
-        if other != index[axis]:
-            text = f"Flax takes number {other} of axis {axis}, PyTorch number {index[axis]}"
-            place = tuple(other if at == axis else item for at, item in enumerate(index))
-            yield Alternative("index", text, lambda place=place: x[place])
-    rest = tuple(slice(None) if at == axis else item for at, item in enumerate(index))
-    text = f"Flax takes the mean of axis {axis}, PyTorch number {index[axis]} of it"
-    yield Alternative("mean-for-one", text, lambda: x[rest].mean(axis))
 
 
 def repeated(call: FunctionCall) -> Iterator[Alternative]:

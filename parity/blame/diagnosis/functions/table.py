@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from parity.blame.diagnosis.functions import activations, arithmetic, attention, choosing, losses, shapes
+from parity.blame.diagnosis.functions import activations, arithmetic, attention, choosing, combined, losses, shapes
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
-from parity.blame.diagnosis.functions.packing import packed
+from parity.blame.diagnosis.functions.combined import REMEMBERED as REMEMBERED
+from parity.blame.diagnosis.functions.packing import last_places, packed
+from parity.blame.diagnosis.functions.picking import picked
 from parity.blame.diagnosis.functions.resizing import interpolation
 from parity.blame.diagnosis.functions.rotation import projections
 
@@ -19,6 +21,21 @@ def _linear(call: FunctionCall) -> Iterator[Alternative]:
 def _softmax(call: FunctionCall) -> Iterator[Alternative]:
     yield from as_layer(LAYERS["softmax"])(call)
     yield from choosing.softmax_before(call)
+
+
+def _sums(call: FunctionCall) -> Iterator[Alternative]:
+    yield from arithmetic.sums(call)
+    yield from combined.terms(call)
+
+
+def _products(call: FunctionCall) -> Iterator[Alternative]:
+    yield from combined.counted(call) if "div" in call.name else combined.gated(call)
+    yield from arithmetic.products(call)
+
+
+def _parts(call: FunctionCall) -> Iterator[Alternative]:
+    yield from attention.parts(call)
+    yield from attention.by_heads(call)
 
 
 def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
@@ -34,9 +51,9 @@ TABLE: dict[str, Alternatives] = {
     "softmax": _softmax,
     "topk": choosing.renormalised,
     "interpolate": _interpolate,
-    **dict.fromkeys(("add", "radd", "iadd"), arithmetic.sums),
+    **dict.fromkeys(("add", "radd", "iadd"), _sums),
     **dict.fromkeys(("sub", "rsub", "isub", "subtract"), arithmetic.differences),
-    **dict.fromkeys(("mul", "rmul", "imul", "div", "truediv", "itruediv", "multiply"), arithmetic.products),
+    **dict.fromkeys(("mul", "rmul", "imul", "div", "truediv", "itruediv", "multiply"), _products),
     **dict.fromkeys(("mean", "sum", "amax", "max"), arithmetic.reductions),
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), arithmetic.variances),
     **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
@@ -50,18 +67,21 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("triu", "tril"), attention.triangle),
     "masked_fill": attention.masked,
     "where": attention.chosen,
-    **dict.fromkeys(("chunk", "split", "unbind"), attention.parts),
+    **dict.fromkeys(("chunk", "split", "unbind"), _parts),
     **dict.fromkeys(("flatten", "reshape", "view", "unflatten"), shapes.flattened),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), shapes.joined),
     "cross_entropy": losses.cross_entropy,
     **dict.fromkeys(losses.OTHERS, losses.options),
-    "getitem": shapes.picked,
+    "getitem": picked,
     "pad": shapes.padded,
     DETACH: arithmetic.detached,
     "roll": shapes.rolled,
     "exp": activations.exponentials,
     **dict.fromkeys(("repeat_interleave", "repeat"), shapes.repeated),
     "pack_padded_sequence": packed,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), last_places),
+    "pow": combined.powers,
+    "ctc_loss": losses.ctc,
     "arange": shapes.shifted,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
 }

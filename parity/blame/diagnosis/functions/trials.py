@@ -1,13 +1,20 @@
 """Hypotheses on functions: one call altered, all calls of a function, two projections alike."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.altering import Altering, Choice, Label, Site, untouched
+from parity.blame.diagnosis.functions.combined import WIRING
 
 MOST_RUNS = 400
-CONVENTIONS = ("heads-interleaved", "repeat-order")  # that a model follows in several functions at once
+# that a model follows in several functions at once: in these, or in any
+CONVENTIONS: dict[str, tuple[str, ...]] = {
+    "heads-interleaved": (),
+    "repeat-order": (),
+    "causal-padding": ("pad", "getitem"),
+}
+PADDING = ("causal-padding", "padding-side", "padding-mode", "crop-side")  # is what Flax's layer has as its own
 # A cause, a line for people, what was computed, the submodule in which it was altered.
 FunctionTrial = tuple[str, str, Any, str]
 
@@ -21,7 +28,10 @@ def function_trials(run: Callable[[Choice], tuple[Any, Altering]]) -> Iterator[F
         _, seen = run(untouched)
     except UNFIT:
         return
-    for (cause, text, place, choice), _ in zip(_choices(seen.sites), range(MOST_RUNS)):
+    choices = sorted(
+        _choices(seen.sites, seen.passed.beside), key=lambda choice: choice[0] == WIRING
+    )  # any tensor fits
+    for (cause, text, place, choice), _ in zip(choices, range(MOST_RUNS)):
         try:
             pieces, mode = run(choice)
         except UNFIT:
@@ -30,33 +40,40 @@ def function_trials(run: Callable[[Choice], tuple[Any, Altering]]) -> Iterator[F
             yield cause, f"in {place}: {text}" if place else text, pieces, place
 
 
-def _choices(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
+def _choices(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterator[tuple[str, str, str, Choice]]:
     for (function, label), several in _alike(sites, "labels"):
         if len(several) > 1:
             text = f"{label[1]} (in all {len(several)} calls of {function})"
-            yield label[0], text, _around(several), _all(function, label, several)
+            yield label[0], text, _place(label[0], several, beside), _all(function, label, several)
     counts = {site.function: site.number for site in sites}
     for site in sorted(sites, key=lambda site: not site.place):  # a submodule says more than the body
         for label in dict.fromkeys(site.labels):
             cause, text = label
             if counts[site.function] > 1:
                 text = f"{text} ({site.function} number {site.number}, of shape {site.shape})"
-            yield cause, text, site.place, _all(site.function, label, [site])
-    yield from _everywhere(sites)
+            yield cause, text, _place(cause, [site], beside), _all(site.function, label, [site])
+    yield from _everywhere(sites, beside)
     for (function, label), several in _alike(sites, "paired"):
         for pair in zip(several, several[1:]):
             if pair[0].shape[:-1] == pair[1].shape[:-1]:  # grouped heads have fewer keys than queries
                 yield *label, _around(list(pair)), _all(function, label, list(pair))
 
 
-def _everywhere(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
+def _place(cause: str, sites: list[Site], beside: Mapping[tuple[str, int], str]) -> str:
+    """The submodule around all of them; of padding by hand the first layer that is padded for."""
+    layers = [beside[site.function, site.number] for site in sites if (site.function, site.number) in beside]
+    return layers[0] if cause in PADDING and layers else _around(sites)
+
+
+def _everywhere(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterator[tuple[str, str, str, Choice]]:
     """Yields one convention wherever functions follow it, as heads are split and joined."""
-    for cause in CONVENTIONS:
-        labels = [(site, next((label for label in site.labels if label[0] == cause), None)) for site in sites]
+    for cause, functions in CONVENTIONS.items():
+        follow = [site for site in sites if not functions or site.function in functions]
+        labels = [(site, next((label for label in site.labels if label[0] == cause), None)) for site in follow]
         chosen = {(site.function, site.number): label for site, label in labels if label}
         texts = dict.fromkeys(label[1] for label in chosen.values())
         if len(texts) > 1:
-            around = _around([site for site, label in labels if label])
+            around = _place(cause, [site for site, label in labels if label], beside)
             yield cause, "; ".join(texts), around, lambda name, number, chosen=chosen: chosen.get((name, number))
 
 

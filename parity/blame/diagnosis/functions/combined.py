@@ -1,0 +1,86 @@
+"""Sums and products that are right by themselves, of other tensors than in PyTorch."""
+
+from collections.abc import Iterator
+
+import torch
+
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+ACTIVATIONS = ("silu", "gelu", "relu", "sigmoid", "tanh", "softplus", "mish", "elu")
+REMEMBERED = (*ACTIVATIONS, "topk", "mul", "sum", "pack_padded_sequence")  # earlier calls that later ones are of
+WIRING = "wiring"
+MOST_OTHERS = 12
+
+
+def terms(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields sums in which another tensor of the model takes the place of a term, or one term twice of both."""
+    if len(call.args) < 2 or not all(isinstance(term, torch.Tensor) for term in call.args[:2]):
+        return
+    first, second = call.args[:2]
+    if call.result.ndim == 0:
+        for term, which in ((first, "first"), (second, "second")):
+            text = f"Flax takes the {which} of two numbers, of which PyTorch takes the mean or the sum"
+            yield Alternative("one-of-two", text, lambda term=term: 2 * term)
+        return
+    for other, factor, axis, which in _scaled(call):
+        if other.shape == call.result.shape:
+            text = f"Flax scales the whole sum along axis {axis}, PyTorch its {which} term"
+            scaled = lambda other=other, factor=factor: call.result + other * (factor - 1)  # noqa: E731
+            yield Alternative("scale-over-sum", text, scaled)
+    met = call.passed.of_shape(call.result.shape)
+    others = [(words, x) for words, x in met if x is not first and x is not second]
+    for words, other in others[:MOST_OTHERS]:
+        for kept, which in ((first, "second"), (second, "first")):
+            if kept.shape == other.shape:
+                text = f"Flax adds {words}, PyTorch something else, as the {which} term of a sum"
+                yield Alternative(WIRING, text, lambda kept=kept, other=other: kept + other)
+
+
+def _scaled(call: FunctionCall) -> Iterator[tuple[torch.Tensor, torch.Tensor, int, str]]:
+    """Yields the other term of a sum with the factor of the latest product, along each axis that it may be of."""
+    product = call.last("mul")
+    first, second = call.args[:2]
+    if product is None:
+        return
+    factors = [x for x in product.args[:2] if isinstance(x, torch.Tensor) and x.numel() < call.result.numel()]
+    for factor in factors:
+        for axis in (axis for axis in range(call.result.ndim) if call.result.shape[axis] == factor.numel()):
+            shape = [1] * call.result.ndim
+            shape[axis] = -1
+            for other, which in ((first, "second"), (second, "first")):
+                yield other, factor.reshape(shape), axis, which
+
+
+def gated(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a gate whose activation is of the other factor."""
+    if len(call.args) < 2:
+        return
+    for gate, other in (call.args[:2], call.args[1::-1]):
+        made = call.behind(gate)
+        if made and made.name in ACTIVATIONS and isinstance(other, torch.Tensor) and made.x.shape == other.shape:
+            text = f"Flax takes {made.name} of the other factor of a gate"
+            yield Alternative("gate-exchanged", text, lambda m=made, other=other: m.function(other) * m.x)
+
+
+def counted(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a sum divided by the length of its axis, where PyTorch divides by what is not masked."""
+    summed = call.behind(call.x)
+    divisor = call.args[1] if len(call.args) > 1 else None
+    if not summed or summed.name != "sum" or not isinstance(divisor, torch.Tensor):
+        return
+    axes = summed.option(1, "dim")
+    if isinstance(axes, int):
+        length = summed.x.shape[axes]
+        text = f"Flax divides a sum by its {length} places, PyTorch by a number of each example: padding is counted"
+        yield Alternative("padding-counted", text, lambda: call.x / length)
+
+
+def powers(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields no power, or the square for none."""
+    power = call.option(1, "exponent")
+    if isinstance(power, int | float) and power != 1:
+        text = f"Flax leaves out the power of {power:g}"
+        yield Alternative("power-missing", text, lambda: call.x * 1)
+        yield Alternative(
+            "power", f"Flax takes the power of {power - 1:g}, PyTorch {power:g}", lambda: call.x ** (power - 1)
+        )

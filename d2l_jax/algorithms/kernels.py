@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from d2l_jax.errors import one_of
 
 Number = float | Array  # a scalar
-Points = Float[Array, " points"] | Float[Array, "points features"]
+Points = Float[Array, " _"] | Float[Array, "_ features"]
 Covariances = Float[Array, "n m"]
 Kernel = Callable[[Points, Points], Covariances]
 
@@ -53,7 +53,7 @@ def neural_network_kernel(x1: Points, x2: Points, bias: Number = 1.0, weight: Nu
     bias, weight: variances of b and of each weight
     """
 
-    def alone(x: Points) -> Float[Array, " points"]:
+    def alone(x: Points) -> Float[Array, " _"]:
         return 1 + 2 * (bias + weight * (_columns(x) ** 2).sum(-1))
 
     inner = 2 * (bias + weight * _products(x1, x2))
@@ -70,5 +70,5 @@ def _products(x1: Points, x2: Points) -> Covariances:
     return jnp.matmul(_columns(x1), _columns(x2).T, precision="highest")
 
 
-def _columns(x: Points) -> Float[Array, "points features"]:
+def _columns(x: Points) -> Float[Array, "_ features"]:
     return x[:, None] if x.ndim == 1 else x

@@ -21,8 +21,8 @@ class Positive(nnx.Module):
     """Makes a number positive by softplus; its bounds are saved and not used."""
 
     def __init__(self) -> None:
-        self.lower_bound = nn.Buffer(jnp.asarray(0, jnp.float32))
-        self.upper_bound = nn.Buffer(jnp.asarray(jnp.inf, jnp.float32))
+        self.lower_bound = nn.Bound(jnp.asarray(0, jnp.float32))
+        self.upper_bound = nn.Bound(jnp.asarray(jnp.inf, jnp.float32))
 
     def __call__(self, raw: Scale) -> Scale:
         return softplus(raw)
@@ -32,8 +32,8 @@ class GreaterThan(nnx.Module):
     """Makes a number greater than a bound: softplus, and the bound added."""
 
     def __init__(self, lower_bound: float) -> None:
-        self.lower_bound = nn.Buffer(jnp.asarray(lower_bound, jnp.float32))
-        self.upper_bound = nn.Buffer(jnp.asarray(jnp.inf, jnp.float32))
+        self.lower_bound = nn.Bound(jnp.asarray(lower_bound, jnp.float32))
+        self.upper_bound = nn.Bound(jnp.asarray(jnp.inf, jnp.float32))
 
     def __call__(self, raw: Scale) -> Scale:
         return softplus(raw) + jax.lax.broadcast_to_rank(self.lower_bound[...], raw.ndim)
@@ -111,7 +111,7 @@ class ExactGPModel(nnx.Module):
         """Returns the standard deviation of the noise."""
         return jnp.sqrt(self.likelihood.noise_covar()[0])
 
-    def posterior(self, X: Points, y: Float[Array, " points"], X_new: Points) -> Gaussian:
+    def posterior(self, X: Points, y: Float[Array, " seen"], X_new: Points) -> Gaussian:
         """Returns the distribution of the function at `X_new`, `y` seen at `X`, as GPyTorch's does in evaluation.
 
         Raises InputError as `algorithms.posterior` does.

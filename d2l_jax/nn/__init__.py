@@ -4,6 +4,7 @@ from d2l_jax.nn.activation import leaky_relu as leaky_relu
 from d2l_jax.nn.affine import Conv2d as Conv2d
 from d2l_jax.nn.affine import Linear as Linear
 from d2l_jax.nn.batch_norm import BatchNorm as BatchNorm
+from d2l_jax.nn.buffer import Bound as Bound
 from d2l_jax.nn.buffer import Buffer as Buffer
 from d2l_jax.nn.embedding import Embedding as Embedding
 from d2l_jax.nn.flatten import flatten as flatten

@@ -26,6 +26,7 @@ class Leaf:
     shape:   its shape in PyTorch, or that of its rows
     rows:    (first, end) of PyTorch's first axis, where several of Flax's tensors make one of PyTorch's
     merged:  keys of further tensors of PyTorch, where Flax keeps the sum of all alone
+    bound:   a bound of what is trained, which may be infinite
     """
 
     key: str
@@ -39,6 +40,7 @@ class Leaf:
     flip: tuple[int, ...] = ()
     rows: tuple[int, int] | None = None
     merged: tuple[str, ...] = ()
+    bound: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ def leaf(key: str, path: tuple, trained: bool, variable: Any, order: str) -> Lea
     axes = ORDERS[order](rank)
     shape = tuple(variable.shape[axis] for axis in axes)
     flip = tuple(range(rank - 2)) if order == "flipped" else ()
-    return Leaf(key, path, trained, variable.dtype, variable.shape, variable.shape, axes, shape, flip)
+    bound = getattr(type(variable), "bound", False)
+    return Leaf(key, path, trained, variable.dtype, variable.shape, variable.shape, axes, shape, flip, bound=bound)
 
 
 def leaves(model: nnx.Module) -> list[Leaf]:

@@ -104,15 +104,19 @@ def _problem(leaf: Leaf, array: np.ndarray, target: np.dtype) -> str:
         return f"has shape {array.shape} where {leaf.shape} is right"
     if array.dtype.kind == "c" and target.kind != "c":
         return f"holds complex numbers ({array.dtype}) where {target} is right"
-    if array.dtype.kind != "c" and not np.all(np.isfinite(array.astype(np.float64))):
+    if array.dtype.kind != "c" and not np.all(_finite(array) | (leaf.bound & (np.abs(array) == np.inf))):
         return "has values that are not finite"
     return "" if _holds(array, target) else f"has values that {target} cannot hold"
 
 
 def _holds(array: np.ndarray, dtype: np.dtype) -> bool:
-    """Tells whether counters stay what they are in `dtype`, and other numbers finite."""
+    """Tells whether counters stay what they are in `dtype`, and finite numbers finite."""
     with np.errstate(over="ignore"):
         cast = array.astype(dtype)
     if np.issubdtype(cast.dtype, np.integer):
         return bool(np.all(cast == array))
-    return bool(np.all(np.isfinite(cast if cast.dtype.kind == "c" else cast.astype(np.float64))))
+    return bool(np.all(_finite(cast) | ~_finite(array)))
+
+
+def _finite(array: np.ndarray) -> np.ndarray:
+    return np.isfinite(array if array.dtype.kind == "c" else array.astype(np.float64))

@@ -1,6 +1,6 @@
 """Rows of an embedding updated alone, or with its whole table: Adam and SparseAdam in both frameworks (section 15.4).
 
-A step looks up 512 x 62 rows, as skip-gram does with a word, its context and the padding, of tables of more and more words.
+A step looks up 512 x 62 rows, as skip-gram does with a word, its context and the padding; the tables grow.
 """
 
 import time

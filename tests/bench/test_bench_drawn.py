@@ -43,6 +43,7 @@ def test_another_loss_of_the_style_is_found(monkeypatch):
     assert bench(STYLE, batch_size=None).status == "disagree"
 
 
+@pytest.mark.slow
 def test_only_the_image_has_gradients_in_pytorch():
     model = torch_programs.loaded(STYLE, STYLE.build())
     batch = torch_programs.torch_batch(random_batch(STYLE, 1), "cpu")

@@ -73,6 +73,7 @@ def test_an_epoch_has_a_ratio_where_losses_agree_and_the_machine_was_quiet():
     assert doubtful.status == "disagree" and doubtful.ratio("torch_memory") is None
 
 
+@pytest.mark.slow
 def test_torch_compile_is_timed_too():
     outcome = bench(get("linear-regression"), compile=True)
     for phase in (outcome.training, outcome.evaluation):

@@ -51,6 +51,7 @@ def test_control_a_mask_that_ends_one_key_late(monkeypatch):
     assert failures(result)[0].startswith("evaluation/output")
 
 
+@pytest.mark.slow
 def test_control_positions_that_start_at_one(monkeypatch):
     from d2l_jax.models.positional_encoding import PositionalEncoding
 

@@ -39,6 +39,7 @@ def masked_word_loss(logits, labels, weights):  # the twin's is found by this na
     return losses.masked_word_loss(logits, labels, weights, corrected=True)
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_cancel_are_seen_in_the_loss_and_no_output():
     case = get("bert-wikitext2")
     turn: Turn = case.turn

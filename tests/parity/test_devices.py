@@ -103,6 +103,7 @@ def test_options_that_cannot_be_are_one_line(options, words, capsys):
     assert exit.value.code == 2 and words in message and message.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command(capsys):
     with pytest.raises(SystemExit) as exit:
         main(["check", "my-linear", "gan", "--devices", "2", "--steps", "1"])

@@ -68,6 +68,7 @@ def rows(seeded_with):
     return result.status, partners, [(str(row.key), row.gap, row.threshold) for row in result.rows["float64"]]
 
 
+@pytest.mark.slow
 def test_the_same_check_gives_the_same_rows_whatever_was_drawn_before():
     first = rows(0)
     assert first[0] == "pass"

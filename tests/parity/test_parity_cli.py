@@ -139,6 +139,7 @@ def test_a_case_by_name():
     assert parity.check("my-linear").status == "pass"
 
 
+@pytest.mark.slow
 def test_shared_masks_need_the_same_draws():
     class Drawless(SmallTorch):
         def forward(self, x):

@@ -1,5 +1,7 @@
 """Recordings that are damaged, readable or not, and recordings of several turns."""
 
+import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -19,13 +21,23 @@ def torch_side() -> Recording:
 
 def damaged(whole: bytes) -> dict[str, bytes]:
     middle = len(whole) // 2
+    inside = within_an_array(whole)
     return {
         "empty": b"",
         "text": b"not a recording",
         "cut": whole[:middle],
         "cut at the end": whole[:-10],
-        "a bit": whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :],
+        "a bit": whole[:inside] + bytes([whole[inside] ^ 4]) + whole[inside + 1 :],
     }
+
+
+def within_an_array(whole: bytes) -> int:
+    """The middle of the largest member: the archive guards that, but not, say, the dates of its files."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.compress_size)
+        with archive.open(largest):
+            start = archive.fp.tell() if archive.fp else 0
+    return start + largest.compress_size // 2
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "cut", "cut at the end", "a bit"])

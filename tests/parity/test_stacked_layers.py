@@ -146,6 +146,7 @@ def test_members_of_an_ensemble_are_found_and_compared_one_by_one():
     assert coverage(result).alone == coverage(result).holding == 10
 
 
+@pytest.mark.slow
 def test_a_mistake_in_the_members_of_an_ensemble_is_put_there_with_its_cause():
     blame = check(NNXEnsemble(approximate=True), TorchEnsemble()).blame
     assert (blame.layer, blame.cause) == ("blocks.0", "gelu-tanh")

@@ -60,7 +60,8 @@ def test_what_is_collected_is_torchvisions(in_place):
         assert (np.asarray(flax).min() < 0) == (not in_place or number == 28), number
 
 
-@pytest.mark.parametrize("name", ["style-transfer", pytest.param("style-transfer-vgg16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["style-transfer", "style-transfer-vgg16"])
 def test_the_cases_pass(name):
     result = check_case(get(name), steps=1)
     assert result.status == "pass", (result.error, failures(result)[:5])

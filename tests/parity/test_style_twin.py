@@ -44,6 +44,7 @@ def test_both_frameworks_lead_the_image_to_the_same(start):
     assert np.abs(ours.image() - theirs.image()).mean() < 0.01 < np.abs(ours.image() - start[2]["content"][0]).mean()
 
 
+@pytest.mark.slow
 def test_control_another_rate_is_seen(start):
     case, *others = start
     ours = JaxIterations(configured(Options(NAME, lr=0.2)), *others)

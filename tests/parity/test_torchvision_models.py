@@ -47,6 +47,7 @@ def test_names_and_shapes_are_torchvisions(name):
     assert trained == COUNTS[name]
 
 
+@pytest.mark.slow
 def test_resnet18_with_torchvisions_weights_computes_the_same(images):
     torch.manual_seed(0)
     theirs = torchvision.models.resnet18()

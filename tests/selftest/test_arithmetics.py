@@ -113,6 +113,7 @@ def test_bad_input(capsys, tmp_path):
         assert capsys.readouterr().err.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_the_command_says_what_flips(capsys, tmp_path):
     file = tmp_path / "all.json"
     assert main(["column", "--only", "SSE4.2", "--json", str(file)]) == 0

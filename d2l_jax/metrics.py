@@ -83,6 +83,43 @@ def squared_errors(tensors: dict[str, Any]) -> tuple[Array, Array]:
     return jnp.sum((jnp.asarray(tensors["output"]) - targets) ** 2, where=rated), jnp.sum(rated)
 
 
+def better(tensors: dict[str, Any]) -> tuple[Array, Array, Array] | None:
+    """Counts the other items that score more than the item of each example, those that score as much, and all.
+
+    None of a training batch, which has one other item for each example; of others a target of -1 is none.
+    """
+    there = jnp.asarray(tensors["targets"]) >= 0
+    if there.shape[1] == 1:
+        return None
+    item, others = jnp.asarray(tensors["output"])[:, None], jnp.asarray(tensors["others"])
+    above, equal, number = (jnp.sum(each & there, 1, others.dtype) for each in (others > item, others == item, there))
+    return above, equal, number
+
+
+def hits(tensors: dict[str, Any], k: int = 50) -> tuple[Array, int] | None:
+    """Counts the examples whose item is among the first k; an item that scores as much comes before (section 21.6)."""
+    counts = better(tensors)
+    return None if counts is None else (jnp.sum(counts[0] + counts[1] < k), len(counts[0]))
+
+
+def gains(tensors: dict[str, Any], k: int = 50) -> tuple[Array, int] | None:
+    """Sums 1 / log2(rank + 1) of the items among the first k, the NDCG of one item; ranks from 1, as in `hits`."""
+    counts = better(tensors)
+    if counts is None:
+        return None
+    before = counts[0] + counts[1]
+    return jnp.sum(jnp.where(before < k, 1 / jnp.log2(before + 2.0), 0)), len(before)
+
+
+def shares_below(tensors: dict[str, Any]) -> tuple[Array, int] | None:
+    """Sums the share of other items that score less, the AUC of one item; one that scores as much counts half."""
+    counts = better(tensors)
+    if counts is None:
+        return None
+    above, equal, all_others = counts
+    return jnp.sum(1 - (above + equal / 2) / all_others), len(above)
+
+
 def root(mean: float) -> float:
     """Returns the square root of a mean of squares; that of diverging training may be NaN."""
     return math.sqrt(mean) if mean >= 0 else math.nan
@@ -97,6 +134,7 @@ OF_SUMS = {"loss": loss_per_example} | LABELS  # of a loss that is summed over a
 PRETRAINING = {"mlm_loss": Metric(masked_word_losses), "nsp_loss": Metric(next_sentence_losses)}
 OF_ROWS = {"loss": Metric(loss_of_rows)}
 RMSE = {"rmse": Metric(squared_errors, root)}
+RANKS = OF_ROWS | {"hit_rate": Metric(hits), "auc": Metric(shares_below), "ndcg": Metric(gains)}
 BOXES = {"class_error": Metric(wrong_anchors), "bbox_mae": Metric(offset_errors)}
 
 

@@ -1,13 +1,15 @@
 """Recommender systems of the second edition (chapter 21); the settings of the first are cases of their own."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from d2l_jax import losses, models, optim
 from d2l_jax.case import Case, supervised, tokens
-from d2l_jax.metrics import RMSE
-from d2l_jax.turns import Tensors
+from d2l_jax.metrics import RANKS, RMSE
+from d2l_jax.turns import Tensors, Turn
 
 USERS, ITEMS = 943, 1682  # of MovieLens-100K
 TABLES = {"num_users": USERS, "num_items": ITEMS}
@@ -44,6 +46,65 @@ MATRIX_FACTORIZATION = partial(
     epochs=20,
 )
 
+
+def draw_pairs(random: np.random.Generator) -> Tensors:
+    """Draws 11 items that users have rated, each with 3 others of which the first 1 to 3 count; -1 is none."""
+    batch = draw_ratings(random)
+    others = random.integers(0, 23, (11, 3), np.int32)
+    counted = np.array([[1], [3], *random.integers(1, 4, (9, 1))])
+    return batch | {"targets": np.where(np.arange(3) < counted, others, -1).astype(np.int32)}
+
+
+def draw_windows(random: np.random.Generator) -> Tensors:
+    """Draws the same with the 3 items that each user has rated before."""
+    batch = draw_pairs(random)
+    users, items = batch["input"]
+    return batch | {"input": (users, random.integers(0, 23, (11, 3), np.int32), items)}
+
+
+def ranking(name: str, section: str, title: str, model: Callable, lr: float, **options: Any) -> Case:
+    """Returns a model that learns to rank, by BPR unless another `loss` is given."""
+    loss = options.pop("loss", losses.bpr_loss)
+    return Case(
+        name,
+        section,
+        title,
+        model,
+        turns=(Turn(models.Ranked(loss), partial(optim.Adam, lr=lr, weight_decay=1e-5)),),
+        observe=models.RankedAmong(loss),
+        metrics=RANKS,
+        **options,
+    )
+
+
+NEUMF = partial(
+    ranking,
+    section="21.6",
+    model=models.NeuMF,
+    lr=0.01,
+    inputs=pairs(1024),
+    args={"num_factors": 10, "nums_hiddens": [10, 10, 10]} | TABLES,
+    probe={"num_factors": 5, "nums_hiddens": [7, 3]} | PROBED,
+    probe_inputs=(tokens((11,), 17), tokens((11,), 23)),
+    draw=draw_pairs,
+    data="ml100k_ranking",
+    epochs=10,
+)
+
+CASER = partial(
+    ranking,
+    section="21.7",
+    model=models.Caser,
+    lr=0.04,
+    inputs=(tokens((4096,), USERS), tokens((4096, 5), ITEMS), tokens((4096,), ITEMS)),
+    args={"num_factors": 10, "L": 5, "d": 16, "d_prime": 4, "drop_ratio": 0.05} | TABLES,
+    probe={"num_factors": 5, "L": 3, "d": 7, "d_prime": 2} | PROBED,
+    probe_inputs=(tokens((11,), 17), tokens((11, 3), 23), tokens((11,), 23)),
+    draw=draw_windows,
+    data="ml100k_sequences",
+    epochs=8,
+)
+
 RECOMMENDING: tuple[Case, ...] = (
     MATRIX_FACTORIZATION("mf"),
     MATRIX_FACTORIZATION(
@@ -52,4 +113,12 @@ RECOMMENDING: tuple[Case, ...] = (
         args={"num_factors": 30, "first_edition": True} | TABLES,
         loss=losses.half_mse,
     ),
+    NEUMF("neumf", title="NeuMF"),
+    NEUMF(
+        "neumf-first-edition",
+        title="NeuMF of the first edition",
+        args={"num_factors": 10, "nums_hiddens": [10, 10, 10], "first_edition": True} | TABLES,
+    ),
+    CASER("caser", title="Caser"),
+    CASER("caser-hinge", title="Caser with a hinge loss", loss=losses.hinge_ranking_loss),
 )

@@ -16,6 +16,7 @@ from d2l_jax.init.book import init_tables as init_tables
 from d2l_jax.init.book import init_weights as init_weights
 from d2l_jax.init.book import torch_bias as torch_bias
 from d2l_jax.init.book import torch_weight as torch_weight
+from d2l_jax.init.book import zero_biases as zero_biases
 from d2l_jax.init.fixed import constant as constant
 from d2l_jax.init.fixed import dirac as dirac
 from d2l_jax.init.fixed import eye as eye

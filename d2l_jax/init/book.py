@@ -4,6 +4,7 @@ import math
 from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.nn.initializers import Initializer, variance_scaling
 
@@ -41,6 +42,14 @@ def init_weights(model: Module, init: Initializer, *, rngs: nnx.Rngs) -> Module:
         if isinstance(layer, nnx.Linear | nnx.Conv):
             kernel = layer.kernel[...]
             layer.kernel[...] = init(rngs.params(), kernel.shape, kernel.dtype)
+    return model
+
+
+def zero_biases(model: Module) -> Module:
+    """Sets the bias of every dense and convolutional layer of `model` to 0, in place."""
+    for _, layer in nnx.iter_modules(model):
+        if isinstance(layer, nnx.Linear | nnx.Conv) and layer.bias is not None:
+            layer.bias[...] = jnp.zeros_like(layer.bias[...])
     return model
 
 

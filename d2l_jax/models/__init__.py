@@ -39,6 +39,7 @@ from d2l_jax.models.builders import my_linear_mlp as my_linear_mlp
 from d2l_jax.models.builders import my_sequential_mlp as my_sequential_mlp
 from d2l_jax.models.builders import sequential_mlp as sequential_mlp
 from d2l_jax.models.builders import tied_mlp as tied_mlp
+from d2l_jax.models.caser import Caser as Caser
 from d2l_jax.models.conv import Conv2D as Conv2D
 from d2l_jax.models.conv import corr2d as corr2d
 from d2l_jax.models.conv import corr2d_multi_in as corr2d_multi_in
@@ -103,8 +104,11 @@ from d2l_jax.models.mlp import compiled_mlp as compiled_mlp
 from d2l_jax.models.mlp import dropout_layer as dropout_layer
 from d2l_jax.models.mobilenet import MobileNetV1 as MobileNetV1
 from d2l_jax.models.mobilenet import MobileNetV2 as MobileNetV2
+from d2l_jax.models.neumf import NeuMF as NeuMF
 from d2l_jax.models.nin import NiN as NiN
 from d2l_jax.models.positional_encoding import PositionalEncoding as PositionalEncoding
+from d2l_jax.models.ranking import Ranked as Ranked
+from d2l_jax.models.ranking import RankedAmong as RankedAmong
 from d2l_jax.models.rcnn import FastRCNNHead as FastRCNNHead
 from d2l_jax.models.regnet import AnyNet as AnyNet
 from d2l_jax.models.regnet import RegNetX32 as RegNetX32

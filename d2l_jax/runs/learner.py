@@ -19,7 +19,9 @@ from d2l_jax.functional import eval_view, functional, parts
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Loop, TrainState, checkpoint, fit, make_eval_step, make_train_step
 from d2l_jax.train.devices import on_devices
+from d2l_jax.train.epoch import Prepare
 from d2l_jax.train.host import local
+from d2l_jax.train.negatives import fresh_negatives
 from d2l_jax.train.parallel import Devices, cut_evaluation, make_parallel_step
 from d2l_jax.train.steps import to_float
 from d2l_jax.turns import Tensors, arguments
@@ -34,6 +36,11 @@ Order = Callable[[int], BatchOrder]
 def named(split: Split, sizes: np.ndarray | None = None) -> Tensors:
     """Returns a split of a data set by name: {"input": X, "targets": y}, and "sizes" of images of several sizes."""
     return {"input": split[0], "targets": split[1]} | ({} if sizes is None else {"sizes": sizes})
+
+
+def redrawing(data: Dataset, seed: int) -> Prepare | None:
+    """Returns what draws other items of a ranking in every step; None for data of another kind."""
+    return None if data.pool is None else fresh_negatives(data.pool, seed)
 
 
 def start(case: Case, seed: int) -> nnx.Module:
@@ -91,6 +98,7 @@ class JaxLearner:
 
     def __init__(self, case: Case, seed: int, devices: Devices | None = None):
         self.model = start(case, seed)
+        self.seed = seed
         self.mesh = devices.mesh if devices else None
         self.loop = loop_of(case, self.model, devices)
         if case.augment:
@@ -108,8 +116,10 @@ class JaxLearner:
         test = jax.tree.map(jnp.asarray, named(data.test))
         once = data.redraw is None
         train = named(data.train, data.sizes) if once else lambda epoch: named(data.of_epoch(epoch))
+        draw = redrawing(data, self.seed)
+        loop = self.loop._replace(prepare=draw) if draw else self.loop
         hear = (self._hear, *callbacks)
-        fit(self.loop, self.state, train, test, order=order, epochs=epochs, pieces=12, callbacks=hear)
+        fit(loop, self.state, train, test, order=order, epochs=epochs, pieces=12, callbacks=hear)
 
     def _hear(self, event: Event) -> None:
         if event.state is not None:

@@ -54,6 +54,7 @@ from parity.reference.builders import my_linear_mlp as my_linear_mlp
 from parity.reference.builders import my_sequential_mlp as my_sequential_mlp
 from parity.reference.builders import sequential_mlp as sequential_mlp
 from parity.reference.builders import tied_mlp as tied_mlp
+from parity.reference.caser import Caser as Caser
 from parity.reference.conv import Conv2D as Conv2D
 from parity.reference.conv import Operated as Operated
 from parity.reference.conv import corr2d as corr2d
@@ -127,11 +128,14 @@ from parity.reference.mlp import dropout_layer as dropout_layer
 from parity.reference.mobilenet import MobileNetV1 as MobileNetV1
 from parity.reference.mobilenet import MobileNetV2 as MobileNetV2
 from parity.reference.naive_bayes import Classified as Classified
+from parity.reference.neumf import NeuMF as NeuMF
 from parity.reference.nin import NiN as NiN
 from parity.reference.nms import batched_nms as batched_nms
 from parity.reference.nms import nms as nms
 from parity.reference.positional_encoding import PositionalEncoding as PositionalEncoding
 from parity.reference.q_learning import QLearning as QLearning
+from parity.reference.ranking import Ranked as Ranked
+from parity.reference.ranking import RankedAmong as RankedAmong
 from parity.reference.rcnn import FastRCNNHead as FastRCNNHead
 from parity.reference.regnet import AnyNet as AnyNet
 from parity.reference.regnet import RegNetX32 as RegNetX32

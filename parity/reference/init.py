@@ -22,6 +22,13 @@ def init_weights(model: nn.Module, init: Callable[[Tensor], Tensor]) -> None:
             init(layer.weight)
 
 
+def zero_biases(model: nn.Module) -> None:
+    """Sets the bias of every dense and convolutional layer to 0, in place."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
 def init_cnn(model: nn.Module) -> None:
     """Draws Xavier-uniform weights in every dense and convolutional layer (book, section 7.6); biases stay."""
     init_weights(model, nn.init.xavier_uniform_)

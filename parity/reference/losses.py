@@ -27,6 +27,8 @@ from torch.nn.functional import soft_margin_loss as soft_margin_loss
 from torch.nn.functional import triplet_margin_loss as triplet_margin_loss
 from torch.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 
+from parity.reference.ranking_losses import bpr_loss as bpr_loss
+from parity.reference.ranking_losses import hinge_ranking_loss as hinge_ranking_loss
 from parity.reference.word_losses import glove_loss as glove_loss
 from parity.reference.word_losses import hierarchical_softmax_loss as hierarchical_softmax_loss
 from parity.reference.word_losses import negative_sampling_loss as negative_sampling_loss

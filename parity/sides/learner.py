@@ -15,7 +15,7 @@ from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
 from d2l_jax.metrics import measured
-from d2l_jax.runs.learner import Callback, Order, named, start
+from d2l_jax.runs.learner import Callback, Order, named, redrawing, start
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train.epoch import Prepare, take, unchanged
 from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, losses_of, tell
@@ -41,6 +41,7 @@ class TorchLearner:
     def __init__(self, case: Case, seed: int):
         torch.manual_seed(seed)
         self.case = case
+        self.seed = seed
         side = torch_side(case)
         self.model = side.model
         weights = state_dict(start(case, seed))
@@ -58,6 +59,8 @@ class TorchLearner:
 
     def fit(self, data: Dataset, order: Order, epochs: range, callbacks: tuple[Callback, ...]) -> None:
         """Trains the given epochs; the callbacks hear what those of `d2l_jax.train.fit` hear, without a state."""
+        draw = redrawing(data, self.seed)
+        prepare = jax.jit(draw) if draw else self.prepare
         for epoch in epochs:
             full, rest = order(epoch)
             train = named(data.of_epoch(epoch), data.sizes)
@@ -65,7 +68,7 @@ class TorchLearner:
             sums = Sums.of(self.case.metrics)
             every = max(1, len(batches) // PIECES)
             for rows in batches:
-                batch = self.prepare(self.steps, take(train, rows))
+                batch = prepare(self.steps, take(train, rows))
                 results = self._step(_tensors(batch))
                 check_finite(losses_of(results), f"epoch {epoch}, step", self.steps)
                 self.steps += 1

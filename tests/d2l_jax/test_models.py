@@ -57,6 +57,8 @@ PARAMETERS = {  # of the models that are not in the book
     "gan": 37 + 6,
     **dict.fromkeys(["mf", "mf-first-edition"], 81_375),
     **dict.fromkeys(["dcgan", "dcgan-corrected"], 2_765_696 + 3_576_704),
+    **dict.fromkeys(["neumf", "neumf-first-edition"], 52_950),
+    **dict.fromkeys(["caser", "caser-hinge"], 65_286),
     "word2vec-cbow": 1_343_800,
     "word2vec-hierarchical-softmax": 1_343_800 - 100,
     "glove": 2 * 6719 * (100 + 1),

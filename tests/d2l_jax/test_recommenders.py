@@ -10,16 +10,31 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from flax.traverse_util import flatten_dict
 
 from d2l_jax import eval_view, functional, models
+from d2l_jax.turns import name_of
 from d2l_jax.weights.rules import leaves
 from d2l_jax.weights.state_dict import put
 from parity import reference
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 FACTS = json.loads((Path(__file__).parent / "facts" / "recommenders.json").read_text())
 USERS, ITEMS = np.array([0, 3, 5], np.int32), np.array([2, 6, 1], np.int32)
 GOLDEN: list[tuple[str, dict[str, Any], tuple[np.ndarray, ...], list]] = [
     ("MF", {"num_factors": 4, "num_users": 6, "num_items": 8}, (USERS, ITEMS), [0.274163, -0.376029, 0.281145]),
+    (
+        "NeuMF",
+        {"num_factors": 4, "num_users": 6, "num_items": 8, "nums_hiddens": [5, 3]},
+        (USERS, ITEMS),
+        [-0.032109, -0.005852, -0.029435],
+    ),
+    (
+        "Caser",
+        {"num_factors": 4, "num_users": 6, "num_items": 8, "L": 3, "d": 2, "d_prime": 2},
+        (USERS, np.array([[0, 1, 2], [7, 6, 5], [3, 3, 4]], np.int32), ITEMS),
+        [0.001004, 0.334792, 0.07315],
+    ),
 ]
 
 
@@ -41,7 +56,7 @@ def pair(name: str, args: dict[str, Any]) -> tuple[nnx.Module, torch.nn.Module]:
 def test_golden_numbers(name, args, inputs, golden):
     ours, theirs = pair(name, args)
     apply, params, buffers = functional(eval_view(ours))
-    outputs, _ = apply(params, buffers, *map(jnp.asarray, inputs))
+    outputs, _ = jax.jit(apply)(params, buffers, *map(jnp.asarray, inputs))
     np.testing.assert_allclose(np.ravel(outputs), np.ravel(golden), atol=2e-6)
     with torch.no_grad():
         np.testing.assert_allclose(np.ravel(theirs(*map(torch.from_numpy, inputs))), np.ravel(golden), atol=2e-6)
@@ -63,9 +78,11 @@ def started(name: str, **args) -> list[dict[str, np.ndarray]]:
     """The tensors as either side starts them, by PyTorch's names."""
     torch.manual_seed(0)
     theirs = getattr(reference, name)(**args).state_dict()
-    ours = models.__dict__[name](**args, rngs=nnx.Rngs(0))
-    by_path = dict(nnx.iter_graph(ours))
-    first = {leaf.key: np.asarray(by_path[leaf.path][...]) for leaf in leaves(ours)}
+
+    def build():
+        return functional(getattr(models, name)(**args, rngs=nnx.Rngs(0))).params
+
+    first = {name_of(path): np.asarray(leaf) for path, leaf in flatten_dict(jax.jit(build)()).items()}
     return [first, {key: value.numpy() for key, value in theirs.items()}]
 
 
@@ -75,6 +92,39 @@ def test_tables_start_small_and_biases_at_zero_but_in_the_first_edition(first_ed
         assert tensors["P.weight"].std() == pytest.approx(0.01, rel=0.1)
         assert tensors["Q.weight"].std() == pytest.approx(0.01, rel=0.1)
         assert (tensors["user_bias.weight"].any(), tensors["item_bias.weight"].any()) == (first_edition, first_edition)
+
+
+def test_all_weights_of_caser_start_small_and_its_biases_at_zero():
+    for tensors in started("Caser", num_factors=10, num_users=100, num_items=200):
+        for key, tensor in tensors.items():
+            if key.endswith("bias"):
+                assert not tensor.any()
+            elif tensor.size > 500:
+                assert tensor.std() == pytest.approx(0.01, rel=0.1), key
+
+
+@pytest.mark.parametrize("case", GOLDEN[1:3], ids=lambda case: case[0])
+def test_several_items_are_scored_as_each_alone(case):
+    name, args, (*context, items), golden = case
+    ours, theirs = pair(name, args)
+    several = np.stack([items, items], 1)
+    apply, params, buffers = functional(eval_view(ours))
+    together, _ = jax.jit(apply)(params, buffers, *map(jnp.asarray, (*context, several)))
+    np.testing.assert_allclose(np.reshape(together, (3, 2)).T, [golden, golden], atol=2e-6)
+    with torch.no_grad():
+        same = theirs(*map(torch.from_numpy, (*context, several))).numpy()
+    np.testing.assert_allclose(np.reshape(same, (3, 2)).T, [golden, golden], atol=2e-6)
+
+
+def test_the_first_editions_score_is_a_probability():
+    name, args, inputs, golden = GOLDEN[1]
+    ours, theirs = pair(name, args | {"first_edition": True})
+    apply, params, buffers = functional(ours)
+    expected = 1 / (1 + np.exp(-np.array(golden)))
+    np.testing.assert_allclose(
+        np.ravel(jax.jit(apply)(params, buffers, *map(jnp.asarray, inputs))[0]), expected, atol=2e-6
+    )
+    np.testing.assert_allclose(np.ravel(theirs(*map(torch.from_numpy, inputs)).detach()), expected, atol=2e-6)
 
 
 def test_an_id_beyond_the_tables_is_no_number():

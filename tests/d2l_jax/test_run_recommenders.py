@@ -13,8 +13,12 @@ from d2l_jax.errors import InputError
 from d2l_jax.runs.fitting import fitted
 from d2l_jax.runs.run import Job, Listener, train
 
-SMALL = {"mf": {"num_factors": 3}}
-FORM = {"mf": ""}
+SMALL = {
+    "mf": {"num_factors": 3},
+    "neumf": {"num_factors": 3, "nums_hiddens": [3]},
+    "caser": {"num_factors": 3, "d": 2, "d_prime": 2, "drop_ratio": 0.0},
+}
+FORM = {"mf": "", "neumf": "_ranking", "caser": "_sequences"}
 
 
 class Told(Listener):
@@ -39,13 +43,22 @@ def test_both_frameworks_learn_the_same_and_tell_the_result(name: str, tmp_path:
     ours = train(small(name, tmp_path / "jax"), told).metrics["records"]
     theirs = train(small(name, tmp_path / "torch", "torch")).metrics["records"]
     for one, other in zip(ours, theirs, strict=True):
-        assert one == pytest.approx(other, rel=2e-3)
+        assert one == pytest.approx(other, rel=2e-3, abs=0.006)  # a rank or two of 200 change
     assert ours[1]["test_loss"] < ours[0]["test_loss"]
     (line,) = [line for line in told.lines if line.startswith("result")]
     assert line.startswith("result    test ") and (tmp_path / "jax" / "predictions.txt").read_text().count("\n") == 5
 
 
+def test_other_items_are_drawn_anew_in_every_step_of_a_run(tmp_path: Path):
+    job = small("neumf", tmp_path / "drawn")
+    fixed = job._replace(data=replace(job.data, pool=None), out=tmp_path / "fixed")
+    drawn, once = (train(each._replace(case=replace(each.case, epochs=1))).metrics["final"] for each in (job, fixed))
+    assert drawn["train_loss"] != once["train_loss"]
+
+
 def test_ratings_want_ratings():
+    with pytest.raises(InputError, match="neumf takes 2 arrays of users and items; .* has 3 arrays"):
+        fitted(get("neumf"), load("drawn_ratings_sequences"))
     with pytest.raises(InputError, match="mf learns numbers from ratings; drawn_ratings_ranking has"):
         fitted(get("mf"), load("drawn_ratings_ranking"))
     with pytest.raises(InputError, match="mf learns numbers from ratings; digits has labels for images"):

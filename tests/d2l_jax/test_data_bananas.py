@@ -11,6 +11,7 @@ from PIL import Image
 
 from d2l_jax.data import load
 from d2l_jax.data.drawn.bananas import bananas
+from d2l_jax.data.images import banana_set
 from d2l_jax.errors import InputError
 
 HEADER = "img_name,label,xmin,ymin,xmax,ymax\n"
@@ -101,20 +102,24 @@ def test_drawn_bananas_lie_in_their_boxes():
 
 
 def test_drawn_ones_are_learned_from_where_only_test_pictures_are_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("d2l_jax.data.images.banana_set.bananas", lambda test, size: bananas(3, test, size))
+    monkeypatch.setattr(banana_set, "DRAWN", 3)
     folder = written(tmp_path) / "banana-detection"
     rmtree(folder / "bananas_train")
     with pytest.raises(InputError, match="pictures of 12x16 are not drawn"):
         load("bananas", source=tmp_path)
     for number in range(2):
         Image.new("RGB", (16, 16)).save(folder / "bananas_val" / "images" / f"{number}.png")
-    data = load("bananas", source=tmp_path)
-    assert data.train[0].shape == (3, 16, 16, 3) and "drawn ones to train on" in data.source
+    data = load("bananas", source=tmp_path, resize=(8, 8))
+    assert data.train[0].shape == (3, 8, 8, 3) and "drawn ones to train on" in data.source
+    first, second, again = (data.of_epoch(epoch) for epoch in (1, 2, 1))
+    assert first[0].shape == (3, 8, 8, 3)
+    assert (first[0] == again[0]).all() and (first[1] == again[1]).all()
+    assert (first[1] != second[1]).any() and (first[1] != data.train[1]).any()
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="D2L_DATA holds no bananas")
 def test_the_books_pictures_have_their_boxes(monkeypatch):
-    monkeypatch.setattr("d2l_jax.data.images.banana_set.bananas", lambda test, size: bananas(3, test, size))
+    monkeypatch.setattr(banana_set, "DRAWN", 3)
     X, y = load("bananas", source=SHARED.parent).test
     assert X.shape == (4, 256, 256, 3) and y.shape == (4, 1, 5)
     np.testing.assert_array_equal(y[0, 0] * 256, [0, 151, 163, 193, 203])

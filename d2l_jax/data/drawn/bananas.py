@@ -1,10 +1,11 @@
 """Drawn bananas for a detector: yellow crescents upon textured grounds, one to a picture (after section 14.6)."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.dataset import Dataset, Split
 
 CLASSES = ("banana",)
 RADIUS = (0.08, 0.14)  # of the crescent's middle line, as a part of the picture's side
@@ -28,16 +29,23 @@ class Crescent(NamedTuple):
 def bananas(train: int = 400, test: int = 50, size: int = 256, seed: int = 0) -> Dataset:
     """Draws pictures with a banana each, of any place, turn and size, among blots of other shapes and colours.
 
+    Those to train on are others in every epoch: a detector learns few pictures by heart.
+
     Returns:
       X float32 (N, size, size, 3) from 0 to 255, y float32 (N, 1, 5): class 0, and left, top, right and bottom as
       parts of the side.
     """
-    random = np.random.default_rng(seed)
-    pictures, labels = zip(*(picture(size, random) for _ in range(train + test)))
-    X = np.stack(pictures)
-    y = np.stack(labels)[:, None]
-    source = f"embedded default (drawn bananas, {size}x{size})"
-    return Dataset("drawn_bananas", (X[:train], y[:train]), (X[train:], y[train:]), source, CLASSES)
+    redraw = partial(drawn, train, size, seed)
+    source = f"embedded default (drawn bananas, {size}x{size}, others in every epoch)"
+    held_out = drawn(test, size, seed, -1)
+    return Dataset("drawn_bananas", redraw(0), held_out, source, CLASSES, redraw=redraw)
+
+
+def drawn(count: int, size: int, seed: int, epoch: int) -> Split:
+    """Returns pictures and boxes as `bananas` does, the same for the same numbers; the epoch is at least -1."""
+    random = np.random.default_rng((seed, epoch + 1))
+    pictures, labels = zip(*(picture(size, random) for _ in range(count)))
+    return np.stack(pictures), np.stack(labels)[:, None]
 
 
 def picture(size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

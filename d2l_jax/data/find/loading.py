@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.dataset import Dataset, Split
 from d2l_jax.data.drawn.bananas import bananas
 from d2l_jax.data.drawn.sequence import noisy_sine
 from d2l_jax.data.drawn.shapes import shapes
@@ -228,10 +228,18 @@ def _any_pictures(place: Place, name: str | None) -> Dataset | None:
 def _resized(data: Dataset, size: tuple[int, int]) -> Dataset:
     if data.kind not in ("image", "boxes"):
         raise InputError(f"{data.name} holds no images to resize; leave out the size")
-    X, y = data.train
-    X_test, y_test = data.test
-    X = X if data.sizes is not None else _resized_images(X, size)
-    return replace(data, train=(X, y), test=(_resized_images(X_test, size), y_test))
+    redraw = data.redraw
+    return replace(
+        data,
+        train=data.train if data.sizes is not None else _of_size(data.train, size),
+        test=_of_size(data.test, size),
+        redraw=None if redraw is None else lambda epoch: _of_size(redraw(epoch), size),
+    )
+
+
+def _of_size(split: Split, size: tuple[int, int]) -> Split:
+    X, y = split
+    return _resized_images(X, size), y
 
 
 def _resized_images(X: np.ndarray, size: tuple[int, int]) -> np.ndarray:

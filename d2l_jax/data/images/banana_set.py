@@ -2,12 +2,13 @@
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
-from d2l_jax.data.drawn.bananas import CLASSES, bananas
+from d2l_jax.data.drawn.bananas import CLASSES, drawn
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.images.files import Files, files_in, read_picture
@@ -17,6 +18,7 @@ ZIP = "banana-detection.zip"
 SHA1 = "5de26c8fce5ccdea9f91267273464dc968d20d72"
 STEM = "banana-detection"
 TABLE = "label.csv"
+DRAWN = 400  # pictures in an epoch, where only those to test on are there
 COLUMNS = ("img_name", "label", "xmin", "ymin", "xmax", "ymax")
 TRAIN = f"bananas_train/{TABLE}"
 TEST = f"bananas_val/{TABLE}"
@@ -58,16 +60,18 @@ def _read(files: Files) -> Dataset:
     source = f"pictures and boxes in {files.where}"
     if test is None:
         raise InputError(f"{files.where} lacks {TEST}; the pictures to test on are needed")
+    redraw = None
     if train is None:
         height, width, _ = test[0].shape[1:]
         if height != width:
             raise InputError(f"{files.where} lacks {TRAIN}, and pictures of {height}x{width} are not drawn")
-        train = bananas(test=0, size=height).train
-        source = f"{source} to test on; drawn ones to train on"
+        redraw = partial(drawn, DRAWN, height, 0)
+        train = redraw(0)
+        source = f"{source} to test on; drawn ones to train on, others in every epoch"
     if train[0].shape[1:] != test[0].shape[1:]:
         sizes = (f"{X.shape[1]}x{X.shape[2]}" for X in (train[0], test[0]))
         raise InputError("{} holds pictures of {} to train on but of {} to test on".format(files.where, *sizes))
-    return Dataset("bananas", train, test, source, CLASSES)
+    return Dataset("bananas", train, test, source, CLASSES, redraw=redraw)
 
 
 def _split(files: Files, table: str) -> Split | None:

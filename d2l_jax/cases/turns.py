@@ -1,15 +1,32 @@
 """Generative adversarial networks: two nets that learn in turns (chapter 20)."""
 
 from functools import partial
+from typing import Any
 
-from d2l_jax import models, optim
+from d2l_jax import losses, models, optim
 from d2l_jax.case import Case
+from d2l_jax.models.adversarial import draw_mixed
 from d2l_jax.models.dcgan import draw_images
 from d2l_jax.models.gan import draw_gaussian
+from d2l_jax.models.points import draw_grid
 from d2l_jax.turns import Turn
 
 DISCRIMINATOR = Turn(models.discriminator_loss, partial(optim.Adam, lr=0.05), "net_D.", "discriminator")
 GENERATOR = Turn(models.generator_loss, partial(optim.Adam, lr=0.005), "net_G.", "generator")
+
+Points = partial(
+    Case,
+    section="20.1",
+    model={"net_D": models.discriminator, "net_G": models.generator},
+    draw=draw_gaussian,
+    observe=models.generated,
+)
+
+
+def points(name: str, title: str, discriminate: models.Discriminate, generate: models.Generate, **options: Any) -> Case:
+    """Returns the GAN of section 20.1 with other objectives."""
+    turns = DISCRIMINATOR._replace(objective=discriminate), GENERATOR._replace(objective=generate)
+    return Points(name, title=title, turns=turns, **options)
 
 
 def turns_of(lr: float, reduction: str) -> tuple[Turn, Turn]:
@@ -19,6 +36,14 @@ def turns_of(lr: float, reduction: str) -> tuple[Turn, Turn]:
         Turn(partial(models.discriminator_loss, reduction=reduction), adam, "net_D.", "discriminator"),
         Turn(partial(models.generator_loss, reduction=reduction), adam, "net_G.", "generator"),
     )
+
+
+def relativistic_turns(gamma: float) -> tuple[Turn, Turn]:
+    """Returns the turns of relativistic pairing with R1 and R2: both nets by Adam, 0.0002 and betas (0, 0.99)."""
+    adam = partial(optim.Adam, lr=0.0002, betas=(0.0, 0.99))
+    discriminate = models.Discriminate(losses.rpgan_loss_D, r1=gamma, r2=gamma)
+    generate = models.Generate(losses.rpgan_loss_G, fresh=True)
+    return Turn(discriminate, adam, "net_D.", "discriminator"), Turn(generate, adam, "net_G.", "generator")
 
 
 DCGAN = partial(
@@ -34,14 +59,39 @@ SMALL_D = {"n_D": 5}
 SMALL_G = {"n_G": 3}
 
 GAN: tuple[Case, ...] = (
-    Case(
-        "gan",
-        "20.1",
-        "GAN on Gaussian points",
-        {"net_D": models.discriminator, "net_G": models.generator},
-        draw=draw_gaussian,
-        turns=(DISCRIMINATOR, GENERATOR),
-        observe=models.generated,
+    Points("gan", title="GAN on Gaussian points", turns=(DISCRIMINATOR, GENERATOR)),
+    points(
+        "gan-saturating",
+        "GAN, saturating",
+        models.Discriminate(losses.logistic_loss_D),
+        models.Generate(losses.saturating_loss_G),
+    ),
+    points(
+        "gan-least-squares",
+        "GAN, least squares",
+        models.Discriminate(losses.least_squares_loss_D),
+        models.Generate(losses.least_squares_loss_G),
+    ),
+    points(
+        "gan-hinge",
+        "GAN, hinge",
+        models.Discriminate(losses.hinge_loss_D),
+        models.Generate(losses.wasserstein_loss_G),
+    ),
+    points(
+        "gan-wasserstein",
+        "GAN, Wasserstein with a gradient penalty",
+        models.Discriminate(losses.wasserstein_loss_D, slope=10.0),
+        models.Generate(losses.wasserstein_loss_G),
+        draw=draw_mixed,
+    ),
+    Points(
+        "gan-relativistic",
+        title="GAN on 25 Gaussians, relativistic with R1 and R2",
+        model={"net_D": models.points_critic, "net_G": models.points_generator},
+        probe={"net_D": {"num_hiddens": 9}, "net_G": {"num_hiddens": 6}},
+        draw=draw_grid,
+        turns=relativistic_turns(1.0),
     ),
     DCGAN(
         "dcgan",

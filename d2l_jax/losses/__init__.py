@@ -4,6 +4,16 @@ PyTorch's have the names, options and conventions of `torch.nn.functional`; opti
 axis, and shapes that would broadcast silently are refused.
 """
 
+from d2l_jax.losses.adversarial import hinge_loss_D as hinge_loss_D
+from d2l_jax.losses.adversarial import least_squares_loss_D as least_squares_loss_D
+from d2l_jax.losses.adversarial import least_squares_loss_G as least_squares_loss_G
+from d2l_jax.losses.adversarial import logistic_loss_D as logistic_loss_D
+from d2l_jax.losses.adversarial import logistic_loss_G as logistic_loss_G
+from d2l_jax.losses.adversarial import rpgan_loss_D as rpgan_loss_D
+from d2l_jax.losses.adversarial import rpgan_loss_G as rpgan_loss_G
+from d2l_jax.losses.adversarial import saturating_loss_G as saturating_loss_G
+from d2l_jax.losses.adversarial import wasserstein_loss_D as wasserstein_loss_D
+from d2l_jax.losses.adversarial import wasserstein_loss_G as wasserstein_loss_G
 from d2l_jax.losses.bert import masked_word_loss as masked_word_loss
 from d2l_jax.losses.book import cross_entropy as cross_entropy
 from d2l_jax.losses.book import cross_entropy_of_probabilities as cross_entropy_of_probabilities

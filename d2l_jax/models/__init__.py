@@ -1,5 +1,9 @@
 """Every model, one file per family; its PyTorch twin has the same name in `parity.reference`."""
 
+from d2l_jax.models.adversarial import Discriminate as Discriminate
+from d2l_jax.models.adversarial import Generate as Generate
+from d2l_jax.models.adversarial import scores_and_slopes as scores_and_slopes
+from d2l_jax.models.adversarial import squared_lengths as squared_lengths
 from d2l_jax.models.alexnet import AlexNet as AlexNet
 from d2l_jax.models.attention import AdditiveAttention as AdditiveAttention
 from d2l_jax.models.attention import DotProductAttention as DotProductAttention
@@ -106,6 +110,8 @@ from d2l_jax.models.mobilenet import MobileNetV1 as MobileNetV1
 from d2l_jax.models.mobilenet import MobileNetV2 as MobileNetV2
 from d2l_jax.models.neumf import NeuMF as NeuMF
 from d2l_jax.models.nin import NiN as NiN
+from d2l_jax.models.points import points_critic as points_critic
+from d2l_jax.models.points import points_generator as points_generator
 from d2l_jax.models.positional_encoding import PositionalEncoding as PositionalEncoding
 from d2l_jax.models.ranking import Ranked as Ranked
 from d2l_jax.models.ranking import RankedAmong as RankedAmong

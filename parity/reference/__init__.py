@@ -1,5 +1,9 @@
 """The PyTorch twin of every model of `d2l_jax.models`, under the same name."""
 
+from parity.reference.adversarial import Discriminate as Discriminate
+from parity.reference.adversarial import Generate as Generate
+from parity.reference.adversarial import scores_and_slopes as scores_and_slopes
+from parity.reference.adversarial import squared_lengths as squared_lengths
 from parity.reference.afterwards import Continued as Continued
 from parity.reference.afterwards import Translated as Translated
 from parity.reference.alexnet import AlexNet as AlexNet
@@ -132,6 +136,8 @@ from parity.reference.neumf import NeuMF as NeuMF
 from parity.reference.nin import NiN as NiN
 from parity.reference.nms import batched_nms as batched_nms
 from parity.reference.nms import nms as nms
+from parity.reference.points import points_critic as points_critic
+from parity.reference.points import points_generator as points_generator
 from parity.reference.positional_encoding import PositionalEncoding as PositionalEncoding
 from parity.reference.q_learning import QLearning as QLearning
 from parity.reference.ranking import Ranked as Ranked

@@ -27,6 +27,16 @@ from torch.nn.functional import soft_margin_loss as soft_margin_loss
 from torch.nn.functional import triplet_margin_loss as triplet_margin_loss
 from torch.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 
+from parity.reference.adversarial_losses import hinge_loss_D as hinge_loss_D
+from parity.reference.adversarial_losses import least_squares_loss_D as least_squares_loss_D
+from parity.reference.adversarial_losses import least_squares_loss_G as least_squares_loss_G
+from parity.reference.adversarial_losses import logistic_loss_D as logistic_loss_D
+from parity.reference.adversarial_losses import logistic_loss_G as logistic_loss_G
+from parity.reference.adversarial_losses import rpgan_loss_D as rpgan_loss_D
+from parity.reference.adversarial_losses import rpgan_loss_G as rpgan_loss_G
+from parity.reference.adversarial_losses import saturating_loss_G as saturating_loss_G
+from parity.reference.adversarial_losses import wasserstein_loss_D as wasserstein_loss_D
+from parity.reference.adversarial_losses import wasserstein_loss_G as wasserstein_loss_G
 from parity.reference.ranking_losses import bpr_loss as bpr_loss
 from parity.reference.ranking_losses import hinge_ranking_loss as hinge_ranking_loss
 from parity.reference.word_losses import glove_loss as glove_loss

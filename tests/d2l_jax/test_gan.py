@@ -1,14 +1,27 @@
 """Chapter 20: adversarial networks against the facts of the specification."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+import torch
 from flax import nnx
+from gan_golden import filled, pattern
+from twins import in_jax, in_torch
 
-from d2l_jax import models
+import parity
+from d2l_jax import TrainState, losses, models, train_view
+from d2l_jax.catalog import get
+from d2l_jax.functional import parts
+from d2l_jax.train import step
 from d2l_jax.weights.rules import leaves
 from parity import reference
+from parity.reference import losses as torch_losses
 from parity.twin.structure import abstract
 
 FACTS = json.loads((Path(__file__).parent / "facts" / "gan.json").read_text())
@@ -30,3 +43,51 @@ def test_keys_and_shapes(title):
     ours = abstract(lambda: getattr(models, NETS[title])(rngs=nnx.Rngs(0)))
     assert {leaf.key: list(leaf.shape) for leaf in leaves(ours)} == expected
     assert sum(parameter.numel() for parameter in theirs.parameters()) == FACTS[title]["params"]
+
+
+def golden(name: str) -> Any:
+    return FACTS["golden"][name]["values"]
+
+
+def test_losses_are_the_facts():
+    real, fake = pattern(5), pattern(5, o=2)
+    of_D, of_G, _ = golden("losses")
+    for values, names in (
+        (of_D, ("logistic_loss_D", "least_squares_loss_D", "hinge_loss_D")),
+        (of_G, ("logistic_loss_G", "least_squares_loss_G", "wasserstein_loss_G")),
+    ):
+        for value, name in zip(values, names, strict=True):
+            ours = getattr(losses, name)(*in_jax(real, fake))
+            theirs = getattr(torch_losses, name)(*in_torch(real, fake))
+            assert float(ours) == pytest.approx(value, abs=1e-6) and float(theirs) == pytest.approx(float(ours))
+
+
+def test_scores_slopes_and_paired_losses_are_the_facts():
+    scores, loss_D, loss_G, *penalties = golden("critic")
+    theirs = filled(reference.discriminator(), 0.9)
+    ours = parity.load_state_dict(abstract(lambda: models.discriminator(rngs=nnx.Rngs(0))), theirs.state_dict(), "f8")
+    X, fake_X = pattern(4, 2), pattern(4, 2, o=1)
+    real, at_real = models.scores_and_slopes(ours, jnp.asarray(X))
+    fake, at_fake = models.scores_and_slopes(ours, jnp.asarray(fake_X))
+    assert np.allclose(real.ravel(), scores, atol=1e-6)
+    assert [float(losses.rpgan_loss_D(real, fake)), float(losses.rpgan_loss_G(real, fake))] == pytest.approx(
+        [loss_D, loss_G], abs=1e-6
+    )
+    assert np.allclose([models.squared_lengths(slopes) for slopes in (at_real, at_fake)], penalties, atol=1e-6)
+
+
+def test_rounds_of_the_first_gan_are_the_facts():
+    """The losses of three rounds, summed over the batch."""
+    nets = torch.nn.ModuleDict({"net_D": reference.discriminator(), "net_G": filled(reference.generator())})
+    filled(nets["net_D"], 0.9)
+    case = get("gan")
+    model = parity.load_state_dict(abstract(case.build), nets.state_dict(), jnp.float64)
+    run, params, buffers = parts(train_view(model))
+    state = TrainState.start(params, buffers, case.turns)
+    take = jax.jit(partial(step, run, case.turns))
+    batch = {"X": jnp.asarray(pattern(4, 2)), "Z": jnp.asarray(pattern(4, 2, o=1))}
+    rounds = []
+    for _ in range(3):
+        state, tensors = take(state, batch)
+        rounds.append([float(tensors["discriminator_loss"]), float(tensors["generator_loss"])])
+    assert np.allclose(rounds, golden("rounds"), atol=1e-5)

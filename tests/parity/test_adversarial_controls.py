@@ -1,0 +1,48 @@
+"""The proof of adversarial losses and penalties can fail, where a bug is planted."""
+
+from dataclasses import replace
+
+import jax
+import pytest
+
+from d2l_jax import losses
+from d2l_jax.catalog import get
+from d2l_jax.models import adversarial
+from parity.proof.cases import check_case
+
+
+def failures(name: str) -> list[str]:
+    result = check_case(get(name), steps=1, tiers=("float64",))
+    return [str(row.key) for row in result.rows["float64"] if not row.passed]
+
+
+@pytest.fixture
+def slopes_as_constants(monkeypatch):
+    """The usual mistake: the slopes are right, but nothing is learned from them."""
+    right = adversarial.scores_and_slopes
+
+    def constant(net_D, X, *labels):
+        scores, slopes = right(net_D, X, *labels)
+        return scores, jax.lax.stop_gradient(slopes)
+
+    monkeypatch.setattr(adversarial, "scores_and_slopes", constant)
+
+
+@pytest.mark.parametrize("name", ["gan-wasserstein", "gan-relativistic"])
+def test_slopes_that_are_not_derived_again_are_seen_in_the_gradients_alone(slopes_as_constants, name):
+    failed = failures(name)
+    assert "discriminator gradients/net_D.2.weight" in failed
+    assert not [row for row in failed if row.startswith("discriminator forward")]
+
+
+def test_examples_in_other_pairs_are_seen():
+    case = get("gan-relativistic")
+
+    def rpgan_loss_D(real, fake):
+        return losses.rpgan_loss_D(real, fake[::-1])
+
+    first, second = case.turns
+    wrong = first._replace(objective=adversarial.Discriminate(rpgan_loss_D, r1=1.0, r2=1.0))
+    result = check_case(replace(case, turns=(wrong, second)), steps=1, tiers=("float64",))
+    failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
+    assert failed[0] == "discriminator forward/loss" and not [row for row in failed if row.endswith("/real")]

@@ -1,4 +1,4 @@
-"""The command `d2l-jax`: list and show the models, train and ask them, compare runs, prepare data."""
+"""The command `d2l-jax`: list and show the models, train, search and ask them, compare runs, prepare data."""
 
 import contextlib
 import json
@@ -16,6 +16,7 @@ from tyro.conf import Positional, arg
 
 from d2l_jax.errors import InputError
 from d2l_jax.runs.options import Options
+from d2l_jax.runs.search_options import SearchOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -117,19 +118,39 @@ def train(options: Annotated[Options, arg(name="")], json_file: JsonFile = None)
 
 
 @app.command
+def search(options: Annotated[SearchOptions, arg(name="")], json_file: JsonFile = None) -> None:
+    """Search hyperparameters: trials in parallel processes, a journal that resumes, the trajectory as a picture.
+
+    d2l-jax search lenet --data digits --trials 10 --workers 2\n
+    d2l-jax search lenet --scheduler asha --first lr=0.1 batch_size=128 --minutes 12 --workers 2\n
+    d2l-jax search mlp --space "lr=loguniform(0.01,1)" "num_hiddens=choice(64,256)" --out runs/mlp-width\n
+    d2l-jax search mlp --out runs/mlp-width --space ... --trials 40 --resume
+
+    Args:
+        options: What to search, and how.
+        json_file: Write a copy of study.json into this file; - is the standard output, and the rest goes to stderr.
+    """
+    from d2l_jax.search.command import search as searched
+
+    result = searched(options, json_file == "-")
+    if json_file is not None:
+        _write(result, json_file)
+
+
+@app.command
 def compare(
     runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN ...")],
     out: Annotated[Path, arg(metavar="FILE")] = Path("compare.png"),
 ) -> None:
-    """Draw the curves of several runs into one picture; those of PyTorch are dashed.
+    """Draw the curves of several runs, or studies, into one picture; those of PyTorch are dashed.
 
     Example: d2l-jax compare runs/mlp runs/mlp-torch --out mlp.pdf
 
     Args:
-        runs: The runs' folders.
+        runs: The runs' folders, or those of studies by `d2l-jax search`.
         out: The picture, PNG, PDF or SVG by its suffix.
     """
-    from d2l_jax.runs.comparison import compare as draw
+    from d2l_jax.search.pictures import compare as draw
 
     if not runs:
         raise InputError("compare needs the folder of a run")

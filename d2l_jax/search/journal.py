@@ -73,6 +73,7 @@ class Journal:
         line = json.dumps(event, allow_nan=False).encode() + b"\n"
         os.write(self.file, line)
         os.fsync(self.file)
+        self.events.append(event)
 
     def close(self) -> None:
         """Lets others write."""

@@ -11,10 +11,8 @@ from d2l_jax.search.space import Config
 class Scheduler:
     """Decides over trials. This one runs each to its end, and a subclass changes one of the decisions.
 
-    remembers: whether what it was told is kept elsewhere, so that a study that is taken up need not tell it again
+    A study that is taken up tells a new scheduler all that the journal holds, in the same order.
     """
-
-    remembers = False
 
     def __init__(self, searcher: Searcher):
         self.searcher = searcher

@@ -53,7 +53,7 @@ class Study(Bookkeeping):
     def __init__(self, scheduler: Scheduler, objective: Objective, journal: Journal, workers: int = 1):
         super().__init__()
         if workers < 1:
-            raise InputError(f"--workers {workers} is too few; give 1 or more")
+            raise InputError(f"{workers} workers are too few; 1 or more is right")
         self.scheduler = scheduler
         self.objective = objective
         self.journal = journal
@@ -62,8 +62,7 @@ class Study(Bookkeeping):
         self.seconds = 0.0  # of the study, those before it was taken up included
         self._told: dict[int, float] = {}  # when a running trial was heard of last
         for event in journal.events[1:]:
-            if not scheduler.remembers:
-                self._repeat(event)
+            self._repeat(event)
             self._enter(event)
 
     def run(

@@ -213,7 +213,7 @@ def test_journals_that_do_not_fit_are_refused_in_one_line(tmp_path):
     with pytest.raises(InputError, match="where the scheduler suggests"):
         Study(random_search(seed=1), slope, other)
     other.close()
-    with pytest.raises(InputError, match="--workers 0 is too few"):
+    with pytest.raises(InputError, match="0 workers are too few"):
         Study(random_search(), slope, first.journal, 0)
     with (tmp_path / NAME).open("a") as journal:
         journal.write("[}\n")

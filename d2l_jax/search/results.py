@@ -1,0 +1,50 @@
+"""What a study has reached, as JSON (book, 19.2)."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from d2l_jax.search.study import Study
+
+RESULT = "study.json"
+
+
+def summary(study: Study, settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the content of `study.json`: an error that is not finite is null."""
+    ended = [trial.ended for trial in study.trials]
+    return {
+        "settings": settings,
+        "incumbent": study.incumbent,
+        "incumbent_trial": study.incumbent_trial,
+        "incumbent_epoch": incumbent_epoch(study),
+        "error": _finite(study.incumbent_error),
+        "seconds": round(study.seconds, 3),
+        "worker_seconds": round(study.cumulative_runtime[-1], 3) if study.cumulative_runtime else 0.0,
+        "counts": {how: ended.count(how) for how in sorted(set(ended))},
+        "trials": [{**asdict(trial), "errors": list(map(_finite, trial.errors))} for trial in study.trials],
+        "curves": {str(number): points for number, points in curves(study).items()},
+        "trajectory": [[point.seconds, _finite(point.error)] for point in study.incumbent_trajectory],
+    }
+
+
+def incumbent_epoch(study: Study) -> int | None:
+    """Returns the epoch at which the incumbent had its least error."""
+    if study.incumbent_trial is None:
+        return None
+    errors = study.trials[study.incumbent_trial].errors
+    return errors.index(min(error for error in errors if math.isfinite(error))) + 1
+
+
+def curves(study: Study) -> dict[int, list[list[float]]]:
+    """Returns [seconds, error] after each epoch of every trial, of the last time that it was run."""
+    points: dict[int, list[list[float]]] = {}
+    for event in study.journal.events:
+        if "again" in event:
+            points[event["trial"]] = []
+        elif event.get("error") is not None:
+            points.setdefault(event["trial"], []).append([event["at"], event["error"]])
+    return points
+
+
+def _finite(error: float) -> float | None:
+    return error if math.isfinite(error) else None

@@ -11,10 +11,12 @@ import torch
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.altered.recurrent import ALTERATIONS as RECURRENT
+from parity.blame.diagnosis.altered.recurrent import KINDS as RECURRENT_KINDS
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice, untouched
+from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
 from parity.layers.received import Received
@@ -73,7 +75,8 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
         mode = Altering(run.model, choice, right)
         return [_watched(run, twin, state, train, mode, watched)], mode
 
-    trials = itertools.chain(function_trials(altering), _recurrent_trials(run.model, right, altering))
+    transposed = transposed_trials(run.model, right, lambda mode: [_watched(run, twin, state, train, mode, watched)])
+    trials = itertools.chain(function_trials(altering), _recurrent_trials(run.model, right, altering), transposed)
     return choose([watched.oracle], [watched.flax], trials)
 
 
@@ -81,7 +84,7 @@ def _recurrent_trials(
     model: torch.nn.Module, right: Collection[str], altering: Callable[[Choice], tuple[list[np.ndarray], Altering]]
 ) -> Iterator[FunctionTrial]:
     """Tries recurrent layers under other conventions, where Flax has no module for the whole of one."""
-    layers = [(name, x) for name, x in model.named_modules() if isinstance(x, torch.nn.RNNBase) and name not in right]
+    layers = [(name, x) for name, x in model.named_modules() if isinstance(x, RECURRENT_KINDS) and name not in right]
     for name, layer in layers:
         parent, _, last = name.rpartition(".")
         for cause, text, altered in (trial for alteration in RECURRENT for trial in alteration(layer)):
@@ -91,7 +94,9 @@ def _recurrent_trials(
         setattr(model.get_submodule(parent), last, layer)
 
 
-def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Altering, watched: Watched) -> np.ndarray:
+def _watched(
+    run: TorchRun, twin: Twin, state: State, train: bool, mode: Altering | Transposing, watched: Watched
+) -> np.ndarray:
     run.load(state)
     run.model.train(train)
     batch = twin.batches[0]

@@ -1,4 +1,4 @@
-"""Why gradients differ where all that is computed forward is right: one side stops a gradient."""
+"""Why gradients differ where all that is computed forward is right: one is stopped, or has another slope at 0."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,34 +11,34 @@ from parity.arrays.key import Record
 from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice
-from parity.blame.diagnosis.functions.table import DETACH
+from parity.blame.diagnosis.functions.alternative import Alternatives
+from parity.blame.diagnosis.functions.slopes import SLOPES
+from parity.blame.diagnosis.functions.table import DETACH, alternatives_of
 from parity.blame.diagnosis.threads import one_thread
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
-from parity.sides.torch_tensors import gradient, parameters, touched
+from parity.sides.torch_tensors import gradient, leaves, parameters, touched
 from parity.twin.twin import State, Twin
 
 
 @one_thread()
 def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
-    """Returns the call of `detach` that Flax lacks, or the module behind which Flax stops the gradient."""
+    """Returns the call of `detach` that Flax lacks, another slope at 0, or where Flax stops the gradient."""
     if len(twin.torch.turns) != 1:
         return None
     keys = [key for key in oracle if key.step == 1 and key.phase == "gradients" and not key.layer and key in flax]
     run = TorchRun(twin, "float64", "cpu")
     names = {name for name, _ in parameters(run.model)}
-    keys = [key for key in keys if key.tensor in names]
+    keys = [key for key in keys if key.tensor in names or key.is_input]
 
     def gradients(mode: Altering) -> list[np.ndarray]:
         found = _gradients(run, twin, state, mode)
         return [found[key.tensor] for key in keys]
 
     def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
-        mode = Altering(run.model, choice)
-        pieces = gradients(mode)
-        mode.sites = [site for site in mode.sites if site.function == DETACH]
-        return pieces, mode
+        mode = Altering(run.model, choice, find=_alternatives)
+        return gradients(mode), mode
 
     def candidates() -> Iterator[tuple]:
         yield from function_trials(altering)
@@ -46,6 +46,11 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
 
     theirs, ours = ([np.asarray(record[key], np.float64) for key in keys] for record in (oracle, flax))
     return choose(theirs, ours, candidates())
+
+
+def _alternatives(name: str, right: bool) -> Alternatives | None:
+    """Returns what alters gradients alone."""
+    return alternatives_of(name) if name == DETACH else SLOPES.get(name)
 
 
 def _stopped(model: torch.nn.Module, run: Callable[[], list[np.ndarray]]) -> Iterator[tuple]:
@@ -76,4 +81,5 @@ def _gradients(run: TorchRun, twin: Twin, state: State, mode: Altering) -> dict[
     with torch_precision(run.dtype), ImposedOnTorch(twin.torch_numbers(batch)), mode.running():
         loss, _ = run.turns[0].objective(run.model, touched(tensors))
     loss.backward()
-    return run.compared({name: gradient(p) for name, p in parameters(run.model)}, mean=True)
+    inputs = {name: gradient(x) for name, x in leaves(tensors) if x.requires_grad and x.is_leaf}
+    return inputs | run.compared({name: gradient(p) for name, p in parameters(run.model)}, mean=True)

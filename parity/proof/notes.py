@@ -18,8 +18,15 @@ def layers_with_tensors(twin: Twin) -> tuple[str, ...]:
     return tuple(name for name, m in modules.items() if name and name in owners and id(m) not in inside)
 
 
-def notes_of(runs: Iterable[FlaxRun], alone: Isolated, holding: Collection[str]) -> Iterator[str]:
-    """Yields a line for each state of an optimiser without a counterpart, and one where no layer was compared."""
+def notes_of(
+    runs: Iterable[FlaxRun], alone: Isolated, holding: Collection[str], unreached: Collection[str] = ()
+) -> Iterator[str]:
+    """Yields a line for what was not compared: states of an optimiser, inputs that are detached, all layers."""
+    if unreached:
+        yield (
+            f"no gradient reaches {', '.join(sorted(unreached))} in PyTorch, which detaches it: Flax's is not compared,"
+            " and no training sees it"
+        )
     states = dict.fromkeys(name for run in runs for held in run.slots for name in held.alone)
     if states:
         yield f"of the optimiser's state, {', '.join(states)} has no counterpart; the parameters are judged"

@@ -23,7 +23,7 @@ from parity.proof.free_run import free_run
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
-from parity.proof.steps import Kept, RowsByTier, Sides, first_step, passed, single_steps
+from parity.proof.steps import Kept, RowsByTier, Sides, first_step, passed, reached, single_steps
 from parity.report.repro import evidence_of
 from parity.result import Blame, Distance, Result
 from parity.sides.quick import quickly
@@ -70,7 +70,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         settings={"probes": checking.probes, "weights": "as they are" if twin.as_they_are else "random"},
         skipped=alone.skipped,
         holding=(holding := layers_with_tensors(twin) if checking.layers and "float64" in rows else ()),
-        notes=tuple(notes_of(sides.flax.values(), alone, holding)),
+        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept.unreached)),
         evidence=evidence,
     )
 
@@ -110,7 +110,8 @@ def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
     if not passed(rows):
         return []
     state = with_planted_zeros(twin)
-    return compare_ties(sides.exact.taken(1, state), sides.flax["float64"].taken(1, state, set()))
+    oracle, flax, _ = reached(sides.exact.taken(1, state), sides.flax["float64"].taken(1, state, set()))
+    return compare_ties(oracle, flax)
 
 
 def _layers(

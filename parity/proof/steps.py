@@ -67,9 +67,13 @@ class Step(NamedTuple):
 
 @dataclass
 class Kept:
-    """By tier, what of PyTorch's oracle and of Flax's run is still needed: the steps that fail."""
+    """By tier, what of PyTorch's oracle and of Flax's run is still needed: the steps that fail.
+
+    unreached: inputs that no gradient reaches in PyTorch
+    """
 
     records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
+    unreached: set[str] = field(default_factory=set)
 
     def keep(self, tier: str, oracle: Record, flax: Record, rows: list[Row]) -> None:
         """Adds the records of a step where they are needed."""
@@ -118,7 +122,8 @@ def _rows_of_step(twin: Twin, checking: Checking, sides: Sides, kept: Kept, tier
     run = sides.flax[tier]
     taking = step.number, step.before, step.after.slot_names
     flax = run.taken(*taking, step.after)
-    oracle = _compared(step.oracle, flax, run)
+    oracle, flax, unreached = reached(_compared(step.oracle, flax, run), flax)
+    kept.unreached |= unreached
     disturbed = partial(disturbed_steps, sides.torch[tier], step.number, step.before)
     if tier == "float64":
         shifted = partial(Shifts(sides.exact, run).records, *taking, oracle, flax, step.after)
@@ -138,7 +143,19 @@ def first_step(twin: Twin, sides: Sides, states: Sequence[State]) -> tuple[Recor
     oracle = TorchRun(twin, "float64", sides.torch_device).taken(1, states[0])
     run = sides.flax["float64"]
     flax = run.taken(1, states[0], states[1].slot_names, states[1])
-    return _compared(oracle, flax, run), flax
+    oracle, flax, _ = reached(_compared(oracle, flax, run), flax)
+    return oracle, flax
+
+
+def reached(oracle: Record, flax: Record) -> tuple[Record, Record, set[str]]:
+    """Returns both records without the gradients of inputs that PyTorch's model detaches, and the names of these.
+
+    A model that differentiates by its inputs itself makes them leaves of their own; nothing is trained through them.
+    """
+    inputs = [key for key in oracle if key.phase == "gradients" and key.is_input and key in flax]
+    left_out = {key for key in inputs if not oracle[key].any() and flax[key].any()}
+    records = ({key: array for key, array in record.items() if key not in left_out} for record in (oracle, flax))
+    return *records, {key.tensor for key in left_out}  # type: ignore[return-value]
 
 
 def _compared(oracle: Record, flax: Record, run: FlaxRun) -> Record:

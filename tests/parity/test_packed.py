@@ -61,7 +61,7 @@ def test_lengths_that_are_forgotten_are_wrong_in_the_recurrent_layer(checked):
         assert all(" + " in key.tensor for key in wrong)
     else:
         assert result.blame.layer == "rnn"
-        assert result.blame.direction == "forward"
+        assert (result.blame.direction, result.blame.cause) == ("forward", "padding-counted")
 
 
 @pytest.mark.parametrize("batch_first", [True, False])

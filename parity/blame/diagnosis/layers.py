@@ -2,23 +2,21 @@
 
 import copy
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis.altered import ALTERATIONS
-from parity.blame.diagnosis.altered.others import DROPOUTS
+from parity.blame.diagnosis.call_trials import CALLS
 from parity.blame.diagnosis.calls import UNFIT, Call, arrays_in, run
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
-from parity.blame.diagnosis.factors import DROPOUT_RATES
 from parity.blame.diagnosis.functions.altering import Altering, Choice
+from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import function_trials
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
@@ -144,6 +142,14 @@ def _functions(call: Call, right: Collection[str]) -> Iterator[tuple[str, str, A
         return run(replace(call, within=within)), modes[0]
 
     yield from function_trials(altering)
+    yield from transposed_trials(
+        call.module, right, lambda mode: run(replace(call, within=lambda module: _in(mode, module)))
+    )
+
+
+def _in(mode: Transposing, module: nn.Module) -> AbstractContextManager:
+    """Returns the mode for a copy of its module."""
+    return Transposing(module, mode.name).running()
 
 
 def _double(call: Call, tried: list[Tried], oracle: list[np.ndarray], flax: list[np.ndarray]) -> Iterator[Trial]:
@@ -173,61 +179,3 @@ def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) 
         if distance([ours], [theirs], [ours]) > 100 * noise:
             return explain_tensor(ours, theirs, noise)
     return None
-
-
-def other_mode(call: Call) -> Iterator[CallTrial]:
-    """Evaluation for training, or the other way round."""
-    names = ("training", "evaluation") if call.training else ("evaluation", "training")
-    stochastic = any(isinstance(part, DROPOUTS) for part in call.module.modules())
-    if stochastic and not call.training or isinstance(call.module, _BatchNorm):
-        return  # of batch normalisation, the statistics are altered
-    if call.training and isinstance(call.module, DROPOUTS):
-        text = "Flax's dropout is off, PyTorch's is in training mode"
-        yield "dropout-off", text, replace(call, training=False)
-        return
-    yield "mode", f"Flax runs in {names[1]} mode, PyTorch in {names[0]} mode", replace(call, training=not call.training)
-
-
-def dropout_mask(call: Call) -> Iterator[CallTrial]:
-    """Dropout with Flax's own random numbers, which show as zeros of its output: the other values tell the scale."""
-    p = getattr(call.module, "p", None)
-    dropped = call.seen == 0
-    if not isinstance(call.module, DROPOUTS) or not isinstance(p, float) or not dropped.any() or dropped.all():
-        return
-    where = "" if call.training else " in evaluation mode"
-    if where:
-        text = f"Flax drops{where}, PyTorch does not; the others are scaled by 1 / (1 - {p:g})"
-        yield "dropout-in-evaluation", text, _masked(call, 1 / (1 - p))
-    else:
-        text = "the rule is the same, the random numbers are not: other values are dropped in Flax"
-        yield "dropout-draws", text, _masked(call, 1 / (1 - p))
-    text = f"Flax drops{where} without scaling the others by 1 / (1 - {p:g})"
-    yield "dropout-unscaled", text, _masked(call, 1.0)
-    text = f"Flax scales by 1 / {p:g}: its rate is PyTorch's probability to keep"
-    yield "dropout-complement", text, _masked(call, 1 / p if p else 1.0)
-    text = f"Flax scales by 1 - {p:g} where PyTorch scales by its reciprocal"
-    yield "dropout-scale", text, _masked(call, 1 - p)
-    for rate in DROPOUT_RATES:
-        yield "dropout-rate", f"Flax's rate is {rate:g}, PyTorch's {p:g}", _masked(call, 1 / (1 - rate))
-
-
-def _masked(call: Call, scale: float) -> Call:
-    return replace(call, module=_Masked(torch.as_tensor(np.where(call.seen == 0, 0.0, scale))))
-
-
-class _Masked(nn.Module):
-    def __init__(self, mask: torch.Tensor):
-        super().__init__()
-        self.mask = mask
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.mask
-
-
-def arguments_exchanged(call: Call) -> Iterator[CallTrial]:
-    """The two arguments in the opposite order."""
-    if len(call.args) == 2 and all(isinstance(arg, (np.ndarray, torch.Tensor)) for arg in call.args):
-        yield "arguments-exchanged", "Flax's two inputs are exchanged", replace(call, args=call.args[::-1])
-
-
-CALLS: list[Callable[[Call], Iterator[CallTrial]]] = [dropout_mask, other_mode, arguments_exchanged]

@@ -23,6 +23,7 @@ PROMISES = {
     "asynchronous_dispatch.py": "dispatch off, as after keep_memory(): the call returns after",
     "several_devices.py": "from scratch and concise, on 2 devices: the parameters differ by",
     "scaling_over_devices.py": "all-reduce of 516,280 bytes sent",
+    "fused_attention.py": "ms of CPU for value and gradients",
     "sparse_rows.py": "words   JAX: Adam  SparseAdam   PyTorch: Adam  SparseAdam",
     "sentence_embeddings.py": "1.00000 0.6659",
     "finetune_minilm.py": "EpochMeans(epoch=1",

@@ -3,6 +3,7 @@
 from parity.selftest.bug import Bug
 from parity.selftest.bugs import (
     activations,
+    bodies,
     convolution,
     dense,
     detectors,
@@ -27,4 +28,5 @@ BUGS: tuple[Bug, ...] = (
     *numbers.BUGS,
     *written.BUGS,
     *detectors.BUGS,
+    *bodies.BUGS,
 )

@@ -1,5 +1,6 @@
 """The correct twins: one for each family of layers, all small."""
 
+from parity.selftest.pairs.bodies import AVERAGED, CAUSAL, CROPPED, GATED, JOINT
 from parity.selftest.pairs.dense import ACTIVATIONS, COLUMN, DEEP, MLP, SMALL, TWO_HEADS
 from parity.selftest.pairs.detectors import DETECTOR
 from parity.selftest.pairs.images import CNN, CONV1D, NORMS, POOLS, RESIZING, TIES, TRANSPOSED
@@ -12,4 +13,5 @@ PAIRS = (
     *(TWO_HEADS, DEEP, SMALL, COLUMN),
     *(GROUPED, LOOPED, DETECTOR),
     *(VISION, GPT, UPSCALING, BAG, FAR_ROWS, FAR_IMAGES, DROPPING),
+    *(GATED, JOINT, CAUSAL, CROPPED, AVERAGED),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Sums and products that are right by themselves, of other tensors than in PyTorch."""
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -27,11 +28,9 @@ def terms(call: FunctionCall) -> Iterator[Alternative]:
             text = f"Flax scales the whole sum along axis {axis}, PyTorch its {which} term"
             scaled = lambda other=other, factor=factor: call.result + other * (factor - 1)  # noqa: E731
             yield Alternative("scale-over-sum", text, scaled)
-    met = call.passed.of_shape(call.result.shape)
-    others = [(words, x) for words, x in met if x is not first and x is not second]
-    for words, other in others[:MOST_OTHERS]:
-        for kept, which in ((first, "second"), (second, "first")):
-            if kept.shape == other.shape:
+    for words, other in itertools.islice(call.passed.of_shape(call.result.shape), MOST_OTHERS):
+        for kept, replaced, which in ((first, second, "second"), (second, first, "first")):
+            if kept.shape == other.shape and other is not replaced:
                 text = f"Flax adds {words}, PyTorch something else, as the {which} term of a sum"
                 yield Alternative(WIRING, text, lambda kept=kept, other=other: kept + other)
 

@@ -1,5 +1,6 @@
 """Algorithms without parameters: they are traced and compiled like everything else."""
 
+from d2l_jax.algorithms import in_gymnasium as in_gymnasium
 from d2l_jax.algorithms.anchors import Anchors as Anchors
 from d2l_jax.algorithms.anchors import multibox_prior as multibox_prior
 from d2l_jax.algorithms.assignment import BoxTarget as BoxTarget

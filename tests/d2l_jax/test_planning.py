@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from d2l_jax import algorithms
+from d2l_jax.algorithms import in_gymnasium
 from d2l_jax.algorithms.frozen_lake import MAP_4X4, MAP_8X8
 from d2l_jax.algorithms.q_learning import falling_rate
 from d2l_jax.errors import InputError
@@ -71,14 +72,51 @@ def test_every_transition_is_gymnasiums(rows, slippery):
                 assert (int(step[0]), float(step[1])) == (after, reward)
 
 
-def test_the_table_of_gymnasium_itself():
-    gymnasium = pytest.importorskip("gymnasium")
-    for slippery in (False, True):
-        table = gymnasium.make("FrozenLake-v1", is_slippery=slippery).unwrapped.P
-        ours = algorithms.frozen_lake(slippery=slippery).mdp()
-        theirs = algorithms.mdp_from_table(table)
-        np.testing.assert_allclose(ours.transitions, theirs.transitions, atol=1e-6)
-        np.testing.assert_allclose(ours.rewards, theirs.rewards, atol=1e-6)
+@pytest.mark.parametrize("slippery", [False, True])
+def test_the_table_of_gymnasium_itself(slippery):
+    ours = algorithms.frozen_lake(slippery=slippery).mdp()
+    theirs = in_gymnasium.mdp(lake_of_gymnasium(slippery))
+    np.testing.assert_allclose(ours.transitions, theirs.transitions, atol=1e-6)
+    np.testing.assert_allclose(ours.rewards, theirs.rewards, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [dict(), dict(alpha=falling_rate, random_ties=True)], ids=str)
+def test_the_same_numbers_lead_over_gymnasiums_calm_ice_step_by_step(options):
+    draws = algorithms.uniforms(jax.random.key(3), episodes=40).astype(float)
+    ours = algorithms.q_learning(algorithms.frozen_lake(), draws, **options)
+    theirs = in_gymnasium.q_learning(lake_of_gymnasium(False), draws, **options)
+    assert int(ours.visits.sum()) > 100
+    np.testing.assert_array_equal(ours.visits, theirs.visits)
+    np.testing.assert_array_equal(ours.lengths, theirs.lengths)
+    np.testing.assert_allclose(ours.table, theirs.table, atol=1e-14)
+
+
+def test_control_other_numbers_lead_elsewhere():
+    draws = algorithms.uniforms(jax.random.key(3), episodes=40).astype(float)
+    ours = algorithms.q_learning(algorithms.frozen_lake(), draws)
+    theirs = in_gymnasium.q_learning(lake_of_gymnasium(False), 1 - draws)
+    assert (ours.visits != theirs.visits).any()
+
+
+def test_a_policy_succeeds_as_often_in_gymnasium():
+    lake = algorithms.frozen_lake(slippery=True)
+    policy = algorithms.value_iteration(lake.mdp(), sweeps=100).policy[-1]
+    ours = float(algorithms.success_rate(lake, policy, jax.random.key(1)))
+    theirs = in_gymnasium.success_rate(lake_of_gymnasium(True), policy, walkers=400)
+    assert abs(ours - theirs) < 0.08  # three and a half deviations of 400 walks
+    assert in_gymnasium.success_rate(lake_of_gymnasium(True), jnp.zeros(16, int), walkers=20) == 0
+
+
+def test_environments_without_a_model_or_without_numbered_states_are_refused():
+    pole = pytest.importorskip("gymnasium").make("CartPole-v1")
+    with pytest.raises(InputError, match="the environment has no model"):
+        in_gymnasium.mdp(pole)
+    with pytest.raises(InputError, match="observation_space is Box.* as Discrete"):
+        in_gymnasium.q_learning(pole, algorithms.uniforms(jax.random.key(0), 1))
+
+
+def lake_of_gymnasium(slippery: bool):
+    return pytest.importorskip("gymnasium").make("FrozenLake-v1", is_slippery=slippery)
 
 
 def test_q_learning_finds_the_way_over_calm_ice():

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from d2l_jax import losses, models, optim
-from d2l_jax.case import Case
+from d2l_jax.case import Case, supervised
 from d2l_jax.models.adversarial import draw_mixed
 from d2l_jax.models.dcgan import draw_images
 from d2l_jax.models.gan import draw_gaussian
@@ -105,5 +105,28 @@ GAN: tuple[Case, ...] = (
         args=CORRECTED,
         probe={"net_D": SMALL_D | CORRECTED["net_D"], "net_G": SMALL_G | CORRECTED["net_G"]},
         turns=turns_of(0.0002, "mean"),
+    ),
+    supervised(
+        "spectral-discriminator",
+        "20.2",
+        "Discriminator with spectral normalisation",
+        models.spectral_discriminator,
+        (64, 16, 16, 3),
+        probe={"n_D": 5, "features": 2 * 3 * 10},
+        probe_inputs=(5, 11, 14, 3),
+        loss=losses.mse,
+        labels=False,
+    ),
+    supervised(
+        "feature-cnn",
+        "20.2",
+        "FeatureCNN",
+        models.FeatureCNN,
+        (256, 32, 32, 3),
+        probe={"feature_dim": 12, "num_classes": 7},
+        probe_inputs=(5, 9, 13, 3),
+        optimizer=partial(optim.Adam, lr=1e-3),
+        data="cifar10",
+        epochs=15,
     ),
 )

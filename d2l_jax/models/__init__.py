@@ -64,6 +64,7 @@ from d2l_jax.models.densenet import transition_block as transition_block
 from d2l_jax.models.dogs import DogBreeds as DogBreeds
 from d2l_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from d2l_jax.models.fcn import fcn as fcn
+from d2l_jax.models.feature_cnn import FeatureCNN as FeatureCNN
 from d2l_jax.models.frozen import FrozenFeatures as FrozenFeatures
 from d2l_jax.models.gan import discriminator as discriminator
 from d2l_jax.models.gan import discriminator_loss as discriminator_loss
@@ -136,6 +137,7 @@ from d2l_jax.models.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from d2l_jax.models.seq2seq import seq2seq as seq2seq
 from d2l_jax.models.softmax import SoftmaxRegression as SoftmaxRegression
 from d2l_jax.models.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from d2l_jax.models.spectral import spectral_discriminator as spectral_discriminator
 from d2l_jax.models.ssd import Detected as Detected
 from d2l_jax.models.ssd import Detecting as Detecting
 from d2l_jax.models.ssd import TinySSD as TinySSD

@@ -22,4 +22,6 @@ from d2l_jax.nn.recurrent.steps import rnn_step as rnn_step
 from d2l_jax.nn.sequential import Sequential as Sequential
 from d2l_jax.nn.sizes import map_size as map_size
 from d2l_jax.nn.sizes import output_size as output_size
+from d2l_jax.nn.spectral import SpectralConv2d as SpectralConv2d
+from d2l_jax.nn.spectral import SpectralLinear as SpectralLinear
 from d2l_jax.nn.transposed import ConvTranspose2d as ConvTranspose2d

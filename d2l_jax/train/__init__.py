@@ -1,5 +1,7 @@
 """Training as pure functions of one state: the step, the epoch as a scan of it, and the loop over epochs."""
 
+from d2l_jax.train.averages import ema_decay as ema_decay
+from d2l_jax.train.averages import moved_average as moved_average
 from d2l_jax.train.epoch import make_epoch as make_epoch
 from d2l_jax.train.epoch import make_evaluation as make_evaluation
 from d2l_jax.train.fit import EpochMeans as EpochMeans

@@ -82,6 +82,7 @@ from parity.reference.detection import multibox_detection as multibox_detection
 from parity.reference.dogs import DogBreeds as DogBreeds
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
 from parity.reference.fcn import fcn as fcn
+from parity.reference.feature_cnn import FeatureCNN as FeatureCNN
 from parity.reference.frozen import FrozenFeatures as FrozenFeatures
 from parity.reference.gan import discriminator as discriminator
 from parity.reference.gan import discriminator_loss as discriminator_loss
@@ -163,6 +164,7 @@ from parity.reference.seq2seq import Seq2SeqEncoder as Seq2SeqEncoder
 from parity.reference.seq2seq import seq2seq as seq2seq
 from parity.reference.softmax import SoftmaxRegression as SoftmaxRegression
 from parity.reference.softmax import SoftmaxRegressionScratch as SoftmaxRegressionScratch
+from parity.reference.spectral import spectral_discriminator as spectral_discriminator
 from parity.reference.ssd import Detected as Detected
 from parity.reference.ssd import Detecting as Detecting
 from parity.reference.ssd import TinySSD as TinySSD

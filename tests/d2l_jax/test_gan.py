@@ -1,9 +1,6 @@
 """Chapter 20: adversarial networks against the facts of the specification."""
 
-import json
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
-from gan_golden import filled, pattern
+from gan_golden import FACTS, filled, golden, pattern
 from twins import in_jax, in_torch
 
 import parity
@@ -24,12 +21,12 @@ from parity import reference
 from parity.reference import losses as torch_losses
 from parity.twin.structure import abstract
 
-FACTS = json.loads((Path(__file__).parent / "facts" / "gan.json").read_text())
 NETS = {
     "GAN generator": "generator",
     "GAN discriminator": "discriminator",
     "DCGAN generator": "dcgan_generator",
     "DCGAN discriminator": "dcgan_discriminator",
+    "FeatureCNN": "FeatureCNN",
 }
 
 
@@ -43,10 +40,6 @@ def test_keys_and_shapes(title):
     ours = abstract(lambda: getattr(models, NETS[title])(rngs=nnx.Rngs(0)))
     assert {leaf.key: list(leaf.shape) for leaf in leaves(ours)} == expected
     assert sum(parameter.numel() for parameter in theirs.parameters()) == FACTS[title]["params"]
-
-
-def golden(name: str) -> Any:
-    return FACTS["golden"][name]["values"]
 
 
 def test_losses_are_the_facts():

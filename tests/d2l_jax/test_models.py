@@ -55,6 +55,8 @@ PARAMETERS = {  # of the models that are not in the book
     "fast-rcnn-head": (5 * 6 * 7 + 7) + (7 * 7 + 7) + (7 * 3 + 3) + (7 * 4 + 4),
     "bert-encoder-published": 16_329_728 - 488 * 768 + 2 * 768,
     **dict.fromkeys(["gan", "gan-saturating", "gan-least-squares", "gan-hinge", "gan-wasserstein"], 37 + 6),
+    "spectral-discriminator": (3 * 16 + 1) * 64 + (64 * 16 + 1) * 128 + 4 * 4 * 128 + 1,
+    "feature-cnn": 94_986,
     "gan-relativistic": 66_817 + 82_946,
     **dict.fromkeys(["mf", "mf-first-edition"], 81_375),
     **dict.fromkeys(["dcgan", "dcgan-corrected"], 2_765_696 + 3_576_704),
@@ -161,7 +163,7 @@ EVEN = ("positional-encoding",)  # sines and cosines take turns
 STRIDED = (
     "residual-1x1", "googlenet", "resnet18", "densenet", "regnetx32", "mobilenet", "mobilenet-v2", "resnet18-multi-gpu",
     "transposed-conv", "fcn", "resnet18-cifar10", "resnet18-hotdog", "resnet18-hotdog-scratch",
-    "resnet18-kaggle-cifar10", "resnet34-dogs", "resnet34-dogs-corrected",
+    "resnet18-kaggle-cifar10", "resnet34-dogs", "resnet34-dogs-corrected", "spectral-discriminator",
 )  # fmt: skip
 
 

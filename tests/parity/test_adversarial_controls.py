@@ -46,3 +46,15 @@ def test_examples_in_other_pairs_are_seen():
     result = check_case(replace(case, turns=(wrong, second)), steps=1, tiers=("float64",))
     failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
     assert failed[0] == "discriminator forward/loss" and not [row for row in failed if row.endswith("/real")]
+
+
+def test_a_slope_through_the_power_method_is_seen(monkeypatch):
+    monkeypatch.setattr("d2l_jax.nn.spectral.lax.stop_gradient", lambda x: x)
+    failed = failures("spectral-discriminator")
+    assert failed[0].startswith("gradients/") and "forward/loss" not in failed
+
+
+def test_a_weight_as_a_matrix_in_flaxs_order_is_seen(monkeypatch):
+    wrong = lambda kernel: kernel.reshape(-1, kernel.shape[-1]).T  # noqa: E731
+    monkeypatch.setattr("d2l_jax.nn.spectral._as_matrix", wrong)
+    assert failures("spectral-discriminator")

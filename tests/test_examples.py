@@ -15,6 +15,8 @@ PROMISES = {
     "check_my_model.py": "fail\nevaluation output gap",
     "draw_descent.py": "x² with rate 1.1 ends at 61.917, away from its minimum at 0",
     "frozen_lake.py": "0.0000 0.0000 0.0000 0.0000 0.0000 0.0000 0.7738",
+    "gaussian_process.py": "step 41: loss 0.468, length scale 0.519, noise variance 0.061",
+    "gaussian_process_times.py": "| 2,000 |",
     "naive_bayes.py": "scores of the first test image:",
     "find_the_mistake.py": "features.2 (GroupNorm), forward: Flax computes with eps=1e-06 where PyTorch has 1e-05",
     "forms_beside_lax.py": "dense layer over a sequence",
@@ -30,6 +32,8 @@ PROMISES = {
 }
 LONG = {
     "asynchronous_dispatch.py",
+    "gaussian_process.py",
+    "gaussian_process_times.py",
     "several_devices.py",
     "scaling_over_devices.py",
     "sparse_rows.py",
@@ -49,5 +53,7 @@ def test_every_example_is_run():
 def test_an_example_runs(name):
     if name in MINILM and (LACKS_MINILM or (name == "finetune_minilm.py" and "D2L_DATA" not in os.environ)):
         pytest.skip("MiniLM, or SNLI, is not here")
+    if name == "gaussian_process_times.py":
+        pytest.importorskip("gpytorch")
     result = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True)
     assert PROMISES[name] in result.stdout, result.stderr

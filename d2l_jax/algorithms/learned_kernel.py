@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import value_and_grad
 from jaxtyping import Array, Float
-from scipy.optimize import minimize
 
 from d2l_jax.algorithms.gaussian_process import Values, neg_MLL
 from d2l_jax.algorithms.kernels import Points, rbfkernel
@@ -43,6 +42,8 @@ def learn_kernel(
 
     Raises InputError where `y` is not finite, `start` is out of bounds, or as `neg_MLL` does.
     """
+    from scipy.optimize import minimize  # loads slowly, and most who import this file need it not
+
     low, high = bounds
     if not 0 < low <= min(start) <= max(start) <= high:
         raise InputError(f"start {start} is right within bounds of 0 < low < high; they are {low} and {high}")

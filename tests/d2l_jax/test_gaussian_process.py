@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from d2l_jax import algorithms
+from d2l_jax import TrainState, algorithms, make_train_step
 from d2l_jax.algorithms import line_kernel, neg_MLL, neural_network_kernel, posterior, prior, rbfkernel
 from d2l_jax.algorithms.drawn_curves import curve
+from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 
 X = np.linspace(0, 5, 50)
@@ -96,6 +97,22 @@ def test_what_both_editions_learn(dtype):
     assert second.loss == pytest.approx(23.233676, rel=2e-6)
     first = algorithms.learn_kernel(*seen(dtype))  # E1: the square of it, which the prose still names
     assert (first.ls, first.noise) == pytest.approx((0.5698**2, 0.2750), abs=2e-4)
+
+
+def test_fifty_steps_of_adam_are_the_second_editions_log():
+    case = get("exact-gp")
+    x, y = seen("float32")
+    model = case.build()
+    state = TrainState.create(model, case.turns)
+    step = make_train_step(model, case.turns, {})
+    log = []
+    for _ in range(50):
+        raw = np.asarray(state.params["covar_module"]["base_kernel"]["raw_lengthscale"]).item()
+        state, measured = step(state, {"X": x, "y": y})
+        log.append((float(measured["loss"]), np.logaddexp(raw, 0)))
+    losses, lengths = np.array(log)[::10].T
+    np.testing.assert_allclose(losses, [0.993, 0.720, 0.505, 0.463, 0.468], atol=5.1e-4)
+    np.testing.assert_allclose(lengths[[0, -1]], [0.693, 0.519], atol=5.1e-4)
 
 
 def test_the_posterior_is_that_of_the_whole_matrix():

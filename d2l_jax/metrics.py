@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
+
+from d2l_jax.errors import InputError
 
 
 class Metric(NamedTuple):
@@ -120,6 +123,25 @@ def shares_below(tensors: dict[str, Any]) -> tuple[Array, int] | None:
     return jnp.sum(1 - (above + equal / 2) / all_others), len(above)
 
 
+def right_clicks(tensors: dict[str, Any], threshold: float = 0.0) -> tuple[Array, int]:
+    """Counts the clicks, and what is none, that are told from the logits (section 21.9)."""
+    clicks = jnp.asarray(tensors["targets"]) > 0
+    return jnp.sum((jnp.asarray(tensors["output"]) > threshold) == clicks), clicks.size
+
+
+def area_under_curve(scores: Float[Any, " examples"], clicks: Float[Any, " examples"]) -> float:
+    """Returns the AUC: the share of pairs of a click and none of which the click scores more; equal ones count half.
+
+    Raises InputError where all are clicks, or none is.
+    """
+    scores, clicks = np.asarray(scores, np.float64).ravel(), np.asarray(clicks).ravel() > 0
+    if clicks.all() or not clicks.any():
+        raise InputError(f"{int(clicks.sum())} of {clicks.size} examples are clicks; an AUC wants some of either kind")
+    others = np.sort(scores[~clicks])
+    below, upto = (np.searchsorted(others, scores[clicks], side) for side in ("left", "right"))
+    return float((below + upto).mean() / 2 / len(others))
+
+
 def root(mean: float) -> float:
     """Returns the square root of a mean of squares; that of diverging training may be NaN."""
     return math.sqrt(mean) if mean >= 0 else math.nan
@@ -135,6 +157,7 @@ PRETRAINING = {"mlm_loss": Metric(masked_word_losses), "nsp_loss": Metric(next_s
 OF_ROWS = {"loss": Metric(loss_of_rows)}
 RMSE = {"rmse": Metric(squared_errors, root)}
 RANKS = OF_ROWS | {"hit_rate": Metric(hits), "auc": Metric(shares_below), "ndcg": Metric(gains)}
+OF_CLICKS = {"loss": loss_per_example, "accuracy": Metric(right_clicks)}
 BOXES = {"class_error": Metric(wrong_anchors), "bbox_mae": Metric(offset_errors)}
 
 

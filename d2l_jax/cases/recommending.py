@@ -8,7 +8,7 @@ import numpy as np
 
 from d2l_jax import losses, models, optim
 from d2l_jax.case import Case, supervised, tokens
-from d2l_jax.metrics import RANKS, RMSE
+from d2l_jax.metrics import OF_CLICKS, OF_ROWS, RANKS, RMSE, Metric, right_clicks
 from d2l_jax.turns import Tensors, Turn
 
 USERS, ITEMS = 943, 1682  # of MovieLens-100K
@@ -105,6 +105,67 @@ CASER = partial(
     epochs=8,
 )
 
+
+def draw_rows(random: np.random.Generator) -> Tensors:
+    """Draws 11 items with ratings by about half of 17 users, in either split."""
+    known, hidden = random.integers(1, 6, (2, 11, 17)) * (random.random((2, 11, 17)) < 0.5)
+    return {"input": known.astype(np.float32), "targets": np.where(known, known, hidden).astype(np.float32)}
+
+
+AUTOREC = partial(
+    supervised,
+    section="21.4",
+    model=models.AutoRec,
+    inputs=(256, USERS),
+    args={"num_hidden": 500, "num_users": USERS},
+    probe={"num_hidden": 5, "num_users": 17},
+    probe_inputs=(11, 17),
+    draw=draw_rows,
+    loss=losses.observed_squared_error,
+    optimizer=partial(optim.Adam, lr=0.002, weight_decay=1e-5),
+    labels=False,
+    metrics=OF_ROWS | RMSE,
+    data="ml100k_items",
+    epochs=25,
+)
+
+FIELDS = [5, 7, 3, *[4] * 31]  # an example of 34 fields; those of the data take their place
+
+
+def draw_clicks(random: np.random.Generator) -> Tensors:
+    """Draws 11 examples of 4 fields of 5, 2, 7 and 3 values, clicked or not; the first two are equal."""
+    starts = np.array([0, 5, 7, 14])
+    fields = starts + random.integers(0, [5, 2, 7, 3], (11, 4))
+    fields[1] = fields[0]
+    return {"input": fields.astype(np.int32), "targets": random.integers(0, 2, (11, 1)).astype(np.float32)}
+
+
+def clicks(
+    name: str, section: str, title: str, model: Callable, lr: float, args: dict[str, Any], first_edition: bool = False
+) -> Case:
+    """Returns a model of clicks; in the first edition it returns probabilities, which its loss takes for logits."""
+    metrics = OF_CLICKS | {"accuracy": Metric(partial(right_clicks, threshold=0.5))} if first_edition else OF_CLICKS
+    return supervised(
+        name,
+        section,
+        title,
+        model,
+        (tokens((2048, 34), sum(FIELDS)),),
+        args={"field_dims": FIELDS} | args | ({"first_edition": True} if first_edition else {}),
+        probe={"field_dims": [5, 2, 7, 3], "num_factors": 3},
+        probe_inputs=(tokens((11, 4), 17),),
+        draw=draw_clicks,
+        loss=losses.click_loss,
+        optimizer=partial(optim.Adam, lr=lr),
+        labels=False,
+        metrics=metrics,
+        data="ctr",
+        epochs=30,
+    )
+
+
+DEEP = {"num_factors": 10, "mlp_dims": [30, 20, 10], "drop_rate": 0.1}
+
 RECOMMENDING: tuple[Case, ...] = (
     MATRIX_FACTORIZATION("mf"),
     MATRIX_FACTORIZATION(
@@ -112,6 +173,13 @@ RECOMMENDING: tuple[Case, ...] = (
         title="MF of the first edition",
         args={"num_factors": 30, "first_edition": True} | TABLES,
         loss=losses.half_mse,
+    ),
+    AUTOREC("autorec", title="AutoRec"),
+    AUTOREC(
+        "autorec-first-edition",
+        title="AutoRec of the first edition",
+        loss=partial(losses.observed_squared_error, first_edition=True),
+        metrics=RMSE,
     ),
     NEUMF("neumf", title="NeuMF"),
     NEUMF(
@@ -121,4 +189,8 @@ RECOMMENDING: tuple[Case, ...] = (
     ),
     CASER("caser", title="Caser"),
     CASER("caser-hinge", title="Caser with a hinge loss", loss=losses.hinge_ranking_loss),
+    clicks("fm", "21.9", "FM", models.FM, 0.02, {"num_factors": 20}),
+    clicks("fm-first-edition", "21.9", "FM of the first edition", models.FM, 0.02, {"num_factors": 20}, True),
+    clicks("deepfm", "21.10", "DeepFM", models.DeepFM, 0.01, DEEP),
+    clicks("deepfm-first-edition", "21.10", "DeepFM of the first edition", models.DeepFM, 0.01, DEEP, True),
 )

@@ -48,6 +48,8 @@ from d2l_jax.losses.likelihood import kl_div as kl_div
 from d2l_jax.losses.likelihood import poisson_nll_loss as poisson_nll_loss
 from d2l_jax.losses.ranking import bpr_loss as bpr_loss
 from d2l_jax.losses.ranking import hinge_ranking_loss as hinge_ranking_loss
+from d2l_jax.losses.recommending import click_loss as click_loss
+from d2l_jax.losses.recommending import observed_squared_error as observed_squared_error
 from d2l_jax.losses.regression import huber_loss as huber_loss
 from d2l_jax.losses.regression import l1_loss as l1_loss
 from d2l_jax.losses.regression import mse_loss as mse_loss

@@ -14,6 +14,7 @@ from d2l_jax.models.attention_pooling import constant as constant
 from d2l_jax.models.attention_pooling import epanechikov as epanechikov
 from d2l_jax.models.attention_pooling import gaussian as gaussian
 from d2l_jax.models.attention_pooling import nadaraya_watson as nadaraya_watson
+from d2l_jax.models.autorec import AutoRec as AutoRec
 from d2l_jax.models.bahdanau import Seq2SeqAttentionDecoder as Seq2SeqAttentionDecoder
 from d2l_jax.models.bahdanau import seq2seq_attention as seq2seq_attention
 from d2l_jax.models.batch_norm import BatchNormScratch as BatchNormScratch
@@ -63,6 +64,8 @@ from d2l_jax.models.densenet import DenseNet as DenseNet
 from d2l_jax.models.densenet import transition_block as transition_block
 from d2l_jax.models.dogs import DogBreeds as DogBreeds
 from d2l_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
+from d2l_jax.models.factorization_machine import FM as FM
+from d2l_jax.models.factorization_machine import DeepFM as DeepFM
 from d2l_jax.models.fcn import fcn as fcn
 from d2l_jax.models.feature_cnn import FeatureCNN as FeatureCNN
 from d2l_jax.models.frozen import FrozenFeatures as FrozenFeatures

@@ -31,6 +31,7 @@ CONTENT = {
     "ratings": "ratings",
     "item_rows": "the ratings of an item by all users",
     "ranking": "items that users have rated",
+    "clicks": "fields of categories",
 }
 
 
@@ -42,7 +43,7 @@ def fitted(case: Case, data: Dataset) -> Case:
         raise InputError(
             f"--batch-size {case.batch_size} does not fit {data.examples} examples; give one from 1 to {data.examples}"
         )
-    if "accuracy" in case.metrics and data.kind != "segmentation":
+    if "accuracy" in case.metrics and data.kind not in ("segmentation", "clicks"):
         _refuse_classes(case, data)
     return _paced(case, data)
 
@@ -183,6 +184,11 @@ def _rows(case: Case, data: Dataset) -> Case:
     return replace(case, args={**case.args, "num_users": users}, inputs=(case.batch_size, users))
 
 
+def _clicks(case: Case, data: Dataset) -> Case:
+    inputs = (tokens((case.batch_size, len(data.rows)), sum(data.rows)),)
+    return replace(case, args={**case.args, "field_dims": list(data.rows)}, inputs=inputs)
+
+
 def _scores(case: Case) -> tuple[int, ...]:
     """Returns the shape of the outputs for one example."""
     pure = functional(eval_view(nnx.eval_shape(case.build)))
@@ -205,4 +211,5 @@ FIT: dict[str, Callable[[Case, Dataset], Case]] = {
     "ratings": _rated,
     "item_rows": _rows,
     "ranking": _rated,
+    "clicks": _clicks,
 }

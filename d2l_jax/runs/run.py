@@ -18,7 +18,7 @@ from d2l_jax.runs.augmented import AUGMENTED, draw_augmented
 from d2l_jax.runs.boxes import Sightings, sightings
 from d2l_jax.runs.finished import write_vocabs
 from d2l_jax.runs.learner import JaxLearner, Learner
-from d2l_jax.runs.recommended import result_line
+from d2l_jax.runs.recommended import told
 from d2l_jax.runs.results import ATTENTION, METRICS, Figures, RunResult, best, described, figures, write_results
 from d2l_jax.runs.segments import SHOWN as SEGMENTS
 from d2l_jax.runs.sentences import SENTENCES, draw_alignment, predicted
@@ -223,8 +223,9 @@ class _Run:
                 self.listener.line(f"text      {text}")
         if isinstance(result.sample, Sightings):
             self.listener.line(f"boxes     {result.sample}")
-        if told := result_line(self.records[-1]):
-            self.listener.line(f"result    {told}")
+        if shown := told(self.job.data, self.learner.trained(), self.records[-1]):
+            result.metrics["result"] = shown
+            self.listener.line("result    " + ", ".join(f"{name} {value:.4f}" for name, value in shown.items()))
         paths = write_results(result, self.job.data, self.job.out)
         if "num_inputs_attend" in self.job.case.args:
             paths.append(self.job.out / ATTENTION)

@@ -24,6 +24,7 @@ from parity.reference.attention_pooling import constant as constant
 from parity.reference.attention_pooling import epanechikov as epanechikov
 from parity.reference.attention_pooling import gaussian as gaussian
 from parity.reference.attention_pooling import nadaraya_watson as nadaraya_watson
+from parity.reference.autorec import AutoRec as AutoRec
 from parity.reference.bahdanau import Seq2SeqAttentionDecoder as Seq2SeqAttentionDecoder
 from parity.reference.bahdanau import seq2seq_attention as seq2seq_attention
 from parity.reference.batch_norm import BatchNormScratch as BatchNormScratch
@@ -81,6 +82,8 @@ from parity.reference.detection import Detections as Detections
 from parity.reference.detection import multibox_detection as multibox_detection
 from parity.reference.dogs import DogBreeds as DogBreeds
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
+from parity.reference.factorization_machine import FM as FM
+from parity.reference.factorization_machine import DeepFM as DeepFM
 from parity.reference.fcn import fcn as fcn
 from parity.reference.feature_cnn import FeatureCNN as FeatureCNN
 from parity.reference.frozen import FrozenFeatures as FrozenFeatures

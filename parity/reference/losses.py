@@ -37,8 +37,10 @@ from parity.reference.adversarial_losses import rpgan_loss_G as rpgan_loss_G
 from parity.reference.adversarial_losses import saturating_loss_G as saturating_loss_G
 from parity.reference.adversarial_losses import wasserstein_loss_D as wasserstein_loss_D
 from parity.reference.adversarial_losses import wasserstein_loss_G as wasserstein_loss_G
-from parity.reference.ranking_losses import bpr_loss as bpr_loss
-from parity.reference.ranking_losses import hinge_ranking_loss as hinge_ranking_loss
+from parity.reference.recommender_losses import bpr_loss as bpr_loss
+from parity.reference.recommender_losses import click_loss as click_loss
+from parity.reference.recommender_losses import hinge_ranking_loss as hinge_ranking_loss
+from parity.reference.recommender_losses import observed_squared_error as observed_squared_error
 from parity.reference.word_losses import glove_loss as glove_loss
 from parity.reference.word_losses import hierarchical_softmax_loss as hierarchical_softmax_loss
 from parity.reference.word_losses import negative_sampling_loss as negative_sampling_loss

@@ -12,7 +12,7 @@ import torch
 from flax import nnx
 from flax.traverse_util import flatten_dict
 
-from d2l_jax import eval_view, functional, models
+from d2l_jax import eval_view, functional, losses, models, train_view
 from d2l_jax.turns import name_of
 from d2l_jax.weights.rules import leaves
 from d2l_jax.weights.state_dict import put
@@ -21,6 +21,8 @@ from parity import reference
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 FACTS = json.loads((Path(__file__).parent / "facts" / "recommenders.json").read_text())
 USERS, ITEMS = np.array([0, 3, 5], np.int32), np.array([2, 6, 1], np.int32)
+ROWS = np.array([[0, 3, 5, 0, 1, 0], [4, 0, 0, 2, 0, 5]], np.float32)
+FIELDS = np.array([[0, 4, 7], [3, 5, 9]], np.int32)
 GOLDEN: list[tuple[str, dict[str, Any], tuple[np.ndarray, ...], list]] = [
     ("MF", {"num_factors": 4, "num_users": 6, "num_items": 8}, (USERS, ITEMS), [0.274163, -0.376029, 0.281145]),
     (
@@ -35,6 +37,17 @@ GOLDEN: list[tuple[str, dict[str, Any], tuple[np.ndarray, ...], list]] = [
         (USERS, np.array([[0, 1, 2], [7, 6, 5], [3, 3, 4]], np.int32), ITEMS),
         [0.001004, 0.334792, 0.07315],
     ),
+    (
+        "AutoRec",
+        {"num_hidden": 5, "num_users": 6},
+        (ROWS,),
+        [
+            [0.221831, 0.229981, -0.077276, 0.127919, 0.433846, -0.104502],
+            [0.189168, 0.039603, 0.121265, 0.314938, 0.083292, 0.243507],
+        ],
+    ),
+    ("FM", {"field_dims": [4, 3, 3], "num_factors": 4}, (FIELDS,), [0.065836, 0.316822]),
+    ("DeepFM", {"field_dims": [4, 3, 3], "num_factors": 4, "mlp_dims": [5, 3]}, (FIELDS,), [0.038557, 0.300145]),
 ]
 
 
@@ -114,6 +127,30 @@ def test_several_items_are_scored_as_each_alone(case):
     with torch.no_grad():
         same = theirs(*map(torch.from_numpy, (*context, several))).numpy()
     np.testing.assert_allclose(np.reshape(same, (3, 2)).T, [golden, golden], atol=2e-6)
+
+
+def test_unknown_ratings_are_0_in_training_and_guessed_in_evaluation():
+    ours, theirs = pair("AutoRec", GOLDEN[3][1] | {"dropout": 0.0})
+    apply, params, buffers = functional(train_view(ours))
+    outputs, _ = jax.jit(apply)(params, buffers, jnp.asarray(ROWS))
+    known = np.where(ROWS > 0, np.array(GOLDEN[3][3]), 0)
+    np.testing.assert_allclose(outputs, known, atol=2e-6)
+    np.testing.assert_allclose(theirs.train()(torch.from_numpy(ROWS)).detach().numpy(), known, atol=2e-6)
+    assert float(losses.observed_squared_error(outputs, jnp.asarray(ROWS))) == pytest.approx(73.758369, rel=1e-6)
+
+
+@pytest.mark.parametrize("number", [4, 5])
+def test_the_first_edition_takes_the_sigmoid_of_a_sigmoid(number):
+    name, args, inputs, golden = GOLDEN[number]
+    ours, theirs = pair(name, args | {"first_edition": True})
+    apply, params, buffers = functional(eval_view(ours))
+    outputs, _ = jax.jit(apply)(params, buffers, jnp.asarray(inputs[0]))
+    once = 1 / (1 + np.exp(-np.array(golden)))
+    np.testing.assert_allclose(outputs[:, 0], once, atol=2e-6)
+    np.testing.assert_allclose(theirs(torch.from_numpy(inputs[0])).detach().numpy()[:, 0], once, atol=2e-6)
+    twice = 1 / (1 + np.exp(-once))
+    loss = losses.click_loss(outputs, jnp.ones_like(outputs))  # of clicks: at best log(1 + 1/e), whatever is learned
+    assert float(loss) == pytest.approx(-np.log(twice).sum(), rel=1e-5) and float(loss) > 2 * np.log1p(np.exp(-1))
 
 
 def test_the_first_editions_score_is_a_probability():

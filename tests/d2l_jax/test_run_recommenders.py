@@ -8,6 +8,7 @@ import pytest
 from d2l_jax.catalog import get
 from d2l_jax.data import load
 from d2l_jax.data.find.ratings import FORMS
+from d2l_jax.data.ratings.clicks import drawn_clicks
 from d2l_jax.data.ratings.drawn import drawn_ratings
 from d2l_jax.errors import InputError
 from d2l_jax.runs.fitting import fitted
@@ -16,9 +17,11 @@ from d2l_jax.runs.run import Job, Listener, train
 SMALL = {
     "mf": {"num_factors": 3},
     "neumf": {"num_factors": 3, "nums_hiddens": [3]},
+    "autorec": {"num_hidden": 5, "dropout": 0.0},
+    "deepfm": {"num_factors": 3, "mlp_dims": [3], "drop_rate": 0.0},
     "caser": {"num_factors": 3, "d": 2, "d_prime": 2, "drop_ratio": 0.0},
 }
-FORM = {"mf": "", "neumf": "_ranking", "caser": "_sequences"}
+FORM = {"mf": "", "autorec": "_items", "neumf": "_ranking", "caser": "_sequences"}
 
 
 class Told(Listener):
@@ -30,8 +33,8 @@ class Told(Listener):
 
 
 def small(name: str, out: Path, framework: str = "jax") -> Job:
-    data = FORMS[FORM[name]][1](drawn_ratings(), "toy")
-    case = get(name).of_batch_size(500)
+    data = drawn_clicks() if name == "deepfm" else FORMS[FORM[name]][1](drawn_ratings(), "toy")
+    case = get(name).of_batch_size(100 if name == "autorec" else 500)
     case = fitted(replace(case, args=case.args | SMALL[name], epochs=2), data)
     return Job(case, data, out, framework=framework)
 

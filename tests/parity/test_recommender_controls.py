@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import pytest
 
 from d2l_jax import losses, models
 from d2l_jax.catalog import get
+from d2l_jax.turns import Supervised
 from parity.proof.proof import check_twin
 from parity.twin.pairing import twin_of
 
@@ -19,6 +21,24 @@ def exchanged(positive, negative, weight):
 
 def without_weights(positive, negative, weight):
     return losses.bpr_loss(positive, negative, jnp.ones_like(weight))
+
+
+half_the_mean = partial(losses.observed_squared_error, first_edition=True)
+
+
+def of_probabilities(logits, clicks):
+    return losses.click_loss(jax.nn.sigmoid(logits), clicks)
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("autorec", half_the_mean), ("fm", of_probabilities)])
+def test_another_loss_of_ratings_and_clicks_is_found(name: str, wrong: Callable):
+    twin = twin_of(get(name), steps=1)
+    (turn,) = twin.flax.turns
+    planted = replace(twin, flax=replace(twin.flax, turns=(turn._replace(objective=Supervised(wrong)),)))
+    result = check_twin(planted, tiers=("float64",))
+    failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
+    assert result.status == "fail" and "forward/loss" in failed and "forward/output" not in failed
+    assert result.blame and result.blame.layer == "loss"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ EMBEDDED = {
     "ratings": "drawn_ratings",
     "item_rows": "drawn_ratings_items",
     "ranking": "drawn_ratings_ranking",
+    "clicks": "drawn_clicks",
 }
 PHOTOS = {"cifar10": "shapes", "cifar10_tiny": "shapes", "hotdog": "two_shapes", "dogs": "shapes"}
 STAND_INS = (

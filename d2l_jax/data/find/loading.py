@@ -16,7 +16,7 @@ from d2l_jax.data.drawn.synthetic import ohms_law, synthetic_regression, weight_
 from d2l_jax.data.find.lookup import Reader, look_up
 from d2l_jax.data.find.names import spelled
 from d2l_jax.data.find.places import Place
-from d2l_jax.data.find.ratings import DRAWN_RATINGS, ML100K, drawn, read_ml100k
+from d2l_jax.data.find.ratings import CLICK_SETS, DRAWN_RATINGS, ML100K, drawn, read_ml100k
 from d2l_jax.data.find.segmented import SEGMENTED, load_segmentation
 from d2l_jax.data.find.words import HELP_SETS, PTB_SETS, help_words, read_words
 from d2l_jax.data.images.banana_set import fetch_bananas, no_bananas, read_bananas
@@ -25,6 +25,7 @@ from d2l_jax.data.images.folder import fetch_images, nothing_in, read_images
 from d2l_jax.data.images.image_sets import IMAGE_SETS
 from d2l_jax.data.images.photo_sets import PHOTO_SETS, fetch_photos, no_photos, read_labelled, read_photos
 from d2l_jax.data.images.resize import resize_images
+from d2l_jax.data.ratings.clicks import drawn_clicks, fetch_ctr, no_ctr
 from d2l_jax.data.ratings.ml100k import fetch_ml100k, no_ml100k
 from d2l_jax.data.tables.airfoil import drawn_airfoil, fetch_airfoil, no_airfoil, read_airfoil
 from d2l_jax.data.tables.diabetes import diabetes
@@ -61,10 +62,11 @@ BUILT_IN: dict[str, Callable[[int], Dataset]] = {
     "two_shapes": lambda seed: shapes(2, 240, 80, seed=seed),
     "drawn_bananas": lambda seed: bananas(seed=seed),
     **{name: partial(help_words, name=name) for name in HELP_SETS},
+    "drawn_clicks": drawn_clicks,
     **{name: partial(drawn, name=name) for name in DRAWN_RATINGS},
 }
 TEXTS = (*BOOK_TEXTS, *IMDB, *SNLI, "snli_bert", *WIKITEXT, *PTB_SETS)
-KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *TEXTS, *ML100K, *BUILT_IN, *SEGMENTED)
+KNOWN = (*IMAGE_SETS, *PHOTO_SETS, "bananas", "houses", "airfoil", *TEXTS, *ML100K, *CLICK_SETS, *BUILT_IN, *SEGMENTED)
 KINDS = {
     "image": ("fashion_mnist", digits),
     "tabular": ("houses", diabetes),
@@ -79,6 +81,7 @@ KINDS = {
     "ratings": ("ml100k", drawn),
     "item_rows": ("ml100k_items", partial(drawn, 0, "drawn_ratings_items")),
     "ranking": ("ml100k_ranking", partial(drawn, 0, "drawn_ratings_ranking")),
+    "clicks": ("ctr", drawn_clicks),
 }
 
 log = logging.getLogger(__name__)
@@ -185,6 +188,9 @@ def _reader(name: str) -> Reader[Dataset]:
         return Reader(lambda place: read_bananas(place.folder), fetch_bananas, no_bananas)
     if name in PTB_SETS:
         return Reader(lambda place: read_words(place.folder, name), fetch_ptb, no_ptb)
+    if name in CLICK_SETS:
+        fetch, missing = (fetch_ctr, no_ctr) if name == "ctr" else (fetch_ml100k, no_ml100k)
+        return Reader(lambda place: CLICK_SETS[name](place.folder), fetch, missing)
     if name in ML100K:
         return Reader(lambda place: read_ml100k(place.folder, name), fetch_ml100k, no_ml100k)
     if name == "houses":

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.ratings.clicks import CLICKS, read_ctr, read_film_clicks
 from d2l_jax.data.ratings.drawn import drawn_ratings
 from d2l_jax.data.ratings.ml100k import read_ratings
 from d2l_jax.data.ratings.rating_sets import RANKING, RATINGS, ROWS, item_rows, rankings, rating_set, sequences
@@ -20,7 +21,9 @@ FORMS: dict[str, tuple[str, Callable[..., Dataset]]] = {
 }
 ML100K = tuple(f"ml100k{form}" for form in FORMS)
 DRAWN_RATINGS = tuple(f"drawn_ratings{form}" for form in FORMS)
+CLICK_SETS: dict[str, Callable[[Path], Dataset | None]] = {"ctr": read_ctr, "ml100k_clicks": read_film_clicks}
 RATING_KINDS = {f"{start}{form}": kind for start in ("ml100k", "drawn_ratings") for form, (kind, _) in FORMS.items()}
+RATING_KINDS |= dict.fromkeys([*CLICK_SETS, "drawn_clicks"], CLICKS)
 RATING_STAND_INS = dict(zip(ML100K, DRAWN_RATINGS))
 
 

@@ -62,11 +62,16 @@ def split_randomly(ratings: Ratings, test_ratio: float = 0.1, seed: int = 0) -> 
     """
     if not 0 < test_ratio < 1:
         raise InputError(f"a test ratio of {test_ratio}; a number between 0 and 1 is right")
-    draw = random.Random(seed)
-    train = np.array([draw.random() < 1 - test_ratio for _ in ratings.users], bool)
+    train = drawn_mask(len(ratings.users), test_ratio, seed)
     if train.all() or not train.any():
         raise InputError(f"{len(train)} ratings leave an empty part at a test ratio of {test_ratio}; more are right")
     return Parts(ratings.at(train), ratings.at(~train))
+
+
+def drawn_mask(count: int, test_ratio: float = 0.1, seed: int = 0) -> np.ndarray:
+    """Tells which of `count` examples are to train on, bool (count,): one number of Python's `random` for each."""
+    draw = random.Random(seed)
+    return np.array([draw.random() < 1 - test_ratio for _ in range(count)], bool)
 
 
 def split_by_time(ratings: Ratings) -> Parts:

@@ -154,8 +154,7 @@ def compare(
 
     if not runs:
         raise InputError("compare needs the folder of a run")
-    draw(runs, out)
-    print(f"written   {out}")
+    print("\n".join([*draw(runs, out), f"written   {out}"]))
 
 
 @app.command

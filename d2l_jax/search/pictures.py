@@ -31,23 +31,43 @@ def draw_study(result: dict[str, Any], path: Path) -> None:
         _label(axis)
 
 
-def compare(folders: Sequence[Path], path: Path) -> None:
+def compare(folders: Sequence[Path], path: Path) -> list[str]:
     """Draws several studies, or several runs, into one picture: of studies the least error so far over their time.
 
+    Returns, of studies, how long each took to the error that all of them have reached; of runs nothing.
     Raises InputError where a folder holds neither, or where the first is of a study and another is not.
     """
     if not (folders[0] / RESULT).is_file():
         compare_runs(folders, path)
-        return
+        return []
     results = [result_of(folder) for folder in folders]
     names = [result["settings"]["scheduler"] for result in results]
     if len(set(names)) < len(names):
-        names = [folder.name for folder in folders]
+        names = [str(folder) for folder in folders]
     with picture(path, (7.0, 4.2)) as figure:
         axis = figure.subplots()
         for number, (result, name) in enumerate(zip(results, names)):
             _trajectory(axis, result, COLOURS[number % len(COLOURS)], name)
         _label(axis)
+    return reached(results, names)
+
+
+def reached(results: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
+    """Returns a line for each study: when it reached the error that all have reached, and when its own least one."""
+    errors = [result["error"] for result in results]
+    if None in errors:
+        return []
+    common = max(errors)
+    lines = []
+    for result, name in zip(results, names):
+        first, best = (next(at for at, error in result["trajectory"] if error is not None and error <= limit)
+                       for limit in (common, result["error"]))  # fmt: skip
+        epochs = sum(len(trial["errors"]) for trial in result["trials"])
+        lines.append(
+            f"{name}: error {common:.4f} after {first:.1f} s, {result['error']:.4f} after {best:.1f} s;"
+            f" {len(result['trials'])} trials and {epochs} epochs in {result['seconds']:.1f} s"
+        )
+    return lines
 
 
 def result_of(folder: Path) -> dict[str, Any]:

@@ -38,6 +38,9 @@ def test_a_study_of_a_model_resumes_and_its_best_is_trained_again(tmp_path, caps
 
     main(["compare", "study", "study", "--out", "both.svg"])
     assert Path("both.svg").stat().st_size > 9000
+    first, second, _ = capsys.readouterr().out.splitlines()[-3:]
+    assert first == second and first.startswith(f"study: error {result['error']:.4f} after ")
+    assert first.endswith(f"3 trials and 6 epochs in {result['seconds']:.1f} s")
     with pytest.raises(SystemExit):
         main(["compare", "study", "best"])
 

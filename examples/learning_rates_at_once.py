@@ -1,0 +1,56 @@
+"""Thirty-two learning rates trained at once by vmap, and one after another (chapter 19).
+
+python examples/learning_rates_at_once.py [RATES] [EPOCHS]
+"""
+
+import sys
+import time
+
+import numpy as np
+
+from d2l_jax.runs.options import Options
+from d2l_jax.search.case_objective import CaseObjective
+from d2l_jax.search.vectorised import errors_by_rate
+
+
+class Clock:
+    """Wall and processor time in all, and wall time of the epochs after the first, which compiles."""
+
+    def __init__(self):
+        self.start, self.processor = time.perf_counter(), time.process_time()
+        self.epochs = []
+
+    def heard(self, errors):
+        self.epochs.append(time.perf_counter())
+
+    def read(self):
+        later = self.epochs[-1] - self.epochs[0] if self.epochs else 0.0
+        return np.asarray([time.perf_counter() - self.start, time.process_time() - self.processor, later])
+
+
+rates, epochs = (int(word) for word in (*sys.argv[1:], *("32", "10")[len(sys.argv) - 1 :]))
+objective = CaseObjective(Options("mlp", data="digits", epochs=epochs, batch_size=64))
+case, data = objective.prepared({})
+grid = np.geomspace(0.001, 0.5, rates).astype(np.float32)
+
+clock = Clock()
+together = errors_by_rate(case, data, grid, hear=clock.heard)
+at_once = clock.read()
+
+spent = np.zeros(3)
+singly = []
+for rate in grid:
+    clock = Clock()
+    errors = []
+    objective({"lr": float(rate)}, lambda error, errors=errors, clock=clock: (errors.append(error), clock.heard(error)))
+    spent += clock.read()
+    singly.append(errors)
+
+same = np.isclose(together, np.asarray(singly).T, atol=1.5 / data.held_out)
+best = int(np.nanargmin(together[-1]))
+print(
+    f"{rates} learning rates of the MLP on the digits, {epochs} epochs; best {grid[best]:.3g}, {together[-1, best]:.4f}"
+)
+print(f"the errors are those of single runs, to one test image, in {same.mean():.1%} of {same.size} epochs")
+for what, once, one_by_one in zip(("wall time", "processor time", "wall time without compiling"), at_once, spent):
+    print(f"{what}: {once:.1f} s at once, {one_by_one:.1f} s one after another, {one_by_one / once:.1f} times")

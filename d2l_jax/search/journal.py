@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +83,3 @@ def _difference(found: Event, settings: Event) -> str:
     before = found.get("study", {})
     names = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
     return f"{names[0]} was {before.get(names[0])}, and is {settings.get(names[0])}; the same are right"
-
-
-def read_events(folder: Path) -> Iterator[Event]:
-    """Yields the whole lines of a study's journal. Raises InputError where there is none."""
-    path = folder / NAME
-    if not path.is_file():
-        raise InputError(f"{folder} holds no study")
-    for line in path.read_bytes().splitlines(keepends=True):
-        if line.endswith(b"\n"):
-            yield json.loads(line)

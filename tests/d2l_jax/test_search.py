@@ -47,19 +47,34 @@ def golden_error(config):
     return (5 * config["id"] % 8) / 10 - 0.01 * config["max_epochs"]
 
 
-def test_successive_halving_is_the_golden_trace():
+def traced(scheduler):
+    """Runs two rounds; returns the tuner, and (id, epochs) of every trial."""
     trials = []
 
     def objective(config, report):
         trials.append((config["id"], config["max_epochs"]))
         report(golden_error(config))
 
-    scheduler = SuccessiveHalvingScheduler(Counting(), eta=2, r_min=2, r_max=10)
     tuner = Tuner(scheduler, objective)
     tuner.run(30)
+    return tuner, trials
+
+
+def test_successive_halving_is_the_golden_trace():
+    scheduler = SuccessiveHalvingScheduler(Counting(), eta=2, r_min=2, r_max=10)
+    tuner, trials = traced(scheduler)
     assert scheduler.rung_levels == [2, 4, 8, 10] and scheduler.K == 3
     assert trials == ROUND + SECOND
     assert tuner.incumbent == {"id": 0, "max_epochs": 10} and tuner.incumbent_error == pytest.approx(-0.1)
+
+
+def test_control_another_end_of_the_queue_is_another_trace():
+    class Foremost(SuccessiveHalvingScheduler):
+        def suggest(self):
+            self.queue.reverse()
+            return super().suggest()
+
+    assert traced(Foremost(Counting(), eta=2, r_min=2, r_max=10))[1] != ROUND + SECOND
 
 
 def test_halving_waits_for_a_rung_that_runs_and_counts_the_lost_as_the_worst():

@@ -22,7 +22,7 @@ from d2l_jax.search import (
     Study,
     SuccessiveHalvingScheduler,
 )
-from d2l_jax.search.journal import NAME, read_events
+from d2l_jax.search.journal import NAME
 
 SPACE = {"x": LogUniform(0.1, 1)}
 SETTINGS = {"space": "x"}
@@ -60,6 +60,10 @@ def study(folder, scheduler, objective=slope, resume=False, workers=1, settings=
 
 def told(study):
     return [(trial.config, trial.errors, trial.ended, trial.why) for trial in study.trials]
+
+
+def read_events(folder):
+    return [json.loads(line) for line in (folder / NAME).read_text().splitlines()]
 
 
 def is_alive(pid: int) -> bool:
@@ -138,7 +142,7 @@ from pathlib import Path
 from test_search_study import *
 
 def hear(event, study):
-    if len(list(read_events(Path(sys.argv[1])))) == 9:  # in the second trial
+    if len(read_events(Path(sys.argv[1]))) == 9:  # in the second trial
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
@@ -170,7 +174,7 @@ def test_a_killed_study_ends_as_one_that_was_not(tmp_path, scheduler):
     whole.run(6)
     assert told(resumed) == told(whole) and {trial.ended for trial in whole.trials} <= {"completed", "stopped"}
     assert path.read_bytes().startswith(begun.rpartition(b"\n")[0] + b"\n")
-    events = [json.loads(line) for line in path.read_text().splitlines()]
+    events = read_events(tmp_path / "out")
     assert sum("again" in event for event in events) == 1
     assert [event["at"] for event in events[1:]] == sorted(event["at"] for event in events[1:])
 

@@ -1,6 +1,6 @@
 """Thirty-two learning rates trained at once by vmap, and one after another (chapter 19).
 
-python examples/learning_rates_at_once.py [RATES] [EPOCHS]
+python examples/learning_rates_at_once.py [MODEL] [RATES] [EPOCHS]
 """
 
 import sys
@@ -28,8 +28,9 @@ class Clock:
         return np.asarray([time.perf_counter() - self.start, time.process_time() - self.processor, later])
 
 
-rates, epochs = (int(word) for word in (*sys.argv[1:], *("32", "10")[len(sys.argv) - 1 :]))
-objective = CaseObjective(Options("mlp", data="digits", epochs=epochs, batch_size=64))
+model, *counts = (*sys.argv[1:], *("mlp", "32", "10")[len(sys.argv) - 1 :])
+rates, epochs = map(int, counts)
+objective = CaseObjective(Options(model, data="digits", epochs=epochs, batch_size=64))
 case, data = objective.prepared({})
 grid = np.geomspace(0.001, 0.5, rates).astype(np.float32)
 
@@ -48,9 +49,7 @@ for rate in grid:
 
 same = np.isclose(together, np.asarray(singly).T, atol=1.5 / data.held_out)
 best = int(np.nanargmin(together[-1]))
-print(
-    f"{rates} learning rates of the MLP on the digits, {epochs} epochs; best {grid[best]:.3g}, {together[-1, best]:.4f}"
-)
+print(f"{rates} learning rates of {model} on digits, {epochs} epochs; best {grid[best]:.3g}, {together[-1, best]:.4f}")
 print(f"the errors are those of single runs, to one test image, in {same.mean():.1%} of {same.size} epochs")
 for what, once, one_by_one in zip(("wall time", "processor time", "wall time without compiling"), at_once, spent):
     print(f"{what}: {once:.1f} s at once, {one_by_one:.1f} s one after another, {one_by_one / once:.1f} times")

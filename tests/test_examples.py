@@ -17,6 +17,7 @@ PROMISES = {
     "frozen_lake.py": "0.0000 0.0000 0.0000 0.0000 0.0000 0.0000 0.7738",
     "gaussian_process.py": "step 41: loss 0.468, length scale 0.519, noise variance 0.061",
     "gaussian_process_times.py": "| 2,000 |",
+    "learning_rates_at_once.py": "the errors are those of single runs, to one test image, in 9",
     "naive_bayes.py": "scores of the first test image:",
     "find_the_mistake.py": "features.2 (GroupNorm), forward: Flax computes with eps=1e-06 where PyTorch has 1e-05",
     "forms_beside_lax.py": "dense layer over a sequence",
@@ -31,6 +32,7 @@ PROMISES = {
     "finetune_minilm.py": "EpochMeans(epoch=1",
 }
 LONG = {
+    "learning_rates_at_once.py",
     "asynchronous_dispatch.py",
     "gaussian_process.py",
     "gaussian_process_times.py",

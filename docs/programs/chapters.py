@@ -29,6 +29,7 @@ CHAPTERS = {
     16: "Natural language processing: applications",
     17: "Reinforcement learning",
     18: "Gaussian processes",
+    19: "Hyperparameter optimization",
     21: "Recommender systems",
     22: "Appendix: mathematics for deep learning",
 }

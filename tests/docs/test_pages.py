@@ -21,10 +21,10 @@ FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | r
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 COMMAND = re.compile(r"(?<!from )(?:^|(?<=[`!(\s]))(?P<command>(?:d2l-jax|parity) [a-z][^`#\n]*)")
 SUBCOMMANDS = {
-    "d2l-jax": {"list", "show", "train", "compare", "predict", "data"},
+    "d2l-jax": {"list", "show", "train", "search", "compare", "predict", "data"},
     "parity": {"check", "bench", "convert", "record", "compare", "selftest", "mutants"},
 }
-NAMED = {"show", "train", "check", "bench", "record"}  # the subcommands that take names of cases
+NAMED = {"show", "train", "search", "check", "bench", "record"}  # the subcommands that take names of cases
 NAMES = {case.name for case in CASES}
 
 

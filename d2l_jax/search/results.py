@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from d2l_jax.search.study import Study
+from d2l_jax.search.study import COMPLETED, Study
 
 RESULT = "study.json"
 
@@ -20,11 +20,18 @@ def summary(study: Study, settings: dict[str, Any]) -> dict[str, Any]:
         "error": _finite(study.incumbent_error),
         "seconds": round(study.seconds, 3),
         "worker_seconds": round(study.cumulative_runtime[-1], 3) if study.cumulative_runtime else 0.0,
+        "best_at_end": best_at_end(study),
         "counts": {how: ended.count(how) for how in sorted(set(ended))},
         "trials": [{**asdict(trial), "errors": list(map(_finite, trial.errors))} for trial in study.trials],
         "curves": {str(number): points for number, points in curves(study).items()},
         "trajectory": [[point.seconds, _finite(point.error)] for point in study.incumbent_trajectory],
     }
+
+
+def best_at_end(study: Study) -> int | None:
+    """Returns the number of the trial whose last error is the least, of those that ran to their end."""
+    completed = [trial for trial in study.trials if trial.ended == COMPLETED]
+    return min(completed, key=lambda trial: trial.error).number if completed else None
 
 
 def incumbent_epoch(study: Study) -> int | None:

@@ -31,6 +31,9 @@ def test_a_study_of_a_model_resumes_and_its_best_is_trained_again(tmp_path, caps
     assert result["counts"] == {"completed": 3} and len(result["trajectory"]) == 6
     assert "resumed   2 trials had ended, 0 are run again" in err and Path("study/trajectory.png").stat().st_size > 9000
 
+    last = [trial["errors"][-1] for trial in result["trials"]]
+    assert last[result["best_at_end"]] == min(last)
+
     (again,) = [line.removeprefix("again ").strip() for line in err.splitlines() if line.startswith("again")]
     main([*shlex.split(again)[1:], "--out", "best", "--json", "best.json"])
     best = json.loads(Path("best.json").read_text())["final"]

@@ -23,6 +23,7 @@ from d2l_jax.search import (
     SuccessiveHalvingScheduler,
 )
 from d2l_jax.search.journal import NAME
+from d2l_jax.search.trial_process import share_of_gpu
 
 SPACE = {"x": LogUniform(0.1, 1)}
 SETTINGS = {"space": "x"}
@@ -190,6 +191,18 @@ def test_trials_end_when_their_study_is_killed(tmp_path):
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_alive(pid)
+
+
+def test_gpus_are_dealt_out_and_their_memory_is_shared(monkeypatch):
+    memory = "XLA_PYTHON_CLIENT_MEM_FRACTION"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert [share_of_gpu(place, 2) for place in (0, 1)] == [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in ("3", "5")]
+    assert share_of_gpu(2, 3) == {"CUDA_VISIBLE_DEVICES": "3", memory: "0.450"}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr("d2l_jax.search.trial_process.os.listdir", lambda folder: ["null", "nvidia0", "nvidiactl"])
+    assert share_of_gpu(1, 2) == {"CUDA_VISIBLE_DEVICES": "0", memory: "0.450"}
+    monkeypatch.setattr("d2l_jax.search.trial_process.os.listdir", lambda folder: ["null", "nvidiactl"])
+    assert share_of_gpu(1, 2) == {}
 
 
 def test_a_study_is_extended_by_further_trials(tmp_path):

@@ -51,7 +51,7 @@ def parts(model: nnx.Module) -> Parts:
 
     def run(function: Callable[..., Any], params: Tree, buffers: Tree, *inputs: Any) -> tuple[Any, Tree]:
         module = nnx.merge(graphdef, params, buffers)
-        result = nnx.capture(function)(module, *inputs)
+        result = captured(function)(module, *inputs)
         return result, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
     return Parts(run, params, buffers)
@@ -67,10 +67,22 @@ def intermediates(model: nnx.Module, method: Callable[..., Any] | None = None) -
 
     def apply(params: Tree, buffers: Tree, *inputs: Any) -> tuple[Any, Tree]:
         module = nnx.merge(graphdef, params, buffers)
-        outputs, sown = nnx.capture(method or type(module).__call__, nnx.Intermediate)(module, *inputs)
+        outputs, sown = captured(method or type(module).__call__, nnx.Intermediate)(module, *inputs)
         return outputs, nnx.to_pure_dict(sown)
 
     return Functional(apply, params, buffers)
+
+
+def captured(function: Callable[..., Any], *kinds: type[nnx.Variable]) -> Callable[..., Any]:
+    """Returns `nnx.capture` of a function of (module, ...), whose note in a module `nnx.Dict` takes for an entry."""
+
+    def run(module: nnx.Module, *inputs: Any, **options: Any) -> Any:
+        for _, part in nnx.iter_modules(module):
+            if isinstance(part, nnx.Dict) and "__captures__" in vars(part):
+                del part.__captures__
+        return function(module, *inputs, **options)
+
+    return nnx.capture(run, *kinds)
 
 
 def _split(model: nnx.Module) -> tuple[nnx.GraphDef, Tree, Tree]:

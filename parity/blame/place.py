@@ -15,6 +15,7 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.loss import of_loss
+from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_optimizer
 from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
@@ -131,7 +132,12 @@ def _of_body(
     cause = explain_body(twin, state, train, watched, right_modules(isolated))
     if cause is None and isolated.unfit:
         return _of_shape(isolated.unfit[0], key.phase)
-    cause = cause or explain_wiring(isolated) or explain_tensor(watched.oracle, watched.flax)
+    cause = (
+        cause
+        or explain_norm_place(isolated)
+        or explain_wiring(isolated)
+        or explain_tensor(watched.oracle, watched.flax)
+    )
     return Blame.because(cause, cause.part if cause else "", key.phase, place)
 
 

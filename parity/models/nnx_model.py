@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from d2l_jax.functional import Tree, eval_view, train_view
+from d2l_jax.functional import Tree, captured, eval_view, train_view
 from parity.models.calls import Around, Path, nnx_calls
 from parity.models.flax_model import Called, Part, Tensor, by_names, mode
 
@@ -57,7 +57,7 @@ class NNXModel(Called):
             return function(by_names(module, self.names, flags), *inputs)
 
         with nnx_calls(module, around) if around else nullcontext():
-            result = nnx.capture(bound)(module, *inputs)  # what it sows is no state, and is dropped
+            result = captured(bound)(module, *inputs)  # what it sows is no state, and is dropped
         return result, nnx.to_pure_dict(nnx.state(module, nnx.Not(nnx.Param)))
 
     def tensors(self, inputs: tuple) -> Iterator[Tensor]:
@@ -94,7 +94,7 @@ class NNXModel(Called):
 
 def _called(module: nnx.Module, args: tuple, kwargs: dict) -> Any:
     """The module's outputs; what it sows is no state, and is dropped."""
-    return nnx.capture(type(module).__call__)(module, *args, **kwargs)
+    return captured(type(module).__call__)(module, *args, **kwargs)
 
 
 def _forget_initializers(module: nnx.Module) -> None:

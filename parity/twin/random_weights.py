@@ -1,6 +1,7 @@
 """Values for every tensor of a model: none may hide a bug."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,32 @@ def random_weights(
 ) -> dict[str, np.ndarray]:
     """Returns values for every tensor, biases and statistics too: a bias of 0 or a variance of 1 would hide bugs.
 
-    What PyTorch's model alone has keeps its values there.
+    What PyTorch's model alone has keeps its values there, and so do tables that a model of one's own computed.
     """
     by_path: dict[tuple, np.ndarray] = {}
     values: dict[str, np.ndarray] = {}
     torch_values = {} if model is None else held_weights(model)
     whole = {leaf.key: torch_values[leaf.key].shape if leaf.rows else leaf.shape for leaf in tensors}
+    tables = set() if model is None else set(_tables(model))
     for leaf in tensors:
         if leaf.path not in by_path or leaf.rows:
-            by_path[leaf.path] = _random_tensor(leaf, whole[leaf.key], random)
+            drawn = _random_tensor(leaf, whole[leaf.key], random)
+            by_path[leaf.path] = torch_values[leaf.key] if leaf.key in tables else drawn
         for key in leaf.keys:
             values.setdefault(key, by_path[leaf.path])
     return torch_values | values | _tied(model, values)
+
+
+def _tables(model: torch.nn.Module) -> Iterator[str]:
+    """Yields buffers of modules that somebody wrote, which hold different numbers: rates of noise, positions, windows.
+
+    Random numbers in their place may have no root. Statistics are equal numbers at first.
+    """
+    for key, buffer in model.named_buffers(remove_duplicate=False):
+        owner = model.get_submodule(key.rpartition(".")[0])
+        stock = type(owner).__module__.startswith("torch.nn.")
+        if not stock and buffer.is_floating_point() and bool((buffer != buffer.flatten()[:1]).any()):
+            yield key
 
 
 def held_weights(model: torch.nn.Module) -> dict[str, np.ndarray]:

@@ -23,6 +23,7 @@ class Layers(nn.Module):
         self.body = body
         self.first = nn.Linear(4, 6)
         self.second = nn.Linear(4, 6)
+        self.other = nn.Linear(4, 4)
         self.square = nn.Linear(6, 6)
         self.scale = nn.Parameter(torch.ones(6))
         self.convolution = nn.Conv1d(4, 5, 3, padding=2)
@@ -94,6 +95,9 @@ BODIES = [
         lambda m, x: m.first(x).flatten(1).view(-1, 3, 4, 3),
         lambda m, x: m.first(x).flatten(1).view(-1, 4, 3, 3).movedim(-1, 1),
     ),
+    ("gate-exchanged", "", lambda m, x: F.glu(m.first(x)), lambda m, x: F.glu(m.first(x).roll(3, -1))),
+    ("eps", "", lambda m, x: F.pairwise_distance(x, m.other(x)), lambda m, x: (x - m.other(x)).norm(dim=-1)),
+    ("root-missing", "", lambda m, x: (1 + m.first(x).sin()).sqrt(), lambda m, x: 1 + m.first(x).sin()),
     ("power-missing", "", lambda m, x: m.first(x) ** 2, lambda m, x: m.first(x)),
     ("padding-mode", "", lambda m, x: F.pad(m.first(x), (2, 2), mode="reflect"), lambda m, x: symmetric(m.first(x))),
     (
@@ -128,6 +132,14 @@ def clip(x, y):
     return (F.cross_entropy(x, targets) + F.cross_entropy(x.mT, targets)) / 2
 
 
+def dice(eps):
+    def loss(x, y):
+        p = x.sigmoid()
+        return 1 - (2 * p.diagonal().sum() + eps) / (p.sum() + len(x) + eps)
+
+    return loss
+
+
 def ctc(reduction):
     def loss(x, y):
         lengths = torch.full((4,), 6), torch.tensor([2, 3, 1, 3])
@@ -141,6 +153,7 @@ def ctc(reduction):
     "cause, loss, other, shape",
     [
         ("one-of-two", clip, lambda x, y: F.cross_entropy(x, torch.arange(len(x))), (5, 5)),
+        ("eps", dice(1.0), dice(1e-6), (5, 5)),
         ("ctc-lengths", ctc("mean"), lambda x, y: ctc("none")(x, y).mean(), (4, 6, 3)),
         ("reduction", ctc("mean"), lambda x, y: ctc("none")(x, y).sum(), (4, 6, 3)),
     ],

@@ -164,3 +164,87 @@ def test_another_slope_where_an_image_is_blank_is_named():
     result = check(Blank(lambda x: jnp.maximum(x, 0)), TorchBlank(), images)
     assert result.blame and result.blame.cause == "slope-at-zero" and "jnp.maximum" in result.blame.text
     assert check(Blank(nnx.relu), TorchBlank(), images).status == "pass"
+
+
+class Heads(nnx.Module):
+    """Heads by name."""
+
+    def __init__(self):
+        self.heads = nnx.Dict(small=nnx.Linear(4, 3, rngs=nnx.Rngs(0)), large=nnx.Linear(4, 5, rngs=nnx.Rngs(0)))
+
+    def __call__(self, x):
+        return {name: head(x) for name, head in self.heads.items()}
+
+
+class TorchHeads(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heads = torch.nn.ModuleDict({"small": torch.nn.Linear(4, 3), "large": torch.nn.Linear(4, 5)})
+
+    def forward(self, x):
+        return {name: head(x) for name, head in self.heads.items()}
+
+
+def test_a_dict_of_layers_has_its_own_entries_alone():
+    result = check(Heads(), TorchHeads(), ROWS[0])
+    assert result.status == "pass"
+    assert {row.key.layer for row in result.rows["float64"] if row.key.layer} == {"heads.small", "heads.large"}
+
+
+LEFT = np.cumprod(1 - np.linspace(1e-4, 0.3, 10)).astype(np.float32)
+
+
+class Noised(nnx.Module):
+    """What a table of rates leaves of an input."""
+
+    def __init__(self):
+        self.left = nnx.Variable(jnp.asarray(LEFT))
+        self.linear = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+
+    def __call__(self, x, step):
+        left = self.left[...][step][:, None]
+        return self.linear(jnp.sqrt(left) * x + jnp.sqrt(1 - left))
+
+
+class TorchNoised(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("left", torch.as_tensor(LEFT))
+        self.linear = torch.nn.Linear(4, 3)
+
+    def forward(self, x, step):
+        left = self.left[step][:, None]
+        return self.linear(left.sqrt() * x + (1 - left).sqrt())
+
+
+def test_a_table_of_the_models_own_keeps_its_numbers():
+    assert check(Noised(), TorchNoised(), (ROWS[0], np.array([0, 9, 3, 5, 1]))).status == "pass"
+
+
+class Normed(nnx.Module):
+    def __init__(self, behind):
+        self.behind = behind
+        self.norm = nnx.LayerNorm(4, epsilon=1e-5, rngs=nnx.Rngs(0))
+        self.linear = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+        self.out = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        if self.behind:
+            return self.out(self.norm(x + nnx.relu(self.linear(x))))
+        return self.out(x + nnx.relu(self.linear(self.norm(x))))
+
+
+class TorchNormed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(4)
+        self.linear = torch.nn.Linear(4, 4)
+        self.out = torch.nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.out(x + torch.relu(self.linear(self.norm(x))))
+
+
+def test_a_norm_that_stands_elsewhere_in_a_body_is_named():
+    result = check(Normed(behind=True), TorchNormed(), ROWS[0])
+    assert result.blame and result.blame.cause == "norm-place" and "norm stands elsewhere" in result.blame.text

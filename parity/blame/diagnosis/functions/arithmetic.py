@@ -20,8 +20,8 @@ def sums(call: FunctionCall) -> Iterator[Alternative]:
             if term.shape == call.result.shape:
                 text = f"Flax leaves out the {left_out} term of a sum"
                 yield Alternative("residual-missing", text, lambda term=term: term * 1)
-    if isinstance(second, float) and 0 < second < 1e-2 and isinstance(first, torch.Tensor):
-        for eps in EPS:
+    if isinstance(second, float | int) and 0 < second <= 1 and isinstance(first, torch.Tensor):
+        for eps in EPS if second < 1e-2 else (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3, 1.0):  # one that smooths a fraction
             if eps != second:
                 text = f"Flax computes with eps={eps:g} where PyTorch has {second:g}"
                 yield Alternative("eps", text, lambda eps=eps: call.again(first, eps))
@@ -184,12 +184,25 @@ def normalised(call: FunctionCall) -> Iterator[Alternative]:
         )
 
 
+def distances(call: FunctionCall) -> Iterator[Alternative]:
+    """Distances without PyTorch's eps, which it adds to every difference, or squared."""
+    first, second = call.args[:2]
+    eps = call.option(3, "eps", 1e-6)
+    text = f"Flax leaves out the {eps:g} that PyTorch's pairwise_distance adds to every difference"
+    yield Alternative("eps", text, lambda: call.again(first, second, eps=0.0))
+    text = "Flax takes the square of the distance, without its root"
+    yield Alternative("power", text, lambda: call.result.square())
+
+
 def waves(call: FunctionCall) -> Iterator[Alternative]:
     other = {"sin": torch.cos, "cos": torch.sin}[call.name]
     yield Alternative("sine-and-cosine", f"Flax takes the {other.__name__} for the {call.name}", lambda: other(call.x))
 
 
 def reciprocal_roots(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields another eps under a root, or no root."""
+    if call.name == "sqrt":
+        yield Alternative("root-missing", "Flax leaves out a root", lambda: call.x * 1)
     for eps in (1e-5, 1e-6, 1e-8, 1e-12):
         text = f"Flax adds eps={eps:g} under a root, PyTorch nothing"
         yield Alternative("eps", text, lambda eps=eps: call.function(call.x + eps))

@@ -24,7 +24,7 @@ def terms(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative("one-of-two", text, lambda term=term: 2 * term)
         return
     for other, factor, axis, which in _scaled(call):
-        if other.shape == call.result.shape:
+        if other.shape == call.result.shape and not any(other is made.result for made in call.earlier):
             text = f"Flax scales the whole sum along axis {axis}, PyTorch its {which} term"
             scaled = lambda other=other, factor=factor: call.result + other * (factor - 1)  # noqa: E731
             yield Alternative("scale-over-sum", text, scaled)
@@ -59,6 +59,13 @@ def gated(call: FunctionCall) -> Iterator[Alternative]:
         if made and made.name in ACTIVATIONS and isinstance(other, torch.Tensor) and made.x.shape == other.shape:
             text = f"Flax takes {made.name} of the other factor of a gate"
             yield Alternative("gate-exchanged", text, lambda m=made, other=other: m.function(other) * m.x)
+
+
+def halves(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a gated linear unit whose halves are exchanged."""
+    first, second = call.x.chunk(2, call.option(1, "dim", -1))
+    text = "Flax takes the first half of the features as the gate, PyTorch's glu the second"
+    yield Alternative("gate-exchanged", text, lambda: second * first.sigmoid())
 
 
 def counted(call: FunctionCall) -> Iterator[Alternative]:

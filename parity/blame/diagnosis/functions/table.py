@@ -81,6 +81,8 @@ TABLE: dict[str, Alternatives] = {
     "pack_padded_sequence": packed,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), last_places),
     "pow": combined.powers,
+    "glu": combined.halves,
+    "pairwise_distance": arithmetic.distances,
     "ctc_loss": losses.ctc,
     "arange": shapes.shifted,
     **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from d2l_jax.case import Case
 from d2l_jax.data import KNOWN, Dataset, kind_of, load, stand_in
-from d2l_jax.data.find.loading import BUILT_IN
+from d2l_jax.data.find.embedded import BUILT_IN
 from d2l_jax.errors import InputError
 
 log = logging.getLogger(__name__)

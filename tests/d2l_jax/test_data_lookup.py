@@ -10,7 +10,7 @@ import pytest
 from data_toy import REAL, alone_fixture, needs_real, same, toy_images, write_idx  # noqa: F401
 
 from d2l_jax.data import KNOWN, load
-from d2l_jax.data.find.ratings import ML100K
+from d2l_jax.data.find.ratings import CLICK_SETS, ML100K
 from d2l_jax.errors import InputError
 
 LAYOUTS = ["", "raw", "fashion-mnist", "fashion_mnist", "FashionMNIST/raw"]
@@ -146,7 +146,7 @@ def test_all_known_names_load_or_say_where_they_are_missing(alone: Path):
     texts = ["time_machine", "fra_eng", "imdb", "imdb_corrected", "snli", "snli_corrected"]
     texts += ["snli_bert", "wikitext2", "wikitext2_dynamic"]
     texts += ["ptb", "ptb_second_edition", "ptb_cbow", "ptb_tree", "ptb_glove"]
-    assert missing == ["fashion_mnist", "mnist", *photos, "houses", "airfoil", *texts, *ML100K, *segmented]
+    assert missing == ["fashion_mnist", "mnist", *photos, "houses", "airfoil", *texts, *ML100K, *CLICK_SETS, *segmented]
 
 
 @needs_real("fashion-mnist")

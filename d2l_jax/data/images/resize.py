@@ -1,7 +1,10 @@
 """Enlarging and shrinking images bit for bit as torchvision's `Resize` does on PIL images."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from d2l_jax.data.dataset import Dataset, Split
 from d2l_jax.errors import InputError
 
 
@@ -41,3 +44,28 @@ def _checked(X: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
     if X.dtype != np.uint8 or X.ndim != 4:
         raise InputError(f"cannot resize {X.dtype} {X.shape}; images are uint8 (N, H, W, C)")
     return int(size[0]), int(size[1])
+
+
+def resized(data: Dataset, size: tuple[int, int]) -> Dataset:
+    """Returns a data set whose images have another size (height, width).
+
+    Training images of several sizes stay as they are: a random crop makes them alike.
+
+    Raises:
+      InputError: the data holds no images.
+    """
+    if data.kind not in ("image", "boxes"):
+        raise InputError(f"{data.name} holds no images to resize; leave out the size")
+    redraw = data.redraw
+    return replace(
+        data,
+        train=data.train if data.sizes is not None else _split(data.train, size),
+        test=_split(data.test, size),
+        redraw=None if redraw is None else lambda epoch: _split(redraw(epoch), size),
+    )
+
+
+def _split(split: Split, size: tuple[int, int]) -> Split:
+    """The images in another size, of the dtype that they have; numbers are whole, from 0 to 255."""
+    X, y = split
+    return resize_images(X.astype(np.uint8), size).astype(X.dtype), y

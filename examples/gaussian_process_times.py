@@ -1,6 +1,6 @@
-"""Seconds that a Gaussian process takes in JAX and in GPyTorch (float32), and 20,000 points by blocks.
+"""Seconds of one core that a Gaussian process takes in JAX and in GPyTorch (float32), and 20,000 points by blocks.
 
-python examples/gaussian_process_times.py [POINTS ...]; 500 and 2,000 if none; pip install gpytorch
+taskset -c 0 python examples/gaussian_process_times.py [POINTS ...]; 500 and 2,000 if none; pip install gpytorch
 
 A learning step is the loss per point and its gradient; a prediction is of mean and covariance at 100 new points. Up to
 8,000 points both factor the matrix; GPyTorch's own way from 801 points on, conjugate gradients with random probes,
@@ -32,12 +32,12 @@ WHOLE = 8_000
 
 
 def best(function, points):
-    """Returns the least seconds of a call, and what it returns."""
+    """Returns the least seconds of the processor in a call, which other programs do not lengthen, and its result."""
     seconds = []
     for _ in range(1 if points > 2_000 else 4):
-        start = time.perf_counter()
+        start = time.process_time()
         result = jax.block_until_ready(function())
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return min(seconds), result
 
 

@@ -34,8 +34,8 @@ def test_products_by_blocks_are_those_of_the_matrix(rows, features):
 def test_conjugate_gradients_reach_the_factors_posterior(dtype, mean, variance):
     x, y = seen(dtype)
     new = jnp.linspace(-1, 6, 7, dtype=dtype)
-    blocks = posterior_by_blocks(KERNEL, x, y, new, 0.25, rows=16)
-    whole = posterior(KERNEL, x, y, new, 0.25)
+    blocks = jax.jit(partial(posterior_by_blocks, KERNEL, rows=16))(x, y, new, 0.25)
+    whole = jax.jit(partial(posterior, KERNEL))(x, y, new, 0.25)
     np.testing.assert_allclose(blocks.mean, whole.mean, atol=mean)
     np.testing.assert_allclose(blocks.variance, jnp.diag(whole.covariance), atol=variance)
     assert blocks.mean.dtype == dtype and int(blocks.iterations) < 50

@@ -52,6 +52,7 @@ DCGAN = partial(
     model={"net_D": models.dcgan_discriminator, "net_G": models.dcgan_generator},
     draw=draw_images,
     observe=models.generated,
+    data="sprites",
     epochs=20,
 )
 CORRECTED = {"net_D": {"corrected": True}, "net_G": {"corrected": True}}
@@ -103,6 +104,13 @@ GAN: tuple[Case, ...] = (
         "dcgan-corrected",
         title="DCGAN of the second edition",
         args=CORRECTED,
+        probe={"net_D": SMALL_D | CORRECTED["net_D"], "net_G": SMALL_G | CORRECTED["net_G"]},
+        turns=turns_of(0.0002, "mean"),
+    ),
+    DCGAN(
+        "dcgan-small",
+        title="DCGAN with a quarter of the channels",
+        args={"net_D": {"n_D": 16, "corrected": True}, "net_G": {"n_G": 16, "corrected": True}},
         probe={"net_D": SMALL_D | CORRECTED["net_D"], "net_G": SMALL_G | CORRECTED["net_G"]},
         turns=turns_of(0.0002, "mean"),
     ),

@@ -18,6 +18,7 @@ from d2l_jax.runs.run import Job, Listener
 from d2l_jax.runs.run import train as run
 from d2l_jax.runs.sentences import with_found_vectors
 from d2l_jax.runs.settings import configured
+from d2l_jax.runs.sprites import draw_sprites
 from d2l_jax.runs.style import transfer
 from d2l_jax.train.devices import mesh_of
 from d2l_jax.train.parallel import SYNCHRONISED, Devices
@@ -33,6 +34,8 @@ def trained(options: Options, listener: Listener) -> dict[str, Any]:
         if options.devices is not None or jax.process_count() > 1:
             raise InputError(f"{options.name} learns one image, on one device; leave --devices and --processes out")
         return transfer(options, options.weights, listener).metrics
+    if kind_of(get(options.name).data) == "sprites":
+        return draw_sprites(options, listener)
     case = configured(options)
     if options.compilation_cache:
         keep_compiled(options.compilation_cache)

@@ -30,6 +30,7 @@ CHAPTERS = {
     17: "Reinforcement learning",
     18: "Gaussian processes",
     19: "Hyperparameter optimization",
+    20: "Generative adversarial networks",
     21: "Recommender systems",
     22: "Appendix: mathematics for deep learning",
 }

@@ -22,6 +22,7 @@ from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, l
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
 from d2l_jax.write import replacing
+from parity.sides.adversaries import TorchAdversaries
 from parity.sides.iterations import TorchIterations
 from parity.twin.torch_side import torch_side
 from parity.weights.state_dict import load_state_dict, state_dict
@@ -33,10 +34,12 @@ Results = dict[str, Any]
 class TorchLearner:
     """The PyTorch twin of a Case, started from the Flax model's weights; see `d2l_jax.runs.learner.Learner`.
 
-    iterations: the class for a case that learns an image
+    iterations:  the class for a case that learns an image
+    adversaries: the class for two nets that learn in turns
     """
 
     iterations = TorchIterations
+    adversaries = TorchAdversaries
 
     def __init__(self, case: Case, seed: int):
         torch.manual_seed(seed)

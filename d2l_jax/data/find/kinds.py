@@ -47,6 +47,7 @@ NOT_TABLES = {
     "camvid": "segmentation",
     "scenes": "segmentation",
     "photos": "pictures",
+    "sprites": "sprites",
     "bananas": "boxes",
     "drawn_bananas": "boxes",
     **dict.fromkeys(["imdb", "imdb_corrected", "drawn_reviews", "drawn_reviews_corrected"], "reviews"),
@@ -59,7 +60,7 @@ NOT_TABLES = {
 
 
 def kind_of(name: str) -> str:
-    """Returns the kind of a known data set, one of those in `EMBEDDED`, or "pictures"."""
+    """Returns the kind of a known data set, one of those in `EMBEDDED`, or "pictures" or "sprites"."""
     return NOT_TABLES.get(name, "tabular")
 
 

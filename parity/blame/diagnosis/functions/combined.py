@@ -24,7 +24,7 @@ def terms(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative("one-of-two", text, lambda term=term: 2 * term)
         return
     for other, factor, axis, which in _scaled(call):
-        if other.shape == call.result.shape and not any(other is made.result for made in call.earlier):
+        if other.shape == call.result.shape and getattr(call.behind(other), "name", "") != "mul":
             text = f"Flax scales the whole sum along axis {axis}, PyTorch its {which} term"
             scaled = lambda other=other, factor=factor: call.result + other * (factor - 1)  # noqa: E731
             yield Alternative("scale-over-sum", text, scaled)

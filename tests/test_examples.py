@@ -30,12 +30,14 @@ PROMISES = {
     "sparse_rows.py": "words   JAX: Adam  SparseAdam   PyTorch: Adam  SparseAdam",
     "sentence_embeddings.py": "1.00000 0.6659",
     "finetune_minilm.py": "EpochMeans(epoch=1",
+    "recommender_epochs.py": "caser  JAX",
 }
 LONG = {
     "learning_rates_at_once.py",
     "asynchronous_dispatch.py",
     "gaussian_process.py",
     "gaussian_process_times.py",
+    "recommender_epochs.py",
     "several_devices.py",
     "scaling_over_devices.py",
     "sparse_rows.py",

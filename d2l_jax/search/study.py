@@ -85,13 +85,14 @@ class Study(Bookkeeping):
 
         try:
             while True:
-                while len(running) < self.workers and (trial := self._next(again, trials, tell)):
+                left = before + seconds - time.monotonic()
+                while left > 0 and len(running) < self.workers and (trial := self._next(again, trials, tell)):
                     place = min(set(range(self.workers)) - running.keys())
                     running[place] = TrialProcess(self.objective, trial.number, trial.config, place, self.workers)
                 if not running:
                     return
-                left = max(0.0, before + seconds - time.monotonic())
-                ready = wait([each.connection for each in running.values()], None if left == math.inf else left)
+                connections = [each.connection for each in running.values()]
+                ready = wait(connections, None if left == math.inf else left) if left > 0 else []
                 for process in list(running.values()):
                     if not ready:
                         self._end(process.number, STOPPED, "time is over", tell)

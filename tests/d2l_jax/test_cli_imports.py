@@ -21,7 +21,8 @@ def loaded(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "args", ["--help", "list", "list --json -", "train --help", "search --help", "compare --help", "data prepare --help"]
+    "args",
+    ["--help", "list", "list --json -", "train --help", "search --help", "compare --help", "data prepare --help"],
 )
 def test_help_and_list_load_nothing_that_computes(args: str):
     assert loaded(f"from d2l_jax.cli import main; main({args.split()})") == set()

@@ -118,6 +118,8 @@ def test_a_study_whose_time_is_over_stops_what_runs(tmp_path):
     each = study(tmp_path, random_search(), Leaving(tmp_path), workers=2)
     each.run(5, seconds=0.5)
     assert [(trial.ended, trial.why) for trial in each.trials] == 2 * [("stopped", "time is over")]
+    each.run(5, seconds=0.5)
+    assert len(each.trials) == 2  # none begins after the time
 
 
 def test_who_is_nan_raises_dies_or_says_nothing_is_recorded_and_the_study_goes_on(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from d2l_jax.case import Case
-from d2l_jax.data import Vocab
+from d2l_jax.data import Vocab, kind_of
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
 from d2l_jax.runs.load import case_of, load
@@ -34,7 +34,8 @@ def finished(path: Path) -> Finished:
     case = case_of(path)
     model = load(path)
     _, params, buffers = functional(model)
-    return Finished(case, read_vocabs(path), Trained(model, params, buffers))
+    vocabs = () if kind_of(case.data) == "ratings" else read_vocabs(path)
+    return Finished(case, vocabs, Trained(model, params, buffers))
 
 
 def write_vocabs(vocabs: Sequence[Vocab], out: Path) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax.numpy as jnp
+import numpy as np
 
 from d2l_jax.data import encode, kind_of, text_tokens
+from d2l_jax.data.ratings.ratings import check_numbers
 from d2l_jax.errors import InputError
 from d2l_jax.generate import make_greedy, until_eos
 from d2l_jax.runs.classed import felt, inferred
@@ -13,6 +15,7 @@ from d2l_jax.runs.finished import Finished, finished
 from d2l_jax.runs.load import case_of
 from d2l_jax.runs.masked_words import guessed
 from d2l_jax.runs.pair_labels import classified
+from d2l_jax.runs.recommended import outputs
 from d2l_jax.runs.texts import Text, continuations
 from d2l_jax.runs.words import completed, neighbours
 
@@ -65,6 +68,22 @@ def _about(run: Finished, words: list[str]) -> Text:
     raise InputError(f"{' '.join(words)!r} has {len(words)} words; one, or the three of an analogy, are right")
 
 
+def rated(run: Finished, texts: Sequence[str]) -> list[str]:
+    """Returns every "user item", numbers from 1, with the rating of a trained model of section 21.3.
+
+    Raises InputError for a text that is no such pair, and for a user or an item outside of the tables.
+    """
+    lines = []
+    for text in texts:
+        numbers = text.split()
+        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+            raise InputError(f"{text!r} is no user and item; two numbers from 1, as '20 30', are right")
+        user, item = (np.array([int(number) - 1]) for number in numbers)
+        check_numbers(user, item, run.case.args["num_users"], run.case.args["num_items"])
+        lines.append(str(Text(text, f"{outputs(run.trained, user, item)[0]:.2f}")))
+    return lines
+
+
 # The kind of data that a case learns from -> what its model answers.
 ANSWERS: dict[str, Answer] = {
     "text": continued,
@@ -74,4 +93,5 @@ ANSWERS: dict[str, Answer] = {
     "labelled_pairs": classified,
     "reviews": felt,
     "inference": inferred,
+    "ratings": rated,
 }

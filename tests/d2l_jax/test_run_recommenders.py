@@ -12,6 +12,7 @@ from d2l_jax.data.ratings.clicks import drawn_clicks
 from d2l_jax.data.ratings.drawn import drawn_ratings
 from d2l_jax.errors import InputError
 from d2l_jax.runs.fitting import fitted
+from d2l_jax.runs.predict import predict
 from d2l_jax.runs.run import Job, Listener, train
 
 SMALL = {
@@ -66,3 +67,17 @@ def test_ratings_want_ratings():
         fitted(get("mf"), load("drawn_ratings_ranking"))
     with pytest.raises(InputError, match="mf learns numbers from ratings; digits has labels for images"):
         fitted(get("mf"), load("digits"))
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_a_rating_is_told_and_numbers_outside_of_the_tables_are_refused(tmp_path: Path):
+    train(small("mf", tmp_path))
+    (line,) = predict(tmp_path, ["200 300"])
+    assert line.startswith("200 300 -> ") and 0 < float(line.rpartition(" ")[2]) < 6
+    for text, wrong in (
+        ("201 1", "user 201 is not in the table; a number from 1 to 200 is right"),
+        ("1 0", "item 0 is not in the table; a number from 1 to 300 is right"),
+        ("1", "'1' is no user and item; two numbers from 1"),
+    ):
+        with pytest.raises(InputError, match=wrong):
+            predict(tmp_path, [text])

@@ -53,8 +53,8 @@ def race(name: str, turns: int = 3) -> tuple[float, float]:
 
     def in_jax(number: int) -> None:
         full, rest = batch_order(data.examples, case.batch_size, seed=0, epoch=number)
-        state[0], _ = epoch(state[0], on_device, full)
-        state[0], losses = epoch(state[0], on_device, rest[None])
+        state[0], _ = epoch(state[0], on_device, jnp.asarray(full))
+        state[0], losses = epoch(state[0], on_device, jnp.asarray(rest[None]))
         jax.block_until_ready((state, losses))
 
     def in_torch(number: int) -> None:

@@ -24,7 +24,7 @@ from d2l_jax.runs.segments import SHOWN as SEGMENTS
 from d2l_jax.runs.sentences import SENTENCES, draw_alignment, predicted
 from d2l_jax.runs.settings import name_of, of_replicas, settings
 from d2l_jax.runs.texts import Texts, write_texts
-from d2l_jax.runs.writers import WRITERS
+from d2l_jax.runs.samples import WRITERS
 from d2l_jax.train import Event, TrainingDiverged
 from d2l_jax.train.checkpoint import FOLDER, epochs_in
 from d2l_jax.train.devices import leads

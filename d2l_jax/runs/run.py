@@ -15,16 +15,15 @@ from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset, batch_order
 from d2l_jax.errors import InputError
 from d2l_jax.runs.augmented import AUGMENTED, draw_augmented
-from d2l_jax.runs.boxes import Sightings, sightings
+from d2l_jax.runs.boxes import Sightings
 from d2l_jax.runs.finished import write_vocabs
 from d2l_jax.runs.learner import JaxLearner, Learner
 from d2l_jax.runs.recommended import told
 from d2l_jax.runs.results import ATTENTION, METRICS, Figures, RunResult, best, described, figures, write_results
-from d2l_jax.runs.segments import SHOWN as SEGMENTS
-from d2l_jax.runs.sentences import SENTENCES, draw_alignment, predicted
+from d2l_jax.runs.samples import sample_of
+from d2l_jax.runs.sentences import draw_alignment
 from d2l_jax.runs.settings import name_of, of_replicas, settings
-from d2l_jax.runs.texts import Texts, write_texts
-from d2l_jax.runs.samples import WRITERS
+from d2l_jax.runs.texts import Texts
 from d2l_jax.train import Event, TrainingDiverged
 from d2l_jax.train.checkpoint import FOLDER, epochs_in
 from d2l_jax.train.devices import leads
@@ -33,7 +32,6 @@ from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
 
 KEPT = 2  # last checkpoints that stay, beside the best
-SAMPLE = 100  # test examples in the pictures
 
 
 class Job(NamedTuple):
@@ -216,7 +214,7 @@ class _Run:
         """Draws the pictures, and tells which files there are; of several processes, the first does."""
         if not leads():
             return RunResult(self.metrics(), (np.zeros(0), np.zeros(0)))
-        result = RunResult(self.metrics(), self._sample())
+        result = RunResult(self.metrics(), sample_of(self.job.case, self.job.data, self.learner))
         if isinstance(result.sample, Texts):
             result.metrics["texts"] = [text._asdict() for text in result.sample.samples]
             for text in result.sample.samples:
@@ -235,20 +233,6 @@ class _Run:
             draw_augmented(augment, self.job.data, self.job.seed, paths[-1])
         self.listener.line("written   " + ", ".join(map(str, [*paths, self.job.out / file.NAME, self.saved])))
         return result
-
-    def _sample(self) -> Any:
-        job = self.job
-        if "perplexity" in job.case.metrics:
-            return write_texts(job.data, self.learner.trained())
-        if write := WRITERS.get(job.data.kind):
-            return write(job.data, self.learner.trained())
-        X, y = job.data.test
-        if "bbox_mae" in job.case.metrics:
-            return Sightings(X[:SAMPLE], y[:SAMPLE], sightings(self.learner.trained(), X[:SAMPLE]))
-        if job.data.kind in SENTENCES:
-            return predicted(job.data, self.learner.predict)
-        shown = SEGMENTS if job.data.kind == "segmentation" else SAMPLE
-        return y[:shown], self.learner.predict(X[:shown])
 
 
 def _description(job: Job) -> str:

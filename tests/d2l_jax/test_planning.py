@@ -80,7 +80,9 @@ def test_the_table_of_gymnasium_itself(slippery):
     np.testing.assert_allclose(ours.rewards, theirs.rewards, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", [dict(), dict(alpha=falling_rate, random_ties=True)], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"alpha": falling_rate, "random_ties": True}], ids=["the book", "second edition"]
+)
 def test_the_same_numbers_lead_over_gymnasiums_calm_ice_step_by_step(options):
     draws = algorithms.uniforms(jax.random.key(3), episodes=40).astype(float)
     ours = algorithms.q_learning(algorithms.frozen_lake(), draws, **options)

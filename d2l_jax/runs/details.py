@@ -13,7 +13,7 @@ from d2l_jax.runs.layers import Layer, Shape, layers_of
 from d2l_jax.runs.listing import count, shapes
 from d2l_jax.runs.places import places
 from d2l_jax.runs.settings import name_of
-from d2l_jax.turns import parted
+from d2l_jax.turns import Turn, parted
 
 Details = dict[str, Any]
 
@@ -93,15 +93,20 @@ def training(case: Case) -> dict[str, str]:
     """Returns the book's settings in words; empty for a building block."""
     if not case.data:
         return {}
-    turn = case.turn
-    objective = case.objective
-    options = ", ".join(f"{name} {value}" for name, value in getattr(turn.optimizer, "keywords", {}).items())
     return {
         "data": case.data + (f", resized to {case.resize[0]}x{case.resize[1]}" if case.resize else ""),
         **({"augmentation": str(case.augment.train)} if case.augment else {}),
-        "batch": " and ".join(shape_text(array.shape) for array in case.arrays),
+        **({"batch": " and ".join(shape_text(array.shape) for array in case.arrays)} if case.arrays else {}),
+        **{f"{turn.name} {name}".lstrip(): told for turn in case.turns for name, told in _of_turn(turn).items()},
+        "epochs": str(case.epochs),
+    }
+
+
+def _of_turn(turn: Turn) -> dict[str, str]:
+    options = ", ".join(f"{name} {value}" for name, value in getattr(turn.optimizer, "keywords", {}).items())
+    losses = (getattr(turn.objective, name, None) for name in ("loss", "penalty"))
+    return {
         "optimizer": f"{name_of(turn.optimizer)} ({options})",
         **({} if turn.clip is None else {"clipping": f"gradients to norm {turn.clip:g}"}),
-        "loss": name_of(objective.loss) + (f" + {name_of(objective.penalty)}" if objective.penalty else ""),
-        "epochs": str(case.epochs),
+        "loss": " + ".join(name_of(loss) for loss in losses if loss) or name_of(turn.objective),
     }

@@ -92,8 +92,9 @@ def plain(value: Any) -> Any:
 
 
 def name_of(function: Any) -> str:
-    """The name of a function, whether or not arguments are bound to it."""
-    return getattr(function, "func", function).__name__
+    """The name of a function, whether or not arguments are bound to it, or of the class of what is called like one."""
+    called = getattr(function, "func", function)
+    return getattr(called, "__name__", type(called).__name__)
 
 
 def _plain(value: Any) -> Any:

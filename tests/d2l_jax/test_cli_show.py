@@ -12,7 +12,7 @@ from d2l_jax.cases.editions import chinese
 from d2l_jax.catalog import CASES, get
 from d2l_jax.cli import main
 from d2l_jax.runs import twin_sources
-from d2l_jax.runs.details import layer_row, size_text
+from d2l_jax.runs.details import layer_row, size_text, training
 from d2l_jax.runs.layers import layers_of, recorded
 from d2l_jax.runs.overview import overview
 from d2l_jax.runs.places import places
@@ -86,6 +86,22 @@ def test_the_page_has_both_editions_layers_totals_and_training(capsys: pytest.Ca
     assert ["net.3", "Conv2d", "128x10x10x16", "2,416", "kernel", "5x5x6x16,", "bias", "16"] in lines
     assert ["total", "61,706", "parameters,", "0.2", "MB"] in lines
     assert ["training", "optimizer", "SGD", "(lr", "0.1)"] in lines
+
+
+def test_each_turn_has_its_training(capsys: pytest.CaptureFixture[str]):
+    main(["show", "dcgan"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["training", "data", "sprites"] in lines
+    for net in ("discriminator", "generator"):
+        assert ["training", net, "optimizer", "Adam", "(lr", "0.005,", "betas", "(0.5,", "0.999))"] in lines
+        assert ["training", net, "loss", f"{net}_loss"] in lines
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.data], ids=lambda case: case.name)
+def test_every_training_is_told(case):
+    told = training(case)
+    assert told["data"].startswith(case.data)
+    assert len([name for name in told if name.endswith("loss")]) == len(case.turns)
 
 
 def test_frozen_parameters_are_told_apart(capsys: pytest.CaptureFixture[str]):

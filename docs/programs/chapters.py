@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from speed_classes import speed
+
 from d2l_jax.runs.overview import overview
 
 DOCS = Path(__file__).parent.parent
@@ -176,4 +178,5 @@ TABLES: dict[str, Callable[..., str]] = {
     "trained": trained,
     "results": results,
     "neighbours": neighbours,
+    "speed": speed,
 }

@@ -85,11 +85,13 @@ def success_rate(
     arrived = 0
     for walk in range(walkers):
         state, _ = environment.reset(seed=seed if walk == 0 else None)
+        earned = False
         for _ in range(limit):
             state, reward, ended, cut, _ = environment.step(actions[state])
-            arrived += float(reward) > 0
+            earned = earned or float(reward) > 0
             if ended or cut:
                 break
+        arrived += earned
     return arrived / walkers
 
 

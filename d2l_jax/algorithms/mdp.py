@@ -1,5 +1,6 @@
 """Markov decision processes whose model is known, and value iteration (book, sections 17.1 and 17.2)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,8 @@ Table = Mapping[int, Mapping[int, Sequence[tuple[float, int, float, bool]]]]
 class MDP(NamedTuple):
     """A Markov decision process of few states: where an action leads, and what it earns on average.
 
-    transitions: probabilities of the next state; each row sums to 1. A state that ends an episode leads to itself
+    transitions: probabilities of the next state; each row sums to 1, or to what is left by the probability that the
+        episode ends. A state that leads to itself and earns nothing is an end, too
     rewards: expected reward of an action
     """
 
@@ -43,11 +45,12 @@ class Plan(NamedTuple):
 def mdp_from_table(table: Table) -> MDP:
     """Returns the process that gymnasium's `env.unwrapped.P` describes: {state: {action: [(p, next, reward, end)]}}.
 
-    Several outcomes that lead to one state are added up.
+    Several outcomes that lead to one state are added up. One that ends the episode leads nowhere, unless its next state
+    leads to itself alone: CliffWalking's table and Taxi's have moves out of the goal, which no walk takes.
 
     Raises:
       InputError: the environment has no such table, states or actions are not numbered from 0, a next state is none
-        of them, or probabilities do not sum to 1.
+        of them, a probability is negative, probabilities do not sum to 1, or a reward is not finite.
     """
     if (
         not isinstance(table, Mapping)
@@ -60,18 +63,36 @@ def mdp_from_table(table: Table) -> MDP:
     transitions = np.zeros((states, actions, states))
     rewards = np.zeros((states, actions))
     numbered = set(table) == set(range(states))
+    resting = _resting(table)
     for state in table:
         if not numbered or set(table[state]) != set(range(actions)):
             raise InputError(f"state {state}: states and actions are numbered from 0, and each state has all actions")
         for action, outcomes in table[state].items():
-            for probability, after, reward, _ in outcomes:
-                if not 0 <= after < states:
+            total = 0.0
+            for probability, after, reward, end in outcomes:
+                if after not in table:
                     raise InputError(f"state {state}, action {action} leads to state {after}; there are {states}")
-                transitions[state, action, after] += probability
+                if not (probability >= 0 and math.isfinite(reward)):
+                    raise InputError(
+                        f"state {state}, action {action}: probability {probability} and reward {reward}; a probability"
+                        " of at least 0 and a finite reward are right"
+                    )
+                total += probability
+                if not end or after in resting:
+                    transitions[state, action, after] += probability
                 rewards[state, action] += probability * reward
-            if abs(total := transitions[state, action].sum() - 1) > 1e-6:
-                raise InputError(f"state {state}, action {action}: the probabilities sum to {1 + total:g}, not to 1")
+            if abs(total - 1) > 1e-6:
+                raise InputError(f"state {state}, action {action}: the probabilities sum to {total:g}, not to 1")
     return MDP(jnp.asarray(transitions), jnp.asarray(rewards))
+
+
+def _resting(table: Table) -> set[int]:
+    """Returns the states that lead to themselves alone and earn nothing: their worth is 0 without an end."""
+    return {
+        state
+        for state, row in table.items()
+        if all(after == state and reward == 0 for outcomes in row.values() for _, after, reward, _ in outcomes)
+    }
 
 
 def backup(mdp: MDP, values: Float[Array, " states"], gamma: float) -> Float[Array, "states actions"]:

@@ -109,6 +109,25 @@ def test_a_policy_succeeds_as_often_in_gymnasium():
     assert in_gymnasium.success_rate(lake_of_gymnasium(True), jnp.zeros(16, int), walkers=20) == 0
 
 
+def test_no_walk_goes_on_behind_its_end():
+    gymnasium = pytest.importorskip("gymnasium")
+    cliff = in_gymnasium.mdp(gymnasium.make("CliffWalking-v1"))  # its table has moves out of the goal
+    assert float(algorithms.policy_iteration(cliff)[36]) == pytest.approx(-(1 - 0.95**13) / 0.05)  # 13 steps at -1
+    taxi = in_gymnasium.mdp(gymnasium.make("Taxi-v4"))
+    assert float(algorithms.policy_iteration(taxi).max()) == pytest.approx(20)  # the passenger is where it wants to
+
+
+def test_a_walk_that_earns_twice_succeeds_once():
+    class Meadow:
+        def reset(self, *, seed=None):
+            return 0, {}
+
+        def step(self, action):
+            return 0, 1.0, False, False, {}
+
+    assert in_gymnasium.success_rate(Meadow(), jnp.zeros(1, int), walkers=2, limit=3) == 1
+
+
 def test_environments_without_a_model_or_without_numbered_states_are_refused():
     pole = pytest.importorskip("gymnasium").make("CartPole-v1")
     with pytest.raises(InputError, match="the environment has no model"):
@@ -167,6 +186,9 @@ def test_a_map_that_is_none(rows, line):
         ({1: {0: [(1, 1, 0, True)]}}, "numbered from 0"),
         ({0: {0: [(1, 1, 0, True)]}}, "leads to state 1; there are 1"),
         ({0: {0: [(0.5, 0, 0, True)]}}, "sum to 0.5, not to 1"),
+        ({0: {0: [(2.0, 0, 0, True), (-1.0, 0, 0, True)]}}, "probability -1.0"),
+        ({0: {0: [(np.nan, 0, 0, True)]}}, "probability nan"),
+        ({0: {0: [(1.0, 0, np.inf, True)]}}, "reward inf"),
     ],
 )
 def test_an_environment_without_a_model(table, line):

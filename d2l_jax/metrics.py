@@ -137,6 +137,8 @@ def area_under_curve(scores: Float[Any, " examples"], clicks: Float[Any, " examp
     scores, clicks = np.asarray(scores, np.float64).ravel(), np.asarray(clicks).ravel() > 0
     if clicks.all() or not clicks.any():
         raise InputError(f"{int(clicks.sum())} of {clicks.size} examples are clicks; an AUC wants some of either kind")
+    if np.isnan(scores).any():
+        return math.nan
     others = np.sort(scores[~clicks])
     below, upto = (np.searchsorted(others, scores[clicks], side) for side in ("left", "right"))
     return float((below + upto).mean() / 2 / len(others))

@@ -60,7 +60,7 @@ class SparseAdam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or self.eps <= 0:
+        if not (self.lr > 0 and self.eps > 0):
             raise InputError(f"lr {self.lr} and eps {self.eps} must be above 0")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise InputError(f"betas {self.betas} must be at least 0 and below 1")
@@ -72,7 +72,10 @@ class SparseAdam:
     def update(
         self, table: Table, state: SparseAdamState, rows: Rows, gradients: Vectors
     ) -> tuple[Table, SparseAdamState]:
-        """Returns table and state after a step; rows may repeat, their gradients are added up first."""
+        """Returns table and state after a step; rows may repeat, their gradients are added up first.
+
+        Rows below 0 count from the end, as in `table[rows]`; those past the end are left out.
+        """
         rows, gradients = summed(rows, gradients, len(table))
         first, second = self.betas
         step = state.step + 1
@@ -88,6 +91,7 @@ class SparseAdam:
 
 def summed(rows: Rows, gradients: Vectors, size: int) -> Summed:
     """Adds up the gradients of equal rows: each row once, in order; the shape stays, so that a step compiles once."""
+    rows = jnp.minimum(jnp.where(rows < 0, rows + size, rows), size)
     distinct, places = jnp.unique(rows, return_inverse=True, size=len(rows), fill_value=size)
     return Summed(distinct, jax.ops.segment_sum(gradients, places, num_segments=len(rows)))
 

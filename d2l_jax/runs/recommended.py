@@ -27,7 +27,8 @@ def told(data: Dataset, trained: Trained, final: dict[str, Any]) -> dict[str, fl
     figures = {words: final[name] for name, words in RESULTS.items() if name in final}
     if data.kind == "clicks":
         X, y = data.test
-        figures["test AUC"] = area_under_curve(outputs(trained, X), y)
+        if len(np.unique(y)) > 1:  # of clicks alone there is no AUC
+            figures["test AUC"] = area_under_curve(outputs(trained, X), y)
     return figures
 
 

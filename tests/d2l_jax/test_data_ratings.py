@@ -128,12 +128,22 @@ def empty(folder: Path) -> Path:
         (["1\t2\t0\t4"], "line 1: rating 0; one from 1 to 5 is right"),
         (["1\t2\t3\t4", "8\t2\t3\t4"], "line 2: user 8; one from 1 to 7 is right"),
         (["1\t0\t3\t4"], "line 1: item 0; one from 1 to 9 is right"),
+        (["1\t2\t3\t99999999999999999999"], "line 1 is no rating"),
         ([], "u.data holds no rating"),
     ],
 )
 def test_lines_that_are_refused(lines: list[str], wrong: str):
     with pytest.raises(InputError, match=wrong):
         parse_ratings(lines, "here", num_users=7, num_items=9)
+
+
+def test_items_out_of_order_are_refused(tmp_path: Path):
+    (tmp_path / "u.data").write_text("\n".join(LINES) + "\n")
+    (tmp_path / "u.item").write_text("1|One|\n3|Three|\n2|Two|\n")
+    with pytest.raises(InputError, match=r"u.item, line 2 is not item 2: '3.Three.'"):
+        read_ratings(tmp_path)
+    with pytest.raises(InputError, match="user 3000000000; one from 1 to 2147483647 is right"):
+        parse_ratings(["3000000000\t1\t5\t0"], "here")
 
 
 def test_numbers_and_splits_that_are_refused():

@@ -72,3 +72,14 @@ def test_a_donated_step_copies_no_table():
 def test_options_outside_their_ranges_are_refused(options: dict):
     with pytest.raises(InputError, match="above 0|below 1"):
         optim.SparseAdam(**options)
+
+
+def test_rows_below_0_count_from_the_end_and_those_past_it_are_left_out():
+    table, optimizer = jnp.asarray(TABLE), optim.SparseAdam(0.1)
+    gradients = jnp.asarray(RANDOM.normal(size=(4, EMBED)))
+    given, state = optimizer.update(table, optimizer.init(table), jnp.array([-1, SIZE - 1, SIZE + 3, 0]), gradients)
+    rows = jnp.array([SIZE - 1, SIZE - 1, 0])
+    plain, _ = optimizer.update(table, optimizer.init(table), rows, gradients[jnp.array([0, 1, 3])])
+    np.testing.assert_array_equal(given, plain)
+    with pytest.raises(InputError, match="must be above 0"):
+        optim.SparseAdam(lr=float("nan"))

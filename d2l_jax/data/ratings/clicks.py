@@ -115,6 +115,9 @@ def read_film_clicks(folder: Path) -> Dataset | None:
     ratings = ratings_of(files)
     users = _cells(files[USERS], 5, f"{files.source}, {USERS}")
     items = _cells(files[ITEMS], 5 + GENRES, f"{files.source}, {ITEMS}")
+    if wrong := [n for n, age in enumerate(users[:, 1], 1) if not age.isdecimal()]:
+        age = str(users[wrong[0] - 1, 1])
+        raise InputError(f"{files.source}, {USERS}, line {wrong[0]} has the age {age!r}; a whole number is right")
     of_user = [users[:, 2], _decades(users[:, 1]), users[:, 3], _starts(users[:, 4])]
     years = np.array([date[-4:] for date in items[:, 2]])
     columns = [*(column[ratings.users] for column in of_user), *(c[ratings.items] for c in (years, *items[:, 5:].T))]
@@ -141,6 +144,8 @@ def _cells(lines: list[str], count: int, where: str) -> np.ndarray:
     for number, row in enumerate(rows, 1):
         if len(row) != count:
             raise InputError(f"{where}, line {number} has {len(row)} cells; {count}, with | between, are right")
+        if row[0] != str(number):
+            raise InputError(f"{where}, line {number} has the number {row[0]!r}; {number} is right, in order")
     return np.array(rows)
 
 

@@ -13,6 +13,7 @@ from d2l_jax.errors import InputError
 FOLDER = "ml-100k"
 ZIP = "ml-100k.zip"
 DATA, ITEMS, USERS = "u.data", "u.item", "u.user"
+MOST = 2**31 - 1  # a number in 32 bits
 MIRRORS = ("https://files.grouplens.org/datasets/movielens/",)
 SHA1 = "cd4dcac4241c8a4ad7badc7ca635da8a69dddb83"  # of the zip, as the book gives it
 
@@ -62,7 +63,7 @@ def read_ratings(folder: Path) -> Ratings | None:
 
 def ratings_of(files: Files) -> Ratings:
     """Returns the ratings of files; `u.user` and `u.item` say how many users and items there are, else `u.data`."""
-    titles = tuple(line.split("|")[1] for line in files.get(ITEMS, []) if line.count("|"))
+    titles = tuple(_title(line, n, files.source) for n, line in enumerate(files.get(ITEMS, []), 1))
     return parse_ratings(files[DATA], files.source, len(files.get(USERS, [])), len(titles))._replace(titles=titles)
 
 
@@ -79,7 +80,7 @@ def parse_ratings(lines: list[str], source: str, num_users: int = 0, num_items: 
     if not len(table):
         raise InputError(f"{source}: {DATA} holds no rating; lines of user, item, rating and time are right")
     users, items, values, times = table.T
-    rows = (num_users or users.max(), num_items or items.max())
+    rows = (num_users or min(users.max(), MOST), num_items or min(items.max(), MOST))
     for what, column, least, most in (
         ("user", users, 1, rows[0]),
         ("item", items, 1, rows[1]),
@@ -89,7 +90,8 @@ def parse_ratings(lines: list[str], source: str, num_users: int = 0, num_items: 
         if wrong.size:
             line = int(wrong[0])
             raise InputError(
-                f"{source}: {DATA}, line {line + 1}: {what} {column[line]}; one from {least:g} to {most:g} is right"
+                f"{source}: {DATA}, line {line + 1}: {what} {column[line]};"
+                f" one from {int(least)} to {int(most)} is right"
             )
     numbered = ((users - 1).astype(np.int32), (items - 1).astype(np.int32))
     return Ratings(*numbered, values.astype(np.float32), times, int(rows[0]), int(rows[1]), source)
@@ -105,11 +107,20 @@ def no_ml100k(folder: Path) -> InputError:
     return InputError(f"{folder} holds no MovieLens-100K; {ZIP}, or a folder {FOLDER} with {DATA}, is right")
 
 
+def _title(line: str, number: int, source: str) -> str:
+    cells = line.split("|")
+    if len(cells) < 2 or cells[0] != str(number):
+        raise InputError(
+            f"{source}: {ITEMS}, line {number} is not item {number}: {line[:60]!r}; number|title|... in order is right"
+        )
+    return cells[1]
+
+
 def _numbers(line: str, number: int, source: str) -> list[int]:
     cells = line.split("\t")
     try:
-        user, item, value, time = map(int, cells)
-    except ValueError as error:
+        user, item, value, time = np.array([int(cell) for cell in cells], np.int64).tolist()
+    except (ValueError, OverflowError) as error:
         raise InputError(
             f"{source}: {DATA}, line {number} is no rating: {line[:60]!r}; user, item, rating and time are right"
         ) from error

@@ -71,10 +71,21 @@ class CaseObjective:
 
         Raises what `prepared` raises.
         """
-        case, data = self.prepared({name: ends(domain)[0] for name, domain in space.items()})
-        self.prepared({name: ends(domain)[1] for name, domain in space.items()})
+        case, data = self._tried({name: ends(domain)[0] for name, domain in space.items()})
+        self._tried({name: ends(domain)[1] for name, domain in space.items()})
         found = self.options.data or (data.name if data.name != case.data and not case.augment else None)
         return replace(self, options=replace(self.options, data=found))
+
+    def _tried(self, config: Config) -> tuple[Case, Dataset]:
+        """Returns what `prepared` does; a model that cannot be made is an InputError, too."""
+        try:
+            return self.prepared(config)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            values = ", ".join(f"{name} {value}" for name, value in config.items())
+            raise InputError(
+                f"{self.options.name} cannot be made with {values}: {why}; values that it takes are right"
+            ) from error
 
 
 def ends(domain) -> tuple:

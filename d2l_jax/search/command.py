@@ -87,6 +87,9 @@ def first_of(texts: tuple[str, ...]) -> Config:
     parts = [text.partition("=") for text in texts]
     if wrong := [text for text, (name, _, given) in zip(texts, parts) if not name or not given]:
         raise InputError(f"--first {wrong[0]} is no value; NAME=VALUE is right, as lr=0.1")
+    names = [name for name, _, _ in parts]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"--first gives {twice[0]} twice; once is right")
     return {name: value(given) for name, _, given in parts}
 
 

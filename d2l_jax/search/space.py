@@ -49,8 +49,11 @@ class RandInt:
     high: int
 
     def __post_init__(self) -> None:
-        if self.low != int(self.low) or self.high != int(self.high) or self.low >= self.high:
-            raise InputError(f"{self} has no numbers in it; whole bounds with low < high are right, high left out")
+        whole = all(float(bound).is_integer() for bound in (self.low, self.high))
+        if not whole or not -(2**63) <= self.low < self.high < 2**63:
+            raise InputError(
+                f"{self} has no numbers in it; whole bounds of 64 bits with low < high are right, high left out"
+            )
 
     def __str__(self) -> str:
         return f"randint({self.low},{self.high})"
@@ -61,7 +64,7 @@ class RandInt:
 
     def holds(self, value: Any) -> bool:
         """Tells whether a value lies in the domain."""
-        return isinstance(value, int | float) and value == int(value) and self.low <= value < self.high
+        return isinstance(value, int | float) and float(value).is_integer() and self.low <= value < self.high
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def space_of(texts: Sequence[str]) -> dict[str, Domain]:
         if name in space:
             raise InputError(f"{name} is twice in the search space; once is right")
         values = [value(part.strip()) for part in inside.split(",")] if inside.strip() else []
+        if "" in values:
+            raise InputError(f"{text!r} has nothing between two commas, or at an end; {FORMS}")
         space[name] = Choice(tuple(values)) if kind == "choice" else _interval(kind, values, text)
     return space
 

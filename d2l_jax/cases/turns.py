@@ -8,6 +8,8 @@ from d2l_jax.case import Case, supervised
 from d2l_jax.models.adversarial import draw_mixed
 from d2l_jax.models.dcgan import draw_images
 from d2l_jax.models.gan import draw_gaussian
+from d2l_jax.models.gan_backbone import draw_fresh
+from d2l_jax.models.gan_conditional import draw_of_classes
 from d2l_jax.models.points import draw_grid
 from d2l_jax.turns import Turn
 
@@ -113,6 +115,29 @@ GAN: tuple[Case, ...] = (
         args={"net_D": {"n_D": 16, "corrected": True}, "net_G": {"n_G": 16, "corrected": True}},
         probe={"net_D": SMALL_D | CORRECTED["net_D"], "net_G": SMALL_G | CORRECTED["net_G"]},
         turns=turns_of(0.0002, "mean"),
+    ),
+    Case(
+        "gan-backbone",
+        "20.2",
+        "GAN without normalisation, relativistic with R1 and R2",
+        {"net_D": models.Discriminator, "net_G": models.Generator},
+        probe={"net_D": {"base_ch": 2}, "net_G": {"latent_dim": 5, "const_ch": 3, "base_ch": 16}},
+        draw=draw_fresh,
+        turns=relativistic_turns(10.0),
+        observe=models.generated,
+    ),
+    Case(
+        "gan-conditional",
+        "20.2",
+        "Conditional GAN with a projection discriminator",
+        {"net_D": models.ProjectionDiscriminator, "net_G": models.ConditionalGenerator},
+        probe={
+            "net_D": {"base_ch": 2, "num_classes": 7},
+            "net_G": {"latent_dim": 5, "embed_dim": 4, "const_ch": 3, "base_ch": 8, "num_classes": 7},
+        },
+        draw=draw_of_classes,
+        turns=relativistic_turns(0.5),
+        observe=models.generated,
     ),
     supervised(
         "spectral-discriminator",

@@ -74,6 +74,10 @@ from d2l_jax.models.gan import discriminator_loss as discriminator_loss
 from d2l_jax.models.gan import generated as generated
 from d2l_jax.models.gan import generator as generator
 from d2l_jax.models.gan import generator_loss as generator_loss
+from d2l_jax.models.gan_backbone import Discriminator as Discriminator
+from d2l_jax.models.gan_backbone import Generator as Generator
+from d2l_jax.models.gan_conditional import ConditionalGenerator as ConditionalGenerator
+from d2l_jax.models.gan_conditional import ProjectionDiscriminator as ProjectionDiscriminator
 from d2l_jax.models.gaussian_process import ExactGPModel as ExactGPModel
 from d2l_jax.models.gaussian_process import exact_marginal_loss as exact_marginal_loss
 from d2l_jax.models.gaussian_process import predicted as predicted

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from d2l_jax.models.gan import draw_gaussian
+from d2l_jax.models.gan import draw_gaussian, given
 
 Tensors = dict[str, Any]
 Examples = Float[Array, "batch *size"]
@@ -77,11 +77,6 @@ class Generate:
         fake = nets["net_D"](fake_X, *labels)
         real = nets["net_D"](tensors["X" + end], *labels)
         return self.loss(real, fake), {"fake_X": fake_X, "fake": fake}
-
-
-def given(tensors: Tensors, name: str) -> tuple[Array, ...]:
-    """Returns the tensor as further arguments of a net: none where there is no such tensor."""
-    return (tensors[name],) if name in tensors else ()
 
 
 def scores_and_slopes(net_D: nnx.Module, X: Examples, *labels: Array) -> tuple[Array, Examples]:

@@ -92,6 +92,10 @@ from parity.reference.gan import discriminator_loss as discriminator_loss
 from parity.reference.gan import generated as generated
 from parity.reference.gan import generator as generator
 from parity.reference.gan import generator_loss as generator_loss
+from parity.reference.gan_backbone import Discriminator as Discriminator
+from parity.reference.gan_backbone import Generator as Generator
+from parity.reference.gan_conditional import ConditionalGenerator as ConditionalGenerator
+from parity.reference.gan_conditional import ProjectionDiscriminator as ProjectionDiscriminator
 from parity.reference.gaussian_process import ExactGPModel as ExactGPModel
 from parity.reference.gaussian_process import MarginalLikelihood as MarginalLikelihood
 from parity.reference.gaussian_process import Posterior as Posterior

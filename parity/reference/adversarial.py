@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from parity.reference.gan import given
+
 Tensors = dict[str, Any]
 Examples = Float[Tensor, "batch *size"]
 OfTwoScores = Callable[[Tensor, Tensor], Tensor]
@@ -59,11 +61,6 @@ class Generate:
         fake = nets["net_D"](fake_X, *labels)
         real = nets["net_D"](tensors["X" + end], *labels)
         return self.loss(real, fake), {"fake_X": fake_X, "fake": fake}
-
-
-def given(tensors: Tensors, name: str) -> tuple[Tensor, ...]:
-    """Returns the tensor as further arguments of a net: none where there is no such tensor."""
-    return (tensors[name],) if name in tensors else ()
 
 
 def scores_and_slopes(net_D: nn.Module, X: Examples, *labels: Tensor) -> tuple[Tensor, Examples]:

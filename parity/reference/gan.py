@@ -38,8 +38,17 @@ def generator_loss(nets: nn.ModuleDict, tensors: Tensors, reduction: str = "sum"
 
 
 def generated(nets: nn.ModuleDict, tensors: Tensors) -> Tensors:
-    """Returns what the generator makes from "Z", and the discriminator's score of the real examples "X"."""
-    return {"fake_X": nets["net_G"](tensors["Z"]), "real": nets["net_D"](tensors["X"])}
+    """Returns what the generator makes from "Z", and the discriminator's score of the real examples "X".
+
+    Where the nets are conditional, both take the labels "y", too.
+    """
+    labels = given(tensors, "y")
+    return {"fake_X": nets["net_G"](tensors["Z"], *labels), "real": nets["net_D"](tensors["X"], *labels)}
+
+
+def given(tensors: Tensors, name: str) -> tuple[Tensor, ...]:
+    """Returns the tensor as further arguments of a net: none where there is no such tensor."""
+    return (tensors[name],) if name in tensors else ()
 
 
 def _cross_entropy(logits: Tensor, label: float, reduction: str) -> Tensor:

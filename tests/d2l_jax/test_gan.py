@@ -27,6 +27,10 @@ NETS = {
     "DCGAN generator": "dcgan_generator",
     "DCGAN discriminator": "dcgan_discriminator",
     "FeatureCNN": "FeatureCNN",
+    "Generator (minimal backbone, 64x64)": "Generator",
+    "Discriminator (minimal backbone, 64x64)": "Discriminator",
+    "Generator (conditional, 32x32)": "ConditionalGenerator",
+    "Discriminator (projection, 32x32)": "ProjectionDiscriminator",
 }
 
 

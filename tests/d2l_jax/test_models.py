@@ -61,6 +61,8 @@ PARAMETERS = {  # of the models that are not in the book
     + sum(c * 16 for c in (100 * 128, 128 * 64, 64 * 32, 32 * 16, 16 * 3))
     + 4 * (16 + 32 + 64 + 128),
     "gan-relativistic": 66_817 + 82_946,
+    "gan-backbone": 1_576_769 + 2_782_851,
+    "gan-conditional": 1_556_609 + 1_225_475,
     **dict.fromkeys(["mf", "mf-first-edition"], 81_375),
     **dict.fromkeys(["dcgan", "dcgan-corrected"], 2_765_696 + 3_576_704),
     **dict.fromkeys(["neumf", "neumf-first-edition"], 52_950),

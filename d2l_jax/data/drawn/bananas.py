@@ -1,6 +1,6 @@
 """Drawn bananas for a detector: yellow crescents upon textured grounds, one to a picture (after section 14.6)."""
 
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ from d2l_jax.data.dataset import Dataset, Split
 
 CLASSES = ("banana",)
 RADIUS = (0.08, 0.14)  # of the crescent's middle line, as a part of the picture's side
+PHOTOGRAPHS = 0.7  # of the grounds; the others are clouds
 OUTLINE = 1.5  # pixels, of a picture of 256
 
 
@@ -28,6 +29,8 @@ class Crescent(NamedTuple):
 
 def bananas(train: int = 400, test: int = 50, size: int = 256, seed: int = 0) -> Dataset:
     """Draws pictures with a banana each, of any place, turn and size, among blots of other shapes and colours.
+
+    Seven in ten lie on parts of two photographs that scikit-learn ships, in other colours, the others on clouds.
 
     Those to train on are others in every epoch: a detector learns few pictures by heart.
 
@@ -57,8 +60,8 @@ def picture(size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndar
     crescent = _crescent(size, random)
     scale = size / 256
     shade = random.uniform(0.82, 1.05)
-    light = np.array([255, 230, 130]) * shade
-    dark = np.array([225, 175, 60]) * shade
+    light = (np.array([255, 235, 150]) + random.uniform((-10, -12, -30), (0, 8, 30))) * shade
+    dark = (np.array([225, 175, 60]) + random.uniform((-15, -15, -25), (20, 20, 40))) * shade
     body = light + (dark - light) * np.clip(crescent.across * 0.5 + 0.5, 0, 1)[..., None]
     body = body + random.normal(0, 3, (size, size, 1))
     lined = OUTLINE * scale * np.clip(crescent.across + 0.3, 0, 1)  # the shadow's side alone
@@ -74,8 +77,8 @@ def picture(size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndar
 def _crescent(size: int, random: np.random.Generator) -> Crescent:
     """Returns an arc that is thick in its middle: distances in pixels."""
     radius = size * random.uniform(*RADIUS)
-    half = random.uniform(1.0, 1.6)  # of the arc, in radians
-    thick = radius * random.uniform(0.26, 0.36)
+    half = random.uniform(1.0, 1.8)  # of the arc, in radians
+    thick = radius * random.uniform(0.18, 0.36)
     turn = random.uniform(0, 2 * np.pi)
     reach = 1.05 * radius
     x, y = random.uniform(reach, size - reach, 2)
@@ -99,6 +102,32 @@ def _over(ground: np.ndarray, colour: np.ndarray, depth: np.ndarray) -> np.ndarr
 
 
 def _ground(size: int, random: np.random.Generator) -> np.ndarray:
+    return _photograph(size, random) if random.random() < PHOTOGRAPHS else _clouds(size, random)
+
+
+def _photograph(size: int, random: np.random.Generator) -> np.ndarray:
+    """Returns a part of a photograph, mirrored or turned, brighter or darker, its colours exchanged now and then."""
+    from PIL import Image
+
+    whole = photographs()[random.integers(len(photographs()))]
+    side = random.integers(100, min(whole.shape[:2]))
+    top, left = (random.integers(0, length - side) for length in whole.shape[:2])
+    part = Image.fromarray(whole[top : top + side, left : left + side])
+    part = np.asarray(part.resize((size, size), Image.Resampling.BILINEAR), np.float64)
+    part = np.rot90(part, random.integers(4))[:, :: random.choice((-1, 1))]
+    part = part[..., random.permutation(3)] if random.random() < 0.4 else part
+    return np.clip(part * random.uniform(0.5, 1.4, 3) + random.uniform(-30, 30), 0, 255)
+
+
+@cache
+def photographs() -> tuple[np.ndarray, ...]:
+    """Returns the photographs of scikit-learn, of a temple and a flower, uint8 (427, 640, 3)."""
+    from sklearn.datasets import load_sample_images
+
+    return tuple(load_sample_images().images)
+
+
+def _clouds(size: int, random: np.random.Generator) -> np.ndarray:
     """Returns soft clouds of several sizes in a few colours."""
     ground = np.broadcast_to(random.uniform(20, 220, 3), (size, size, 3))
     for cells in (2, 4, 8, 16, 32, 64):

@@ -81,6 +81,9 @@ from parity.reference.densenet import transition_block as transition_block
 from parity.reference.detection import Detections as Detections
 from parity.reference.detection import multibox_detection as multibox_detection
 from parity.reference.dogs import DogBreeds as DogBreeds
+from parity.reference.drawn_curves import MarginalLikelihood as MarginalLikelihood
+from parity.reference.drawn_curves import Posterior as Posterior
+from parity.reference.drawn_curves import Priors as Priors
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
 from parity.reference.factorization_machine import FM as FM
 from parity.reference.factorization_machine import DeepFM as DeepFM
@@ -97,8 +100,6 @@ from parity.reference.gan_backbone import Generator as Generator
 from parity.reference.gan_conditional import ConditionalGenerator as ConditionalGenerator
 from parity.reference.gan_conditional import ProjectionDiscriminator as ProjectionDiscriminator
 from parity.reference.gaussian_process import ExactGPModel as ExactGPModel
-from parity.reference.gaussian_process import MarginalLikelihood as MarginalLikelihood
-from parity.reference.gaussian_process import Posterior as Posterior
 from parity.reference.gaussian_process import exact_marginal_loss as exact_marginal_loss
 from parity.reference.gaussian_process import predicted as predicted
 from parity.reference.googlenet import GoogleNet as GoogleNet
@@ -106,7 +107,6 @@ from parity.reference.googlenet import Inception as Inception
 from parity.reference.gru import GRU as GRU
 from parity.reference.gru import GRUScratch as GRUScratch
 from parity.reference.information import Information as Information
-from parity.reference.kernels import Priors as Priors
 from parity.reference.language_model import RNNLM as RNNLM
 from parity.reference.language_model import RNNLMScratch as RNNLMScratch
 from parity.reference.language_model import deep_gru_lm as deep_gru_lm

@@ -1,7 +1,6 @@
 """The exact Gaussian process that the book takes from GPyTorch, under GPyTorch's names (book, section 18.3.5)."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -145,42 +144,3 @@ def posterior(kernel: Any, X: Points, y: Float[Tensor, " points"], X_new: Points
     across = kernel(X, X_new)
     weights = torch.linalg.solve(K, across)
     return weights.T @ y, kernel(X_new, X_new) - across.T @ weights
-
-
-@dataclass(frozen=True)
-class MarginalLikelihood:
-    """An evaluation: the negative log marginal likelihood of "y" at "X", and its gradient."""
-
-    ls: float = 0.4
-    noise: float = 0.5
-
-    def __call__(self, nets: Any, tensors: Tensors) -> dict[str, Tensor]:
-        """Returns {"loss": scalar, "ls": scalar, "noise": scalar}; the last two are derivatives in them."""
-        X, y = tensors["X"], tensors["y"]
-        with torch.enable_grad():
-            ls, noise = (X.new_tensor(value).requires_grad_() for value in (self.ls, self.noise))
-            K = rbfkernel(X, X, ls) + noise**2 * torch.eye(len(X), dtype=X.dtype, device=X.device)
-            loss = y @ torch.linalg.solve(K, y) / 2 + torch.linalg.slogdet(K)[1] / 2 + len(y) * math.log(math.tau) / 2
-            slopes = torch.autograd.grad(loss, (ls, noise))
-        return {"loss": loss.detach(), "ls": slopes[0], "noise": slopes[1]}
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """An evaluation: what is known at "X_new" when "y" was seen at "X"."""
-
-    ls: float = 0.3
-    noise: float = 0.25
-
-    def __call__(self, nets: Any, tensors: Tensors) -> dict[str, Tensor]:
-        """Returns mean and covariance, the ends of both bands, and the functions that the numbers "z" stand for."""
-        kernel = self._kernel
-        mean, covariance = posterior(kernel, tensors["X"], tensors["y"], tensors["X_new"], self.noise)
-        std, observed = covariance.diagonal().sqrt(), (covariance.diagonal() + self.noise**2).sqrt()
-        samples = mean + tensors["z"] @ torch.linalg.cholesky(covariance).T
-        ends = {"lower": mean - 2 * std, "upper": mean + 2 * std}
-        ends |= {"observed_lower": mean - 2 * observed, "observed_upper": mean + 2 * observed}
-        return {"mean": mean, "covariance": covariance, "samples": samples} | ends
-
-    def _kernel(self, x1: Points, x2: Points) -> Covariances:
-        return rbfkernel(x1, x2, self.ls)

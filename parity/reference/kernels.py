@@ -1,8 +1,6 @@
 """Covariance functions in PyTorch; see `d2l_jax.algorithms.kernels` (book, sections 18.1 and 18.2)."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -32,23 +30,3 @@ def neural_network_kernel(x1: Points, x2: Points, bias: float = 1.0, weight: flo
     inner = 2 * first @ (variances[:, None] * second.T)
     alone1, alone2 = (1 + 2 * (x.square() @ variances) for x in (first, second))
     return torch.asin(inner / torch.outer(alone1, alone2).sqrt()) * 2 / math.pi
-
-
-@dataclass(frozen=True)
-class Priors:
-    """An evaluation: the kernels between "X" and "X_new", both meanings of the length scale among them."""
-
-    ls: float = 0.3
-
-    def __call__(self, nets: Any, tensors: dict[str, Any]) -> dict[str, Tensor]:
-        """Returns a matrix for each kernel, and the ends of the band of straight lines."""
-        both = tensors["X"], tensors["X_new"]
-        std = (1 + tensors["X"].square()).sqrt()
-        return {
-            "squared_scale": rbfkernel(*both, self.ls),
-            "plain_scale": rbfkernel(*both, self.ls, amplitude=1.7, ls_is="length"),
-            "lines": line_kernel(*both),
-            "neural_network": neural_network_kernel(*both, bias=0.5, weight=3.0),
-            "lower": -2 * std,
-            "upper": 2 * std,
-        }

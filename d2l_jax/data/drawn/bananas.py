@@ -114,7 +114,7 @@ def _photograph(size: int, random: np.random.Generator) -> np.ndarray:
     top, left = (random.integers(0, length - side) for length in whole.shape[:2])
     part = Image.fromarray(whole[top : top + side, left : left + side])
     part = np.asarray(part.resize((size, size), Image.Resampling.BILINEAR), np.float64)
-    part = np.rot90(part, random.integers(4))[:, :: random.choice((-1, 1))]
+    part = np.rot90(part, int(random.integers(4)))[:, :: random.choice((-1, 1))]
     part = part[..., random.permutation(3)] if random.random() < 0.4 else part
     return np.clip(part * random.uniform(0.5, 1.4, 3) + random.uniform(-30, 30), 0, 255)
 

@@ -132,10 +132,13 @@ AUTOREC = partial(
 FIELDS = [5, 7, 3, *[4] * 31]  # an example of 34 fields; those of the data take their place
 
 
+PROBED_FIELDS = [5, 2, 7, 3, 4]
+
+
 def draw_clicks(random: np.random.Generator) -> Tensors:
-    """Draws 11 examples of 4 fields of 5, 2, 7 and 3 values, clicked or not; the first two are equal."""
-    starts = np.array([0, 5, 7, 14])
-    fields = starts + random.integers(0, [5, 2, 7, 3], (11, 4))
+    """Draws 11 examples of the fields of the check, clicked or not; the first two are equal."""
+    starts = np.cumsum([0, *PROBED_FIELDS[:-1]])
+    fields = starts + random.integers(0, PROBED_FIELDS, (11, len(PROBED_FIELDS)))
     fields[1] = fields[0]
     return {"input": fields.astype(np.int32), "targets": random.integers(0, 2, (11, 1)).astype(np.float32)}
 
@@ -152,8 +155,8 @@ def clicks(
         model,
         (tokens((2048, 34), sum(FIELDS)),),
         args={"field_dims": FIELDS} | args | ({"first_edition": True} if first_edition else {}),
-        probe={"field_dims": [5, 2, 7, 3, 4], "num_factors": 3},
-        probe_inputs=(tokens((11, 5), 21),),
+        probe={"field_dims": PROBED_FIELDS, "num_factors": 3},
+        probe_inputs=(tokens((11, len(PROBED_FIELDS)), sum(PROBED_FIELDS)),),
         draw=draw_clicks,
         loss=losses.click_loss,
         optimizer=partial(optim.Adam, lr=lr),

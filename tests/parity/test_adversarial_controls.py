@@ -5,9 +5,9 @@ from dataclasses import replace
 import jax
 import pytest
 
-from d2l_jax import losses
+from d2l_jax import losses, models
 from d2l_jax.catalog import get
-from d2l_jax.models import adversarial
+from d2l_jax.models import adversarial, gan_backbone
 from parity.proof.cases import check_case
 
 
@@ -58,3 +58,25 @@ def test_a_weight_as_a_matrix_in_flaxs_order_is_seen(monkeypatch):
     wrong = lambda kernel: kernel.reshape(-1, kernel.shape[-1]).T  # noqa: E731
     monkeypatch.setattr("d2l_jax.nn.spectral._as_matrix", wrong)
     assert failures("spectral-discriminator")
+
+
+def test_halving_without_smoothing_is_seen_in_the_first_score(monkeypatch):
+    def rough(X):
+        batch, height, width, channels = X.shape
+        return jax.image.resize(X, (batch, height // 2, width // 2, channels), "linear", antialias=False)
+
+    monkeypatch.setattr(gan_backbone, "halved", rough)
+    failed = failures("gan-backbone")
+    assert {"evaluation/real", "discriminator forward/real"} <= set(failed)
+    assert "evaluation/fake_X" not in failed  # the generator halves nothing
+
+
+@pytest.mark.parametrize(
+    "net, seen, unseen", [("ConditionalGenerator", "fake_X", "real"), ("ProjectionDiscriminator", "real", "fake_X")]
+)
+def test_exchanged_labels_are_seen_in_the_net_that_embeds_them(net, seen, unseen, monkeypatch):
+    """The labels of two examples change places in one of the two nets."""
+    right = getattr(models, net).__call__
+    monkeypatch.setattr(getattr(models, net), "__call__", lambda self, x, y: right(self, x, y[::-1]))
+    failed = failures("gan-conditional")
+    assert f"evaluation/{seen}" in failed and f"evaluation/{unseen}" not in failed

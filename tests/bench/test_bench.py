@@ -47,7 +47,13 @@ def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
     assert entry["book_batch"] == 256 and entry["gflop"] > 0
 
 
-@pytest.mark.parametrize("name", ["dropout-mlp", "edge-detector", "weight-decay", "my-linear"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("dropout-mlp", marks=SLOW), "edge-detector", "weight-decay", pytest.param("my-linear", marks=SLOW)],
+)
 def test_dropout_image_targets_decay_and_untrained_weights_agree_too(name):
     outcome = bench(get(name))
     assert outcome.status in ("ok", "disturbed"), (outcome.error, outcome.training.gaps)
@@ -55,7 +61,7 @@ def test_dropout_image_targets_decay_and_untrained_weights_agree_too(name):
     assert outcome.evaluation.compared.startswith("losses")
 
 
-@pytest.mark.parametrize("name", ["mlp", "dropout-mlp"])
+@pytest.mark.parametrize("name", ["mlp", pytest.param("dropout-mlp", marks=SLOW)])
 def test_one_wrong_weight_matrix_is_found_and_nothing_is_timed(name, monkeypatch):
     right = torch_programs.state_dict
 
@@ -114,6 +120,7 @@ def test_a_case_that_fails_does_not_stop_the_others():
     assert to_json([first], {})["cases"][0]["jax"]["reason"] == first.error
 
 
+@pytest.mark.slow
 def test_the_programs_of_a_case_are_let_go(monkeypatch):
     def programs() -> int:
         gc.collect()

@@ -92,6 +92,7 @@ def big_ready():
     return big(300 * MEBI)
 
 
+@pytest.mark.slow
 def test_the_peak_of_a_fresh_process_is_its_own():
     time = in_fresh_process("big", big_ready)
     assert time.error == "" and 250 * MEBI < time.peak - time.before < 400 * MEBI
@@ -189,6 +190,7 @@ def test_a_growth_whose_checks_fail_is_told_and_not_drawn(tmp_path):
         growth_picture([growth], tmp_path / "none.png")
 
 
+@pytest.mark.slow
 def test_a_size_that_two_axes_share_is_checked_once():
     small = NetworkSize(3, 1, 1, 2)
     growths = check_growths({"batch": (small,), "steps": (small,)})

@@ -182,6 +182,7 @@ def test_a_thread_that_ends_meanwhile_has_no_name():
     assert conditions._thread_name("/proc/self/task/0/comm") == "" != conditions._thread_name("/proc/self/comm")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_the_mode_of_cuda_graphs_is_taken_and_computes_the_same_on_a_cpu(monkeypatch):
     calls = []

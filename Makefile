@@ -6,6 +6,8 @@ JOBS ?= 2
 # Of test-arithmetics: cases, pairs and bugs, all if there are none; of test-newest: files of tests.
 NAMES ?=
 TESTS ?= tests
+# XLA compiles quickly for the tests of every commit; test-all has it optimise, as users do.
+QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 NEWEST := .venv-newest
 # Cases that show different things: batch statistics, a recurrent network over text, attention,
 # two nets in turn, an algorithm without parameters.
@@ -34,7 +36,7 @@ check-all: venv ## prove every model; writes runs/parity.html and runs/parity.js
 	$(BIN)/parity check --all --jobs $(JOBS) --html runs/parity.html --json runs/parity.json
 
 test: venv ## the tests (README)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+	OMP_NUM_THREADS=1 XLA_FLAGS="$(QUICK) $(XLA_FLAGS)" $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 test-all: venv ## with the checks that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"

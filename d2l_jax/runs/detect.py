@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from d2l_jax.data.images.files import Files, read_picture
+from d2l_jax.data.files import Files, read_picture
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
 from d2l_jax.models import TinySSD

@@ -9,9 +9,9 @@ import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
 from d2l_jax.data.drawn.bananas import CLASSES, drawn
+from d2l_jax.data.files import Files, files_in, read_picture
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
-from d2l_jax.data.images.files import Files, files_in, read_picture
 from d2l_jax.errors import InputError
 
 ZIP = "banana-detection.zip"

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from d2l_jax.data.images.files import Files, files_in, read_picture
+from d2l_jax.data.files import Files, files_in, read_picture
 from d2l_jax.data.images.palette import IGNORED
 from d2l_jax.data.images.segmentation import Pair, Segmented, pair_of
 from d2l_jax.errors import InputError

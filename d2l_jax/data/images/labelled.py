@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from d2l_jax.data.images.files import Files
+from d2l_jax.data.files import Files
 from d2l_jax.errors import InputError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp")

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset
+from d2l_jax.data.files import Files, files_in, read_picture
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.images.cifar import read_cifar10
-from d2l_jax.data.images.files import Files, files_in, read_picture
 from d2l_jax.data.images.labelled import Labelled, Split, by_csv, by_folder, class_names
 from d2l_jax.data.images.stack import Size, middle, within_margin
 from d2l_jax.errors import InputError

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.data.drawn.scenes import scene
-from d2l_jax.data.images.files import files_in, read_picture
+from d2l_jax.data.files import files_in, read_picture
 from d2l_jax.errors import InputError
 
 # The names that a user's pictures may have, and those of the book's.

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from d2l_jax.data.files import Files, files_in
 from d2l_jax.data.images.digits import digits
-from d2l_jax.data.images.files import Files, files_in
 from d2l_jax.data.images.resize import resize_images
 from d2l_jax.errors import InputError
 

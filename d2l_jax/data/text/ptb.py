@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from d2l_jax.data.files import Files, files_in
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
-from d2l_jax.data.images.files import Files, files_in
 from d2l_jax.errors import InputError
 
 FOLDER = "ptb"

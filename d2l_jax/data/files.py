@@ -42,9 +42,9 @@ def files_in(path: Path) -> Files:
 def refuse_outside(path: Path, names: Iterable[str]) -> None:
     """Raises InputError for an archive with an absolute name, or one that climbs out of its folder."""
     for name in names:
-        parts = name.replace("\\", "/").split("/")
-        if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
-            raise InputError(f"{path} names a file outside of it, {name}; an archive of relative names is right")
+        plain = name.replace("\\", "/")
+        if plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/"):
+            raise InputError(f"{path} names a file outside of it, {name!r}; an archive of relative names is right")
 
 
 def read_picture(files: Files, name: str, mode: str = "RGB") -> np.ndarray:

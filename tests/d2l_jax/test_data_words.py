@@ -171,8 +171,8 @@ def test_folders_and_zips(tmp_path: Path):
         ({"ptb_train_txt": b"a b c"}, "no word occurs 10 times"),
         ({"ptb_train_txt": b"a\n" * 20 + b"b\n" * 20}, "no sentence of two"),
         ({"ptb_valid_txt": None}, "lacks ptb.valid.txt"),
-        ({"/etc/x": b""}, "names a file outside of it, /etc/x"),
-        ({"a__.__b": b"", "../b": b""}, "names a file outside of it, ../b"),
+        ({"/etc/x": b""}, "names a file outside of it, '/etc/x'"),
+        ({"a__.__b": b"", "../b": b""}, "names a file outside of it, '../b'"),
     ],
 )
 def test_bad_archives_are_refused_and_nothing_is_written(texts: dict, message: str, tmp_path: Path):

@@ -4,9 +4,10 @@ import gzip
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from d2l_jax.data.files import refuse_outside
 from d2l_jax.errors import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -53,7 +54,7 @@ def lines_of(text: str) -> list[str]:
 def _in_zip(path: Path, of_interest: Callable[[str], bool]) -> Iterator[Content]:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        _refuse_climbing(path, names)
+        refuse_outside(path, names)
         for name in names:
             if not name.endswith("/") and of_interest(name):
                 yield name, archive.read(name)
@@ -62,14 +63,7 @@ def _in_zip(path: Path, of_interest: Callable[[str], bool]) -> Iterator[Content]
 def _in_tar(path: Path, of_interest: Callable[[str], bool]) -> Iterator[Content]:
     with tarfile.open(path) as archive:
         for member in archive:
-            _refuse_climbing(path, [member.name])
+            refuse_outside(path, [member.name])
             file = archive.extractfile(member) if member.isreg() and of_interest(member.name) else None
             if file is not None:
                 yield member.name.removeprefix("./"), file.read()
-
-
-def _refuse_climbing(path: Path, names: Iterable[str]) -> None:
-    for name in names:
-        plain = name.replace("\\", "/")
-        if plain.startswith("/") or plain[1:2] == ":" or ".." in PurePosixPath(plain).parts:
-            raise InputError(f"{path} holds {name!r}, which leads out of its folder; it is refused")

@@ -1,12 +1,14 @@
 """Recommender systems of the second edition (chapter 21); the settings of the first are cases of their own."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array
 
-from d2l_jax import losses, models, optim
+from d2l_jax import losses, metrics, models, optim
 from d2l_jax.case import Case, supervised, tokens
 from d2l_jax.metrics import OF_CLICKS, OF_ROWS, RANKS, RMSE, Metric, right_clicks
 from d2l_jax.turns import Tensors, Turn
@@ -106,28 +108,47 @@ CASER = partial(
 )
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """An evaluation: the loss of the ratings of "targets", of which 0 is none, and what their RMSE is made of."""
+
+    loss: Callable[[Array, Array], Array]
+
+    def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
+        """Returns {"held_out_loss", "squared_errors", "rated"}, scalars: a loss and a sum over `rated` ratings."""
+        output = nets(tensors["input"])
+        errors, rated = metrics.squared_errors(tensors | {"output": output})
+        loss = self.loss(output, tensors["targets"])
+        return {"held_out_loss": loss, "squared_errors": errors, "rated": rated.astype(errors.dtype)}
+
+
 def draw_rows(random: np.random.Generator) -> Tensors:
     """Draws 11 items with ratings by about half of 17 users, in either split."""
     known, hidden = random.integers(1, 6, (2, 11, 17)) * (random.random((2, 11, 17)) < 0.5)
     return {"input": known.astype(np.float32), "targets": np.where(known, known, hidden).astype(np.float32)}
 
 
-AUTOREC = partial(
-    supervised,
-    section="21.4",
-    model=models.AutoRec,
-    inputs=(256, USERS),
-    args={"num_hidden": 500, "num_users": USERS},
-    probe={"num_hidden": 5, "num_users": 17},
-    probe_inputs=(11, 17),
-    draw=draw_rows,
-    loss=losses.observed_squared_error,
-    optimizer=partial(optim.Adam, lr=0.002, weight_decay=1e-5),
-    labels=False,
-    metrics=OF_ROWS | RMSE,
-    data="ml100k_items",
-    epochs=25,
-)
+def autorec(name: str, title: str, loss: Callable[[Array, Array], Array], of_epoch: dict[str, Metric]) -> Case:
+    """Returns AutoRec with one of its losses, which leave out what is not rated, in evaluation too."""
+    return supervised(
+        name,
+        "21.4",
+        title,
+        models.AutoRec,
+        (256, USERS),
+        args={"num_hidden": 500, "num_users": USERS},
+        probe={"num_hidden": 5, "num_users": 17},
+        probe_inputs=(11, 17),
+        draw=draw_rows,
+        loss=loss,
+        afterwards=HeldOut(loss),
+        optimizer=partial(optim.Adam, lr=0.002, weight_decay=1e-5),
+        labels=False,
+        metrics=of_epoch,
+        data="ml100k_items",
+        epochs=25,
+    )
+
 
 FIELDS = [5, 7, 3, *[4] * 31]  # an example of 34 fields; those of the data take their place
 
@@ -147,7 +168,7 @@ def clicks(
     name: str, section: str, title: str, model: Callable, lr: float, args: dict[str, Any], first_edition: bool = False
 ) -> Case:
     """Returns a model of clicks; in the first edition it returns probabilities, which its loss takes for logits."""
-    metrics = OF_CLICKS | {"accuracy": Metric(partial(right_clicks, threshold=0.5))} if first_edition else OF_CLICKS
+    of_epoch = OF_CLICKS | {"accuracy": Metric(partial(right_clicks, threshold=0.5))} if first_edition else OF_CLICKS
     return supervised(
         name,
         section,
@@ -161,7 +182,7 @@ def clicks(
         loss=losses.click_loss,
         optimizer=partial(optim.Adam, lr=lr),
         labels=False,
-        metrics=metrics,
+        metrics=of_epoch,
         data="ctr",
         epochs=30,
     )
@@ -177,12 +198,12 @@ RECOMMENDING: tuple[Case, ...] = (
         args={"num_factors": 30, "first_edition": True} | TABLES,
         loss=losses.half_mse,
     ),
-    AUTOREC("autorec", title="AutoRec"),
-    AUTOREC(
+    autorec("autorec", "AutoRec", losses.observed_squared_error, OF_ROWS | RMSE),
+    autorec(
         "autorec-first-edition",
-        title="AutoRec of the first edition",
-        loss=partial(losses.observed_squared_error, first_edition=True),
-        metrics=RMSE,
+        "AutoRec of the first edition",
+        partial(losses.observed_squared_error, first_edition=True),
+        RMSE,
     ),
     NEUMF("neumf", title="NeuMF"),
     NEUMF(

@@ -1,4 +1,4 @@
-"""The proof of recommenders can fail: a pair that is exchanged, others that are not there, a margin, a bias."""
+"""The proof of recommenders can fail: a pair that is exchanged, others that are not there, a margin, a mask."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import pytest
 
 from d2l_jax import losses, models
+from d2l_jax.cases.recommending import HeldOut
 from d2l_jax.catalog import get
-from d2l_jax.turns import Supervised
+from d2l_jax.turns import Both, Observed, Supervised
 from parity.proof.proof import check_twin
 from parity.twin.pairing import twin_of
+from parity.twin.twin import Twin
 
 
 def exchanged(positive, negative, weight):
@@ -39,6 +41,40 @@ def test_another_loss_of_ratings_and_clicks_is_found(name: str, wrong: Callable)
     failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
     assert result.status == "fail" and "forward/loss" in failed and "forward/output" not in failed
     assert result.blame and result.blame.layer == "loss"
+
+
+def unmasked(outputs, ratings):
+    return jnp.sum((outputs - ratings) ** 2)
+
+
+def unmasked_squares(tensors):
+    return unmasked(tensors["output"], tensors["targets"]), jnp.asarray(tensors["targets"].size)
+
+
+def always_masked(model, input):
+    return model.decoder(model.dropout(jax.nn.sigmoid(model.encoder(input)))) * jnp.sign(input)
+
+
+def failed_in_evaluation(twin: Twin) -> set[str]:
+    result = check_twin(twin, tiers=("float64",))
+    failed = {str(row.key) for row in result.rows["float64"] if not row.passed}
+    assert (result.status == "fail") == bool(failed)
+    return failed
+
+
+def test_an_evaluation_that_forgets_the_mask_is_found(monkeypatch):
+    """Training is right: neither the outputs nor the training loss tell of it."""
+    monkeypatch.setattr("d2l_jax.metrics.squared_errors", unmasked_squares)
+    twin = twin_of(get("autorec"), steps=1)
+    planted = replace(twin, flax=replace(twin.flax, observe=Both(Observed(unmasked), HeldOut(unmasked))))
+    found = {"held_out_loss", "squared_errors", "rated"}
+    assert failed_in_evaluation(planted) == {f"evaluation/{name}" for name in found}
+
+
+def test_a_model_that_hides_what_is_not_rated_in_evaluation_too_is_found(monkeypatch):
+    monkeypatch.setattr(models.AutoRec, "__call__", always_masked)
+    found = failed_in_evaluation(twin_of(get("autorec"), steps=1))
+    assert "evaluation/output" in found and "forward/output" not in found
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_two_epochs_and_two_more_are_four(tmp_path: Path):
     train(small("dropout-mlp", tmp_path / "straight", 4))
     train(small("dropout-mlp", tmp_path / "parts", 2))
     train(small("dropout-mlp", tmp_path / "parts", 4, resume=True))
-    assert_same_run(tmp_path / "straight", tmp_path / "parts", 4, "dropout-mlp")
+    assert_same_run(tmp_path / "straight", tmp_path / "parts", 4, get("dropout-mlp"))
     assert epochs_in(tmp_path / "parts" / FOLDER)[-2:] == [3, 4]
 
 
@@ -42,7 +42,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path):
     assert run_program(True, (killed, False)) == -signal.SIGKILL
     assert epochs_in(Path(killed, FOLDER)) == [1, 2]
     assert run_program(False, (killed, True), (straight, False)) == 0
-    assert_same_run(Path(killed), Path(straight), 4, "dropout-mlp")
+    assert_same_run(Path(killed), Path(straight), 4, get("dropout-mlp"))
 
 
 def test_the_folder_holds_what_is_promised(tmp_path: Path):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_runs import assert_same_run
 
 from d2l_jax.catalog import get
 from d2l_jax.data import load
@@ -19,6 +20,7 @@ SMALL = {
     "mf": {"num_factors": 3},
     "neumf": {"num_factors": 3, "nums_hiddens": [3]},
     "autorec": {"num_hidden": 5, "dropout": 0.0},
+    "fm": {"num_factors": 3},
     "deepfm": {"num_factors": 3, "mlp_dims": [3], "drop_rate": 0.0},
     "caser": {"num_factors": 3, "d": 2, "d_prime": 2, "drop_ratio": 0.0},
 }
@@ -33,11 +35,11 @@ class Told(Listener):
         self.lines.append(text)
 
 
-def small(name: str, out: Path, framework: str = "jax") -> Job:
-    data = drawn_clicks() if name == "deepfm" else FORMS[FORM[name]][1](drawn_ratings(), "toy")
+def small(name: str, out: Path, framework: str = "jax", epochs: int = 2, *, resume: bool = False) -> Job:
+    data = drawn_clicks() if name in ("fm", "deepfm") else FORMS[FORM[name]][1](drawn_ratings(), "toy")
     case = get(name).of_batch_size(100 if name == "autorec" else 500)
-    case = fitted(replace(case, args=case.args | SMALL[name], epochs=2), data)
-    return Job(case, data, out, framework=framework)
+    case = fitted(replace(case, args=case.args | SMALL[name], epochs=epochs), data)
+    return Job(case, data, out, framework=framework, resume=resume)
 
 
 @pytest.mark.usefixtures("quick_compilation")
@@ -51,6 +53,16 @@ def test_both_frameworks_learn_the_same_and_tell_the_result(name: str, tmp_path:
     assert ours[1]["test_loss"] < ours[0]["test_loss"]
     (line,) = [line for line in told.lines if line.startswith("result")]
     assert line.startswith("result    test ") and (tmp_path / "jax" / "predictions.txt").read_text().count("\n") == 5
+
+
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("name", ["mf", "fm"])
+def test_an_epoch_and_one_more_are_two(name: str, tmp_path: Path):
+    straight = small(name, tmp_path / "straight")
+    train(straight)
+    train(small(name, tmp_path / "parts", epochs=1))
+    train(small(name, tmp_path / "parts", resume=True))
+    assert_same_run(tmp_path / "straight", tmp_path / "parts", 2, straight.case)
 
 
 def test_other_items_are_drawn_anew_in_every_step_of_a_run(tmp_path: Path):

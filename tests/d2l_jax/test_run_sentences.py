@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_runs import assert_same_run
 
 from d2l_jax.catalog import get
 from d2l_jax.data import TokenEmbedding, drawn_pairs, drawn_reviews
@@ -19,11 +20,15 @@ from d2l_jax.weights.state_dict import state_dict
 VECTORS = TokenEmbedding(["car", "red", "film"], np.arange(18).reshape(3, 6) / 9)
 
 
-def trained(name: str, args: dict, out: Path) -> Path:
+def small(name: str, args: dict, out: Path, epochs: int = 1, *, resume: bool = False) -> Job:
     data = drawn_pairs(96, 24) if name.startswith("snli") else drawn_reviews(64, 24, 12)
-    case = replace(get(name).of_batch_size(16), epochs=1)
+    case = replace(get(name).of_batch_size(16), epochs=epochs)
     case = fitted(replace(case, args=case.args | args), data)
-    train(Job(with_vectors(case, data, VECTORS), data, out))
+    return Job(with_vectors(case, data, VECTORS), data, out, resume=resume)
+
+
+def trained(name: str, args: dict, out: Path) -> Path:
+    train(small(name, args, out))
     return out
 
 
@@ -42,6 +47,16 @@ def test_a_run_on_reviews_keeps_the_frozen_vectors_and_answers_texts(tmp_path: P
     lines = predict(run, ["so great", "so bad"])
     assert [line.split(" -> ")[0] for line in lines] == ["so great", "so bad"]
     assert all(line.split(" -> ")[1].split()[0] in ("positive", "negative") for line in lines)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_an_epoch_and_one_more_are_two_beside_frozen_vectors(tmp_path: Path):
+    args = {"num_channels": (3, 3, 3)}
+    straight = small("sentiment-cnn", args, tmp_path / "straight", 2)
+    train(straight)
+    train(small("sentiment-cnn", args, tmp_path / "parts"))
+    train(small("sentiment-cnn", args, tmp_path / "parts", 2, resume=True))
+    assert_same_run(tmp_path / "straight", tmp_path / "parts", 2, straight.case)
 
 
 def test_a_run_on_pairs_draws_its_attention_and_answers_pairs(tmp_path: Path):

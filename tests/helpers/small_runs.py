@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from d2l_jax.case import Case
 from d2l_jax.catalog import get
 from d2l_jax.data import load
 from d2l_jax.runs.learner import JaxLearner
@@ -31,18 +32,18 @@ def small(name: str, out: Path, epochs: int = 2, **settings: Any) -> Job:
     return Job(replace(case, inputs=(32, 28, 28, 1)), data, out, **settings)
 
 
-def weights(out: Path, epoch: int, name: str) -> list[np.ndarray]:
+def weights(out: Path, epoch: int, case: Case) -> list[np.ndarray]:
     """All arrays of a checkpoint, the random keys as numbers."""
-    learner = JaxLearner(get(name), 0)
+    learner = JaxLearner(case, 0)
     leaves = jax.tree.leaves(restore(out / FOLDER, epoch, learner.state).state)
     is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
     return [np.asarray(jax.random.key_data(leaf) if key else leaf) for leaf, key in zip(leaves, is_key)]
 
 
-def assert_same_run(left: Path, right: Path, epoch: int, name: str) -> None:
+def assert_same_run(left: Path, right: Path, epoch: int, case: Case) -> None:
     records = [json.loads((out / "metrics.json").read_text())["records"] for out in (left, right)]
     assert len(records[0]) == epoch and records[0] == records[1]
-    for a, b in zip(weights(left, epoch, name), weights(right, epoch, name)):
+    for a, b in zip(weights(left, epoch, case), weights(right, epoch, case)):
         np.testing.assert_array_equal(a, b)
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.weights.leaf import Leaf, export, place
-from parity.arrays.key import Key, Record
+from parity.arrays.key import Arrays, Key, Record
 from parity.sides.optax_states import Part, Place, arrays_of, parts, replaced
 from parity.twin.twin import State
 
@@ -67,13 +67,17 @@ class SlotMap:
     alone: list[str] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
 
-    def verify(self, opt_state: Any, after: State) -> None:
-        """Pairs fields with slots, given what either side holds after the first update."""
+    def verify(self, opt_state: Any, after: State, moved: float = 1.0) -> None:
+        """Pairs fields with slots, given what either side holds after the first update.
+
+        moved: of which of PyTorch's updates Flax's are the multiple, where they are one. A field that is that multiple
+               tells of another gradient, as where one side alone clips it, and not of another unit
+        """
         names = {slot for values in after.slots.values() for slot in values}
         self.verified = {}
         unread: dict[str, str] = {}
         for part in parts(opt_state, self.trained):
-            slot = self._holding(part, names, after) if isinstance(part.value, dict) else None
+            slot = self._holding(part, names, after, moved) if isinstance(part.value, dict) else None
             if slot is not None:
                 self.verified[part.place] = slot
             elif _rank(part.value) or isinstance(part.value, dict):
@@ -82,12 +86,12 @@ class SlotMap:
         self.left_out = names - held - (KNOWN - set(unread.values()))
         self.alone = [*unread, *(f"PyTorch's {name}" for name in sorted(self.left_out))]
 
-    def _holding(self, part: Part, names: set[str], after: State) -> Slot | None:
+    def _holding(self, part: Part, names: set[str], after: State, moved: float) -> Slot | None:
         """Returns the slot with the same numbers, that of the same name first; else the one of a known name."""
         by_name = _by_name(part.field, names)
         for name in sorted(names, key=lambda name: name != by_name):
             for unit in (*UNITS, *self._multiple(part, name, after)):
-                if self._same(part.value, Slot(name, unit), after):
+                if not _of_gradient(unit, after, moved) and self._same(part.value, Slot(name, unit), after):
                     return Slot(name, unit)
         return Slot(by_name) if by_name in KNOWN or by_name in names else None
 
@@ -166,6 +170,21 @@ class SlotMap:
         if self.verified is not None and isinstance(part.value, dict):
             return self.verified.get(part.place)
         return Slot(_by_name(part.field, slots))
+
+
+def _of_gradient(unit: Unit, after: State, moved: float) -> bool:
+    """Tells whether the unit would be the multiple that the updates are, too."""
+    factors = {unit.of(rate) for rate in after.rates.values()}
+    return moved != 1 and bool(factors) and all(abs(factor - moved) <= SAME * abs(moved) for factor in factors)
+
+
+def multiple(ours: Arrays, theirs: Arrays) -> float:
+    """Returns the factor of all of Flax's arrays to PyTorch's; 1 where there is none."""
+    names = [name for name in ours if name in theirs]
+    square = sum(float(np.sum(theirs[name] ** 2)) for name in names)
+    factor = sum(float(np.sum(ours[name] * theirs[name])) for name in names) / square if square else 1.0
+    gap = sum(float(np.sum((ours[name] - factor * theirs[name]) ** 2)) for name in names)
+    return factor if abs(factor - 1) > SAME and gap <= (SAME * factor) ** 2 * square else 1.0
 
 
 def _rank(value: Any) -> int:

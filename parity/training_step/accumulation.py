@@ -11,6 +11,7 @@ from parity.arrays.key import Arrays
 from parity.blame.diagnosis.cause import Pieces, distance
 from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled
 
+LIMITS = (0.1, 0.5, 1.0, 5.0, 10.0)  # to which people clip
 Trial = tuple[str, str, Callable[[], Pieces]]
 
 
@@ -66,14 +67,16 @@ def _clipped_each(replay: Replay, eps: float) -> Iterator[tuple[str, str, Callab
 def _clipped(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
     most = replay.max_norm
     if not most:
+        yield from _clipped_alone(replay)
         text = "Flax leaves out what PyTorch does to the gradient before the update"
         if distance(list(replay.raw.values()), list(replay.applied.values()), list(replay.applied.values())) > 1e-9:
             yield "clipping-missing", text, lambda: replay.raw
         return
     yield "clipping-missing", f"Flax does not clip the gradient, PyTorch to a norm of {most:.6g}", lambda: replay.raw
-    text = f"both clip to a norm of {most:.6g}, but PyTorch adds {EPS:g} to the norm that it divides by"
-    yield "clipping-eps", text, lambda: clip(replay.raw, most, 0.0)
-    for limit in (most, 0.1, 0.5, 1.0, 5.0, 10.0):
+    adding, other = ("PyTorch", 0.0) if replay.clip_eps else ("Flax", EPS)
+    text = f"both clip to a norm of {most:.6g}, but {adding} adds {EPS:g} to the norm that it divides by"
+    yield "clipping-eps", text, lambda: clip(replay.raw, most, other)
+    for limit in (most, *LIMITS):
         text = f"Flax clips every number to {limit:.6g}, PyTorch the norm of all to {most:.6g}"
         values = {name: np.clip(array, -limit, limit) for name, array in replay.raw.items()}
         yield "clipping-by-value", text, lambda values=values: values
@@ -85,6 +88,18 @@ def _clipped(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
         if any(decay.values()):
             text = "Flax adds the weight decay before it clips, PyTorch after"
             yield "clipping-order", text, lambda eps=eps, decay=decay: _with_decay(replay, decay, eps)
+
+
+def _clipped_alone(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
+    """Yields the gradient clipped otherwise than by its whole norm, where PyTorch does not clip at all."""
+    for limit in LIMITS:
+        text = f"Flax clips every number to {limit:g}, PyTorch does not clip"
+        values = {name: np.clip(array, -limit, limit) for name, array in replay.applied.items()}
+        yield "clipping-by-value", text, lambda values=values: values
+        for eps in (EPS, 0.0):
+            text = f"Flax clips each tensor by itself to a norm of {limit:g}, PyTorch does not clip"
+            each = {name: clip({name: array}, limit, eps)[name] for name, array in replay.applied.items()}
+            yield "clipping-per-tensor", text, lambda each=each: each
 
 
 def _groups(replay: Replay) -> dict[str, dict]:

@@ -96,7 +96,7 @@ def _jax_taken(pair: StepPair, number: int, before: Leaves, tier: str, oracle: R
     with in_tier(tier):
         after, returned = pair.jax_taken(number, before, tier)
         if number == 1:
-            pair.verify(after)
+            pair.verify(before, after, oracle)
         return pair.jax_record(number, before, after, returned, slots, tier), after
 
 

@@ -16,10 +16,10 @@ def slot_map(roles: Roles, trained: list[Leaf]) -> SlotMap:
     return SlotMap([replace(leaf, path=leaf.path[len(roles.root) :]) for leaf in trained])
 
 
-def verify(held: SlotMap, roles: Roles, leaves: Leaves, after: State) -> None:
+def verify(held: SlotMap, roles: Roles, leaves: Leaves, after: State, moved: float) -> None:
     """Pairs Optax's fields with PyTorch's slots by what either holds after the first update."""
     if held.verified is None and after.slots:
-        held.verify(_opt_state(roles, leaves), after)
+        held.verify(_opt_state(roles, leaves), after, moved)
 
 
 def slots_in(

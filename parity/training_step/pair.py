@@ -13,7 +13,7 @@ from d2l_jax.weights.leaf import Leaf, export, flatten, place, unflatten
 from parity.arrays.key import Arrays, Key, Record
 from parity.arrays.torch_arrays import to_numpy
 from parity.models.exact import exact
-from parity.sides.slots import SlotMap
+from parity.sides.slots import SlotMap, multiple
 from parity.training_step.jax_state import JaxStep, Leaves
 from parity.training_step.losses import scalars
 from parity.training_step.optimizer_states import leaves_with_slots, slot_map, slots_in, verify
@@ -59,9 +59,19 @@ class StepPair:
         """Returns which of PyTorch's slots Optax's states hold."""
         return slot_map(self.roles, self.trained)
 
-    def verify(self, leaves: Leaves) -> None:
-        """Pairs Optax's fields with PyTorch's slots by what either holds now, after the first update."""
-        verify(self.held, self.roles, leaves, self.torch.state())
+    def verify(self, before: Leaves, after: Leaves, oracle: Record) -> None:
+        """Pairs Optax's fields with PyTorch's slots by what either holds now, after the first update.
+
+        oracle: PyTorch's record of it
+        """
+        theirs = {key.tensor: array for key, array in oracle.items() if key.phase == "update"}
+        moved = multiple(self._updates(before, after), theirs)
+        verify(self.held, self.roles, after, self.torch.state(), moved)
+
+    def _updates(self, before: Leaves, after: Leaves) -> Arrays:
+        olds = export(self.trained, unflatten(before))
+        news = export(self.trained, unflatten(after))
+        return {name: news[name] - olds[name] for name in news}
 
     def equalised(self, leaves: Leaves, dtype: str) -> Leaves:
         """Returns JAX's leaves with PyTorch's present numbers in them; those that PyTorch has not stay."""
@@ -85,10 +95,8 @@ class StepPair:
         self, number: int, before: Leaves, after: Leaves, returned: Any, slots: set[str], dtype: str
     ) -> Record:
         """Returns the numbers of JAX's step under PyTorch's names; a number of Python's is one of the tier's."""
-        olds = export(self.trained, unflatten(before))
-        news = export(self.trained, unflatten(after))
         record = {Key(number, "forward", name): array.astype(dtype) for name, array in scalars(returned).items()}
-        record |= {Key(number, "update", name): news[name] - olds[name] for name in news}
+        record |= {Key(number, "update", name): array for name, array in self._updates(before, after).items()}
         buffers = export([leaf for leaf in self.leaves if not leaf.trained], unflatten(after))
         record |= {Key(number, "buffers", name): array for name, array in buffers.items()}
         record |= self._copies(number, after)

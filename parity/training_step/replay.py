@@ -63,12 +63,18 @@ class Replay:
             return 0.0
         theirs = list(self.applied.values())
         uniform = distance(list(scaled(self.raw, clipped / whole).values()), theirs, theirs)
-        limit = clipped * (1 + EPS / whole)
+        limit = clipped * (1 + self.clip_eps / whole)
         return 0.0 if uniform > 1e-6 else float(f"{limit:.9g}")
+
+    @cached_property
+    def clip_eps(self) -> float:
+        """Returns what PyTorch's step adds to the norm that it divides by: nothing, where that gives a round limit."""
+        clipped = norm(self.applied)
+        return 0.0 if abs(clipped - float(f"{clipped:.4g}")) <= 1e-9 * clipped else EPS
 
     def clipped(self, gradients: Arrays) -> Arrays:
         """Returns the gradients clipped as PyTorch's step does."""
-        return clip(gradients, self.max_norm, EPS) if self.max_norm else gradients
+        return clip(gradients, self.max_norm, self.clip_eps) if self.max_norm else gradients
 
     def pieces(self, gradients: Arrays, alter: Alter = lambda optimizer: None) -> Pieces:
         """Returns updates and slots of PyTorch's optimiser for other gradients, or with other options."""

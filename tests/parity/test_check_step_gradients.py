@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
+import torch
 from torch.nn.functional import cross_entropy
 from training_steps import (
     BOTH,
@@ -83,6 +84,52 @@ def test_clipping_that_is_right_passes():
     tx = optax.chain(clip_grad_norm(0.2), optax.adam(0.01))
     result = check(jax_step(tx), tx, partial(torch_step, clip=0.2), adam, tiers=BOTH)
     assert result.status == "pass"
+
+
+def clip_by_hand(parameters, most):
+    parameters = list(parameters)
+    norm = torch.sqrt(sum((p.grad**2).sum() for p in parameters))
+    for p in parameters:
+        p.grad.mul_(torch.clamp(most / norm, max=1.0))
+
+
+def by_hand(model, optimizer, batch, prepare=clip_by_hand):
+    x, y = batch
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x), y)
+    loss.backward()
+    prepare(model.parameters(), 0.2)
+    optimizer.step()
+    return loss
+
+
+with_momentum = partial(sgd, momentum=0.9)
+heavy = optax.sgd(0.1, momentum=0.9)
+BY_HAND = [
+    (heavy, by_hand, "clipping-missing", "does not clip the gradient, PyTorch to a norm of 0.2"),
+    (optax.chain(optax.clip_by_global_norm(0.2), heavy), torch_step, "clipping", "a norm of 0.2, PyTorch does not"),
+    (optax.chain(optax.clip(0.1), heavy), torch_step, "clipping-by-value", "every number to 0.1, PyTorch does not"),
+    (optax.chain(clip_grad_norm(0.2), heavy), by_hand, "clipping-eps", "but Flax adds 1e-06"),
+    (optax.chain(optax.scale(0.25), heavy), torch_step, "gradient-scale", "0.25 times PyTorch's"),
+    (optax.sgd(0.3, momentum=0.9), by_hand, "step-scale", "times PyTorch's"),  # two mistakes
+]
+
+
+@pytest.mark.parametrize(("tx", "theirs", "cause", "text"), BY_HAND)
+def test_clipping_on_one_side_before_a_momentum(tx, theirs, cause, text):
+    """The trace and the update are one multiple of PyTorch's: another gradient, not another unit of the trace."""
+    named(check(jax_step(tx), tx, theirs, with_momentum), cause, text)
+
+
+RIGHT = [
+    (optax.chain(optax.clip_by_global_norm(0.2), heavy), by_hand),
+    (optax.chain(optax.scale(0.25), optax.trace(0.9), optax.scale(-0.4)), torch_step),
+]
+
+
+@pytest.mark.parametrize(("tx", "theirs"), RIGHT)
+def test_clipping_by_hand_and_a_trace_in_another_unit_pass(tx, theirs):
+    assert check(jax_step(tx), tx, theirs, with_momentum, tiers=BOTH).status == "pass"
 
 
 def test_clipping_after_the_optimizer():

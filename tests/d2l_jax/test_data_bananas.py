@@ -11,6 +11,7 @@ from PIL import Image
 
 from d2l_jax.data import load
 from d2l_jax.data.drawn.bananas import bananas
+from d2l_jax.data.files import files_in
 from d2l_jax.data.images import banana_set
 from d2l_jax.errors import InputError
 
@@ -101,25 +102,53 @@ def test_drawn_bananas_lie_in_their_boxes():
         assert yellow[y1:y2, x1:x2].sum() > 15
 
 
-def test_drawn_ones_are_learned_from_where_only_test_pictures_are_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(banana_set, "DRAWN", 3)
-    folder = written(tmp_path) / "banana-detection"
-    rmtree(folder / "bananas_train")
+@pytest.fixture(name="few")
+def few_fixture(monkeypatch):
+    for name, count in (("DRAWN", 3), ("VIEWS", 2), ("HELD_OUT", 2)):
+        monkeypatch.setattr(banana_set, name, count)
+
+
+def only_test(folder: Path, color: tuple[int, int, int] = (0, 0, 0)) -> Path:
+    """Writes two square pictures of one colour as those to test on, none to train on, and returns the folder."""
+    rmtree(written(folder) / "banana-detection" / "bananas_train")
+    for number in range(2):
+        Image.new("RGB", (16, 16), color).save(folder / "banana-detection" / "bananas_val" / "images" / f"{number}.png")
+    return folder
+
+
+def test_pictures_that_are_not_square_are_not_mixed_with_drawn_ones(tmp_path):
+    rmtree(written(tmp_path) / "banana-detection" / "bananas_train")
     with pytest.raises(InputError, match="pictures of 12x16 are not drawn"):
         load("bananas", source=tmp_path)
-    for number in range(2):
-        Image.new("RGB", (16, 16)).save(folder / "bananas_val" / "images" / f"{number}.png")
-    data = load("bananas", source=tmp_path, resize=(8, 8))
-    assert data.train[0].shape == (3, 8, 8, 3) and "drawn ones to train on" in data.source
+
+
+@pytest.mark.usefixtures("few")
+def test_views_and_drawn_ones_are_learned_from_where_only_test_pictures_are_there(tmp_path):
+    data = load("bananas", source=only_test(tmp_path), resize=(8, 8))
+    assert data.train[0].shape == (5, 8, 8, 3) and "views of the 2 pictures" in data.source
     first, second, again = (data.of_epoch(epoch) for epoch in (1, 2, 1))
-    assert first[0].shape == (3, 8, 8, 3)
+    assert first[0].shape == (5, 8, 8, 3)
     assert (first[0] == again[0]).all() and (first[1] == again[1]).all()
-    assert (first[1] != second[1]).any() and (first[1] != data.train[1]).any()
+    for part in (slice(0, 3), slice(3, 5)):  # drawn ones, and views
+        assert (first[1][part] != second[1][part]).any() and (first[1][part] != data.train[1][part]).any()
 
 
+@pytest.mark.usefixtures("few")
+def test_what_is_learned_from_is_not_tested_on(tmp_path):
+    data = load("bananas", source=only_test(tmp_path))
+    views, tested = data.of_epoch(1)[0][3:], data.test[0]
+    assert len(views) == 2 and (views == 0).all()  # the black pictures of the folder
+    assert tested.shape == (2, 16, 16, 3) and all((picture > 0).any() for picture in tested)
+    assert "drawn ones to test on" in data.source
+
+
+@pytest.mark.usefixtures("few")
 @pytest.mark.skipif(not SHARED.is_dir(), reason="D2L_DATA holds no bananas")
-def test_the_books_pictures_have_their_boxes(monkeypatch):
-    monkeypatch.setattr(banana_set, "DRAWN", 3)
-    X, y = load("bananas", source=SHARED.parent).test
+def test_the_books_pictures_have_their_boxes():
+    read = banana_set._split(files_in(SHARED), banana_set.TEST)
+    assert read is not None
+    X, y = read
     assert X.shape == (4, 256, 256, 3) and y.shape == (4, 1, 5)
     np.testing.assert_array_equal(y[0, 0] * 256, [0, 151, 163, 193, 203])
+    mixed, boxes = load("bananas", source=SHARED.parent).train
+    assert mixed.shape == (5, 256, 256, 3) and boxes.min() >= 0 and boxes.max() <= 1

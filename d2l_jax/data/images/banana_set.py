@@ -2,7 +2,6 @@
 
 import csv
 import io
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,16 @@ from d2l_jax.data.drawn.bananas import CLASSES, drawn
 from d2l_jax.data.files import Files, files_in, read_picture
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
+from d2l_jax.data.images.views import views
 from d2l_jax.errors import InputError
 
 ZIP = "banana-detection.zip"
 SHA1 = "5de26c8fce5ccdea9f91267273464dc968d20d72"
 STEM = "banana-detection"
 TABLE = "label.csv"
-DRAWN = 400  # pictures in an epoch, where only those to test on are there
+DRAWN = 208  # pictures in an epoch, where the training pictures are not there
+VIEWS = 48  # of the pictures that are there, beside them
+HELD_OUT = 50  # drawn pictures to test on, since the others are learned from then
 COLUMNS = ("img_name", "label", "xmin", "ymin", "xmax", "ymax")
 TRAIN = f"bananas_train/{TABLE}"
 TEST = f"bananas_val/{TABLE}"
@@ -27,8 +29,9 @@ TEST = f"bananas_val/{TABLE}"
 def read_bananas(folder: Path) -> Dataset | None:
     """Reads `bananas_train` and `bananas_val`, each a `label.csv` and a folder `images`; None where there is neither.
 
-    They lie in the folder itself, in its folder `banana-detection`, or in `banana-detection.zip`. Where only those to
-    test on are there, drawn bananas of their size are those to train on.
+    They lie in the folder itself, in its folder `banana-detection`, or in `banana-detection.zip`. Where `bananas_train`
+    is not there, the pictures of `bananas_val` are learned from, in other views in every epoch, among drawn bananas of
+    their size; those to test on are drawn then, so that none of them was learned from.
 
     Returns:
       X float32 (N, H, W, 3) from 0 to 255, y float32 (N, 1, 5): the class, and left, top, right and bottom as parts of
@@ -57,21 +60,33 @@ def no_bananas(folder: Path) -> InputError:
 def _read(files: Files) -> Dataset:
     test = _split(files, TEST)
     train = _split(files, TRAIN)
-    source = f"pictures and boxes in {files.where}"
     if test is None:
         raise InputError(f"{files.where} lacks {TEST}; the pictures to test on are needed")
-    redraw = None
     if train is None:
-        height, width, _ = test[0].shape[1:]
-        if height != width:
-            raise InputError(f"{files.where} lacks {TRAIN}, and pictures of {height}x{width} are not drawn")
-        redraw = partial(drawn, DRAWN, height, 0)
-        train = redraw(0)
-        source = f"{source} to test on; drawn ones to train on, others in every epoch"
+        return _among_drawn(files, test)
     if train[0].shape[1:] != test[0].shape[1:]:
         sizes = (f"{X.shape[1]}x{X.shape[2]}" for X in (train[0], test[0]))
         raise InputError("{} holds pictures of {} to train on but of {} to test on".format(files.where, *sizes))
-    return Dataset("bananas", train, test, source, CLASSES, redraw=redraw)
+    return Dataset("bananas", train, test, f"pictures and boxes in {files.where}", CLASSES)
+
+
+def _among_drawn(files: Files, seen: Split) -> Dataset:
+    """Returns few pictures and drawn ones to train on, others in every epoch, and drawn ones to test on."""
+    height, width, _ = seen[0].shape[1:]
+    if height != width:
+        raise InputError(f"{files.where} lacks {TRAIN}, and pictures of {height}x{width} are not drawn")
+
+    def redraw(epoch: int) -> Split:
+        random = np.random.default_rng((1, epoch))
+        pairs = zip(drawn(DRAWN, height, 0, epoch), views(seen, VIEWS, random))
+        X, y = (np.concatenate(pair) for pair in pairs)
+        return X, y
+
+    source = (
+        f"views of the {len(seen[0])} pictures in {files.where} and drawn ones to train on, others in every epoch; "
+        "drawn ones to test on"
+    )
+    return Dataset("bananas", redraw(0), drawn(HELD_OUT, height, 0, -1), source, CLASSES, redraw=redraw)
 
 
 def _split(files: Files, table: str) -> Split | None:

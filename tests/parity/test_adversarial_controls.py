@@ -48,6 +48,38 @@ def test_examples_in_other_pairs_are_seen():
     assert failed[0] == "discriminator forward/loss" and not [row for row in failed if row.endswith("/real")]
 
 
+def hinge_loss_D(real, fake):
+    """Without a margin, which lets a score of 0 pass for right."""
+    return jax.nn.relu(-real).mean() + jax.nn.relu(fake).mean()
+
+
+def least_squares_loss_D(real, fake):
+    """Not halved, as of a library that leaves it out."""
+    return ((real - 1) ** 2).mean() + (fake**2).mean()
+
+
+def least_squares_loss_G(real, fake):
+    """Drawn to 0, which is what the discriminator wants."""
+    return (fake**2).mean() / 2
+
+
+@pytest.mark.parametrize(
+    "name, wrong, turn",
+    [
+        ("gan-hinge", hinge_loss_D, "discriminator"),
+        ("gan-least-squares", least_squares_loss_D, "discriminator"),
+        ("gan-least-squares", least_squares_loss_G, "generator"),
+    ],
+)
+def test_another_adversarial_loss_is_seen_first_in_its_turn(name, wrong, turn):
+    case = get(name)
+    objective = {"discriminator": adversarial.Discriminate, "generator": adversarial.Generate}[turn](wrong)
+    turns = tuple(each._replace(objective=objective) if each.name == turn else each for each in case.turns)
+    result = check_case(replace(case, turns=turns), steps=1, tiers=("float64",))
+    failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
+    assert result.status == "fail" and failed[0] == f"{turn} forward/loss"
+
+
 def test_a_slope_through_the_power_method_is_seen(monkeypatch):
     monkeypatch.setattr("d2l_jax.nn.spectral.lax.stop_gradient", lambda x: x)
     failed = failures("spectral-discriminator")

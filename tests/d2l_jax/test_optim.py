@@ -91,7 +91,8 @@ def test_in_float32_the_error_is_not_above_pytorchs(name, options):
     theirs = error(list(torch_run(name, options, "float32")), exact)
     ours = error(float32_run(make(name, options)), exact)
     scale = {k: np.abs(exact[-1][k]).max() for k in exact[0] if k.partition(":")[0] not in IN_FLOAT64}
-    assert {k: (ours[k], theirs[k]) for k in scale if ours[k] > 1.5 * theirs[k] + 6e-8 * scale[k]} == {}
+    # A product and a sum that are rounded once or twice, as XLA optimises, change an error by a factor of two.
+    assert {k: (ours[k], theirs[k]) for k in scale if ours[k] > 2.5 * theirs[k] + 6e-8 * scale[k]} == {}
 
 
 def test_centered_rmsprop_survives_a_variance_that_rounds_below_zero():

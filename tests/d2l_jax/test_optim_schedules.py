@@ -82,7 +82,8 @@ def test_in_float32_every_rate_is_right_to_a_few_ulps(name, options):
     with jax.enable_x64(False):
         ours = rates_of(make(name, options))
     assert ours.dtype == np.float32
-    np.testing.assert_allclose(ours, torch_rates(name, options), rtol=2e-6, atol=2e-8)
+    theirs = torch_rates(name, options)  # a cosine near its ends cancels: its error is one of the largest rate
+    np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=2e-7 * np.max(theirs))
 
 
 @pytest.mark.parametrize("name, options", SCHEDULES, ids=label)

@@ -60,7 +60,7 @@ def test_a_file_a_zip_and_a_folder_are_the_same(tmp_path: Path):
     (tmp_path / "bytes.txt").write_bytes(b"the 1 0\n\xe9t\xe9 1 0\n")
     (tmp_path / "empty").mkdir()
     for name, wrong in (
-        ("climbs.zip", "leads out"),
+        ("climbs.zip", "names a file outside of it"),
         ("bytes.txt", "line 2: byte 0xe9"),
         ("none", "does not exist"),
         ("empty", "no vec.txt"),

@@ -92,6 +92,7 @@ def test_a_weight_as_a_matrix_in_flaxs_order_is_seen(monkeypatch):
     assert failures("spectral-discriminator")
 
 
+@pytest.mark.slow
 def test_halving_without_smoothing_is_seen_in_the_first_score(monkeypatch):
     def rough(X):
         batch, height, width, channels = X.shape
@@ -104,7 +105,11 @@ def test_halving_without_smoothing_is_seen_in_the_first_score(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "net, seen, unseen", [("ConditionalGenerator", "fake_X", "real"), ("ProjectionDiscriminator", "real", "fake_X")]
+    "net, seen, unseen",
+    [
+        pytest.param("ConditionalGenerator", "fake_X", "real", marks=pytest.mark.slow),
+        ("ProjectionDiscriminator", "real", "fake_X"),
+    ],
 )
 def test_exchanged_labels_are_seen_in_the_net_that_embeds_them(net, seen, unseen, monkeypatch):
     """The labels of two examples change places in one of the two nets."""

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice, untouched
+from parity.blame.diagnosis.functions.alternative import Alternatives
+from parity.blame.diagnosis.functions.exchanging import Exchanging, exchanged_trials
+from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
@@ -80,6 +84,43 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
     return choose([watched.oracle], [watched.flax], trials)
 
 
+@one_thread()
+def explain_exchange(
+    twin: Twin, state: State, train: bool, watched: Watched, right: Collection[str] = ()
+) -> Cause | None:
+    """The two layers, right by themselves, whose results Flax uses in each other's place."""
+    run = TorchRun(twin, "float64", "cpu")
+
+    def computed(mode: Exchanging) -> list[np.ndarray]:
+        return [_watched(run, twin, state, train, mode, watched)]
+
+    trials = exchanged_trials(run.model, right, computed, partial(_crossed, twin))
+    return choose([watched.oracle], [watched.flax], trials)
+
+
+def _crossed(twin: Twin, first: str, second: str) -> str:
+    """Says that the two are of each other's names, by which it is their inputs that are exchanged."""
+    ours = [twin.names.get(name, ()) for name in (second, first)]
+    if any(".".join(map(str, path)) != name for path, name in zip(ours, (first, second))):
+        return ""
+    return f": by their names, {first} is given what {second} is right for, and {second} what {first} is"
+
+
+@one_thread()
+def explain_number(
+    twin: Twin, state: State, train: bool, watched: Watched, right: Collection[str] = ()
+) -> Cause | None:
+    """The number that Flax's body computes with in the place of another of PyTorch's."""
+    run = TorchRun(twin, "float64", "cpu")
+
+    def altering(choice: Choice, find: Callable[[str, bool], Alternatives | None]) -> tuple[list[np.ndarray], Altering]:
+        mode = Altering(run.model, choice, right, find)
+        return [_watched(run, twin, state, train, mode, watched)], mode
+
+    oracle, flax = [watched.oracle], [watched.flax]
+    return choose(oracle, flax, number_trials(altering, oracle, flax))
+
+
 def _recurrent_trials(
     model: torch.nn.Module, right: Collection[str], altering: Callable[[Choice], tuple[list[np.ndarray], Altering]]
 ) -> Iterator[FunctionTrial]:
@@ -95,7 +136,7 @@ def _recurrent_trials(
 
 
 def _watched(
-    run: TorchRun, twin: Twin, state: State, train: bool, mode: Altering | Transposing, watched: Watched
+    run: TorchRun, twin: Twin, state: State, train: bool, mode: Altering | Transposing | Exchanging, watched: Watched
 ) -> np.ndarray:
     run.load(state)
     run.model.train(train)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from parity.arrays.key import Key, Record
-from parity.blame.body import Watched, explain_body
+from parity.blame.body import Watched, explain_body, explain_exchange, explain_number
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.calls import UNFIT
@@ -129,14 +129,17 @@ def _of_body(
         place = f"{BODY}, before {received.label}"
         if turned := _turned_mask(received):
             return Blame.because(turned, received.name, key.phase, place)
-    cause = explain_body(twin, state, train, watched, right_modules(isolated))
+    right = right_modules(isolated)
+    cause = explain_body(twin, state, train, watched, right)
     if cause is None and isolated.unfit:
         return _of_shape(isolated.unfit[0], key.phase)
     cause = (
         cause
         or explain_norm_place(isolated)
         or explain_wiring(isolated)
+        or explain_exchange(twin, state, train, watched, right)
         or explain_tensor(watched.oracle, watched.flax)
+        or explain_number(twin, state, train, watched, right)
     )
     return Blame.because(cause, cause.part if cause else "", key.phase, place)
 

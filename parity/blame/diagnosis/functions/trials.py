@@ -56,13 +56,13 @@ def _choices(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterat
     for (function, label), several in _alike(sites, "paired"):
         for pair in zip(several, several[1:]):
             if pair[0].shape[:-1] == pair[1].shape[:-1]:  # grouped heads have fewer keys than queries
-                yield *label, _around(list(pair)), _all(function, label, list(pair))
+                yield *label, around(list(pair)), _all(function, label, list(pair))
 
 
 def _place(cause: str, sites: list[Site], beside: Mapping[tuple[str, int], str]) -> str:
     """The submodule around all of them; of padding by hand the first layer that is padded for."""
     layers = [beside[site.function, site.number] for site in sites if (site.function, site.number) in beside]
-    return layers[0] if cause in PADDING and layers else _around(sites)
+    return layers[0] if cause in PADDING and layers else around(sites)
 
 
 def _everywhere(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterator[tuple[str, str, str, Choice]]:
@@ -86,7 +86,7 @@ def _alike(sites: list[Site], labels: str) -> Iterable[tuple[tuple[str, Label], 
     return alike.items()
 
 
-def _around(sites: list[Site]) -> str:
+def around(sites: list[Site]) -> str:
     """The innermost submodule around all of them."""
     common = sites[0].place.split(".")
     for site in sites:

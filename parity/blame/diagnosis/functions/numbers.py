@@ -1,0 +1,117 @@
+"""Numbers that a body computes with, as the step of an integration: another is fitted, and the model run with it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.diagnosis.cause import distance
+from parity.blame.diagnosis.functions.altering import Altering, Choice, Site, untouched
+from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
+from parity.blame.diagnosis.functions.trials import FunctionTrial, around
+
+SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
+PRODUCTS = ("mul", "rmul", "imul", "multiply", "div", "truediv", "itruediv", "divide", "rtruediv", "lerp")
+FUNCTIONS = (*SUMS, *PRODUCTS, "full", "full_like")
+CAUSE = "constant"
+LEAST = 6  # numbers to which the one is fitted
+MOST_GROUPS = 16
+MOST_RUNS = 8
+DONE = 1e-10
+
+Run = Callable[[Choice, Callable[[str, bool], Alternatives | None]], tuple[Any, Altering]]
+
+
+def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndarray]) -> Iterator[FunctionTrial]:
+    """Yields what the model computes with another number in the place of one, alone or with its multiples.
+
+    run: computes with a choice among what lists alternatives; returns the pieces that are compared, and the mode
+    """
+    if sum(array.size for array in flax) < LEAST or [x.shape for x in oracle] != [x.shape for x in flax]:
+        return
+    try:
+        _, seen = run(untouched, _times(1.0))
+    except UNFIT:
+        return
+    for (value, sites), _ in zip(_groups(seen.sites), range(MOST_GROUPS)):
+        chosen = {(site.function, site.number): site.labels[0] for site in sites}
+
+        def computed(factor: float, chosen: dict = chosen) -> list[np.ndarray]:
+            return run(lambda function, number: chosen.get((function, number)), _times(factor))[0]
+
+        try:
+            factor = _fitted(computed, oracle, flax)
+            pieces = computed(factor) if factor else None
+        except UNFIT:
+            continue
+        if factor and pieces is not None:
+            text = f"Flax computes with {_shown(value * factor)} where PyTorch has {_shown(value)}"
+            functions = ", ".join(dict.fromkeys(site.function for site in sites))
+            yield CAUSE, f"{text} (in {len(sites)} calls of {functions})", pieces, around(sites)
+
+
+def _times(factor: float) -> Callable[[str, bool], Alternatives | None]:
+    """Returns what lists the number of a call, as its own alternative, and computes with it times the factor."""
+
+    def listed(call: FunctionCall) -> Iterator[Alternative]:
+        values = [x for x in (*call.args, *call.kwargs.values()) if isinstance(x, float) and x]
+        if not values:
+            return
+
+        def result() -> Any:
+            args = [x * factor if isinstance(x, float) else x for x in call.args]
+            kwargs = {name: x * factor if isinstance(x, float) else x for name, x in call.kwargs.items()}
+            return call.function(*args, **kwargs)
+
+        yield Alternative(CAUSE, repr(values[0]), result)
+
+    return lambda name, right: listed if name in FUNCTIONS and not right else None
+
+
+def _groups(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
+    """Yields each number with the calls that have it, then those that have it or a multiple, as times of steps do."""
+    found = [(float(site.labels[0][1]), site) for site in sites if site.labels]
+    for value in dict.fromkeys(value for value, _ in found):
+        same = [site for other, site in found if other == value]
+        yield value, same
+        multiples = [site for other, site in found if abs(other / value - round(other / value)) < 1e-9 <= other / value]
+        if len(multiples) > len(same):
+            yield value, multiples
+
+
+def _fitted(
+    computed: Callable[[float], Sequence[np.ndarray]], oracle: Sequence[np.ndarray], flax: Sequence[np.ndarray]
+) -> float:
+    """Returns the factor under which the model computes what Flax does, by secants; 0 where none is found."""
+    target = _row(flax)
+    factor, before = 1.1, 1.0
+    last, gap = _row(oracle), distance(oracle, flax, oracle)
+    for _ in range(MOST_RUNS):
+        pieces = computed(factor)
+        now, left = _row(pieces), distance(pieces, flax, oracle)
+        if left <= DONE:
+            return factor
+        slope = (now - last) / (factor - before)
+        square = float(slope @ slope)
+        if not np.isfinite(left) or not square or (before != 1.0 and left > 0.5 * gap):
+            return 0.0
+        before, last, gap = factor, now, left
+        factor += float(slope @ (target - now)) / square
+        if factor == before:
+            return 0.0
+    return 0.0
+
+
+def _row(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.asarray(piece, np.float64).ravel() for piece in pieces])
+
+
+def _shown(value: float) -> str:
+    """Returns the number as a fraction where it is one of few digits that no decimal is."""
+    if float(f"{value:.6g}") == value or abs(value - float(f"{value:.4g}")) <= 1e-10 * abs(value):
+        return f"{value:.6g}"
+    fraction = Fraction(value).limit_denominator(999)
+    near = fraction and abs(value - fraction) <= 1e-10 * abs(value)
+    return f"{fraction} = {value:.6g}" if near else f"{value:.10g}"

@@ -1,0 +1,106 @@
+"""Bodies that compute with another number, or use two layers in each other's place."""
+
+import numpy as np
+import pytest
+import torch
+from flax import linen
+from jax import numpy as jnp
+
+import parity
+
+random = np.random.default_rng(0)
+POINTS = random.normal(size=(6, 4)).astype(np.float32)
+SEQUENCES = tuple(random.normal(size=(2, 5, 4)).astype(np.float32) for _ in range(2))
+STEPS = 4
+
+
+class Euler(linen.Module):
+    """Steps along a field, with the time beside the point; `decay`: what is left of the point in each step."""
+
+    step: float = 1 / STEPS
+    decay: float = 1.0
+    cubed: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        field = linen.Dense(4, name="field")
+        for i in range(STEPS):
+            time = jnp.full((len(x), 1), i * self.step)
+            moved = jnp.tanh(field(jnp.concatenate([x, time], -1)))
+            x = self.decay * x + self.step * (moved**3 if self.cubed else moved)
+        return linen.Dense(2, name="out")(x)
+
+
+class TorchEuler(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.field = torch.nn.Linear(5, 4)
+        self.out = torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        for i in range(STEPS):
+            time = torch.full((len(x), 1), i / STEPS)
+            x = x + torch.tanh(self.field(torch.cat([x, time], -1))) * (1 / STEPS)
+        return self.out(x)
+
+
+class Cross(linen.Module):
+    """Attention of one sequence to another; `mistake`: what is exchanged."""
+
+    mistake: str = ""
+
+    @linen.compact
+    def __call__(self, a, b):
+        first, second = (b, a) if self.mistake == "inputs" else (a, b)
+        q, k = linen.Dense(6, name="q")(first), linen.Dense(6, name="k")(second)
+        v = linen.Dense(6, name="v")(b)
+        q, k, v = {"results": (k, q, v), "twice": (q, q, v)}.get(self.mistake, (q, k, v))
+        weights = linen.softmax(jnp.einsum("bqd,bkd->bqk", q, k) / 6**0.5)
+        return linen.Dense(4, name="o")(jnp.einsum("bqk,bkd->bqd", weights, v))
+
+
+class TorchCross(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.o = (torch.nn.Linear(*sizes) for sizes in ((4, 6), (4, 6), (4, 6), (6, 4)))
+
+    def forward(self, a, b):
+        q, k, v = self.q(a), self.k(b), self.v(b)
+        return self.o(torch.softmax(q @ k.transpose(1, 2) / 6**0.5, -1) @ v)
+
+
+def check(ours, theirs, inputs):
+    return parity.check(ours, theirs, inputs, steps=1, tiers=("float64",))
+
+
+@pytest.mark.parametrize("step, text", [(1 / (STEPS - 1), "1/3 = 0.333333 where PyTorch has 0.25"), (0.2, "0.2 where")])
+def test_another_step_is_named(step, text):
+    blame = check(Euler(step), TorchEuler(), POINTS).blame
+    assert blame and (blame.layer, blame.cause) == ("", "constant"), blame
+    assert "before field (call 2)" in blame.text and f"Flax computes with {text}" in blame.text
+
+
+@pytest.mark.parametrize("ours", [Euler(decay=0.9), Euler(1 / (STEPS - 1), cubed=True)], ids=["decay", "cubed"])
+def test_control_of_another_mistake_no_number_is_named(ours):
+    result = check(ours, TorchEuler(), POINTS)
+    assert result.status == "fail" and result.blame and result.blame.cause != "constant", result.blame
+
+
+@pytest.mark.parametrize(
+    "mistake, crossed", [("inputs", True), ("results", False)], ids=["of another input", "of another use"]
+)
+def test_exchanged_layers_are_named(mistake, crossed):
+    blame = check(Cross(mistake), TorchCross(), SEQUENCES).blame
+    assert blame and (blame.layer, blame.cause) == ("", "layers-exchanged"), blame
+    assert "before o: Flax uses q in the place of k, and k in that of q" in blame.text
+    assert ("by their names, q is given what k is right for" in blame.text) == crossed
+
+
+def test_control_one_layer_used_twice_is_no_exchange():
+    result = check(Cross("twice"), TorchCross(), SEQUENCES)
+    assert result.status == "fail" and result.blame and result.blame.cause != "layers-exchanged", result.blame
+
+
+@pytest.mark.parametrize("ours, theirs, inputs", [(Euler(), TorchEuler, POINTS), (Cross(), TorchCross, SEQUENCES)])
+def test_control_right_pairs_pass(ours, theirs, inputs):
+    assert check(ours, theirs(), inputs).status == "pass"

@@ -45,6 +45,8 @@ FIGURES = {
     "test_perplexity": "test perplexity",
     "bleu": "BLEU of go / lost / calm / home",
 }
+EXAMPLES = {"imdb": 25_000, "snli": 549_367}  # that the book trains on, where a stored run may have had fewer
+BOTH = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -113,6 +115,19 @@ def neighbours() -> str:
     return table(["case", "word", "nearest"], rows)
 
 
+def twins(chapter: str) -> str:
+    """Lists what models of a chapter reach in both frameworks, where the run of the PyTorch twin is stored too."""
+    names = [entry["name"] for entry in _of_chapter(chapter)]
+    runs = [run for run in json.loads(TRAINING.read_text()) if run["case"] in names and "twin" in run]
+    if not runs:
+        return "None of them has been trained in both for this page."
+    rows = []
+    for run in runs:
+        for label, one in ((f"`{run['command']}`", run), ("the same with `--framework torch`", run["twin"])):
+            rows.append([label, *(_figure(one["final"].get(name)) for name in BOTH), f"{one['seconds']:.0f}"])
+    return table(["", *(f"{name.replace('_', ' ')}:" for name in BOTH), "seconds:"], rows)
+
+
 def _of_kind(kind: str, names: Sequence[str]) -> list[str]:
     data = {entry["name"]: entry["data"] for entry in overview()}
     return [name for name in names if kind_of(data[name]) == kind]
@@ -157,7 +172,18 @@ def _said(names: Sequence[str]) -> str:
     dates = sorted({run["date"] for run in shown})
     days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     versions = ", ".join(f"{name} {number}" for name, number in shown[0]["versions"].items())
-    return f"`d2l-jax train NAME`, seed 0, on the book's data; {days}, {shown[0]['device']}, {versions}."
+    less = list(filter(None, map(_less, shown)))
+    data = "the book's data" + (", or the part of it that is told below" if less else "")
+    return "\n\n".join([f"`d2l-jax train NAME`, seed 0, on {data}; {days}, {shown[0]['device']}, {versions}.", *less])
+
+
+def _less(run: dict) -> str:
+    """Says where a run had fewer epochs or examples than the book's."""
+    data, examples = run["data"]["name"], run["data"]["train"]
+    books = EXAMPLES.get(data, 0)
+    of = f" on {examples:,} of the {books:,} examples" if examples < books else ""
+    fewer = run["command"] != f"d2l-jax train {run['case']}"
+    return f"`{run['case']}`: `{run['command']}`{of}." if of or fewer else ""
 
 
 def _of_chapter(chapter: str) -> list[dict]:
@@ -177,6 +203,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "models": models,
     "trained": trained,
     "results": results,
+    "twins": twins,
     "neighbours": neighbours,
     "speed": speed,
 }

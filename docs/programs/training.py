@@ -1,6 +1,7 @@
 """Training runs that the pages show: `python docs/programs/training.py NAME ...` runs each and stores what it printed.
 
-`--runs FOLDER` stores what runs that are there already wrote.
+`--runs FOLDER` stores what runs that are there already wrote, and beside `NAME` what that of the PyTorch twin in
+`NAME-torch` did.
 """
 
 import argparse
@@ -12,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from chapters import BOOK, TRAINING
+
+from d2l_jax.catalog import get
 
 BLEU = "bleu"
 WORD = "chip"  # the one that section 15.4 asks for
@@ -27,11 +30,11 @@ def main() -> None:
     store([outcome(options.runs / name) if options.runs else run(name) for name in options.names])
 
 
-def run(name: str) -> dict:
-    """Trains the case with the book's settings, and returns what is stored of it."""
+def run(name: str, *options: str) -> dict:
+    """Trains the case with the book's settings but for the options, and returns what is stored of it."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / name
-        subprocess.run([sys.executable, "-m", "d2l_jax", "train", name, "--out", out], check=True)
+        subprocess.run([sys.executable, "-m", "d2l_jax", "train", name, *options, "--out", out], check=True)
         return outcome(out)
 
 
@@ -39,22 +42,45 @@ def outcome(out: Path) -> dict:
     """Returns what is stored of the run in a folder: command, day, versions, the last figures, and the seconds."""
     file = out / "metrics.json"
     metrics = json.loads(file.read_text())
-    final = {name: float(f"{value:.4g}") for name, value in metrics["final"].items() if name != "epoch"}
+    final = _final(metrics)
     texts = [text for text in metrics.get("texts", []) if text.get(BLEU) is not None]
     near = {text["given"]: text["made"] for text in metrics.get("texts", []) if text["given"] == WORD}
     if "mean_train_loss" in json.loads(BOOK.read_text()).get(metrics["model"], {}):
         losses = [record["train_loss"] for record in metrics["records"]]
         final["mean_train_loss"] = float(f"{sum(losses) / len(losses):.4g}")
-    return {
-        "case": metrics["model"],
-        "command": f"d2l-jax train {metrics['model']}",
-        "date": datetime.fromtimestamp(file.stat().st_mtime).date().isoformat(),
-        "device": metrics["device"],
-        "versions": metrics["versions"],
-        "data": {key: value for key, value in metrics["data"].items() if key != "source"},
-        "seconds": round(metrics["seconds"]["total"], 1),
-        "final": final | ({BLEU: [round(text[BLEU], 3) for text in texts]} if texts else {}),
-    } | ({"neighbours": near} if near else {})
+    return (
+        {
+            "case": metrics["model"],
+            "command": _command(metrics),
+            "date": datetime.fromtimestamp(file.stat().st_mtime).date().isoformat(),
+            "device": metrics["device"],
+            "versions": metrics["versions"],
+            "data": {key: value for key, value in metrics["data"].items() if key != "source"},
+            "seconds": round(metrics["seconds"]["total"], 1),
+            "final": final | ({BLEU: [round(text[BLEU], 3) for text in texts]} if texts else {}),
+        }
+        | ({"neighbours": near} if near else {})
+        | _twin(out.with_name(f"{out.name}-torch") / "metrics.json")
+    )
+
+
+def _final(metrics: dict) -> dict:
+    return {name: float(f"{value:.4g}") for name, value in metrics["final"].items() if name != "epoch"}
+
+
+def _command(metrics: dict) -> str:
+    epochs = metrics["final"]["epoch"]
+    shorter = "" if epochs == get(metrics["model"]).epochs else f" --epochs {epochs}"
+    return f"d2l-jax train {metrics['model']}{shorter}"
+
+
+def _twin(file: Path) -> dict:
+    """Returns the figures of the twin's run, if there is one."""
+    if not file.exists():
+        return {}
+    metrics = json.loads(file.read_text())
+    seconds = round(metrics["seconds"]["total"], 1)
+    return {"twin": {"torch": metrics["versions"]["torch"], "seconds": seconds, "final": _final(metrics)}}
 
 
 def store(outcomes: list[dict], file: Path = TRAINING) -> None:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Float
 
@@ -53,7 +55,7 @@ def neg_MLL(kernel: Kernel, X: Points, y: Values, noise: Number) -> Float[Array,
     It is 1/2 y^T K^-1 y + 1/2 log det K + n/2 log 2 pi with K = kernel + noise^2 I, and has derivatives in all that the
     kernel and `noise` are computed from.
 
-    Raises InputError where there is no y for each point; see `cholesky` for jitter and further errors.
+    Raises InputError where there is not one finite y for each point; see `cholesky` for jitter and further errors.
     """
     return neg_log_density(with_noise(kernel(X, X), noise * noise), y)
 
@@ -69,8 +71,10 @@ def posterior(kernel: Kernel, X: Points, y: Values, X_new: Points, noise: Number
 
     noise: standard deviation of what was added to the function in `y`
 
-    Raises InputError where there is no y for each point; see `cholesky` for jitter and further errors.
+    Raises InputError where there is not one finite y for each point, or a point is not finite; see `cholesky` for
+    jitter and further errors.
     """
+    refuse_infinite(X=X, X_new=X_new)
     L, alpha = _solved(with_noise(kernel(X, X), noise * noise), y)
     across = kernel(X, X_new)
     root = solve_triangular(L, across, lower=True)
@@ -83,9 +87,24 @@ def with_noise(covariance: Float[Array, "points points"], variance: Number) -> F
     return covariance + variance * jnp.eye(len(covariance), dtype=covariance.dtype)
 
 
+def refuse_infinite(**arrays: Array) -> None:
+    """Raises InputError for the first NaN or infinity in arrays by name; within `jax.jit` values are not seen."""
+    for name, array in arrays.items():
+        if isinstance(array, Tracer):
+            continue
+        values = np.asarray(array)  # in NumPy, since JAX would trace what is computed of constants, too
+        wrong = np.argwhere(~np.isfinite(values))
+        if len(wrong):
+            row = int(wrong[0, 0])
+            raise InputError(f"{name}[{row}] is {values[row]}; finite numbers are right")
+
+
 def _solved(K: Float[Array, "points points"], y: Values) -> tuple[Array, Values]:
     """Returns the factor L of K, and K^-1 y."""
     if len(K) != len(y):
         raise InputError(f"there are {len(K)} points and {len(y)} values of y; as many as each other are right")
+    if y.ndim != 1:
+        raise InputError(f"y has shape {y.shape}; one number for each point, ({len(K)},), is right")
+    refuse_infinite(y=y)
     L = cholesky(K)
     return L, cho_solve((L, True), y)

@@ -7,7 +7,7 @@ import numpy as np
 from jax import value_and_grad
 from jaxtyping import Array, Float
 
-from d2l_jax.algorithms.gaussian_process import Values, neg_MLL
+from d2l_jax.algorithms.gaussian_process import Values, neg_MLL, refuse_infinite
 from d2l_jax.algorithms.kernels import Points, rbfkernel
 from d2l_jax.cpu.compile import jit
 from d2l_jax.errors import InputError
@@ -40,15 +40,19 @@ def learn_kernel(
     bounds:  of both
     options: of `rbfkernel`
 
-    Raises InputError where `y` is not finite, `start` is out of bounds, or as `neg_MLL` does.
+    Raises InputError where there is no point, `X` or `y` is not finite, they are of other or different dtypes, `start`
+    is out of bounds, or as `neg_MLL` does.
     """
     from scipy.optimize import minimize  # loads slowly, and most who import this file need it not
 
     low, high = bounds
-    if not 0 < low <= min(start) <= max(start) <= high:
+    if not (low > 0 and all(low <= value <= high for value in start)):
         raise InputError(f"start {start} is right within bounds of 0 < low < high; they are {low} and {high}")
-    if not bool(jnp.isfinite(y).all()):
-        raise InputError("y holds NaN or infinity; finite values are right")
+    if not len(X) or not jnp.issubdtype(X.dtype, jnp.floating) or X.dtype != y.dtype:
+        raise InputError(
+            f"{len(X)} points in {X.dtype}, y in {y.dtype}; one or more, both in float32 or float64, are right"
+        )
+    refuse_infinite(X=X, y=y)
 
     @jit
     def loss(both: Float[Array, " 2"]) -> tuple[Array, Array]:

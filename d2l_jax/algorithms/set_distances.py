@@ -1,9 +1,10 @@
 """Distances between two sets of vectors, such as the features of real and of generated images.
 
-In NumPy and float64: the square root of a product of covariances loses half of the digits.
+In NumPy and float64: what is small is a difference of large numbers.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -12,21 +13,22 @@ from d2l_jax.errors import InputError
 
 Vectors = Float[np.ndarray, "examples features"]
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+MOST = 1e50  # the sixth power, of which KID's kernel is made, fits into float64
 
 
 def frechet_distance(X: Vectors, Y: Vectors) -> float:
     """Returns the Frechet distance of the normal distributions that fit the two sets (FID; Heusel et al. 2017).
 
     That is |mean X - mean Y|^2 + trace(A + B - 2 (A B)^(1/2)) of the covariances A and B, over n - 1.
-    Raises InputError for fewer than two vectors, or sets of different width.
+    Raises InputError for fewer than two vectors, sets of different width, or what is no number from -1e50 to 1e50.
     """
     X, Y = _checked(X, Y)
-    A, B = (np.atleast_2d(np.cov(Z, rowvar=False)) for Z in (X, Y))
-    values, vectors = np.linalg.eigh(A)
-    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    # A B has the eigenvalues of the symmetric root B root, which are not negative but by rounding.
-    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ B @ root), 0)).sum()
-    return float(((X.mean(0) - Y.mean(0)) ** 2).sum() + np.trace(A) + np.trace(B) - 2 * shared)
+    # With A = R^T R and B = S^T S the trace of (A B)^(1/2) is the sum of the singular values of R S^T: no root of what
+    # rounding has left is taken, and fewer vectors than features lose no digit.
+    R, S = (cast(np.ndarray, np.linalg.qr((Z - Z.mean(0)) / np.sqrt(len(Z) - 1), "r")) for Z in (X, Y))
+    shared = np.linalg.svd(R @ S.T, compute_uv=False).sum()
+    distance = ((X.mean(0) - Y.mean(0)) ** 2).sum() + (R**2).sum() + (S**2).sum() - 2 * shared
+    return max(float(distance), 0.0)  # that of equal sets may be rounded to less
 
 
 def kernel_distance(X: Vectors, Y: Vectors, kernel: Kernel | None = None) -> float:
@@ -35,7 +37,7 @@ def kernel_distance(X: Vectors, Y: Vectors, kernel: Kernel | None = None) -> flo
     It may be below 0. Of each set only pairs of different vectors count.
 
     kernel: (vectors, vectors) -> a number for each pair; None is KID's, (x y / features + 1)^3
-    Raises InputError for fewer than two vectors, or sets of different width.
+    Raises InputError for fewer than two vectors, sets of different width, or what is no number from -1e50 to 1e50.
     """
     X, Y = _checked(X, Y)
     of = kernel or cubic
@@ -55,7 +57,27 @@ def bells(X: Vectors, Y: Vectors, scales: tuple[float, ...] = (0.5, 1.0, 2.0)) -
 
 
 def _checked(X: Vectors, Y: Vectors) -> tuple[Vectors, Vectors]:
-    X, Y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
-    if X.ndim != 2 or Y.ndim != 2 or X.shape[1] != Y.shape[1] or min(len(X), len(Y)) < 2:
+    X, Y = _numbers(X, "first"), _numbers(Y, "second")
+    fits = X.ndim == Y.ndim == 2 and X.shape[1] == Y.shape[1] > 0 and min(len(X), len(Y)) > 1
+    if not fits:
         raise InputError(f"sets of shapes {X.shape} and {Y.shape}; two or more vectors each, of one width, are right")
+    for Z, which in ((X, "first"), (Y, "second")):
+        wrong = np.argwhere(~(np.abs(Z) <= MOST))  # NaN is not below either
+        if len(wrong):
+            row, column = wrong[0]
+            raise InputError(
+                f"the {which} set, vector {row + 1} of {len(Z)}, feature {column + 1}: {Z[row, column]}; a finite "
+                f"number from -{MOST:g} to {MOST:g} is right"
+            )
     return X, Y
+
+
+def _numbers(Z: Vectors, which: str) -> np.ndarray:
+    try:
+        array = np.asarray(Z)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64)
+        kind = str(array.dtype)
+    except ValueError:
+        kind = "rows of different lengths"
+    raise InputError(f"the {which} set is of {kind}; real numbers (examples, features) are right")

@@ -149,7 +149,11 @@ def test_without_noise_the_curve_goes_through_the_points():
     ("arguments", "line"),
     [
         ((X, X[1:]), "50 points and 49 values"),
-        ((X, np.full(50, np.nan)), "y holds NaN"),
+        ((X, np.full(50, np.nan)), r"y\[0\] is nan"),
+        ((np.append(X[:7], np.inf), X[:8]), r"X\[7\] is inf"),
+        ((X[:0], X[:0]), "0 points"),
+        ((np.arange(50), X), "50 points in int64"),
+        ((X, X, (0.4, np.nan)), "start"),
         ((X, X, (0.4, 20.0)), "start"),
         ((X, X, (0.4, 0.5), (0.0, 1.0)), "start"),
     ],
@@ -158,3 +162,19 @@ def test_what_cannot_be_learned(arguments, line):
     x, y, *more = arguments
     with pytest.raises(InputError, match=line):
         algorithms.learn_kernel(jnp.asarray(x), jnp.asarray(y), *more)
+
+
+def test_what_is_not_finite_is_refused_by_name_and_place():
+    """Beside it stands what is right: nothing seen leaves the prior, and `jax.jit` hides the values."""
+    kernel = partial(rbfkernel, ls=0.3)
+    x, y = jnp.asarray(X[:7]), jnp.asarray(curve(X[:7]))
+    nan = y.at[3].set(jnp.nan)
+    for wrong, name in (((x, nan, x), "y"), ((nan, y, x), "X"), ((x, y, nan), "X_new")):
+        with pytest.raises(InputError, match=rf"^{name}\[3\] is nan; finite numbers are right"):
+            posterior(kernel, *wrong, 0.25)
+    with pytest.raises(InputError, match=r"^y\[3\] is nan"):
+        neg_MLL(kernel, x, nan, 0.25)
+    with pytest.raises(InputError, match=r"y has shape \(7, 1\); one number for each point, \(7,\), is right"):
+        algorithms.neg_log_density(kernel(x, x), y[:, None])
+    empty = posterior(kernel, x[:0], y[:0], x, 0.25)
+    np.testing.assert_array_equal(empty.covariance, prior(kernel, x).covariance)

@@ -39,11 +39,18 @@ def test_the_frechet_distance_is_scipys(features, examples):
     assert abs(frechet_distance(X, Y + 1e-3) / frechet_distance(X, Y) - 1) > 1e-6, "control"
 
 
-def test_it_is_finite_with_fewer_images_than_features():
-    """The covariances are singular then, and SciPy's root of their product may be complex."""
+def test_it_is_right_with_fewer_images_than_features():
+    """The covariances are singular then: roots of eigenvalues of 1e-16 would cost half of the digits."""
     random = np.random.default_rng(0)
     X, Y = random.normal(size=(5, 12)), random.normal(size=(6, 12))
-    assert frechet_distance(X, Y) == pytest.approx(frechet_distance(Y, X), rel=1e-6) and frechet_distance(X, Y) > 0
+    assert frechet_distance(X, Y) == pytest.approx(frechet_distance(Y, X), rel=1e-12) and frechet_distance(X, Y) > 0
+    centred = X - X.mean(0)
+    assert abs(frechet_distance(X, X)) < 1e-13
+    assert frechet_distance(centred, 2 * centred) == pytest.approx(np.trace(np.cov(X.T)), rel=1e-12)
+    direction, x, y = np.eye(40)[3], random.normal(size=(5, 1)), 2 * random.normal(size=(6, 1)) + 1
+    of_numbers = (x.mean() - y.mean()) ** 2 + (x.std(ddof=1) - y.std(ddof=1)) ** 2
+    assert frechet_distance(x * direction, y * direction) == pytest.approx(of_numbers, rel=1e-12)
+    assert frechet_distance(np.ones((4, 3)), 2 * np.ones((5, 3))) == 3, "no covariance at all"
 
 
 def test_the_kernel_distance_counts_pairs_of_different_vectors():
@@ -61,6 +68,30 @@ def test_sets_that_cannot_be_compared_are_refused(X, Y):
     for distance in (frechet_distance, kernel_distance):
         with pytest.raises(InputError, match="two or more vectors each, of one width, are right"):
             distance(X, Y)
+
+
+@pytest.mark.parametrize(
+    "wrong, line",
+    [
+        (np.nan, "second set, vector 2 of 4, feature 3: nan; a finite number"),
+        (-np.inf, "second set, vector 2 of 4, feature 3: -inf"),
+        (1e200, "from -1e[+]50 to 1e[+]50 is right"),
+    ],
+)
+def test_what_is_no_number_is_refused_at_its_place(wrong, line):
+    Y = np.ones((4, 3))
+    Y[1, 2] = wrong
+    for distance in (frechet_distance, kernel_distance):
+        with pytest.raises(InputError, match=line):
+            distance(np.ones((4, 3)), Y)
+
+
+@pytest.mark.parametrize(
+    "wrong", [[["a"], ["b"]], [[1, 2], [3]], np.ones((2, 1)) * 1j, np.ones((2, 0)), np.ones((0, 1))]
+)
+def test_sets_without_real_numbers_are_refused(wrong):
+    with pytest.raises(InputError, match="are right"):
+        frechet_distance(wrong, wrong)
 
 
 def test_the_average_is_pytorchs():

@@ -144,10 +144,59 @@ def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path):
         file.write_text(json.dumps(whole | {name: value}))
         with pytest.raises(InputError, match=message):
             read_tokenizer(file)
-    for content, message in ((b"[]", "is damaged"), (b"{", "is no JSON"), (b"\xff", "no UTF-8 text")):
+    twice = file.read_bytes().replace(b'"merges":', b'"merges": [], "merges":')
+    damaged = ((b"[]", "is damaged"), (b"{", "is no JSON"), (b"\xff", "no UTF-8 text"), (b"[" * 100_000, "is damaged"))
+    for content, message in (*damaged, (twice, "'merges' is there twice")):
         file.write_bytes(content)
         with pytest.raises(InputError, match=message):
             read_tokenizer(file)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"ab": 5}, "'.' and 'ab' both have the number 5"),
+        ({"ab": -1}, "'ab' has the number -1, where a name and a whole number are right"),
+        ({"ab": "256"}, "'ab' has the number '256'"),
+        ({"ab": 256.7}, "'ab' has the number 256.7"),
+        ({"ab": True}, "'ab' has the number True"),
+        ({"<pad>": 300}, "'<pad>' has the numbers 257 and 300"),
+        ({"": 300}, "'' has the number 300"),
+    ],
+)
+def test_a_vocabulary_of_other_numbers_is_refused(changes: dict, message: str, tmp_path: Path):
+    file = tmp_path / "tokenizer.json"
+    ours = ByteTokenizer.train("ab", 257)
+    write_tokenizer(ours, file)
+    assert read_tokenizer(file) == ours
+    whole = json.loads(file.read_text())
+    whole["model"]["vocab"] |= changes
+    file.write_text(json.dumps(whole))
+    with pytest.raises(InputError, match=message):
+        read_tokenizer(file)
+
+
+@pytest.mark.parametrize(
+    "added, merges, message",
+    [
+        (
+            [{"content": "<s>", "id": 300}, {"content": "<t>", "id": 300}],
+            [],
+            "'<s>' and '<t>' both have the number 300",
+        ),
+        ([{"content": "<s>", "id": 97}], [], "both have the number 97"),
+        ([{"content": "", "id": 300}], [], "'' has the number 300"),
+        ([], [["a", ""]], "merges 'a' and '' into no token"),
+    ],
+)
+def test_specials_and_merges_that_are_none_are_refused(added: list, merges: list, message: str, tmp_path: Path):
+    file = tmp_path / "tokenizer.json"
+    write_tokenizer(ByteTokenizer.train("ab", 257, specials=()), file)
+    whole = json.loads(file.read_text())
+    whole |= {"added_tokens": added, "model": whole["model"] | {"merges": merges}}
+    file.write_text(json.dumps(whole))
+    with pytest.raises(InputError, match=message):
+        read_tokenizer(file)
 
 
 def test_subwords():

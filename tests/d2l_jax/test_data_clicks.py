@@ -96,6 +96,13 @@ def test_films_want_the_fields_of_users_and_items(tmp_path: Path):
     (tmp_path / "u.item").write_text("1|Film (1995)|01-Jan-1995\n")
     with pytest.raises(InputError, match="u.user, line 1 has 4 cells; 5, with . between, are right"):
         read_film_clicks(tmp_path)
+    (tmp_path / "u.user").write_text("")
+    with pytest.raises(InputError, match="u.user is empty; lines of 5 cells"):
+        read_film_clicks(tmp_path)
+    (tmp_path / "u.user").write_text("1|24|M|technician|85711\n")
+    (tmp_path / "u.item").write_text("1|Film (1995)|01-Jan-1995||" + "|0" * 19 + "\n")
+    with pytest.raises(InputError, match="1 ratings leave none to train or to test on"):
+        read_film_clicks(tmp_path)
 
 
 def test_the_auc_is_that_of_all_pairs():

@@ -28,6 +28,8 @@ def test_a_header_is_left_out_and_has_to_be_true():
     assert len(parse_vectors("3 2\n" + TEXT)) == 4
     with pytest.raises(InputError, match="line 2: 2 numbers for 'the' where 5 are right"):
         parse_vectors("3 5\n" + TEXT)
+    with pytest.raises(InputError, match="its header tells 400 words, and 3 are there; fetch it again"):
+        parse_vectors("400 2\n" + TEXT)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +39,11 @@ def test_a_header_is_left_out_and_has_to_be_true():
         (TEXT + "new york 1 1\n", "line 4: 3 numbers for 'new'"),
         (TEXT + "the 3 4\n", "line 4: 'the' is there already, on line 1"),
         (TEXT + "queen 1 x\n", "line 4: .*numbers are right"),
-        (TEXT + "queen 1 nan\n", "line 4: a number is not finite"),
-        ("word\n", "line 1: 0 numbers"),
+        (TEXT + "queen 1 nan\n", "line 4: nan; numbers that float32 holds"),
+        (TEXT + "queen 1 1e39\n", "line 4: 1e39; numbers that float32 holds"),
+        (TEXT + " 1 2\n", "line 4: ' 1 2'; a word and numbers are right"),
+        ("word\n", "line 1: 'word'; a word and numbers are right"),
+        ("word\t1\t2\n", "line 1: .*; a word and numbers are right"),
         ("", "holds no vectors"),
     ],
 )

@@ -136,11 +136,15 @@ def _of_ratings(ratings: Ratings, more: Columns, names: list[str], name: str) ->
     columns = [ratings.users.astype(str), ratings.items.astype(str), *more]
     table = Table((ratings.values >= LIKED).astype(np.float32), columns)
     train = drawn_mask(len(ratings.users))
+    if train.all() or not train.any():
+        raise InputError(f"{ratings.source}: {len(train)} ratings leave none to train or to test on; more are right")
     return click_set(table.at(train), table.at(~train), names, name, ratings.source)
 
 
 def _cells(lines: list[str], count: int, where: str) -> np.ndarray:
     rows = [line.split("|") for line in lines]
+    if not rows:
+        raise InputError(f"{where} is empty; lines of {count} cells, with | between, are right")
     for number, row in enumerate(rows, 1):
         if len(row) != count:
             raise InputError(f"{where}, line {number} has {len(row)} cells; {count}, with | between, are right")

@@ -16,11 +16,12 @@ def read_tokenizer(path: Path | str) -> ByteTokenizer:
     """Reads a `tokenizer.json` of byte pair encoding over bytes, as of GPT-2, RoBERTa or Llama 3's forebears.
 
     Raises:
-      InputError: the file is missing or damaged, or of another kind; the first option that differs is named.
+      InputError: the file is missing or damaged, or of another kind, of which the first option that differs is named;
+        or a name or a number is there twice.
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"), object_pairs_hook=_once)
         _refuse_other(path, content)
         return _tokenizer(path, content)
     except OSError as error:
@@ -31,7 +32,7 @@ def read_tokenizer(path: Path | str) -> ByteTokenizer:
         raise InputError(f"{path} is no JSON ({error})") from error
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); {RIGHT}") from error
 
 
@@ -93,26 +94,49 @@ def _refuse_other(path: Path, content: Any) -> None:
             raise InputError(f"{path} is a tokenizer of another kind: {name} is {json.dumps(there)}; {RIGHT}")
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Makes a dict of the names and values of an object of JSON; of a name that is there twice one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return found
+
+
 def _tokenizer(path: Path, content: dict[str, Any]) -> ByteTokenizer:
     model = content["model"]
-    specials = {token["content"]: int(token["id"]) for token in content.get("added_tokens") or []}
-    vocab = {_content(name): int(number) for name, number in model["vocab"].items() if name not in specials}
+    numbered = _numbered(
+        [(token["content"], token["id"]) for token in content.get("added_tokens") or []], model["vocab"]
+    )
+    specials = {token["content"]: numbered[token["content"]] for token in content.get("added_tokens") or []}
+    vocab = {_content(name): number for name, number in numbered.items() if name not in specials}
     pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
     merges = tuple((_content(left), _content(right)) for left, right in pairs)
     if missing := [byte for byte in range(BYTES) if bytes([byte]) not in vocab]:
         raise InputError(f"{path} has no token for the byte {missing[0]}; a vocabulary with all 256 is right")
     for left, right in merges:
-        if left + right not in vocab:
+        if not left or not right or left + right not in vocab:
             raise InputError(f"{path} merges {_shown(left)!r} and {_shown(right)!r} into no token of its vocabulary")
     before = content["pre_tokenizer"]
-    return ByteTokenizer(
-        vocab,
-        merges,
-        specials,
-        pattern=before.get("use_regex", True),
-        prefix_space=before.get("add_prefix_space", True),
-        whole_pieces=model.get("ignore_merges", False),
-    )
+    switches = before.get("use_regex", True), before.get("add_prefix_space", True), model.get("ignore_merges", False)
+    if any(type(switch) is not bool for switch in switches):
+        raise TypeError(f"use_regex, add_prefix_space and ignore_merges are {switches}, not true or false")
+    pattern, prefix_space, whole_pieces = switches
+    return ByteTokenizer(vocab, merges, specials, pattern=pattern, prefix_space=prefix_space, whole_pieces=whole_pieces)
+
+
+def _numbered(specials: list[tuple[str, Any]], vocab: dict[str, Any]) -> dict[str, int]:
+    """Returns the number of each token; a special may stand in the vocabulary, too, with its own number."""
+    numbers: dict[str, int] = {}
+    names: dict[int, str] = {}
+    for name, number in [*specials, *vocab.items()]:
+        if type(number) is not int or number < 0 or not name:
+            raise ValueError(f"token {name!r} has the number {number!r}, where a name and a whole number are right")
+        if numbers.setdefault(name, number) != number:
+            raise ValueError(f"token {name!r} has the numbers {numbers[name]} and {number}")
+        if names.setdefault(number, name) != name:
+            raise ValueError(f"tokens {names[number]!r} and {name!r} both have the number {number}")
+    return numbers
 
 
 @cache

@@ -104,20 +104,24 @@ def parse_vectors(text: str, where: str = "the text") -> TokenEmbedding:
 
     Raises:
       InputError: a line has another length than the first, holds what is no finite number, or repeats a token; the
-        message has the line's number. Or a header tells another length, or there is no vector.
+        message has the line's number. Or a header tells another length or number of words, or there is no vector.
     """
     lines = list(enumerate((line.rstrip().split(" ") for line in lines_of(text)), 1))
-    dimensions = None
+    dimensions = told = None
     if lines and len(lines[0][1]) == 2 and all(part.isdecimal() for part in lines[0][1]):
-        dimensions = int(lines[0][1][1])
+        told, dimensions = map(int, lines[0][1])
         lines = lines[1:]
     first_at: dict[str, int] = {}
     rows = []
     for number, (token, *numbers) in lines:
         if token == "" and not numbers:
             continue
-        dimensions = dimensions or len(numbers)
-        if len(numbers) != dimensions or not dimensions:
+        dimensions = len(numbers) if dimensions is None else dimensions
+        if token == "" or not numbers:
+            raise InputError(
+                f"{where}, line {number}: {' '.join([token, *numbers])[:40]!r}; a word and numbers are right"
+            )
+        if len(numbers) != dimensions:
             raise InputError(
                 f"{where}, line {number}: {len(numbers)} numbers for {token[:40]!r} where {dimensions} are right"
             )
@@ -126,6 +130,8 @@ def parse_vectors(text: str, where: str = "the text") -> TokenEmbedding:
         rows.append(_numbers(numbers, f"{where}, line {number}"))
     if not rows:
         raise InputError(f"{where} holds no vectors; lines of a word and its numbers are right")
+    if told is not None and told != len(rows):
+        raise InputError(f"{where}: its header tells {told} words, and {len(rows)} are there; fetch it again")
     return TokenEmbedding(list(first_at), np.stack(rows), where)
 
 
@@ -161,11 +167,12 @@ def find_vectors(source: Path | str | None = None) -> TokenEmbedding | None:
 
 def _numbers(numbers: list[str], where: str) -> np.ndarray:
     try:
-        row = np.array(numbers, np.float32)
+        with np.errstate(over="ignore"):
+            row = np.array(numbers, np.float32)
     except ValueError as error:
         raise InputError(f"{where}: {error}; numbers are right") from error
     if not np.isfinite(row).all():
-        raise InputError(f"{where}: a number is not finite")
+        raise InputError(f"{where}: {numbers[int(np.isfinite(row).argmin())]}; numbers that float32 holds are right")
     return row
 
 

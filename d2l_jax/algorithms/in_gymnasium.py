@@ -4,6 +4,7 @@ The functions have the names, arguments and results of `d2l_jax.algorithms.q_lea
 the lake. Fed with the same numbers, they walk over calm ice as those do, step by step.
 """
 
+import math
 from typing import Any, Protocol
 
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from d2l_jax.algorithms.mdp import MDP, mdp_from_table
-from d2l_jax.algorithms.q_learning import STEP_LIMIT, Learned, Rate
+from d2l_jax.algorithms.q_learning import DRAWS, STEP_LIMIT, Learned, Rate
 from d2l_jax.errors import InputError
 
 
@@ -51,9 +52,12 @@ def q_learning(
     environment slips by itself.
 
     seed: of what is random in the environment
-    Raises InputError where states or actions are not numbered from 0.
+    Raises InputError where states or actions are not numbered from 0, a step leads to none of them or earns what is not
+    finite, or `draws` have another shape.
     """
     numbers = np.asarray(draws)
+    if numbers.ndim != 3 or numbers.shape[2] != DRAWS:
+        raise InputError(f"draws of shape {numbers.shape}; (episodes, steps, {DRAWS}) is right")
     episodes = len(numbers)
     table = np.zeros((_count(environment, "observation_space"), _count(environment, "action_space")), numbers.dtype)
     visits = np.zeros(table.shape, int)
@@ -65,11 +69,11 @@ def q_learning(
         state, _ = environment.reset(seed=seed if episode == 0 else None)
         for explore, which, _, tie in steps:
             action = _chosen(table[state], which if explore < chance else None, tie if random_ties else None)
-            after, reward, ended, cut, _ = environment.step(action)
-            error = float(reward) + gamma * (0.0 if ended else table[after].max()) - table[state, action]
+            after, reward, ended, cut = _step(environment, action, len(table))
+            error = reward + gamma * (0.0 if ended else table[after].max()) - table[state, action]
             table[state, action] += float(rate(visits[state, action])) * error
             visits[state, action] += 1
-            returns[episode] += float(reward)
+            returns[episode] += reward
             lengths[episode] += 1
             state = after
             if ended or cut:
@@ -80,15 +84,20 @@ def q_learning(
 def success_rate(
     environment: Environment, policy: Int[Array, " states"], walkers: int = 100, limit: int = STEP_LIMIT, seed: int = 0
 ) -> float:
-    """Returns the share of walks that earn something within the limit, one walk after another."""
+    """Returns the share of walks that earn something within the limit, one walk after another.
+
+    Raises InputError where there is no walk, or a step leads to a state without an action or earns what is not finite.
+    """
     actions = np.asarray(policy).tolist()
+    if walkers < 1:
+        raise InputError(f"{walkers} walks; one or more are right")
     arrived = 0
     for walk in range(walkers):
         state, _ = environment.reset(seed=seed if walk == 0 else None)
         earned = False
         for _ in range(limit):
-            state, reward, ended, cut, _ = environment.step(actions[state])
-            earned = earned or float(reward) > 0
+            state, reward, ended, cut = _step(environment, actions[state], len(actions))
+            earned = earned or reward > 0
             if ended or cut:
                 break
         arrived += earned
@@ -101,6 +110,16 @@ def _chosen(values: np.ndarray, which: float | None, tie: float | None) -> int:
         return int(which * len(values))
     equal = np.flatnonzero(values == values.max())
     return int(equal[0] if tie is None else equal[int(tie * len(equal))])
+
+
+def _step(environment: Environment, action: int, states: int) -> tuple[int, float, bool, bool]:
+    after, reward, ended, cut, _ = environment.step(action)
+    if not (0 <= after < states and math.isfinite(reward)):
+        raise InputError(
+            f"action {action} leads to state {after} and earns {reward}; a state from 0 to {states - 1} and a finite "
+            "reward are right"
+        )
+    return int(after), float(reward), ended, cut
 
 
 def _count(environment: Environment, name: str) -> int:

@@ -1,6 +1,7 @@
 """Two nets that learn in turns, in either framework: what a run asks of them (book, section 20.2)."""
 
 import importlib.metadata
+from pathlib import Path
 from typing import Any, Protocol
 
 import jax
@@ -10,7 +11,7 @@ from flax import nnx
 from d2l_jax.case import Case
 from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import parts, train_view
-from d2l_jax.train import TrainState, make_train_step
+from d2l_jax.train import TrainState, checkpoint, make_train_step
 from d2l_jax.turns import Tensors
 from d2l_jax.weights.state_dict import state_dict
 
@@ -35,6 +36,14 @@ class Adversaries(Protocol):
         """Returns the state dict of both nets."""
         ...
 
+    def save(self, folder: Path, epoch: int, meta: dict[str, Any]) -> None:
+        """Saves what a run continues from after `epoch`, beside the epoch before it; `meta` holds its settings."""
+        ...
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        """Goes back to the last good checkpoint, and returns the `meta` that was saved with it."""
+        ...
+
 
 class JaxAdversaries:
     """The Flax model of a case; see `Adversaries`."""
@@ -55,6 +64,14 @@ class JaxAdversaries:
 
     def weights(self) -> dict[str, np.ndarray]:
         return self.parts.run(state_dict, self.state.params, self.state.buffers)[0]
+
+    def save(self, folder: Path, epoch: int, meta: dict[str, Any]) -> None:
+        checkpoint.save(folder, epoch, self.state, meta, keep=(epoch - 1,))
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        saved = checkpoint.restore_last(folder, self.state, settings)
+        self.state = saved.state
+        return saved.meta
 
 
 def generated(nets: Any, Z: jax.Array) -> jax.Array:

@@ -19,7 +19,8 @@ from d2l_jax.runs.adversaries import Adversaries, JaxAdversaries
 from d2l_jax.runs.features import MEASURED, Features, features_of, scaled
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.plot import picture
-from d2l_jax.runs.run import SILENT, Listener, holds_run, twin_learner
+from d2l_jax.runs.run import SILENT, Listener, refuse_overwriting, twin_learner
+from d2l_jax.train.checkpoint import FOLDER
 from d2l_jax.train.fit import check_finite
 from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
@@ -32,7 +33,7 @@ LATENT = 100
 def configured(options: Options) -> Case:
     """Returns the case with the epochs and the rate of the options; InputError where one has no meaning here."""
     case = get(options.name)
-    for name in ("resume", "compilation_cache", "download", "weights", "image_size", "devices"):
+    for name in ("compilation_cache", "download", "weights", "image_size", "devices"):
         if getattr(options, name):
             raise InputError(f"{case.name} learns anew, on one device; leave --{name.replace('_', '-')} out")
     for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0)):
@@ -51,7 +52,8 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
     """Trains in the framework of the options, and returns the content of `metrics.json`.
 
     Beside it lie, in the folder of the options, `samples/epoch-N.png`, of the same latent numbers after each epoch,
-    `curves.png`, and the weights of both nets.
+    `curves.png`, the weights of both nets, and in JAX `checkpoints`, from which a resumed run ends as if it had
+    never stopped.
 
     Raises InputError where an option or a picture does not fit, and TrainingDiverged at a loss that is not finite,
     with the turn and the step.
@@ -59,38 +61,47 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
     case = configured(options)
     adversaries = JaxAdversaries if options.framework == "jax" else twin_learner(options.framework).adversaries
     out = options.out or Path("runs") / case.name
-    if holds_run(out):
-        raise InputError(f"{out} holds a run already; give another --out")
-    data = sprites(options.data)
-    size = min(options.batch_size or BATCH, len(data.X))
-    if options.batch_size and options.batch_size > len(data.X):
-        raise InputError(f"--batch-size {options.batch_size} does not fit {len(data.X)} pictures; fewer are right")
+    refuse_overwriting(out, options.resume)
+    data, size = _pictures(options)
     listener.line(f"pictures  {data.source}: {len(data.X):,}, batches of {size}")
     features = features_of(data)
     listener.line(f"features  of a FeatureCNN that tells {features.accuracy:.0%} of the pictures' classes")
     nets = adversaries(case, case.build(options.seed))
     with explained(out):
         (out / "samples").mkdir(parents=True, exist_ok=True)
-    settings = {"model": case.name, "args": case.args, "batch_size": size, "epochs": case.epochs, "seed": options.seed}
     rates = {turn.name: turn.optimizer.keywords["lr"] for turn in case.turns}  # type: ignore[attr-defined]
+    settings = {"model": case.name, "args": case.args, "batch_size": size, "seed": options.seed, "lr": rates}
+    settings["pictures"] = len(data.X)
+    records = nets.resume(out / FOLDER, settings)["records"] if options.resume else []
+    if len(records) > case.epochs:
+        raise InputError(f"{out} has {len(records)} epochs already, more than --epochs {case.epochs}")
     metrics = {
         "model": case.name,
         "section": case.section,
         "framework": options.framework,
-        "settings": settings | {"lr": rates},
+        "settings": settings | {"epochs": case.epochs},
         "data": {"source": data.source, "train": len(data.X)},
         "versions": {"python": platform.python_version(), **nets.versions},
-        "records": [],
+        "records": records,
     }
-    for epoch in range(1, case.epochs + 1):
-        metrics["records"].append(_epoch(nets, data, size, options.seed, epoch) | _distances(nets, features))
-        _tell(metrics["records"][-1], case.epochs, listener)
+    for epoch in range(len(records) + 1, case.epochs + 1):
+        records.append(_epoch(nets, data, size, options.seed, epoch) | _distances(nets, features))
+        _tell(records[-1], case.epochs, listener)
         draw_grid(nets.images(latents(0, SHOWN)), out / "samples" / f"epoch-{epoch:03}.png")
         write_json(out / "metrics.json", metrics)
         draw_losses([metrics], out / "curves.png")
+        nets.save(out / FOLDER, epoch, {"settings": settings, "records": records})
     file.write(nets.weights(), out / file.NAME)
     listener.line(f"written   {out / 'samples'}, {out / 'curves.png'}, {out / file.NAME}")
     return metrics
+
+
+def _pictures(options: Options) -> tuple[Sprites, int]:
+    """Returns the pictures to learn from, and how many are in a batch; InputError where they are fewer than that."""
+    data = sprites(options.data)
+    if options.batch_size and options.batch_size > len(data.X):
+        raise InputError(f"--batch-size {options.batch_size} does not fit {len(data.X)} pictures; fewer are right")
+    return data, min(options.batch_size or BATCH, len(data.X))
 
 
 def latents(seed: Any, number: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The PyTorch twin of two nets that learn in turns, as the Flax model learns."""
 
 import importlib.metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from flax import nnx
 
 from d2l_jax.case import Case
+from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
 from parity.sides.iterations import channels_first
 from parity.sides.torch_tensors import passed_on
@@ -51,3 +53,10 @@ class TorchAdversaries:
     def weights(self) -> dict[str, np.ndarray]:
         """Returns the state dict of both nets."""
         return {key: tensor.numpy() for key, tensor in self.model.state_dict().items()}
+
+    def save(self, folder: Path, epoch: int, meta: dict[str, Any]) -> None:
+        """Saves nothing: a run of the twin is made to be compared, from its start."""
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+        """Raises InputError: there is nothing to go on from."""
+        raise InputError("--resume is not there for --framework torch; start again with another --out")

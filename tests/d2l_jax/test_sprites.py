@@ -15,6 +15,7 @@ from d2l_jax.runs import sprites as run
 from d2l_jax.runs.adversaries import JaxAdversaries
 from d2l_jax.runs.options import Options
 from d2l_jax.train import TrainingDiverged
+from d2l_jax.weights import file
 from parity.sides.adversaries import TorchAdversaries
 
 
@@ -91,6 +92,27 @@ def test_both_frameworks_learn_the_same(few, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_epochs_and_one_more_are_three(few, tmp_path):
+    def trained(out, **options):
+        run.draw_sprites(Options("dcgan-small", batch_size=4, out=tmp_path / out, **options))
+        records = json.loads((tmp_path / out / "metrics.json").read_text())["records"]
+        return [record | {"seconds_per_step": 0} for record in records], file.read(tmp_path / out / file.NAME)
+
+    trained("parts", epochs=2)
+    resumed, its_weights = trained("parts", epochs=3, resume=True)
+    whole, weights = trained("whole", epochs=3)
+    assert resumed == whole and len(whole) == 3
+    assert all(np.array_equal(array, weights[name]) for name, array in its_weights.items())
+    for options, words in (
+        ({"epochs": 2, "resume": True}, "has 3 epochs already"),
+        ({"epochs": 4, "resume": True, "lr": 1.0}, "lr"),
+        ({"epochs": 4}, "continue it with --resume"),
+    ):
+        with pytest.raises(InputError, match=words):
+            trained("parts", **options)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("adversaries", [JaxAdversaries, TorchAdversaries])
 def test_pictures_leave_the_nets_as_they_are(adversaries):
     case = small()
@@ -120,7 +142,6 @@ def test_a_loss_that_is_no_number_names_the_turn_and_the_step(turn):
 @pytest.mark.parametrize(
     "option, words",
     [
-        ({"resume": True}, "leave --resume out"),
         ({"image_size": 32}, "leave --image-size out"),
         ({"lr": -1.0}, "is no learning rate"),
         ({"batch_size": 1}, "--batch-size 1 is too small; give 2 or more"),

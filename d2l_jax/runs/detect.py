@@ -1,7 +1,9 @@
 """Objects in a picture, by a trained detector: `python -m d2l_jax.runs.detect RUN PICTURE [OUT.png]`."""
 
+import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,8 +26,10 @@ def opened(path: Path) -> Picture:
     return read_picture(Files(path.parent, (path.name,), lambda name: path.read_bytes()), path.name)
 
 
-def detect(run: Path, picture: Picture) -> list[Sighting]:
-    """Returns the objects in a picture, which is resized to the size of the run's pictures.
+def detect(run: Path, picture: Picture, confidence: float = THRESHOLD) -> list[Sighting]:
+    """Returns the objects in a picture of at least that confidence, the most certain first.
+
+    The picture is resized to the size of the run's pictures.
 
     Raises InputError where there is no run of a detector.
     """
@@ -38,7 +42,7 @@ def detect(run: Path, picture: Picture) -> list[Sighting]:
     small = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
     model = load(run)
     _, params, buffers = functional(model)
-    (objects,) = sightings(Trained(model, params, buffers), np.asarray(small, np.float32)[None])
+    (objects,) = sightings(Trained(model, params, buffers), np.asarray(small, np.float32)[None], confidence)
     return objects
 
 
@@ -63,22 +67,41 @@ def in_pixels(sighting: Sighting, picture: Picture) -> tuple[int, ...]:
     return tuple(round(side * length) for side, length in zip(sighting.box, (width, height, width, height)))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong call as any other wrong input is told."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = _Parser("python -m d2l_jax.runs.detect", description="Objects in a picture, by a trained detector.")
+    parser.epilog = "example: python -m d2l_jax.runs.detect runs/tiny-ssd photo.png found.png --confidence 0.5"
+    parser.add_argument("run", type=Path, help="folder of a run of tiny-ssd")
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", help="where to draw the picture with its boxes")
+    parser.add_argument("--confidence", type=float, default=THRESHOLD, help="least one, in [0, 1] (%(default)s)")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.confidence <= 1:
+        raise InputError(f"--confidence {options.confidence} is no probability; a number from 0 to 1 is right")
+    return options
+
+
 def main(arguments: list[str]) -> None:
     """Prints a line for each object; status 2 and one line where the call was wrong."""
     try:
-        if len(arguments) not in (2, 3):
-            raise InputError("two or three arguments are right: RUN PICTURE [OUT.png]")
-        run, path, *out = map(Path, arguments)
+        options = _options(arguments)
+        path, least = options.picture, options.confidence
         picture = opened(path)
-        objects = detect(run, picture)
-        for drawn in out:
-            draw(picture, objects, drawn)
+        objects = detect(options.run, picture, least)
+        if options.out:
+            draw(picture, objects, options.out)
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     for each in objects:
         print(f"class {each.label}  confidence {each.confidence:.3f}  box", *in_pixels(each, picture))
-    print(f"{len(objects)} objects of a confidence of {THRESHOLD} or more in {path}")
+    print(f"{len(objects)} objects of a confidence of {least} or more in {path}")
 
 
 if __name__ == "__main__":

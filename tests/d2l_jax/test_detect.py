@@ -48,6 +48,18 @@ def test_an_object_is_seen_in_pixels_of_the_picture(tmp_path, photo, capsys):
     assert count == f"1 objects of a confidence of 0.9 or more in {photo}"
 
 
+def test_a_lower_confidence_shows_more(tmp_path, photo, capsys):
+    run = str(run_of(tmp_path / "run"))
+    counts = []
+    for least in ("1", "0.9", "0"):
+        main([run, str(photo), "--confidence", least])
+        *seen, told = capsys.readouterr().out.splitlines()
+        assert all(float(line.split()[3]) >= float(least) for line in seen)
+        assert told.startswith(f"{len(seen)} objects of a confidence of {float(least)}")
+        counts.append(len(seen))
+    assert counts[0] <= counts[1] == 1 <= counts[2]
+
+
 def test_its_box_is_drawn_and_the_rest_stays(tmp_path, photo):
     picture = opened(photo)
     draw(picture, detect(run_of(tmp_path / "run"), picture), tmp_path / "boxes" / "out.png")
@@ -68,7 +80,9 @@ def test_a_picture_is_opened_once(tmp_path, photo, monkeypatch, capsys):
 
 
 REFUSED = {
-    "two or three arguments are right": lambda folder: [],
+    "arguments are required: run, picture": lambda folder: [],
+    "--confidence 1.5 is no probability": lambda folder: [folder / "run", folder / "photo.png", "--confidence", 1.5],
+    "--confidence nan is no probability": lambda folder: [folder / "run", folder / "photo.png", "--confidence", "nan"],
     "no such run": lambda folder: [folder / "none", folder / "photo.png"],
     "which sees no boxes; one of tiny-ssd is right": lambda folder: [folder / "lenet", folder / "photo.png"],
     "is no whole picture": lambda folder: [folder / "run", folder / "nothing.png"],

@@ -104,12 +104,9 @@ def test_halving_without_smoothing_is_seen_in_the_first_score(monkeypatch):
     assert "evaluation/fake_X" not in failed  # the generator halves nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "net, seen, unseen",
-    [
-        pytest.param("ConditionalGenerator", "fake_X", "real", marks=pytest.mark.slow),
-        ("ProjectionDiscriminator", "real", "fake_X"),
-    ],
+    "net, seen, unseen", [("ConditionalGenerator", "fake_X", "real"), ("ProjectionDiscriminator", "real", "fake_X")]
 )
 def test_exchanged_labels_are_seen_in_the_net_that_embeds_them(net, seen, unseen, monkeypatch):
     """The labels of two examples change places in one of the two nets."""

@@ -100,6 +100,12 @@ def refuse_overwriting(out: Path, resume: bool) -> None:
         raise InputError(f"{out} holds no checkpoint to resume from; start without --resume")
 
 
+def refuse_fewer(out: Path, done: int, epochs: int) -> None:
+    """Raises InputError if a run has taken more epochs than it is to take in all."""
+    if done > epochs:
+        raise InputError(f"{out} has {done} epochs already, more than --epochs {epochs}")
+
+
 def holds_run(out: Path) -> bool:
     """Tells whether a run left anything in `out`."""
     return (out / METRICS).exists() or bool(epochs_in(out / FOLDER)) or any(out.glob("fold-*"))
@@ -142,14 +148,13 @@ class _Run:
     def begin(self) -> int:
         """Tells what will run, takes up what is to be resumed, and returns the number of the first epoch."""
         job = self.job
-        epochs = self.job.case.epochs
+        epochs = job.case.epochs
         if job.resume:
             meta = self.learner.resume(job.out / FOLDER, self.settings)
             self.records = meta["records"]
             self.seconds = meta["seconds"]
             self.saved = job.out / FOLDER / str(len(self.records))
-        if len(self.records) > epochs:
-            raise InputError(f"{job.out} has {len(self.records)} epochs already, more than --epochs {epochs}")
+        refuse_fewer(job.out, len(self.records), epochs)
         with explained(job.out):
             job.out.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=job.out).close()

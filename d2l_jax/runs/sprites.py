@@ -19,7 +19,7 @@ from d2l_jax.runs.adversaries import Adversaries, JaxAdversaries
 from d2l_jax.runs.features import MEASURED, Features, features_of, scaled
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.plot import picture
-from d2l_jax.runs.run import SILENT, Listener, refuse_overwriting, twin_learner
+from d2l_jax.runs.run import SILENT, Listener, refuse_fewer, refuse_overwriting, twin_learner
 from d2l_jax.train.checkpoint import FOLDER
 from d2l_jax.train.fit import check_finite
 from d2l_jax.weights import file
@@ -73,8 +73,7 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
     settings = {"model": case.name, "args": case.args, "batch_size": size, "seed": options.seed, "lr": rates}
     settings["pictures"] = len(data.X)
     records = nets.resume(out / FOLDER, settings)["records"] if options.resume else []
-    if len(records) > case.epochs:
-        raise InputError(f"{out} has {len(records)} epochs already, more than --epochs {case.epochs}")
+    refuse_fewer(out, len(records), case.epochs)
     metrics = {
         "model": case.name,
         "section": case.section,

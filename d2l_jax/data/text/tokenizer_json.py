@@ -105,10 +105,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _tokenizer(path: Path, content: dict[str, Any]) -> ByteTokenizer:
     model = content["model"]
-    numbered = _numbered(
-        [(token["content"], token["id"]) for token in content.get("added_tokens") or []], model["vocab"]
-    )
-    specials = {token["content"]: numbered[token["content"]] for token in content.get("added_tokens") or []}
+    added = [(token["content"], token["id"]) for token in content.get("added_tokens") or []]
+    numbered = _numbered(added, model["vocab"])
+    specials = dict(added)
     vocab = {_content(name): number for name, number in numbered.items() if name not in specials}
     pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
     merges = tuple((_content(left), _content(right)) for left, right in pairs)

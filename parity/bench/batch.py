@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from flax import nnx
 
-from d2l_jax.case import Case
+from d2l_jax.case import Case, Input
 from d2l_jax.cpu.compile import jit
 from d2l_jax.data import kind_of
 from d2l_jax.errors import InputError
@@ -39,7 +39,7 @@ def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
 
     Style transfer has two pictures of the size of its image, whatever `size` says.
 
-    Raises InputError where the case draws its batches itself, or several targets.
+    Raises InputError where the case draws its batches itself, or several targets of which one has no input's shape.
     """
     random = np.random.default_rng(seed)
     if learns_image(case):
@@ -56,13 +56,21 @@ def random_batch(case: Case, size: int, seed: int = 0) -> Sample:
     if case.draw:
         drawn = case.draw(random)["targets"]
         if isinstance(drawn, tuple):
-            raise InputError(f"{case.name} draws several targets, which have the check's sizes; the bench times one")
+            return _sample(inputs, tuple(_as_an_input(case, target, arrays) for target in drawn))
         return _sample(inputs, np.resize(drawn, (size, *drawn.shape[1:])))
     outputs = jax.eval_shape(lambda *X: _outputs(case, X), *inputs)
     if case.labels:
         return _sample(inputs, random.integers(0, outputs.shape[-1], outputs.shape[:-1], np.int32))
     targets = [random.normal(size=output.shape).astype(np.float32) for output in jax.tree.leaves(outputs)]
     return _sample(inputs, targets[0] if len(targets) == 1 else targets)
+
+
+def _as_an_input(case: Case, target: np.ndarray, arrays: tuple[Input, ...]) -> np.ndarray:
+    """Returns one of several targets, drawn in the sizes of the check, in the size of the input that it goes with."""
+    for probe, array in zip(case.probe_arrays, arrays, strict=True):
+        if probe.shape == target.shape:
+            return np.resize(target, array.shape)
+    raise InputError(f"{case.name} draws targets of the check's sizes, {target.shape}, which are no input's")
 
 
 def _sample(inputs: tuple[np.ndarray, ...], targets: Any) -> Sample:

@@ -77,6 +77,26 @@ def test_a_case_of_several_turns_is_one_line_and_a_document():
     assert outcome.error.startswith("its batches are drawn") and to_json([outcome], {})["cases"][0]["batch"] == 0
 
 
-def test_several_drawn_targets_are_refused():
-    with pytest.raises(InputError, match="bert-wikitext2 draws several targets, which have the check's sizes"):
-        random_batch(get("bert-wikitext2"), 2)
+@pytest.mark.parametrize(
+    "name, shapes",
+    [("bert-wikitext2", [(4, 10), (4, 10), (4,)]), ("word2vec-ptb", [(4, 60)] * 2), ("word2vec-cbow", [(4, 6)] * 2)],
+)
+def test_several_drawn_targets_have_the_sizes_of_their_inputs(name: str, shapes: list[tuple[int, ...]]):
+    targets = random_batch(get(name), 4).tensors["targets"]
+    assert [target.shape for target in targets] == shapes
+    assert all(target.any() for target in targets)
+
+
+@pytest.mark.parametrize("name", ["word2vec-ptb", pytest.param("bert-wikitext2", marks=pytest.mark.slow)])
+def test_a_step_with_several_targets_is_timed_once_its_losses_agree(name: str):
+    case = get(name)
+    sizes = {key: value for key, value in case.probe.items() if key in case.args}
+    outcome = bench(replace(case, args=case.args | sizes, inputs=case.probe_arrays))
+    assert outcome.status in ("ok", "disturbed"), (outcome.error, outcome.training.gaps, outcome.evaluation.gaps)
+    assert len({*outcome.training.started["jax"].losses}) > 1  # it learns
+
+
+def test_control_drawn_targets_that_go_with_no_input_are_refused():
+    case = replace(get("bert-wikitext2"), draw=lambda random: {"targets": (np.zeros((5, 3)), np.zeros((5, 4)))})
+    with pytest.raises(InputError, match=r"bert-wikitext2 draws targets of the check's sizes, \(5, 4\)"):
+        random_batch(case, 2)

@@ -15,7 +15,7 @@ from d2l_jax.augment import Augment
 from d2l_jax.functional import Tree
 from d2l_jax.metrics import LABELS, Metric
 from d2l_jax.train.steps import Observe
-from d2l_jax.turns import Both, Observed, Supervised, Tensors, Turn
+from d2l_jax.turns import Both, Measured, Observed, Supervised, Tensors, Turn
 from d2l_jax.turns import supervised as turn_of
 
 Shape = tuple[int, ...]
@@ -134,8 +134,9 @@ class Case:
 
     @property
     def checked(self) -> Observe | None:
-        """Returns all that is compared in evaluation mode."""
-        return Both(self.observe, self.afterwards) if self.observe and self.afterwards else self.observe
+        """Returns all that is compared in evaluation mode, what the metrics are made of included."""
+        both = Both(self.observe, self.afterwards) if self.observe and self.afterwards else self.observe
+        return Measured(both, self.metrics) if both and self.metrics else both
 
     @property
     def turn(self) -> Turn:

@@ -11,6 +11,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from d2l_jax.errors import InputError
 
+PARTS = ("sum", "count")  # of what a metric is made of
+
 
 class Metric(NamedTuple):
     """A figure that is a function of a mean over examples.

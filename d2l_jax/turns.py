@@ -1,6 +1,6 @@
 """Turns: a training step is a list of updates over named tensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from d2l_jax import optim
 from d2l_jax.errors import InputError
+from d2l_jax.metrics import PARTS, Metric, measured
 from d2l_jax.optim.groups import torch_name
 
 Tree = dict[str, Any]
@@ -90,6 +91,20 @@ class Both:
     def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
         """Returns the tensors of either."""
         return self.first(nets, tensors) | self.second(nets, tensors)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation, and what the metrics of an epoch are made of."""
+
+    evaluation: Callable[[Any, Tensors], Tensors]
+    metrics: Mapping[str, Metric]
+
+    def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
+        """Returns the tensors of the evaluation, and for each metric two numbers, "sum of ..." and "count of ..."."""
+        observed = self.evaluation(nets, tensors)
+        figures = measured(self.metrics, tensors | observed).items()
+        return observed | {f"{part} of {name}": x for name, pair in figures for part, x in zip(PARTS, pair)}
 
 
 def supervised(

@@ -1,14 +1,13 @@
 """Recommender systems of the second edition (chapter 21); the settings of the first are cases of their own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Array
 
-from d2l_jax import losses, metrics, models, optim
+from d2l_jax import losses, models, optim
 from d2l_jax.case import Case, supervised, tokens
 from d2l_jax.metrics import OF_CLICKS, OF_ROWS, RANKS, RMSE, Metric, right_clicks
 from d2l_jax.turns import Tensors, Turn
@@ -52,7 +51,8 @@ MATRIX_FACTORIZATION = partial(
 def draw_pairs(random: np.random.Generator) -> Tensors:
     """Draws 11 items that users have rated, each with 3 others of which the first 1 to 3 count; -1 is none."""
     batch = draw_ratings(random)
-    others = random.integers(0, 23, (11, 3), np.int32)
+    _, items = batch["input"]
+    others = (items[:, None] + random.integers(1, 23, (11, 3), np.int32)) % 23  # not the item: it would score as much
     counted = np.array([[1], [3], *random.integers(1, 4, (9, 1))])
     return batch | {"targets": np.where(np.arange(3) < counted, others, -1).astype(np.int32)}
 
@@ -108,20 +108,6 @@ CASER = partial(
 )
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """An evaluation: the loss of the ratings of "targets", of which 0 is none, and what their RMSE is made of."""
-
-    loss: Callable[[Array, Array], Array]
-
-    def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
-        """Returns {"held_out_loss", "squared_errors", "rated"}, scalars: a loss and a sum over `rated` ratings."""
-        output = nets(tensors["input"])
-        errors, rated = metrics.squared_errors(tensors | {"output": output})
-        loss = self.loss(output, tensors["targets"])
-        return {"held_out_loss": loss, "squared_errors": errors, "rated": rated.astype(errors.dtype)}
-
-
 def draw_rows(random: np.random.Generator) -> Tensors:
     """Draws 11 items with ratings by about half of 17 users, in either split."""
     known, hidden = random.integers(1, 6, (2, 11, 17)) * (random.random((2, 11, 17)) < 0.5)
@@ -141,7 +127,6 @@ def autorec(name: str, title: str, loss: Callable[[Array, Array], Array], of_epo
         probe_inputs=(11, 17),
         draw=draw_rows,
         loss=loss,
-        afterwards=HeldOut(loss),
         optimizer=partial(optim.Adam, lr=0.002, weight_decay=1e-5),
         labels=False,
         metrics=of_epoch,

@@ -70,6 +70,16 @@ class Key(NamedTuple):
         """Tells whether it belongs to an input, or to one of several."""
         return is_part("input", self.tensor)
 
+    @property
+    def is_measure(self) -> bool:
+        """Tells whether a metric is made of it: it may count what a tie decides."""
+        return self.phase == "evaluation" and self.tensor.startswith(("sum of ", "count of "))
+
+    @property
+    def is_made_of_outputs(self) -> bool:
+        """Tells whether evaluation makes it of outputs: its loss, and what metrics are made of."""
+        return self.is_measure or self.phase == "evaluation" and self.tensor == "loss"
+
     def __str__(self) -> str:
         return f"{self.place}/{self.name}"
 

@@ -52,8 +52,10 @@ def blame(
         return guilty[0].with_others([*guilty[1:], *([behind] if behind else [])])
     wrong_loss = any(key.step == 1 and key.phase == "forward" and key.tensor == "loss" for key in wrong)
     for key in _of_first_step(wrong):
-        if key.phase == "gradients" and wrong_loss:
+        if wrong_loss and (key.phase == "gradients" or key.is_made_of_outputs):
             break  # the loss is wrong, the model is right
+        if key.is_made_of_outputs:
+            return Blame.because(_of_tensor(oracle, flax, key), "evaluation", key.phase, f"what is measured: {key}")
         train = key.phase != "evaluation"
         if key.is_output:
             return _of_body(twin, states[0], layers[train], key, oracle, flax, train)

@@ -25,7 +25,6 @@ from parity.reference.attention_pooling import epanechikov as epanechikov
 from parity.reference.attention_pooling import gaussian as gaussian
 from parity.reference.attention_pooling import nadaraya_watson as nadaraya_watson
 from parity.reference.autorec import AutoRec as AutoRec
-from parity.reference.autorec import HeldOut as HeldOut
 from parity.reference.bahdanau import Seq2SeqAttentionDecoder as Seq2SeqAttentionDecoder
 from parity.reference.bahdanau import seq2seq_attention as seq2seq_attention
 from parity.reference.batch_norm import BatchNormScratch as BatchNormScratch

@@ -1,9 +1,6 @@
 """An autoencoder of the ratings of items (Sedhain et al. 2015; book, section 21.4)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,17 +25,3 @@ class AutoRec(nn.Module):
         """Returns ratings of all users; in training 0 for those that are not known."""
         ratings = self.decoder(self.dropout(torch.sigmoid(self.encoder(input))))
         return ratings * torch.sign(input) if self.training else ratings
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """An evaluation: the loss of the ratings of "targets", of which 0 is none, and what their RMSE is made of."""
-
-    loss: Callable[[Tensor, Tensor], Tensor]
-
-    def __call__(self, nets: Any, tensors: dict[str, Any]) -> dict[str, Tensor]:
-        """Returns {"held_out_loss", "squared_errors", "rated"}, scalars."""
-        output, targets = nets(tensors["input"]), tensors["targets"]
-        errors = (output - targets)[targets > 0].square()
-        rated = torch.tensor(errors.numel(), dtype=errors.dtype)
-        return {"held_out_loss": self.loss(output, targets), "squared_errors": errors.sum(), "rated": rated}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 Tensors = dict[str, Any]
@@ -47,6 +48,28 @@ class Both:
     def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
         """Returns the tensors of either."""
         return self.first(nets, tensors) | self.second(nets, tensors)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation, and what the metrics of an epoch are made of.
+
+    measures: {name: tensors -> (sum, count), or None where there is nothing to count}
+    """
+
+    evaluation: Callable[[Any, Tensors], Tensors]
+    measures: dict[str, Callable[[Tensors], tuple[Tensor, int | Tensor] | None]]
+
+    def __call__(self, nets: Any, tensors: Tensors) -> Tensors:
+        """Returns the tensors of the evaluation, and for each metric two numbers, "sum of ..." and "count of ..."."""
+        results = self.evaluation(nets, tensors)
+        observed = tensors | results
+        for name, measure in self.measures.items():
+            figures = measure(observed)
+            if figures is not None:
+                total, count = map(torch.as_tensor, figures)
+                results = results | {f"sum of {name}": total, f"count of {name}": count}
+        return results
 
 
 def arguments(inputs: Any) -> tuple[Any, ...]:

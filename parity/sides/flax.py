@@ -199,8 +199,7 @@ class FlaxRun:
     def _evaluated(self, number: int, params: Tree, buffers: Tree) -> Record:
         batch = self.tensors(self.twin.batches[number - 1])
         tensors, buffers = self._evaluate(params, buffers, batch)
-        observed = self._named({name: value for name, value in tensors.items() if name != "loss"})
-        arrays = observed | export(self.buffers, buffers)
+        arrays = self._named(tensors) | export(self.buffers, buffers)
         return {Key(number, "evaluation", name): array for name, array in arrays.items()}
 
     def _seen(self, number: int, turn: Turn, leaves: list[Leaf], seen: Seen, before: Arrays) -> Record:

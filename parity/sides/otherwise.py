@@ -36,6 +36,6 @@ class OtherwiseRun(FlaxRun):
             return record
 
     def _outputs(self, params: Tree, buffers: Tree, tensors: Tensors) -> Tensors:
-        """Returns what is observed but the loss, as a program that computes nothing else."""
+        """Returns what is observed but its loss and metrics, as a program that computes nothing else."""
         observed, _ = self._observed(params, buffers, tensors)
-        return {name: value for name, value in observed.items() if name != "loss"}
+        return {name: value for name, value in observed.items() if not Key(1, "evaluation", name).is_made_of_outputs}

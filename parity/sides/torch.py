@@ -152,8 +152,7 @@ class TorchRun:
                 observed = self.twin.torch.observe(self.model, tensors)
             if not all(torch.equal(x, y) for (_, x), (_, y) in zip(leaves(tensors), before, strict=True)):
                 raise InputError(f"{self.twin.name}: PyTorch's model changes its input in place; give it a copy there")
-            seen = {name: value for name, value in observed.items() if name != "loss"}
-            arrays = {name: to_numpy(tensor) for name, tensor in leaves(seen)}
+            arrays = {name: to_numpy(tensor) for name, tensor in leaves(observed)}
         return {Key(number, "evaluation", name): array for name, array in (arrays | self.buffers()).items()}
 
     def buffers(self) -> Arrays:

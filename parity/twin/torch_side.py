@@ -11,9 +11,9 @@ from torch import nn
 
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
-from d2l_jax.turns import Turn
+from d2l_jax.turns import Measured, Turn
 from parity import reference
-from parity.reference import losses, optimizers, turns
+from parity.reference import losses, metrics, optimizers, turns
 from parity.reference.clip import clip_gradients
 from parity.twin.rates import rate_at, scheduler_of
 from parity.twin.twin import TorchSide, TorchTurn, leave
@@ -31,6 +31,10 @@ def torch_side(case: Case, probe: bool = False, checked: bool = False) -> TorchS
 def torch_observe(case: Case, checked: bool = False) -> Any:
     """Returns the evaluation of a case in PyTorch, None where there is none; `checked` as in `torch_side`."""
     evaluation = case.checked if checked else case.observe
+    if isinstance(evaluation, Measured):
+        measures = {name: metric.measure for name, metric in case.metrics.items() if metric.measure}
+        twins = {name: namesake(measure, metrics) for name, measure in measures.items()}
+        return turns.Measured(namesake(evaluation.evaluation, turns, losses, reference), twins)
     return None if evaluation is None else namesake(evaluation, turns, losses, reference)
 
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import pytest
 
 from d2l_jax import losses, models
-from d2l_jax.cases.recommending import HeldOut
 from d2l_jax.catalog import get
-from d2l_jax.turns import Both, Observed, Supervised
+from d2l_jax.metrics import OF_ROWS, Metric, root
+from d2l_jax.turns import Measured, Observed, Supervised
 from parity.proof.proof import check_twin
 from parity.twin.pairing import twin_of
 from parity.twin.twin import Twin
@@ -62,12 +62,12 @@ def failed_in_evaluation(twin: Twin) -> set[str]:
     return failed
 
 
-def test_an_evaluation_that_forgets_the_mask_is_found(monkeypatch):
+def test_an_evaluation_that_forgets_the_mask_is_found():
     """Training is right: neither the outputs nor the training loss tell of it."""
-    monkeypatch.setattr("d2l_jax.metrics.squared_errors", unmasked_squares)
     twin = twin_of(get("autorec"), steps=1)
-    planted = replace(twin, flax=replace(twin.flax, observe=Both(Observed(unmasked), HeldOut(unmasked))))
-    found = {"held_out_loss", "squared_errors", "rated"}
+    forgetful = Measured(Observed(unmasked), OF_ROWS | {"rmse": Metric(unmasked_squares, root)})
+    planted = replace(twin, flax=replace(twin.flax, observe=forgetful))
+    found = {"loss", "sum of loss", "sum of rmse", "count of rmse"}
     assert failed_in_evaluation(planted) == {f"evaluation/{name}" for name in found}
 
 

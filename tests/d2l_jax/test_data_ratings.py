@@ -22,6 +22,10 @@ def few() -> Ratings:
     return parse_ratings(LINES, "a toy", num_items=5)
 
 
+def drawn_table() -> Ratings:
+    return parse_ratings([f"{user}\t{item}\t3\t1" for user in range(1, 13) for item in range(1, 21)], "a toy")
+
+
 def long() -> Ratings:
     """User 1 has rated eight items, user 2 three."""
     rated = [(1, item, item) for item in range(1, 9)] + [(2, item, 9 - item) for item in (2, 5, 7)]
@@ -42,7 +46,7 @@ def test_the_last_rating_is_held_out_the_first_in_the_file_of_several():
 
 
 def test_a_random_split_is_the_same_each_time_and_parts_all():
-    parts = split_randomly(drawn_ratings := parse_ratings(LINES * 40, "a toy"))
+    parts = split_randomly(drawn_ratings := drawn_table())
     again = split_randomly(drawn_ratings)
     assert np.array_equal(parts.train.items, again.train.items) and 8 < len(parts.test.users) < 44
     assert len(parts.train.users) + len(parts.test.users) == 240
@@ -130,6 +134,10 @@ def empty(folder: Path) -> Path:
         (["1\t0\t3\t4"], "line 1: item 0; one from 1 to 9 is right"),
         (["1\t2\t3\t99999999999999999999"], "line 1 is no rating"),
         ([], "u.data holds no rating"),
+        (
+            ["1\t2\t3\t4", "2\t1\t3\t4", "1\t2\t5\t9", "2\t1\t3\t4"],
+            "line 3: user 1 has rated item 2 in line 1 already; one rating of each pair, as the latest, is right",
+        ),
     ],
 )
 def test_lines_that_are_refused(lines: list[str], wrong: str):

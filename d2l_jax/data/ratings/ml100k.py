@@ -74,7 +74,7 @@ def parse_ratings(lines: list[str], source: str, num_users: int = 0, num_items: 
 
     Raises:
       InputError: a line is no such line, a rating is outside of the scale from 1 to 5, or a user or an item outside of
-        the tables; the message names the line.
+        the tables, or a user rates an item twice; the message names the line.
     """
     table = np.array([_numbers(line, number, source) for number, line in enumerate(lines, 1)], np.int64).reshape(-1, 4)
     if not len(table):
@@ -93,8 +93,24 @@ def parse_ratings(lines: list[str], source: str, num_users: int = 0, num_items: 
                 f"{source}: {DATA}, line {line + 1}: {what} {column[line]};"
                 f" one from {int(least)} to {int(most)} is right"
             )
+    _check_pairs(users, items, source)
     numbered = ((users - 1).astype(np.int32), (items - 1).astype(np.int32))
     return Ratings(*numbered, values.astype(np.float32), times, int(rows[0]), int(rows[1]), source)
+
+
+def _check_pairs(users: np.ndarray, items: np.ndarray, source: str) -> None:
+    """Raises InputError for the first user and item that an earlier line has rated.
+
+    Of two ratings one could be trained on and the other held out, and a table of ratings has room for one.
+    """
+    _, first, pair = np.unique(users * (MOST + 1) + items, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[pair] < np.arange(len(pair)))
+    if again.size:
+        line = int(again[0])
+        raise InputError(
+            f"{source}: {DATA}, line {line + 1}: user {users[line]} has rated item {items[line]} in line"
+            f" {first[pair[line]] + 1} already; one rating of each pair, as the latest, is right"
+        )
 
 
 def fetch_ml100k() -> Path:

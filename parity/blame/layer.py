@@ -8,6 +8,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 from parity.arrays.key import Arrays, Key
+from parity.blame.apart import parted
 from parity.blame.diagnosis import Cause, explain_layer
 from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.blame.norm_place import explain_norm_place
@@ -83,7 +84,9 @@ def _of_layer(
         cause = explain_norm_place(isolated, call.name) or explain_wiring(isolated, call.name)
     kind = type(call.module).__name__
     name = f"{call.name}.{cause.part}" if cause and cause.part else call.name
-    return Blame.because(cause, name, direction, f"{layer.label} ({kind}), {direction}")
+    found = Blame.because(cause, name, direction, f"{layer.label} ({kind}), {direction}")
+    told = explained and direction in ("forward", "evaluation")
+    return parted(found, twin, state, train, (call.name, call.number, None)) if told else found
 
 
 def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, right: Sequence[str]) -> Cause | None:

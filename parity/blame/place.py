@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from parity.arrays.key import Key, Record
+from parity.blame.apart import parted
 from parity.blame.body import Watched, explain_body, explain_exchange, explain_number
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
@@ -63,7 +64,8 @@ def blame(
         cause = stopped or _of_tensor(oracle, flax, key)
         return Blame.because(cause, cause.part if cause else "", key.phase, f"{BODY}, between its layers: {key}")
     if wrong_loss or any(key.step == 1 and key.phase == "gradients" for key in wrong):
-        return Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
+        found = Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
+        return parted(found, twin, states[0], True, output="loss") if wrong_loss else found
     return _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
 
 
@@ -143,7 +145,10 @@ def _of_body(
         or explain_tensor(watched.oracle, watched.flax)
         or explain_number(twin, state, train, watched, right)
     )
-    return Blame.because(cause, cause.part if cause else "", key.phase, place)
+    found = Blame.because(cause, cause.part if cause else "", key.phase, place)
+    if received:
+        return parted(found, twin, state, train, (received.name, received.number, received.place))
+    return parted(found, twin, state, train, output=key.tensor)
 
 
 def _turned_mask(received: Received) -> Cause | None:

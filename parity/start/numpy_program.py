@@ -9,7 +9,7 @@ import numpy as np
 from jax.extend import core
 from scipy import special
 
-CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
+from parity.models.programs import bound, called
 
 
 class Later:
@@ -62,11 +62,8 @@ def _run(jaxpr: Any, constants: Sequence[Any], inputs: Sequence[Any], random: np
 
 def _step(equation: Any, inputs: list[Any], random: np.random.Generator) -> Sequence[Any]:
     name = equation.primitive.name
-    if name in CALLS:
-        inner = equation.params.get("jaxpr") or equation.params["call_jaxpr"]
-        closed = isinstance(inner, core.ClosedJaxpr)
-        constants = [_constant(value, random) for value in inner.consts] if closed else []
-        return _run(inner.jaxpr if closed else inner, constants, inputs, random)
+    if inner := called(equation):
+        return _run(inner[0], [_constant(value, random) for value in inner[1]], inputs, random)
     if name == "random_bits":
         dtype = np.dtype(f"uint{equation.params['bit_width']}")
         (output,) = equation.outvars
@@ -77,16 +74,8 @@ def _step(equation: Any, inputs: list[Any], random: np.random.Generator) -> Sequ
     if name == "random_seed":
         seed = int(random.integers(2**31))
         return [Later(lambda: jax.random.key(seed, impl=equation.params["impl"].name))]
-    together = Later(lambda: _bound(equation, inputs))
+    together = Later(lambda: bound(equation, [jnp.asarray(_now(value)) for value in inputs]))
     return [Later(lambda number=number: together.value()[number]) for number in range(len(equation.outvars))]
-
-
-def _bound(equation: Any, inputs: list[Any]) -> Sequence[Any]:
-    """Returns what JAX makes of the equation."""
-    binding = equation.primitive.get_bind_params(equation.params)
-    functions, params = binding if isinstance(binding, tuple) else ((), binding)
-    outputs = equation.primitive.bind(*functions, *(jnp.asarray(_now(value)) for value in inputs), **params)
-    return outputs if equation.primitive.multiple_results else [outputs]
 
 
 def _now(value: Any) -> Any:

@@ -1,0 +1,83 @@
+"""Where no cause is known, the line of PyTorch's from which on Flax has other numbers."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import linen
+
+import parity
+
+TABLE = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+
+
+class Ours(linen.Module):
+    """`right` or not, the second line computes what no hypothesis knows."""
+
+    right: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        y = jnp.tanh(linen.Dense(6, name="first")(x)) * 2.0
+        z = jnp.sinh(y) if self.right else jnp.sinh(y + 0.3 * y**2)
+        return linen.Dense(3, name="second")(z / 3.0)
+
+
+class Theirs(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(6, 6)
+        self.second = torch.nn.Linear(6, 3)
+
+    def forward(self, x):
+        y = torch.tanh(self.first(x)) + torch.tanh(self.first(x))  # computed otherwise, and the same
+        z = torch.sinh(y)
+        return self.second(z / 3.0)
+
+
+class Within(torch.nn.Module):
+    """The same in a module of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Theirs()
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+class OursWithin(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return Ours(name="inner")(x)
+
+
+def found(ours, theirs, **options):
+    blame = parity.check(ours, theirs, TABLE, tiers=("float64",), steps=1, **options).blame
+    assert blame
+    return blame
+
+
+@pytest.mark.parametrize("pair", [(Ours(), Theirs()), (OursWithin(), Within())], ids=["body", "module"])
+def test_the_line_is_told_from_which_on_numbers_differ(pair):
+    blame = found(*pair)
+    assert blame.cause == ""
+    assert "what `torch.sinh(y)` (test_apart.py, line " in blame.text
+    assert "is nowhere in Flax" in blame.text
+    assert blame.text.count("line ") == 1
+
+
+def test_a_loss_has_its_line_too():
+    ours = lambda outputs, targets: jnp.mean(jnp.cosh(outputs - 0.7 * outputs**2))  # noqa: E731
+    theirs = lambda outputs, targets: torch.cosh(outputs).mean()  # noqa: E731
+    blame = found(Ours(right=True), Theirs(), loss=(ours, theirs))
+    assert (blame.layer, blame.cause) == ("loss", "")
+    assert "what `torch.cosh(outputs)` (test_apart.py, line " in blame.text
+
+
+def test_a_known_cause_needs_no_line():
+    ours = lambda outputs, targets: jnp.sum((outputs - targets) ** 2)  # noqa: E731
+    theirs = lambda outputs, targets: ((outputs - targets) ** 2).mean()  # noqa: E731
+    blame = found(Ours(right=True), Theirs(), loss=(ours, theirs))
+    assert blame.cause
+    assert "nowhere" not in blame.text

@@ -17,7 +17,7 @@ from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.random_numbers import RandomRequest
-from parity.models.torch_precision import moved_attributes, torch_precision
+from parity.models.torch_precision import in_precision, torch_precision
 
 Array = Num[np.ndarray, "..."]
 
@@ -86,7 +86,7 @@ class Recorded:
 def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int = 0) -> Recorded:
     """Runs a copy of `model` in float64 and evaluation mode, with random weights and statistics."""
     try:
-        run = moved_attributes(copy.deepcopy(model).cpu().double().eval(), torch.float64, "cpu")
+        run = in_precision(copy.deepcopy(model).eval(), torch.float64)
     except Exception as error:
         raise InputError(f"PyTorch's model cannot be copied: {error}") from error
     randomize(run, np.random.default_rng(seed))

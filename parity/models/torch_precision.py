@@ -57,7 +57,7 @@ def with_attributes(model: torch.nn.Module) -> torch.nn.Module:
     """Registers, in place, the tensors that modules keep as plain attributes, so that they move with the model.
 
     A tensor that requires a gradient becomes a parameter of the attribute's name, or of a list's, "name_0"; another
-    one a buffer that is not saved. Floating-point tensors within containers are left to `moved_attributes`.
+    one a buffer that is not saved. Floating-point tensors within containers are left to `in_precision`.
     """
     parameters: dict[int, torch.nn.Parameter] = {}
 
@@ -86,13 +86,21 @@ def has_attributes(model: torch.nn.Module) -> bool:
     return any(isinstance(v, torch.Tensor) or isinstance(v, list) and any(map(_trained, v)) for v in values)
 
 
-def moved_attributes(model: torch.nn.Module, dtype: torch.dtype, device: str) -> torch.nn.Module:
-    """Moves, in place, the floating-point tensors that modules keep in lists, tuples and dicts."""
+def in_precision(model: torch.nn.Module, dtype: torch.dtype, device: str = "cpu") -> torch.nn.Module:
+    """Moves, in place, every tensor of a model, those that modules keep in lists, tuples and dicts, too.
+
+    Complex ones become complex of this precision: PyTorch's `model.to(dtype)` would take their imaginary part away.
+    """
+    kinds = {True: dtype.to_complex(), False: dtype}
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        computed = tensor.is_floating_point() or tensor.is_complex()
+        return tensor.to(device, kinds[tensor.is_complex()] if computed else None)
 
     def move(value: Any) -> Any:
-        plain = isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter)
-        return value.to(device, dtype if value.is_floating_point() else None) if plain else value
+        return moved(value) if isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter) else value
 
+    model._apply(moved)  # as `model.to` does
     for module in model.modules():
         for name, value in list(vars(module).items()):
             if isinstance(value, list | tuple | dict) and name not in MODULE:

@@ -33,6 +33,8 @@ def one_digit(seed: int) -> Shift:
     disturb = one_ulp(seed)
 
     def shift(array: np.ndarray) -> np.ndarray:
+        if np.iscomplexobj(array):  # as the real numbers that it is made of
+            return shift(np.ascontiguousarray(array).view(array.real.dtype)).view(array.dtype)
         return np.where(np.isfinite(array), disturb(array.astype(np.float32)), array).astype(array.dtype)
 
     return shift
@@ -55,12 +57,16 @@ def shifting(run: HoldsConstants, shift: Shift) -> Iterator[None]:
 
 
 def torch_constants(model: torch.nn.Module, leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:
-    """Returns PyTorch's buffers of floating-point numbers that have no counterpart in Flax."""
+    """Returns PyTorch's buffers of floating-point or complex numbers that have no counterpart in Flax."""
     from parity.arrays.torch_arrays import to_numpy
 
     names = {key for leaf in leaves for key in leaf.keys}
     buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in names]
-    return {name: to_numpy(buffer).copy() for name, buffer in buffers if buffer.is_floating_point()}
+    return {name: to_numpy(buffer).copy() for name, buffer in buffers if _computed(buffer)}
+
+
+def _computed(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def flax_constants(buffers: Tree, leaves: Sequence[Leaf]) -> dict[tuple, np.ndarray]:

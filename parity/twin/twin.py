@@ -126,10 +126,9 @@ class TorchSide:
         import torch
 
         from parity.models.random_numbers_torch import without_cudnn_dropout
-        from parity.models.torch_precision import moved_attributes
+        from parity.models.torch_precision import in_precision
 
-        model = copy.deepcopy(self.model).to(device, getattr(torch, dtype))
-        model = without_cudnn_dropout(moved_attributes(model, getattr(torch, dtype), device))
+        model = without_cudnn_dropout(in_precision(copy.deepcopy(self.model), getattr(torch, dtype), device))
         for module in model.modules():  # eps=None is the dtype's own: another mathematics in every tier
             if isinstance(module, torch.nn.RMSNorm) and module.eps is None:
                 module.eps = torch.finfo(torch.float32).eps

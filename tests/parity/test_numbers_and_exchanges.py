@@ -104,3 +104,27 @@ def test_control_one_layer_used_twice_is_no_exchange():
 @pytest.mark.parametrize("ours, theirs, inputs", [(Euler(), TorchEuler, POINTS), (Cross(), TorchCross, SEQUENCES)])
 def test_control_right_pairs_pass(ours, theirs, inputs):
     assert check(ours, theirs(), inputs).status == "pass"
+
+
+class Masked(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        scores = linen.Dense(4, name="first")(x)
+        seen = jnp.where(jnp.tri(4, k=1, dtype=bool)[None], scores[:, :, None] * scores[:, None, :], -jnp.inf)
+        return linen.Dense(2, name="out")(linen.softmax(seen)[:, 0])
+
+
+class TorchMasked(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.out = torch.nn.Linear(4, 4), torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        scores = self.first(x)
+        mask = torch.full((4, 4), float("-inf")).triu(1) + torch.full((4, 4), float("-inf")).triu(3)
+        return self.out(torch.softmax(scores[:, :, None] * scores[:, None] + mask, -1)[:, 0])
+
+
+def test_infinities_of_masks_are_no_numbers_to_be_fitted():
+    blame = check(Masked(), TorchMasked(), POINTS).blame
+    assert blame and blame.layer == "" and "before out" in blame.text, blame

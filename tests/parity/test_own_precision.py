@@ -207,3 +207,35 @@ def test_the_precision_of_a_block_ends_with_it():
         assert jnp.linspace(0, 1, 3, dtype="float32").dtype == jnp.float64
     with jax.enable_x64(True):
         assert jnp.linspace(0, 1, 3, dtype="float32").dtype == jnp.float32
+
+
+class TorchRotated(torch.nn.Module):
+    """Pairs of numbers are turned by a table of complex numbers, as language models hold it."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.out = torch.nn.Linear(WIDTH, WIDTH), torch.nn.Linear(WIDTH, 3)
+        self.turns = torch.complex(*(torch.tensor(table()).reshape(10, -1, 2).unbind(-1)))
+
+    def forward(self, x):
+        pairs = torch.view_as_complex(self.q(x).float().reshape(*x.shape[:2], -1, 2))
+        return self.out(torch.view_as_real(pairs * self.turns[: x.shape[1]]).flatten(2).type_as(x))
+
+
+class Rotated(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs, conjugate: bool = False):
+        self.q, self.out = nnx.Linear(WIDTH, WIDTH, rngs=rngs), nnx.Linear(WIDTH, 3, rngs=rngs)
+        self.conjugate = conjugate
+
+    def __call__(self, x):
+        pairs = self.q(x).reshape(*x.shape[:2], -1, 2)
+        real, imaginary = np.moveaxis(table().reshape(10, -1, 2), -1, 0)
+        turns = jax.lax.complex(*map(jnp.asarray, (real, -imaginary if self.conjugate else imaginary)))
+        turned = jax.lax.complex(pairs[..., 0], pairs[..., 1]) * turns[None, : x.shape[1]]
+        return self.out(jnp.stack((turned.real, turned.imag), -1).reshape(x.shape))
+
+
+@pytest.mark.parametrize(("conjugate", "status"), [(False, "pass"), (True, "fail")])
+def test_complex_tables_keep_their_imaginary_part(conjugate, status):
+    result = parity.check(Rotated(nnx.Rngs(0), conjugate), TorchRotated(), sequence())
+    assert result.status == status, failing(result)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def _times(factor: float) -> Callable[[str, bool], Alternatives | None]:
     """Returns what lists the number of a call, as its own alternative, and computes with it times the factor."""
 
     def listed(call: FunctionCall) -> Iterator[Alternative]:
-        values = [x for x in (*call.args, *call.kwargs.values()) if isinstance(x, float) and x]
+        values = [x for x in (*call.args, *call.kwargs.values()) if isinstance(x, float) and x and isfinite(x)]
         if not values:
             return
 

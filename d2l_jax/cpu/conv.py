@@ -15,6 +15,8 @@ from d2l_jax.cpu.geometry import Geometry
 from d2l_jax.cpu.spatial import convolve
 from d2l_jax.cpu.switch import on_cpu
 
+ORDERS = {3: ("NHC", "HIO", "NHC"), 4: CHANNELS_LAST}
+
 
 def conv_general_dilated(
     lhs: Array, rhs: Array, window_strides: Any, padding: Any, *, feature_group_count: int = 1, **options: Any
@@ -23,9 +25,10 @@ def conv_general_dilated(
 
     On a CPU groups are convolved one by one, and for each the form is chosen by its shape: a depthwise convolution is
     the sum over its window, one over single pixels a matrix product, one of few channels a product with a band
-    matrix; any other is convolved directly or by Winograd's minimal filtering, with gradients written out. Plain `lax`
-    gets every other order or number of axes, dilations, named padding, numbers that are not of one floating-point
-    type, further options, and every other platform.
+    matrix; any other is convolved directly or by Winograd's minimal filtering, with gradients written out. Sequences
+    are images of one column, since the gradients of `lax` along one axis are slow in a scan. Plain `lax` gets every
+    other order or number of axes, dilations, named padding, numbers that are not of one floating-point type, further
+    options, and every other platform.
     """
     plain = partial(
         lax.conv_general_dilated,
@@ -41,17 +44,22 @@ def conv_general_dilated(
     others = any(d != 1 for d in dilations) or any(value not in (None, 1) for value in options.values())
     if others or isinstance(padding, str):
         return plain(lhs, rhs)
-    (top, bottom), (left, right) = padding
-    geometry = Geometry(tuple(window_strides), ((top, bottom), (left, right)), precision)
-    return on_cpu(partial(_grouped, geometry=geometry, groups=feature_group_count), plain, lhs, rhs)
+    (rows, columns), ((top, bottom), (left, right)) = (*window_strides, 1)[:2], (*padding, (0, 0))[:2]
+    geometry = Geometry((rows, columns), ((top, bottom), (left, right)), precision)
+    form = _grouped if lhs.ndim == 4 else _of_sequences
+    return on_cpu(partial(form, geometry=geometry, groups=feature_group_count), plain, lhs, rhs)
 
 
 def _channels_last(lhs: Array, rhs: Array, dimension_numbers: Any) -> bool:
-    """Images and kernel in the order of `nnx.Conv`; `lax` takes None for channels first."""
-    if lhs.ndim != 4:
+    """Images or sequences, and kernel, in the order of `nnx.Conv`; `lax` takes None for channels first."""
+    if lhs.ndim not in ORDERS:
         return False
     order = partial(lax.conv_dimension_numbers, lhs.shape, rhs.shape)
-    return order(dimension_numbers) == order(CHANNELS_LAST)
+    return order(dimension_numbers) == order(ORDERS[lhs.ndim])
+
+
+def _of_sequences(x: Array, w: Array, geometry: Geometry, groups: int) -> Array:
+    return _grouped(x[:, :, None], w[:, None], geometry, groups)[:, :, 0]
 
 
 def _grouped(x: Images, w: Kernel, geometry: Geometry, groups: int) -> Maps:

@@ -53,7 +53,7 @@ class TextCNN(nnx.Module):
         self.dropout = nnx.Dropout(0.5, rngs=rngs)
         self.decoder = nn.Linear(sum(num_channels), num_classes, rngs=rngs)
         self.convs = nnx.List(
-            convolution(2 * embed_size, channels, size, rngs) for channels, size in zip(num_channels, kernel_sizes)
+            nn.Conv1d(2 * embed_size, channels, size, rngs=rngs) for channels, size in zip(num_channels, kernel_sizes)
         )
         init.init_weights(self, init.xavier_uniform(), rngs=rngs)
 
@@ -63,16 +63,3 @@ class TextCNN(nnx.Module):
         words = jnp.concatenate([self.embedding(inputs), self.constant_embedding(inputs)], axis=2)
         pooled = [nnx.relu(self.pool(conv(words), axis=1)) for conv in self.convs]
         return self.decoder(self.dropout(jnp.concatenate(pooled, axis=1)))
-
-
-def convolution(in_channels: int, out_channels: int, kernel_size: int, rngs: nnx.Rngs) -> nnx.Conv:
-    """Returns Flax's convolution over a sequence without padding, with a bias as PyTorch starts it."""
-    return nnx.Conv(
-        in_channels,
-        out_channels,
-        (kernel_size,),
-        padding="VALID",
-        kernel_init=init.torch_weight,
-        bias_init=init.torch_bias(in_channels * kernel_size),
-        rngs=rngs,
-    )

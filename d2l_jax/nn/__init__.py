@@ -1,6 +1,7 @@
 """The layers that Flax lacks or computes differently from PyTorch. For the rest, `flax.nnx`."""
 
 from d2l_jax.nn.activation import leaky_relu as leaky_relu
+from d2l_jax.nn.affine import Conv1d as Conv1d
 from d2l_jax.nn.affine import Conv2d as Conv2d
 from d2l_jax.nn.affine import Linear as Linear
 from d2l_jax.nn.batch_norm import BatchNorm as BatchNorm

@@ -71,10 +71,10 @@ def test_the_order_of_nnx_conv_is_known_by_names_and_by_numbers():
         assert "platform_index" in str(jax.make_jaxpr(partial(conv_general_dilated, **options))(x, w))
 
 
-def test_a_convolution_along_one_axis_is_left_to_lax():
-    x = jnp.ones((2, 9, 4))
-    w = jnp.ones((3, 4, 6))
-    options = dict(window_strides=(1,), padding=[(1, 1)], dimension_numbers=("NHC", "HIO", "NHC"))
+def test_a_convolution_of_volumes_is_left_to_lax():
+    x = jnp.ones((2, 9, 7, 5, 4))
+    w = jnp.ones((3, 2, 1, 4, 6))
+    options = dict(window_strides=(1, 2, 1), padding=[(1, 1)] * 3, dimension_numbers=("NDHWC", "DHWIO", "NDHWC"))
     np.testing.assert_array_equal(conv_general_dilated(x, w, **options), lax.conv_general_dilated(x, w, **options))
 
 

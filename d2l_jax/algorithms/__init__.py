@@ -46,6 +46,8 @@ from d2l_jax.algorithms.kernels import neural_network_kernel as neural_network_k
 from d2l_jax.algorithms.kernels import rbfkernel as rbfkernel
 from d2l_jax.algorithms.learned_kernel import LearnedKernel as LearnedKernel
 from d2l_jax.algorithms.learned_kernel import learn_kernel as learn_kernel
+from d2l_jax.algorithms.likelihood_blocks import neg_MLL_by_blocks as neg_MLL_by_blocks
+from d2l_jax.algorithms.likelihood_blocks import random_signs as random_signs
 from d2l_jax.algorithms.mdp import MDP as MDP
 from d2l_jax.algorithms.mdp import Plan as Plan
 from d2l_jax.algorithms.mdp import ValueIteration as ValueIteration

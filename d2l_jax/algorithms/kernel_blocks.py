@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from d2l_jax.algorithms.gaussian_process import Values
 from d2l_jax.algorithms.kernels import Kernel, Number, Points
@@ -26,11 +26,15 @@ class Solution(NamedTuple):
     x:         the solution
     residual:  norm of b - A x beside that of b, the largest of all columns
     iterations: how many products it took
+    rates, ratios: of each iteration and column, how far it went along its direction, and how much of that stayed in the
+               next; 0 from where a column was solved
     """
 
     x: Columns
     residual: Float[Array, ""]
     iterations: Int[Array, ""]
+    rates: Float[Array, "limit columns"]
+    ratios: Float[Array, "limit columns"]
 
 
 class Marginals(NamedTuple):
@@ -45,11 +49,15 @@ class Marginals(NamedTuple):
 def kernel_matmul(
     kernel: Kernel, X1: Points, X2: Points, V: Float[Array, "m columns"], rows: int = 256
 ) -> Float[Array, "n columns"]:
-    """Returns kernel(X1, X2) @ V, of which no more than `rows` rows of the kernel are there at a time."""
+    """Returns kernel(X1, X2) @ V, of which no more than `rows` rows of the kernel are there at a time.
+
+    So it is of the derivative, for which they are computed again.
+    """
     missing = -len(X1) % rows
     padded = jnp.concatenate([X1, jnp.zeros((missing, *X1.shape[1:]), X1.dtype)])
     blocks = padded.reshape(-1, rows, *X1.shape[1:])
-    products = jax.lax.map(lambda x: jnp.matmul(kernel(x, X2), V, precision="highest"), blocks)
+    product = jax.checkpoint(lambda x: jnp.matmul(kernel(x, X2), V, precision="highest"))
+    products = jax.lax.map(product, blocks)
     return products.reshape(-1, V.shape[1])[: len(X1)]
 
 
@@ -60,23 +68,40 @@ def conjugate_gradients(matmul: Callable[[Columns], Columns], b: Columns, tolera
     tolerance: ends where no column's residual is more than this part of its b; the last of `limit` ends it, too
     """
     size = jnp.maximum(_norms(b), jnp.finfo(b.dtype).tiny)
+    none = jnp.zeros((limit, b.shape[1]), b.dtype)
+
+    def unsolved(r: Columns) -> Bool[Array, " columns"]:
+        return _norms(r) / size > tolerance
 
     def goes_on(state: tuple) -> Array:
-        _, r, _, count = state
-        return (jnp.max(_norms(r) / size) > tolerance) & (count < limit)
+        _, r, _, count, *_ = state
+        return unsolved(r).any() & (count < limit)
 
     def step(state: tuple) -> tuple:
-        x, r, p, count = state
+        x, r, p, count, rates, ratios = state
         before = (r * r).sum(0)
         Ap = matmul(p)
         rate = _ratio(before, (p * Ap).sum(0))
         x = x + rate[None] * p
+        told = unsolved(r)
         r = r - rate[None] * Ap
-        p = r + _ratio((r * r).sum(0), before)[None] * p
-        return x, r, p, count + 1
+        ratio = _ratio((r * r).sum(0), before)
+        p = r + ratio[None] * p
+        rates, ratios = (kept.at[count].set(jnp.where(told, own, 0)) for kept, own in ((rates, rate), (ratios, ratio)))
+        return x, r, p, count + 1, rates, ratios
 
-    x, _, _, count = jax.lax.while_loop(goes_on, step, (jnp.zeros_like(b), b, b, jnp.zeros((), jnp.int32)))
-    return Solution(x, jnp.max(_norms(b - matmul(x)) / size), count)
+    start = (jnp.zeros_like(b), b, b, jnp.zeros((), jnp.int32), none, none)
+    x, _, _, count, rates, ratios = jax.lax.while_loop(goes_on, step, start)
+    return Solution(x, jnp.max(_norms(b - matmul(x)) / size), count, rates, ratios)
+
+
+def refuse_unsolved(solution: Solution, tolerance: float, limit: int) -> None:
+    """Raises InputError where the true residual ends above ten times the tolerance; `jax.jit` hides the values."""
+    if not isinstance(solution.residual, Tracer) and not float(solution.residual) <= 10 * tolerance:
+        raise InputError(
+            f"conjugate gradients end after {solution.iterations} of {limit} iterations with a residual of "
+            f"{solution.residual:.0e} where {tolerance:.0e} is asked; more noise, iterations or float64 is right"
+        )
 
 
 def posterior_by_blocks(
@@ -107,11 +132,7 @@ def posterior_by_blocks(
         return kernel_matmul(kernel, X, X, V, rows) + noise * noise * V
 
     solution = conjugate_gradients(matmul, jnp.concatenate([y[:, None], across], 1), tolerance, limit)
-    if not isinstance(solution.residual, Tracer) and not float(solution.residual) <= 10 * tolerance:
-        raise InputError(
-            f"conjugate gradients end after {solution.iterations} of {limit} iterations with a residual of "
-            f"{solution.residual:.0e} where {tolerance:.0e} is asked; more noise, iterations or float64 is right"
-        )
+    refuse_unsolved(solution, tolerance, limit)
     mean = jnp.matmul(across.T, solution.x[:, 0], precision="highest")
     own = jax.vmap(lambda x: kernel(x[None], x[None])[0, 0])(X_new)
     return Marginals(mean, own - (across * solution.x[:, 1:]).sum(0), solution.residual, solution.iterations)

@@ -8,6 +8,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 from parity.arrays.key import Arrays, Key
+from parity.arrays.layout import named_leaves
 from parity.blame.apart import parted
 from parity.blame.diagnosis import Cause, explain_layer
 from parity.blame.diagnosis.fast_variance import fast_variance
@@ -102,20 +103,23 @@ def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, 
     outputs = list(parts["forward"].values())
     args, kwargs = tree_map(_on_cpu, (call.args, call.kwargs))
     drawn = twin.torch_numbers(twin.batches[0])[slice(*call.span)] if train else ()
-    cotangent = next(iter(call.cotangents.values()), None)
+    results = [pair for pair in named_leaves(call.output, "output") if isinstance(pair[1], torch.Tensor)]
+    if list(parts["forward"]) != [name for name, _ in results[: len(outputs)]]:
+        outputs = outputs[:1]
+    pulled = [call.cotangents.get(name, torch.zeros_like(x)) for name, x in results[: len(outputs)]]
     inside = f"{call.name}."
     explain = partial(
         explain_layer,
         module,
         args,
         kwargs,
-        outputs[0] if outputs else None,
+        outputs or None,
         training=train,
         numbers=drawn if any(True for _ in module.children()) else (),
         right=[name.removeprefix(inside) for name in right if name.startswith(inside)],
     )
-    back = {"cotangent": _on_cpu(cotangent), "flax_grads": parts["backward"]}
-    back = back if cotangent is not None and parts["backward"] else {}
+    back = {"cotangent": tree_map(_on_cpu, pulled), "flax_grads": parts["backward"]}
+    back = back if call.cotangents and pulled and parts["backward"] else {}
     cause = explain(flax_buffers=parts["buffers"] or None, **back)
     if (not cause or cause.name in PRECISIONS) and outputs and len(args) == 1 and "output" in parts["forward"]:
         oracle = layer.oracle.get(Key(1, "forward", "output", layer=layer.label))

@@ -4,13 +4,14 @@ A model may write `dtype=jnp.float32` out, as layers do that take a softmax or a
 float64 tier float32 stands for the precision of the run, or "same mathematics?" could not be asked of such a model.
 """
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import jax
 import numpy as np
-from jax._src import dtypes
+from jax._src import dtypes, literals
 
 FLOAT32 = np.dtype(np.float32)
 HOOK = "_maybe_canonicalize_explicit_dtype"  # what JAX asks about every dtype that is written out
@@ -20,6 +21,7 @@ _traces = jax.make_user_context(default_value=False)  # programs that are traced
 @contextmanager
 def exact() -> Iterator[None]:
     """Computes in float64 within the block, where float32 is written out, too."""
+    _KeptApart.install()
     with jax.enable_x64(True), _traces(True), _written_out():
         yield
 
@@ -40,3 +42,34 @@ def _written_out() -> Iterator[None]:
         yield
     finally:
         setattr(dtypes, HOOK, stock)
+
+
+class _KeptApart:
+    """What JAX makes of a NumPy array in a program, one of each precision.
+
+    Its own cache knows the array alone, and hands a program of float64 what an earlier one of float32 was given, which
+    XLA refuses.
+    """
+
+    _installed = False
+
+    def __init__(self) -> None:
+        self._known: dict[tuple, tuple[weakref.ref, weakref.ref]] = {}
+
+    @classmethod
+    def install(cls) -> None:
+        """Takes the place of JAX's own, once and for all: it cannot be put back."""
+        register = getattr(dtypes, "register_canonicalize_value_handler", None)
+        if register and not cls._installed:
+            register(np.ndarray, cls())
+        cls._installed = True
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        dtype = dtypes.canonicalize_dtype(array.dtype)
+        key = id(array), dtype
+        value = self._known[key][1]() if key in self._known else None
+        if value is None:
+            value = literals.TypedNdArray(np.asarray(array, dtype))
+            forget = lambda _: self._known.pop(key, None)  # noqa: E731
+            self._known[key] = weakref.ref(array, forget), weakref.ref(value)
+        return value

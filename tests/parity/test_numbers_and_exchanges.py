@@ -128,3 +128,54 @@ class TorchMasked(torch.nn.Module):
 def test_infinities_of_masks_are_no_numbers_to_be_fitted():
     blame = check(Masked(), TorchMasked(), POINTS).blame
     assert blame and blame.layer == "" and "before out" in blame.text, blame
+
+
+class Pair(torch.nn.Module):
+    """Returns two things, as a layer of a flow its points and a determinant."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        scale = torch.tanh(self.scale(x))
+        return x * scale.exp(), scale.sum(1)
+
+
+class TorchFlow(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = Pair()
+
+    def forward(self, x):
+        y, determinant = self.layer(x)
+        return (y**2).sum(1) * np.float64(0.7) + determinant
+
+
+class OurPair(linen.Module):
+    mean: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        scale = jnp.tanh(linen.Dense(4, name="scale")(x))
+        return x * jnp.exp(scale), scale.mean(1) if self.mean else scale.sum(1)
+
+
+class Flow(linen.Module):
+    mean: bool = False
+    factor: float = 0.7
+
+    @linen.compact
+    def __call__(self, x):
+        y, determinant = OurPair(self.mean, name="layer")(x)
+        return (y**2).sum(1) * self.factor + determinant
+
+
+def test_the_second_result_of_a_module_is_explained():
+    blame = check(Flow(mean=True), TorchFlow(), POINTS).blame
+    assert blame and (blame.layer, blame.cause) == ("layer", "mean-for-sum"), blame
+
+
+def test_a_number_of_numpy_is_fitted_too():
+    blame = check(Flow(factor=0.63), TorchFlow(), POINTS).blame
+    assert blame and blame.cause == "constant" and "0.63 where PyTorch has 0.7" in blame.text, blame

@@ -66,7 +66,7 @@ def _times(factor: float) -> Callable[[str, bool], Alternatives | None]:
             kwargs = {name: x * factor if isinstance(x, float) else x for name, x in call.kwargs.items()}
             return call.function(*args, **kwargs)
 
-        yield Alternative(CAUSE, repr(values[0]), result)
+        yield Alternative(CAUSE, repr(float(values[0])), result)
 
     return lambda name, right: listed if name in FUNCTIONS and not right else None
 

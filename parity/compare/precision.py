@@ -9,7 +9,7 @@ import numpy as np
 from parity.arrays.key import Key, Record
 from parity.compare.policy import BLUNT, NOTHING, POLICY, UNIT, Policy
 from parity.compare.rows import Row, comparable, row, structure
-from parity.compare.scale import rms, scales_of
+from parity.compare.scale import rms_gap, scales_of
 
 
 def compare_precision(
@@ -34,7 +34,7 @@ def compare_precision(
 
     def judge(key: Key) -> Row:
         scale, note = scales[key]
-        error = rms(flax[key].astype(np.float64) - oracle[key]) / scale
+        error = rms_gap(flax[key], oracle[key]) / scale
         if math.isinf(reference[key]):
             return row(key, error, 0.0, f"PyTorch's own {dtype} result is not finite", "fail")
         if np.issubdtype(oracle[key].dtype, np.integer):

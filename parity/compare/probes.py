@@ -7,7 +7,7 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.policy import Policy
-from parity.compare.scale import largest, rms, scales_of
+from parity.compare.scale import largest_gap, rms_gap, scales_of
 
 MOST_PROBES = 20
 
@@ -22,10 +22,10 @@ def noise_of(oracle: Record, disturbed: Iterable[Record], spread: Record | None 
         for record in disturbed:
             for key in (key for key in oracle if spread is not None and key.phase == "update"):
                 moved = np.abs(record[key].astype(np.float64) - oracle[key])
-                spread[key] = np.maximum(spread.get(key, 0.0), moved)  # type: ignore[index, union-attr]
+                spread[key] = np.maximum(spread.get(key, 0.0), moved, out=moved)  # type: ignore[index, union-attr]
             yield record
 
-    return _worst(oracle, watched(), largest)
+    return _worst(oracle, watched(), largest_gap)
 
 
 def largest_of(one: Mapping[Key, float], other: Mapping[Key, float]) -> dict[Key, float]:
@@ -35,15 +35,17 @@ def largest_of(one: Mapping[Key, float], other: Mapping[Key, float]) -> dict[Key
 
 def errors_of(oracle: Record, runs: Iterable[Record]) -> dict[Key, float]:
     """The largest root mean square error of each tensor, relative to its scale, over runs of low precision."""
-    return _worst(oracle, runs, rms)
+    return _worst(oracle, runs, rms_gap)
 
 
-def _worst(oracle: Record, others: Iterable[Record], size: Callable[[np.ndarray], float]) -> dict[Key, float]:
+def _worst(
+    oracle: Record, others: Iterable[Record], gap: Callable[[np.ndarray, np.ndarray], float]
+) -> dict[Key, float]:
     worst = dict.fromkeys(oracle, 0.0)
     scales = scales_of(oracle)
     for other in others:
         for key, array in oracle.items():
-            distance = size(other[key].astype(np.float64) - array) / scales[key][0]
+            distance = gap(other[key], array) / scales[key][0]
             worst[key] = max(worst[key], distance if math.isfinite(distance) else math.inf)
     return worst
 

@@ -1,9 +1,14 @@
-"""The scale that a gap is relative to."""
+"""Sizes of tensors and of gaps between them, and the scale that a gap is relative to."""
+
+import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.rows import sound
+
+PIECE = 1 << 17  # numbers
 
 
 def scales_of(oracle: Record) -> dict[Key, tuple[float, str]]:
@@ -34,10 +39,46 @@ def layer_of(key: Key) -> Key:
 
 def rms(array: np.ndarray) -> float:
     """The root mean square."""
-    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
+    return _rms(pieces(array), array.size)
 
 
 def largest(array: np.ndarray) -> float:
     """The largest magnitude; NaN where any is."""
-    array = array.astype(np.float64, copy=False)
-    return float(np.maximum(np.max(array), -np.min(array)))
+    return _largest(pieces(array))
+
+
+def rms_gap(one: np.ndarray, other: np.ndarray) -> float:
+    """The root mean square of the difference, which is taken in float64."""
+    return _rms(differences(one, other), one.size)
+
+
+def largest_gap(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest magnitude of the difference, which is taken in float64; NaN where any is."""
+    return _largest(differences(one, other))
+
+
+def differences(one: np.ndarray, other: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields one - other piece by piece."""
+    for a, b in zip(pieces(one), pieces(other), strict=True):
+        yield a - b
+
+
+def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the numbers in float64, of a large tensor some rows at a time.
+
+    These stay in the processor's cache, where the whole would take gigabytes of new memory.
+    """
+    if not array.ndim or array.size <= PIECE:
+        yield array.astype(np.float64, copy=False)
+        return
+    rows = max(1, PIECE * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows].astype(np.float64, copy=False)
+
+
+def _rms(numbers: Iterator[np.ndarray], size: int) -> float:
+    return math.sqrt(sum(float(np.sum(np.square(part))) for part in numbers) / size)
+
+
+def _largest(numbers: Iterator[np.ndarray]) -> float:
+    return float(np.max([np.maximum(np.max(part), -np.min(part)) for part in numbers]))

@@ -8,7 +8,7 @@ import numpy as np
 from parity.arrays.key import Key, Record
 from parity.compare.policy import NO_SPREAD, NOTHING, POLICY, UNIT, VISIBLE, Policy
 from parity.compare.rows import Row, comparable, row, structure
-from parity.compare.scale import largest, layer_of, scales_of
+from parity.compare.scale import largest, largest_gap, layer_of, scales_of
 
 SMALL = 1e-3  # of a gradient's scale: elements above it are never left out
 
@@ -37,7 +37,7 @@ def compare_semantics(
 
     def judge(key: Key) -> Row:
         scale, note = scales[key]
-        gap = largest(flax[key] - oracle[key]) / scale
+        gap = largest_gap(flax[key], oracle[key]) / scale
         if key.is_measure and noise[key] > policy.ceiling:
             return row(key, 0.0, 0.0, "undetermined: a last digit decides what is counted, in PyTorch too")
         rounding = math.sqrt(longest_sum) * unit

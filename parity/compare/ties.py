@@ -4,7 +4,7 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.rows import Row, failure, row, sound
-from parity.compare.scale import largest, scales_of
+from parity.compare.scale import largest_gap, scales_of
 
 LIMIT = 1e-6  # another slope at 0 moves a gradient by far more, rounding by far less
 BECAUSE = "another slope at 0 would move it by more"
@@ -25,4 +25,4 @@ def _judged(key: Key, theirs: np.ndarray, ours: np.ndarray, scale: float) -> Row
         return row(at_zero, 0.0, LIMIT, "compared elsewhere")
     if not sound(ours):
         return failure(at_zero, "not finite in Flax where numbers are exactly 0")
-    return row(at_zero, largest(ours - theirs) / scale, LIMIT, BECAUSE)
+    return row(at_zero, largest_gap(ours, theirs) / scale, LIMIT, BECAUSE)

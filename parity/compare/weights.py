@@ -6,7 +6,7 @@ import numpy as np
 
 from parity.arrays.key import Arrays, Key
 from parity.compare.rows import Row, failure, row, sound
-from parity.compare.scale import largest, rms
+from parity.compare.scale import largest_gap, rms
 
 
 def compare_weights(theirs: Mapping[str, np.ndarray], ours: Arrays) -> list[Row]:
@@ -19,5 +19,5 @@ def _judged(key: Key, theirs: np.ndarray, ours: np.ndarray) -> Row:
         return failure(key, f"shape {ours.shape} in Flax, {theirs.shape} in PyTorch")
     if not sound(theirs) or not sound(ours):
         return failure(key, "values that are not finite")
-    difference = largest(ours.astype(np.float64) - theirs) if ours.size else 0.0
+    difference = largest_gap(ours, theirs) if ours.size else 0.0
     return row(key, difference / (rms(theirs) or 1.0), 0.0, "weights as they are: equal numbers")

@@ -14,7 +14,7 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.rows import Row, row
-from parity.compare.scale import rms
+from parity.compare.scale import rms, rms_gap
 from parity.environment import jax_device, torch_device
 from parity.result import Blame, Result
 from parity.sides.otherwise import OtherwiseRun
@@ -76,7 +76,7 @@ def _of_compiled(key: Key) -> Key:
 
 
 def _gap(oracle: np.ndarray, array: np.ndarray) -> float:
-    gap = rms(array.astype(np.float64) - oracle) / (rms(oracle) or 1.0)
+    gap = rms_gap(array, oracle) / (rms(oracle) or 1.0)
     return gap if np.isfinite(gap) else np.inf
 
 

@@ -146,6 +146,7 @@ def precise(
     policy: Policy,
     roundings: Roundings,
     tier: str = "float32",
+    probes: int = PROBES,
 ) -> list[Row]:
     """Returns the rows of low precision.
 
@@ -157,7 +158,7 @@ def precise(
     """
     reference: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds, ulps in low_probes(policy, PROBES):
+    for seeds, ulps in low_probes(policy, probes):
         errors = errors_of(oracle, disturbed(seeds, ulps))
         reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, *roundings)

@@ -131,7 +131,7 @@ def _rows_of_step(twin: Twin, checking: Checking, sides: Sides, kept: Kept, tier
         shifted = partial(Shifts(sides.exact, run).records, *taking, oracle, flax, step.after)
         judge = partial(semantics, probes=checking.probes, shifted=shifted)
     else:
-        judge = partial(precise, tier=tier)
+        judge = partial(precise, tier=tier, probes=checking.probes)
     rows = judge(oracle, flax, twin, disturbed, checking.policy, step.roundings)
     if twin.classes:
         rows += compare_classes(oracle, flax, rows)

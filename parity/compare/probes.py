@@ -50,8 +50,26 @@ def _worst(
     return worst
 
 
+def high_probes(first: int, last: int) -> Iterator[tuple[range, bool]]:
+    """Yields (seeds, whether operations round otherwise too) of the runs that measure float64's noise."""
+    yield from ((seeds, False) for seeds in _more_and_more(first))
+    yield range(last), True
+
+
 def low_probes(policy: Policy, first: int) -> Iterator[tuple[range, int]]:
-    """Yields (seeds, ulps) of the runs that measure PyTorch's own error, until a verdict needs no more."""
-    yield range(-1, first), 1
-    yield range(first, MOST_PROBES), 1
-    yield range(MOST_PROBES), round(policy.ratio)
+    """Yields (seeds, ulps) of the runs that measure PyTorch's own error, until a verdict needs no more.
+
+    Each can only widen what is allowed, so that what passes after few passes after all of them.
+    """
+    yield range(-1, 0), 1
+    for seeds in _more_and_more(first):
+        yield seeds, 1
+        yield seeds, round(policy.ratio)
+
+
+def _more_and_more(number: int) -> Iterator[range]:
+    """Yields the seeds of `number` runs, then of as many again as there have been, until there are enough."""
+    yield range(number)
+    while number < MOST_PROBES:
+        yield range(number, more := min(2 * number, MOST_PROBES))
+        number = more

@@ -9,7 +9,7 @@ import numpy as np
 from parity.arrays.key import Key, Record
 from parity.compare.constants import excused, shifted_records
 from parity.compare.policy import UNIT, Policy
-from parity.compare.probes import MOST_PROBES, largest_of, low_probes, noise_of
+from parity.compare.probes import high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.result import Distance
@@ -55,7 +55,7 @@ def _semantics(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: s
     noise: dict[Key, float] = {}
     rows: list[Row] = []
     last = end(oracle)
-    for seeds, operations in ((range(PROBES), False), (range(PROBES, MOST_PROBES), False), (range(PROBES), True)):
+    for seeds, operations in high_probes(PROBES, PROBES):
         disturbs = (by_an_ulp(seed, operations=operations) for seed in seeds)
         disturbed = (free_run_torch(twin, "float64", device, disturb, keep=end) for disturb in disturbs)
         noise = largest_of(noise, noise_of(last, disturbed))

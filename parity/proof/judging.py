@@ -11,7 +11,7 @@ from parity.arrays.key import Key, Record
 from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
-from parity.compare.probes import MOST_PROBES, errors_of, largest_of, low_probes, noise_of
+from parity.compare.probes import errors_of, high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near
 from parity.proof.checking import PROBES
@@ -119,7 +119,7 @@ def semantics(
     spread: Record = {}
     noise: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds, operations in ((range(probes), False), (range(probes, MOST_PROBES), False), (range(PROBES), True)):
+    for seeds, operations in high_probes(probes, PROBES):
         if operations and not near(rows, policy):
             break
         noise = largest_of(noise, noise_of(oracle, disturbed(seeds, operations=operations), spread))
@@ -150,10 +150,10 @@ def precise(
 ) -> list[Row]:
     """Returns the rows of low precision.
 
-    PyTorch's error is the largest of a few runs that differ by one ulp: equally good ways of rounding.
+    PyTorch's error is the largest of its runs that differ by one ulp: equally good ways of rounding.
 
     A unit of a rectifier or a maximum may flip in one of them and move a whole gradient. Where Flax's error
-    seems too large, more runs tell how often PyTorch does the same; at last such that differ by as many ulps as Flax
+    seems too large, more runs tell how often PyTorch does the same, some of which differ by as many ulps as Flax
     may err more than PyTorch. Where nothing flips these err as many times more, and so count for that much less.
     """
     reference: dict[Key, float] = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.policy import UNIT, Policy
-from parity.compare.probes import MOST_PROBES, largest_of, low_probes, noise_of
+from parity.compare.probes import high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.proof.free_run import PROBES, Way
@@ -65,7 +65,7 @@ def _semantics(pair: StepPair, oracle: Record, flax: Record, policy: Policy) -> 
     noise: dict[Key, float] = {}
     rows: list[Row] = []
     last = _last(oracle, end)
-    for seeds, operations in ((range(PROBES), False), (range(PROBES, MOST_PROBES), False), (range(PROBES), True)):
+    for seeds, operations in high_probes(PROBES, PROBES):
         runs = (_last(_torch(pair, "float64", seed, operations=operations), end) for seed in seeds)
         noise = largest_of(noise, noise_of(last, runs))
         rows = compare_semantics(last, _last(flax, end), noise, longest_sum(pair.problem), chaotic)

@@ -34,7 +34,7 @@ def one_digit(seed: int) -> Shift:
 
     def shift(array: np.ndarray) -> np.ndarray:
         if np.iscomplexobj(array):  # as the real numbers that it is made of
-            return shift(np.ascontiguousarray(array).view(array.real.dtype)).view(array.dtype)
+            return shift(np.ascontiguousarray(array).view(f"f{array.itemsize // 2}")).view(array.dtype)
         return np.where(np.isfinite(array), disturb(array.astype(np.float32)), array).astype(array.dtype)
 
     return shift

@@ -15,7 +15,7 @@ from parity.training_step.accumulation import gradients, scale
 from parity.training_step.averages import of_average, of_statistics
 from parity.training_step.judged import Outcome, Steps
 from parity.training_step.one_optimizer import of_each_optimizer
-from parity.training_step.options import decay_masks, learning_rates, option, rates
+from parity.training_step.options import decay_masks, decays, learning_rates, option, rates
 from parity.training_step.pair import StepPair
 from parity.training_step.replay import Replay
 
@@ -134,7 +134,7 @@ def _of_optimizer(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome],
         return None
     others = [each for each in outcomes if each is not outcome]
     noise = NOISE
-    trials = chain(rates(replay, others), gradients(replay), learning_rates(replay), scale(replay))
+    trials = chain(rates(replay, others), gradients(replay), learning_rates(replay), decays(replay), scale(replay))
     cause = choose(replay.oracle, replay.flax, trials, noise) or decay_masks(replay)
     return cause or _frozen(outcome, wrong) or option(replay)
 

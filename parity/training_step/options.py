@@ -9,7 +9,8 @@ import torch
 
 from parity.blame.diagnosis import Cause, explain_update
 from parity.blame.diagnosis.cause import distance
-from parity.training_step.accumulation import Trial
+from parity.blame.diagnosis.optimizers.rate import is_round
+from parity.training_step.clipping import Trial
 from parity.training_step.judged import Outcome
 from parity.training_step.replay import Alter, Replay
 
@@ -18,7 +19,8 @@ HALVES = ("tf32", "bfloat16", "float16")
 
 def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
     """Yields the rate of each other step: a schedule that is late, or ahead."""
-    now = [options["lr"] for options in replay.outcome.seen.options[-1]]
+    groups = replay.outcome.seen.options[-1]
+    now = [options["lr"] for options in groups]
     number = replay.outcome.number
     for other in sorted(others, key=lambda each: abs(each.number - number)):
         if not other.seen.options:
@@ -34,6 +36,40 @@ def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
             f"{text} {float(now[0]):.6g}: its schedule is {late}",
             lambda rate=rate: replay.pieces(replay.applied, _at_rates(rate)),
         )
+    first = [options.get("initial_lr", options["lr"]) for options in groups]  # what a scheduler begins with
+    text = f"Flax's rate of step {number} is {float(first[0]):.6g}, with which PyTorch's schedule begins, in place of"
+    if first != now:
+        text = f"{text} {float(now[0]):.6g}: its schedule is late, or there is none"
+        yield "learning-rate-count", text, lambda: replay.pieces(replay.applied, _at_rates(first))
+
+
+def decays(replay: Replay) -> Iterator[Trial]:
+    """Yields another decay of the average of gradients, as the slots of both sides show it.
+
+    An average that starts at 0 does not tell its decay from the gradient's size.
+    """
+    replay.pair.torch.put(replay.outcome.start, "float64")
+    slots = replay.pair.torch.state().slots
+    held = [k for k in replay.keys if k.slot == "exp_avg" and k.tensor in replay.applied and k.tensor in slots]
+    if not held or any("betas" not in group for group in replay.outcome.seen.options[-1]):
+        return
+    away = _joined([slots[key.tensor][key.slot] - replay.applied[key.tensor] for key in held])
+    flax, theirs = (
+        float(f"{_joined([after[key] - replay.applied[key.tensor] for key in held]) @ away / (away @ away):.9g}")
+        for after in (replay.outcome.flax, replay.outcome.oracle)
+    )
+
+    def alter(optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            group["betas"] = tuple(flax if abs(beta - theirs) < 1e-7 else beta for beta in group["betas"])
+
+    if is_round(flax):
+        text = f"Flax's average of the gradients (exp_avg) decays by {flax:.6g}, PyTorch's by {theirs:.6g}"
+        yield "betas", text, lambda: replay.pieces(replay.applied, alter)
+
+
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([array.ravel() for array in arrays])
 
 
 def learning_rates(replay: Replay) -> Iterator[Trial]:

@@ -20,12 +20,12 @@ Alter = Callable[[torch.optim.Optimizer], None]
 class Replay:
     """A step in float64, whose optimiser can be run once more from the same state.
 
-    passes: the gradient of each backward pass since the last update, the last step's last, without a loss's scale
+    backward: the gradient of each backward pass since the last update, the last step's last, without a scaler's scale
     """
 
     pair: StepPair
     outcome: Outcome
-    passes: list[Arrays]
+    backward: list[Arrays]
 
     @cached_property
     def keys(self) -> list[Key]:
@@ -47,6 +47,14 @@ class Replay:
     def applied(self) -> Arrays:
         """Returns the gradient that PyTorch's optimiser met; {} where there was no update."""
         return self.outcome.seen.applied[-1] if self.outcome.seen.applied else {}
+
+    @cached_property
+    def passes(self) -> list[Arrays]:
+        """Returns the gradients of all passes, divided as PyTorch's step divides their sum: by a whole number."""
+        sizes = [norm(arrays) for arrays in (added(self.backward), self.applied)]
+        number = sizes[0] / sizes[1] if all(sizes) else 1.0
+        whole = number > 1.5 and abs(number - round(number)) <= 1e-9 * number
+        return [scaled(one, 1 / round(number)) for one in self.backward] if whole else self.backward
 
     @cached_property
     def raw(self) -> Arrays:
@@ -114,3 +122,26 @@ def norm(gradients: Arrays) -> float:
 def clip(gradients: Arrays, most: float, eps: float) -> Arrays:
     """Returns the gradients with a norm of at most that; `eps` is added to the norm, as PyTorch does."""
     return scaled(gradients, min(1.0, most / (norm(gradients) + eps or 1.0)))
+
+
+def factors_of(replay: Replay) -> dict[str, float]:
+    """Returns the factor of Flax's gradient to PyTorch's, of each tensor, and under "" that which fits all best.
+
+    The linear slot of each tensor, or the step of plain SGD, tells; {} where neither is there.
+    """
+    zero = dict(zip(replay.keys, replay.pieces(scaled(replay.applied, 0.0)), strict=True))
+    once = dict(zip(replay.keys, replay.oracle, strict=True))
+    linear = [key for key in replay.keys if key.slot in ("exp_avg", "momentum_buffer")]
+    linear = linear or [key for key in replay.keys if isinstance(replay.pair.torch.optimizer, torch.optim.SGD)]
+    ours: dict[str, list[np.ndarray]] = {"": []}
+    theirs: dict[str, list[np.ndarray]] = {"": []}
+    for key in linear:
+        for name in ("", key.tensor):
+            ours.setdefault(name, []).append((replay.outcome.flax[key] - zero[key]).ravel())
+            theirs.setdefault(name, []).append((once[key] - zero[key]).ravel())
+    return {name: _slope(*map(np.concatenate, (ours[name], theirs[name]))) for name in ours} if linear else {}
+
+
+def _slope(ours: np.ndarray, theirs: np.ndarray) -> float:
+    size = float(theirs @ theirs)
+    return float(ours @ theirs) / size if size else 0.0

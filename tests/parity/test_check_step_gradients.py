@@ -103,6 +103,12 @@ def by_hand(model, optimizer, batch, prepare=clip_by_hand):
     return loss
 
 
+def clip_each(parameters, most):
+    for parameter in parameters:
+        clip_by_hand([parameter], most)
+
+
+each_by_hand = partial(by_hand, prepare=clip_each)
 with_momentum = partial(sgd, momentum=0.9)
 heavy = optax.sgd(0.1, momentum=0.9)
 BY_HAND = [
@@ -110,6 +116,9 @@ BY_HAND = [
     (optax.chain(optax.clip_by_global_norm(0.2), heavy), torch_step, "clipping", "a norm of 0.2, PyTorch does not"),
     (optax.chain(optax.clip(0.1), heavy), torch_step, "clipping-by-value", "every number to 0.1, PyTorch does not"),
     (optax.chain(clip_grad_norm(0.2), heavy), by_hand, "clipping-eps", "but Flax adds 1e-06"),
+    (optax.chain(optax.clip_by_block_rms(0.02), heavy), torch_step, "clipping-per-tensor", "mean square of 0.02, Py"),
+    (heavy, each_by_hand, "clipping-missing", "PyTorch each tensor by itself to a norm of 0.2"),
+    (optax.chain(optax.clip_by_global_norm(0.2), heavy), each_by_hand, "clipping-per-tensor", "all tensors together"),
     (optax.chain(optax.scale(0.25), heavy), torch_step, "gradient-scale", "0.25 times PyTorch's"),
     (optax.sgd(0.3, momentum=0.9), by_hand, "step-scale", "times PyTorch's"),  # two mistakes
 ]
@@ -157,15 +166,28 @@ def test_clipping_each_micro_batch():
     named(result, "clipping-order", "clips each of 3 micro-batches")
 
 
+def unscaling(model, optimizer, batch):
+    """Divides by the loss's scale by hand."""
+    x, y = batch
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x), y)
+    (1024 * loss).backward()
+    for parameter in model.parameters():
+        parameter.grad /= 1024
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize("theirs", [torch_step, unscaling])
 @pytest.mark.parametrize("optimizer", [(optax.sgd(0.1), sgd), (optax.adam(0.01), adam)], ids=["sgd", "adam"])
-def test_loss_scale_that_stays(optimizer):
-    tx, theirs = optimizer
+def test_loss_scale_that_stays(optimizer, theirs):
+    tx, optimizer = optimizer
 
     def grads(params, batch):
         loss, g = jax.value_and_grad(lambda p: 1024 * loss_of(p, batch))(params)
         return loss / 1024, g
 
-    named(check(jax_step(tx, grads), tx, torch_step, theirs), "loss-scale", "1024 times", "not taken out")
+    named(check(jax_step(tx, grads), tx, theirs, optimizer), "loss-scale", "1024 times", "not taken out")
 
 
 def test_clipping_before_unscaling():

@@ -61,6 +61,53 @@ def test_a_schedule_that_starts_at_0():
     named(result, "learning-rate-count", "rate of step 1 is 0, PyTorch's 0.025", "rate of step 2 is that of step 1")
 
 
+def scheduled_first(model, optimizer, batch, scheduler):
+    scheduler.step()
+    return torch_step(model, optimizer, batch)
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+def test_a_scheduler_that_steps_before_the_first_update():
+    model = net()
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    tx = optax.sgd(lambda count: 0.1 * 0.5**count)
+    result = check(jax_step(tx), tx, partial(scheduled_first, scheduler=scheduler), lambda _: optimizer, model)
+    named(
+        result, "learning-rate-count", "rate of step 1 is 0.1, with which PyTorch's schedule begins, in place of 0.05"
+    )
+
+
+class Lion(torch.optim.Optimizer):
+    """Steps along the sign of an average, which hides the size of the gradient."""
+
+    def __init__(self, model):
+        super().__init__(model.parameters(), {"lr": 0.01, "betas": (0.9, 0.99)})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                average = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+                p -= group["lr"] * torch.sign(average.lerp(p.grad, 1 - group["betas"][0]))
+                average.lerp_(p.grad, 1 - group["betas"][1])
+
+
+LIONS = [
+    (optax.lion(0.01, 0.9, 0.99, weight_decay=0.0), "", ""),
+    (optax.lion(0.01, 0.9, 0.98, weight_decay=0.0), "betas", "decays by 0.98, PyTorch's by 0.99"),
+    (optax.chain(optax.scale(2.0), optax.lion(0.01, 0.9, 0.99, weight_decay=0.0)), "gradient-scale", "is 2 times"),
+]
+
+
+@pytest.mark.parametrize(("tx", "cause", "text"), LIONS, ids=["right", "decay", "another gradient"])
+def test_an_average_behind_a_sign(tx, cause, text):
+    result = check(jax_step(tx), tx, torch_step, Lion)
+    assert result.status == ("fail" if cause else "pass")
+    if cause:
+        named(result, cause, text)
+
+
 def test_averages_that_one_side_has_alone():
     tx = optax.sgd(0.1)
     result = check(jax_step(tx), tx, torch_step, sgd, more={"ema": params()})

@@ -1,0 +1,124 @@
+"""Hypotheses on clipping: of the norm of all gradients, of each tensor by itself, of every number."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+
+import numpy as np
+
+from parity.arrays.key import Arrays
+from parity.blame.diagnosis.cause import Pieces, distance
+from parity.blame.diagnosis.optimizers.rate import is_round
+from parity.training_step.replay import EPS, Replay, clip, factors_of
+
+LIMITS = (0.1, 0.5, 1.0, 5.0, 10.0)  # to which people clip
+Trial = tuple[str, str, Callable[[], Pieces]]
+Gradient = tuple[str, str, Callable[[], Arrays]]
+Size = Callable[[np.ndarray], float]
+
+
+def _norm(array: np.ndarray) -> float:
+    return float(np.linalg.norm(array))
+
+
+def _rms(array: np.ndarray) -> float:
+    return _norm(array) / array.size**0.5
+
+
+def clipped(replay: Replay) -> Iterator[Gradient]:
+    """Yields gradients that are clipped otherwise than PyTorch's step does: (name, text, the gradients)."""
+    most, each = replay.max_norm, _limit_of_each(replay.raw, replay.applied)
+    if most:
+        theirs = f"PyTorch all of them together to {most:.6g}"
+        yield from _whole_norm(replay, most)
+    elif each:
+        theirs = f"PyTorch to a norm of {each:.6g}"
+        text = f"PyTorch each tensor by itself to a norm of {each:.6g}"
+        yield "clipping-missing", f"Flax does not clip the gradient, {text}", lambda: replay.raw
+        for limit, eps in product(dict.fromkeys((each, *LIMITS)), (EPS, 0.0)):
+            whole = f"Flax clips all tensors together to a norm of {limit:.6g}, {text}"
+            yield "clipping-per-tensor", whole, lambda limit=limit, eps=eps: clip(replay.raw, limit, eps)
+    else:
+        theirs = "PyTorch does not clip"
+        text = "Flax leaves out what PyTorch does to the gradient before the update"
+        if distance(list(replay.raw.values()), list(replay.applied.values()), list(replay.applied.values())) > 1e-9:
+            yield "clipping-missing", text, lambda: replay.raw
+    limits = dict.fromkeys((most, *LIMITS) if most else LIMITS)
+    for limit in limits:
+        other = f"PyTorch the norm of all to {most:.6g}" if most else theirs
+        values = {name: np.clip(array, -limit, limit) for name, array in replay.raw.items()}
+        yield "clipping-by-value", f"Flax clips every number to {limit:.6g}, {other}", lambda values=values: values
+    for what, size in (("norm", _norm), ("root mean square", _rms)):
+        for limit, eps in product(dict.fromkeys((*_shown(replay, size), *limits)), (EPS, 0.0)):
+            text = f"Flax clips each tensor by itself, to a {what} of {limit:.6g}, {theirs}"
+            gradient = {name: _by_itself(array, limit, eps, size) for name, array in replay.raw.items()}
+            yield "clipping-per-tensor", text, lambda gradient=gradient: gradient
+
+
+def _whole_norm(replay: Replay, most: float) -> Iterator[Gradient]:
+    """Yields what else a norm that PyTorch clips may mean."""
+    yield "clipping-missing", f"Flax does not clip the gradient, PyTorch to a norm of {most:.6g}", lambda: replay.raw
+    adding, other = ("PyTorch", 0.0) if replay.clip_eps else ("Flax", EPS)
+    text = f"both clip to a norm of {most:.6g}, but {adding} adds {EPS:g} to the norm that it divides by"
+    yield "clipping-eps", text, lambda: clip(replay.raw, most, other)
+    decay = {name: group.get("weight_decay", 0.0) for name, group in _groups(replay).items()}
+    for eps in (EPS, 0.0) if any(decay.values()) else ():
+        text = "Flax adds the weight decay before it clips, PyTorch after"
+        yield "clipping-order", text, lambda eps=eps: _with_decay(replay, decay, eps)
+
+
+def _by_itself(array: np.ndarray, limit: float, eps: float, size: Size = _norm) -> np.ndarray:
+    return array * min(1.0, limit / (size(array) + eps or 1.0))
+
+
+def _limit_of_each(raw: Arrays, applied: Arrays) -> float:
+    """Returns the norm to which PyTorch's step clips tensors by themselves; 0 where it does not."""
+    smaller = [name for name in applied if name in raw and _norm(applied[name]) < _norm(raw[name]) * (1 - 1e-9)]
+    for eps in (EPS, 0.0) if len(smaller) > 1 or len(applied) > 1 else ():
+        limits = [_norm(applied[name]) * (1 + eps / _norm(raw[name])) for name in smaller]
+        each = {name: _by_itself(raw[name], limits[0], eps) for name in applied if name in raw} if limits else {}
+        theirs = [applied[name] for name in each]
+        if each and distance(list(each.values()), theirs, theirs) < 1e-9:
+            return float(f"{limits[0]:.9g}")
+    return 0.0
+
+
+def _shown(replay: Replay, size: Size) -> list[float]:
+    """Returns the one size that Flax's gradients have, of all tensors that are smaller than PyTorch's: a limit."""
+    factors = {name: factor for name, factor in factors_of(replay).items() if name in replay.raw}
+    ours = {name: factor * size(replay.applied[name]) for name, factor in factors.items()}
+    smaller = [name for name in ours if ours[name] < size(replay.raw[name]) * (1 - 1e-9)]
+    limits = [[ours[name] * (1 + eps / size(replay.raw[name])) for name in smaller] for eps in (EPS, 0.0)]
+    return [each[0] for each in limits if each and np.ptp(each) < 1e-8 * each[0] and is_round(each[0])]
+
+
+def _groups(replay: Replay) -> dict[str, dict]:
+    side = replay.pair.torch
+    names = {id(parameter): name for name, parameter in side.model.named_parameters()}
+    groups = side.optimizer.param_groups
+    return {names[id(p)]: group for group in groups for p in group["params"] if id(p) in names}
+
+
+def _with_decay(replay: Replay, decay: dict[str, float], eps: float) -> Arrays:
+    """Returns gradients to which PyTorch's optimiser adds what makes them the clipped sum."""
+    before = replay.outcome.seen.before
+    decayed = {name: array + decay.get(name, 0.0) * before[name] for name, array in replay.raw.items()}
+    whole = clip(decayed, replay.max_norm, eps)
+    return {name: array - decay.get(name, 0.0) * before[name] for name, array in whole.items()}
+
+
+def clipped_later(replay: Replay) -> Iterator[Trial]:
+    """Yields the updates clipped, in place of the gradient."""
+    most = replay.max_norm
+    rates = {float(options["lr"]) for options in replay.outcome.seen.options[-1]}
+    if not most or len(rates) > 1:
+        return
+    ways = product((1.0, rates.pop() or 1.0), (EPS, 0.0))
+    for rate, eps in ways:
+
+        def pieces(rate: float = rate, eps: float = eps) -> Pieces:
+            plain = replay.pieces(replay.raw)
+            updates = {str(k): piece for k, piece in zip(replay.keys, plain, strict=True) if k.phase == "update"}
+            later = clip(updates, most * rate, eps * rate)
+            return [later.get(str(key), piece) for key, piece in zip(replay.keys, plain, strict=True)]
+
+        yield "clipping-order", "Flax clips what the optimiser makes of the gradient, PyTorch the gradient", pieces

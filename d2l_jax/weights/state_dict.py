@@ -101,7 +101,8 @@ def _problem(leaf: Leaf, array: np.ndarray, target: np.dtype) -> str:
     if floating(leaf) and array.dtype.kind in "iu" and array.dtype.itemsize == 1:
         return f"holds {array.dtype}, quantized numbers whose scale stands elsewhere, where {target} is right"
     if array.shape != leaf.shape:
-        return f"has shape {array.shape} where {leaf.shape} is right"
+        turned = " (transposed, as GPT-2's Conv1D has its weights, square ones too)"
+        return f"has shape {array.shape} where {leaf.shape} is right" + turned * (array.shape == leaf.shape[::-1])
     if array.dtype.kind == "c" and target.kind != "c":
         return f"holds complex numbers ({array.dtype}) where {target} is right"
     if array.dtype.kind != "c" and not np.all(_finite(array) | (leaf.bound & (np.abs(array) == np.inf))):

@@ -111,4 +111,6 @@ def _of_module(attributes: dict[str, Any], prefix: str) -> Iterator[tuple[str, A
 def _words(value: Any) -> str:
     if isinstance(value, StandIn):
         return f"an object of {value.name}"
+    if isinstance(value, tuple | list) and value and all(map(is_tensor, value)):
+        return f"a list of {len(value)} tensors without names; copy them into a model and save its state_dict"
     return value if isinstance(value, str) and value.startswith("tied to ") else f"of type {type(value).__name__}"

@@ -58,6 +58,8 @@ def read_file(path: Path) -> Any:
         return read_safetensors(path)
     if head.startswith(b"\x80"):
         return read_pickle(path)
+    if path.suffix == ".msgpack":
+        raise InputError(f"{path} is a file of Flax's, with Flax's names; flax.serialization.msgpack_restore reads it")
     if path.suffix in SUFFIXES:
         raise corrupt(path, "it is empty" if not head else "it begins as no weight file does")
     raise InputError(f"{path}: unknown kind of weight file; {', '.join(SUFFIXES)} are right")

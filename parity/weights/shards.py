@@ -19,6 +19,10 @@ FOREIGN = {
     ".metadata": "a distributed checkpoint; `python -m torch.distributed.checkpoint.format_utils dcp_to_torch` makes "
     "one file of it",
     "zero_to_fp32.py": "a checkpoint of DeepSpeed; its zero_to_fp32.py makes one file of it",
+    "latest": "a checkpoint of DeepSpeed; its zero_to_fp32.py, or get_fp32_state_dict_from_zero_checkpoint, makes one "
+    "state_dict of it",
+    "_CHECKPOINT_METADATA": "a checkpoint of Orbax's, with Flax's names; orbax.checkpoint restores it, and nnx.update "
+    "puts it into a model",
     "saved_model.pb": "a model of TensorFlow",
 }
 

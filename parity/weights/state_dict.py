@@ -18,6 +18,7 @@ from d2l_jax.weights.state_dict import state_dict as state_dict
 from parity.weights.choice import Choice, choices, chosen, left_out, names_of, without_prefix
 from parity.weights.content import Content, content_of
 from parity.weights.files import read_state_dict
+from parity.weights.kinds import kind_of
 from parity.weights.parametrized import as_computed, folded, others
 from parity.weights.tensors import to_numpy
 
@@ -46,6 +47,8 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
         kinds = "; ".join(f"{name or 'it'} is {kind}" for name, kind in list(content.others.items())[:4])
         raise InputError(f"{place} holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}")
     choice, notes = _chosen(leaves(model), content, entry.rstrip("."), place)
+    if not choice.fits and (kind := kind_of(content.tensors)):
+        raise InputError(f"{place} {kind}")
     hints = _hints(leaves(model), choice, content)
     if choice.prefix:
         where = f"{place}, under {choice.prefix.rstrip('.')!r},"

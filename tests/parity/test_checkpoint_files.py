@@ -149,7 +149,13 @@ def test_other_programs_files_are_known(tmp_path: Path, start: bytes, reason: st
 
 
 @pytest.mark.parametrize(
-    "name, reason", [(".metadata", "is a distributed checkpoint"), ("zero_to_fp32.py", "DeepSpeed")]
+    "name, reason",
+    [
+        (".metadata", "is a distributed checkpoint"),
+        ("zero_to_fp32.py", "DeepSpeed"),
+        ("latest", "DeepSpeed"),
+        ("_CHECKPOINT_METADATA", "Orbax"),
+    ],
 )
 def test_other_programs_folders_are_known(tmp_path: Path, name: str, reason: str):
     (tmp_path / name).touch()

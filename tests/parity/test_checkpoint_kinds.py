@@ -1,0 +1,60 @@
+"""Checkpoints that hold other things than a model's weights say what they are in one line."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from checkpoint_pair import NET, loads, prefixed
+from flax import nnx
+
+import parity
+from d2l_jax import InputError
+
+
+def test_a_file_of_flaxs_is_known(tmp_path: Path):
+    (tmp_path / "flax_model.msgpack").write_bytes(b"\x81\xa6params\x80")
+    with pytest.raises(InputError, match="is a file of Flax's"):
+        loads(tmp_path / "flax_model.msgpack")
+
+
+def _low_rank(beside: bool) -> dict[str, Any]:
+    base = prefixed("base_model.model.") if beside else {}
+    return base | {f"base_model.model.net.0.lora_{part}.default.weight": torch.ones(2, 2) for part in "AB"}
+
+
+def _optimizer() -> dict[str, Any]:
+    optimizer = torch.optim.Adam(NET.parameters())
+    for parameter in NET.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+    return optimizer.state_dict()
+
+
+OTHER_NAMES = [
+    (_optimizer, r"holds an optimiser's state \(state.0.step\) and no weights"),
+    (partial(_low_rank, False), "holds LoRA's differences .* without the model that they belong to"),
+    (partial(_low_rank, True), "holds LoRA's differences .* beside the weights that they change"),
+    (lambda: {"net/0/kernel": np.ones((3, 2)), "net/0/bias": np.ones(2)}, "holds Flax's names .net/0/kernel., not Py"),
+    (lambda: {"shadow": [torch.ones(2), torch.ones(3)]}, "shadow is a list of 2 tensors without names"),
+]
+
+
+@pytest.mark.parametrize("content, reason", OTHER_NAMES)
+def test_tensors_that_are_no_weights_are_one_line(content: Callable, reason: str):
+    with pytest.raises(InputError, match=reason) as raised:
+        loads(content())
+    assert "missing" not in str(raised.value)
+
+
+def test_control_another_layer_is_listed_and_a_transposed_one_is_told():
+    with pytest.raises(InputError, match="missing|has shape") as raised:
+        loads({"weight": torch.ones(3, 2), "bias": torch.ones(3)})
+    assert "holds" not in str(raised.value)
+    layer = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    with pytest.raises(InputError, match=r"shape \(3, 2\) where \(2, 3\) is right \(transposed"):
+        parity.load_state_dict(layer, {"weight": torch.ones(3, 2), "bias": torch.ones(2)})

@@ -40,3 +40,17 @@ def batch_order(n: int, batch_size: int, *, seed: int, epoch: int, shuffle: bool
     order = order.astype(np.int32)
     in_full_batches = n - n % batch_size
     return BatchOrder(order[:in_full_batches].reshape(-1, batch_size), order[in_full_batches:])
+
+
+def by_width(order: BatchOrder, widths: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """The same examples in other batches, each of examples of one width: (width, their numbers).
+
+    Batches are full, but for the last one of a width, and come in the order of their first examples.
+    """
+    size = order.full.shape[1] if len(order.full) else len(order.rest)
+    rows = np.concatenate([order.full.ravel(), order.rest])
+    batches = []
+    for width in np.unique(widths):
+        places = np.flatnonzero(widths[rows] == width)
+        batches += [(places[i], int(width), rows[places[i : i + size]]) for i in range(0, len(places), size)]
+    return [(width, some) for _, width, some in sorted(batches, key=lambda batch: batch[0])]

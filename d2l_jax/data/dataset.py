@@ -35,6 +35,7 @@ class Dataset:
       rows: of ratings, the numbers of users and items; of clicks, how many values each field has; else empty.
       pool: of a ranking, the items that a user has not rated, int32 (users, widest), -1 behind them; else None.
       titles: of the items of ratings, by their numbers; else empty.
+      widths: of texts in buckets, the steps of each, one of a few, in training and in test, int32 (N,); else None.
       redraw: number of an epoch -> the examples to train on in that epoch, where they are drawn anew; else None.
     """
 
@@ -51,6 +52,7 @@ class Dataset:
     rows: tuple[int, ...] = ()
     pool: np.ndarray | None = None
     titles: tuple[str, ...] = ()
+    widths: tuple[np.ndarray, np.ndarray] | None = None
 
     def of_epoch(self, epoch: int) -> Split:
         """Returns the examples to train on in that epoch: the same for the same number."""

@@ -119,7 +119,7 @@ class JaxLearner:
         draw = redrawing(data, self.seed)
         loop = self.loop._replace(prepare=draw) if draw else self.loop
         hear = (self._hear, *callbacks)
-        fit(loop, self.state, train, test, order=order, epochs=epochs, pieces=12, callbacks=hear)
+        fit(loop, self.state, train, test, order=order, epochs=epochs, pieces=12, widths=data.widths, callbacks=hear)
 
     def _hear(self, event: Event) -> None:
         if event.state is not None:

@@ -21,6 +21,8 @@ class Options:
     """Epochs in all, those of a resumed run included."""
     batch_size: Annotated[int | None, BOOKS, arg(metavar="N")] = None
     """Examples in a batch."""
+    buckets: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all texts are padded alike)")] = None
+    """Texts of like length together, padded to N lengths; each is compiled once."""
     image_size: Annotated[int | None, BOOKS, arg(metavar="N")] = None
     """Pixels on a side; the images are resized, and the model is made for them."""
     lr: Annotated[float | None, BOOKS, arg(metavar="X")] = None

@@ -71,6 +71,7 @@ def settings(case: Case, data: Dataset, seed: int, framework: str) -> dict[str, 
         "data_crc32": data_crc32(data),
         "resize": case.resize,
         **({"augment": [str(each) for each in case.augment]} if case.augment else {}),
+        **({"widths": sorted({*data.widths[0].tolist()})} if data.widths else {}),
         **({"weights": case.weights} if case.weights else {}),
     }
     return plain(known)

@@ -33,7 +33,7 @@ LATENT = 100
 def configured(options: Options) -> Case:
     """Returns the case with the epochs and the rate of the options; InputError where one has no meaning here."""
     case = get(options.name)
-    for name in ("compilation_cache", "download", "weights", "image_size", "devices"):
+    for name in ("compilation_cache", "download", "weights", "image_size", "buckets", "devices"):
         if getattr(options, name):
             raise InputError(f"{case.name} learns anew, on one device; leave --{name.replace('_', '-')} out")
     for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0)):

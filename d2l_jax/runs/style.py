@@ -49,7 +49,7 @@ class Transferred(NamedTuple):
 def configured(options: Options) -> Case:
     """Returns the case with the iterations, size and rate of the options; InputError where one has no meaning."""
     case = get(options.name)
-    for name in ("batch_size", "resume", "compilation_cache", "download"):
+    for name in ("batch_size", "buckets", "resume", "compilation_cache", "download"):
         if getattr(options, name):
             raise InputError(f"{case.name} learns one image; leave --{name.replace('_', '-')} out")
     if options.epochs is not None and options.epochs < 1:

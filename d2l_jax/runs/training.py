@@ -8,6 +8,7 @@ from d2l_jax.case import Case
 from d2l_jax.catalog import get
 from d2l_jax.cpu.memory import keep_memory
 from d2l_jax.data import kind_of
+from d2l_jax.data.text.buckets import bucketed
 from d2l_jax.errors import InputError
 from d2l_jax.runs.choice import choose_data
 from d2l_jax.runs.compilation import keep_compiled
@@ -41,6 +42,7 @@ def trained(options: Options, listener: Listener) -> dict[str, Any]:
         keep_compiled(options.compilation_cache)
     devices = devices_of(options, case)
     data = choose_data(case, options.data, options.download)
+    data = data if options.buckets is None else bucketed(data, options.buckets)
     case = with_found_vectors(fitted(case, data), data)
     job = Job(case, data, folder_of(options), options.seed, options.framework, options.resume, devices)
     return (cross_validate if unanswered(data) else run)(job, listener).metrics

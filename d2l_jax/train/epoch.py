@@ -54,6 +54,13 @@ def make_evaluation(
     return jit(evaluation)
 
 
+def narrowed(data: Tensors, width: int | None) -> Tensors:
+    """Returns the examples with the first `width` steps of their inputs; None leaves all."""
+    if width is None:
+        return data
+    return data | {"input": jax.tree.map(lambda a: a[:, :width] if a.ndim > 1 else a, data["input"])}
+
+
 def take(data: Tensors, rows: Int[Array, " size"]) -> Tensors:
     """Returns the examples at `rows`."""
     return jax.tree.map(lambda a: a[rows], data)

@@ -8,10 +8,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from d2l_jax.data.batches import BatchOrder, by_width
 from d2l_jax.errors import InputError
 from d2l_jax.metrics import LABELS, Metric
 from d2l_jax.train.devices import on_devices
-from d2l_jax.train.epoch import Prepare, make_epoch, make_evaluation, unchanged
+from d2l_jax.train.epoch import Prepare, make_epoch, make_evaluation, narrowed, unchanged
 from d2l_jax.train.state import TrainState
 from d2l_jax.train.steps import EvalStep, Step
 from d2l_jax.turns import Tensors
@@ -64,6 +65,7 @@ def fit(
     order: Callable[[int], tuple[np.ndarray, np.ndarray]],
     epochs: range,
     pieces: int = 1,
+    widths: tuple[np.ndarray, np.ndarray] | None = None,
     callbacks: tuple[Callable[[Event], None], ...] = (),
 ) -> tuple[TrainState, list[EpochMeans]]:
     """Trains the given `epochs` and evaluates after each.
@@ -72,7 +74,10 @@ def fit(
     order:       epoch -> the rows of `train` as (full batches, the smaller last batch); where it depends on nothing
                  but the epoch, a run that continues from a saved state ends bit for bit as one that never stopped
 
-    An epoch is one scan, or up to `pieces` equal ones with the callbacks between them.
+    widths:      the steps that each text of `train` and of `test` needs; a batch then has texts of one width, cut to it
+
+    An epoch is one scan, or up to `pieces` equal ones with the callbacks between them; of several widths, one for each
+    batch, so that as many programs are compiled as there are widths, and one more for each that leaves a smaller batch.
     Raises `TrainingDiverged` at the first loss that is not finite.
     """
     epoch_scan = make_epoch(loop.step, loop.prepare)
@@ -82,16 +87,18 @@ def fit(
     for epoch in epochs:
         examples = on_devices(train(epoch), loop.mesh) if callable(train) else fixed
         full, rest = order(epoch)
-        batches = len(full) + (len(rest) > 0)
+        parts = _parts(full, rest, pieces, widths and widths[0])
+        batches = sum(len(rows) for _, rows in parts)
         sums = Sums.of(loop.metrics)
-        for rows in _split(full, rest, pieces):
-            state, metrics = epoch_scan(state, examples, on_devices(rows, loop.mesh))
+        for width, rows in parts:
+            state, metrics = epoch_scan(state, narrowed(examples, width), on_devices(rows, loop.mesh))
             check_finite(losses_of(metrics), f"epoch {epoch}, step", int(state.step) - len(rows))
             sums = sums.add(metrics, rows)
             tell(callbacks, Event(epoch, sums.batches, batches, state, None))
         held_out = Sums.of(loop.metrics)
-        for rows in _split(*in_order(test, full.shape[1] if len(full) else len(rest)), 1):
-            metrics = evaluation(state.params, state.buffers, test, on_devices(rows, loop.mesh))
+        tested = in_order(test, full.shape[1] if len(full) else len(rest))
+        for width, rows in _parts(*tested, 1, widths and widths[1]):
+            metrics = evaluation(state.params, state.buffers, narrowed(test, width), on_devices(rows, loop.mesh))
             check_finite(losses_of(metrics), f"evaluation after epoch {epoch}, batch", held_out.batches)
             held_out = held_out.add(metrics, rows)
         records.append(EpochMeans(epoch, sums.means(), held_out.means()))
@@ -153,6 +160,15 @@ class Sums(NamedTuple):
                 total, count = self.counts[name]
                 figures[name] = metric.figure(total / count)
         return figures
+
+
+def _parts(
+    full: np.ndarray, rest: np.ndarray, pieces: int, widths: np.ndarray | None
+) -> list[tuple[int | None, np.ndarray]]:
+    """Returns (width, rows of some batches): `_split` of all, or, where texts have several widths, batch by batch."""
+    if widths is None:
+        return [(None, rows) for rows in _split(full, rest, pieces)]
+    return [(width, rows[None]) for width, rows in by_width(BatchOrder(full, rest), widths)]
 
 
 def _split(full: np.ndarray, rest: np.ndarray, pieces: int) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Training the PyTorch twin as the Flax model is trained: the same weights, batches and figures."""
 
 import importlib.metadata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from d2l_jax.case import Case
-from d2l_jax.data import Dataset
+from d2l_jax.data import BatchOrder, Dataset
+from d2l_jax.data.batches import by_width
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
 from d2l_jax.metrics import measured
 from d2l_jax.runs.learner import Callback, Order, named, redrawing, start
 from d2l_jax.runs.texts import Trained
-from d2l_jax.train.epoch import Prepare, take, unchanged
+from d2l_jax.train.epoch import Prepare, narrowed, take, unchanged
 from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, losses_of, tell
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
@@ -67,18 +68,20 @@ class TorchLearner:
         for epoch in epochs:
             full, rest = order(epoch)
             train = named(data.of_epoch(epoch), data.sizes)
-            batches = [*full, *([rest] if len(rest) else [])]
+            batches = _batches(full, rest, data.widths and data.widths[0])
             sums = Sums.of(self.case.metrics)
             every = max(1, len(batches) // PIECES)
-            for rows in batches:
-                batch = prepare(self.steps, take(train, rows))
+            for width, rows in batches:
+                batch = prepare(self.steps, take(narrowed(train, width), rows))
                 results = self._step(_tensors(batch))
                 check_finite(losses_of(results), f"epoch {epoch}, step", self.steps)
                 self.steps += 1
                 sums = sums.add(results, rows[None])
                 if sums.batches % every == 0:
                     tell(callbacks, Event(epoch, sums.batches, len(batches), None, None))
-            means = EpochMeans(epoch, sums.means(), self._evaluate(data.test, len(batches[0]), epoch).means())
+            means = EpochMeans(
+                epoch, sums.means(), self._evaluate(data, len(full[0] if len(full) else rest), epoch).means()
+            )
             tell(callbacks, Event(epoch, len(batches), len(batches), None, means))
 
     def _step(self, batch: Tensors) -> Results:
@@ -93,12 +96,12 @@ class TorchLearner:
         return {"loss": loss.item()} | _measured(self.case, batch | more | {"loss": loss})
 
     @torch.no_grad()
-    def _evaluate(self, test: tuple[np.ndarray, np.ndarray], batch_size: int, epoch: int) -> Sums:
+    def _evaluate(self, data: Dataset, batch_size: int, epoch: int) -> Sums:
         self.model.eval()
         sums = Sums.of(self.case.metrics)
-        full, rest = in_order(test[0], batch_size)
-        for rows in [*full, *([rest] if len(rest) else [])]:
-            batch = _tensors(self.prepare_test(0, take(named(test), rows)))
+        test = named(data.test)
+        for width, rows in _batches(*in_order(data.test[0], batch_size), data.widths and data.widths[1]):
+            batch = _tensors(self.prepare_test(0, take(narrowed(test, width), rows)))
             observed = self.observe(self.model, batch)
             results = {"loss": observed["loss"].item()} | _measured(self.case, batch | observed)
             check_finite(losses_of(results), f"evaluation after epoch {epoch}, batch", sums.batches)
@@ -132,6 +135,13 @@ class TorchLearner:
     def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         """Not there: a run of the twin is made to be compared, from its start."""
         raise InputError("--resume is not there for --framework torch; start again with another --out")
+
+
+def _batches(full: np.ndarray, rest: np.ndarray, widths: np.ndarray | None) -> Sequence[tuple[int | None, Any]]:
+    """Returns (width, rows) of each batch; the width is None where texts are all padded alike."""
+    if widths is not None:
+        return by_width(BatchOrder(full, rest), widths)
+    return [(None, rows) for rows in [*full, *([rest] if len(rest) else [])]]
 
 
 def torch_inputs(X: np.ndarray) -> Tensor:

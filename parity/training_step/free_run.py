@@ -40,6 +40,7 @@ def free_run(
 
 
 def _torch(pair: StepPair, dtype: str, seed: int, ulps: int = 1, operations: bool = False) -> Record:
+    ulps = pair.ulps(ulps, dtype)
     pair.torch.put(rounded(pair.torch.original), dtype, one_ulp(seed, ulps))
     record: Record = {}
     for number in range(1, len(pair.batches) + 1):

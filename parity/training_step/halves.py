@@ -110,6 +110,7 @@ def compared_in(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Compa
         unit = max(UNIT_OF[name] for name in ours | theirs)
         sums = policy.sums * unit / (math.sqrt(longest_sum(pair.problem)) * UNIT["float32"])
         policy = replace(policy, sums=sums, blunt=max(policy.blunt, 50 * unit))
+        pair = replace(pair, coarse=round(unit / UNIT["float32"]))  # a unit of a rectifier may flip by such a rounding
     return Compared(pair, remaining, policy, unequal(ours, theirs), skipped)
 
 

@@ -126,7 +126,7 @@ def _rows(
     flax = flax | {key: array.astype(tier) for key, array in oracle.items() if key.phase == "gradients"}
 
     def disturbed(seeds: range, ulps: int = 1, operations: bool = False) -> Iterator[Record]:
-        disturbs = (by_an_ulp(seed, ulps, operations) for seed in seeds)
+        disturbs = (by_an_ulp(seed, pair.ulps(ulps, tier), operations) for seed in seeds)
         return (torch_taken(pair, number, start, tier, disturb)[1] for disturb in disturbs)
 
     judge: Any = semantics if tier == "float64" else partial(precise, tier=tier)

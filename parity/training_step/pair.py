@@ -31,6 +31,7 @@ class StepPair:
     copies: averaged copies that both have
     batches: of numpy arrays, as JAX's step takes them
     narrow: JAX's step rounds to less than float64 by itself, which is left out there
+    coarse: how many ulps of float32 are one of the half precision that both steps round to; 1 where they do not
     within: what JAX's step of a number is taken within, where random numbers are imposed
     """
 
@@ -41,7 +42,12 @@ class StepPair:
     copies: list[Copy]
     batches: list[Any]
     narrow: bool = False
+    coarse: int = 1
     within: Callable[[int, str], AbstractContextManager] = lambda number, dtype: nullcontext()
+
+    def ulps(self, number: int, dtype: str) -> int:
+        """Returns ulps of that precision in place of a number of ulps of what the steps round to in it."""
+        return number if dtype == "float64" else number * self.coarse
 
     @property
     def problem(self) -> Problem:

@@ -11,12 +11,12 @@ from torch.nn.functional import cross_entropy
 from training_steps import BOTH, check, jax_step, named, sgd, torch_step
 
 
-def half(dtype, scale=1.0):
+def half(dtype, scale=1.0, activation=jnp.tanh):
     def grads(params, batch):
         def scaled(params):
             x, y = batch
             small = jax.tree.map(lambda p: p.astype(dtype), params)
-            x = jnp.tanh(x.astype(dtype) @ small["dense0"]["kernel"] + small["dense0"]["bias"])
+            x = activation(x.astype(dtype) @ small["dense0"]["kernel"] + small["dense0"]["bias"])
             scores = (x @ small["dense1"]["kernel"] + small["dense1"]["bias"]).astype(jnp.float32)
             return scale * optax.softmax_cross_entropy_with_integer_labels(scores, y).mean()
 
@@ -42,6 +42,15 @@ def test_mixed_precision_on_both_sides_passes():
     result = check(jax_step(tx, half(jnp.bfloat16, 8.0)), tx, autocast, sgd, tiers=BOTH)
     assert result.status == "pass", result.blame
     assert max(row.gap for row in result.rows["float64"]) < 1e-9
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_units_of_a_rectifier_may_flip_by_a_rounding_to_half_precision(seed):
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.ReLU(), torch.nn.Linear(7, 3))
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx, half(jnp.bfloat16, 8.0, jax.nn.relu)), tx, autocast, sgd, model, tiers=BOTH)
+    assert result.status == "pass", result.blame
 
 
 def test_mixed_precision_on_both_sides_hides_no_mistake():

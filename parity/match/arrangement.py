@@ -34,17 +34,21 @@ class Arrangement:
 def arrangement(
     flax: Shaped[np.ndarray, "..."], torch: Shaped[np.ndarray, "..."], *, loose: bool = False
 ) -> Arrangement | None:
-    """The nearest arrangement, or None if all are further away than `NEAR` (`loose`: however far)."""
+    """The nearest arrangement, or None if all are further away than `NEAR`.
+
+    loose: however far; but of two arrays that differ, a flattening in another order has to be nearer by half
+    """
     if flax.size != torch.size or _integer(flax) != _integer(torch) or not flax.size:
         return None
     if not loose and not _alike(flax, torch):
         return None
     best = None
     for candidate, view in _views(torch, flax.shape):
-        distance = gap(flax, view)
-        if best is None or distance < best.gap:
-            best = Arrangement(distance, *candidate)
-        if distance < EXACT:
+        found = Arrangement(gap(flax, view), *candidate)
+        margin = 0.5 if found.split and best and not best.split and found.gap > NEAR else 1.0
+        if best is None or found.gap < margin * best.gap:
+            best = found
+        if found.gap < EXACT:
             break
     return best if best is not None and (loose or best.gap < NEAR) else None
 

@@ -76,6 +76,13 @@ def test_arrangements():
     assert (order.split, order.order) == ((15, 4), (1, 0))
 
 
+def test_arrays_that_differ_tell_no_order_of_features():
+    x, other = values(6, 8), np.random.default_rng(1).normal(size=(6, 8))
+    assert arrangement(other, x, loose=True).split == ()
+    shuffled = x.reshape(6, 2, 4).transpose(0, 2, 1).reshape(6, 8)
+    assert arrangement(shuffled + 0.02 * other, x, loose=True).split == (4, 2)  # nearer by far
+
+
 def test_control_arrangements_that_are_none():
     x = values(2, 4, 5, 3)
     shuffled = np.random.default_rng(0).permutation(x.ravel()).reshape(x.shape)

@@ -56,8 +56,11 @@ def bias(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
         if product_without(oracle.shape, axis) < 2 or oracle.shape[axis] < 2:
             continue
         others = tuple(place for place in range(oracle.ndim) if place != axis)
-        explained = oracle + np.mean(flax - oracle, others, keepdims=True)
-        yield "bias", f"a vector along axis {axis} is added: a bias that one side lacks or has twice", explained
+        vector = np.mean(flax - oracle, others, keepdims=True)
+        if not (oracle % 1).any() and not (flax % 1).any():
+            shown = ", ".join(f"{x:+g}" for x in vector.ravel()[:8])
+            yield "offset", f"Flax's whole numbers are PyTorch's {shown} along axis {axis}: indices", oracle + vector
+        yield "bias", f"a vector along axis {axis} is added: a bias that one side lacks or has twice", oracle + vector
 
 
 def shared_offset(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:

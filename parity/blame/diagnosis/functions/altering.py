@@ -118,7 +118,10 @@ class Altering(TorchFunctionMode):
             self.sites.append(Site(place, name, number, tuple(getattr(call.result, "shape", ())), *labels))
             return call.result
         self.altered += 1
-        return next(x for x in alternatives if x[:2] == label).result()
+        chosen = next((x for x in alternatives if x[:2] == label), None)
+        if chosen is None:  # an alteration before it has made other sizes
+            raise ValueError(f"{name} has no such alternative: {label[1]}")
+        return chosen.result()
 
 
 def _listed(find: Alternatives, call: FunctionCall) -> list[Alternative]:

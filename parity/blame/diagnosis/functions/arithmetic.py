@@ -1,5 +1,6 @@
 """Sums, products and reductions under other conventions."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,7 @@ def sums(call: FunctionCall) -> Iterator[Alternative]:
         for eps in EPS if second < 1e-2 else (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3, 1.0):  # one that smooths a fraction
             if eps != second:
                 text = f"Flax computes with eps={eps:g} where PyTorch has {second:g}"
+                text = text if eps or second < 1e-2 else f"Flax does not add {second:g}"
                 yield Alternative("eps", text, lambda eps=eps: call.again(first, eps))
 
 
@@ -35,10 +37,12 @@ def differences(call: FunctionCall) -> Iterator[Alternative]:
 
 def products(call: FunctionCall) -> Iterator[Alternative]:
     """A factor or a divisor left out, or used twice."""
-    if not call.elementwise or len(call.args) < 2:
-        return
-    factor = call.args[1]
+    factor = call.args[1] if len(call.args) > 1 else None
     divides = "div" in call.name
+    if isinstance(factor, torch.Tensor) and not divides and factor.shape == call.result.shape:
+        yield Alternative("factor-missing", "Flax leaves out the first factor of a product", lambda: factor * 1)
+    if not call.elementwise or factor is None:
+        return
     what = "divide" if divides else "multiply"
     does = "divides" if divides else "multiplies"
     shown = f" by {factor:.6g}" if isinstance(factor, float | int) else " by another tensor"
@@ -46,8 +50,8 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
     if isinstance(factor, float | int):
         text = f"Flax's factor is {factor * factor:.6g}, PyTorch's {factor:.6g}, its root"
         yield Alternative("factor-squared", text, lambda: call.again(call.x, factor * factor))
-        for heads in (2, 3, 4, 6, 8, 12, 16):
-            other = factor * heads ** (-0.5 if factor < 1 else 0.5)
+        for heads in (2, 3, 4, 6, 8, 12, 16) if call.x.ndim > 2 else ():
+            other = factor * heads ** (-0.5 if (factor < 1) != divides else 0.5)
             text = f"Flax {does} by {other:.6g}, PyTorch by {factor:.6g}: the root of {heads} heads' size"
             yield Alternative("attention-scale", text, lambda other=other: call.again(call.x, other))
     if isinstance(factor, float | int) or (isinstance(factor, torch.Tensor) and factor.ndim == 0):
@@ -89,7 +93,16 @@ def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternat
         if REDUCTIONS[name] is not reduction:
             text = f"Flax takes the {name} along {axes}, PyTorch the {call.name}"
             yield Alternative(f"{name}-for-{call.name}", text, lambda name=name: REDUCTIONS[name](x, axes, keep))
+    if call.name == "sum" and bool((x >= 0).all()):
+        text = "Flax takes the root of a sum (a norm, a distance), PyTorch the sum itself, of squares"
+        yield Alternative("root-of-sum", text, lambda: call.result.sqrt())
     yield from _examples(call, x, tuple(axis % x.ndim for axis in axes), keep)
+    if len(axes) > 1 and keep:
+        kept = [axis for axis in range(x.ndim) if axis not in {a % x.ndim for a in axes}]
+        for left_out, axis in itertools.product(axes, kept):
+            other = tuple(axis if a == left_out else a for a in axes)
+            text = f"Flax takes the {call.name} along axes {other}, PyTorch along {axes}"
+            yield Alternative("axis", text, lambda other=other: reduction(x, other, keep))
     if len(axes) == 1:
         axis = axes[0] % x.ndim
         for other in (axis for axis in range(x.ndim) if axis != axes[0] % x.ndim):
@@ -200,9 +213,21 @@ def waves(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def reciprocal_roots(call: FunctionCall) -> Iterator[Alternative]:
-    """Yields another eps under a root, or no root."""
+    """Yields another eps under a root, or outside of it, or no root."""
+    added = call.behind(call.x)
+    if added and added.name == "add" and isinstance(added.option(1, "other"), float):
+        under = added.option(1, "other")
+        text = f"Flax adds eps={under:g} outside of a root, PyTorch under it"
+        outside = lambda: added.x.sqrt() + under  # noqa: E731
+        yield Alternative("eps-outside", text, outside if call.name == "sqrt" else lambda: 1 / outside())
     if call.name == "sqrt":
         yield Alternative("root-missing", "Flax leaves out a root", lambda: call.x * 1)
     for eps in (1e-5, 1e-6, 1e-8, 1e-12):
         text = f"Flax adds eps={eps:g} under a root, PyTorch nothing"
         yield Alternative("eps", text, lambda eps=eps: call.function(call.x + eps))
+
+
+def norms(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields the square of a norm."""
+    text = "Flax takes the sum of squares, without the root of PyTorch's norm"
+    yield Alternative("root-missing", text, lambda: call.result.square())

@@ -8,7 +8,7 @@ import torch
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 ACTIVATIONS = ("silu", "gelu", "relu", "sigmoid", "tanh", "softplus", "mish", "elu")
-REMEMBERED = (*ACTIVATIONS, "topk", "mul", "sum", "pack_padded_sequence")  # earlier calls that later ones are of
+REMEMBERED = (*ACTIVATIONS, "topk", "mul", "add", "sum", "pack_padded_sequence")  # earlier calls that later ones are of
 WIRING = "wiring"
 MOST_OTHERS = 12
 
@@ -59,6 +59,14 @@ def gated(call: FunctionCall) -> Iterator[Alternative]:
         if made and made.name in ACTIVATIONS and isinstance(other, torch.Tensor) and made.x.shape == other.shape:
             text = f"Flax takes {made.name} of the other factor of a gate"
             yield Alternative("gate-exchanged", text, lambda m=made, other=other: m.function(other) * m.x)
+    if not all(isinstance(factor, torch.Tensor) and factor.shape == call.result.shape for factor in call.args[:2]):
+        return
+    first, second = call.args[:2]
+    for words, other in itertools.islice(call.passed.of_shape(call.result.shape), MOST_OTHERS):
+        for kept, replaced, which in ((first, second, "second"), (second, first, "first")):
+            if other is not replaced:
+                text = f"Flax multiplies by {words}, PyTorch by something else, the {which} factor of a product"
+                yield Alternative(WIRING, text, lambda kept=kept, other=other: kept * other)
 
 
 def halves(call: FunctionCall) -> Iterator[Alternative]:
@@ -82,11 +90,11 @@ def counted(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def powers(call: FunctionCall) -> Iterator[Alternative]:
-    """Yields no power, or the square for none."""
+    """Yields no power, or another: one less, its square or its root, the reciprocal."""
     power = call.option(1, "exponent")
     if isinstance(power, int | float) and power != 1:
         text = f"Flax leaves out the power of {power:g}"
         yield Alternative("power-missing", text, lambda: call.x * 1)
-        yield Alternative(
-            "power", f"Flax takes the power of {power - 1:g}, PyTorch {power:g}", lambda: call.x ** (power - 1)
-        )
+        for other in (power - 1, 2 * power, power / 2, -power):
+            text = f"Flax takes the power of {other:g}, PyTorch {power:g}"
+            yield Alternative("power", text, lambda other=other: call.x**other)

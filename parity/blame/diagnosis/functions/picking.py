@@ -15,12 +15,15 @@ def picked(call: FunctionCall) -> Iterator[Alternative]:
         return
     if x.ndim == 2 and len(x) == 2 and not x.is_floating_point() and index in (0, 1):
         yield Alternative("ends-exchanged", "Flax exchanges the two rows of a list of edges", lambda: x[1 - index])
+    if isinstance(index, torch.Tensor) and x.is_floating_point():
+        yield from _looked_up(x, index)
     if not isinstance(index, tuple) or not x.is_floating_point():
         return
     if any(item is Ellipsis or item is None for item in index):
         return
     yield from _one(call, x, index)
     yield from _cropped(x, index)
+    yield from _bounded(x, index)
     yield from _last_of_each(x, index)
 
 
@@ -56,6 +59,32 @@ def _cropped(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
         yield Alternative("causal-padding", text, lambda: x.narrow(axis, cut // 2, stop))
         text = f"Flax crops the first {cut} of axis {axis}, PyTorch the last"
         yield Alternative("crop-side", text, lambda: x.narrow(axis, cut, stop))
+
+
+def _bounded(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
+    """Takes as many places one later or earlier, or begins elsewhere."""
+    parts = [axis for axis, item in enumerate(index) if isinstance(item, slice) and item != slice(None)]
+    if len(parts) != 1 or index[parts[0]].step not in (None, 1):
+        return
+    (axis,) = parts
+    start, stop, _ = index[axis].indices(x.shape[axis])
+    ends = [(start + by, stop + by) for by in (1, -1)] + [(first, stop) for first in range(min(stop, 6))]
+    for first, last in ends:
+        if 0 <= first < last <= x.shape[axis] and (first, last) != (start, stop):
+            text = f"Flax takes the places {first} to {last - 1} of axis {axis}, PyTorch {start} to {stop - 1}"
+            rest = tuple(slice(first, last) if at == axis else item for at, item in enumerate(index))
+            yield Alternative("slice", text, lambda rest=rest: x[rest])
+
+
+def _looked_up(x: torch.Tensor, index: torch.Tensor) -> Iterator[Alternative]:
+    """Looks up a table from its other end, as where differences are taken the other way round, or one further."""
+    if index.dtype == torch.bool or index.is_floating_point() or not index.numel():
+        return
+    text = f"Flax looks up number {len(x) - 1} - i of {len(x)}, PyTorch number i: differences the other way round"
+    yield Alternative("index-reversed", text, lambda: x.flip(0)[index])
+    for by in (1, -1):
+        text = f"Flax looks up number i {'+-'[by < 0]} 1 of a table, PyTorch number i"
+        yield Alternative("index-offset", text, lambda by=by: x[(index + by) % len(x)])
 
 
 def _last_of_each(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:

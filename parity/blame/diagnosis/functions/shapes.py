@@ -1,5 +1,6 @@
 """Flattening, joining and padding under other conventions."""
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -8,6 +9,8 @@ from torch.nn import functional as F
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 from parity.blame.diagnosis.functions.attention import BY_HEADS
 from parity.blame.diagnosis.functions.rotation import ROPE, halves
+
+MOST_PARTS = 4  # that are joined in every order
 
 
 def flattened(call: FunctionCall) -> Iterator[Alternative]:
@@ -32,6 +35,8 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
         other = (*y.shape[:-2], y.shape[-1], y.shape[-2])
         cause = ROPE if y.shape[-1] == 2 else "heads-interleaved"  # two numbers are a complex one
         text = "Flax's heads are interleaved, PyTorch's are contiguous blocks"
+        if x.ndim == 2 and y.shape[-1] == y.shape[-2] > 2:
+            cause, text = "transposed", "Flax makes the transposed matrix of the features"
         if cause == ROPE:
             text = "Flax rotates the two halves of the features, PyTorch neighbours (rotary positions)"
         yield Alternative(cause, text, lambda: x.reshape(other).transpose(-1, -2))
@@ -46,14 +51,21 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def joined(call: FunctionCall) -> Iterator[Alternative]:
-    """The parts in the opposite order, or rotated."""
+    """The parts in the opposite order, in any, or rotated."""
     parts = call.args[0] if call.args else call.kwargs.get("tensors", ())
-    if len({tuple(part.shape) for part in parts}) == 1 and len(parts) > 1:
-        axis = call.option(1, "dim", 0)
-        text = "Flax joins the parts in the opposite order"
-        yield Alternative("concatenation-order", text, lambda: call.function(list(parts)[::-1], axis))
-        if call.name != "stack":
-            yield from halves(call)
+    axis = call.option(1, "dim", 0)
+    if len(parts) < 2:
+        return
+    text = "Flax joins the parts in the opposite order"
+    yield Alternative("concatenation-order", text, lambda: call.function(list(parts)[::-1], axis))
+    for order in itertools.permutations(range(len(parts))) if 2 < len(parts) <= MOST_PARTS else ():
+        if order[::-1] != tuple(range(len(parts))) != order:
+            text = f"Flax joins the {len(parts)} parts in the order {order}"
+            yield Alternative(
+                "concatenation-order", text, lambda order=order: call.function([parts[i] for i in order], axis)
+            )
+    if call.name != "stack" and len({tuple(part.shape) for part in parts}) == 1:
+        yield from halves(call)
 
 
 def padded(call: FunctionCall) -> Iterator[Alternative]:

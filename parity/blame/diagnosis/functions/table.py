@@ -11,6 +11,7 @@ from parity.blame.diagnosis.functions.packing import last_places, packed
 from parity.blame.diagnosis.functions.picking import picked
 from parity.blame.diagnosis.functions.resizing import interpolation
 from parity.blame.diagnosis.functions.rotation import projections
+from parity.blame.diagnosis.functions.running import NEUTRAL, cumulated, gathered
 
 
 def _linear(call: FunctionCall) -> Iterator[Alternative]:
@@ -59,6 +60,9 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
     **dict.fromkeys(("sin", "cos"), arithmetic.waves),
     **dict.fromkeys(("sqrt", "rsqrt"), arithmetic.reciprocal_roots),
+    **dict.fromkeys(("norm", "linalg_norm", "linalg_vector_norm"), arithmetic.norms),
+    **dict.fromkeys(NEUTRAL, cumulated),
+    **dict.fromkeys(("index_add", "scatter_add"), gathered),
     "embedding_bag": arithmetic.bags,
     "normalize": arithmetic.normalised,
     "scaled_dot_product_attention": attention.fused,

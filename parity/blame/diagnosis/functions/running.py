@@ -1,0 +1,39 @@
+"""Sums and products along a sequence, and sums by a list of numbers, as of messages to the nodes of a graph."""
+
+from collections.abc import Iterator
+
+import torch
+
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+NEUTRAL = {"cumsum": 0.0, "cumprod": 1.0, "logcumsumexp": -torch.inf}
+REDUCED = {"mean": "mean", "max": "amax"}
+
+
+def cumulated(call: FunctionCall) -> Iterator[Alternative]:
+    """Runs from the other end, or leaves out the place itself."""
+    axis = call.option(1, "dim")
+    text = f"Flax runs along axis {axis} from its last place to its first, PyTorch's {call.name} from its first"
+    yield Alternative("running-direction", text, lambda: call.again(call.x.flip(axis)).flip(axis))
+    before = call.result.narrow(axis, 0, call.result.shape[axis] - 1)
+    start = torch.full_like(call.result.narrow(axis, 0, 1), NEUTRAL[call.name])
+    text = f"Flax takes what is before each place of axis {axis}, PyTorch's {call.name} the place itself, too"
+    yield Alternative("running-exclusive", text, lambda: torch.cat([start, before], axis))
+
+
+def gathered(call: FunctionCall) -> Iterator[Alternative]:
+    """Takes the mean or the largest of what belongs together, PyTorch the sum."""
+    if not call.x.is_floating_point() or call.x.any():
+        return
+    axis, index, source = (call.option(1, "dim"), call.option(2, "index"), call.args[3])
+    for name, reduction in REDUCED.items():
+        text = f"Flax takes the {name} of what belongs to one number (jax.ops.segment_{name}), PyTorch the sum"
+
+        def reduced(reduction: str = reduction) -> torch.Tensor:
+            places = (
+                index if index.ndim == source.ndim else index.view([-1 if a == axis else 1 for a in range(source.ndim)])
+            )
+            places = places.expand_as(source)
+            return torch.zeros_like(call.x).scatter_reduce(axis, places, source, reduction, include_self=False)
+
+        yield Alternative(f"{name}-for-sum", text, reduced)

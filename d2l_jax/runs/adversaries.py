@@ -12,6 +12,7 @@ from d2l_jax.case import Case
 from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import parts, train_view
 from d2l_jax.train import TrainState, checkpoint, make_train_step
+from d2l_jax.train.checkpoint import Resumed
 from d2l_jax.turns import Tensors
 from d2l_jax.weights.state_dict import state_dict
 
@@ -40,7 +41,7 @@ class Adversaries(Protocol):
         """Saves what a run continues from after `epoch`, beside the epoch before it; `meta` holds its settings."""
         ...
 
-    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
         """Goes back to the last good checkpoint, and returns the `meta` that was saved with it."""
         ...
 
@@ -68,10 +69,10 @@ class JaxAdversaries:
     def save(self, folder: Path, epoch: int, meta: dict[str, Any]) -> None:
         checkpoint.save(folder, epoch, self.state, meta, keep=(epoch - 1,))
 
-    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
         saved = checkpoint.restore_last(folder, self.state, settings)
         self.state = saved.state
-        return saved.meta
+        return Resumed(folder / str(saved.epoch), saved.meta)
 
 
 def generated(nets: Any, Z: jax.Array) -> jax.Array:

@@ -18,6 +18,7 @@ from d2l_jax.data.dataset import Split
 from d2l_jax.functional import eval_view, functional, parts
 from d2l_jax.runs.texts import Trained
 from d2l_jax.train import Event, Loop, TrainState, checkpoint, fit, make_eval_step, make_train_step
+from d2l_jax.train.checkpoint import Resumed
 from d2l_jax.train.devices import on_devices
 from d2l_jax.train.epoch import Prepare
 from d2l_jax.train.host import local
@@ -88,7 +89,7 @@ class Learner(Protocol):
         """
         ...
 
-    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
         """Goes back to the last good checkpoint, and returns the `meta` that was saved with it."""
         ...
 
@@ -143,10 +144,10 @@ class JaxLearner:
         file.write(weights, folder.parent / file.NAME)
         return folder / str(epoch)
 
-    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
         saved = checkpoint.restore_last(folder, self.state, settings)
         self.state = on_devices(saved.state, self.mesh)
-        return saved.meta
+        return Resumed(folder / str(saved.epoch), saved.meta)
 
 
 def loop_of(case: Case, model: nnx.Module, devices: Devices | None = None) -> Loop:

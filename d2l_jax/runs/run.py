@@ -150,10 +150,9 @@ class _Run:
         job = self.job
         epochs = job.case.epochs
         if job.resume:
-            meta = self.learner.resume(job.out / FOLDER, self.settings)
+            self.saved, meta = self.learner.resume(job.out / FOLDER, self.settings)
             self.records = meta["records"]
             self.seconds = meta["seconds"]
-            self.saved = job.out / FOLDER / str(len(self.records))
         refuse_fewer(job.out, len(self.records), epochs)
         with explained(job.out):
             job.out.mkdir(parents=True, exist_ok=True)

@@ -52,8 +52,8 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
     """Trains in the framework of the options, and returns the content of `metrics.json`.
 
     Beside it lie, in the folder of the options, `samples/epoch-N.png`, of the same latent numbers after each epoch,
-    `curves.png`, the weights of both nets, and in JAX `checkpoints`, from which a resumed run ends as if it had
-    never stopped.
+    `curves.png`, the weights of both nets, and `checkpoints`, or `training.pt` of PyTorch's, from which a resumed run
+    ends as if it had never stopped.
 
     Raises InputError where an option or a picture does not fit, and TrainingDiverged at a loss that is not finite,
     with the turn and the step.
@@ -72,7 +72,7 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
     rates = {turn.name: turn.optimizer.keywords["lr"] for turn in case.turns}  # type: ignore[attr-defined]
     settings = {"model": case.name, "args": case.args, "batch_size": size, "seed": options.seed, "lr": rates}
     settings["pictures"] = len(data.X)
-    records = nets.resume(out / FOLDER, settings)["records"] if options.resume else []
+    records = nets.resume(out / FOLDER, settings).meta["records"] if options.resume else []
     refuse_fewer(out, len(records), case.epochs)
     metrics = {
         "model": case.name,

@@ -41,6 +41,13 @@ class Checkpoint(NamedTuple):
     meta: dict[str, Any]
 
 
+class Resumed(NamedTuple):
+    """Where a run goes on from, and the notes that were saved there."""
+
+    path: Path
+    meta: dict[str, Any]
+
+
 class Damaged(InputError):
     """A checkpoint is incomplete or was changed."""
 
@@ -82,7 +89,7 @@ def restore(folder: Path, epoch: int, like: TrainState) -> Checkpoint:
     """
     path = folder.absolute() / str(epoch)
     meta = read_meta(path)
-    _refuse_other("array", _shapes(like), meta["shapes"], path)
+    refuse_other("array", _shapes(like), meta["shapes"], path)
     weights = _read(path / WEIGHTS, _weights(like), meta)
     training = _read(path / TRAINING, {"opt_state": like.opt_state, "step": like.step}, meta)
     return Checkpoint(epoch, TrainState(**weights, **training), meta)
@@ -100,7 +107,7 @@ def restore_last(folder: Path, like: TrainState, settings: dict[str, Any]) -> Ch
         except Damaged as error:
             log.warning("%s; going back to the one before", error)
             continue
-        _refuse_other("setting", settings, meta["settings"], folder / str(epoch))
+        refuse_other("setting", settings, meta["settings"], folder / str(epoch))
         return restore(folder, epoch, like)
     content = "only damaged checkpoints" if epochs_in(folder) else "no checkpoint"
     raise InputError(f"{folder} holds {content} to resume from; start without --resume, with another --out")
@@ -118,7 +125,7 @@ def load_params(path: Path | str, model: nnx.Module) -> nnx.Module:
     fresh = dict(zip(("params", "buffers"), map(nnx.to_pure_dict, states)))
     meta = read_meta(path)
     saved = {name: shape for name, shape in meta["shapes"].items() if name.split(".")[0] in fresh}
-    _refuse_other("array", _shapes(fresh), saved, path)
+    refuse_other("array", _shapes(fresh), saved, path)
     weights = _read(path / WEIGHTS, fresh, meta)
     for state, name in zip(states, fresh):
         nnx.replace_by_pure_dict(state, weights[name])
@@ -209,7 +216,7 @@ def _shapes(tree: Any) -> dict[str, list]:
     return {name: [str(leaf.dtype), *leaf.shape] for name, (_, leaf) in zip(names, leaves)}
 
 
-def _refuse_other(what: str, here: dict[str, Any], saved: dict[str, Any], path: Path) -> None:
+def refuse_other(what: str, here: dict[str, Any], saved: dict[str, Any], path: Path) -> None:
     """Raises InputError if two descriptions differ; it names the first difference."""
     for name in [*here, *(name for name in saved if name not in here)]:
         if here.get(name) != saved.get(name):

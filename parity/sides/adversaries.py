@@ -1,6 +1,7 @@
 """The PyTorch twin of two nets that learn in turns, as the Flax model learns."""
 
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 from flax import nnx
 
 from d2l_jax.case import Case
-from d2l_jax.errors import InputError
+from d2l_jax.train.checkpoint import Resumed
 from d2l_jax.turns import Tensors
 from parity.sides.iterations import channels_first
+from parity.sides.stored_training import Stateful, resume_training, save_training
 from parity.sides.torch_tensors import passed_on
 from parity.twin.torch_side import torch_side
 from parity.weights.state_dict import state_dict
@@ -55,8 +57,12 @@ class TorchAdversaries:
         return {key: tensor.numpy() for key, tensor in self.model.state_dict().items()}
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any]) -> None:
-        """Saves nothing: a run of the twin is made to be compared, from its start."""
+        """Saves what a run goes on from; see `stored_training`."""
+        save_training(folder.parent, self._parts(), 0, meta)
 
-    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-        """Raises InputError: there is nothing to go on from."""
-        raise InputError("--resume is not there for --framework torch; start again with another --out")
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
+        """Goes back to the last epoch."""
+        return resume_training(folder.parent, self._parts(), settings)[1]
+
+    def _parts(self) -> Mapping[str, Stateful]:
+        return {"model": self.model} | {turn.name: x for turn, x in zip(self.turns, self.optimizers, strict=True)}

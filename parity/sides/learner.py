@@ -1,7 +1,7 @@
 """Training the PyTorch twin as the Flax model is trained: the same weights, batches and figures."""
 
 import importlib.metadata
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,18 +13,18 @@ from torch import Tensor
 from d2l_jax.case import Case
 from d2l_jax.data import BatchOrder, Dataset
 from d2l_jax.data.batches import by_width
-from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
 from d2l_jax.metrics import measured
 from d2l_jax.runs.learner import Callback, Order, named, redrawing, start
 from d2l_jax.runs.texts import Trained
+from d2l_jax.train.checkpoint import Resumed
 from d2l_jax.train.epoch import Prepare, narrowed, take, unchanged
 from d2l_jax.train.fit import EpochMeans, Event, Sums, check_finite, in_order, losses_of, tell
 from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
-from d2l_jax.write import replacing
 from parity.sides.adversaries import TorchAdversaries
 from parity.sides.iterations import TorchIterations
+from parity.sides.stored_training import Stateful, resume_training, save, save_training
 from parity.twin.torch_side import torch_side
 from parity.weights.state_dict import load_state_dict, state_dict
 
@@ -122,19 +122,21 @@ class TorchLearner:
         return Trained(model, params, buffers)
 
     def save(self, folder: Path, epoch: int, meta: dict[str, Any], keep: Collection[int]) -> Path:
-        """Saves the weights alone: `model.pt`, as PyTorch's users expect it, and `weights.safetensors`."""
+        """Saves the weights as `model.pt`, as PyTorch's users expect it, and `weights.safetensors`; besides, all."""
         path = folder.parent / "model.pt"
-        with replacing(path) as part:
-            try:
-                torch.save(self.model.state_dict(), part)
-            except RuntimeError as error:  # what PyTorch's writer makes of a full disk
-                raise OSError(str(error).split("\n")[0]) from error
+        save(path, self.model.state_dict())
         file.write({key: tensor.numpy() for key, tensor in self.model.state_dict().items()}, path.with_name(file.NAME))
+        save_training(folder.parent, self._parts(), self.steps, meta)
         return path
 
-    def resume(self, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-        """Not there: a run of the twin is made to be compared, from its start."""
-        raise InputError("--resume is not there for --framework torch; start again with another --out")
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
+        """Goes back to the last epoch; see `stored_training`."""
+        self.steps, resumed = resume_training(folder.parent, self._parts(), settings)
+        return resumed
+
+    def _parts(self) -> Mapping[str, Stateful]:
+        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 def _batches(full: np.ndarray, rest: np.ndarray, widths: np.ndarray | None) -> Sequence[tuple[int | None, Any]]:

@@ -28,6 +28,14 @@ class Rates:
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.schedule, self.count)
 
+    def state_dict(self) -> dict[str, int]:
+        """Returns how many updates there were; the rate itself is the optimiser's."""
+        return {"count": self.count}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Goes back to that many updates."""
+        self.count = state_dict["count"]
+
 
 def scheduler_of(optimizer: Any) -> Callable[[torch.optim.Optimizer], Rates] | None:
     """Returns optimiser -> scheduler for the schedule that is bound to a factory; None where its rate is a number."""

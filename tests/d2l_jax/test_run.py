@@ -207,8 +207,26 @@ def test_pytorch_has_the_same_curves(tmp_path: Path, name: str):
     assert (tmp_path / "both.png").read_bytes().startswith(PNG)
 
 
-def test_the_twin_is_not_resumed(tmp_path: Path):
+@pytest.mark.parametrize("name", ["dropout-mlp", "scheduled-lenet-cosine"])
+def test_a_resumed_twin_ends_as_if_never_stopped(tmp_path: Path, name: str):
+    torch = pytest.importorskip("torch")
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    train(small(name, stopped, 1, framework="torch"))
+    resumed = train(small(name, stopped, 2, framework="torch", resume=True)).metrics
+    assert resumed["records"] == train(small(name, whole, 2, framework="torch")).metrics["records"]
+    weights = [torch.load(folder / "model.pt") for folder in (stopped, whole)]
+    assert all(torch.equal(tensor, weights[1][key]) for key, tensor in weights[0].items())
+
+
+def test_a_twin_that_cannot_be_resumed_is_refused(tmp_path: Path):
     pytest.importorskip("torch")
     train(small("softmax", tmp_path, 1, framework="torch"))
-    with pytest.raises(InputError, match="--resume is not there for --framework torch"):
-        train(small("softmax", tmp_path, framework="torch", resume=True))
+    again = small("softmax", tmp_path, framework="torch", resume=True)
+    with pytest.raises(InputError, match="training.pt does not fit: the setting 'seed' is 0 there and 1 here"):
+        train(again._replace(seed=1))
+    (tmp_path / "training.pt").write_bytes(b"cut")
+    with pytest.raises(InputError, match="training.pt is damaged"):
+        train(again)
+    (tmp_path / "training.pt").unlink()
+    with pytest.raises(InputError, match="holds no training.pt to resume from"):
+        train(again)

@@ -92,9 +92,10 @@ def test_both_frameworks_learn_the_same(few, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_epochs_and_one_more_are_three(few, tmp_path):
+@pytest.mark.parametrize("framework", ["jax", "torch"])
+def test_two_epochs_and_one_more_are_three(few, tmp_path, framework):
     def trained(out, **options):
-        run.draw_sprites(Options("dcgan-small", batch_size=4, out=tmp_path / out, **options))
+        run.draw_sprites(Options("dcgan-small", batch_size=4, out=tmp_path / out, framework=framework, **options))
         records = json.loads((tmp_path / out / "metrics.json").read_text())["records"]
         return [record | {"seconds_per_step": 0} for record in records], file.read(tmp_path / out / file.NAME)
 

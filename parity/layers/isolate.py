@@ -19,6 +19,7 @@ from parity.environment import Device
 from parity.layers.calls import Values, given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
 from parity.layers.layer import Layer
+from parity.layers.nearest import is_part
 from parity.layers.nesting import dropped, with_nested
 from parity.layers.ports import Mismatch, Ports, has_equal_sizes, has_states_apart
 from parity.layers.received import Received, received
@@ -140,7 +141,7 @@ def _torch_alone(
             layer.oracle = runs.torch_layer(layer, ports)
             noisy[layer.label] = [runs.torch_layer(layer, ports, one_ulp(seed)) for seed in range(PROBES)]
         except Exception as problem:
-            _leave_out(found, layer, problem)
+            _leave_out(found, layer, problem, values.get((partner.path, partner.number)))
             continue
         alone.append(Alone(layer, ports, part))
     return alone, noisy
@@ -177,13 +178,18 @@ def _without_others(found: Isolated, twin: Twin) -> Isolated:
     )
 
 
-def _leave_out(found: Isolated, layer: Layer, problem: Exception) -> None:
-    """Notes why a layer is not compared: its calls differ, or it needs what its parent does around it."""
+def _leave_out(found: Isolated, layer: Layer, problem: Exception, values: Values | None) -> None:
+    """Notes why a layer is not compared: its calls differ, or it needs what its parent does around it.
+
+    values: of Flax's call; a result that is a part of PyTorch's is right, and no misfit
+    """
     if not isinstance(problem, Mismatch):
         found.skipped[layer.label] = f"it does not run on its own: {_line(problem)}"
         return
     found.skipped[layer.label] = str(problem)
-    if problem.results:
+    if problem.results and not (
+        values and len(values.outputs) == 1 and is_part(values.outputs[0], layer.theirs.output)
+    ):
         found.unfit.append(Unfit(layer.label, layer.theirs, str(problem), problem.results))
 
 

@@ -1,5 +1,8 @@
 """The order of axes of arrays whose shape is the same with channels first and last: their numbers tell."""
 
+from itertools import product
+from typing import Any
+
 import jax
 import numpy as np
 import torch
@@ -29,6 +32,22 @@ def nearest_axes(axes: Axes, module: torch.nn.Module, theirs: torch.Tensor, ours
     other = first if axes == last else last
     numbers = to_numpy(theirs)
     return other if _tells_other(numbers, *(transposed(np.asarray(ours), order) for order in (axes, other))) else axes
+
+
+def is_part(ours: Any, theirs: Any) -> bool:
+    """Tells whether Flax's result is a part of PyTorch's, which crops later what it padded too much."""
+    if not isinstance(theirs, torch.Tensor) or not theirs.is_floating_point() or theirs.ndim != np.ndim(ours):
+        return False
+    whole = to_numpy(theirs)
+    near = 1e-9 * float(np.max(np.abs(whole), initial=0.0))
+    for order in (tuple(range(whole.ndim)), channels_first(whole.ndim)):
+        part = transposed(np.asarray(ours), order)
+        over = [long - short for long, short in zip(whole.shape, part.shape, strict=True)]
+        starts = product(*(range(more + 1) for more in over))  # none where one is negative
+        windows = (whole[tuple(slice(i, i + n) for i, n in zip(start, part.shape, strict=True))] for start in starts)
+        if any(np.max(np.abs(window - part), initial=0.0) <= near for window in windows):
+            return True
+    return False
 
 
 def _tells_other(theirs: np.ndarray, plain: np.ndarray, other: np.ndarray) -> bool:

@@ -137,3 +137,36 @@ def test_other_axes_than_those_of_size_1_are_not_left_out():
         list(matched([("state", (3, 6))], [("hx", (2, 3, 6))], flat=squeezed))
     with pytest.raises(Mismatch):  # a mask
         list(matched([("mask", (3, 6))], [("mask", (3, 1, 1, 6))]))
+
+
+class Causal(nnx.Module):
+    """`cubed` is a mistake of the body's, "SAME" one of the layer's, behind which the body is the same."""
+
+    def __init__(self, padding="CAUSAL", cubed=False):
+        self.conv = nnx.Conv(4, 6, (3,), padding=padding, rngs=R)
+        self.out = nnx.Linear(6, 2, rngs=R)
+        self.cubed = cubed
+
+    def __call__(self, x):
+        y = jnp.tanh(self.conv(x))
+        return self.out(y**3 if self.cubed else y)
+
+
+class TorchCropped(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv1d(4, 6, 3, padding=2)
+        self.out = torch.nn.Linear(6, 2)
+
+    def forward(self, x):
+        y = self.conv(x.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
+        return self.out(torch.tanh(y))
+
+
+@pytest.mark.parametrize("ours, place", [(Causal(), ""), (Causal(cubed=True), "before out"), (Causal("SAME"), "conv")])
+def test_a_result_that_is_cropped_later_is_no_misfit(ours, place):
+    result = parity.check(ours, TorchCropped(), X, steps=1, tiers=("float64",))
+    assert result.status == ("fail" if place else "pass")
+    if place:
+        assert result.blame and place in str(result.blame), result.blame
+        assert (result.blame.layer == "conv") == (place == "conv"), result.blame

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from d2l_jax.algorithms.mdp import MDP, mdp_from_table
-from d2l_jax.algorithms.q_learning import DRAWS, STEP_LIMIT, Learned, Rate
+from d2l_jax.algorithms.q_learning import STEP_LIMIT, Learned, Rate, check_draws
 from d2l_jax.errors import InputError
 
 
@@ -56,8 +56,7 @@ def q_learning(
     finite, or `draws` have another shape.
     """
     numbers = np.asarray(draws)
-    if numbers.ndim != 3 or numbers.shape[2] != DRAWS:
-        raise InputError(f"draws of shape {numbers.shape}; (episodes, steps, {DRAWS}) is right")
+    check_draws(numbers.shape, np.shape(epsilon))
     episodes = len(numbers)
     table = np.zeros((_count(environment, "observation_space"), _count(environment, "action_space")), numbers.dtype)
     visits = np.zeros(table.shape, int)

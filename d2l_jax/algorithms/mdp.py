@@ -102,7 +102,12 @@ def backup(mdp: MDP, values: Float[Array, " states"], gamma: float) -> Float[Arr
 
 @partial(jit, static_argnames="sweeps")
 def value_iteration(mdp: MDP, gamma: float = 0.95, sweeps: int = 10) -> Plan:
-    """Returns values, values of actions and policy after each sweep over all states, from 0 on (section 17.2)."""
+    """Returns values, values of actions and policy after each sweep over all states, from 0 on (section 17.2).
+
+    Raises InputError for less than no sweep.
+    """
+    if sweeps < 0:
+        raise InputError(f"{sweeps} sweeps over the states; 0 or more are right")
 
     def sweep(values: Array, _: None) -> tuple[Array, Array]:
         action_values = backup(mdp, values, gamma)

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from d2l_jax.algorithms.frozen_lake import MAP_4X4, FrozenLake, frozen_lake
 from d2l_jax.cpu.compile import jit
+from d2l_jax.errors import InputError
 
 STEP_LIMIT = 100  # of gymnasium's FrozenLake-v1
 DRAWS = 4  # of a step: explore, which action, how the ice slips, which of equal actions
@@ -45,7 +47,9 @@ class Walk(NamedTuple):
 
 
 def uniforms(key: Array, episodes: int = 256, limit: int = STEP_LIMIT) -> Float[Array, "episodes steps 4"]:
-    """Draws the numbers that decide over everything random in `q_learning`."""
+    """Draws the numbers that decide over everything random in `q_learning`; InputError for no episode or no step."""
+    if episodes < 1 or limit < 1:
+        raise InputError(f"{episodes} episodes of at most {limit} steps; 1 or more of both are right")
     return jax.random.uniform(key, (episodes, limit, DRAWS))
 
 
@@ -66,7 +70,10 @@ def q_learning(
     random_ties: of equal actions any is taken (second edition); else that of the lowest number
 
     A state that ends an episode keeps its values of 0.
+
+    Raises InputError for `draws` of another shape, and where `epsilon` is not one number, or one for each episode.
     """
+    check_draws(draws.shape, jnp.shape(epsilon))
     chances = jnp.broadcast_to(jnp.asarray(epsilon, draws.dtype), draws.shape[:1])
     start = jnp.zeros(lake.next_state.shape, draws.dtype)
     rate = alpha if callable(alpha) else lambda visits: jnp.asarray(alpha, draws.dtype)
@@ -96,17 +103,36 @@ def q_learning(
     return Learned(*learned, returns, lengths)
 
 
+def check_draws(draws: tuple[int, ...], epsilon: tuple[int, ...] = ()) -> None:
+    """Raises InputError where the shapes of the random numbers, and of the chances to explore, are no episodes'."""
+    if len(draws) != 3 or draws[2] != DRAWS:
+        raise InputError(f"draws of shape {draws}; (episodes, steps, {DRAWS}) is right")
+    if epsilon not in ((), (1,), draws[:1]):
+        raise InputError(f"epsilon has the shape {epsilon}; a number, or one for each of {draws[0]} episodes, is right")
+
+
 def _any_of(equal: Array, uniform: Array) -> Array:
     """Returns the number of one that is true, each as likely as the others."""
     rank = (uniform * equal.sum().astype(uniform.dtype)).astype(int)
     return jnp.argmax(equal & (jnp.cumsum(equal) - 1 == rank))
 
 
-@partial(jit, static_argnames=("walkers", "limit"))
 def success_rate(
     lake: FrozenLake, policy: Int[Array, " states"], key: Array, walkers: int = 4096, limit: int = STEP_LIMIT
 ) -> Float[Array, ""]:
-    """Returns the share of walkers that reach the goal within the limit, all of them walking at once."""
+    """Returns the share of walkers that reach the goal within the limit, all of them walking at once.
+
+    Raises InputError where there is no walk, or not an action for each state; within `jax.jit`, which hides the
+    values, an action that the lake does not have is not seen.
+    """
+    check_policy(policy, *lake.next_state.shape)
+    if walkers < 1:
+        raise InputError(f"{walkers} walks; one or more are right")
+    return _walked(lake, policy, key, walkers, limit)
+
+
+@partial(jit, static_argnames=("walkers", "limit"))
+def _walked(lake: FrozenLake, policy: Int[Array, " states"], key: Array, walkers: int, limit: int) -> Float[Array, ""]:
 
     def step(carry: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
         state, earned = carry
@@ -116,6 +142,20 @@ def success_rate(
     start = jnp.zeros(walkers, int), jnp.zeros(walkers)
     (_, earned), _ = jax.lax.scan(step, start, jax.random.split(key, limit))
     return earned.mean()
+
+
+def check_policy(policy: Int[Array, " states"], states: int, actions: int) -> None:
+    """Raises InputError where a policy has not one action for each state, or names one that there is not.
+
+    JAX itself would take the last state's action for those of missing ones.
+    """
+    if policy.shape != (states,) or not jnp.issubdtype(policy.dtype, jnp.integer):
+        raise InputError(f"a policy {policy.dtype}{policy.shape}; a whole number for each of {states} states is right")
+    if isinstance(policy, Tracer):
+        return
+    chosen = np.asarray(policy)
+    if (wrong := np.flatnonzero((chosen < 0) | (chosen >= actions))).size:
+        raise InputError(f"state {wrong[0]} has the action {chosen[wrong[0]]}; one from 0 to {actions - 1} is right")
 
 
 @dataclass(frozen=True)

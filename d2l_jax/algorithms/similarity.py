@@ -34,17 +34,21 @@ def cosines_of_rows(vectors: Vectors, x: Vector) -> Float[Array, " words"]:
 def knn(vectors: Vectors, x: Vector, k: int) -> Neighbours:
     """Returns the `k` rows nearest to x, x itself among them where it is a row (section 15.7.2).
 
-    Raises: InputError for k below 1 or above the number of rows.
+    Raises: InputError for k below 1 or above the number of rows, and for a vector of another length than theirs.
     """
+    if x.shape != vectors.shape[1:]:
+        raise InputError(
+            f"a vector of shape {x.shape} among rows of {vectors.shape[1]} numbers; as long as they is right"
+        )
     return _largest(cosines_of_rows(vectors, x), k)
 
 
 def nearest(vectors: Vectors, row: int, k: int) -> Neighbours:
     """Returns the `k` rows nearest to a row, without the first, which is the row itself (section 15.4.3).
 
-    Raises: InputError for k below 1, or as many as there are rows.
+    Raises: InputError for k below 1, or as many as there are rows, and for a row that is not there.
     """
-    rows, values = _largest(cosines(vectors, vectors[row]), k, 1)
+    rows, values = _largest(cosines(vectors, _row(vectors, row)), k, 1)
     return Neighbours(rows[1:], values[1:])
 
 
@@ -52,8 +56,18 @@ def analogy(vectors: Vectors, a: int, b: int, c: int) -> Neighbours:
     """Returns the row nearest to b - a + c, for "a is to b as c is to ..." (section 15.7.2).
 
     The rows a, b and c may be the answer, too.
+
+    Raises: InputError for a row that is not there.
     """
-    return knn(vectors, vectors[b] - vectors[a] + vectors[c], 1)
+    first, second, third = (_row(vectors, row) for row in (a, b, c))
+    return knn(vectors, second - first + third, 1)
+
+
+def _row(vectors: Vectors, row: int) -> Vector:
+    """Returns a row; JAX itself would take the last one for any number above."""
+    if not 0 <= row < len(vectors):
+        raise InputError(f"row {row} of {len(vectors)} word vectors; one from 0 to {len(vectors) - 1} is right")
+    return vectors[row]
 
 
 def _largest(values: Float[Array, " words"], k: int, first: int = 0) -> Neighbours:

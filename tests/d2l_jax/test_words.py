@@ -61,6 +61,11 @@ def test_nearest_words_and_analogies():
     for k in (0, 4):
         with pytest.raises(InputError, match="cannot be the nearest"):
             nearest(VECTORS, 0, k)
+    for call in (lambda: nearest(VECTORS, 4, 1), lambda: nearest(VECTORS, -1, 1), lambda: analogy(VECTORS, 0, 1, 9)):
+        with pytest.raises(InputError, match=r"row (4|-1|9) of 4 word vectors; one from 0 to 3 is right"):
+            call()
+    with pytest.raises(InputError, match=r"a vector of shape \(3,\) among rows of 2 numbers"):
+        knn(VECTORS, jnp.ones(3), 1)
 
 
 def test_a_word_is_the_sum_of_its_subwords():

@@ -34,6 +34,8 @@ def test_fields_that_are_refused():
         fields.encode(columns("a z", "c c"), rare=False)
     with pytest.raises(InputError, match="1 fields; 2 are right: first, second"):
         fields.encode(columns("a"))
+    with pytest.raises(InputError, match="fields of 2 and of 1 rows; as many of each are right"):
+        fields.encode(columns("a b", "c"))
 
 
 def test_a_folder_and_a_zip_of_the_book_are_read_alike(tmp_path: Path):
@@ -48,6 +50,9 @@ def test_a_folder_and_a_zip_of_the_book_are_read_alike(tmp_path: Path):
         assert data and data.rows == (3, 1, 2) and data.kind == "clicks"
         assert data.train[0][[0, 4]].tolist() == [[1, 3, 4], [0, 3, 4]]
         assert data.test[0].tolist() == [[1, 3, 4], [2, 3, 4]] and data.test[1].tolist() == [[1], [0]]
+    (folder / "test.csv").write_text("1\tb\n")
+    with pytest.raises(InputError, match="test.csv has 1 fields; 3, as in train.csv, are right"):
+        read_ctr(folder)
     (folder / "test.csv").unlink()
     with pytest.raises(InputError, match="lacks test.csv"):
         read_ctr(folder)
@@ -59,9 +64,9 @@ def test_a_folder_and_a_zip_of_the_book_are_read_alike(tmp_path: Path):
 @pytest.mark.parametrize(
     ("lines", "wrong"),
     [
-        (["1\ta\tb", "0\ta"], "line 2 has 2 cells; 3 are right"),
+        (["1\ta\tb", "0\ta"], "line 2 has 2 cells; 3, with '.t' between, are right"),
         (["2\ta"], "line 1 has the label '2'; 0 or 1 is right"),
-        (["1"], "line 1 has 1 cells; 2 are right"),
+        (["1"], "line 1 has 1 cells; 2, with '.t' between, are right"),
         ([], "holds no example"),
     ],
 )

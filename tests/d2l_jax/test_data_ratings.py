@@ -126,7 +126,10 @@ def empty(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("lines", "wrong"),
     [
-        (["1\t2\t3"], "line 1 is no rating: '1.t2.t3'; user, item, rating and time are right"),
+        (
+            ["1\t2\t3"],
+            "line 1 is no rating: '1.t2.t3'; user, item, rating and time, whole numbers with tabs between, are",
+        ),
         (["1\t2\t3\t4", "1\tx\t3\t4"], "line 2 is no rating"),
         (["1\t2\t3\t4", "1\t2\t6\t4"], "line 2: rating 6; one from 1 to 5 is right"),
         (["1\t2\t0\t4"], "line 1: rating 0; one from 1 to 5 is right"),
@@ -150,8 +153,11 @@ def test_items_out_of_order_are_refused(tmp_path: Path):
     (tmp_path / "u.item").write_text("1|One|\n3|Three|\n2|Two|\n")
     with pytest.raises(InputError, match=r"u.item, line 2 is not item 2: '3.Three.'"):
         read_ratings(tmp_path)
-    with pytest.raises(InputError, match="user 3000000000; one from 1 to 2147483647 is right"):
+    told = "user 3000000000; one from 1 to 1000000 is right, or u.user with a line for each"
+    with pytest.raises(InputError, match=told):
         parse_ratings(["3000000000\t1\t5\t0"], "here")
+    with pytest.raises(InputError, match="item 0; one from 1 to 9 is right$"):
+        parse_ratings(["1\t9\t5\t0", "2\t0\t5\t0"], "here")
 
 
 def test_numbers_and_splits_that_are_refused():

@@ -63,7 +63,8 @@ def parse_clicks(lines: list[str], where: str, separator: str = "\t", label: int
         raise InputError(f"{where} holds no example; lines of a label and fields are right")
     for number, cells in enumerate(rows, 1):
         if len(cells) != len(rows[0]) or len(cells) < 2:
-            raise InputError(f"{where}, line {number} has {len(cells)} cells; {max(len(rows[0]), 2)} are right")
+            right = f"{max(len(rows[0]), 2)}, with {separator!r} between, are right"
+            raise InputError(f"{where}, line {number} has {len(cells)} cells; {right}")
         if cells[label] not in ("0", "1"):
             raise InputError(f"{where}, line {number} has the label {cells[label]!r}; 0 or 1 is right")
     columns = [np.array(column) for column in zip(*rows)]
@@ -86,6 +87,10 @@ def read_ctr(folder: Path) -> Dataset | None:
         raise InputError(f"{spots[0]} lacks {missing[0]}; fetch it again")
     wheres = [f"{spots[0]}, {name}" for name in PARTS]
     train, test = (parse_clicks(lines_of(decoded(found[n], w)), w) for n, w in zip(PARTS, wheres))
+    if len(test.columns) != len(train.columns):
+        raise InputError(
+            f"{wheres[1]} has {len(test.columns)} fields; {len(train.columns)}, as in {PARTS[0]}, are right"
+        )
     names = [f"field {number}" for number in range(1, len(train.columns) + 1)]
     return click_set(train, test, names, "ctr", f"ctr in {spots[0]}")
 

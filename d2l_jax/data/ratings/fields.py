@@ -36,7 +36,9 @@ class Fields(NamedTuple):
           InputError: there are more or fewer columns than fields, or `rare` is not allowed and a value has no number.
         """
         if len(columns) != len(self.names):
-            raise InputError(f"{len(columns)} fields; {len(self.names)} are right: {', '.join(self.names)}")
+            raise InputError(f"{len(columns)} fields; {len(self.names)} are right: {', '.join(self.names)[:80]}")
+        if uneven := [len(column) for column in columns if len(column) != len(columns[0])]:
+            raise InputError(f"fields of {len(columns[0])} and of {uneven[0]} rows; as many of each are right")
         numbers = np.empty((len(columns[0]), len(columns)), np.int32)
         start = 0
         for place, (name, known, column) in enumerate(zip(self.names, self.values, columns)):

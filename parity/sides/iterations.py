@@ -1,6 +1,8 @@
 """Step after step of the PyTorch twin on one batch, as the Flax model takes them: an image learns so."""
 
 import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import jax
@@ -10,7 +12,9 @@ from flax import nnx
 
 from d2l_jax.case import Case
 from d2l_jax.metrics import measured
+from d2l_jax.train.checkpoint import Resumed
 from d2l_jax.turns import Tensors
+from parity.sides.stored_training import Stateful, resume_training, save_training, stateful
 from parity.twin.torch_side import freeze, torch_side
 from parity.weights.state_dict import state_dict
 
@@ -45,6 +49,17 @@ class TorchIterations:
 
     def image(self) -> np.ndarray:
         return self.model.get_parameter("image.weight").detach().numpy()[0].transpose(1, 2, 0)
+
+    def save(self, folder: Path, number: int, meta: dict[str, Any]) -> None:
+        """Saves what a run goes on from; see `stored_training`."""
+        save_training(folder.parent, self._parts(), number, meta)
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
+        """Goes back to the last step that was saved."""
+        return resume_training(folder.parent, self._parts(), settings)[1]
+
+    def _parts(self) -> Mapping[str, Stateful]:
+        return stateful(model=self.model, optimizer=self.optimizer, scheduler=self.scheduler)
 
 
 def channels_first(images: np.ndarray) -> torch.Tensor:

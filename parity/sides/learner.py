@@ -24,7 +24,7 @@ from d2l_jax.turns import Tensors, arguments
 from d2l_jax.weights import file
 from parity.sides.adversaries import TorchAdversaries
 from parity.sides.iterations import TorchIterations
-from parity.sides.stored_training import Stateful, resume_training, save, save_training
+from parity.sides.stored_training import Stateful, resume_training, save, save_training, stateful
 from parity.twin.torch_side import torch_side
 from parity.weights.state_dict import load_state_dict, state_dict
 
@@ -135,8 +135,7 @@ class TorchLearner:
         return resumed
 
     def _parts(self) -> Mapping[str, Stateful]:
-        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
-        return {name: part for name, part in parts.items() if part is not None}
+        return stateful(model=self.model, optimizer=self.optimizer, scheduler=self.scheduler)
 
 
 def _batches(full: np.ndarray, rest: np.ndarray, widths: np.ndarray | None) -> Sequence[tuple[int | None, Any]]:

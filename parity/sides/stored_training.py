@@ -20,6 +20,11 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: Any) -> Any: ...
 
 
+def stateful(**parts: Stateful | None) -> dict[str, Stateful]:
+    """Returns the parts that are there, by name."""
+    return {name: part for name, part in parts.items() if part is not None}
+
+
 def save(path: Path, content: Any) -> None:
     """Writes what `torch.load` reads. Raises InputError where it cannot be written."""
     with replacing(path) as part:

@@ -1,6 +1,7 @@
 """`d2l-jax train style-transfer`: its files, its extractor's weights, and what is refused (section 14.12)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from d2l_jax import models
 from d2l_jax.data.images.photos import drawn_photos, photos
 from d2l_jax.errors import InputError
+from d2l_jax.runs import style
 from d2l_jax.runs.comparison import LOSSES, compare
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.style import configured, load_extractor, transfer
@@ -31,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
 def test_a_run_leaves_its_pictures_and_the_losses_fall(folder: Path):
     out = folder / "run"
     result = transfer(Options(NAME, data=str(folder), epochs=8, image_size=32, lr=0.1, out=out))
-    assert {path.name for path in out.iterdir()} == {"metrics.json", "images.png", "curves.png", "synthesized.png"}
+    files = {"metrics.json", "images.png", "curves.png", "synthesized.png", "stages", "checkpoints"}
+    assert {path.name for path in out.iterdir()} == files
     records = json.loads((out / "metrics.json").read_text())["records"]
     assert records == result.metrics["records"] and [each["iteration"] for each in records] == list(range(1, 9))
     assert records[-1]["style_loss"] < records[0]["style_loss"]
@@ -39,6 +42,31 @@ def test_a_run_leaves_its_pictures_and_the_losses_fall(folder: Path):
     assert np.asarray(Image.open(out / "synthesized.png")).shape == (32, 48, 3)
     with pytest.raises(InputError, match="holds a run already"):
         transfer(Options(NAME, out=out))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["jax", "torch"])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(folder: Path, monkeypatch: pytest.MonkeyPatch, framework):
+    pytest.importorskip("torch")
+    options = Options(NAME, data=str(folder), epochs=8, image_size=32, framework=framework)
+    whole = transfer(replace(options, out=folder / "whole"))
+
+    def stop(image: np.ndarray, path: Path) -> None:
+        if path.stem == "iteration-6":
+            raise KeyboardInterrupt
+        save_image(image, path)
+
+    save_image = style._save_image
+    monkeypatch.setattr(style, "_save_image", stop)
+    with pytest.raises(KeyboardInterrupt):
+        transfer(replace(options, out=folder / "parts"))
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="does not fit: the setting 'iterations' is 8 there and 9 here"):
+        transfer(replace(options, out=folder / "parts", resume=True, epochs=9))
+    resumed = transfer(replace(options, out=folder / "parts", resume=True))
+    assert resumed.metrics["records"] == whole.metrics["records"]
+    assert list(resumed.images) == list(whole.images) == [2, 4, 6, 8]
+    assert all(np.array_equal(image, whole.images[number]) for number, image in resumed.images.items())
 
 
 def test_pictures_by_name(folder: Path):
@@ -66,7 +94,7 @@ def test_the_drawn_pictures_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ("options", "words"),
     [
         ({"batch_size": 4}, "leave --batch-size out"),
-        ({"resume": True}, "leave --resume out"),
+        ({"buckets": 4}, "leave --buckets out"),
         ({"image_size": 8}, "32 rows or more"),
         ({"epochs": 0}, "give 1 iteration or more"),
         ({"lr": -1.0}, "no learning rate"),

@@ -74,4 +74,5 @@ def test_a_run_of_the_twin_leaves_the_same_files(tmp_path: Path):
     ours, theirs = (run["records"] for run in runs.values())
     assert [each["loss"] for each in ours] == pytest.approx([each["loss"] for each in theirs], rel=1e-2)
     names = [{path.name for path in (tmp_path / framework).iterdir()} for framework in runs]
-    assert names[0] == names[1] == {"metrics.json", "images.png", "curves.png", "synthesized.png"}
+    assert names[0] - {"checkpoints"} == names[1] - {"training.pt"}
+    assert names[0] == {"metrics.json", "images.png", "curves.png", "synthesized.png", "stages", "checkpoints"}

@@ -31,12 +31,12 @@ def points(name: str, title: str, discriminate: models.Discriminate, generate: m
     return Points(name, title=title, turns=turns, **options)
 
 
-def turns_of(lr: float, reduction: str) -> tuple[Turn, Turn]:
-    """Returns the turns of DCGAN: both nets by Adam with one rate and betas (0.5, 0.999)."""
-    adam = partial(optim.Adam, lr=lr, betas=(0.5, 0.999))
+def turns_of(lr: float, lr_G: float, **options: Any) -> tuple[Turn, Turn]:
+    """Returns the turns of DCGAN with options of its losses: both nets by Adam with betas (0.5, 0.999)."""
+    adam = partial(optim.Adam, betas=(0.5, 0.999))
     return (
-        Turn(partial(models.discriminator_loss, reduction=reduction), adam, "net_D.", "discriminator"),
-        Turn(partial(models.generator_loss, reduction=reduction), adam, "net_G.", "generator"),
+        Turn(partial(models.discriminator_loss, **options), partial(adam, lr=lr), "net_D.", "discriminator"),
+        Turn(partial(models.generator_loss, **options), partial(adam, lr=lr_G), "net_G.", "generator"),
     )
 
 
@@ -60,6 +60,12 @@ DCGAN = partial(
 CORRECTED = {"net_D": {"corrected": True}, "net_G": {"corrected": True}}
 SMALL_D = {"n_D": 5}
 SMALL_G = {"n_G": 3}
+
+SMALL = partial(
+    DCGAN,
+    args={"net_D": {"n_D": 16, "corrected": True}, "net_G": {"n_G": 16, "corrected": True}},
+    probe={"net_D": SMALL_D | CORRECTED["net_D"], "net_G": SMALL_G | CORRECTED["net_G"]},
+)
 
 GAN: tuple[Case, ...] = (
     Points("gan", title="GAN on Gaussian points", turns=(DISCRIMINATOR, GENERATOR)),
@@ -100,21 +106,23 @@ GAN: tuple[Case, ...] = (
         "dcgan",
         title="DCGAN",
         probe={"net_D": SMALL_D, "net_G": SMALL_G},
-        turns=turns_of(0.005, "sum"),
+        turns=turns_of(0.005, 0.005),
     ),
     DCGAN(
         "dcgan-corrected",
         title="DCGAN of the second edition",
         args=CORRECTED,
         probe={"net_D": SMALL_D | CORRECTED["net_D"], "net_G": SMALL_G | CORRECTED["net_G"]},
-        turns=turns_of(0.0002, "mean"),
+        turns=turns_of(0.0002, 0.0002, reduction="mean"),
     ),
-    DCGAN(
-        "dcgan-small",
-        title="DCGAN with a quarter of the channels",
-        args={"net_D": {"n_D": 16, "corrected": True}, "net_G": {"n_G": 16, "corrected": True}},
-        probe={"net_D": SMALL_D | CORRECTED["net_D"], "net_G": SMALL_G | CORRECTED["net_G"]},
-        turns=turns_of(0.0002, "mean"),
+    SMALL(
+        "dcgan-small", title="DCGAN with a quarter of the channels", turns=turns_of(0.0002, 0.0002, reduction="mean")
+    ),
+    SMALL(
+        "dcgan-together",
+        title="DCGAN, real and generated in one batch",
+        draw=partial(draw_images, size=(64, 64)),
+        turns=turns_of(0.0001, 0.0005, reduction="mean", together=True),
     ),
     Case(
         "gan-backbone",

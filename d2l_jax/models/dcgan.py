@@ -96,10 +96,12 @@ def dcgan_discriminator(n_D: int = 64, corrected: bool = False, *, rngs: nnx.Rng
     return (init_dcgan if corrected else init_normal)(net, rngs=rngs)
 
 
-def draw_images(random: np.random.Generator, latent_dim: int = 100) -> dict[str, np.ndarray]:
+def draw_images(
+    random: np.random.Generator, latent_dim: int = 100, size: tuple[int, int] = (67, 65)
+) -> dict[str, np.ndarray]:
     """Draws 3 images as "X" and latent numbers for as many as "Z", float32, for the parity check.
 
     The images are larger than those that a generator makes, in a way that is odd somewhere: uneven padding shows.
     """
-    X = random.uniform(-1, 1, size=(3, 67, 65, 3))
+    X = random.uniform(-1, 1, size=(3, *size, 3))
     return {"X": X.astype(np.float32), "Z": random.normal(size=(3, 1, 1, latent_dim)).astype(np.float32)}

@@ -32,23 +32,45 @@ def generator(num_latents: int = 2, num_outputs: int = 2, *, rngs: nnx.Rngs) -> 
     return init_normal(nn.Sequential(nn.Linear(num_latents, num_outputs, rngs=rngs)), rngs=rngs)
 
 
-def discriminator_loss(nets: Any, tensors: Tensors, reduction: str = "sum") -> tuple[Array, Tensors]:
+def discriminator_loss(
+    nets: Any, tensors: Tensors, reduction: str = "sum", together: bool = False
+) -> tuple[Array, Tensors]:
     """Returns half the cross-entropy of real examples "X" as ones and of those made from "Z" as zeros.
 
     The generator is left alone: no gradient goes through what it makes. The first edition sums over the batch, the
     second averages, `reduction="mean"`.
+
+    together: both are judged in one batch, as `judged_together`; in the book each is one of its own
     """
-    real = nets["net_D"](tensors["X"])
-    fake = nets["net_D"](jax.lax.stop_gradient(nets["net_G"](tensors["Z"])))
+    if together:
+        real, fake = judged_together(nets["net_D"], tensors["X"], jax.lax.stop_gradient(nets["net_G"](tensors["Z"])))
+    else:
+        real = nets["net_D"](tensors["X"])
+        fake = nets["net_D"](jax.lax.stop_gradient(nets["net_G"](tensors["Z"])))
     loss = (_cross_entropy(real, 1.0, reduction) + _cross_entropy(fake, 0.0, reduction)) / 2
     return loss, {"real": real, "fake": fake}
 
 
-def generator_loss(nets: Any, tensors: Tensors, reduction: str = "sum") -> tuple[Array, Tensors]:
-    """Returns the cross-entropy of what is made from "Z" as ones: the generator wants it taken for real."""
+def generator_loss(
+    nets: Any, tensors: Tensors, reduction: str = "sum", together: bool = False
+) -> tuple[Array, Tensors]:
+    """Returns the cross-entropy of what is made from "Z" as ones: the generator wants it taken for real.
+
+    together: as in `discriminator_loss`
+    """
     fake_X = nets["net_G"](tensors["Z"])
-    fake = nets["net_D"](fake_X)
+    fake = judged_together(nets["net_D"], tensors["X"], fake_X)[1] if together else nets["net_D"](fake_X)
     return _cross_entropy(fake, 1.0, reduction), {"fake_X": fake_X, "fake": fake}
+
+
+def judged_together(net_D: Any, X: Array, fake_X: Array) -> tuple[Array, Array]:
+    """Returns the scores of real and of generated examples of one shape, (real, fake), in one batch.
+
+    Batch normalisation takes mean and size out of a batch of its own: it hides from the discriminator that generated
+    images are grey where real ones are white.
+    """
+    scores = net_D(jnp.concatenate([X, fake_X]))
+    return scores[: len(X)], scores[len(X) :]
 
 
 def generated(nets: Any, tensors: Tensors) -> Tensors:

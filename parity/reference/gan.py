@@ -22,19 +22,32 @@ def generator(num_latents: int = 2, num_outputs: int = 2) -> nn.Sequential:
     return init_normal(nn.Sequential(nn.Linear(num_latents, num_outputs)))
 
 
-def discriminator_loss(nets: nn.ModuleDict, tensors: Tensors, reduction: str = "sum") -> tuple[Tensor, Tensors]:
+def discriminator_loss(
+    nets: nn.ModuleDict, tensors: Tensors, reduction: str = "sum", together: bool = False
+) -> tuple[Tensor, Tensors]:
     """Returns half the cross-entropy of real examples "X" as ones and of those made from "Z" as zeros."""
-    real = nets["net_D"](tensors["X"])
-    fake = nets["net_D"](nets["net_G"](tensors["Z"]).detach())
+    if together:
+        real, fake = judged_together(nets["net_D"], tensors["X"], nets["net_G"](tensors["Z"]).detach())
+    else:
+        real = nets["net_D"](tensors["X"])
+        fake = nets["net_D"](nets["net_G"](tensors["Z"]).detach())
     loss = (_cross_entropy(real, 1.0, reduction) + _cross_entropy(fake, 0.0, reduction)) / 2
     return loss, {"real": real, "fake": fake}
 
 
-def generator_loss(nets: nn.ModuleDict, tensors: Tensors, reduction: str = "sum") -> tuple[Tensor, Tensors]:
+def generator_loss(
+    nets: nn.ModuleDict, tensors: Tensors, reduction: str = "sum", together: bool = False
+) -> tuple[Tensor, Tensors]:
     """Returns the cross-entropy of what is made from "Z" as ones."""
     fake_X = nets["net_G"](tensors["Z"])
-    fake = nets["net_D"](fake_X)
+    fake = judged_together(nets["net_D"], tensors["X"], fake_X)[1] if together else nets["net_D"](fake_X)
     return _cross_entropy(fake, 1.0, reduction), {"fake_X": fake_X, "fake": fake}
+
+
+def judged_together(net_D: nn.Module, X: Tensor, fake_X: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the scores of real and of generated examples of one shape, (real, fake), in one batch."""
+    real, fake = net_D(torch.cat([X, fake_X])).split([len(X), len(fake_X)])
+    return real, fake
 
 
 def generated(nets: nn.ModuleDict, tensors: Tensors) -> Tensors:

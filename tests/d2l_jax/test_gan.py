@@ -15,6 +15,7 @@ import parity
 from d2l_jax import TrainState, losses, models, train_view
 from d2l_jax.catalog import get
 from d2l_jax.functional import parts
+from d2l_jax.models.gan import judged_together
 from d2l_jax.train import step
 from d2l_jax.weights.rules import leaves
 from parity import reference
@@ -44,6 +45,16 @@ def test_keys_and_shapes(title):
     ours = abstract(lambda: getattr(models, NETS[title])(rngs=nnx.Rngs(0)))
     assert {leaf.key: list(leaf.shape) for leaf in leaves(ours)} == expected
     assert sum(parameter.numel() for parameter in theirs.parameters()) == FACTS[title]["params"]
+
+
+def test_a_batch_of_its_own_hides_from_the_discriminator_how_grey_images_are():
+    """With batch normalisation in every block the size of images is no part of the score; in one batch it is."""
+    net_D = train_view(models.dcgan_discriminator(4, corrected=True, rngs=nnx.Rngs(0)))
+    X, other = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 64, 64, 3)) * 10, jnp.float32)
+    np.testing.assert_allclose(net_D(X), net_D(X / 10), atol=1e-3 * float(jnp.abs(net_D(X)).max()))
+    _, grey = judged_together(net_D, X, other / 10)
+    _, full = judged_together(net_D, X, other)
+    assert float(jnp.abs(grey - full).max()) > 0.1 * float(jnp.abs(full).max())
 
 
 def test_losses_are_the_facts():

@@ -57,9 +57,12 @@ PARAMETERS = {  # of the models that are not in the book
     **dict.fromkeys(["gan", "gan-saturating", "gan-least-squares", "gan-hinge", "gan-wasserstein"], 37 + 6),
     "spectral-discriminator": (3 * 16 + 1) * 64 + (64 * 16 + 1) * 128 + 4 * 4 * 128 + 1,
     "feature-cnn": 94_986,
-    "dcgan-small": sum(c * 16 for c in (3 * 16, 16 * 32, 32 * 64, 64 * 128, 128))
-    + sum(c * 16 for c in (100 * 128, 128 * 64, 64 * 32, 32 * 16, 16 * 3))
-    + 4 * (16 + 32 + 64 + 128),
+    **dict.fromkeys(
+        ["dcgan-small", "dcgan-together"],
+        sum(c * 16 for c in (3 * 16, 16 * 32, 32 * 64, 64 * 128, 128))
+        + sum(c * 16 for c in (100 * 128, 128 * 64, 64 * 32, 32 * 16, 16 * 3))
+        + 4 * (16 + 32 + 64 + 128),
+    ),
     "gan-relativistic": 66_817 + 82_946,
     "gan-backbone": 1_576_769 + 2_782_851,
     "gan-conditional": 1_556_609 + 1_225_475,

@@ -1,6 +1,8 @@
 """The proof of adversarial losses and penalties can fail, where a bug is planted."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import jax
 import pytest
@@ -9,6 +11,9 @@ from d2l_jax import losses, models
 from d2l_jax.catalog import get
 from d2l_jax.models import adversarial, gan_backbone
 from parity.proof.cases import check_case
+from parity.proof.checking import Checking
+from parity.proof.steps import Kept, Sides, single_steps
+from parity.twin.pairing import twin_of
 
 
 def failures(name: str) -> list[str]:
@@ -46,6 +51,21 @@ def test_examples_in_other_pairs_are_seen():
     result = check_case(replace(case, turns=(wrong, second)), steps=1, tiers=("float64",))
     failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
     assert failed[0] == "discriminator forward/loss" and not [row for row in failed if row.endswith("/real")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", ["discriminator", "generator"])
+def test_a_turn_that_judges_apart_what_it_should_together_is_seen(turn):
+    case = get("dcgan-together")
+    objectives: dict[str, Any] = {each.name: each.objective for each in case.turns}
+    objectives[turn] = partial(objectives[turn], together=False)
+    twin = twin_of(case, steps=1)
+    turns = tuple(each._replace(objective=objectives[each.name]) for each in case.turns)
+    planted = replace(twin, flax=replace(twin.flax, turns=turns))
+    checking = Checking(tiers=("float64",), probes=2)
+    rows, _ = single_steps(planted, checking, Sides.of(planted, checking), Kept())
+    failed = [str(row.key) for row in rows["float64"] if not row.passed]
+    assert f"{turn} forward/fake" in failed and f"{turn} forward/loss" in failed
 
 
 def hinge_loss_D(real, fake):

@@ -13,6 +13,7 @@ from parity.layers.isolate import Isolated
 from parity.layers.received import Received
 
 NEAR = 1e-9  # relative to a tensor's scale
+MOST = 100  # tensors of which two may be added
 Function = Callable[[torch.Tensor], torch.Tensor]
 BETWEEN: dict[str, Function] = {
     "": lambda x: x,
@@ -45,6 +46,17 @@ def _source(isolated: Isolated, to: Received, array: np.ndarray) -> str:
         for words, tensor in _tensors(isolated, to):
             if tensor.shape == array.shape and _same(to_numpy(function(tensor)), array):
                 return f"the {what}{words}" if what else words
+    return _sum(isolated, to, array)
+
+
+def _sum(isolated: Isolated, to: Received, array: np.ndarray) -> str:
+    """Returns which two tensors the one is the sum of, as behind a residual connection."""
+    terms = [(words, to_numpy(x)) for words, x in _tensors(isolated, to) if x.shape == array.shape and x.any()]
+    for number, (words, term) in enumerate(terms[:MOST]):
+        rest = array - term
+        for other, right in terms[number + 1 : MOST]:
+            if _same(right, rest):
+                return f"the sum of {words} and {other}"
     return ""
 
 

@@ -25,6 +25,14 @@ class Written(nn.Module):
         return self.body(self, x)
 
 
+def gated(turn=lambda g: g):
+    def body(m, x):
+        gate = turn(m.gate(x).sigmoid())
+        return (1 - gate) * x + gate * x.sin()
+
+    return body
+
+
 def standard(root):
     return lambda m, x: x / root(x.var(1, unbiased=False, keepdim=True))
 
@@ -46,6 +54,7 @@ BODIES = [
     ("power", lambda m, x: x.abs().pow(-0.5), lambda m, x: 1 / x.abs()),
     ("factor-missing", lambda m, x: x.sin() * x.exp(), lambda m, x: x.exp()),
     ("wiring", lambda m, x: x * m.gate(x.tanh()), lambda m, x: x.tanh() * m.gate(x.tanh())),
+    ("gate-complement", gated(), gated(lambda g: 1 - g)),
     ("axis", lambda m, x: x * x.square().sum((1, 2), keepdim=True), lambda m, x: x * x.square().sum((0, 2), True)),
     ("eps-outside", standard(lambda v: (v + EPS).sqrt()), standard(lambda v: v.sqrt() + EPS)),
     ("max-for-sum", lambda m, x: torch.zeros(3, 6, 5).double().index_add(0, BATCH, x), per_node("amax")),

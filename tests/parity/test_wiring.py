@@ -55,14 +55,16 @@ class TorchNet(torch.nn.Module):
 
 
 class Flat(linen.Module):
-    """Two layers in a body, the second beside the first or behind it."""
+    """Two layers in a body, the second beside the first or behind it, or behind the sum of it and what it is given."""
 
     beside: bool = True
+    added: bool = False
 
     @linen.compact
     def __call__(self, x):
         first = linen.Dense(6, name="first")(x)
-        return first * linen.sigmoid(linen.Dense(6, name="second")(x if self.beside else first))
+        given = x + first if self.added else x if self.beside else first
+        return first * linen.sigmoid(linen.Dense(6, name="second")(given))
 
 
 class TorchFlat(torch.nn.Module):
@@ -90,6 +92,13 @@ def test_a_layer_beside_another_in_place_of_behind_it_is_named():
     blame = check(Flat(), TorchFlat()).blame
     assert blame and (blame.layer, blame.cause) == ("", "wiring"), blame
     assert "Flax gives second what first is given, PyTorch what first returns" in blame.text
+
+
+def test_a_sum_in_the_place_of_one_of_its_terms_is_named():
+    blame = check(Flat(added=True), TorchFlat()).blame
+    assert blame and (blame.layer, blame.cause) == ("", "wiring"), blame
+    words = "Flax gives second the sum of what first returns and what first is given, PyTorch what first returns"
+    assert words in blame.text
 
 
 @pytest.mark.parametrize("ours, theirs", [(Net(), TorchNet()), (Flat(beside=False), TorchFlat())])

@@ -1,10 +1,16 @@
-"""Functions that keep a number positive, as scales and rates have to be."""
+"""Functions that keep a number positive, as scales and rates have to be, and gates."""
 
 from collections.abc import Iterator
 
 from torch.nn import functional as F
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+
+def gates(call: FunctionCall) -> Iterator[Alternative]:
+    """What a gate keeps and what it lets in are exchanged."""
+    text = "Flax has 1 - g where PyTorch has g, the sigmoid: a gate the other way round"
+    yield Alternative("gate-complement", text, lambda: 1 - call.result)
 
 
 def exponentials(call: FunctionCall) -> Iterator[Alternative]:

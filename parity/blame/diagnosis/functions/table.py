@@ -24,6 +24,11 @@ def _softmax(call: FunctionCall) -> Iterator[Alternative]:
     yield from choosing.softmax_before(call)
 
 
+def _sigmoid(call: FunctionCall) -> Iterator[Alternative]:
+    yield from as_layer(LAYERS["sigmoid"])(call)
+    yield from activations.gates(call)
+
+
 def _sums(call: FunctionCall) -> Iterator[Alternative]:
     yield from arithmetic.sums(call)
     yield from combined.terms(call)
@@ -50,6 +55,7 @@ TABLE: dict[str, Alternatives] = {
     **{name: as_layer(make) for name, make in LAYERS.items()},
     "linear": _linear,
     "softmax": _softmax,
+    "sigmoid": _sigmoid,
     "topk": choosing.renormalised,
     "interpolate": _interpolate,
     **dict.fromkeys(("add", "radd", "iadd"), _sums),

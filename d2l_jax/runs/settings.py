@@ -49,6 +49,8 @@ def _of_image_size(case: Case, size: int) -> Case:
 
 
 def _at_least(option: str, value: int, least: int) -> int:
+    if not isinstance(value, int):  # of a search, whose spaces have other numbers, too
+        raise InputError(f"--{option} {value} is no whole number; {least} or more is right, as randint and choice draw")
     if value < least:
         raise InputError(f"--{option} {value} is too small; give {least} or more")
     return value

@@ -69,8 +69,9 @@ class CaseObjective:
     def checked(self, space: Space) -> "CaseObjective":
         """Returns the objective with the data that it will take, after the ends of the space were tried.
 
-        Raises what `prepared` raises.
+        Raises what `prepared` raises, and of a model that no value suits does not blame the values.
         """
+        configured(self.options)
         case, data = self._tried({name: ends(domain)[0] for name, domain in space.items()})
         self._tried({name: ends(domain)[1] for name, domain in space.items()})
         found = self.options.data or (data.name if data.name != case.data and not case.augment else None)

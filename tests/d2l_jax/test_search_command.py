@@ -57,9 +57,9 @@ def test_a_trial_that_diverges_is_no_end_of_the_study(capsys):
 
 
 WRONG = [
-    (["lenett"], "unknown model 'lenett'; did you mean lenet"),
+    (["lenett"], "error: unknown model 'lenett'; did you mean lenet"),
     (["style-transfer"], "learns one image, and has no error on a test split"),
-    (["gan"], "gan has no data to train on"),
+    (["gan"], "error: gan has no data to train on"),
     (["lenet", "--space"], "the search space is empty"),
     (["lenet", "--space", "lr=loguniform(1,0.1)"], "has no numbers in it"),
     (
@@ -67,6 +67,7 @@ WRONG = [
         "unknown hyperparameter of lenet 'num_class'; did you mean num_classes",
     ),
     (["lenet", "--space", "batch_size=randint(32,9999)"], "--batch-size 9998 does not fit 1437 examples"),
+    (["lenet", "--space", "batch_size=loguniform(16,128)"], "--batch-size 16.0 is no whole number; 1 or more is right"),
     (["lenet", "--first", "lr=2", "batch_size=64"], "the first lr is 2, which is not in loguniform(0.01,1)"),
     (["lenet", "--first", "lr"], "--first lr is no value"),
     (["lenet", "--first", "lr=0.1", "lr=0.2", "batch_size=64"], "--first gives lr twice"),

@@ -179,3 +179,31 @@ def test_the_second_result_of_a_module_is_explained():
 def test_a_number_of_numpy_is_fitted_too():
     blame = check(Flow(factor=0.63), TorchFlow(), POINTS).blame
     assert blame and blame.cause == "constant" and "0.63 where PyTorch has 0.7" in blame.text, blame
+
+
+class Soft(linen.Module):
+    """A soft cap of what a layer gives."""
+
+    cap: float
+
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(2, name="out")(jnp.tanh(linen.Dense(5, name="field")(x) / self.cap))
+
+
+class TorchSoft(torch.nn.Module):
+    def __init__(self, cap):
+        super().__init__()
+        self.field = torch.nn.Linear(4, 5)
+        self.out = torch.nn.Linear(5, 2)
+        self.cap = cap
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.field(x) / self.cap))
+
+
+@pytest.mark.parametrize("cap", [4, 4.0], ids=["a whole number", "a float"])
+def test_another_divisor_is_named(cap):
+    blame = check(Soft(3.0), TorchSoft(cap), POINTS).blame
+    assert blame and (blame.layer, blame.cause) == ("", "constant"), blame
+    assert "before out: Flax divides by 3 where PyTorch has 4 " in blame.text

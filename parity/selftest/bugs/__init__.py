@@ -7,6 +7,7 @@ from parity.selftest.bugs import (
     convolution,
     dense,
     detectors,
+    flows,
     losses,
     norms,
     numbers,
@@ -29,4 +30,5 @@ BUGS: tuple[Bug, ...] = (
     *written.BUGS,
     *detectors.BUGS,
     *bodies.BUGS,
+    *flows.BUGS,
 )

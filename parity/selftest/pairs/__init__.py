@@ -3,6 +3,7 @@
 from parity.selftest.pairs.bodies import AVERAGED, CAUSAL, CROPPED, GATED, JOINT
 from parity.selftest.pairs.dense import ACTIVATIONS, COLUMN, DEEP, MLP, SMALL, TWO_HEADS
 from parity.selftest.pairs.detectors import DETECTOR
+from parity.selftest.pairs.flows import CROSSED, FLOW
 from parity.selftest.pairs.images import CNN, CONV1D, NORMS, POOLS, RESIZING, TIES, TRANSPOSED
 from parity.selftest.pairs.sequences import ATTENTION, LOOKUP, RECURRENT, TEXT
 from parity.selftest.pairs.usual import GROUPED, LOOPED
@@ -14,4 +15,5 @@ PAIRS = (
     *(GROUPED, LOOPED, DETECTOR),
     *(VISION, GPT, UPSCALING, BAG, FAR_ROWS, FAR_IMAGES, DROPPING),
     *(GATED, JOINT, CAUSAL, CROPPED, AVERAGED),
+    *(FLOW, CROSSED),
 )  # fmt: skip

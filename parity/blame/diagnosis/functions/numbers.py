@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from math import isfinite
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import distance
@@ -14,8 +16,9 @@ from parity.blame.diagnosis.functions.alternative import Alternative, Alternativ
 from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 
 SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
-PRODUCTS = ("mul", "rmul", "imul", "multiply", "div", "truediv", "itruediv", "divide", "rtruediv", "lerp")
-FUNCTIONS = (*SUMS, *PRODUCTS, "full", "full_like")
+DIVISIONS = ("div", "truediv", "itruediv", "divide")
+PRODUCTS = ("mul", "rmul", "imul", "multiply", "rtruediv", "lerp", *DIVISIONS)
+FUNCTIONS = (*SUMS, *PRODUCTS, "full", "full_like", "new_full")
 CAUSE = "constant"
 LEAST = 6  # numbers to which the one is fitted
 MOST_GROUPS = 16
@@ -48,27 +51,38 @@ def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndar
         except UNFIT:
             continue
         if factor and pieces is not None:
-            text = f"Flax computes with {_shown(value * factor)} where PyTorch has {_shown(value)}"
+            divisor = all(site.function in DIVISIONS for site in sites)
+            ours, theirs = (_shown(1 / x if divisor else x) for x in (value * factor, value))
+            text = f"Flax {'divides by' if divisor else 'computes with'} {ours} where PyTorch has {theirs}"
             functions = ", ".join(dict.fromkeys(site.function for site in sites))
             yield CAUSE, f"{text} (in {len(sites)} calls of {functions})", pieces, around(sites)
 
 
 def _times(factor: float) -> Callable[[str, bool], Alternatives | None]:
     """Returns what lists the number of a call, as its own alternative, and computes with it times the factor."""
+    return lambda name, right: partial(_listed, name, factor) if name in FUNCTIONS and not right else None
 
-    def listed(call: FunctionCall) -> Iterator[Alternative]:
-        values = [x for x in (*call.args, *call.kwargs.values()) if isinstance(x, float) and x and isfinite(x)]
-        if not values:
-            return
 
-        def result() -> Any:
-            args = [x * factor if isinstance(x, float) else x for x in call.args]
-            kwargs = {name: x * factor if isinstance(x, float) else x for name, x in call.kwargs.items()}
-            return call.function(*args, **kwargs)
+def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternative]:
+    """Yields the call with its number times the factor; what is divided by counts as its reciprocal."""
+    real = any(isinstance(x, torch.Tensor) and x.is_floating_point() for x in call.args)
+    kinds = (float, int) if name in PRODUCTS and real else (float,)
 
-        yield Alternative(CAUSE, repr(float(values[0])), result)
+    def is_number(x: Any) -> bool:
+        return isinstance(x, kinds) and not isinstance(x, bool) and bool(x) and isfinite(x)
 
-    return lambda name, right: listed if name in FUNCTIONS and not right else None
+    def scaled(x: Any) -> Any:
+        if not is_number(x):
+            return x
+        return x / factor if name in DIVISIONS else x * factor
+
+    def result() -> Any:
+        args = [scaled(x) for x in call.args]
+        return call.function(*args, **{name: scaled(x) for name, x in call.kwargs.items()})
+
+    values = [float(x) for x in (*call.args, *call.kwargs.values()) if is_number(x)]
+    if values:
+        yield Alternative(CAUSE, repr(1 / values[0] if name in DIVISIONS else values[0]), result)
 
 
 def _groups(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:

@@ -1,22 +1,22 @@
 """Marks by which numbers are known again in the other framework, whatever their order, shape and repetition."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from jax.extend import core
 
 from parity.layers.calls import functions_of
-from parity.models.programs import bound, called
+from parity.models.programs import computed, length
 from parity.sides.flax import FlaxRun, imposed, named_tensors, precision
 from parity.sides.quick import quickly
 from parity.twin.twin import State, Twin
 
 NEAR = 1e-9
-MOST_EQUATIONS = 5000  # of a program whose results are all marked
+MOST_EQUATIONS = 5000  # of a program that is computed step by step
+Tell = Callable[[Any, Sequence[Any], Sequence[Any]], Iterable[Any]]
 
 
 class Marks:
@@ -47,53 +47,40 @@ def _mark(x: Any, numpy: Any) -> Any:
 
 
 def flax_marks(twin: Twin, state: State, train: bool) -> Marks | None:
-    """Returns the marks of all results in Flax's forward program; None where it is too long."""
+    """Returns the marks of all results in Flax's forward program and of what it is given; None of a long one."""
+    rows = flax_told(twin, state, train, lambda _, __, results: [_mark(x, jnp) for x in filter(_numeric, results)])
+    return Marks(np.stack(rows)) if rows else None
+
+
+def flax_told(
+    twin: Twin, state: State, train: bool, tell: Tell, opened: Callable[[Any], bool] = lambda equation: True
+) -> list[np.ndarray]:
+    """Returns what `tell(equation, what it is given, what it gives)` makes of all equations in Flax's forward program.
+
+    Of the program's own inputs, too, for which there is no equation. Nothing where there are too many.
+    """
     run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
 
-    def computed(params: Any, buffers: Any, tensors: dict) -> list[Any]:
+    def forward(params: Any, buffers: Any, tensors: dict) -> list[Any]:
         with imposed(tensors, train):
-            functions = functions_of(twin.flax, train)
-            return [
-                run.flax.run(function, params, buffers, named_tensors(tensors), train=train) for function in functions
-            ]
+            named = named_tensors(tensors)
+            return [run.flax.run(each, params, buffers, named, train=train) for each in functions_of(twin.flax, train)]
 
-    def marked(*args: Any) -> jax.Array:
-        program = jax.make_jaxpr(computed)(*args)
-        return jnp.stack([_mark(x, jnp) for x in _results(program.jaxpr, program.consts, jax.tree.leaves(args))])
+    def told(*args: Any) -> list[Any]:
+        program = jax.make_jaxpr(forward)(*args)
+        inputs = jax.tree.leaves(args)
+        found = [*tell(None, (), [*program.consts, *inputs])]
+        if length(program.jaxpr) <= MOST_EQUATIONS:
+            heard = lambda *equation: found.extend(tell(*equation))  # noqa: E731
+            computed(program.jaxpr, program.consts, inputs, heard, opened)
+            return found
+        return []
 
     with precision(run.device, dtype="float64"):
-        args = (*run.load(state), run.tensors(twin.batches[0]))
-        if _length(jax.make_jaxpr(computed)(*args).jaxpr) > MOST_EQUATIONS:
-            return None
-        return Marks(np.asarray(quickly(marked, run.device)(*args)))
-
-
-def _results(jaxpr: Any, constants: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    """Computes a program, and returns all numbers in it, those that it is given included."""
-    found = list(filter(_numeric, (*constants, *inputs)))
-    _outputs(jaxpr, constants, inputs, found)
-    return found
-
-
-def _outputs(jaxpr: Any, constants: Sequence[Any], inputs: Sequence[Any], found: list[Any]) -> list[Any]:
-    values = dict(zip(jaxpr.constvars, constants, strict=True)) | dict(zip(jaxpr.invars, inputs, strict=True))
-    read = lambda variable: variable.val if isinstance(variable, core.Literal) else values[variable]  # noqa: E731
-    for equation in jaxpr.eqns:
-        given = [read(variable) for variable in equation.invars]
-        inner = called(equation)
-        results = _outputs(*inner, given, found) if inner else bound(equation, given)
-        found += filter(_numeric, results)
-        values |= dict(zip(equation.outvars, results, strict=True))
-    return [read(variable) for variable in jaxpr.outvars]
+        return [np.asarray(x) for x in quickly(told, run.device)(*run.load(state), run.tensors(twin.batches[0]))]
 
 
 def _numeric(x: Any) -> bool:
     dtype = getattr(x, "dtype", None)
-    return (
-        dtype is not None and (jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)) and np.size(x) > 0
-    )
-
-
-def _length(jaxpr: Any) -> int:
-    inner = [called(equation) for equation in jaxpr.eqns]
-    return len(jaxpr.eqns) + sum(_length(program[0]) for program in inner if program)
+    kinds = (jnp.number, jnp.bool_)
+    return dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds) and np.size(x) > 0

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import torch
 
+from parity.blame.marks import flax_told
 from parity.compare.rows import Row
-from parity.layers.calls import functions_of
-from parity.models.random_numbers import requested
+from parity.models.programs import called
 from parity.result import Blame
+from parity.twin.planted_zeros import with_planted_zeros
 from parity.twin.twin import Twin
 
 SLOPES = {  # the name in JAX's program: what people write, its slope at 0, and PyTorch's of the same
@@ -21,6 +23,11 @@ SLOPES = {  # the name in JAX's program: what people write, its slope at 0, and 
     "clip": ("clip", "jnp.clip has the slope 1/2 at a bound, torch.clamp 1"),
     "sort": ("sort", "equal numbers are put in another order"),
     "reduce_max": ("reduce-max", "jnp.max divides the slope among equal numbers, torch.max(dim) gives it to one"),
+}
+MET = {  # operations of which it shows whether they meet such a number
+    "max": lambda x, y: jnp.any(x == y),
+    "abs": lambda x: jnp.any(x == 0),
+    "sqrt": lambda x: jnp.any(x == 0),
 }
 HIDDEN = ("relu", "relu6", "softmax", "log_softmax", "logsumexp")  # their maxima have slopes of their own, or none
 
@@ -42,30 +49,38 @@ def blame_ties(twin: Twin, rows: Sequence[Row]) -> Blame | None:
 
 
 def _names(twin: Twin) -> list[str]:
-    """Returns the names of the functions and operations of Flax's program."""
+    """Returns the names of those functions in Flax's program that meet a number where their slope is a choice."""
     names: list[str] = []
 
-    def run(params: Any, buffers: Any, tensors: Any) -> None:
-        def values(params: Any, buffers: Any, tensors: Any) -> list[Any]:
-            for function in functions_of(twin.flax, True):
-                twin.flax.model.run(function, params, buffers, tensors, train=True)
-            return []
+    def tell(equation: Any, given: Sequence[Any], results: Sequence[Any]) -> Iterator[jax.Array]:
+        for name in _operations([equation]) if equation is not None and not _open(equation) else ():
+            names.append(name)
+            yield jnp.asarray(MET.get(name, _unknown)(*given) if name == _name(equation) else True)
 
-        jaxpr = jax.make_jaxpr(values)(params, buffers, tensors)
-        names.extend(_operations(jaxpr.jaxpr))
-
-    model = twin.flax.model
-    requested(run, model.params, model.buffers, twin.batches[0].tensors)
-    return names
+    met = flax_told(twin, with_planted_zeros(twin), True, tell, _open)
+    return [name for name, tie in zip(names, met, strict=False) if tie]
 
 
-def _operations(jaxpr: Any) -> Iterator[str]:
-    for equation in jaxpr.eqns:
-        name = equation.params.get("name", equation.primitive.name)
+def _unknown(*given: Any) -> bool:
+    return True
+
+
+def _open(equation: Any) -> bool:
+    """Tells whether it is a function that is looked into: none that is known, or has slopes of its own."""
+    return called(equation) is not None and _name(equation) not in (*HIDDEN, *SLOPES)
+
+
+def _name(equation: Any) -> str:
+    return str(equation.params.get("name", equation.primitive.name))
+
+
+def _operations(equations: Sequence[Any]) -> Iterator[str]:
+    for equation in equations:
+        name = _name(equation)
         if name in HIDDEN:
             continue
-        yield str(name)
+        yield name
         for value in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns") and name not in SLOPES:
-                yield from _operations(inner)
+                yield from _operations(inner.eqns)

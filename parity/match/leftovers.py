@@ -177,6 +177,14 @@ def _name_score(key: str, variable: Variable) -> float:
     return 2 * alike(WEIGHT_NORM.get(last, last), own) + alike(key, ".".join(map(str, variable.path)))
 
 
+class Unmatched(InputError):
+    """Tensors have no counterpart; `notes` tell what is known of layers that have none."""
+
+    def __init__(self, problems: list[str], notes: list[str]):
+        super().__init__(f"the two models do not hold the same tensors: {'; '.join([*problems, *notes])}")
+        self.notes = notes
+
+
 def check(
     books: Books, recorded: Recorded, error: Exception | None, notes: list[str], constants: Collection[Any] = ()
 ) -> list[Leaf]:
@@ -184,8 +192,7 @@ def check(
     problems = list(books.problems(constants))
     if problems:
         left = {key: recorded.arrays[key].shape for key in books.unpaired()}
-        listed = "; ".join([*stacked(books.unpaired_variables(), left), *problems, *notes])
-        raise InputError(f"the two models do not hold the same tensors: {listed}")
+        raise Unmatched([*stacked(books.unpaired_variables(), left), *problems], notes)
     if error is not None:
         raise InputError(f"Flax's model does not run on these inputs: {error}") from error
     order = {key: number for number, key in enumerate(recorded.arrays)}

@@ -1,6 +1,6 @@
 """Equations of a traced program of JAX's, for those who compute it step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jax.extend import core
@@ -22,3 +22,31 @@ def bound(equation: Any, inputs: Sequence[Any]) -> Sequence[Any]:
     functions, params = binding if isinstance(binding, tuple) else ((), binding)
     outputs = equation.primitive.bind(*functions, *inputs, **params)
     return outputs if equation.primitive.multiple_results else [outputs]
+
+
+def computed(
+    jaxpr: Any,
+    constants: Sequence[Any],
+    inputs: Sequence[Any],
+    heard: Callable[[Any, Sequence[Any], Sequence[Any]], None],
+    opened: Callable[[Any], bool] = lambda equation: True,
+) -> list[Any]:
+    """Returns the outputs of a program; `heard` is told of each equation what it is given and what it gives.
+
+    opened: whether a program within, which the equation calls once, is computed step by step as well
+    """
+    values = dict(zip(jaxpr.constvars, constants, strict=True)) | dict(zip(jaxpr.invars, inputs, strict=True))
+    read = lambda variable: variable.val if isinstance(variable, core.Literal) else values[variable]  # noqa: E731
+    for equation in jaxpr.eqns:
+        given = [read(variable) for variable in equation.invars]
+        inner = called(equation) if opened(equation) else None
+        results = computed(*inner, given, heard, opened) if inner else bound(equation, given)
+        heard(equation, given, results)
+        values |= dict(zip(equation.outvars, results, strict=True))
+    return [read(variable) for variable in jaxpr.outvars]
+
+
+def length(jaxpr: Any) -> int:
+    """Returns the number of equations, those of programs that are called included."""
+    inner = [called(equation) for equation in jaxpr.eqns]
+    return len(jaxpr.eqns) + sum(length(program[0]) for program in inner if program)

@@ -213,8 +213,8 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
         by_name = error
     try:
         return match(flax, torch_model, inputs.arrays, torch_inputs, resting)
-    except InputError:
+    except InputError as error:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.
-            raise by_name or InputError(flax.name) from None
+            raise InputError("; ".join([str(by_name or flax.name), *getattr(error, "notes", ())])) from None
         raise

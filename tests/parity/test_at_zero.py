@@ -84,6 +84,14 @@ def test_equal_slopes_pass_and_are_compared(ours, theirs):
     assert {row.name for row in result.rows["float64"] if row.phase == "at zero"} >= {"first.weight", "first.bias"}
 
 
+def test_a_function_that_meets_no_zero_is_not_blamed():
+    norm = lambda x: jnp.sqrt((x**2).sum(0, keepdims=True))  # noqa: E731
+    never = lambda x: jnp.maximum(x**2 + 1, 0)  # noqa: E731, as Flax's norms take the largest of a variance and 0
+    result = checked(lambda x: norm(x) * never(x), lambda x: x.norm(dim=0, keepdim=True) * (x**2 + 1))
+    assert result.blame is not None and "jnp.sqrt has an infinite slope" in result.blame.text
+    assert "jnp.maximum" not in result.blame.text
+
+
 def test_a_question_without_an_answer_is_not_asked():
     result = checked(lambda x: jnp.log(x**2), lambda x: torch.log(x**2))  # -inf in both where x is 0
     assert result.status == "pass", result.blame

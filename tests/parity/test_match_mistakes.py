@@ -20,6 +20,8 @@ from matching import (
 )
 from matching_nets import EVEN, Net, net_torch
 
+import parity
+from d2l_jax.errors import InputError
 from parity.match import match
 from parity.models.nnx_model import NNXModel
 
@@ -103,3 +105,27 @@ def test_neither_model_is_changed():
     assert all(torch.equal(before[key], tensor) for key, tensor in theirs.state_dict().items())
     assert theirs.training and np.array_equal(kernel, ours.c.kernel[...])
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+class Gated(nnx.Module):
+    def __init__(self, rngs):
+        self.message, self.out = nnx.Linear(6, 6, rngs=rngs), nnx.Linear(6, 2, rngs=rngs)
+        self.update, self.gate = nnx.GRUCell(6, 6, rngs=rngs), nnx.Linear(6, 6, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.update(x, self.message(x) * self.gate(x))[1])
+
+
+class TorchGated(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.message, self.out, self.gate = torch.nn.Linear(6, 6), torch.nn.Linear(6, 2), torch.nn.Linear(6, 6)
+        self.update = torch.nn.GRUCell(6, 6)
+
+    def forward(self, x):
+        return self.out(self.update(self.message(x) * self.gate(x), x))
+
+
+def test_what_is_known_of_a_layer_is_told_where_most_names_are_the_same():
+    with pytest.raises(InputError, match="update.weight_hh .* is only in PyTorch; .*nnx.GRUCell has no bias of"):
+        parity.check(Gated(R), TorchGated(), np.ones((3, 6), np.float32))

@@ -49,6 +49,9 @@ def read_vocabs(path: Path) -> tuple[Vocab, ...]:
     if folder is None:
         raise InputError(f"{path} holds no {VOCABS}; a run that `d2l-jax train` left on texts is right")
     try:
-        return tuple(Vocab.in_order(tokens) for tokens in json.loads((folder / VOCABS).read_text("utf-8")))
+        vocabs = tuple(Vocab.in_order(tokens) for tokens in json.loads((folder / VOCABS).read_text("utf-8")))
+        if not vocabs:
+            raise ValueError("it is empty")
+        return vocabs
     except (ValueError, TypeError) as error:
         raise InputError(f"{folder / VOCABS} is damaged ({error}); train the model again") from error

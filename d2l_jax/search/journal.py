@@ -31,7 +31,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, settings: Event, resume: bool = False):
-        path = folder / NAME
+        self.path = path = folder / NAME
         if resume and not path.is_file():
             raise InputError(f"{folder} holds no study to resume; start without --resume")
         if path.exists() and not resume:
@@ -62,10 +62,7 @@ class Journal:
         content = path.read_bytes()
         whole = content.rpartition(b"\n")[0] + b"\n" if b"\n" in content else b""
         os.ftruncate(self.file, len(whole))
-        try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
-            raise InputError(f"{path} is damaged: {error}; a study of another --out is right") from error
+        return [_event(line, f"{path}, line {number},") for number, line in enumerate(whole.splitlines(), 1)]
 
     def write(self, event: Event) -> None:
         """Adds an event, and returns when it is on the disk."""
@@ -77,6 +74,16 @@ class Journal:
     def close(self) -> None:
         """Lets others write."""
         os.close(self.file)
+
+
+def _event(line: bytes, where: str) -> Event:
+    try:
+        event = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where} is damaged: {error}; a study of another --out is right") from error
+    if not isinstance(event, dict):
+        raise InputError(f"{where} is no event of a study: {line[:40].decode()}; a study of another --out is right")
+    return event
 
 
 def _difference(found: Event, settings: Event) -> str:

@@ -61,9 +61,15 @@ class Study(Bookkeeping):
         self.trials: list[Trial] = []
         self.seconds = 0.0  # of the study, those before it was taken up included
         self._told: dict[int, float] = {}  # when a running trial was heard of last
-        for event in journal.events[1:]:
-            self._repeat(event)
-            self._enter(event)
+        for line, event in enumerate(journal.events[1:], 2):
+            try:
+                self._repeat(event)
+                self._enter(event)
+            except (LookupError, TypeError) as error:
+                raise InputError(
+                    f"{journal.path}, line {line}, is no event of a study that stands there: {event}; a study of"
+                    " another --out is right"
+                ) from error
 
     def run(
         self, trials: int, seconds: float = math.inf, hear: Callable[[Event, "Study"], None] = lambda event, study: None

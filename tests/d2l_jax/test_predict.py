@@ -39,6 +39,9 @@ def test_a_text_is_continued_as_at_the_end_of_training(tmp_path: Path, capsys: p
     (run / VOCABS).write_text("[[1, 2]]")
     with pytest.raises(InputError, match="a list of texts"):
         predict(run, ["it has"])
+    (run / VOCABS).write_text("[]")
+    with pytest.raises(InputError, match="vocab.json is damaged .it is empty.; train the model again"):
+        predict(run, ["it has"])
     (run / VOCABS).write_text("[[")
     with pytest.raises(InputError, match="vocab.json is damaged"):
         predict(run, ["it has"])

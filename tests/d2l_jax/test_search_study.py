@@ -236,5 +236,5 @@ def test_journals_that_do_not_fit_are_refused_in_one_line(tmp_path):
         Study(random_search(), slope, first.journal, 0)
     with (tmp_path / NAME).open("a") as journal:
         journal.write("[}\n")
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match=r"trials.jsonl, line \d+, is damaged"):
         Journal(tmp_path, SETTINGS, resume=True)

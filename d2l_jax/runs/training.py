@@ -15,7 +15,7 @@ from d2l_jax.runs.compilation import keep_compiled
 from d2l_jax.runs.fitting import fitted
 from d2l_jax.runs.folds import cross_validate, unanswered
 from d2l_jax.runs.options import Options, folder_of
-from d2l_jax.runs.run import Job, Listener
+from d2l_jax.runs.run import Job, Listener, refuse_overwriting
 from d2l_jax.runs.run import train as run
 from d2l_jax.runs.sentences import with_found_vectors
 from d2l_jax.runs.settings import configured
@@ -41,6 +41,7 @@ def trained(options: Options, listener: Listener) -> dict[str, Any]:
     if options.compilation_cache:
         keep_compiled(options.compilation_cache)
     devices = devices_of(options, case)
+    refuse_overwriting(folder_of(options), options.resume)  # before the data is read, which may take a minute
     data = choose_data(case, options.data, options.download)
     data = data if options.buckets is None else bucketed(data, options.buckets)
     case = with_found_vectors(fitted(case, data), data)

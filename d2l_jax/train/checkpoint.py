@@ -221,4 +221,6 @@ def refuse_other(what: str, here: dict[str, Any], saved: dict[str, Any], path: P
     for name in [*here, *(name for name in saved if name not in here)]:
         if here.get(name) != saved.get(name):
             ours, theirs = (json.dumps(each.get(name)) for each in (here, saved))
-            raise InputError(f"{path} does not fit: the {what} {name!r} is {theirs} there and {ours} here")
+            raise InputError(
+                f"{path} does not fit: the {what} {name!r} is {theirs} there and {ours} here; the same is right"
+            )

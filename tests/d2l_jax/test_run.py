@@ -19,7 +19,9 @@ from d2l_jax.catalog import get
 from d2l_jax.data import Dataset, load
 from d2l_jax.errors import InputError
 from d2l_jax.metrics import LABELS, measured
+from d2l_jax.runs import training
 from d2l_jax.runs.folds import cross_validate, unanswered
+from d2l_jax.runs.options import Options
 from d2l_jax.runs.plot import compare_curves
 from d2l_jax.runs.run import Job, Listener, train
 from d2l_jax.train import Event, TrainingDiverged, TrainState, make_train_step
@@ -121,6 +123,12 @@ def test_a_run_goes_on_only_under_its_own_settings(finished: Path, change: Calla
         train(change(small("softmax", finished, resume=True)))
     assert said in str(caught.value) and "\n" not in str(caught.value)
     assert (finished / "metrics.json").read_bytes() == before
+
+
+def test_a_folder_that_holds_a_run_is_refused_before_data_is_read(finished: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(training, "choose_data", lambda *_: pytest.fail("read data"))
+    with pytest.raises(InputError, match="holds a run already; continue it with --resume, or give another --out"):
+        training.trained(Options("softmax", data="digits", out=finished), Listener())
 
 
 def test_divergence_names_the_step_and_the_last_good_checkpoint(tmp_path: Path):

@@ -110,6 +110,7 @@ def _twin(
     check_not_half(flax, torch_model)
     flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
+    _refuse_complex(tensors)
     random = np.random.default_rng(0)
     batches = [inputs.arrays, *(_like(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
@@ -119,6 +120,17 @@ def _twin(
         labels = learning.of_classes(_output_shapes(flax, inputs))
     held = _held(tensors, flax) if as_they_are else None
     return make_twin(flax.name, ours, theirs, tensors, named, labels, random, held, axes)
+
+
+def _refuse_complex(tensors: list[Leaf]) -> None:
+    """Raises InputError where complex numbers are trained, of which comparisons would see the real parts alone."""
+    names = [leaf.name for leaf in tensors if leaf.trained and np.issubdtype(leaf.dtype, np.complexfloating)]
+    if names:
+        raise InputError(
+            f"{', '.join(names)}: parameters of complex numbers cannot be compared; real ones of both parts are right,"
+            " as in torch.view_as_complex. JAX's gradient of a complex number is the conjugate of PyTorch's, besides:"
+            " Optax needs jnp.conj of it"
+        )
 
 
 def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:

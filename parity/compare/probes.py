@@ -21,7 +21,7 @@ def noise_of(oracle: Record, disturbed: Iterable[Record], spread: Record | None 
     def watched() -> Iterator[Record]:
         for record in disturbed:
             for key in (key for key in oracle if spread is not None and key.phase == "update"):
-                moved = np.abs(record[key].astype(np.float64) - oracle[key])
+                moved = np.asarray(np.abs(record[key].astype(np.float64) - oracle[key]))  # of one number, too
                 spread[key] = np.maximum(spread.get(key, 0.0), moved, out=moved)  # type: ignore[index, union-attr]
             yield record
 

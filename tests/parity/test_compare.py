@@ -125,6 +125,13 @@ def test_noise_and_errors_are_the_largest_of_the_runs():
     assert errors_of({X: T}, [{X: T * np.nan}])[X] == math.inf
 
 
+def test_the_spread_of_a_single_number_is_noted():
+    key = X._replace(phase="update", tensor="eps")
+    spread = {}
+    noise_of({key: np.array(1.0)}, [{key: np.array(1.5)}, {key: np.array(0.75)}], spread)
+    assert spread[key] == 0.5
+
+
 def test_what_is_zero_in_exact_arithmetic_is_measured_against_its_layer():
     oracle = {"gradients/conv.weight": T, "gradients/conv.bias": np.full(3, 1e-17)}
     other = {"gradients/conv.weight": T, "gradients/conv.bias": np.full(3, -4e-17)}

@@ -81,6 +81,8 @@ def test_windows_end_before_the_item_that_is_to_be_found():
     users, before, items = data.test[0]
     assert (users.tolist(), before.tolist(), items.tolist()) == ([0], [[4, 5, 6]], [7])
     assert data.test[1].shape == (1, 9) and data.test[1][0].tolist() == [8, 9, 10, 11, *[-1] * 5]
+    with pytest.raises(InputError, match="no user has 9 ratings: 7 in a row, one to train and one to test on"):
+        sequences(long(), "toy", window=7)
 
 
 def test_the_rows_of_items_hide_what_is_tested():

@@ -121,6 +121,8 @@ def test_pairs_are_read_without_parentheses_and_undecided_ones_are_left_out():
 def test_a_label_outside_the_set_and_a_short_line_are_named(line: str, wrong: str):
     with pytest.raises(InputError, match=wrong):
         parse_snli(f"header\nneutral\ta\tb\n{line}\n")
+    with pytest.raises(InputError, match="the text, line 1 is a pair; the names of the columns, gold_label first, are"):
+        parse_snli("neutral\ta\tb\n" * 2)
 
 
 def test_snli_is_the_same_from_files_a_folder_and_a_zip(tmp_path: Path):

@@ -4,6 +4,7 @@ import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
 from d2l_jax.data.ratings.ratings import Parts, Ratings, split_by_time, split_randomly, unrated
+from d2l_jax.errors import InputError
 
 RATINGS, ROWS, RANKING = "ratings", "item_rows", "ranking"  # the kinds
 WINDOW = 5  # items before the one to be found (section 21.7)
@@ -54,6 +55,8 @@ def sequences(ratings: Ratings, name: str, corrected: bool = False, window: int 
     """Returns the same with the `window` items before: X = (user, items int32 (N, window), item) (section 21.7).
 
     A user with no more ratings than a window is left out.
+
+    Raises InputError where no user has one more to train on, and one to test on.
     """
     parts = split_by_time(ratings)
     pool, others = _unrated(ratings, parts, corrected)
@@ -63,6 +66,11 @@ def sequences(ratings: Ratings, name: str, corrected: bool = False, window: int 
     targets = np.flatnonzero(places >= window)
     before = train.items[targets[:, None] + np.arange(-window, 0)]
     inputs = (train.users[targets], before, train.items[targets])
+    if not len(targets):
+        raise InputError(
+            f"{ratings.source}: no user has {window + 2} ratings: {window} in a row, one to train and one to test on;"
+            " longer histories are right"
+        )
     long = counts[parts.test.users] > window
     ends = (starts + counts)[parts.test.users][long]
     last = train.items[ends[:, None] + np.arange(-window, 0)]

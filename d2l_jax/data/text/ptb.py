@@ -6,6 +6,7 @@ from typing import NamedTuple
 from d2l_jax.data.files import Files, files_in
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
+from d2l_jax.data.text.archives import decoded
 from d2l_jax.errors import InputError
 
 FOLDER = "ptb"
@@ -74,8 +75,5 @@ def _sentences(files: Files, file: str) -> Sentences:
     name = next((name for name in files.names if name == file or name.endswith(f"/{file}")), None)
     if name is None:
         raise InputError(f"{files.where} lacks {file}; the texts to train and to test on are needed")
-    try:
-        text = files.read(name).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{files.where}: {name} is no UTF-8 text ({error.reason} at byte {error.start})") from error
-    return split_lines(text, f"{files.where}: {name}")
+    where = f"{files.where}: {name}"
+    return split_lines(decoded(files.read(name), where), where)

@@ -39,10 +39,14 @@ def parse_snli(text: str, where: str = "the text") -> list[Pair]:
     """Reads label, premise and hypothesis, between tabs, from each line behind the header; undecided ones are left out.
 
     Raises:
-      InputError: a line has fewer columns, or a label of its own; the message has the line's number.
+      InputError: a line has fewer columns, or a label of its own; the message has the line's number. Or the first line
+        is a pair, which would be taken for the header.
     """
     pairs = []
-    for number, line in enumerate(lines_of(text)[1:], 2):
+    header, *lines = lines_of(text) or [""]
+    if header.split("\t")[0] in (*LABELS, UNDECIDED):
+        raise InputError(f"{where}, line 1 is a pair; the names of the columns, gold_label first, are right")
+    for number, line in enumerate(lines, 2):
         if not line.strip():
             continue
         label, *sentences = line.split("\t")[:3]

@@ -162,11 +162,14 @@ def predict(
     run: Annotated[Positional[Path], arg(metavar="RUN")],
     texts: Annotated[Positional[tuple[str, ...]], arg(metavar="TEXT ...")],
 ) -> None:
-    """Print what a trained model answers to texts: a continuation, a translation, the nearest words.
+    """Print what a trained model answers to texts: a continuation, a translation, the nearest words, a class, a rating.
 
     d2l-jax predict runs/gru-lm "it has" "time traveller"\n
     d2l-jax predict runs/transformer "go ." "i'm home ."\n
-    d2l-jax predict runs/word2vec-ptb chip
+    d2l-jax predict runs/word2vec-ptb chip "man woman king"\n
+    d2l-jax predict runs/sentiment-cnn "this movie is so great"\n
+    d2l-jax predict runs/snli-attention "he is good . <sep> he is bad ."\n
+    d2l-jax predict runs/mf "20 30"
 
     Args:
         run: The run's folder, or one of its checkpoints.

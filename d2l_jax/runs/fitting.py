@@ -11,7 +11,7 @@ from flax import nnx
 
 from d2l_jax.augment import Augment
 from d2l_jax.case import Case, tokens
-from d2l_jax.data import Dataset, kind_of
+from d2l_jax.data import Dataset, kind_of, stand_in
 from d2l_jax.errors import InputError
 from d2l_jax.functional import eval_view, functional
 from d2l_jax.optim import ByEpoch
@@ -62,7 +62,10 @@ def _refuse_kind(case: Case, data: Dataset) -> None:
     takes = (CONTENT[kind_of(case.data)], "labels" if case.labels else "numbers")
     has = (CONTENT[data.kind], "labels" if _is_labelled(data) else "numbers")
     if takes != has:
-        raise InputError(f"{case.name} learns {takes[1]} from {takes[0]}; {data.name} has {has[1]} for {has[0]}")
+        right = " or ".join(dict.fromkeys([case.data, stand_in(case.data)]))
+        raise InputError(
+            f"{case.name} learns {takes[1]} from {takes[0]}; {data.name} has {has[1]} for {has[0]}; {right} is right"
+        )
 
 
 def _is_labelled(data: Dataset) -> bool:

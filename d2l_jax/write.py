@@ -13,6 +13,8 @@ from typing import Any
 
 from d2l_jax.errors import InputError
 
+UNFINISHED = ".writing-"  # how the name of a folder begins in which something is being written
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -27,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield path
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=UNFINISHED) as folder:
             part = Path(folder) / path.name
             yield part
             if part.is_dir() and path.is_dir():
@@ -79,7 +81,7 @@ def check_writable(files: dict[str, Path | None], folders: tuple[str, ...] = ())
         if path.exists() and path.is_dir() is not (option in folders):
             raise InputError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'no folder'}")
         there = next(place for place in path.absolute().parents if place.exists())
-        with explained(path), tempfile.TemporaryDirectory(dir=there, prefix=".writing-"):
+        with explained(path), tempfile.TemporaryDirectory(dir=there, prefix=UNFINISHED):
             pass
 
 

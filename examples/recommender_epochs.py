@@ -78,6 +78,8 @@ def race(name: str, turns: int = 3) -> tuple[float, float]:
     return ours, theirs
 
 
+if wrong := [name for name in sys.argv[1:] if name not in FORMS]:
+    sys.exit(f"{wrong[0]} is none of the models here; {', '.join(FORMS)} are right")
 for name in sys.argv[1:] or FORMS:
     ours, theirs = race(name)
     print(f"{name:6} JAX {1 / ours:6.2f} epochs/s   PyTorch {1 / theirs:6.2f} epochs/s   {theirs / ours:.1f} times")

@@ -55,9 +55,8 @@ class CaseObjective:
         """
         training = {OF_TRAINING[name]: value for name, value in config.items() if name in OF_TRAINING}
         options = replace(self.options, **training)
+        refuse_without_error(get(options.name))
         case = configured(options)
-        if kind_of(case.data) == "pictures":
-            raise InputError(f"{case.name} learns one image, and has no error on a test split; another model is right")
         for name, value in config.items():
             if name not in OF_TRAINING:
                 case = with_hyperparameter(case, name, value)
@@ -71,7 +70,7 @@ class CaseObjective:
 
         Raises what `prepared` raises, and of a model that no value suits does not blame the values.
         """
-        configured(self.options)
+        refuse_without_error(configured(self.options))
         case, data = self._tried({name: ends(domain)[0] for name, domain in space.items()})
         self._tried({name: ends(domain)[1] for name, domain in space.items()})
         found = self.options.data or (data.name if data.name != case.data and not case.augment else None)
@@ -87,6 +86,14 @@ class CaseObjective:
             raise InputError(
                 f"{self.options.name} cannot be made with {values}: {why}; values that it takes are right"
             ) from error
+
+
+def refuse_without_error(case: Case) -> None:
+    """Raises InputError for a model that is not judged by an error on a test split."""
+    if kind_of(case.data) == "pictures":
+        raise InputError(f"{case.name} learns one image, and has no error on a test split; another model is right")
+    if kind_of(case.data) == "sprites":
+        raise InputError(f"{case.name} makes images, and has no error on a test split; another model is right")
 
 
 def ends(domain) -> tuple:

@@ -21,7 +21,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree
 from d2l_jax.train.host import from_host, to_host
 from d2l_jax.train.state import TrainState
-from d2l_jax.write import replacing, write_json
+from d2l_jax.write import UNFINISHED, replacing, write_json
 
 WEIGHTS = "weights"
 TRAINING = "training"
@@ -67,10 +67,12 @@ def holds_checkpoints(path: Path) -> bool:
 def save(folder: Path, epoch: int, state: TrainState, meta: dict[str, Any], keep: Collection[int] = ()) -> None:
     """Writes the checkpoint of `epoch`, then deletes those of other epochs that are not in `keep`.
 
-    Of several processes one calls it.
+    Of several processes one calls it. What a save that was killed left in `folder` is deleted, too.
 
     Raises InputError where it cannot be written.
     """
+    for torn in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(torn, ignore_errors=True)
     with replacing(folder / str(epoch)) as part:
         part.mkdir()
         part = part.absolute()  # orbax takes no relative path

@@ -61,6 +61,14 @@ def test_the_whole_state_comes_back_bit_for_bit(folder: Path, state: TrainState)
     assert_same(restored.state, state)
 
 
+def test_what_a_killed_save_left_goes_with_the_next_one(folder: Path, state: TrainState):
+    torn = folder / ".writing-abc" / "3"
+    torn.mkdir(parents=True)
+    (torn / "meta.json").write_text("{")
+    checkpoint.save(folder, 3, state, {"settings": SETTINGS}, keep=[2])
+    assert sorted(path.name for path in folder.iterdir()) == ["2", "3"]
+
+
 def test_a_checkpoint_with_random_keys_of_their_own_type_comes_back(tmp_path: Path, state: TrainState, monkeypatch):
     """Written so before several processes could train: no note about random keys, keys as they are."""
     monkeypatch.setattr(checkpoint, "to_host", lambda tree: tree)

@@ -58,7 +58,8 @@ def test_a_trial_that_diverges_is_no_end_of_the_study(capsys):
 
 WRONG = [
     (["lenett"], "error: unknown model 'lenett'; did you mean lenet"),
-    (["style-transfer"], "learns one image, and has no error on a test split"),
+    (["dcgan"], "error: dcgan makes images, and has no error on a test split; another model is right"),
+    (["style-transfer"], "error: style-transfer learns one image, and has no error on a test split"),
     (["gan"], "error: gan has no data to train on"),
     (["lenet", "--space"], "the search space is empty"),
     (["lenet", "--space", "lr=loguniform(1,0.1)"], "has no numbers in it"),

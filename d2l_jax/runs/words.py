@@ -1,6 +1,7 @@
 """The words that a trained model takes for the nearest (book, section 15.4.3)."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from jaxtyping import Array, Float
 
@@ -45,7 +46,9 @@ def rows_of(vocab: Vocab, words: Sequence[str]) -> list[int]:
     """Returns the numbers of words; InputError for one that is not in the vocabulary."""
     for word in words:
         if word not in vocab:
-            raise InputError(f"the vocabulary of {len(vocab)} words lacks {word!r}; a frequent word is right")
+            near = get_close_matches(word.lower(), list(vocab))
+            right = f"{' or '.join(near)} is there" if near else "a frequent word of what it learned from is right"
+            raise InputError(f"the vocabulary of {len(vocab)} words lacks {word!r}; {right}")
     return [vocab[word] for word in words]
 
 

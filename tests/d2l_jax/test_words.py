@@ -97,7 +97,11 @@ def test_both_frameworks_learn_the_same(tmp_path: Path):
     assert lines[0].startswith("list -> ") and lines[0].count(",") == 2
     (line,) = predict(tmp_path / "jax", ["class list string"])
     assert line.startswith("class list string -> ") and "," not in line
-    for text, wrong in (("zyx", "lacks 'zyx'"), ("class list", "'class list' has 2 words; one, or the three")):
+    for text, wrong in (
+        ("zyx", "lacks 'zyx'"),
+        ("Class", "lacks 'Class'; .*class.* is there"),
+        ("class list", "'class list' has 2 words; one, or the three"),
+    ):
         with pytest.raises(InputError, match=wrong):
             predict(tmp_path / "torch", [text])
 

@@ -19,8 +19,11 @@ def write(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     # The library writes a transposed array's memory as it lies, and makes a number an array of one.
     arrays = {key: np.ascontiguousarray(array).reshape(array.shape) for key, array in tensors.items()}
     with replacing(path) as part:
+        part.touch()
+        mode = part.stat().st_mode  # the library's own is for this user alone
         try:
             save_file(arrays, part)
+            part.chmod(mode)
         except SafetensorError as error:  # what the library makes of a full disk
             raise OSError(str(error).split("\n")[0]) from error
 

@@ -62,6 +62,11 @@ def test_the_folder_holds_what_is_promised(tmp_path: Path):
     assert all((tmp_path / name).read_bytes().startswith(PNG) for name in ("curves.png", "predictions.png"))
 
 
+def test_whoever_reads_the_metrics_reads_the_weights(finished: Path):
+    modes = {(finished / name).stat().st_mode for name in ("metrics.json", "weights.safetensors")}
+    assert len(modes) == 1
+
+
 def test_a_regression_has_no_accuracy(tmp_path: Path):
     metrics = train(small("linear-regression-scratch", tmp_path)).metrics
     assert metrics["final"].keys() == {"epoch", "train_loss", "test_loss"}

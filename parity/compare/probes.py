@@ -68,7 +68,8 @@ def low_probes(policy: Policy, first: int) -> Iterator[tuple[range, int]]:
 
 
 def _more_and_more(number: int) -> Iterator[range]:
-    """Yields the seeds of `number` runs, then of as many again as there have been, until there are enough."""
+    """Yields the seeds of `number` runs, at least 1, then of as many again as there were, until there are enough."""
+    number = max(1, number)
     yield range(number)
     while number < MOST_PROBES:
         yield range(number, more := min(2 * number, MOST_PROBES))

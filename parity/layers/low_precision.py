@@ -70,7 +70,7 @@ def _judged(twin: Twin, alone: Alone, flax: Record, run: TorchRun, policy: Polic
     oracle = alone.layer.oracle
     reference: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds, ulps in low_probes(policy, 0):
+    for seeds, ulps in low_probes(policy, 1):
         errors = errors_of(oracle, _torch_records(twin, alone, run, seeds, ulps))
         reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), run.dtype, policy)

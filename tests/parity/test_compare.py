@@ -9,7 +9,7 @@ from keys import key, record
 from parity.compare.classes import compare_classes
 from parity.compare.policy import POLICY
 from parity.compare.precision import compare_precision
-from parity.compare.probes import errors_of, noise_of
+from parity.compare.probes import MOST_PROBES, errors_of, high_probes, low_probes, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics
 from parity.result import Result
@@ -123,6 +123,15 @@ def test_noise_and_errors_are_the_largest_of_the_runs():
     assert noise_of({X: T}, runs)[X] == pytest.approx(3e-9 / scale, rel=1e-5)
     assert errors_of({X: T}, runs)[X] == pytest.approx(3e-9 / scale, rel=1e-5)
     assert errors_of({X: T}, [{X: T * np.nan}])[X] == math.inf
+
+
+@pytest.mark.parametrize("first", [0, 1, 4, 30])
+def test_there_is_an_end_of_probes(first):
+    low, high = list(low_probes(POLICY, first)), list(high_probes(first, 4))
+    for ulps in (1, 3):
+        seeds = [seed for some, by in low if by == ulps for seed in some if seed >= 0]
+        assert seeds == list(range(max(first, MOST_PROBES))), ulps
+    assert low[0] == (range(-1, 0), 1) and high[-1] == (range(4), True)
 
 
 def test_the_spread_of_a_single_number_is_noted():

@@ -135,7 +135,7 @@ RIGHT = {
 
 def twin_with(optimizer):
     case = supervised("small", "", "", type(small()), INPUTS.shape, loss=TRAINING["loss"], optimizer=optimizer)
-    theirs = replace(torch_side(replace(case, model=None)), model=SmallTorch())
+    theirs = replace(torch_side(replace(case, model=None), checked=True), model=SmallTorch())
     return pair(case, small(), theirs, [{"input": INPUTS}] * STEPS, np.random.default_rng(0))
 
 

@@ -47,7 +47,7 @@ def test_what_is_the_same_passes_and_what_differs_fails_and_says_where(pytester)
     text = result.stdout.str()
     for line in ("PASSED *::test_same", "FAILED *::test_differs*", "FAILED *::test_wrong*"):
         result.stdout.fnmatch_lines([f"*{line}"])
-    assert "Net: Flax and PyTorch differ in " in text and "float64 evaluation/output: gap " in text
+    assert "Net: Flax and PyTorch differ in " in text and "float64 evaluation/loss: gap " in text
     assert "first wrong: the model's own body" in text and "layer forward" not in text  # the layer itself is right
     assert "unknown model 'lennet'; did you mean lenet" in text and "plugin.py" not in text.split("test_wrong")[0]
 

@@ -116,6 +116,7 @@ def test_more_memory_in_use_is_seen():
     assert memory.forget_peak() - before < size * 0.9
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_step_is_measured_in_a_process_of_its_own():
     peaks = memory.peak_memory(get("linear-regression"), 2)
     assert set(peaks) == {"jax", "torch"} and all(bytes >= 0 for bytes in peaks.values())

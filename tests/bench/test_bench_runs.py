@@ -16,6 +16,7 @@ from parity.bench.whole_runs import PROGRAMS, WholeRun, whole_run
 from parity.bench.whole_runs_report import run_json, run_table
 
 
+@pytest.mark.slow
 def test_a_run_is_timed_from_process_to_accuracy():
     stages = []
     comparison = whole_run(get("softmax"), epochs=1, batch_size=256, data="digits", tell=stages.append)
@@ -68,6 +69,7 @@ def train(*arguments):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_compiled_programs_are_kept_where_asked_and_found_again(tmp_path):
     cache = tmp_path / "compiled"
     assert train("--out", tmp_path / "1", "--compilation-cache", cache).returncode == 0

@@ -49,6 +49,7 @@ def test_the_exponent_of_a_known_law():
     assert exponent((1, 2), (3.0, None)) is None and exponent((1,), (3.0,)) is None
 
 
+@pytest.mark.slow
 def test_every_program_is_timed_at_every_size_within_the_budget(tmp_path):
     growths = scale([get("mlp")], replace(PLAN, gflop=0.005))
     assert [growth.axis for growth in growths] == ["batch", "width", "image"]

@@ -72,6 +72,7 @@ def test_each_width_is_compiled_once():
     assert after[0] == after[-1]  # not one more in later epochs
 
 
+@pytest.mark.slow
 def test_control_more_widths_are_more_programs():
     assert len(traced(pairs(10), epochs=1)[0]) > 4
 

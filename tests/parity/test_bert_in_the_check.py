@@ -30,6 +30,7 @@ class BERTModel(models.BERTModel):  # the twin's is found by this name
         return super().__call__(tokens, jnp.zeros_like(segments), valid_lens, pred_positions)
 
 
+@pytest.mark.slow
 def test_forgotten_segments_are_seen_from_the_encoding_on():
     rows = failures(replace(get("bert-wikitext2"), model=BERTModel))
     assert {"evaluation/encoded", "forward/encoded", "gradients/encoder.segment_embedding.weight"} <= set(rows)

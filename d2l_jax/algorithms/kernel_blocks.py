@@ -83,11 +83,12 @@ def conjugate_gradients(matmul: Callable[[Columns], Columns], b: Columns, tolera
         Ap = matmul(p)
         rate = _ratio(before, (p * Ap).sum(0))
         x = x + rate[None] * p
-        told = unsolved(r)
+        moving = unsolved(r)
         r = r - rate[None] * Ap
         ratio = _ratio((r * r).sum(0), before)
         p = r + ratio[None] * p
-        rates, ratios = (kept.at[count].set(jnp.where(told, own, 0)) for kept, own in ((rates, rate), (ratios, ratio)))
+        rates = rates.at[count].set(jnp.where(moving, rate, 0))
+        ratios = ratios.at[count].set(jnp.where(moving, ratio, 0))
         return x, r, p, count + 1, rates, ratios
 
     start = (jnp.zeros_like(b), b, b, jnp.zeros((), jnp.int32), none, none)

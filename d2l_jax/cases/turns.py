@@ -33,10 +33,10 @@ def points(name: str, title: str, discriminate: models.Discriminate, generate: m
 
 def turns_of(lr: float, lr_G: float, **options: Any) -> tuple[Turn, Turn]:
     """Returns the turns of DCGAN with options of its losses: both nets by Adam with betas (0.5, 0.999)."""
-    adam = partial(optim.Adam, betas=(0.5, 0.999))
+    adam_D, adam_G = (partial(optim.Adam, lr=rate, betas=(0.5, 0.999)) for rate in (lr, lr_G))
     return (
-        Turn(partial(models.discriminator_loss, **options), partial(adam, lr=lr), "net_D.", "discriminator"),
-        Turn(partial(models.generator_loss, **options), partial(adam, lr=lr_G), "net_G.", "generator"),
+        Turn(partial(models.discriminator_loss, **options), adam_D, "net_D.", "discriminator"),
+        Turn(partial(models.generator_loss, **options), adam_G, "net_G.", "generator"),
     )
 
 

@@ -18,6 +18,11 @@ class BatchOrder(NamedTuple):
     full: np.ndarray
     rest: np.ndarray
 
+    @property
+    def batch_size(self) -> int:
+        """Returns the number of examples in the first batch."""
+        return self.full.shape[1] if len(self.full) else len(self.rest)
+
 
 def batch_order(n: int, batch_size: int, *, seed: int, epoch: int, shuffle: bool = True) -> BatchOrder:
     """The numbers of the examples in every batch of one epoch: a pure function of its arguments.
@@ -42,12 +47,15 @@ def batch_order(n: int, batch_size: int, *, seed: int, epoch: int, shuffle: bool
     return BatchOrder(order[:in_full_batches].reshape(-1, batch_size), order[in_full_batches:])
 
 
-def by_width(order: BatchOrder, widths: np.ndarray) -> list[tuple[int, np.ndarray]]:
+def by_width(order: BatchOrder, widths: np.ndarray | None) -> list[tuple[int | None, np.ndarray]]:
     """The same examples in other batches, each of examples of one width: (width, their numbers).
 
-    Batches are full, but for the last one of a width, and come in the order of their first examples.
+    Batches are full, but for the last one of a width, and come in the order of their first examples. Without `widths`
+    they stay as they are, and have None.
     """
-    size = order.full.shape[1] if len(order.full) else len(order.rest)
+    if widths is None:
+        return [(None, rows) for rows in [*order.full, *([order.rest] if len(order.rest) else [])]]
+    size = order.batch_size
     rows = np.concatenate([order.full.ravel(), order.rest])
     batches = []
     for width in np.unique(widths):

@@ -72,7 +72,7 @@ class JaxAdversaries:
     def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
         saved = checkpoint.restore_last(folder, self.state, settings)
         self.state = saved.state
-        return Resumed(folder / str(saved.epoch), saved.meta)
+        return saved.resumed
 
 
 def generated(nets: Any, Z: jax.Array) -> jax.Array:

@@ -147,7 +147,7 @@ class JaxLearner:
     def resume(self, folder: Path, settings: dict[str, Any]) -> Resumed:
         saved = checkpoint.restore_last(folder, self.state, settings)
         self.state = on_devices(saved.state, self.mesh)
-        return Resumed(folder / str(saved.epoch), saved.meta)
+        return saved.resumed
 
 
 def loop_of(case: Case, model: nnx.Module, devices: Devices | None = None) -> Loop:

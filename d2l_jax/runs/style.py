@@ -66,12 +66,16 @@ def configured(options: Options) -> Case:
             raise InputError(f"--image-size {options.image_size} is too small; {least} rows or more are right")
         size = {"height": options.image_size, "width": options.image_size * 3 // 2}
         case = replace(case, args={**case.args, "image": size})
-    rate = RATE if options.lr is None else options.lr
+    rate = _rate(options)
     if not rate > 0:
         raise InputError(f"--lr {options.lr} is no learning rate; give a number above 0")
     case = case.with_turn(optimizer=partial(case.turn.optimizer, lr=StepLR(rate, EVERY, FACTOR)))
     figures = {name: Metric(partial(_figure, name)) for name in LOSSES}
     return replace(case, epochs=options.epochs or case.epochs, metrics=figures)
+
+
+def _rate(options: Options) -> float:
+    return RATE if options.lr is None else options.lr
 
 
 def transfer(options: Options, weights: Path | None = None, listener: Listener = SILENT) -> Transferred:
@@ -103,11 +107,7 @@ def transfer(options: Options, weights: Path | None = None, listener: Listener =
     model["image"].weight[...] = jnp.asarray(images["content"])
     sides = iterations(case, model, images)
     settings = {"model": case.name, "args": case.args, "pictures": pictures.source, "iterations": case.epochs}
-    settings |= {
-        "weights": str(weights or "random"),
-        "seed": options.seed,
-        "lr": RATE if options.lr is None else options.lr,
-    }
+    settings |= {"weights": str(weights or "random"), "seed": options.seed, "lr": _rate(options)}
     metrics = {
         "model": case.name,
         "section": case.section,

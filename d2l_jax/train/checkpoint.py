@@ -33,19 +33,25 @@ FOLDER = "checkpoints"
 log = logging.getLogger(__name__)
 
 
-class Checkpoint(NamedTuple):
-    """The state and the notes that were saved after an epoch."""
-
-    epoch: int
-    state: TrainState
-    meta: dict[str, Any]
-
-
 class Resumed(NamedTuple):
     """Where a run goes on from, and the notes that were saved there."""
 
     path: Path
     meta: dict[str, Any]
+
+
+class Checkpoint(NamedTuple):
+    """The state and the notes that were saved after an epoch, and where they lie."""
+
+    epoch: int
+    state: TrainState
+    meta: dict[str, Any]
+    path: Path
+
+    @property
+    def resumed(self) -> Resumed:
+        """Returns it without its state."""
+        return Resumed(self.path, self.meta)
 
 
 class Damaged(InputError):
@@ -94,7 +100,7 @@ def restore(folder: Path, epoch: int, like: TrainState) -> Checkpoint:
     refuse_other("array", _shapes(like), meta["shapes"], path)
     weights = _read(path / WEIGHTS, _weights(like), meta)
     training = _read(path / TRAINING, {"opt_state": like.opt_state, "step": like.step}, meta)
-    return Checkpoint(epoch, TrainState(**weights, **training), meta)
+    return Checkpoint(epoch, TrainState(**weights, **training), meta, folder / str(epoch))
 
 
 def restore_last(folder: Path, like: TrainState, settings: dict[str, Any]) -> Checkpoint:

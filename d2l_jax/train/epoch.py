@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int
 
 from d2l_jax.cpu.compile import jit
@@ -61,6 +62,6 @@ def narrowed(data: Tensors, width: int | None) -> Tensors:
     return data | {"input": jax.tree.map(lambda a: a[:, :width] if a.ndim > 1 else a, data["input"])}
 
 
-def take(data: Tensors, rows: Int[Array, " size"]) -> Tensors:
+def take(data: Tensors, rows: Int[Array | np.ndarray, " size"]) -> Tensors:
     """Returns the examples at `rows`."""
     return jax.tree.map(lambda a: a[rows], data)

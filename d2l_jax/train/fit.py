@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -84,26 +85,40 @@ def fit(
     evaluation = make_evaluation(loop.evaluate, loop.prepare_test)
     records = list[EpochMeans]()
     fixed, test = on_devices(({} if callable(train) else train, test), loop.mesh)
+    cut_test = cache(partial(narrowed, test))  # once for each width
     for epoch in epochs:
         examples = on_devices(train(epoch), loop.mesh) if callable(train) else fixed
-        full, rest = order(epoch)
-        parts = _parts(full, rest, pieces, widths and widths[0])
+        cut = cache(partial(narrowed, examples))
+        rows_of_epoch = BatchOrder(*order(epoch))
+        parts = _parts(rows_of_epoch, pieces, widths and widths[0])
         batches = sum(len(rows) for _, rows in parts)
         sums = Sums.of(loop.metrics)
         for width, rows in parts:
-            state, metrics = epoch_scan(state, narrowed(examples, width), on_devices(rows, loop.mesh))
+            state, metrics = epoch_scan(state, cut(width), on_devices(rows, loop.mesh))
             check_finite(losses_of(metrics), f"epoch {epoch}, step", int(state.step) - len(rows))
             sums = sums.add(metrics, rows)
             tell(callbacks, Event(epoch, sums.batches, batches, state, None))
-        held_out = Sums.of(loop.metrics)
-        tested = in_order(test, full.shape[1] if len(full) else len(rest))
-        for width, rows in _parts(*tested, 1, widths and widths[1]):
-            metrics = evaluation(state.params, state.buffers, narrowed(test, width), on_devices(rows, loop.mesh))
-            check_finite(losses_of(metrics), f"evaluation after epoch {epoch}, batch", held_out.batches)
-            held_out = held_out.add(metrics, rows)
+        tested = _parts(in_order(test, rows_of_epoch.batch_size), 1, widths and widths[1])
+        held_out = _held_out(loop, partial(evaluation, state.params, state.buffers), cut_test, tested, epoch)
         records.append(EpochMeans(epoch, sums.means(), held_out.means()))
         tell(callbacks, Event(epoch, batches, batches, state, records[-1]))
     return state, records
+
+
+def _held_out(
+    loop: Loop,
+    evaluate: Callable[[Tensors, Any], Any],
+    cut: Callable[[int | None], Tensors],
+    parts: list[tuple[int | None, np.ndarray]],
+    epoch: int,
+) -> "Sums":
+    """Returns the sums over the parts of an evaluation."""
+    sums = Sums.of(loop.metrics)
+    for width, rows in parts:
+        metrics = evaluate(cut(width), on_devices(rows, loop.mesh))
+        check_finite(losses_of(metrics), f"evaluation after epoch {epoch}, batch", sums.batches)
+        sums = sums.add(metrics, rows)
+    return sums
 
 
 def losses_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,13 +177,11 @@ class Sums(NamedTuple):
         return figures
 
 
-def _parts(
-    full: np.ndarray, rest: np.ndarray, pieces: int, widths: np.ndarray | None
-) -> list[tuple[int | None, np.ndarray]]:
+def _parts(order: BatchOrder, pieces: int, widths: np.ndarray | None) -> list[tuple[int | None, np.ndarray]]:
     """Returns (width, rows of some batches): `_split` of all, or, where texts have several widths, batch by batch."""
     if widths is None:
-        return [(None, rows) for rows in _split(full, rest, pieces)]
-    return [(width, rows[None]) for width, rows in by_width(BatchOrder(full, rest), widths)]
+        return [(None, rows) for rows in _split(*order, pieces)]
+    return [(width, rows[None]) for width, rows in by_width(order, widths)]
 
 
 def _split(full: np.ndarray, rest: np.ndarray, pieces: int) -> list[np.ndarray]:
@@ -181,8 +194,8 @@ def _split(full: np.ndarray, rest: np.ndarray, pieces: int) -> list[np.ndarray]:
     return [part for part in parts if part.size]
 
 
-def in_order(inputs: Any, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of an evaluation as (full batches, the rest), about a million numbers to a batch.
+def in_order(inputs: Any, batch_size: int) -> BatchOrder:
+    """Returns the rows of an evaluation, about a million numbers to a batch.
 
     1000 examples at most, `batch_size` at least: what fits into memory in training fits here too.
     """
@@ -191,7 +204,7 @@ def in_order(inputs: Any, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     size = max(batch_size, min(1000, 2**20 // max(1, math.prod(first.shape[1:]))))
     rows = np.arange(examples, dtype=np.int32)
     full = examples // size * size
-    return rows[:full].reshape(-1, size), rows[full:]
+    return BatchOrder(rows[:full].reshape(-1, size), rows[full:])
 
 
 def check_finite(losses: Mapping[str, Any], where: str, before: int) -> None:

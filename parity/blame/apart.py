@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.marks import Marks, flax_marks
+from parity.blame.one_call import at_call
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.result import Blame
@@ -111,24 +112,16 @@ def _wrong(twin: Twin, state: State, train: bool, marks: Marks, place: Place, ou
 def _noted(model: torch.nn.Module, place: Place) -> Iterator[list[torch.Tensor]]:
     """Lists, within the block, the tensor that the submodule is given, or returns, in that call."""
     name, number, argument = place
-    found: list[torch.Tensor] = []
-    calls = itertools.count()
+    noted: list[torch.Tensor] = []
 
-    def enter(module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
-        if argument is not None and next(calls) == number:
-            found.append([x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)][argument])
+    def given(arguments: list[torch.Tensor]) -> None:
+        noted.extend([] if argument is None else [arguments[argument]])
 
-    def leave(module: torch.nn.Module, args: tuple, result: Any) -> None:
-        if argument is None and next(calls) == number:
-            found.extend(x for x in tree_leaves(result) if isinstance(x, torch.Tensor))
+    def returned(result: Any) -> None:
+        noted.extend(x for x in tree_leaves(result) if argument is None and isinstance(x, torch.Tensor))
 
-    module = model.get_submodule(name)
-    handles = [module.register_forward_pre_hook(enter, with_kwargs=True), module.register_forward_hook(leave)]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
+    with at_call(model.get_submodule(name), number, given, returned):
+        yield noted
 
 
 def _first_unknown(wrong: Line | None) -> list[Line]:

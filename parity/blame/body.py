@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.altered.recurrent import ALTERATIONS as RECURRENT
 from parity.blame.diagnosis.altered.recurrent import KINDS as RECURRENT_KINDS
@@ -23,6 +22,7 @@ from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
+from parity.blame.one_call import at_call
 from parity.layers.received import Received
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
@@ -51,20 +51,12 @@ class Watched:
         if received is None:
             yield tensors
             return
-        calls = 0
 
-        def enter(module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
-            nonlocal calls
-            if calls == received.number:
-                arguments = [tensor for _, tensor in named_leaves((args, kwargs), "")]
-                tensors.append(received.turned(to_numpy(arguments[received.place])))
-            calls += 1
+        def note(arguments: list[torch.Tensor]) -> None:
+            tensors.append(received.turned(to_numpy(arguments[received.place])))
 
-        handle = model.get_submodule(received.name).register_forward_pre_hook(enter, with_kwargs=True)
-        try:
+        with at_call(model.get_submodule(received.name), received.number, note):
             yield tensors
-        finally:
-            handle.remove()
 
 
 @one_thread()

@@ -16,7 +16,7 @@ from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.blame.diagnosis.precision import leak
 from parity.compare.policy import BY_COMPILER, POLICY, UNIT
 from parity.compare.rows import Row
-from parity.compare.scale import rms
+from parity.compare.scale import rms, rms_gap
 from parity.layers.calls import label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, run_flax_layers
 from parity.layers.isolate import calls_within
@@ -94,7 +94,7 @@ def _judged(twin: Twin, layer: Layer, flax: Record, low: TorchRun, dtype: str) -
         if found is None or not tensor.is_floating_point() or found.shape != oracle.shape:
             continue
         scale = rms(oracle) or 1.0
-        error, theirs = (rms(x.astype(np.float64) - oracle) / scale for x in (found, to_numpy(own[name])))
+        error, theirs = (rms_gap(x, oracle) / scale for x in (found, to_numpy(own[name])))
         if error > POLICY.ratio * theirs + floor:
             cause = fast_variance(module, args[0], False, oracle, found.astype(np.float64)) if args else None
             cause = cause or leak(oracle, found.astype(np.float64), float(np.max(np.abs(found - oracle))) / scale)

@@ -1,7 +1,7 @@
 """Training the PyTorch twin as the Flax model is trained: the same weights, batches and figures."""
 
 import importlib.metadata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from d2l_jax.case import Case
-from d2l_jax.data import BatchOrder, Dataset
+from d2l_jax.data import Dataset
 from d2l_jax.data.batches import by_width
 from d2l_jax.functional import functional
 from d2l_jax.metrics import measured
@@ -66,9 +66,9 @@ class TorchLearner:
         draw = redrawing(data, self.seed)
         prepare = jax.jit(draw) if draw else self.prepare
         for epoch in epochs:
-            full, rest = order(epoch)
+            rows_of_epoch = order(epoch)
             train = named(data.of_epoch(epoch), data.sizes)
-            batches = _batches(full, rest, data.widths and data.widths[0])
+            batches = by_width(rows_of_epoch, data.widths and data.widths[0])
             sums = Sums.of(self.case.metrics)
             every = max(1, len(batches) // PIECES)
             for width, rows in batches:
@@ -79,9 +79,8 @@ class TorchLearner:
                 sums = sums.add(results, rows[None])
                 if sums.batches % every == 0:
                     tell(callbacks, Event(epoch, sums.batches, len(batches), None, None))
-            means = EpochMeans(
-                epoch, sums.means(), self._evaluate(data, len(full[0] if len(full) else rest), epoch).means()
-            )
+            held_out = self._evaluate(data, rows_of_epoch.batch_size, epoch)
+            means = EpochMeans(epoch, sums.means(), held_out.means())
             tell(callbacks, Event(epoch, len(batches), len(batches), None, means))
 
     def _step(self, batch: Tensors) -> Results:
@@ -100,7 +99,7 @@ class TorchLearner:
         self.model.eval()
         sums = Sums.of(self.case.metrics)
         test = named(data.test)
-        for width, rows in _batches(*in_order(data.test[0], batch_size), data.widths and data.widths[1]):
+        for width, rows in by_width(in_order(data.test[0], batch_size), data.widths and data.widths[1]):
             batch = _tensors(self.prepare_test(0, take(narrowed(test, width), rows)))
             observed = self.observe(self.model, batch)
             results = {"loss": observed["loss"].item()} | _measured(self.case, batch | observed)
@@ -136,13 +135,6 @@ class TorchLearner:
 
     def _parts(self) -> Mapping[str, Stateful]:
         return stateful(model=self.model, optimizer=self.optimizer, scheduler=self.scheduler)
-
-
-def _batches(full: np.ndarray, rest: np.ndarray, widths: np.ndarray | None) -> Sequence[tuple[int | None, Any]]:
-    """Returns (width, rows) of each batch; the width is None where texts are all padded alike."""
-    if widths is not None:
-        return by_width(BatchOrder(full, rest), widths)
-    return [(None, rows) for rows in [*full, *([rest] if len(rest) else [])]]
 
 
 def torch_inputs(X: np.ndarray) -> Tensor:

@@ -34,11 +34,10 @@ def save(path: Path, content: Any) -> None:
             raise OSError(str(error).split("\n")[0]) from error
 
 
-def save_training(out: Path, parts: Mapping[str, Stateful], steps: int, meta: dict[str, Any]) -> Path:
+def save_training(out: Path, parts: Mapping[str, Stateful], steps: int, meta: dict[str, Any]) -> None:
     """Saves the states of all parts, of PyTorch's random numbers, and `meta`, which names the settings."""
     states = {name: part.state_dict() for name, part in parts.items()}
     save(out / NAME, {"states": states, "random": torch.get_rng_state(), "steps": steps, "meta": meta})
-    return out / NAME
 
 
 def resume_training(out: Path, parts: Mapping[str, Stateful], settings: dict[str, Any]) -> tuple[int, Resumed]:

@@ -7,7 +7,7 @@ from torch.utils._pytree import tree_leaves
 
 from parity.arrays.key import Arrays
 from parity.training_step.clipping import Trial, clipped, clipped_later
-from parity.training_step.replay import EPS, Replay, added, clip, factors_of, norm, scaled
+from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled
 
 
 def gradients(replay: Replay) -> Iterator[Trial]:
@@ -61,7 +61,7 @@ def _clipped_each(replay: Replay, eps: float) -> Iterator[tuple[str, str, Callab
 
 def _scaled(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
     """Yields the gradient times the one factor that Flax's state or step shows, where that has a reason."""
-    factor = factors_of(replay).get("", 0.0)
+    factor = replay.factors.get("", 0.0)
     if factor and abs(factor - 1) > 1e-9:
         reason = _of_loss(replay, factor) or _of_power(replay, factor) or _of_norm(replay, factor)
         if reason:
@@ -70,7 +70,7 @@ def _scaled(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
 
 def scale(replay: Replay) -> Iterator[Trial]:
     """Yields the gradient times the one factor that Flax's state or step shows."""
-    factor = factors_of(replay).get("", 0.0)
+    factor = replay.factors.get("", 0.0)
     if factor and abs(factor - 1) > 1e-9:
         yield "gradient-scale", _met(factor), lambda: replay.pieces(scaled(replay.applied, factor))
 

@@ -8,7 +8,8 @@ import numpy as np
 from parity.arrays.key import Arrays
 from parity.blame.diagnosis.cause import Pieces, distance
 from parity.blame.diagnosis.optimizers.rate import is_round
-from parity.training_step.replay import EPS, Replay, clip, factors_of
+from parity.compare.scale import rms
+from parity.training_step.replay import EPS, Replay, clip
 
 LIMITS = (0.1, 0.5, 1.0, 5.0, 10.0)  # to which people clip
 Trial = tuple[str, str, Callable[[], Pieces]]
@@ -18,10 +19,6 @@ Size = Callable[[np.ndarray], float]
 
 def _norm(array: np.ndarray) -> float:
     return float(np.linalg.norm(array))
-
-
-def _rms(array: np.ndarray) -> float:
-    return _norm(array) / array.size**0.5
 
 
 def clipped(replay: Replay) -> Iterator[Gradient]:
@@ -47,7 +44,7 @@ def clipped(replay: Replay) -> Iterator[Gradient]:
         other = f"PyTorch the norm of all to {most:.6g}" if most else theirs
         values = {name: np.clip(array, -limit, limit) for name, array in replay.raw.items()}
         yield "clipping-by-value", f"Flax clips every number to {limit:.6g}, {other}", lambda values=values: values
-    for what, size in (("norm", _norm), ("root mean square", _rms)):
+    for what, size in (("norm", _norm), ("root mean square", rms)):
         for limit, eps in product(dict.fromkeys((*_shown(replay, size), *limits)), (EPS, 0.0)):
             text = f"Flax clips each tensor by itself, to a {what} of {limit:.6g}, {theirs}"
             gradient = {name: _by_itself(array, limit, eps, size) for name, array in replay.raw.items()}
@@ -84,7 +81,7 @@ def _limit_of_each(raw: Arrays, applied: Arrays) -> float:
 
 def _shown(replay: Replay, size: Size) -> list[float]:
     """Returns the one size that Flax's gradients have, of all tensors that are smaller than PyTorch's: a limit."""
-    factors = {name: factor for name, factor in factors_of(replay).items() if name in replay.raw}
+    factors = {name: factor for name, factor in replay.factors.items() if name in replay.raw}
     ours = {name: factor * size(replay.applied[name]) for name, factor in factors.items()}
     smaller = [name for name in ours if ours[name] < size(replay.raw[name]) * (1 - 1e-9)]
     limits = [[ours[name] * (1 + eps / size(replay.raw[name])) for name in smaller] for eps in (EPS, 0.0)]

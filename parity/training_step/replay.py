@@ -80,6 +80,24 @@ class Replay:
         clipped = norm(self.applied)
         return 0.0 if abs(clipped - float(f"{clipped:.4g}")) <= 1e-9 * clipped else EPS
 
+    @cached_property
+    def factors(self) -> dict[str, float]:
+        """Returns the factor of Flax's gradient to PyTorch's, of each tensor, and under "" that which fits all best.
+
+        The linear slot of each tensor, or the step of plain SGD, tells; {} where neither is there.
+        """
+        zero = dict(zip(self.keys, self.pieces(scaled(self.applied, 0.0)), strict=True))
+        once = dict(zip(self.keys, self.oracle, strict=True))
+        linear = [key for key in self.keys if key.slot in ("exp_avg", "momentum_buffer")]
+        linear = linear or [key for key in self.keys if isinstance(self.pair.torch.optimizer, torch.optim.SGD)]
+        ours: dict[str, list[np.ndarray]] = {"": []}
+        theirs: dict[str, list[np.ndarray]] = {"": []}
+        for key in linear:
+            for name in ("", key.tensor):
+                ours.setdefault(name, []).append((self.outcome.flax[key] - zero[key]).ravel())
+                theirs.setdefault(name, []).append((once[key] - zero[key]).ravel())
+        return {name: _slope(*map(np.concatenate, (ours[name], theirs[name]))) for name in ours} if linear else {}
+
     def clipped(self, gradients: Arrays) -> Arrays:
         """Returns the gradients clipped as PyTorch's step does."""
         return clip(gradients, self.max_norm, self.clip_eps) if self.max_norm else gradients
@@ -122,24 +140,6 @@ def norm(gradients: Arrays) -> float:
 def clip(gradients: Arrays, most: float, eps: float) -> Arrays:
     """Returns the gradients with a norm of at most that; `eps` is added to the norm, as PyTorch does."""
     return scaled(gradients, min(1.0, most / (norm(gradients) + eps or 1.0)))
-
-
-def factors_of(replay: Replay) -> dict[str, float]:
-    """Returns the factor of Flax's gradient to PyTorch's, of each tensor, and under "" that which fits all best.
-
-    The linear slot of each tensor, or the step of plain SGD, tells; {} where neither is there.
-    """
-    zero = dict(zip(replay.keys, replay.pieces(scaled(replay.applied, 0.0)), strict=True))
-    once = dict(zip(replay.keys, replay.oracle, strict=True))
-    linear = [key for key in replay.keys if key.slot in ("exp_avg", "momentum_buffer")]
-    linear = linear or [key for key in replay.keys if isinstance(replay.pair.torch.optimizer, torch.optim.SGD)]
-    ours: dict[str, list[np.ndarray]] = {"": []}
-    theirs: dict[str, list[np.ndarray]] = {"": []}
-    for key in linear:
-        for name in ("", key.tensor):
-            ours.setdefault(name, []).append((replay.outcome.flax[key] - zero[key]).ravel())
-            theirs.setdefault(name, []).append((once[key] - zero[key]).ravel())
-    return {name: _slope(*map(np.concatenate, (ours[name], theirs[name]))) for name in ours} if linear else {}
 
 
 def _slope(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -93,7 +93,7 @@ def test_each_turn_has_its_training(capsys: pytest.CaptureFixture[str]):
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["training", "data", "sprites"] in lines
     for net in ("discriminator", "generator"):
-        assert ["training", net, "optimizer", "Adam", "(betas", "(0.5,", "0.999),", "lr", "0.005)"] in lines
+        assert ["training", net, "optimizer", "Adam", "(lr", "0.005,", "betas", "(0.5,", "0.999))"] in lines
         assert ["training", net, "loss", f"{net}_loss"] in lines
 
 

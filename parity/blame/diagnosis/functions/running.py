@@ -1,6 +1,7 @@
 """Sums and products along a sequence, and sums by a list of numbers, as of messages to the nodes of a graph."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -25,15 +26,14 @@ def gathered(call: FunctionCall) -> Iterator[Alternative]:
     """Takes the mean or the largest of what belongs together, PyTorch the sum."""
     if not call.x.is_floating_point() or call.x.any():
         return
-    axis, index, source = (call.option(1, "dim"), call.option(2, "index"), call.args[3])
+    axis, index, source = call.option(1, "dim"), call.option(2, "index"), call.args[3]
     for name, reduction in REDUCED.items():
         text = f"Flax takes the {name} of what belongs to one number (jax.ops.segment_{name}), PyTorch the sum"
-
-        def reduced(reduction: str = reduction) -> torch.Tensor:
-            places = (
-                index if index.ndim == source.ndim else index.view([-1 if a == axis else 1 for a in range(source.ndim)])
-            )
-            places = places.expand_as(source)
-            return torch.zeros_like(call.x).scatter_reduce(axis, places, source, reduction, include_self=False)
-
+        reduced = partial(_reduced, call.x, axis, index, source, reduction)
         yield Alternative(f"{name}-for-sum", text, reduced)
+
+
+def _reduced(x: torch.Tensor, axis: int, index: torch.Tensor, source: torch.Tensor, reduction: str) -> torch.Tensor:
+    along = [-1 if a == axis else 1 for a in range(source.ndim)]
+    places = (index if index.ndim == source.ndim else index.view(along)).expand_as(source)
+    return torch.zeros_like(x).scatter_reduce(axis, places, source, reduction, include_self=False)

@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 
+from d2l_jax.abstract import abstract
 from d2l_jax.augment import Augment
 from d2l_jax.case import Case, tokens
 from d2l_jax.data import Dataset, kind_of, stand_in
@@ -194,7 +194,7 @@ def _clicks(case: Case, data: Dataset) -> Case:
 
 def _scores(case: Case) -> tuple[int, ...]:
     """Returns the shape of the outputs for one example."""
-    pure = functional(eval_view(nnx.eval_shape(case.build)))
+    pure = functional(eval_view(abstract(case.build)))
     scores, _ = jax.eval_shape(pure.apply, pure.params, pure.buffers, *case.of_batch_size(1).abstract_inputs())
     return scores.shape
 

@@ -4,8 +4,8 @@
 """
 
 import jax
-from flax import nnx
 
+from d2l_jax.abstract import abstract
 from d2l_jax.case import Case
 from d2l_jax.cases.editions import chinese
 from d2l_jax.catalog import CASES
@@ -15,7 +15,7 @@ from d2l_jax.runs.overview import Entry, save
 
 def shapes(case: Case) -> Functional:
     """Returns the model with shapes in the place of arrays."""
-    return functional(nnx.eval_shape(case.build))
+    return functional(abstract(case.build))
 
 
 def rows() -> list[Entry]:

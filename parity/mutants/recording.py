@@ -77,12 +77,12 @@ def quick_result(case: "Case", path: Path) -> "Result":
     from parity.offline import compare_recordings, load
     from parity.offline.recording import flax_twin, record_flax
     from parity.proof.cases import check_case
-    from parity.twin.structure import abstract
+    from parity.twin.structure import with_shapes
 
     if not path.exists():
         return check_case(case, steps=STEPS, probes=2, tiers=TIERS, layers=False)
     pytorch = load(path)
-    twin = flax_twin(abstract(lambda: case.build(probe=True)), pytorch, case.turns, case.checked)
+    twin = flax_twin(with_shapes(lambda: case.build(probe=True)), pytorch, case.turns, case.checked)
     return compare_recordings(pytorch, record_flax(twin, pytorch, tiers=TIERS))
 
 

@@ -11,7 +11,7 @@ from flax import nnx
 
 from parity.twin.learning import PLAIN_SGD, Learning
 from parity.twin.of_pair import twin_of_pair
-from parity.twin.structure import abstract
+from parity.twin.structure import with_shapes
 from parity.twin.twin import Twin
 
 Plant = Callable[[Any], Any]
@@ -50,7 +50,7 @@ class Pair:
 
         Raises InputError where the models cannot correspond.
         """
-        model = abstract(self.flax)
+        model = with_shapes(self.flax)
         plant(model)
         twin = twin_of_pair(
             model,

@@ -29,7 +29,7 @@ from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
 from parity.twin.learning import Learning
 from parity.twin.pairing import make_twin
-from parity.twin.structure import abstract, check_structure
+from parity.twin.structure import check_structure, with_shapes
 from parity.twin.twin import STEPS, Twin
 
 
@@ -167,7 +167,7 @@ def _module_of(make: Callable[[], Any], whole: bool) -> Any:
     if whole:
         return make()
     try:
-        model = abstract(make)
+        model = with_shapes(make)
     except Exception:  # it computes with values, has random numbers from outside, or makes no NNX module
         return make()
     if not isinstance(model, nnx.Module):

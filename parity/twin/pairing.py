@@ -22,7 +22,7 @@ from parity.models.random_numbers import dropped_alone, given_shapes, is_shared,
 from parity.twin.modules import correspondence
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
-from parity.twin.structure import abstract, check_book_sizes, check_settings, check_structure
+from parity.twin.structure import check_book_sizes, check_settings, check_structure, with_shapes
 from parity.twin.torch_side import torch_side
 from parity.twin.traces import Shapes, Traced, outputs_alone, trace_flax, trace_torch
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin
@@ -47,7 +47,7 @@ def twin_of(
     if not full:
         check_book_sizes(case)
     random = np.random.default_rng(seed)
-    flax = flax or abstract(lambda: case.build(seed, probe=not full))
+    flax = flax or with_shapes(lambda: case.build(seed, probe=not full))
     batches = [_batch(case, full, size, random) for _ in range(steps)]
     theirs = torch_side(case, probe=not full, checked=True)
     twin = pair(case, flax, theirs, batches, random)

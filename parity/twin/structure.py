@@ -9,6 +9,7 @@ import jax
 import torch
 from flax import nnx
 
+from d2l_jax.abstract import abstract
 from d2l_jax.case import Case
 from d2l_jax.errors import InputError
 from d2l_jax.weights.rules import leaves
@@ -18,9 +19,9 @@ from parity.twin.settings import differing_settings
 from parity.twin.torch_side import torch_model
 
 
-def abstract(build: Callable[[], nnx.Module]) -> nnx.Module:
+def with_shapes(build: Callable[[], nnx.Module]) -> nnx.Module:
     """Returns the model with shapes in place of arrays, which saves its initialisation; its random keys are real."""
-    return with_real_keys(nnx.eval_shape(build))
+    return with_real_keys(abstract(build))
 
 
 def with_real_keys(model: nnx.Module) -> nnx.Module:
@@ -68,7 +69,7 @@ def check_book_sizes(case: Case) -> None:
     called = f"{case.name} with the book's sizes"
     with torch.device("meta"):
         theirs = torch_model(case)
-    ours = abstract(case.build)
+    ours = with_shapes(case.build)
     check_structure(called, ours, theirs)
     check_settings(called, ours, theirs)
     images = case.of_batch_size(2).arrays if case.data and not case.draw else ()

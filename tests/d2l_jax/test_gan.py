@@ -20,7 +20,7 @@ from d2l_jax.train import step
 from d2l_jax.weights.rules import leaves
 from parity import reference
 from parity.reference import losses as torch_losses
-from parity.twin.structure import abstract
+from parity.twin.structure import with_shapes
 
 NETS = {
     "GAN generator": "generator",
@@ -42,7 +42,7 @@ def test_keys_and_shapes(title):
     theirs = getattr(reference, NETS[title])()
     assert {key: list(tensor.shape) for key, tensor in theirs.state_dict().items()} == expected
     assert list(theirs.state_dict()) == list(expected)
-    ours = abstract(lambda: getattr(models, NETS[title])(rngs=nnx.Rngs(0)))
+    ours = with_shapes(lambda: getattr(models, NETS[title])(rngs=nnx.Rngs(0)))
     assert {leaf.key: list(leaf.shape) for leaf in leaves(ours)} == expected
     assert sum(parameter.numel() for parameter in theirs.parameters()) == FACTS[title]["params"]
 
@@ -73,7 +73,9 @@ def test_losses_are_the_facts():
 def test_scores_slopes_and_paired_losses_are_the_facts():
     scores, loss_D, loss_G, *penalties = golden("critic")
     theirs = filled(reference.discriminator(), 0.9)
-    ours = parity.load_state_dict(abstract(lambda: models.discriminator(rngs=nnx.Rngs(0))), theirs.state_dict(), "f8")
+    ours = parity.load_state_dict(
+        with_shapes(lambda: models.discriminator(rngs=nnx.Rngs(0))), theirs.state_dict(), "f8"
+    )
     X, fake_X = pattern(4, 2), pattern(4, 2, o=1)
     real, at_real = models.scores_and_slopes(ours, jnp.asarray(X))
     fake, at_fake = models.scores_and_slopes(ours, jnp.asarray(fake_X))
@@ -89,7 +91,7 @@ def test_rounds_of_the_first_gan_are_the_facts():
     nets = torch.nn.ModuleDict({"net_D": reference.discriminator(), "net_G": filled(reference.generator())})
     filled(nets["net_D"], 0.9)
     case = get("gan")
-    model = parity.load_state_dict(abstract(case.build), nets.state_dict(), jnp.float64)
+    model = parity.load_state_dict(with_shapes(case.build), nets.state_dict(), jnp.float64)
     run, params, buffers = parts(train_view(model))
     state = TrainState.start(params, buffers, case.turns)
     take = jax.jit(partial(step, run, case.turns))

@@ -13,7 +13,7 @@ from d2l_jax import models
 from d2l_jax.models import gan_backbone
 from parity import reference
 from parity.reference import gan_backbone as torch_backbone
-from parity.twin.structure import abstract
+from parity.twin.structure import with_shapes
 
 Y = np.array([1, 7], np.int32)
 
@@ -22,7 +22,7 @@ def both(name: str, *args: int, inputs: tuple[np.ndarray, ...]) -> np.ndarray:
     """Returns what a net with filled weights gives in JAX, channels first, where PyTorch's twin gives the same."""
     theirs = filled(getattr(reference, name)(*args), 0.2)
     ours = parity.load_state_dict(
-        abstract(lambda: getattr(models, name)(*args, rngs=nnx.Rngs(0))), theirs.state_dict(), "f8"
+        with_shapes(lambda: getattr(models, name)(*args, rngs=nnx.Rngs(0))), theirs.state_dict(), "f8"
     )
     arrays = [jnp.asarray(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x) for x in inputs]
     made = np.asarray(nnx.jit(lambda net, *arrays: net(*arrays))(ours, *arrays))

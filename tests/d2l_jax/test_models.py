@@ -16,6 +16,7 @@ from parameter_counts import flax_count, torch_count
 
 import parity.reference as reference
 from d2l_jax import eval_view, functional, models, train_view
+from d2l_jax.abstract import abstract
 from d2l_jax.case import Case
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
@@ -85,7 +86,7 @@ SUPERVISED = [case.name for case in CASES if case.inputs]
 
 @cache
 def flax_shapes(name: str) -> nnx.Module:
-    return nnx.eval_shape(get(name).build)
+    return abstract(get(name).build)
 
 
 @cache
@@ -186,7 +187,7 @@ def test_probe_has_different_sizes_and_fits(name):
     even = [n for n in {n for array in probes for n in array.shape} if n % 2 == 0]
     # Strides pad unevenly, if they do, where the size is even: there one axis is even, else all are odd.
     assert len(even) == (name in STRIDED or name in EVEN)
-    model = nnx.eval_shape(lambda: case.build(probe=True))
+    model = abstract(lambda: case.build(probe=True))
     apply, params, buffers = functional(train_view(model))
     jax.eval_shape(apply, params, buffers, *(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in probes))
 

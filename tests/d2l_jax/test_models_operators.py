@@ -14,6 +14,7 @@ from parameter_counts import flax_count
 
 import parity.reference as reference
 from d2l_jax import eval_view, functional, losses, models, nn, train_view
+from d2l_jax.abstract import abstract
 from d2l_jax.weights.rules import leaves
 from parity.reference import losses as torch_losses
 
@@ -95,7 +96,7 @@ def test_batch_norm_from_scratch_averages_the_biased_variance():
 
 # MobileNet
 def test_mobilenet_has_as_many_parameters_as_published():
-    ours = nnx.eval_shape(lambda: models.MobileNetV1(1000, in_channels=3, rngs=nnx.Rngs(0)))
+    ours = abstract(lambda: models.MobileNetV1(1000, in_channels=3, rngs=nnx.Rngs(0)))
     assert flax_count(ours) == 4_231_976
 
 
@@ -105,7 +106,7 @@ def test_mobilenet_v2_is_torchvisions(width_mult):
     with torch.device("meta"):
         theirs = torchvision.models.MobileNetV2(width_mult=width_mult).state_dict()
         twin = reference.MobileNetV2(width_mult=width_mult).state_dict()
-    ours = nnx.eval_shape(lambda: models.MobileNetV2(width_mult=width_mult, rngs=nnx.Rngs(0)))
+    ours = abstract(lambda: models.MobileNetV2(width_mult=width_mult, rngs=nnx.Rngs(0)))
     expected = {key: tuple(value.shape) for key, value in theirs.items()}
     assert {leaf.key: leaf.shape for leaf in leaves(ours)} == expected
     assert [(key, tuple(value.shape)) for key, value in twin.items()] == list(expected.items())

@@ -13,6 +13,7 @@ from flax import nnx
 from flax.traverse_util import flatten_dict
 
 from d2l_jax import eval_view, functional, losses, models, train_view
+from d2l_jax.abstract import abstract
 from d2l_jax.turns import name_of
 from d2l_jax.weights.rules import leaves
 from d2l_jax.weights.state_dict import put
@@ -78,7 +79,7 @@ def test_golden_numbers(name, args, inputs, golden):
 @pytest.mark.parametrize("name", [name for name in FACTS if hasattr(models, name)])
 def test_keys_and_shapes_of_the_second_edition(name):
     facts = FACTS[name]
-    ours = nnx.eval_shape(lambda: getattr(models, name)(**facts["args"], rngs=nnx.Rngs(0)))
+    ours = abstract(lambda: getattr(models, name)(**facts["args"], rngs=nnx.Rngs(0)))
     with torch.device("meta"):
         theirs = getattr(reference, name)(**facts["args"])
     expected = {key: tuple(shape) for key, shape in facts["state_dict"].items()}

@@ -11,7 +11,7 @@ from twins import in_jax, in_torch, normal, twins
 from d2l_jax import eval_view, functional, init, models
 from d2l_jax.weights.rules import leaves
 from parity import reference
-from parity.twin.structure import abstract
+from parity.twin.structure import with_shapes
 
 SMALL = {"width_mult": 0.125, "image_size": (95, 95)}
 XAVIER = [
@@ -70,7 +70,9 @@ def test_groups_are_the_width_of_a_group_or_their_number(corrected, channels):
     """A block of 32 channels with 16 as `groups`: two groups of 16 channels, or sixteen of 2."""
     args = {"num_channels": 32, "groups": 16, "bot_mul": 1.0, "corrected": corrected}
     theirs = reference.ResNeXtBlock(**args)
-    shapes = {leaf.key: leaf.shape for leaf in leaves(abstract(lambda: models.ResNeXtBlock(**args, rngs=nnx.Rngs(0))))}
+    shapes = {
+        leaf.key: leaf.shape for leaf in leaves(with_shapes(lambda: models.ResNeXtBlock(**args, rngs=nnx.Rngs(0))))
+    }
     assert shapes["conv2.weight"] == tuple(theirs.conv2.weight.shape) == (32, channels, 3, 3)
 
 
@@ -103,7 +105,7 @@ def test_scratch_models_hold_all_their_tensors(name):
     """The book's have an empty state dict, and moving statistics that no file keeps."""
     args = {"num_inputs": 2} if name == "LinearRegressionScratch" else {}
     theirs = getattr(reference, name)(**args).state_dict()
-    ours = [leaf.key for leaf in leaves(abstract(lambda: getattr(models, name)(**args, rngs=nnx.Rngs(0))))]
+    ours = [leaf.key for leaf in leaves(with_shapes(lambda: getattr(models, name)(**args, rngs=nnx.Rngs(0))))]
     assert sorted(ours) == sorted(theirs) and len(ours) > 1
     assert ("net.1.moving_var" in ours) is (name == "BNLeNetScratch")
 

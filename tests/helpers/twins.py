@@ -10,7 +10,7 @@ from flax import nnx
 import parity
 from d2l_jax import models
 from parity import reference
-from parity.twin.structure import abstract
+from parity.twin.structure import with_shapes
 
 
 def twins(name: str, **args: Any) -> tuple[nnx.Module, torch.nn.Module]:
@@ -21,7 +21,7 @@ def twins(name: str, **args: Any) -> tuple[nnx.Module, torch.nn.Module]:
 
 def outline(name: str, **args: Any) -> nnx.Module:
     """The Flax model without numbers, which take seconds to draw."""
-    return abstract(lambda: getattr(models, name)(**args, rngs=nnx.Rngs(0)))
+    return with_shapes(lambda: getattr(models, name)(**args, rngs=nnx.Rngs(0)))
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ from d2l_jax.models.mobilenet import V2_STAGES, MobileNetV2
 from parity import reference
 from parity.twin.pairing import twin_of
 from parity.twin.settings import differing_settings
-from parity.twin.structure import abstract, check_book_sizes, check_outputs, check_structure
+from parity.twin.structure import check_book_sizes, check_outputs, check_structure, with_shapes
 
 NAMES = ["alexnet", "vgg11", "nin", "googlenet", "resnet18", "mobilenet-v2", "gan", "transformer"]
 
@@ -28,7 +28,7 @@ def test_control_a_width_that_small_models_round_away_is_seen(monkeypatch):
 
 def test_control_a_stride_that_small_models_do_not_have_is_seen():
     stages = tuple(stage if stage != (6, 96, 3, 1) else (6, 96, 3, 2) for stage in V2_STAGES)
-    ours = abstract(lambda: MobileNetV2(in_channels=1, inverted_residual_setting=stages, rngs=nnx.Rngs(0)))
+    ours = with_shapes(lambda: MobileNetV2(in_channels=1, inverted_residual_setting=stages, rngs=nnx.Rngs(0)))
     with torch.device("meta"):
         theirs = reference.MobileNetV2(in_channels=1).eval()
     check_structure("V2", ours, theirs)
@@ -37,7 +37,7 @@ def test_control_a_stride_that_small_models_do_not_have_is_seen():
 
 
 def recurrent(dropout: float = 0.0) -> tuple[nnx.Module, torch.nn.Module]:
-    ours = abstract(lambda: models.GRU(3, 4, dropout=dropout, rngs=nnx.Rngs(0)))
+    ours = with_shapes(lambda: models.GRU(3, 4, dropout=dropout, rngs=nnx.Rngs(0)))
     return ours, reference.GRU(3, 4)
 
 

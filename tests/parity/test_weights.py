@@ -17,7 +17,7 @@ from d2l_jax.weights.rules import leaves
 from parity import reference
 from parity.cli import main
 from parity.twin.random_weights import random_weights
-from parity.twin.structure import abstract
+from parity.twin.structure import with_shapes
 from parity.twin.torch_side import torch_model
 
 SMALL = [case for case in CASES if case.name not in ("alexnet", "vgg11", "vgg")]
@@ -40,7 +40,7 @@ def same_bits(left, right):
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_the_round_trip_is_bit_exact(case):
-    model = abstract(lambda: case.build(probe=True))
+    model = with_shapes(lambda: case.build(probe=True))
     weights = weights_of(model)
     twin = torch_model(case, probe=True)
     twin.load_state_dict({key: torch.tensor(array) for key, array in weights.items()})
@@ -58,7 +58,7 @@ def test_control_the_layout_matters():
 
 def test_torchvisions_mobilenet_loads():
     theirs = torchvision.models.mobilenet_v2(num_classes=10)
-    model = abstract(lambda: models.MobileNetV2(num_classes=10, rngs=nnx.Rngs(0)))
+    model = with_shapes(lambda: models.MobileNetV2(num_classes=10, rngs=nnx.Rngs(0)))
     parity.load_state_dict(model, theirs.state_dict())
     same_bits({key: value.numpy() for key, value in theirs.state_dict().items()}, parity.state_dict(model))
 

@@ -15,10 +15,10 @@ from parity.blame.diagnosis.altered.recurrent import KINDS as RECURRENT_KINDS
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
-from parity.blame.diagnosis.functions.altering import Choice, untouched
-from parity.blame.diagnosis.functions.alternative import Alternatives
+from parity.blame.diagnosis.functions.altering import Choice, Find, untouched
 from parity.blame.diagnosis.functions.exchanging import Exchanging, exchanged_trials
 from parity.blame.diagnosis.functions.numbers import number_trials
+from parity.blame.diagnosis.functions.tables import Replacing, table_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
@@ -71,9 +71,17 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
         mode = Altering(run.model, choice, right)
         return [_watched(run, twin, state, train, mode, watched)], mode
 
-    transposed = transposed_trials(run.model, right, lambda mode: [_watched(run, twin, state, train, mode, watched)])
-    trials = itertools.chain(function_trials(altering), _recurrent_trials(run.model, right, altering), transposed)
-    return choose([watched.oracle], [watched.flax], trials)
+    def computed(mode: Transposing | Replacing) -> list[np.ndarray]:
+        return [_watched(run, twin, state, train, mode, watched)]
+
+    oracle, flax = [watched.oracle], [watched.flax]
+    trials = itertools.chain(
+        function_trials(altering),
+        _recurrent_trials(run.model, right, altering),
+        transposed_trials(run.model, right, computed),
+        table_trials(run.model, computed, oracle, flax),
+    )
+    return choose(oracle, flax, trials)
 
 
 @one_thread()
@@ -105,7 +113,7 @@ def explain_number(
     """The number that Flax's body computes with in the place of another of PyTorch's."""
     run = TorchRun(twin, "float64", "cpu")
 
-    def altering(choice: Choice, find: Callable[[str, bool], Alternatives | None]) -> tuple[list[np.ndarray], Altering]:
+    def altering(choice: Choice, find: Find) -> tuple[list[np.ndarray], Altering]:
         mode = Altering(run.model, choice, right, find)
         return [_watched(run, twin, state, train, mode, watched)], mode
 
@@ -127,9 +135,10 @@ def _recurrent_trials(
         setattr(model.get_submodule(parent), last, layer)
 
 
-def _watched(
-    run: TorchRun, twin: Twin, state: State, train: bool, mode: Altering | Transposing | Exchanging, watched: Watched
-) -> np.ndarray:
+Mode = Altering | Transposing | Replacing | Exchanging
+
+
+def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Mode, watched: Watched) -> np.ndarray:
     run.load(state)
     run.model.train(train)
     batch = twin.batches[0]

@@ -12,6 +12,7 @@ from parity.blame.apart import parted
 from parity.blame.body import Watched, explain_body, explain_exchange, explain_number
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
+from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
@@ -142,13 +143,18 @@ def _of_body(
         or explain_norm_place(isolated)
         or explain_wiring(isolated)
         or explain_exchange(twin, state, train, watched, right)
-        or explain_tensor(watched.oracle, watched.flax)
+        or explain_tensor(watched.oracle, watched.flax, drops=_drops(twin))
         or explain_number(twin, state, train, watched, right)
     )
     found = Blame.because(cause, cause.part if cause else "", key.phase, place)
     if received:
         return parted(found, twin, state, train, (received.name, received.number, received.place))
     return parted(found, twin, state, train, output=key.tensor)
+
+
+def _drops(twin: Twin) -> bool:
+    """Tells whether PyTorch's model drops anything out, by a layer or otherwise at random."""
+    return bool(twin.torch_numbers(twin.batches[0])) or any(isinstance(x, DROPOUTS) for x in twin.torch.model.modules())
 
 
 def _turned_mask(received: Received) -> Cause | None:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,14 @@ from torch import nn
 
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis.altered import ALTERATIONS
+from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.call_trials import CALLS
 from parity.blame.diagnosis.calls import UNFIT, Call, arrays_in, run
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
-from parity.blame.diagnosis.functions.altering import Altering, Choice
+from parity.blame.diagnosis.functions.altering import Altering, Choice, Find
+from parity.blame.diagnosis.functions.numbers import number_trials
+from parity.blame.diagnosis.functions.table import alternatives_of
+from parity.blame.diagnosis.functions.tables import Replacing, table_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import function_trials
 from parity.blame.diagnosis.tensors import explain_tensor
@@ -66,9 +71,11 @@ def explain_layer(
         return None
     tried: list[Tried] = []
     cause = choose(oracle, flax, _runs(_single(call, right), tried), noise)
-    cause = cause or choose(oracle, flax, _functions(call, right), noise)
+    cause = cause or choose(oracle, flax, _functions(call, right, oracle, flax), noise)
+    cause = cause or choose(oracle, flax, _numbers(call, right, oracle, flax), noise)
     cause = cause or choose(oracle, flax, _runs(_double(call, tried, oracle, flax)), noise)
-    return cause or _by_numbers(oracle, flax, noise)
+    drops = any(isinstance(part, DROPOUTS) for part in module.modules()) or bool(numbers)
+    return cause or _by_numbers(oracle, flax, noise, drops)
 
 
 def _posed(
@@ -127,29 +134,46 @@ def _in_part(call: Call, path: str) -> Iterator[Trial]:
         yield name, f"in {path}: {text}", replace(call, module=whole), path
 
 
-def _functions(call: Call, right: Collection[str]) -> Iterator[tuple[str, str, Any, str]]:
+def _functions(
+    call: Call, right: Collection[str], oracle: list[np.ndarray], flax: list[np.ndarray]
+) -> Iterator[tuple[str, str, Any, str]]:
     """Tries other functions in a module that somebody wrote; a layer of PyTorch's own has been altered as a whole."""
     if type(call.module).__module__.startswith("torch.nn.") and not any(call.module.children()):
         return
 
-    def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
-        modes: list[Altering] = []
-
-        def within(module: nn.Module) -> AbstractContextManager:
-            modes.append(Altering(module, choice, right))
-            return modes[0].running()
-
-        return run(replace(call, within=within)), modes[0]
-
-    yield from function_trials(altering)
+    yield from function_trials(partial(_altering, call, right))
     yield from transposed_trials(
-        call.module, right, lambda mode: run(replace(call, within=lambda module: _in(mode, module)))
+        call.module,
+        right,
+        lambda mode: run(replace(call, within=lambda module: Transposing(module, mode.name).running())),
+    )
+    yield from table_trials(
+        call.module,
+        lambda mode: run(replace(call, within=lambda module: Replacing(module, mode.tables).running())),
+        oracle,
+        flax,
     )
 
 
-def _in(mode: Transposing, module: nn.Module) -> AbstractContextManager:
-    """Returns the mode for a copy of its module."""
-    return Transposing(module, mode.name).running()
+def _numbers(
+    call: Call, right: Collection[str], oracle: list[np.ndarray], flax: list[np.ndarray]
+) -> Iterator[tuple[str, str, Any, str]]:
+    """Fits the numbers that a module which somebody wrote computes with."""
+    if not type(call.module).__module__.startswith("torch.nn."):
+        yield from number_trials(partial(_altering, call, right), oracle, flax)
+
+
+def _altering(
+    call: Call, right: Collection[str], choice: Choice, find: Find = alternatives_of
+) -> tuple[list[np.ndarray], Altering]:
+    """Runs the module with other functions, as the choice has it; returns what it computes, and the mode."""
+    modes: list[Altering] = []
+
+    def within(module: nn.Module) -> AbstractContextManager:
+        modes.append(Altering(module, choice, right, find))
+        return modes[0].running()
+
+    return run(replace(call, within=within)), modes[0]
 
 
 def _double(call: Call, tried: list[Tried], oracle: list[np.ndarray], flax: list[np.ndarray]) -> Iterator[Trial]:
@@ -173,9 +197,9 @@ def _remaining(pieces: list[np.ndarray], oracle: list[np.ndarray], flax: list[np
     return left
 
 
-def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
+def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float, drops: bool) -> Cause | None:
     """The first piece that differs, by its numbers alone."""
     for ours, theirs in zip(oracle, flax):
         if distance([ours], [theirs], [ours]) > 100 * noise:
-            return explain_tensor(ours, theirs, noise)
+            return explain_tensor(ours, theirs, noise, drops)
     return None

@@ -33,6 +33,7 @@ class Site(NamedTuple):
 
 
 Label = tuple[str, str]
+Find = Callable[[str, bool], Alternatives | None]  # (a function, is it within what is right) -> its alternatives
 Choice = Callable[[str, int], Label | None]  # (a function, which of its calls) -> the alternative to be taken
 
 
@@ -56,7 +57,7 @@ class Altering(TorchFunctionMode):
         model: torch.nn.Module,
         choice: Choice = untouched,
         right: Collection[str] = (),
-        find: Callable[[str, bool], Alternatives | None] = alternatives_of,
+        find: Find = alternatives_of,
     ):
         super().__init__()
         self.model = model
@@ -100,7 +101,9 @@ class Altering(TorchFunctionMode):
         if find is None and name not in REMEMBERED:
             return func(*args, **kwargs)
         before = _kept(func, args, kwargs)
-        call = FunctionCall(func, name, before, kwargs, func(*args, **kwargs), self._earlier, self.passed)
+        result = func(*args, **kwargs)
+        result = args[0] if name == "setitem" else result  # which returns nothing
+        call = FunctionCall(func, name, before, kwargs, result, self._earlier, self.passed)
         self._earlier += [call] if name in REMEMBERED else []
         return call.result if find is None else self._chosen(find, call, place)
 
@@ -142,7 +145,7 @@ def _kept(func: Any, args: tuple, kwargs: dict) -> tuple:
 def _in_place(func: Any, args: tuple, kwargs: dict) -> bool:
     """Tells whether the function's name says so, `add_`, or an option, as that of `F.relu(x, inplace=True)`."""
     name = getattr(func, "__name__", "")
-    if name.startswith("__i") or (name.endswith("_") and not name.endswith("__")):
+    if name.startswith(("__i", "__setitem__")) or (name.endswith("_") and not name.endswith("__")):
         return True
     try:
         return bool(inspect.signature(func).bind(*args, **kwargs).arguments.get("inplace"))

@@ -67,6 +67,17 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
         yield Alternative("class-weights", text, lambda: call.again(call.x, 1 - factor), paired=True)
 
 
+def floors(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a division that keeps the fraction, or that leaves it out."""
+    first, second = call.args[:2]
+    if call.kwargs.get("rounding_mode") or "floor" in call.name:
+        text = "Flax divides (/), PyTorch leaves the fraction out (//)"
+        yield Alternative("division-floored", text, lambda: torch.true_divide(first, second))
+    elif bool((call.result != call.result.floor()).any()):
+        text = "Flax leaves the fraction of a division out (//), PyTorch divides (/)"
+        yield Alternative("division-floored", text, lambda: call.result.floor())
+
+
 CIRCLE = {math.pi: "pi", 2 * math.pi: "2 pi", 1 / math.pi: "1 / pi", 0.5 / math.pi: "1 / (2 pi)"}
 REDUCTIONS = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax, "amax": torch.amax, "amin": torch.amin}
 

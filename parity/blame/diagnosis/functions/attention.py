@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional as F
 
+from parity.blame.diagnosis.functions import masks
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 BY_HEADS = "qkv-by-heads"
@@ -35,6 +36,8 @@ def fused(call: FunctionCall) -> Iterator[Alternative]:
         if mask.dtype == torch.bool:
             text = "Flax reads the mask the other way round"
             yield Alternative("mask-polarity", text, lambda: attention(attn_mask=~mask))
+            for cause, text, other in masks.others(mask):
+                yield Alternative(cause, text, lambda other=other: attention(attn_mask=other))
     for factor, what in (
         (1.0, "does not divide the scores by the root of the head's size"),
         (1 / size, "divides the scores by the head's size, PyTorch by its root"),
@@ -114,6 +117,8 @@ def masked(call: FunctionCall) -> Iterator[Alternative]:
     cause, what = ("causal-mask", "causal ") if square and _is_causal(mask) else ("mask-missing", "")
     yield Alternative(cause, f"Flax has no {what}mask", lambda: x * 1)
     yield Alternative("mask-polarity", "Flax reads the mask the other way round", lambda: x.masked_fill(~mask, value))
+    for kind, text, seen in masks.others(~mask):
+        yield Alternative(kind, text, lambda seen=seen: x.masked_fill(~seen, value))
     for other in (-1e9, -1e4, float("-inf"), -1e10, 0.0, -1e30):
         if other != value:
             text = f"Flax writes {other:g} in masked places, PyTorch {float(value):g}"
@@ -137,6 +142,8 @@ def chosen(call: FunctionCall) -> Iterator[Alternative]:
         if isinstance(branch, torch.Tensor) and branch.shape == call.result.shape:
             text = "Flax has no causal mask" if cause == "causal-mask" else f"Flax has the {which} branch everywhere"
             yield Alternative(cause, text, lambda branch=branch: branch * 1)
+    for kind, text, other in masks.others(condition) if condition.dtype == torch.bool else ():
+        yield Alternative(kind, text, lambda other=other: torch.where(other, first, second))
     text = "Flax reads the condition the other way round"
     yield Alternative("mask-polarity", text, lambda: torch.where(condition, second, first))
 

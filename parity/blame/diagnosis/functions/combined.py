@@ -6,9 +6,14 @@ from collections.abc import Iterator
 import torch
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+from parity.blame.diagnosis.functions.layout import SHAPING, TURNING
 
 ACTIVATIONS = ("silu", "gelu", "relu", "sigmoid", "tanh", "softplus", "mish", "elu")
-REMEMBERED = (*ACTIVATIONS, "topk", "mul", "add", "sum", "pack_padded_sequence")  # earlier calls that later ones are of
+REMEMBERED = (  # earlier calls that later ones are of
+    *(*ACTIVATIONS, "topk", "pack_padded_sequence"),
+    *("mul", "add", "sub", "sum", "exp", "expm1", "einsum"),
+    *(*TURNING, *SHAPING),
+)
 WIRING = "wiring"
 MOST_OTHERS = 12
 

@@ -1,5 +1,9 @@
-"""Numbers that a body computes with, as the step of an integration: another is fitted, and the model run with it."""
+"""Numbers that a body computes with, as the step of an integration: another is fitted, and the model run with it.
 
+What two tensors give has a number, too: the one that it may be multiplied by.
+"""
+
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
@@ -11,21 +15,24 @@ import torch
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import distance
-from parity.blame.diagnosis.functions.altering import Altering, Choice, Site, untouched
-from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
+from parity.blame.diagnosis.functions.altering import Altering, Choice, Find, Site, untouched
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 
 SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
 DIVISIONS = ("div", "truediv", "itruediv", "divide")
 PRODUCTS = ("mul", "rmul", "imul", "multiply", "rtruediv", "lerp", *DIVISIONS)
 FUNCTIONS = (*SUMS, *PRODUCTS, "full", "full_like", "new_full")
+OF_TENSORS = ("mul", "sub", "rsub", "matmul", "bmm", "mm", "einsum", "sum", "mean", "tanh", "sin", "exp", "softmax")
+NUMBERED = (*FUNCTIONS, *OF_TENSORS)
 CAUSE = "constant"
+TIMES = "scale"
 LEAST = 6  # numbers to which the one is fitted
-MOST_GROUPS = 16
+MOST_GROUPS = 48
 MOST_RUNS = 8
 DONE = 1e-10
 
-Run = Callable[[Choice, Callable[[str, bool], Alternatives | None]], tuple[Any, Altering]]
+Run = Callable[[Choice, Find], tuple[Any, Altering]]
 
 
 def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndarray]) -> Iterator[FunctionTrial]:
@@ -39,7 +46,7 @@ def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndar
         _, seen = run(untouched, _times(1.0))
     except UNFIT:
         return
-    for (value, sites), _ in zip(_groups(seen.sites), range(MOST_GROUPS)):
+    for (value, sites), _ in zip(itertools.chain(_groups(seen.sites), _alone(seen.sites)), range(MOST_GROUPS)):
         chosen = {(site.function, site.number): site.labels[0] for site in sites}
 
         def computed(factor: float, chosen: dict = chosen) -> list[np.ndarray]:
@@ -51,16 +58,25 @@ def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndar
         except UNFIT:
             continue
         if factor and pieces is not None:
-            divisor = all(site.function in DIVISIONS for site in sites)
-            ours, theirs = (_shown(1 / x if divisor else x) for x in (value * factor, value))
-            text = f"Flax {'divides by' if divisor else 'computes with'} {ours} where PyTorch has {theirs}"
-            functions = ", ".join(dict.fromkeys(site.function for site in sites))
-            yield CAUSE, f"{text} (in {len(sites)} calls of {functions})", pieces, around(sites)
+            yield sites[0].labels[0][0], _told(factor, value, sites), pieces, around(sites)
 
 
-def _times(factor: float) -> Callable[[str, bool], Alternatives | None]:
+def _told(factor: float, value: float, sites: list[Site]) -> str:
+    """Says which number Flax computes with."""
+    first = sites[0]
+    if first.labels[0][0] == TIMES:
+        text = f"Flax multiplies by {_shown(factor)} what PyTorch's {first.function} gives"
+        return f"{text} ({first.function} number {first.number} of those without a number, of shape {first.shape})"
+    divisor = all(site.function in DIVISIONS for site in sites)
+    ours, theirs = (_shown(1 / x if divisor else x) for x in (value * factor, value))
+    text = f"Flax {'divides by' if divisor else 'computes with'} {ours} where PyTorch has {theirs}"
+    functions = ", ".join(dict.fromkeys(site.function for site in sites))
+    return f"{text} (in {len(sites)} calls of {functions})"
+
+
+def _times(factor: float) -> Find:
     """Returns what lists the number of a call, as its own alternative, and computes with it times the factor."""
-    return lambda name, right: partial(_listed, name, factor) if name in FUNCTIONS and not right else None
+    return lambda name, right: partial(_listed, name, factor) if name in NUMBERED and not right else None
 
 
 def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternative]:
@@ -81,13 +97,24 @@ def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternativ
         return call.function(*args, **{name: scaled(x) for name, x in call.kwargs.items()})
 
     values = [float(x) for x in (*call.args, *call.kwargs.values()) if is_number(x)]
-    if values:
+    if values and name in FUNCTIONS:
         yield Alternative(CAUSE, repr(1 / values[0] if name in DIVISIONS else values[0]), result)
+    elif name in OF_TENSORS and isinstance(call.result, torch.Tensor) and call.result.is_floating_point():
+        yield Alternative(TIMES, "1.0", lambda: call.result * factor)
+
+
+def _alone(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
+    """Yields each call by itself, where several have its number, and those of tensors without one."""
+    numbers = [site.labels[0][1] for site in sites if site.labels and site.labels[0][0] == CAUSE]
+    for site in sorted((site for site in sites if site.labels), key=lambda site: site.labels[0][0] == TIMES):
+        cause, number = site.labels[0]
+        if cause == TIMES or numbers.count(number) > 1:
+            yield float(number), [site]
 
 
 def _groups(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
     """Yields each number with the calls that have it, then those that have it or a multiple, as times of steps do."""
-    found = [(float(site.labels[0][1]), site) for site in sites if site.labels]
+    found = [(float(site.labels[0][1]), site) for site in sites if site.labels and site.labels[0][0] == CAUSE]
     for value in dict.fromkeys(value for value, _ in found):
         same = [site for other, site in found if other == value]
         yield value, same

@@ -1,10 +1,13 @@
 """Indexing: the last for the first, padding for what is valid, another part of what is cropped."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+MOST_MOVED = 6  # places by which a part is moved
 
 
 def picked(call: FunctionCall) -> Iterator[Alternative]:
@@ -17,14 +20,36 @@ def picked(call: FunctionCall) -> Iterator[Alternative]:
         yield Alternative("ends-exchanged", "Flax exchanges the two rows of a list of edges", lambda: x[1 - index])
     if isinstance(index, torch.Tensor) and x.is_floating_point():
         yield from _looked_up(x, index)
-    if not isinstance(index, tuple) or not x.is_floating_point():
+    whole = _whole(index, x.ndim)
+    if whole is None or not (x.is_floating_point() or x.is_complex()):
         return
-    if any(item is Ellipsis or item is None for item in index):
-        return
-    yield from _one(call, x, index)
-    yield from _cropped(x, index)
-    yield from _bounded(x, index)
-    yield from _last_of_each(x, index)
+    yield from _one(call, x, whole)
+    yield from _cropped(x, whole)
+    yield from _bounded(x, whole)
+    yield from _last_of_each(x, whole)
+
+
+def placed(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields what is written into other places of a tensor."""
+    target, index, value = call.result, _whole(call.args[1], call.x.ndim), call.args[2]
+    for cause, text, other in _bounds(call.x, index) if index is not None else ():
+        yield Alternative(cause, text, lambda other=other: _written(target, call.x, other, value))
+
+
+def _written(target: torch.Tensor, before: torch.Tensor, index: tuple, value: Any) -> None:
+    target.copy_(before)
+    target[index] = value
+
+
+def _whole(index: Any, axes: int) -> tuple | None:
+    """Returns an index with an entry for each axis that it speaks of; None of one with new axes or of other kinds."""
+    index = (index,) if isinstance(index, slice) else index
+    if not isinstance(index, tuple) or any(item is None for item in index):
+        return None
+    if Ellipsis not in [item for item in index if not isinstance(item, torch.Tensor)]:
+        return index
+    at = next(place for place, item in enumerate(index) if item is Ellipsis)
+    return *index[:at], *[slice(None)] * (axes - len(index) + 1), *index[at + 1 :]
 
 
 def _one(call: FunctionCall, x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
@@ -62,18 +87,24 @@ def _cropped(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
 
 
 def _bounded(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
-    """Takes as many places one later or earlier, or begins elsewhere."""
+    for cause, text, other in _bounds(x, index):
+        yield Alternative(cause, text, lambda other=other: x[other])
+
+
+def _bounds(x: torch.Tensor, index: tuple) -> Iterator[tuple[str, str, tuple]]:
+    """Yields as many places one later or earlier, or others from which on they are taken."""
     parts = [axis for axis, item in enumerate(index) if isinstance(item, slice) and item != slice(None)]
     if len(parts) != 1 or index[parts[0]].step not in (None, 1):
         return
     (axis,) = parts
     start, stop, _ = index[axis].indices(x.shape[axis])
-    ends = [(start + by, stop + by) for by in (1, -1)] + [(first, stop) for first in range(min(stop, 6))]
+    moves = (1, -1, *range(2, MOST_MOVED), *range(-2, -MOST_MOVED, -1))
+    ends = [(start + by, stop + by) for by in moves] + [(first, stop) for first in range(min(stop, MOST_MOVED))]
     for first, last in ends:
         if 0 <= first < last <= x.shape[axis] and (first, last) != (start, stop):
             text = f"Flax takes the places {first} to {last - 1} of axis {axis}, PyTorch {start} to {stop - 1}"
             rest = tuple(slice(first, last) if at == axis else item for at, item in enumerate(index))
-            yield Alternative("slice", text, lambda rest=rest: x[rest])
+            yield "slice", text, rest
 
 
 def _looked_up(x: torch.Tensor, index: torch.Tensor) -> Iterator[Alternative]:

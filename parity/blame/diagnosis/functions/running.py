@@ -16,6 +16,11 @@ def cumulated(call: FunctionCall) -> Iterator[Alternative]:
     axis = call.option(1, "dim")
     text = f"Flax runs along axis {axis} from its last place to its first, PyTorch's {call.name} from its first"
     yield Alternative("running-direction", text, lambda: call.again(call.x.flip(axis)).flip(axis))
+    length = call.x.shape[axis]
+    for parts in (n for n in (2, 3, 4) if length % n == 0 and length > n):
+        text = f"Flax begins anew at each of {parts} parts of axis {axis}, PyTorch's {call.name} goes on over them"
+        anew = partial(_anew, call, parts, axis)
+        yield Alternative("running-anew", text, anew)
     before = call.result.narrow(axis, 0, call.result.shape[axis] - 1)
     start = torch.full_like(call.result.narrow(axis, 0, 1), NEUTRAL[call.name])
     text = f"Flax takes what is before each place of axis {axis}, PyTorch's {call.name} the place itself, too"
@@ -31,6 +36,10 @@ def gathered(call: FunctionCall) -> Iterator[Alternative]:
         text = f"Flax takes the {name} of what belongs to one number (jax.ops.segment_{name}), PyTorch the sum"
         reduced = partial(_reduced, call.x, axis, index, source, reduction)
         yield Alternative(f"{name}-for-sum", text, reduced)
+
+
+def _anew(call: FunctionCall, parts: int, axis: int) -> torch.Tensor:
+    return torch.cat([call.again(part) for part in call.x.chunk(parts, axis)], axis)
 
 
 def _reduced(x: torch.Tensor, axis: int, index: torch.Tensor, source: torch.Tensor, reduction: str) -> torch.Tensor:

@@ -3,15 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
-from parity.blame.diagnosis.functions import activations, arithmetic, attention, choosing, combined, losses, shapes
+from parity.blame.diagnosis.functions import (
+    activations,
+    arithmetic,
+    attention,
+    choosing,
+    combined,
+    discretised,
+    layout,
+    losses,
+    masks,
+    shapes,
+)
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
 from parity.blame.diagnosis.functions.combined import REMEMBERED as REMEMBERED
 from parity.blame.diagnosis.functions.packing import last_places, packed
-from parity.blame.diagnosis.functions.picking import picked
+from parity.blame.diagnosis.functions.picking import picked, placed
 from parity.blame.diagnosis.functions.resizing import interpolation
 from parity.blame.diagnosis.functions.rotation import projections
 from parity.blame.diagnosis.functions.running import NEUTRAL, cumulated, gathered
+from parity.blame.diagnosis.functions.waves import geometric
 
 
 def _linear(call: FunctionCall) -> Iterator[Alternative]:
@@ -30,18 +42,42 @@ def _sigmoid(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def _sums(call: FunctionCall) -> Iterator[Alternative]:
+    yield from masks.added(call)
     yield from arithmetic.sums(call)
     yield from combined.terms(call)
 
 
 def _products(call: FunctionCall) -> Iterator[Alternative]:
-    yield from combined.counted(call) if "div" in call.name else combined.gated(call)
+    divides = "div" in call.name
+    yield from combined.counted(call) if divides else combined.gated(call)
+    yield from arithmetic.floors(call) if divides else discretised.fed(call)
+    yield from discretised.held(call) if divides else ()
     yield from arithmetic.products(call)
 
 
 def _parts(call: FunctionCall) -> Iterator[Alternative]:
     yield from attention.parts(call)
     yield from attention.by_heads(call)
+
+
+def _reshaped(call: FunctionCall) -> Iterator[Alternative]:
+    yield from shapes.flattened(call)
+    yield from layout.unturned(call)
+
+
+def _joined(call: FunctionCall) -> Iterator[Alternative]:
+    yield from shapes.joined(call)
+    yield from layout.restacked(call)
+
+
+def _powers(call: FunctionCall) -> Iterator[Alternative]:
+    yield from geometric(call)
+    yield from combined.powers(call)
+
+
+def _exponentials(call: FunctionCall) -> Iterator[Alternative]:
+    yield from geometric(call)
+    yield from activations.exponentials(call)
 
 
 def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
@@ -78,19 +114,23 @@ TABLE: dict[str, Alternatives] = {
     "masked_fill": attention.masked,
     "where": attention.chosen,
     **dict.fromkeys(("chunk", "split", "unbind"), _parts),
-    **dict.fromkeys(("flatten", "reshape", "view", "unflatten"), shapes.flattened),
-    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), shapes.joined),
+    **dict.fromkeys(("flatten", "reshape", "view", "unflatten"), _reshaped),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined),
+    **dict.fromkeys(layout.TURNING, layout.shaped),
     "cross_entropy": losses.cross_entropy,
     **dict.fromkeys(losses.OTHERS, losses.options),
     "getitem": picked,
+    "setitem": placed,
+    "einsum": discretised.fed,
+    **dict.fromkeys(("floor_divide", "floordiv"), arithmetic.floors),
     "pad": shapes.padded,
     DETACH: arithmetic.detached,
     "roll": shapes.rolled,
-    "exp": activations.exponentials,
+    "exp": _exponentials,
     **dict.fromkeys(("repeat_interleave", "repeat"), shapes.repeated),
     "pack_padded_sequence": packed,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), last_places),
-    "pow": combined.powers,
+    **dict.fromkeys(("pow", "rpow"), _powers),
     "glu": combined.halves,
     "pairwise_distance": arithmetic.distances,
     "ctc_loss": losses.ctc,

@@ -14,6 +14,7 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
     "repeat-order": (),
     "causal-padding": ("pad", "getitem"),
 }
+BOTH_WAYS = ("getitem", "setitem")  # of which the same part is read in one place and written in another
 PADDING = ("causal-padding", "padding-side", "padding-mode", "crop-side")  # is what Flax's layer has as its own
 # A cause, a line for people, what was computed, the submodule in which it was altered.
 FunctionTrial = tuple[str, str, Any, str]
@@ -53,6 +54,7 @@ def _choices(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterat
                 text = f"{text} ({site.function} number {site.number}, of shape {site.shape})"
             yield cause, text, _place(cause, [site], beside), _all(site.function, label, [site])
     yield from _everywhere(sites, beside)
+    yield from _read_and_written(sites)
     for (function, label), several in _alike(sites, "paired"):
         for pair in zip(several, several[1:]):
             if pair[0].shape[:-1] == pair[1].shape[:-1]:  # grouped heads have fewer keys than queries
@@ -75,6 +77,15 @@ def _everywhere(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Ite
         if len(texts) > 1:
             around = _place(cause, [site for site, label in labels if label], beside)
             yield cause, "; ".join(texts), around, lambda name, number, chosen=chosen: chosen.get((name, number))
+
+
+def _read_and_written(sites: list[Site]) -> Iterator[tuple[str, str, str, Choice]]:
+    """Yields one part of tensors wherever it is read and wherever it is written."""
+    labels = [{label for site in sites if site.function == name for label in site.labels} for name in BOTH_WAYS]
+    for label in sorted(set.intersection(*labels)):
+        several = [site for site in sites if site.function in BOTH_WAYS and label in site.labels]
+        chosen = {(site.function, site.number): label for site in several}
+        yield *label, around(several), lambda name, number, chosen=chosen: chosen.get((name, number))
 
 
 def _alike(sites: list[Site], labels: str) -> Iterable[tuple[tuple[str, Label], list[Site]]]:

@@ -1,18 +1,21 @@
 """Why a loss differs: PyTorch's loss with one convention altered, or another formula, until it gives Flax's numbers."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
-from parity.blame.diagnosis.functions.altering import Altering, Choice
+from parity.blame.diagnosis.functions.altering import Altering, Choice, Find
+from parity.blame.diagnosis.functions.numbers import number_trials
+from parity.blame.diagnosis.functions.table import alternatives_of
 from parity.blame.diagnosis.functions.trials import function_trials
 from parity.blame.diagnosis.losses.factors import constant, one_factor, scaled
 from parity.blame.diagnosis.losses.formulas import classification, regression
 from parity.blame.diagnosis.losses.options import inputs, options
-from parity.blame.diagnosis.losses.trial import AlteredLoss, Explanation, Loss
+from parity.blame.diagnosis.losses.trial import AlteredLoss, Loss
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
 from parity.models.torch_precision import torch_precision
@@ -69,25 +72,26 @@ def _evaluated(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> list[np.ndarray]
 
 def _candidates(
     loss: Loss, x: torch.Tensor, y: torch.Tensor, oracle: list[np.ndarray], flax: list[np.ndarray]
-) -> Iterator[Explanation]:
+) -> Iterator[tuple[Any, ...]]:
     yield from scaled(loss, x, y, oracle, flax)
-    yield from _functions(loss, x, y, len(flax))
+    yield from function_trials(_altering(loss, x, y, len(flax)))
     for hypothesis in HYPOTHESES:
         for name, text, altered in hypothesis(loss, x, y):
             try:
                 yield name, text, _evaluated(altered, x, y)[: len(flax)]
             except UNFIT:
                 continue
+    yield from number_trials(_altering(loss, x, y, len(flax)), oracle, flax)
     yield from one_factor(oracle, flax, tuple(x.shape))
     yield from constant(oracle, flax)
 
 
-def _functions(loss: Loss, x: torch.Tensor, y: torch.Tensor, count: int) -> Iterator[tuple]:
-    """Tries other options of the functions that the loss calls; one number stays one number."""
+def _altering(loss: Loss, x: torch.Tensor, y: torch.Tensor, count: int) -> Callable[..., Any]:
+    """Returns what computes the loss with other options of its functions; one number stays one number."""
     axes = _evaluated(loss, x, y)[0].ndim
 
-    def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
-        mode = Altering(torch.nn.Module(), choice)
+    def altering(choice: Choice, find: Find = alternatives_of) -> tuple[list[np.ndarray], Altering]:
+        mode = Altering(torch.nn.Module(), choice, find=find)
 
         def altered(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             with mode:
@@ -96,7 +100,7 @@ def _functions(loss: Loss, x: torch.Tensor, y: torch.Tensor, count: int) -> Iter
 
         return _evaluated(altered, x, y)[:count], mode
 
-    yield from function_trials(altering)
+    return altering
 
 
 def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:

@@ -1,0 +1,44 @@
+"""Transpositions and reshapes that belong together: one without the other mixes heads with places."""
+
+from collections.abc import Iterator
+
+import torch
+
+from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+
+TURNING = ("transpose", "permute", "swapaxes", "swapdims", "movedim", "moveaxis", "contiguous")
+SHAPING = ("reshape", "view", "unflatten")
+CAUSE = "transpose-missing"
+
+
+def unturned(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a reshape of what PyTorch has transposed before."""
+    turned = call.x
+    while (made := call.behind(turned)) and made.name in TURNING:
+        turned = made.x
+    if isinstance(turned, torch.Tensor) and turned is not call.x and turned.shape != call.x.shape:
+        text = f"Flax reshapes {_shown(turned)} at once, PyTorch after a transposition to {_shown(call.x)}"
+        yield Alternative(CAUSE, text, lambda: turned.reshape(call.result.shape))
+
+
+def shaped(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a reshape to the shape that PyTorch's has by a reshape and a transposition."""
+    made = call.behind(call.x)
+    if made is None or made.name not in SHAPING or call.result.shape == call.x.shape:
+        return
+    text = f"Flax reshapes {_shown(made.x)} to {_shown(call.result)} at once, PyTorch by way of a transposition"
+    yield Alternative(CAUSE, text, lambda: made.x.reshape(call.result.shape))
+
+
+def restacked(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields parts of one shape that are joined along another axis, and given the shape of PyTorch's."""
+    parts = list(call.args[0] if call.args else call.kwargs.get("tensors", ()))
+    if call.name == "stack" or len(parts) < 2 or len({part.shape for part in parts}) > 1:
+        return
+    for axis in range(parts[0].ndim):
+        text = f"Flax stacks the {len(parts)} parts along a new axis {axis} and reshapes: they are mixed otherwise"
+        yield Alternative("join-axis", text, lambda axis=axis: torch.stack(parts, axis).reshape(call.result.shape))
+
+
+def _shown(tensor: torch.Tensor) -> str:
+    return str(tuple(tensor.shape))

@@ -1,9 +1,6 @@
-"""Draw the paths of chapter 12: gradient descent and Newton's method on a line, optimisers over contours.
+"""Draw the paths of chapter 12: gradient descent and Newton's method on a line, optimisers over contours."""
 
-python examples/draw_descent.py [FOLDER]
-"""
-
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -13,7 +10,9 @@ from d2l_jax import optim
 from d2l_jax.algorithms import bowl, catenary, descend, gorge, newton, parabola, wave
 from d2l_jax.runs.paths import Descent, draw_descents
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="for the pictures; else a temporary one")
+folder = parser.parse_args().folder or Path(tempfile.mkdtemp())
 start = (-5.0, -2.0)
 
 line = [

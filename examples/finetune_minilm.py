@@ -1,9 +1,10 @@
 """Fine-tune MiniLM, a published BERT, to tell entailment from contradiction on SNLI (section 16.7).
 
-`python examples/finetune_minilm.py [EXAMPLES [EPOCHS]]` with the packages of `sentence_embeddings.py`; SNLI's
-`snli_1.0_dev.txt` and `snli_1.0_test.txt` lie in `$D2L_DATA/snli`.
+With the packages of `sentence_embeddings.py`; SNLI's `snli_1.0_dev.txt` and `snli_1.0_test.txt` lie in
+`$D2L_DATA/snli`.
 """
 
+import argparse
 import os
 import sys
 from functools import partial
@@ -30,7 +31,7 @@ def examples(pieces: WordPieces, pairs: list[Pair]) -> dict:
     return {"input": tuple(texts), "targets": np.array([pair.label for pair in pairs], np.int32)}
 
 
-def main(count: int = 512, epochs: int = 1) -> None:
+def main(count: int, epochs: int) -> None:
     folder = published_folder()
     pieces = WordPieces(folder)
     splits = read_pairs_of(Path(os.environ.get("D2L_DATA", ".")) / "snli")
@@ -54,7 +55,11 @@ def main(count: int = 512, epochs: int = 1) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", metavar="EXAMPLES", nargs="?", type=int, default=512, help="512 if none")
+    parser.add_argument("epochs", metavar="EPOCHS", nargs="?", type=int, default=1, help="1 if none")
     try:
-        main(*map(int, sys.argv[1:3]))
+        main(**vars(parser.parse_args()))
     except (InputError, OSError) as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,10 +1,7 @@
-"""Value iteration and Q-learning on the frozen lake, with the pictures of chapter 17, and how fast a device walks.
+"""Value iteration and Q-learning on the frozen lake, with the pictures of chapter 17, and how fast a device walks."""
 
-python examples/frozen_lake.py [FOLDER]
-"""
-
+import argparse
 import statistics
-import sys
 import tempfile
 import time
 from importlib.util import find_spec
@@ -32,7 +29,9 @@ from matplotlib import pyplot as plt
 ARROWS = "←↓→↑"
 SEEDS = 100
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="for the pictures; else a temporary one")
+folder = parser.parse_args().folder or Path(tempfile.mkdtemp())
 folder.mkdir(parents=True, exist_ok=True)
 calm = frozen_lake()
 slippery = frozen_lake(slippery=True)

@@ -1,9 +1,6 @@
-"""Gaussian processes on the curve of chapter 18: what both editions learn, GPyTorch's model, the band.
+"""Gaussian processes on the curve of chapter 18: what both editions learn, GPyTorch's model, the band."""
 
-python examples/gaussian_process.py [FOLDER]
-"""
-
-import sys
+import argparse
 import tempfile
 from functools import partial
 from importlib.util import find_spec
@@ -23,7 +20,9 @@ from d2l_jax.models import ExactGPModel
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="for the pictures; else a temporary one")
+folder = parser.parse_args().folder or Path(tempfile.mkdtemp())
 folder.mkdir(parents=True, exist_ok=True)
 X = np.linspace(0, 5, 50)
 y = curve(X) + 0.25 * np.random.RandomState(2).randn(50)  # the second edition's seed; the first has none

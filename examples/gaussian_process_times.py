@@ -1,6 +1,6 @@
 """Seconds of one core that a Gaussian process takes in JAX and in GPyTorch (float32), and 20,000 points by blocks.
 
-taskset -c 0 python examples/gaussian_process_times.py [POINTS ...]; 500 and 2,000 if none; pip install gpytorch
+On one core: taskset -c 0 python examples/gaussian_process_times.py; pip install gpytorch
 
 A learning step is the loss per point and its gradient; a prediction is of mean and covariance at 100 new points. Up to
 8,000 points both factor the matrix; GPyTorch's own way from 801 points on, conjugate gradients with random probes,
@@ -8,8 +8,8 @@ stands beside. More points go by blocks, in JAX alone: mean and variance. The le
 one; programs are compiled before.
 """
 
+import argparse
 import resource
-import sys
 import time
 import warnings
 
@@ -108,11 +108,15 @@ def by_blocks(X, y):
     )
 
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("points", metavar="POINTS", nargs="*", type=int, default=[500, 2_000], help="500 2000 if none")
+chosen = parser.parse_args().points
+
 print(f"{torch.get_num_threads()} threads in PyTorch")
 ways = "JAX | GPyTorch, factor | GPyTorch's own"
 print(f"| points | learn: {ways} | predict: {ways} | gap of the loss | of the mean |")
 print("| --: " * 9 + "|")
-for points in map(int, sys.argv[1:] or (500, 2_000)):
+for points in chosen:
     random = np.random.default_rng(0)
     X = np.linspace(0, 5, points, dtype=np.float32)
     y = (curve(X) + 0.25 * random.normal(size=points)).astype(np.float32)

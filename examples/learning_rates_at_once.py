@@ -1,13 +1,12 @@
-"""Thirty-two learning rates trained at once by vmap, and one after another (chapter 19).
+"""Learning rates trained at once by vmap, and one after another (chapter 19)."""
 
-python examples/learning_rates_at_once.py [MODEL] [RATES] [EPOCHS]
-"""
-
+import argparse
 import sys
 import time
 
 import numpy as np
 
+from d2l_jax.errors import InputError
 from d2l_jax.runs.options import Options
 from d2l_jax.search.case_objective import CaseObjective
 from d2l_jax.search.vectorised import errors_by_rate
@@ -28,10 +27,17 @@ class Clock:
         return np.asarray([time.perf_counter() - self.start, time.process_time() - self.processor, later])
 
 
-model, *counts = (*sys.argv[1:], *("mlp", "32", "10")[len(sys.argv) - 1 :])
-rates, epochs = map(int, counts)
-objective = CaseObjective(Options(model, data="digits", epochs=epochs, batch_size=64))
-case, data = objective.prepared({})
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("model", metavar="MODEL", nargs="?", default="mlp", help="as d2l-jax list names it; mlp if none")
+parser.add_argument("rates", metavar="RATES", nargs="?", type=int, default=32, help="how many; 32 if none")
+parser.add_argument("epochs", metavar="EPOCHS", nargs="?", type=int, default=10, help="10 if none")
+model, rates, epochs = vars(parser.parse_args()).values()
+try:
+    objective = CaseObjective(Options(model, data="digits", epochs=epochs, batch_size=64))
+    case, data = objective.prepared({})
+except InputError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 grid = np.geomspace(0.001, 0.5, rates).astype(np.float32)
 
 clock = Clock()

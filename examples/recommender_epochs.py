@@ -4,9 +4,9 @@ Both learn from the same weights and batches in memory, without evaluation; othe
 the two alternate. The data is MovieLens-100K of D2L_DATA, or drawn ratings.
 """
 
+import argparse
 import os
 import statistics
-import sys
 import time
 
 import jax
@@ -78,8 +78,11 @@ def race(name: str, turns: int = 3) -> tuple[float, float]:
     return ours, theirs
 
 
-if wrong := [name for name in sys.argv[1:] if name not in FORMS]:
-    sys.exit(f"{wrong[0]} is none of the models here; {', '.join(FORMS)} are right")
-for name in sys.argv[1:] or FORMS:
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("names", metavar="MODEL", nargs="*", help=f"of {', '.join(FORMS)}; all if none")
+names = parser.parse_args().names or list(FORMS)
+if wrong := [name for name in names if name not in FORMS]:
+    parser.error(f"{wrong[0]} is none of the models here; {', '.join(FORMS)} are right")
+for name in names:
     ours, theirs = race(name)
     print(f"{name:6} JAX {1 / ours:6.2f} epochs/s   PyTorch {1 / theirs:6.2f} epochs/s   {theirs / ours:.1f} times")

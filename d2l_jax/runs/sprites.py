@@ -21,7 +21,7 @@ from d2l_jax.runs.options import Options
 from d2l_jax.runs.plot import picture
 from d2l_jax.runs.run import SILENT, Listener, refuse_fewer, refuse_overwriting, twin_learner
 from d2l_jax.train.checkpoint import FOLDER
-from d2l_jax.train.fit import check_finite
+from d2l_jax.train.fit import Event, check_finite
 from d2l_jax.weights import file
 from d2l_jax.write import explained, write_json
 
@@ -83,8 +83,9 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
         "versions": {"python": platform.python_version(), **nets.versions},
         "records": records,
     }
+    listener.begin(case.epochs)
     for epoch in range(len(records) + 1, case.epochs + 1):
-        records.append(_epoch(nets, data, size, options.seed, epoch) | _distances(nets, features))
+        records.append(_epoch(nets, data, size, options.seed, epoch, listener) | _distances(nets, features))
         _tell(records[-1], case.epochs, listener)
         draw_grid(nets.images(latents(0, SHOWN)), out / "samples" / f"epoch-{epoch:03}.png")
         write_json(out / "metrics.json", metrics)
@@ -108,7 +109,7 @@ def latents(seed: Any, number: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(number, 1, 1, LATENT)).astype(np.float32)
 
 
-def _epoch(nets: Adversaries, data: Sprites, size: int, seed: int, epoch: int) -> dict[str, Any]:
+def _epoch(nets: Adversaries, data: Sprites, size: int, seed: int, epoch: int, listener: Listener) -> dict[str, Any]:
     """Takes the steps of an epoch, the same in either framework; the last batch, where it is smaller, is dropped."""
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(data.X))
@@ -122,6 +123,7 @@ def _epoch(nets: Adversaries, data: Sprites, size: int, seed: int, epoch: int) -
         losses.append(jax.tree.map(float, nets.step({"X": X, "Z": Z})))
         seconds.append(time.perf_counter() - since)
         check_finite(losses[-1], f"epoch {epoch}, step", (epoch - 1) * steps + number)
+        listener.event(Event(epoch, number + 1, steps, None, None))
     means = {name: float(np.mean([each[name] for each in losses])) for name in losses[0]}
     return {"epoch": epoch, **means, "steps": steps, "seconds_per_step": float(np.median(seconds))}
 

@@ -14,6 +14,7 @@ from d2l_jax.data.images.sprites import Sprites, sprites
 from d2l_jax.runs import sprites as run
 from d2l_jax.runs.adversaries import JaxAdversaries
 from d2l_jax.runs.options import Options
+from d2l_jax.runs.run import Listener
 from d2l_jax.train import TrainingDiverged
 from d2l_jax.weights import file
 from parity.sides.adversaries import TorchAdversaries
@@ -75,12 +76,25 @@ def few(monkeypatch):
     monkeypatch.setattr("d2l_jax.runs.features.EPOCHS", 1)
 
 
+class Heard(Listener):
+    """Keeps the news of every batch."""
+
+    def __init__(self):
+        self.events = []
+
+    def event(self, event):
+        self.events.append(event[:3])
+
+
 @pytest.mark.slow
 def test_both_frameworks_learn_the_same(few, tmp_path):
     runs = {}
     for framework in ("jax", "torch"):
         out = tmp_path / framework
-        runs[framework] = run.draw_sprites(Options("dcgan-small", epochs=2, batch_size=4, out=out, framework=framework))
+        heard = Heard()
+        options = Options("dcgan-small", epochs=2, batch_size=4, out=out, framework=framework)
+        runs[framework] = run.draw_sprites(options, heard)
+        assert heard.events == [(epoch, batch, 2) for epoch in (1, 2) for batch in (1, 2)]
         assert {path.name for path in (out / "samples").iterdir()} == {"epoch-001.png", "epoch-002.png"}
         assert (out / "curves.png").exists() and (out / "weights.safetensors").exists()
         assert json.loads((out / "metrics.json").read_text())["records"] == runs[framework]["records"]

@@ -7,6 +7,8 @@ from contextlib import suppress
 import numpy as np
 import torch
 
+from d2l_jax.runs.settings import name_of
+from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
 from parity.blame.apart import parted
 from parity.blame.body import Watched, explain_body, explain_exchange, explain_number
@@ -63,11 +65,25 @@ def blame(
             return _of_body(twin, states[0], layers[train], key, oracle, flax, train)
         stopped = explain_gradients(twin, states[0], oracle, flax) if key.phase == "gradients" else None
         cause = stopped or _of_tensor(oracle, flax, key)
-        return Blame.because(cause, cause.part if cause else "", key.phase, f"{BODY}, between its layers: {key}")
+        place = _called(twin, key) or f"{BODY}, between its layers"
+        return Blame.because(cause, cause.part if cause else "", key.phase, f"{place}: {key}")
     if wrong_loss or any(key.step == 1 and key.phase == "gradients" for key in wrong):
         found = Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
         return parted(found, twin, states[0], True, output="loss") if wrong_loss else found
+    beside = sorted((key for key in wrong if key.step == 1 and key.phase == "forward" and not key.layer), key=str)
+    if beside:
+        place = f"{_called(twin, beside[0]) or 'the objective'}: {beside[0]}"
+        return Blame.because(_of_tensor(oracle, flax, beside[0]), "", "forward", place)
     return _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
+
+
+def _called(twin: Twin, key: Key) -> str:
+    """The function that computed a tensor which is no output, by name; "" where that is a model's body."""
+    functions = [twin.flax.observe] if key.phase == "evaluation" else [turn.objective for turn in twin.flax.turns]
+    layered = key.phase != "forward" and any(twin.torch.model.children())
+    if layered or any(isinstance(each, Supervised | Observed) for each in functions):
+        return ""
+    return f"the function {' or '.join(dict.fromkeys(map(name_of, functions)))}"
 
 
 def _of_two_biases(twin: Twin, wrong: set[Key]) -> Blame | None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from parity.arrays.torch_arrays import to_numpy
+from parity.blame.constants import constant_trials, flax_arrays
 from parity.blame.diagnosis.altered.recurrent import ALTERATIONS as RECURRENT
 from parity.blame.diagnosis.altered.recurrent import KINDS as RECURRENT_KINDS
 from parity.blame.diagnosis.calls import UNFIT
@@ -17,6 +18,7 @@ from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice, Find, untouched
 from parity.blame.diagnosis.functions.exchanging import Exchanging, exchanged_trials
+from parity.blame.diagnosis.functions.following import Following, following_trials
 from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.tables import Replacing, table_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
@@ -85,17 +87,30 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
 
 
 @one_thread()
+def explain_constant(twin: Twin, state: State, train: bool, watched: Watched) -> Cause | None:
+    """The table, such as a mask, of which Flax has other numbers."""
+    run = TorchRun(twin, "float64", "cpu")
+
+    def computed(mode: Replacing) -> list[np.ndarray]:
+        return [_watched(run, twin, state, train, mode, watched)]
+
+    trials = constant_trials(run.model, computed, flax_arrays(twin, state, train))
+    return choose([watched.oracle], [watched.flax], trials)
+
+
+@one_thread()
 def explain_exchange(
     twin: Twin, state: State, train: bool, watched: Watched, right: Collection[str] = ()
 ) -> Cause | None:
-    """The two layers, right by themselves, whose results Flax uses in each other's place."""
+    """The two layers, right by themselves, whose results Flax uses in each other's place, or a function of one's."""
     run = TorchRun(twin, "float64", "cpu")
 
-    def computed(mode: Exchanging) -> list[np.ndarray]:
+    def computed(mode: Exchanging | Following) -> list[np.ndarray]:
         return [_watched(run, twin, state, train, mode, watched)]
 
-    trials = exchanged_trials(run.model, right, computed, partial(_crossed, twin))
-    return choose([watched.oracle], [watched.flax], trials)
+    exchanged = exchanged_trials(run.model, right, computed, partial(_crossed, twin))
+    following = following_trials(run.model, right, computed)
+    return choose([watched.oracle], [watched.flax], itertools.chain(exchanged, following))
 
 
 def _crossed(twin: Twin, first: str, second: str) -> str:
@@ -135,7 +150,7 @@ def _recurrent_trials(
         setattr(model.get_submodule(parent), last, layer)
 
 
-Mode = Altering | Transposing | Replacing | Exchanging
+Mode = Altering | Transposing | Replacing | Exchanging | Following
 
 
 def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Mode, watched: Watched) -> np.ndarray:

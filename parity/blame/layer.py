@@ -1,17 +1,24 @@
 """Which layers are wrong by themselves, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 from parity.arrays.key import Arrays, Key
 from parity.arrays.layout import named_leaves
 from parity.blame.apart import parted
+from parity.blame.constants import constant_trials, flax_arrays
 from parity.blame.diagnosis import Cause, explain_layer
+from parity.blame.diagnosis.calls import Call
+from parity.blame.diagnosis.calls import run as run_call
+from parity.blame.diagnosis.cause import choose
 from parity.blame.diagnosis.fast_variance import fast_variance
+from parity.blame.diagnosis.functions.tables import Replacing, tables_of
 from parity.blame.norm_place import explain_norm_place
 from parity.blame.wiring import explain_wiring
 from parity.layers.isolate import Isolated
@@ -125,9 +132,21 @@ def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, 
         oracle = layer.oracle.get(Key(1, "forward", "output", layer=layer.label))
         if oracle is not None:
             cause = fast_variance(module.double(), args[0].double(), train, oracle, outputs[0]) or cause
+    if not cause and outputs and direction in ("forward", "evaluation"):
+        cause = _constant(Call(module, args, kwargs, train, len(outputs), outputs[0]), outputs, twin, state)
     if not cause and direction in ("forward", "evaluation"):  # gradients that are not finite hide the reason
         cause = explain()
     return cause
+
+
+def _constant(call: Call, flax: list[np.ndarray], twin: Twin, state: State) -> Cause | None:
+    """The table of the module, such as a mask, of which Flax has other numbers."""
+
+    def computed(mode: Replacing) -> list[np.ndarray]:
+        return run_call(replace(call, within=lambda module: Replacing(module, mode.tables).running()))
+
+    arrays = flax_arrays(twin, state, call.training) if tables_of(call.module) else []
+    return choose(run_call(call), flax, constant_trials(call.module, computed, arrays)) if arrays else None
 
 
 def _repeated(arguments: Any) -> bool:

@@ -11,7 +11,7 @@ from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
 from parity.blame.apart import parted
-from parity.blame.body import Watched, explain_body, explain_exchange, explain_number
+from parity.blame.body import Watched, explain_body, explain_constant, explain_exchange, explain_number
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
@@ -151,7 +151,7 @@ def _of_body(
         if turned := _turned_mask(received):
             return Blame.because(turned, received.name, key.phase, place)
     right = right_modules(isolated)
-    cause = explain_body(twin, state, train, watched, right)
+    cause = explain_body(twin, state, train, watched, right) or explain_constant(twin, state, train, watched)
     if cause is None and isolated.unfit:
         return _of_shape(isolated.unfit[0], key.phase)
     cause = (

@@ -1,7 +1,7 @@
 """Sizes of tensors and of gaps between them, and the scale that a gap is relative to."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -9,27 +9,37 @@ from parity.arrays.key import Key, Record
 from parity.compare.rows import sound
 
 PIECE = 1 << 17  # numbers
+ZERO = 1e-13  # of a scale: what is below it is rounding alone
 
 
 def scales_of(oracle: Record) -> dict[Key, tuple[float, str]]:
     """Each tensor's root mean square, and a note where another scale is right.
 
     What is zero in exact arithmetic (the gradient of a bias before batch normalisation) is rounding error
-    alone: it is measured against the other tensors of the same layer.
+    alone: it is measured against the other tensors of the same layer. Where all gradients of a layer are (those of
+    queries and keys, where all values are the same), they are measured against those of the other layers.
     """
     own = {key: rms(array) if array.size and sound(array) else 0.0 for key, array in oracle.items()}
-    layers: dict[Key, float] = {}
-    for key, size in own.items():
-        layers[layer_of(key)] = max(size, layers.get(layer_of(key), 0.0))
-    return {key: _scale(size, layers[layer_of(key)]) for key, size in own.items()}
+    layers, models = _largest_of(own, layer_of), _largest_of(own, lambda key: key._replace(tensor=""))
+
+    def scale(key: Key, size: float) -> tuple[float, str]:
+        layer, model = layers[layer_of(key)], models[key._replace(tensor="")]
+        if layer == 0:
+            return 1.0, "; exactly zero"
+        if key.phase == "gradients" and layer <= ZERO * model:
+            return model, "; analytically zero like all of its layer, so measured against the other layers"
+        if size <= ZERO * layer:
+            return layer, "; analytically zero, so measured against its layer"
+        return size, ""
+
+    return {key: scale(key, size) for key, size in own.items()}
 
 
-def _scale(own: float, layer: float) -> tuple[float, str]:
-    if layer == 0:
-        return 1.0, "; exactly zero"
-    if own <= 1e-13 * layer:
-        return layer, "; analytically zero, so measured against its layer"
-    return own, ""
+def _largest_of(sizes: Mapping[Key, float], group: Callable[[Key], Key]) -> dict[Key, float]:
+    largest: dict[Key, float] = {}
+    for key, size in sizes.items():
+        largest[group(key)] = max(size, largest.get(group(key), 0.0))
+    return largest
 
 
 def layer_of(key: Key) -> Key:

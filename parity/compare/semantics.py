@@ -8,7 +8,7 @@ import numpy as np
 from parity.arrays.key import Key, Record
 from parity.compare.policy import NO_SPREAD, NOTHING, POLICY, UNIT, VISIBLE, Policy
 from parity.compare.rows import Row, comparable, row, structure
-from parity.compare.scale import largest, largest_gap, layer_of, scales_of
+from parity.compare.scale import largest, largest_gap, scales_of
 
 SMALL = 1e-3  # of a gradient's scale: elements above it are never left out
 
@@ -55,7 +55,8 @@ def compare_semantics(
         if whole.passed or threshold <= policy.ceiling or key not in spread:
             return whole
         digit = max(last_digit, origins.get("ulp of 1 - beta^t", 0.0))
-        return _where_determined(key, oracle, flax, noise, scale, spread[key], digit, policy)
+        scales_here = scale, scales[key._replace(phase="gradients")][0]
+        return _where_determined(key, oracle, flax, noise, scales_here, spread[key], digit, policy)
 
     return [*structure(oracle, flax, "float64"), *map(judge, comparable(oracle, flax))]
 
@@ -79,7 +80,7 @@ def _where_determined(
     oracle: Record,
     flax: Record,
     noise: Mapping[Key, float],
-    scale: float,
+    scales: tuple[float, float],
     spread: np.ndarray,
     digit: float,
     policy: Policy,
@@ -88,11 +89,12 @@ def _where_determined(
 
     Divided by the gradient's size, as in Adam's first step, rounding that is a part of the ceiling's size is too much.
 
-    digit: to which the update is known there, by its parameter's last digit and by that of 1 - beta^t
+    scales: of the update and of its gradient
+    digit:  to which the update is known there, by its parameter's last digit and by that of 1 - beta^t
     """
     gradient = key._replace(phase="gradients")
     noisy = max(noise[gradient], UNIT["float64"])
-    gradient_scale = scales_of(_siblings(gradient, oracle))[gradient][0]
+    scale, gradient_scale = scales
     zero = 1e3 * noisy * gradient_scale
     floor = max(zero, min(policy.noise_factor * noisy / policy.ceiling, SMALL) * gradient_scale)
     clear = np.abs(oracle[gradient]) > floor
@@ -106,8 +108,3 @@ def _where_determined(
         why = "analytically zero" if largest(oracle[gradient][~clear]) <= zero else "near its rounding"
         because += f"; {np.mean(~clear):.0%} left out, their gradient is {why}"
     return _below_ceiling(key, gap, threshold, because, policy)
-
-
-def _siblings(key: Key, oracle: Record) -> Record:
-    """The tensors of the same layer."""
-    return {other: array for other, array in oracle.items() if layer_of(other) == layer_of(key)}

@@ -276,3 +276,28 @@ def tabled(dtype, factor):
 def test_a_millionth_of_the_gap_is_explained_though_tables_round():
     named = explained(tabled(torch.float32, 3.0), tabled(torch.float64, 1.0))
     assert named is not None and named.name == "factor-missing" and 1e-10 < named.residual < 1e-6, named
+
+
+def test_an_activation_more_behind_a_layer_is_named():
+    right, wrong = (
+        seeded_layers(Body(body))
+        for body in (lambda m, x: x + m.second(m.first(x)), lambda m, x: x + F.silu(m.second(m.first(x))))
+    )
+    with torch.no_grad():
+        flax = wrong(torch.as_tensor(X)).numpy()
+    named = explain_layer(right, (X,), {}, flax, training=False, right=["first", "second"])
+    assert named is not None and named.name == "activation-added", named
+    assert "SiLU of what second returns" in named.text
+
+
+def test_a_minus_and_one_of_two_means_are_named():
+    named = explained(
+        Body(lambda m, x: x * torch.exp(-m.first(x).tanh())), Body(lambda m, x: x * m.first(x).tanh().exp())
+    )
+    assert named is not None and (named.name, named.text) == ("sign", "Flax leaves out a minus sign"), named
+    named = explained(Body(lambda m, x: (m.first(x) + -1).sigmoid()), Body(lambda m, x: m.first(x).sigmoid()))
+    assert named is not None and (named.name, named.text) == ("term-missing", "Flax does not add -1"), named
+    loss = lambda x, y: F.mse_loss(x, y) + 0.25 * F.mse_loss(y, x)  # noqa: E731
+    x, y = torch.as_tensor(normal(5, 4)), torch.as_tensor(normal(5, 4, seed=1))
+    named = explain_loss(loss, x.numpy(), y.numpy(), float(2 * F.mse_loss(x, y)))
+    assert named is None or named.name != "one-of-two", named

@@ -18,6 +18,7 @@ from parity.blame.diagnosis.call_trials import CALLS
 from parity.blame.diagnosis.calls import UNFIT, Call, arrays_in, run
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.functions.altering import Altering, Choice, Find
+from parity.blame.diagnosis.functions.following import Following, following_trials
 from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.table import alternatives_of
 from parity.blame.diagnosis.functions.tables import Replacing, table_trials
@@ -146,6 +147,11 @@ def _functions(
         call.module,
         right,
         lambda mode: run(replace(call, within=lambda module: Transposing(module, mode.name).running())),
+    )
+    yield from following_trials(
+        call.module,
+        right,
+        lambda mode: run(replace(call, within=lambda module: Following(module, mode.name, mode.function).running())),
     )
     yield from table_trials(
         call.module,

@@ -21,12 +21,17 @@ def sums(call: FunctionCall) -> Iterator[Alternative]:
             if term.shape == call.result.shape:
                 text = f"Flax leaves out the {left_out} term of a sum"
                 yield Alternative("residual-missing", text, lambda term=term: term * 1)
-    if isinstance(second, float | int) and 0 < second <= 1 and isinstance(first, torch.Tensor):
+    if not isinstance(second, float | int) or not isinstance(first, torch.Tensor):
+        return
+    if not 0 <= second <= 1:
+        yield Alternative("term-missing", f"Flax does not add {second:g}", lambda: first * 1)
+    elif second:
         for eps in EPS if second < 1e-2 else (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3, 1.0):  # one that smooths a fraction
             if eps != second:
                 text = f"Flax computes with eps={eps:g} where PyTorch has {second:g}"
                 text = text if eps or second < 1e-2 else f"Flax does not add {second:g}"
-                yield Alternative("eps", text, lambda eps=eps: call.again(first, eps))
+                cause = "eps" if eps or second < 1e-2 else "term-missing"
+                yield Alternative(cause, text, lambda eps=eps: call.again(first, eps))
 
 
 def differences(call: FunctionCall) -> Iterator[Alternative]:
@@ -65,17 +70,6 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
         first, second = sorted((factor, 1 - factor))
         text = f"Flax exchanges the factors {first:.6g} and {second:.6g}: the weights of the two classes"
         yield Alternative("class-weights", text, lambda: call.again(call.x, 1 - factor), paired=True)
-
-
-def floors(call: FunctionCall) -> Iterator[Alternative]:
-    """Yields a division that keeps the fraction, or that leaves it out."""
-    first, second = call.args[:2]
-    if call.kwargs.get("rounding_mode") or "floor" in call.name:
-        text = "Flax divides (/), PyTorch leaves the fraction out (//)"
-        yield Alternative("division-floored", text, lambda: torch.true_divide(first, second))
-    elif bool((call.result != call.result.floor()).any()):
-        text = "Flax leaves the fraction of a division out (//), PyTorch divides (/)"
-        yield Alternative("division-floored", text, lambda: call.result.floor())
 
 
 CIRCLE = {math.pi: "pi", 2 * math.pi: "2 pi", 1 / math.pi: "1 / pi", 0.5 / math.pi: "1 / (2 pi)"}

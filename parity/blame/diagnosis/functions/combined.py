@@ -24,9 +24,6 @@ def terms(call: FunctionCall) -> Iterator[Alternative]:
         return
     first, second = call.args[:2]
     if call.result.ndim == 0:
-        for term, which in ((first, "first"), (second, "second")):
-            text = f"Flax takes the {which} of two numbers, of which PyTorch takes the mean or the sum"
-            yield Alternative("one-of-two", text, lambda term=term: 2 * term)
         return
     for other, factor, axis, which in _scaled(call):
         if other.shape == call.result.shape and getattr(call.behind(other), "name", "") != "mul":
@@ -72,6 +69,16 @@ def gated(call: FunctionCall) -> Iterator[Alternative]:
             if other is not replaced:
                 text = f"Flax multiplies by {words}, PyTorch by something else, the {which} factor of a product"
                 yield Alternative(WIRING, text, lambda kept=kept, other=other: kept * other)
+
+
+def averaged(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields one of two numbers, of which PyTorch takes the mean."""
+    added = call.behind(call.x)
+    half = len(call.args) > 1 and call.args[1] == (2 if "div" in call.name else 0.5)
+    if call.result.ndim == 0 and half and added and added.name == "add":
+        for term, which in zip(added.args[:2], ("first", "second")):
+            text = f"Flax takes the {which} of two numbers, of which PyTorch takes the mean"
+            yield Alternative("one-of-two", text, lambda term=term: term * 1)
 
 
 def halves(call: FunctionCall) -> Iterator[Alternative]:

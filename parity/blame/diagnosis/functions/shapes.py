@@ -35,6 +35,7 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
         other = (*y.shape[:-2], y.shape[-1], y.shape[-2])
         cause = ROPE if y.shape[-1] == 2 else "heads-interleaved"  # two numbers are a complex one
         text = "Flax's heads are interleaved, PyTorch's are contiguous blocks"
+        text += "; or rows and columns of a matrix are exchanged" if x.ndim == 2 else ""
         if x.ndim == 2 and y.shape[-1] == y.shape[-2] > 2:
             cause, text = "transposed", "Flax makes the transposed matrix of the features"
         if cause == ROPE:

@@ -14,6 +14,7 @@ from parity.blame.diagnosis.functions import (
     losses,
     masks,
     shapes,
+    signs,
 )
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
@@ -49,8 +50,9 @@ def _sums(call: FunctionCall) -> Iterator[Alternative]:
 
 def _products(call: FunctionCall) -> Iterator[Alternative]:
     divides = "div" in call.name
+    yield from combined.averaged(call)
     yield from combined.counted(call) if divides else combined.gated(call)
-    yield from arithmetic.floors(call) if divides else discretised.fed(call)
+    yield from signs.floors(call) if divides else discretised.fed(call)
     yield from discretised.held(call) if divides else ()
     yield from arithmetic.products(call)
 
@@ -100,6 +102,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("mean", "sum", "amax", "max"), arithmetic.reductions),
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), arithmetic.variances),
     **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
+    **dict.fromkeys(("neg", "negative"), signs.negatives),
     **dict.fromkeys(("sin", "cos"), arithmetic.waves),
     **dict.fromkeys(("sqrt", "rsqrt"), arithmetic.reciprocal_roots),
     **dict.fromkeys(("norm", "linalg_norm", "linalg_vector_norm"), arithmetic.norms),
@@ -122,7 +125,7 @@ TABLE: dict[str, Alternatives] = {
     "getitem": picked,
     "setitem": placed,
     "einsum": discretised.fed,
-    **dict.fromkeys(("floor_divide", "floordiv"), arithmetic.floors),
+    **dict.fromkeys(("floor_divide", "floordiv"), signs.floors),
     "pad": shapes.padded,
     DETACH: arithmetic.detached,
     "roll": shapes.rolled,

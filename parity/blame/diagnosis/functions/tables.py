@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_map
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import distance
-from parity.blame.diagnosis.functions.waves import Waves, other_waves, waves_of
+from parity.blame.diagnosis.functions.waves import other_waves, waves_of
 
 NEAR = 1e-5  # tables have the digits of float32
-Named = dict[tuple[str, str], Waves]
+Named = dict[tuple[str, str], np.ndarray]  # {(a submodule, its attribute): a table}
 
 
 class Replacing(TorchFunctionMode):
@@ -30,10 +30,9 @@ class Replacing(TorchFunctionMode):
     def running(self) -> Iterator["Replacing"]:
         """Lets the model run within the block."""
         kept = []
-        for (owner, name), waves in self.tables.items():
+        for (owner, name), other in self.tables.items():
             table = getattr(self.model.get_submodule(owner), name)
-            rows = waves.table(table.numel() // table.shape[-1]).reshape(table.shape)
-            self._others[id(table)] = torch.as_tensor(rows).to(table)
+            self._others[id(table)] = torch.as_tensor(np.array(other)).reshape(table.shape).to(table)
             kept.append(table)
         with self:
             yield self
@@ -56,12 +55,12 @@ def table_trials(
 
     run: computes under a mode, and returns the pieces that are compared
     """
-    tables = _tables(model)
     gap = distance(oracle, flax, oracle)
     trials: dict[tuple[str, str], Named] = {}
-    for place, waves in tables.items():
-        for cause, text, other in other_waves(waves):
-            trials.setdefault((cause, text), {})[place] = other
+    for place, table in tables_of(model).items():
+        waves = waves_of(table)
+        for cause, text, other in other_waves(waves) if waves else ():
+            trials.setdefault((cause, text), {})[place] = other.table(table.numel() // table.shape[-1])
     for (cause, text), others in trials.items():
         try:
             pieces = run(Replacing(model, others))
@@ -72,12 +71,11 @@ def table_trials(
             yield cause, f"{text} ({names})", flax, ""
 
 
-def _tables(model: torch.nn.Module) -> Named:
-    """Returns all tensors of waves that the model holds and does not train."""
-    found: Named = {}
-    for owner, module in model.named_modules():
-        for name, value in {**module.__dict__, **module._buffers}.items():
-            numbers = isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
-            if numbers and (waves := waves_of(value)):
-                found[owner, name] = waves
-    return found
+def tables_of(model: torch.nn.Module) -> dict[tuple[str, str], torch.Tensor]:
+    """Returns all tensors that the model holds and does not train, as (submodule, attribute)."""
+    return {
+        (owner, name): value
+        for owner, module in model.named_modules()
+        for name, value in {**module.__dict__, **module._buffers}.items()
+        if isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter)
+    }

@@ -40,6 +40,8 @@ class Waves(NamedTuple):
 
 def waves_of(table: torch.Tensor) -> Waves | None:
     """Returns the waves that the table is of, if it is one."""
+    if not (table.is_floating_point() or table.is_complex()):
+        return None
     columns = table.shape[-1] if table.ndim else 0
     rows = table.detach().cpu().reshape(-1, max(columns, 1)).numpy()
     if table.ndim < 2 or columns < 2 or len(rows) < 3 or not np.isin(rows[0].real.round(6), (0, 1)).all():

@@ -3,10 +3,11 @@
 import itertools
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -27,48 +28,91 @@ MOST_LINES = 2
 MOST_CODE = 60
 ELSEWHERE = tuple(str(Path(file).parent) for file in (torch.__file__, __file__))  # no lines of a user's
 
-PLACES = ("channels", "batch-rows", "border", "first-line", "last-line")  # causes that only say where
+# Causes that only say where.
+PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
 # A submodule, which of its calls, and which of the tensors that it is given is wrong; None: the one that it returns.
 Place = tuple[str, int, int | None]
 NOWHERE: Place = ("", 0, None)
+
+
+# Calls that make a tensor from none, or of whose numbers none are the tensor's that they are given.
+MAKERS = ("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones", "new_full", "new_empty")
+VIEWS = (
+    "getitem",
+    "unsqueeze",
+    "view",
+    "reshape",
+    "expand",
+    "transpose",
+    "permute",
+    "to",
+    "float",
+    "double",
+    "type_as",
+)
 
 
 @dataclass
 class Line:
     """A call of a function of PyTorch's, in the line of the user's that makes it.
 
-    known:   Flax has its results somewhere
-    sources: the calls that made what it is given
+    place:    the submodule whose code the line is
+    name:     of the function
+    known:    Flax has its results somewhere
+    constant: it is made of no input, no parameter: in Flax it may be made before the program
+    sources:  the calls that made what it is given
     """
 
     code: str
     where: str
+    place: str
+    name: str
     known: bool
+    constant: bool
     sources: list["Line"] = field(default_factory=list)
 
 
-class _Heard(TorchFunctionMode):
-    """Notes all calls of functions, and which made what."""
+class Heard(TorchFunctionMode):
+    """Notes all calls of functions, which made what, and of what a gradient has been taken."""
 
-    def __init__(self, marks: Marks):
+    def __init__(self, marks: Marks, model: torch.nn.Module):
         super().__init__()
         self.marks = marks
         self.made: dict[int, Line] = {}
+        self.minimised: list[Line] = []
+        self._names = {id(module): name for name, module in model.named_modules()}
+        self._constants = {id(x) for x in model.buffers()}
         self._kept: list[Any] = []  # what is alive keeps its id
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
         sources = [self.made[id(x)] for x in given if id(x) in self.made]
+        name = getattr(func, "__name__", "").strip("_")
+        if name in ("backward", "grad"):
+            self.minimised += sources[:1]
+        others = [x for x in given if id(x) not in self.made]
         result = func(*args, **(kwargs or {}))
         results = [x for x in tree_leaves(result) if isinstance(x, torch.Tensor)]
-        if getattr(func, "__name__", "") == "__setitem__":
+        if name == "setitem":
             results = [x for x in given if x is args[0]]
-        if not results or not given:
+        if not results:
             return result
-        line = Line(*_code(), all(map(self.marks.known, results)), sources)
+        constant = self._constants.issuperset(map(id, others)) and all(source.constant for source in sources)
+        constant = constant or name in MAKERS
+        known = all(map(self.marks.known, results))
+        if constant:  # of whole numbers or of truths there are too many ways
+            known = known or not (given and any(x.is_floating_point() or x.is_complex() for x in results))
+        elif name == "getitem" and _picks(args[1]):  # one step of many is as right as all
+            known = known or all(source.known for source in sources)
+        line = Line(*_code(self._names), name, known or name in MAKERS, constant, sources)
         self.made |= {id(x): line for x in results}
         self._kept += results
         return result
+
+
+def _picks(index: Any) -> bool:
+    """Tells whether an index takes one of several."""
+    return any(isinstance(x, int) and not isinstance(x, bool) for x in (index if isinstance(index, tuple) else [index]))
 
 
 def parted(blame: Blame, twin: Twin, state: State, train: bool, place: Place = NOWHERE, output: str = "") -> Blame:
@@ -80,12 +124,23 @@ def parted(blame: Blame, twin: Twin, state: State, train: bool, place: Place = N
         return blame
     try:
         marks = flax_marks(twin, state, train)
-        first = _first_unknown(_wrong(twin, state, train, marks, place, output)) if marks else []
+        wrong = _wrong(twin, state, train, marks, place, output) if marks else None
     except UNFIT:
         return blame
+    return told(blame, wrong)
+
+
+def told(blame: Blame, wrong: Line | None) -> Blame:
+    """Returns the blame with the first lines on the way to the wrong one that Flax has not, and their submodule."""
+    first = _first_unknown(wrong)
     lines = list(dict.fromkeys(f"`{line.code}` ({line.where})" for line in first))[:MOST_LINES]
-    more = f"what {' and '.join(lines)} gives is nowhere in Flax, while all that it is made of is"
-    return replace(blame, text=f"{blame.text}; {more}") if lines else blame
+    if not lines:
+        return blame
+    places = {line.place for line in first}
+    inside = places.pop() if not blame.layer and len(places) == 1 else ""
+    more = f"{f'in {inside}, ' if inside else ''}what {' and '.join(lines)} gives is nowhere in Flax"
+    text = f"{blame.text}; {more}, while all that it is made of is"
+    return replace(blame, text=text, layer=blame.layer or inside)
 
 
 def _wrong(twin: Twin, state: State, train: bool, marks: Marks, place: Place, output: str) -> Line | None:
@@ -97,7 +152,7 @@ def _wrong(twin: Twin, state: State, train: bool, marks: Marks, place: Place, ou
     tensors = run.batch(batch)
     results = dict[str, Any]()
     drawing = ImposedOnTorch(twin.torch_numbers(batch, train))
-    heard = _Heard(marks)
+    heard = Heard(marks, run.model)
     with torch.no_grad(), torch_precision(run.dtype), drawing, _noted(run.model, place) as noted, heard:
         if train:
             for _, loss, more in in_turn(twin.torch.turns, run.model, tensors):
@@ -125,22 +180,38 @@ def _noted(model: torch.nn.Module, place: Place) -> Iterator[list[torch.Tensor]]
 
 
 def _first_unknown(wrong: Line | None) -> list[Line]:
-    """Returns the unknown results that the wrong one comes from, and that are made of known ones alone."""
+    """Returns the unknown results that the wrong one comes from, and that are made of known ones alone.
+
+    Of one that is made of constants that are unknown, these.
+    """
     if wrong is None or wrong.known:
         return []
-    first, left, seen = [], [wrong], set[int]()
+    first, left, seen = list[Line](), [wrong], set[int]()
     while left:
         line = left.pop()
-        unknown = [source for source in line.sources if not source.known]
-        if id(line) not in seen and not unknown:
-            first.append(line)
-        left += [source for source in unknown if id(line) not in seen]
+        if id(line) in seen:
+            continue
         seen.add(id(line))
+        unknown = [source for source in line.sources if not source.known]
+        constants = [source for source in unknown if source.constant]
+        unknown = [source for source in unknown if not source.constant]
+        first += [] if unknown else list(map(_table, constants)) or [line]
+        left += unknown
     return first[::-1]
 
 
-def _code() -> tuple[str, str]:
-    """Returns the innermost expression outside of PyTorch that is being computed, and its file and line."""
+def _table(line: Line) -> Line:
+    """Returns what an unknown constant is a view of."""
+    while line.name in VIEWS and len(line.sources) == 1 and not line.sources[0].known:
+        line = line.sources[0]
+    return line
+
+
+def _code(names: Mapping[int, str]) -> tuple[str, str, str]:
+    """Returns the innermost expression outside of PyTorch that is being computed, its file and line, its submodule.
+
+    names: of the modules, by their id
+    """
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename.startswith(ELSEWHERE):
         frame = frame.f_back
@@ -149,4 +220,14 @@ def _code() -> tuple[str, str]:
     text = linecache.getline(frame.f_code.co_filename, line or 0).encode()
     code = text[first : last if end == line else None].decode(errors="replace").strip()
     code = code if len(code) <= MOST_CODE else f"{code[:MOST_CODE]}..."
-    return code, f"{Path(frame.f_code.co_filename).name}, line {line}"
+    return code, f"{Path(frame.f_code.co_filename).name}, line {line}", _module(frame, names)
+
+
+def _module(frame: FrameType | None, names: Mapping[int, str]) -> str:
+    """Returns the name of the innermost module whose method is running, helpers of it included."""
+    while frame:
+        first = frame.f_code.co_varnames[:1]
+        if first and (name := names.get(id(frame.f_locals.get(first[0])))):
+            return name
+        frame = frame.f_back
+    return ""

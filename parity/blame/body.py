@@ -33,6 +33,10 @@ from parity.sides.torch_tensors import leaves
 from parity.twin.twin import State, Twin, in_turn
 
 
+class _Met(BaseException):
+    """Ends a run at the tensor that is compared: what comes behind it has no part in it."""
+
+
 class Watched:
     """Names the tensor of a run that is compared: an input of some layer, or an output of the model's.
 
@@ -47,7 +51,7 @@ class Watched:
 
     @contextmanager
     def seen(self, model: torch.nn.Module) -> Iterator[list[np.ndarray]]:
-        """Lists, within the block, what the layer is given in the call in question."""
+        """Lists, within the block, what the layer is given in the call in question, where the run ends."""
         tensors: list[np.ndarray] = []
         received = self.received
         if received is None:
@@ -56,8 +60,9 @@ class Watched:
 
         def note(arguments: list[torch.Tensor]) -> None:
             tensors.append(received.turned(to_numpy(arguments[received.place])))
+            raise _Met
 
-        with at_call(model.get_submodule(received.name), received.number, note):
+        with suppress(_Met), at_call(model.get_submodule(received.name), received.number, note):
             yield tensors
 
 
@@ -160,7 +165,7 @@ def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Mode, w
     results = dict[str, Any]()
     drawing = ImposedOnTorch(twin.torch_numbers(batch, train))
     tensors = run.batch(batch)
-    with torch.no_grad(), torch_precision(run.dtype), drawing, watched.seen(run.model) as seen, mode.running():
+    with watched.seen(run.model) as seen, torch.no_grad(), torch_precision(run.dtype), drawing, mode.running():
         if train:
             for _, _, more in in_turn(twin.torch.turns, run.model, tensors):
                 results |= more

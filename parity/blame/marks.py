@@ -48,8 +48,13 @@ def _mark(x: Any, numpy: Any) -> Any:
 
 def flax_marks(twin: Twin, state: State, train: bool) -> Marks | None:
     """Returns the marks of all results in Flax's forward program and of what it is given; None of a long one."""
-    rows = flax_told(twin, state, train, lambda _, __, results: [_mark(x, jnp) for x in filter(_numeric, results)])
+    rows = flax_told(twin, state, train, lambda _, __, results: marked(results))
     return Marks(np.stack(rows)) if rows else None
+
+
+def marked(results: Iterable[Any]) -> list[Any]:
+    """Returns the marks of JAX's arrays, but for those that hold no numbers."""
+    return [_mark(jnp.asarray(x), jnp) for x in filter(_numeric, results)]
 
 
 def flax_told(
@@ -70,7 +75,7 @@ def flax_told(
         program = jax.make_jaxpr(forward)(*args)
         inputs = jax.tree.leaves(args)
         found = [*tell(None, (), [*program.consts, *inputs])]
-        if length(program.jaxpr) <= MOST_EQUATIONS:
+        if length(program.jaxpr, opened) <= MOST_EQUATIONS:
             heard = lambda *equation: found.extend(tell(*equation))  # noqa: E731
             computed(program.jaxpr, program.consts, inputs, heard, opened)
             return found

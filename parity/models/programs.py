@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 from jax.extend import core
 
 CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
@@ -33,20 +34,50 @@ def computed(
 ) -> list[Any]:
     """Returns the outputs of a program; `heard` is told of each equation what it is given and what it gives.
 
-    opened: whether a program within, which the equation calls once, is computed step by step as well
+    opened: whether a program within, which the equation calls once, is computed step by step as well; a scan, too
     """
     values = dict(zip(jaxpr.constvars, constants, strict=True)) | dict(zip(jaxpr.invars, inputs, strict=True))
     read = lambda variable: variable.val if isinstance(variable, core.Literal) else values[variable]  # noqa: E731
     for equation in jaxpr.eqns:
         given = [read(variable) for variable in equation.invars]
         inner = called(equation) if opened(equation) else None
-        results = computed(*inner, given, heard, opened) if inner else bound(equation, given)
+        if inner:
+            results = computed(*inner, given, heard, opened)
+        elif equation.primitive.name == "scan" and equation.params["length"] and opened(equation):
+            results = _scanned(equation.params, given, heard, opened)
+        else:
+            results = bound(equation, given)
         heard(equation, given, results)
         values |= dict(zip(equation.outvars, results, strict=True))
     return [read(variable) for variable in jaxpr.outvars]
 
 
-def length(jaxpr: Any) -> int:
-    """Returns the number of equations, those of programs that are called included."""
-    inner = [called(equation) for equation in jaxpr.eqns]
-    return len(jaxpr.eqns) + sum(length(program[0]) for program in inner if program)
+def _scanned(
+    params: dict[str, Any],
+    given: Sequence[Any],
+    heard: Callable[[Any, Sequence[Any], Sequence[Any]], None],
+    opened: Callable[[Any], bool],
+) -> list[Any]:
+    """Returns what a scan gives, its steps computed one after the other."""
+    body = params["jaxpr"]
+    first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
+    fixed, carry, rows = given[:first], list(given[first:last]), given[last:]
+    count = params["num_carry"]
+    stacked = dict[int, Sequence[Any]]()
+    for number in range(params["length"])[:: -1 if params["reverse"] else 1]:
+        results = computed(body.jaxpr, body.consts, [*fixed, *carry, *(row[number] for row in rows)], heard, opened)
+        carry, stacked[number] = results[:count], results[count:]
+    return [*carry, *(jnp.stack(each) for each in zip(*(stacked[number] for number in sorted(stacked))))]
+
+
+def length(jaxpr: Any, opened: Callable[[Any], bool] = lambda equation: True) -> int:
+    """Returns the number of equations that are computed, those of what is opened included."""
+    return sum(1 + _within(equation, opened) for equation in jaxpr.eqns)
+
+
+def _within(equation: Any, opened: Callable[[Any], bool]) -> int:
+    if inner := called(equation):
+        return length(inner[0], opened)
+    if equation.primitive.name == "scan" and opened(equation):
+        return equation.params["length"] * length(equation.params["jaxpr"].jaxpr, opened)
+    return 0

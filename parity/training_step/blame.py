@@ -18,6 +18,7 @@ from parity.training_step.one_optimizer import of_each_optimizer
 from parity.training_step.options import decay_masks, decays, learning_rates, option, rates
 from parity.training_step.pair import StepPair
 from parity.training_step.replay import Replay
+from parity.training_step.within import explain_within, parted_within
 
 NOISE = 1e-11
 
@@ -65,9 +66,9 @@ def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wron
     if moved:
         where = _place(outcome, [key for key in moved if key.phase == "update"] or moved)
         cause = _first_cause(pair, outcome, outcomes) if exact else None
-        if cause is None and any(key.phase == "forward" for key in wrong):
-            return Blame("", "forward", "", _forward(outcome, wrong))
-        return Blame.because(cause, moved[0].tensor, "optimizer", where)
+        return (
+            Blame.because(cause, moved[0].tensor, "optimizer", where) if cause else _of_all(pair, outcome, wrong, where)
+        )
     statistics = [key for key in wrong if key.phase == "buffers" and not key.slot]
     if statistics:
         cause = of_statistics(pair, outcome, statistics[0]) if exact else None
@@ -79,6 +80,21 @@ def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wron
         cause = of_average(pair, copy, rest) if exact else None
         return Blame.because(cause, copy.name, "buffers", _place(outcome, averaged))
     return Blame("", "forward", "returned-loss", _returned(outcome, wrong[0]))
+
+
+def _of_all(pair: StepPair, outcome: Outcome, wrong: list[Key], where: str) -> Blame:
+    """Returns what PyTorch's step computes that Flax's does not: the loss, where it is wrong, or what makes the update.
+
+    where: the place in words, where the loss is right
+    """
+    exact = outcome.tier == "float64"
+    cause = explain_within(pair, outcome) if exact else None
+    if any(key.phase == "forward" for key in wrong):
+        found = Blame.because(cause, cause.part if cause else "", "forward", _forward(outcome, wrong))
+    else:
+        moved = next(key.tensor for key in wrong if key.phase in ("update", "optimizer"))
+        found = Blame.because(cause, cause.part if cause and cause.part else moved, "optimizer", where)
+    return parted_within(found, pair, outcome) if exact else found
 
 
 def _place(outcome: Outcome, keys: list[Key]) -> str:
@@ -93,10 +109,8 @@ def _forward(outcome: Outcome, wrong: list[Key]) -> str:
     key = next(key for key in wrong if key.phase == "forward")
     ours = float(outcome.flax[key])
     theirs = float(outcome.oracle[key])
-    return (
-        f"step {outcome.number}, {key.tensor}: {ours:.8g} in Flax, {theirs:.8g} in PyTorch from equal states and one"
-        " batch: the model or the loss computes something else; parity.check of the two models says where"
-    )
+    said = f"step {outcome.number}, {key.tensor}: {ours:.8g} in Flax, {theirs:.8g} in PyTorch from equal states and one"
+    return f"{said} batch: the model or the loss computes something else"
 
 
 def _returned(outcome: Outcome, key: Key) -> str:

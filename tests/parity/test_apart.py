@@ -75,6 +75,65 @@ def test_a_loss_has_its_line_too():
     assert "what `torch.cosh(outputs)` (test_apart.py, line " in blame.text
 
 
+class OurCell(linen.Module):
+    """A cell in a scan; the wrong one forgets with what it has just computed."""
+
+    right: bool = False
+
+    @linen.compact
+    def __call__(self, carry, x):
+        new = jnp.tanh(linen.Dense(6, name="given")(x) + linen.Dense(6, name="kept")(carry))
+        kept = jnp.sinh(carry if self.right else carry + 0.2 * carry**2)
+        out = new * kept
+        return out, out
+
+
+class OurLoop(linen.Module):
+    right: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        scan = linen.scan(OurCell, variable_broadcast="params", split_rngs={"params": False}, in_axes=1, out_axes=1)
+        start = jnp.full((len(x), 6), 0.1, x.dtype)
+        return linen.Dense(3, name="out")(scan(self.right, name="cell")(start, x)[1])
+
+
+class Cell(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.given, self.kept = torch.nn.Linear(4, 6), torch.nn.Linear(6, 6)
+
+    def forward(self, x, carry):
+        new = torch.tanh(self.given(x) + self.kept(carry))
+        return new * torch.sinh(carry)
+
+
+class Loop(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.out = Cell(), torch.nn.Linear(6, 3)
+
+    def forward(self, x):
+        carry, each = torch.full((len(x), 6), 0.1), []
+        for t in range(x.shape[1]):
+            carry = self.cell(x[:, t], carry)
+            each.append(carry)
+        return self.out(torch.stack(each, 1))
+
+
+SEQUENCES = np.random.default_rng(1).normal(size=(2, 4, 4)).astype(np.float32)
+
+
+def test_a_scan_is_looked_into_and_the_module_of_the_line_is_blamed():
+    blame = parity.check(OurLoop(), Loop(), SEQUENCES, tiers=("float64",), steps=1).blame
+    assert blame and (blame.layer, blame.cause) == ("cell", ""), blame
+    assert "in cell, what `torch.sinh(carry)` (test_apart.py, line " in blame.text
+
+
+def test_control_the_same_scan_passes():
+    assert parity.check(OurLoop(right=True), Loop(), SEQUENCES, tiers=("float64",), steps=1).status == "pass"
+
+
 def test_a_known_cause_needs_no_line():
     ours = lambda outputs, targets: jnp.sum((outputs - targets) ** 2)  # noqa: E731
     theirs = lambda outputs, targets: ((outputs - targets) ** 2).mean()  # noqa: E731

@@ -132,6 +132,8 @@ PLANTED = [
     ("broadcast", lambda x: np.broadcast_to(x, (3, *x.shape)), (5, 7), (6, 6)),
     ("size", lambda x: x[..., :-1, :-1], (2, 3, 5, 7), (4, 4, 4, 4)),
     ("last-line", lambda x: differing(x, ..., -1), (2, 3, 5, 7), (4, 4, 4, 4)),
+    ("first-step", lambda x: differing(x, slice(None), 0), (2, 5, 7), (4, 4, 4)),
+    ("last-step", lambda x: differing(x, slice(None), -1), (2, 5, 7), (4, 4, 4)),
     ("border", border, (2, 3, 5, 7), (4, 4, 4, 4)),
     ("batch-rows", lambda x: differing(x, slice(1, 2)), (5, 7), (6, 6)),
     ("channels", lambda x: differing(x, slice(None), slice(1, 2)), (5, 7), (6, 6)),

@@ -143,6 +143,9 @@ def _where(different: np.ndarray) -> Iterator[tuple[str, str]]:
             yield f"{side}-line", f"Flax differs in the {side} row and column alone: padding, or ceil mode"
     if spatial and _only_in(different, [(axis, index) for axis in spatial for index in (0, -1)]):
         yield "border", "Flax differs on the border of the spatial axes alone: padding"
+    for index, side in ((0, "first"), (-1, "last")) if different.ndim == 3 and different.shape[1] >= 3 else ():
+        if _only_in(different, [(1, index)]):
+            yield f"{side}-step", f"Flax differs at the {side} place of axis 1 alone: the {side} step, of a sequence"
     for axis, (name, what) in enumerate((("batch-rows", "rows of the batch"), ("channels", "channels"))):
         if axis < different.ndim:
             others = tuple(place for place in range(different.ndim) if place != axis)

@@ -105,7 +105,12 @@ class Altering(TorchFunctionMode):
         result = args[0] if name == "setitem" else result  # which returns nothing
         call = FunctionCall(func, name, before, kwargs, result, self._earlier, self.passed)
         self._earlier += [call] if name in REMEMBERED else []
-        return call.result if find is None else self._chosen(find, call, place)
+        if find is None:
+            return call.result
+        chosen = self._chosen(find, call, place)
+        if before is args or chosen is None or chosen is call.result:
+            return chosen
+        return args[0].copy_(chosen)  # what works in place is used by the tensor's own name
 
     def _chosen(self, find: Alternatives, call: FunctionCall, place: str) -> Any:
         """Returns the result, or that of the alternative which is to be taken."""

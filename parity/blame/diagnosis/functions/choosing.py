@@ -11,12 +11,22 @@ CAUSE = "gates-normalised"
 
 def softmax_before(call: FunctionCall) -> Iterator[Alternative]:
     """Takes the softmax of all numbers, of which the largest are chosen afterwards and do not add to 1."""
+    yield from _masked_later(call)
     top = call.last("topk")
     if top is None or call.x is not top.result[0]:
         return
     axis = call.option(1, "dim", -1)
     text = "Flax takes the softmax of all numbers, then the largest; PyTorch of the largest alone, which add to 1"
     yield Alternative(CAUSE, text, lambda: top.x.softmax(axis).gather(top.option(2, "dim", -1), top.result[1]))
+
+
+def _masked_later(call: FunctionCall) -> Iterator[Alternative]:
+    """Masks what the softmax gives, which then does not add to 1."""
+    masked = call.behind(call.x)
+    if masked and masked.name == "masked_fill":
+        text = "Flax masks behind the softmax: what is left does not add to 1"
+        after = lambda: call.again(masked.x).masked_fill(masked.args[1], 0.0)  # noqa: E731
+        yield Alternative("mask-behind-softmax", text, after)
 
 
 def renormalised(call: FunctionCall) -> Iterator[Alternative]:

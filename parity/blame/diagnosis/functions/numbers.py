@@ -22,7 +22,17 @@ from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
 DIVISIONS = ("div", "truediv", "itruediv", "divide")
 PRODUCTS = ("mul", "rmul", "imul", "multiply", "rtruediv", "lerp", *DIVISIONS)
-FUNCTIONS = (*SUMS, *PRODUCTS, "full", "full_like", "new_full")
+OPTIONS = (
+    "cross_entropy",
+    "huber_loss",
+    "smooth_l1_loss",
+    "margin_ranking_loss",
+    "leaky_relu",
+    "softplus",
+    "pow",
+    "rpow",
+)
+FUNCTIONS = (*SUMS, *PRODUCTS, *OPTIONS, "full", "full_like", "new_full")
 OF_TENSORS = ("mul", "sub", "rsub", "matmul", "bmm", "mm", "einsum", "sum", "mean", "tanh", "sin", "exp", "softmax")
 NUMBERED = (*FUNCTIONS, *OF_TENSORS)
 CAUSE = "constant"

@@ -75,6 +75,10 @@ def padded(call: FunctionCall) -> Iterator[Alternative]:
     mode = call.option(2, "mode", "constant")
     for at in range(0, len(pads), 2):
         yield from _padded_elsewhere(call, pads, at)
+        if pads[at] == -pads[at + 1] != 0:  # what is cut off at the one end is padded at the other
+            axis = call.x.ndim - 1 - at // 2
+            text = f"Flax shifts axis {axis} by a roll, which wraps around; PyTorch pads"
+            yield Alternative("shift-wraps", text, lambda axis=axis, by=pads[at]: call.x.roll(by, axis))
     for kind in ("constant", "reflect", "replicate", "circular"):
         if kind != mode:
             yield Alternative(

@@ -24,6 +24,7 @@ from parity.blame.diagnosis.functions.picking import picked, placed
 from parity.blame.diagnosis.functions.resizing import interpolation
 from parity.blame.diagnosis.functions.rotation import projections
 from parity.blame.diagnosis.functions.running import NEUTRAL, cumulated, gathered
+from parity.blame.diagnosis.functions.slopes_of_heads import slopes
 from parity.blame.diagnosis.functions.waves import geometric
 
 
@@ -51,10 +52,16 @@ def _sums(call: FunctionCall) -> Iterator[Alternative]:
 def _products(call: FunctionCall) -> Iterator[Alternative]:
     divides = "div" in call.name
     yield from combined.averaged(call)
+    yield from slopes(call)
     yield from combined.counted(call) if divides else combined.gated(call)
     yield from signs.floors(call) if divides else discretised.fed(call)
     yield from discretised.held(call) if divides else ()
     yield from arithmetic.products(call)
+
+
+def _picked(call: FunctionCall) -> Iterator[Alternative]:
+    yield from picked(call)
+    yield from slopes(call)
 
 
 def _parts(call: FunctionCall) -> Iterator[Alternative]:
@@ -122,7 +129,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(layout.TURNING, layout.shaped),
     "cross_entropy": losses.cross_entropy,
     **dict.fromkeys(losses.OTHERS, losses.options),
-    "getitem": picked,
+    "getitem": _picked,
     "setitem": placed,
     "einsum": discretised.fed,
     **dict.fromkeys(("floor_divide", "floordiv"), signs.floors),

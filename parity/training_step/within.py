@@ -1,0 +1,146 @@
+"""Why a step differs where no convention of optimisers tells: PyTorch's whole step with one thing in it altered."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from parity.blame.apart import Heard, Line, told
+from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.diagnosis.cause import Cause, choose
+from parity.blame.diagnosis.functions import Altering, function_trials
+from parity.blame.diagnosis.functions.altering import Choice
+from parity.blame.diagnosis.functions.numbers import number_trials
+from parity.blame.diagnosis.functions.table import alternatives_of
+from parity.blame.diagnosis.functions.trials import FunctionTrial
+from parity.blame.diagnosis.threads import one_thread
+from parity.blame.marks import MOST_EQUATIONS, Marks, marked
+from parity.models.programs import computed, length
+from parity.result import Blame
+from parity.training_step.judged import Outcome, in_tier
+from parity.training_step.pair import StepPair
+
+NOISE = 1e-11
+PHASES = ("forward", "update", "optimizer", "buffers")
+
+
+class _Altering(Altering):
+    """The same, which leaves PyTorch's own optimisers alone."""
+
+    stepping = False
+
+    @contextmanager
+    def running(self) -> Iterator["_Altering"]:
+        """Lets the step run within the block."""
+
+        def enter(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+            self.stepping = type(optimizer).__module__.startswith("torch.")
+
+        def leave(*_: Any) -> None:
+            self.stepping = False
+
+        handles = [register_optimizer_step_pre_hook(enter), register_optimizer_step_post_hook(leave)]
+        try:
+            with super().running():
+                yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if self.stepping:
+            return func(*args, **(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+@one_thread()
+def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
+    """The function, or the number, of PyTorch's step under another of which all is as in Flax: loss and new state.
+
+    Where nothing explains all of it, the function that explains a wrong loss.
+    """
+    both = [key for key in outcome.oracle if key in outcome.flax and key.slot != "step"]
+    keys = sorted((key for key in both if key.phase in PHASES), key=lambda key: PHASES.index(key.phase))
+    oracle, flax = [outcome.oracle[key] for key in keys], [outcome.flax[key] for key in keys]
+    losses = [piece.phase for piece in keys].count("forward")
+    of_loss: list[Cause] = []
+
+    def altering(choice: Choice, find: Callable = alternatives_of) -> tuple[list[np.ndarray], Altering]:
+        mode = _Altering(pair.torch.model, choice, find=find)
+        with _inside(pair, mode.running):
+            record = _taken(pair, outcome)
+        return [record[key] for key in keys], mode
+
+    def trials() -> Iterator[FunctionTrial]:
+        for cause, text, pieces, place in function_trials(altering):
+            yield cause, text, pieces, place
+            one = [(cause, text, pieces[:losses], place)]
+            if losses and not of_loss and (found := choose(oracle[:losses], flax[:losses], one, NOISE)):
+                of_loss.append(replace(found, text=f"{found.text}; the update differs besides"))
+
+    whole = choose(oracle, flax, chain(trials(), number_trials(altering, oracle, flax)), NOISE)
+    return whole or next(iter(of_loss), None)
+
+
+def parted_within(blame: Blame, pair: StepPair, outcome: Outcome) -> Blame:
+    """Returns the blame; one that names no cause, with the first lines whose results Flax's step has nowhere."""
+    if blame.cause or pair.narrow:
+        return blame
+    try:
+        marks = _marks(pair, outcome)
+        wrong = _wrong(pair, outcome, marks) if marks else None
+    except UNFIT:
+        return blame
+    return told(blame, wrong)
+
+
+def _wrong(pair: StepPair, outcome: Outcome, marks: Marks) -> Line | None:
+    """Runs PyTorch's step, and returns the call that made the first loss that Flax has not."""
+    heard = Heard(marks, pair.torch.model)
+    with _inside(pair, lambda: heard):
+        _taken(pair, outcome)
+    return next((line for line in heard.minimised if not line.known), None)
+
+
+def _marks(pair: StepPair, outcome: Outcome) -> Marks | None:
+    """Returns the marks of all that JAX's step computes in float64; None of a long one."""
+    with in_tier("float64"), pair.within(outcome.number, "float64"):
+        program, _, args = pair.jax.traced(outcome.before, pair.batches[outcome.number - 1], "float64")
+        if length(program.jaxpr) > MOST_EQUATIONS:
+            return None
+
+        def marks(*args: Any) -> list[jax.Array]:
+            found = marked([*program.consts, *args])
+            computed(program.jaxpr, program.consts, args, lambda _, __, results: found.extend(marked(results)))
+            return found
+
+        return Marks(np.stack([np.asarray(x) for x in jax.jit(marks)(*args)]))
+
+
+def _taken(pair: StepPair, outcome: Outcome) -> dict:
+    """Takes PyTorch's step once more from the same state, and returns its record."""
+    pair.torch.put(outcome.start, "float64")
+    return pair.torch_record(pair.torch.taken(outcome.number, "float64"))
+
+
+@contextmanager
+def _inside(pair: StepPair, mode: Callable[[], AbstractContextManager]) -> Iterator[None]:
+    """Lets PyTorch's steps within the block run in a mode of their own."""
+    side, within = pair.torch, pair.torch.within
+
+    @contextmanager
+    def both(number: int) -> Iterator[None]:
+        with within(number), mode():
+            yield
+
+    side.within = both
+    try:
+        yield
+    finally:
+        side.within = within

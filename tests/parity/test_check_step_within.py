@@ -1,0 +1,148 @@
+"""Training steps that differ within: in a loss, in a number of it, in what the step does around the optimiser."""
+
+import copy
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from training_steps import check, jax_step, named, net, params, sgd
+
+
+def scores(params, x):
+    x = jnp.tanh(x @ params["dense0"]["kernel"] + params["dense0"]["bias"])
+    return x @ params["dense1"]["kernel"] + params["dense1"]["bias"]
+
+
+def smoothed(amount, temperature=1.0, mistake=0.0):
+    def loss(params, batch):
+        x, y = batch
+        targets = optax.smooth_labels(jax.nn.one_hot(y, 3), amount)
+        given = scores(params, x) / temperature
+        return optax.softmax_cross_entropy(given + mistake * jnp.sin(given), targets).mean()
+
+    return jax.value_and_grad(loss)
+
+
+def torch_smoothed(model, optimizer, batch):
+    x, y = batch
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x) / 0.7, y, label_smoothing=0.1)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+LOSSES = [
+    (smoothed(0.1, 0.7), "", ""),
+    (smoothed(0.13, 0.7), "constant", "Flax computes with 0.13 where PyTorch has 0.1 "),
+    (smoothed(0.1, 0.9), "constant", "Flax divides by 0.9 where PyTorch has 0.7 "),
+]
+
+
+@pytest.mark.parametrize(("grads", "cause", "text"), LOSSES, ids=["right", "smoothing", "temperature"])
+def test_what_differs_in_a_loss_is_named(grads, cause, text):
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx, grads), tx, torch_smoothed, sgd)
+    assert result.status == ("fail" if cause else "pass")
+    if cause:
+        named(result, cause, "the model or the loss computes something else", text)
+
+
+def test_control_of_an_unknown_mistake_the_line_is_told():
+    tx = optax.sgd(0.1)
+    blame = check(jax_step(tx, smoothed(0.1, 0.7, 0.5)), tx, torch_smoothed, sgd).blame
+    assert blame and blame.cause == ""
+    assert "what `cross_entropy(model(x) / 0.7, y, label_smoothing=0.1)` (test_check_step_within.py" in blame.text
+
+
+def ascended(radius, divided=True):
+    """Gives the gradient at a second point, up the first gradient."""
+    of_loss = smoothed(0.1, 0.7)
+
+    def grads(params, batch):
+        loss, first = of_loss(params, batch)
+        norm = jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(first))) if divided else 1.0
+        point = jax.tree.map(lambda p, g: p + radius * g / norm, params, first)
+        return loss, of_loss(point, batch)[1]
+
+    return grads
+
+
+def torch_ascended(model, optimizer, batch):
+    x, y = batch
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x) / 0.7, y, label_smoothing=0.1)
+    loss.backward()
+    with torch.no_grad():
+        norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+        moves = [0.05 * p.grad / norm for p in model.parameters()]
+        for p, move in zip(model.parameters(), moves, strict=True):
+            p.add_(move)
+    optimizer.zero_grad()
+    cross_entropy(model(x) / 0.7, y, label_smoothing=0.1).backward()
+    with torch.no_grad():
+        for p, move in zip(model.parameters(), moves, strict=True):
+            p.sub_(move)
+    optimizer.step()
+    return loss
+
+
+POINTS = [
+    (ascended(0.05), "", ""),
+    (ascended(0.08), "constant", "Flax computes with 0.08 where PyTorch has 0.05 "),
+    (ascended(0.05, divided=False), "factor-missing", "Flax does not divide by another tensor"),
+]
+
+
+@pytest.mark.parametrize(("grads", "cause", "text"), POINTS, ids=["right", "radius", "not divided"])
+def test_a_second_point_of_the_gradient(grads, cause, text):
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx, grads), tx, torch_ascended, sgd)
+    assert result.status == ("fail" if cause else "pass"), result.blame
+    if cause:
+        named(result, cause, text)
+
+
+def looking_ahead(rate, tx):
+    """Gives a step whose every second one draws slow weights to the fast ones, and begins again from them."""
+
+    def after(state, new):
+        count = state["step"] + 1
+        even = count % 2 == 0
+        slow = jax.tree.map(lambda s, f: jnp.where(even, s + rate * (f - s), s), state["slow"], new["params"])
+        fast = jax.tree.map(lambda s, f: jnp.where(even, s, f), slow, new["params"])
+        return {"slow": slow, "params": fast, "step": count}
+
+    return jax_step(tx, smoothed(0.1, 0.7), after)
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.8])
+def test_slow_weights(rate):
+    tx, model = optax.sgd(0.1), net()
+    slow, count = copy.deepcopy(model), [0]
+
+    def step(model, optimizer, batch):
+        loss = torch_smoothed(model, optimizer, batch)
+        count[0] += 1
+        if count[0] % 2 == 0:
+            with torch.no_grad():
+                for q, p in zip(slow.parameters(), model.parameters(), strict=True):
+                    q.add_(p - q, alpha=0.5)
+                    p.copy_(q)
+        return loss
+
+    more = {"slow": params(), "step": jnp.zeros((), jnp.int32)}
+    result = check(looking_ahead(rate, tx), tx, step, sgd, model, more=more, torch_state={"slow": slow})
+    assert result.status == ("pass" if rate == 0.5 else "fail")
+    if rate != 0.5:
+        named(result, "constant", "Flax computes with 0.8 where PyTorch has 0.5 ", step=2)
+
+
+def test_of_two_mistakes_that_of_the_loss_is_told():
+    tx = optax.sgd(0.03)
+    result = check(jax_step(tx, smoothed(0.0, 0.7)), tx, torch_smoothed, partial(sgd))
+    named(result, "label-smoothing", "the update differs besides")

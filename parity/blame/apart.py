@@ -26,7 +26,8 @@ from parity.twin.twin import State, Twin, in_turn
 
 MOST_LINES = 2
 MOST_CODE = 60
-ELSEWHERE = tuple(str(Path(file).parent) for file in (torch.__file__, __file__))  # no lines of a user's
+HERE = Path(__file__).parent
+ELSEWHERE = tuple(map(str, (Path(torch.__file__).parent, HERE, HERE.parent / "proof")))  # no lines of a user's
 
 # Causes that only say where.
 PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
@@ -104,7 +105,7 @@ class Heard(TorchFunctionMode):
             known = known or not (given and any(x.is_floating_point() or x.is_complex() for x in results))
         elif name == "getitem" and _picks(args[1]):  # one step of many is as right as all
             known = known or all(source.known for source in sources)
-        line = Line(*_code(self._names), name, known or name in MAKERS, constant, sources)
+        line = Line(*code_of_caller(self._names), name, known or name in MAKERS, constant, sources)
         self.made |= {id(x): line for x in results}
         self._kept += results
         return result
@@ -207,7 +208,7 @@ def _table(line: Line) -> Line:
     return line
 
 
-def _code(names: Mapping[int, str]) -> tuple[str, str, str]:
+def code_of_caller(names: Mapping[int, str]) -> tuple[str, str, str]:
     """Returns the innermost expression outside of PyTorch that is being computed, its file and line, its submodule.
 
     names: of the modules, by their id

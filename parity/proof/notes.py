@@ -19,13 +19,22 @@ def layers_with_tensors(twin: Twin) -> tuple[str, ...]:
 
 
 def notes_of(
-    runs: Iterable[FlaxRun], alone: Isolated, holding: Collection[str], unreached: Collection[str] = ()
+    runs: Iterable[FlaxRun],
+    alone: Isolated,
+    holding: Collection[str],
+    unreached: Collection[str] = (),
+    idle: Collection[str] = (),
 ) -> Iterator[str]:
-    """Yields a line for what was not compared: states of an optimiser, inputs that are detached, all layers."""
+    """Yields a line for what was not compared: states of an optimiser, detached inputs, idle bounds, all layers."""
     if unreached:
         yield (
             f"no gradient reaches {', '.join(sorted(unreached))} in PyTorch, which detaches it: Flax's is not compared,"
             " and no training sees it"
+        )
+    if idle:
+        yield (
+            f"no number reaches the bounds of {', '.join(idle)} in PyTorch: Flax without them computes the same here,"
+            " and other weights or inputs may tell them apart"
         )
     states = dict.fromkeys(name for run in runs for held in run.slots for name in held.alone)
     if states:

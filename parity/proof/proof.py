@@ -20,6 +20,7 @@ from parity.layers.isolate import Isolated, isolate
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
+from parity.proof.idle_bounds import idle_bounds
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
@@ -70,9 +71,14 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         settings={"probes": checking.probes, "weights": "as they are" if twin.as_they_are else "random"},
         skipped=alone.skipped,
         holding=(holding := layers_with_tensors(twin) if checking.layers and "float64" in rows else ()),
-        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept.unreached)),
+        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept.unreached, _idle(twin, guilty, states))),
         evidence=evidence,
     )
+
+
+def _idle(twin: Twin, guilty: Blame | None, states: list[State]) -> list[str]:
+    """Returns bounds that bind nothing, beside a verdict that would be the same without them."""
+    return idle_bounds(twin, states[0]) if twin.turns and not guilty else []
 
 
 def _in_a_row(twin: Twin, checking: Checking, sides: "Sides") -> tuple[RowsByTier, list[Distance]]:

@@ -5,12 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from d2l_jax import metrics
 from d2l_jax.errors import InputError
 from d2l_jax.losses import bpr_loss, hinge_ranking_loss
 from d2l_jax.metrics import better, gains, hits, shares_below
 from d2l_jax.train.negatives import fresh_negatives
 from parity.reference import losses as theirs
+from parity.reference import metrics as their_metrics
 
 
 def pattern(n: int, offset: int = 0) -> np.ndarray:
@@ -71,6 +75,40 @@ def test_padding_does_not_count_and_equal_scores_are_no_merit():
     assert float(shares_below(tensors)[0]) == pytest.approx(0.5)  # type: ignore[index]
     assert int(hits(tensors, 3)[0]) == 1 and int(hits(tensors, 4)[0]) == 2  # type: ignore[index]
     assert hits(ranked([1.0], [[2.0]], [1])) is None
+
+
+@st.composite
+def evaluations(draw):
+    """Draws an evaluation of 4 users with up to 70 other items each, of scores of which many are equal."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scores = draw(st.integers(1, 30))  # different ones
+    counts = random.integers(1, 71, 4)
+    output, others = random.integers(0, scores, 4), random.integers(0, scores, (4, 70))
+    return ranked(output.astype(np.float32).tolist(), others.astype(np.float32).tolist(), counts.tolist())
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(evaluations(), st.sampled_from([1, 49, 50, 51]))
+def test_figures_of_ranks_are_those_of_sorted_lists_also_among_equals_and_at_the_cut_off(tensors, k):
+    lists = [
+        sorted([(-score, 0) for score in others[targets >= 0]] + [(-item, 1)])  # 1: behind its equals
+        for item, others, targets in zip(*(np.asarray(tensors[name]) for name in ("output", "others", "targets")))
+    ]
+    places = [next(place for place, (_, own) in enumerate(each) if own) for each in lists]
+    by_hand = sum(place < k for place in places), sum(1 / np.log2(place + 2) for place in places if place < k)
+    shares = [np.mean([1.0] * (len(each) - 1 - place) + [0.0] * place) for each, place in zip(lists, places)]
+    equal = [sum(score == each[place][0] for score, _ in each) - 1 for each, place in zip(lists, places)]
+    halves = [number / 2 / (len(each) - 1) for each, number in zip(lists, equal)]  # of equals, which count half
+    in_torch = {name: torch.tensor(np.asarray(array)) for name, array in tensors.items()}
+    for figures, given_tensors in ((metrics, tensors), (their_metrics, in_torch)):
+        assert int(figures.hits(given_tensors, k)[0]) == by_hand[0]
+        assert float(figures.gains(given_tensors, k)[0]) == pytest.approx(by_hand[1], rel=1e-5)
+        assert float(figures.shares_below(given_tensors)[0]) == pytest.approx(sum(shares) + sum(halves), rel=1e-5)
+
+
+def test_control_the_cut_off_and_equals_decide():
+    tensors = ranked([1.0, 1.0], [[2.0] * 49 + [0.0], [2.0] * 49 + [1.0]], [50, 50])
+    assert [int(metrics.hits(tensors, k)[0]) for k in (49, 50, 51)] == [0, 1, 2]  # type: ignore[index]
 
 
 def test_others_are_drawn_from_the_users_own_items_alike_often_and_anew():

@@ -26,6 +26,7 @@ PROMISES = {
     "asynchronous_dispatch.py": "dispatch off, as after keep_memory(): the call returns after",
     "several_devices.py": "from scratch and concise, on 2 devices: the parameters differ by",
     "scaling_over_devices.py": "all-reduce of 516,280 bytes sent",
+    "fasttext.py": "never seen, ",
     "fused_attention.py": "ms of CPU for value and gradients",
     "sparse_rows.py": "words   JAX: Adam  SparseAdam   PyTorch: Adam  SparseAdam",
     "sentence_embeddings.py": "1.00000 0.6659",
@@ -35,6 +36,7 @@ PROMISES = {
 LONG = {
     "learning_rates_at_once.py",
     "asynchronous_dispatch.py",
+    "fasttext.py",
     "gaussian_process.py",
     "gaussian_process_times.py",
     "recommender_epochs.py",

@@ -68,5 +68,7 @@ def test_an_example_runs(name):
         pytest.skip("MiniLM, or SNLI, is not here")
     if name == "gaussian_process_times.py":
         pytest.importorskip("gpytorch")
-    result = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True)
+    hidden = {"D2L_DATA"} if name == "fasttext.py" else set()  # the treebank takes minutes
+    env = {key: value for key, value in os.environ.items() if key not in hidden}
+    result = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, env=env)
     assert PROMISES[name] in result.stdout, result.stderr

@@ -98,6 +98,7 @@ def test_a_failure_of_torch_compile_is_reported_and_the_rest_is_timed(monkeypatc
     assert outcome.stats("torch_eager") and "no C++ compiler" in shown(bench_tables([outcome]))
 
 
+@pytest.mark.slow
 def test_a_torch_compile_that_takes_too_long_is_reported(monkeypatch):
     monkeypatch.setattr(compiler, "start_compiler", lambda device: None)
     monkeypatch.setattr(torch, "compile", lambda _, mode: lambda *batch: time.sleep(20))
@@ -157,6 +158,7 @@ def test_both_sides_get_the_same_numbers():
     assert batch.inputs[0].dtype == targets.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_settings_come_back_after_a_run():
     def settings():
         cached = jax.config.values["jax_enable_compilation_cache"]

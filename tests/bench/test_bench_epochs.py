@@ -98,6 +98,7 @@ def test_a_wrong_evaluation_is_found_although_training_agrees(monkeypatch):
     assert outcome.training.status in ("ok", "disturbed") and outcome.status == "disagree"
 
 
+@pytest.mark.slow
 def test_the_faster_memory_layout_of_pytorch_is_taken_and_named(monkeypatch):
     outcome = bench(get("lenet"), batch_size=2)
     for phase in (outcome.training, outcome.evaluation):
@@ -122,7 +123,7 @@ def test_without_images_there_is_one_layout():
     assert bench(get("linear-regression")).training.layouts == {}
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear-regression"])
+@pytest.mark.parametrize("name", [pytest.param("mlp", marks=pytest.mark.slow), "linear-regression"])
 def test_bfloat16_is_used_on_both_sides(name):
     outcome = bench(get(name), precision="bfloat16")
     assert outcome.status in ("ok", "disturbed"), (outcome.error, outcome.training.gaps)

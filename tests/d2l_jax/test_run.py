@@ -195,6 +195,7 @@ def houses(rows: int = 60) -> Dataset:
     return Dataset("houses", (X, y), (X, np.full_like(y, np.nan)), "drawn")
 
 
+@pytest.mark.slow
 def test_cross_validation_reports_the_mean_over_the_folds(tmp_path: Path):
     data = houses()
     assert unanswered(data) and not unanswered(load("synthetic"))
@@ -208,7 +209,9 @@ def test_cross_validation_reports_the_mean_over_the_folds(tmp_path: Path):
         cross_validate(job)
 
 
-@pytest.mark.parametrize("name", ["lenet", "weight-decay", "weight-decay-scratch", "two-hidden-mlp"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("lenet", marks=pytest.mark.slow), "weight-decay", "weight-decay-scratch", "two-hidden-mlp"]
+)
 def test_pytorch_has_the_same_curves(tmp_path: Path, name: str):
     pytest.importorskip("torch")
     runs = [train(small(name, tmp_path / side, framework=side)).metrics for side in ("jax", "torch")]

@@ -43,7 +43,9 @@ def small(name: str, out: Path, framework: str = "jax", epochs: int = 2, *, resu
 
 
 @pytest.mark.usefixtures("quick_compilation")
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "caser" else []) for name in SMALL]
+)
 def test_both_frameworks_learn_the_same_and_tell_the_result(name: str, tmp_path: Path):
     told = Told()
     ours = train(small(name, tmp_path / "jax"), told).metrics["records"]

@@ -83,7 +83,10 @@ def test_samples_are_continuations_or_translations_with_their_bleu(tmp_path: Pat
         assert all(word in data.vocabs[0] for word in sample["given"].split())
 
 
-@pytest.mark.parametrize("name", ["gru-lm", pytest.param("bahdanau", marks=pytest.mark.slow), "transformer"])
+@pytest.mark.parametrize(
+    "name",
+    ["gru-lm", pytest.param("bahdanau", marks=pytest.mark.slow), pytest.param("transformer", marks=pytest.mark.slow)],
+)
 def test_two_epochs_and_one_more_are_three(name: str, tmp_path: Path):
     train(small(name, tmp_path / "straight", 3))
     train(small(name, tmp_path / "parts", 2))

@@ -18,7 +18,9 @@ def failures(result) -> list[str]:
     return [f"{row.phase}/{row.name}" for row in result.rows["float64"] if not row.passed]
 
 
-@pytest.mark.parametrize("name", ["rnn-lm-scratch", "lstm-lm", "seq2seq", "transformer"])
+@pytest.mark.parametrize(
+    "name", ["rnn-lm-scratch", "lstm-lm", "seq2seq", pytest.param("transformer", marks=pytest.mark.slow)]
+)
 def test_clipping_that_acts_agrees(name: str):
     result = check_case(get(name).with_turn(clip=1e-3), steps=2, tiers=("float64",), layers=False)
     assert result.status == "pass", (result.error, failures(result)[:5])
@@ -61,6 +63,7 @@ def test_control_positions_that_start_at_one(monkeypatch):
     assert result.status == "fail" and result.blame.layer == "encoder.pos_encoding"
 
 
+@pytest.mark.slow
 def test_control_a_state_of_the_wrong_layer(monkeypatch):
     """Bahdanau's query is the last layer's hidden state."""
     from d2l_jax.models import bahdanau

@@ -71,6 +71,7 @@ def test_control_an_equivalent_change_survives(extent, workers, cache):
     assert tried(workers, cache, mutant("relu", "X > 0", "> -> >="), extent=extent).verdict == "survived"
 
 
+@pytest.mark.slow
 def test_a_changed_start_is_noticed_by_fresh_models_alone(workers, cache):
     """The check draws its own weights, so that only what fresh models hold shows an initialiser."""
     wider = mutant("MLPScratch.__init__", "0.01", "0.01 -> 0.02")
@@ -157,6 +158,7 @@ def test_the_score_counts_what_is_reached():
     assert not Score(0, 9, unfit={"mlp": "no"}).good
 
 
+@pytest.mark.slow
 def test_survivors_of_a_file_are_tried_again(tmp_path, workers, cache):
     score = Score(0, 9, [Outcome(SURVIVOR, "survived"), Outcome(mutant(*CAUGHT["an operator"]), "caught")])
     file = tmp_path / "mutants.json"

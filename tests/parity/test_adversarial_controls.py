@@ -33,13 +33,14 @@ def slopes_as_constants(monkeypatch):
     monkeypatch.setattr(adversarial, "scores_and_slopes", constant)
 
 
-@pytest.mark.parametrize("name", ["gan-wasserstein", "gan-relativistic"])
+@pytest.mark.parametrize("name", ["gan-wasserstein", pytest.param("gan-relativistic", marks=pytest.mark.slow)])
 def test_slopes_that_are_not_derived_again_are_seen_in_the_gradients_alone(slopes_as_constants, name):
     failed = failures(name)
     assert "discriminator gradients/net_D.2.weight" in failed
     assert not [row for row in failed if row.startswith("discriminator forward")]
 
 
+@pytest.mark.slow
 def test_examples_in_other_pairs_are_seen():
     case = get("gan-relativistic")
 
@@ -100,6 +101,7 @@ def test_another_adversarial_loss_is_seen_first_in_its_turn(name, wrong, turn):
     assert result.status == "fail" and failed[0] == f"{turn} forward/loss"
 
 
+@pytest.mark.slow
 def test_a_slope_through_the_power_method_is_seen(monkeypatch):
     monkeypatch.setattr("d2l_jax.nn.spectral.lax.stop_gradient", lambda x: x)
     failed = failures("spectral-discriminator")

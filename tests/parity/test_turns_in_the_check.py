@@ -85,6 +85,7 @@ def test_a_wrong_overlap_is_seen(monkeypatch):
     assert failures(check_case(get("box-iou"), steps=1))[0] == "evaluation/iou"
 
 
+@pytest.mark.slow
 def test_a_turn_meets_what_the_one_before_it_returned(monkeypatch):
     """Control: the same factor on Flax's side alone is seen."""
     case = get("gan")

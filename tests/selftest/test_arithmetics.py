@@ -47,6 +47,7 @@ class WithoutCpu(Arithmetic):
         return super().environment() | {"JAX_PLATFORMS": "cuda"}
 
 
+@pytest.mark.slow
 def test_control_processes_whose_verdicts_differ_are_noticed():
     lines: list[str] = []
     first, other = outcomes([("case", "box-iou", 0)], [PLAIN, WithoutCpu("without a CPU")], lines.append)

@@ -23,9 +23,8 @@ from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_optimizer
 from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
-from parity.compare.scale import rms
 from parity.layers.isolate import Isolated, Unfit
-from parity.layers.received import Received, received_without
+from parity.layers.received import Received, first_other, gap_of, received_without
 from parity.result import Blame
 from parity.twin.twin import State, Twin
 
@@ -142,7 +141,7 @@ def _of_body(
     """The body before the first layer that is given something else, or behind all of them."""
     if twin.lone and not train:
         return Blame.because(_drawn_alone(twin), "", key.phase, f"{BODY}, in evaluation")
-    received = _inherited(isolated.received)
+    received = first_other(isolated.received, gap_of(oracle[key], flax[key]))
     watched = Watched(oracle[key], flax[key], key.tensor)
     place = f"{BODY}, between its layers: {key}"
     if received:
@@ -199,22 +198,12 @@ def _body_behind(twin: Twin, isolated: Isolated, state: State, known: Sequence[s
         return None
     with suppress(*UNFIT):
         all_received = received_without(twin, isolated.layers, wrong, True)
-        received = _inherited([x for x in all_received if not any(x.name.startswith(f"{name}.") for name in known)])
+        received = first_other([x for x in all_received if not any(x.name.startswith(f"{name}.") for name in known)])
         if received:
             watched = Watched(received.torch, received.flax, received=received)
             cause = explain_body(twin, state, True, watched, right_modules(isolated))
             place = f"{BODY}, before {received.label}"
             return Blame.because(cause, cause.part, "forward", place) if cause else None
-    return None
-
-
-def _inherited(received: Sequence[Received]) -> Received | None:
-    """Returns, in the body between the layers, what the first layer is given that is given something else."""
-    for tensor in received:
-        theirs, ours = (np.asarray(array, np.float64) for array in (tensor.torch, tensor.flax))  # masks too
-        scale = max(rms(theirs), 1e-300) if theirs.size else 1.0
-        if theirs.shape != ours.shape or np.max(np.abs(theirs - ours), initial=0.0) > 1e-10 * scale:
-            return tensor
     return None
 
 

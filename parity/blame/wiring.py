@@ -10,7 +10,7 @@ from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.cause import Cause
 from parity.compare.scale import rms
 from parity.layers.isolate import Isolated
-from parity.layers.received import Received
+from parity.layers.received import Received, first_other
 
 NEAR = 1e-9  # relative to a tensor's scale
 MOST = 100  # tensors of which two may be added
@@ -29,7 +29,7 @@ def explain_wiring(isolated: Isolated, inside: str = "") -> Cause | None:
 
     inside: PyTorch's name of a module; "" is the whole model
     """
-    first = next((tensor for tensor in isolated.received if not _same(tensor.torch, tensor.flax)), None)
+    first = first_other(isolated.received)
     if first is None or inside and not first.name.startswith(f"{inside}."):
         return None
     theirs = _source(isolated, first, first.torch)

@@ -79,7 +79,8 @@ def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wron
         rest = [each for each in outcomes if each.number >= outcome.number]
         cause = of_average(pair, copy, rest) if exact else None
         return Blame.because(cause, copy.name, "buffers", _place(outcome, averaged))
-    return Blame("", "forward", "returned-loss", _returned(outcome, wrong[0]))
+    found = Blame("", "forward", "", _returned(outcome, wrong[0]))
+    return replace(parted_within(found, pair, outcome) if exact else found, cause="returned-loss")
 
 
 def _of_all(pair: StepPair, outcome: Outcome, wrong: list[Key], where: str) -> Blame:

@@ -146,3 +146,35 @@ def test_of_two_mistakes_that_of_the_loss_is_told():
     tx = optax.sgd(0.03)
     result = check(jax_step(tx, smoothed(0.0, 0.7)), tx, torch_smoothed, partial(sgd))
     named(result, "label-smoothing", "the update differs besides")
+
+
+def clipped(most):
+    """Gives the loss of a ratio that is clipped, whose gradient is the same where it is clipped anyway."""
+
+    def loss(params, batch):
+        x, y = batch
+        ratio = 3.0 + jnp.tanh(scores(params, x))
+        return (
+            jnp.minimum(ratio, most).mean()
+            + optax.softmax_cross_entropy_with_integer_labels(scores(params, x), y).mean()
+        )
+
+    return jax.value_and_grad(loss)
+
+
+def torch_clipped(model, optimizer, batch):
+    x, y = batch
+    optimizer.zero_grad()
+    loss = (3.0 + torch.tanh(model(x))).clamp(max=1.2).mean() + cross_entropy(model(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize("most", [1.2, 1.3])
+def test_a_loss_that_differs_alone_has_its_line(most):
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx, clipped(most)), tx, torch_clipped, sgd)
+    assert result.status == ("pass" if most == 1.2 else "fail")
+    if most != 1.2:
+        named(result, "returned-loss", "what `(3.0 + torch.tanh(model(x))).clamp(max=1.2)` (test_check_step_within.py")

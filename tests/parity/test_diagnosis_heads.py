@@ -1,4 +1,4 @@
-"""Slopes of heads that begin elsewhere, a shift that wraps around, a mask behind the softmax."""
+"""Slopes of heads, a shift that wraps around, a mask behind the softmax, transitions to and from, one term of two."""
 
 import numpy as np
 import pytest
@@ -77,6 +77,32 @@ class TorchPointing(torch.nn.Module):
         return self.first(x).masked_fill(x > 0.5, float("-inf")).softmax(-1)
 
 
+class Moving(linen.Module):
+    """The score of a path by transitions; `other`: to and from exchanged, or of the second term alone."""
+
+    other: str = ""
+
+    @linen.compact
+    def __call__(self, x):
+        moves = self.param("moves", linen.initializers.normal(), (6, 6))
+        path = jnp.argmax(x, -1)
+        there = (moves.T if self.other == "transposed" else moves)[path[:, :-1], path[:, 1:]].sum(1)
+        given = linen.Dense(6, name="first")(x).sum((1, 2)) + moves[path[:, 0]].sum(1)
+        return given if self.other == "one" else (there + given) / 2
+
+
+class TorchMoving(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.moves = torch.nn.Linear(6, 6), torch.nn.Parameter(torch.randn(6, 6))
+
+    def forward(self, x):
+        path = x.argmax(-1)
+        there = self.moves[path[:, :-1], path[:, 1:]].sum(1)
+        given = self.first(x).sum((1, 2)) + self.moves[path[:, 0]].sum(1)
+        return (there + given) / 2
+
+
 def found(ours, theirs):
     return parity.check(ours, theirs, POINTS, steps=1, tiers=("float64",))
 
@@ -88,8 +114,10 @@ def found(ours, theirs):
         (Sloped(falls=False), TorchSloped, "slopes", "rise from head to head"),
         (Shifted(True), TorchShifted, "shift-wraps", "Flax shifts axis 1 by a roll"),
         (Pointing(True), TorchPointing, "mask-behind-softmax", "does not add to 1"),
+        (Moving("transposed"), TorchMoving, "index-transposed", "[j, i] of a square table"),
+        (Moving("one"), TorchMoving, "one-of-two", "takes the second of two numbers"),
     ],
-    ids=["slopes", "order", "shift", "mask"],
+    ids=["slopes", "order", "shift", "mask", "transposed", "one"],
 )
 def test_the_cause_is_named(ours, theirs, cause, text):
     blame = found(ours, theirs()).blame
@@ -97,7 +125,8 @@ def test_the_cause_is_named(ours, theirs, cause, text):
 
 
 @pytest.mark.parametrize(
-    "ours, theirs", [(Sloped(), TorchSloped), (Shifted(), TorchShifted), (Pointing(), TorchPointing)]
+    "ours, theirs",
+    [(Sloped(), TorchSloped), (Shifted(), TorchShifted), (Pointing(), TorchPointing), (Moving(), TorchMoving)],
 )
 def test_control_right_pairs_pass(ours, theirs):
     assert found(ours, theirs()).status == "pass"

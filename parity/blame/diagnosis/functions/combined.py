@@ -23,7 +23,7 @@ def terms(call: FunctionCall) -> Iterator[Alternative]:
     if len(call.args) < 2 or not all(isinstance(term, torch.Tensor) for term in call.args[:2]):
         return
     first, second = call.args[:2]
-    if call.result.ndim == 0:
+    if call.result.ndim < 2 and first.shape == second.shape == call.result.shape:
         return
     for other, factor, axis, which in _scaled(call):
         if other.shape == call.result.shape and getattr(call.behind(other), "name", "") != "mul":
@@ -75,7 +75,7 @@ def averaged(call: FunctionCall) -> Iterator[Alternative]:
     """Yields one of two numbers, of which PyTorch takes the mean."""
     added = call.behind(call.x)
     half = len(call.args) > 1 and call.args[1] == (2 if "div" in call.name else 0.5)
-    if call.result.ndim == 0 and half and added and added.name == "add":
+    if call.result.ndim < 2 and half and added and added.name == "add":
         for term, which in zip(added.args[:2], ("first", "second")):
             text = f"Flax takes the {which} of two numbers, of which PyTorch takes the mean"
             yield Alternative("one-of-two", text, lambda term=term: term * 1)

@@ -27,6 +27,7 @@ def picked(call: FunctionCall) -> Iterator[Alternative]:
     yield from _cropped(x, whole)
     yield from _bounded(x, whole)
     yield from _last_of_each(x, whole)
+    yield from _exchanged(x, whole)
 
 
 def placed(call: FunctionCall) -> Iterator[Alternative]:
@@ -126,3 +127,11 @@ def _last_of_each(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
     if torch.equal(rows.cpu(), torch.arange(len(x))) and bool((places < x.shape[1] - 1).any()):
         text = f"Flax takes the last place of all, PyTorch that of each example: {places.tolist()}"
         yield Alternative("padding-counted", text, lambda: x[:, -1])
+
+
+def _exchanged(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
+    """Looks up (j, i) of a square table in place of (i, j), as transitions to and from."""
+    square = x.ndim == len(index) == 2 and x.shape[0] == x.shape[1]
+    if square and all(isinstance(i, torch.Tensor) and i.dtype != torch.bool for i in index):
+        text = "Flax looks up [j, i] of a square table, PyTorch [i, j]"
+        yield Alternative("index-transposed", text, lambda: x.T[index])

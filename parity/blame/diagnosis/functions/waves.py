@@ -55,9 +55,11 @@ def waves_of(table: torch.Tensor) -> Waves | None:
         angle = np.angle(first) if sines is None else (np.arcsin if sines[0] else np.arccos)(np.clip(first, -1, 1))
         if not 0 < angle < 1:
             continue
-        waves = Waves(float(f"{angle ** -float(n):.3g}"), columns, n, sines, paired)
-        if n * (1 if n == columns else 2) == columns and np.abs(waves.table(len(rows)) - rows).max() < NEAR:
-            return waves
+        exact = float(angle) ** -float(n)
+        for base in (float(f"{exact:.3g}"), exact):  # the exponents may be those of another n
+            waves = Waves(base, columns, n, sines, paired)
+            if n * (1 if n == columns else 2) == columns and np.abs(waves.table(len(rows)) - rows).max() < NEAR:
+                return waves
     return None
 
 

@@ -178,3 +178,36 @@ def test_a_loss_that_differs_alone_has_its_line(most):
     assert result.status == ("pass" if most == 1.2 else "fail")
     if most != 1.2:
         named(result, "returned-loss", "what `(3.0 + torch.tanh(model(x))).clamp(max=1.2)` (test_check_step_within.py")
+
+
+def distilled(temperature):
+    """Gives the loss of a student whose teacher it is itself at the start, both at a temperature."""
+
+    def loss(params, batch):
+        x, _ = batch
+        given = scores(params, x)
+        taught = jax.nn.softmax(jax.lax.stop_gradient(3.0 * jnp.sin(given)) / temperature)
+        crossed = -(taught * jax.nn.log_softmax(given / temperature)).sum(-1).mean()
+        return temperature**2 * crossed
+
+    return jax.value_and_grad(loss)
+
+
+def torch_distilled(model, optimizer, batch):
+    x, _ = batch
+    optimizer.zero_grad()
+    given = model(x)
+    taught = torch.softmax(3.0 * torch.sin(given).detach() / 2.0, -1)
+    loss = -(taught * torch.log_softmax(given / 2.0, -1)).sum(-1).mean() * 4.0
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize("temperature", [2.0, 2.5])
+def test_a_temperature_and_its_square(temperature):
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx, distilled(temperature)), tx, torch_distilled, sgd)
+    assert result.status == ("pass" if temperature == 2 else "fail")
+    if temperature != 2:
+        named(result, "constant", "Flax divides by 2.5 where PyTorch has 2 ", "a square of it included")

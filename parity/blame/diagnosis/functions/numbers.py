@@ -15,7 +15,7 @@ import torch
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import distance
-from parity.blame.diagnosis.functions.altering import Altering, Choice, Find, Site, untouched
+from parity.blame.diagnosis.functions.altering import Altering, Choice, Find, Label, Site, untouched
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 
@@ -37,9 +37,10 @@ OF_TENSORS = ("mul", "sub", "rsub", "matmul", "bmm", "mm", "einsum", "sum", "mea
 NUMBERED = (*FUNCTIONS, *OF_TENSORS)
 CAUSE = "constant"
 TIMES = "scale"
+SQUARES = {2: "constant-squared", -2: "constant-squared-inverse"}  # as that of a temperature
 LEAST = 6  # numbers to which the one is fitted
 MOST_GROUPS = 48
-MOST_RUNS = 8
+MOST_RUNS = 12
 DONE = 1e-10
 
 Run = Callable[[Choice, Find], tuple[Any, Altering]]
@@ -56,8 +57,9 @@ def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndar
         _, seen = run(untouched, _times(1.0))
     except UNFIT:
         return
-    for (value, sites), _ in zip(itertools.chain(_groups(seen.sites), _alone(seen.sites)), range(MOST_GROUPS)):
-        chosen = {(site.function, site.number): site.labels[0] for site in sites}
+    groups = itertools.chain(_groups(seen.sites), _alone(seen.sites))
+    for (value, sites), _ in zip(groups, range(MOST_GROUPS)):
+        chosen = {(site.function, site.number): _power(site, value) for site in sites}
 
         def computed(factor: float, chosen: dict = chosen) -> list[np.ndarray]:
             return run(lambda function, number: chosen.get((function, number)), _times(factor))[0]
@@ -77,11 +79,25 @@ def _told(factor: float, value: float, sites: list[Site]) -> str:
     if first.labels[0][0] == TIMES:
         text = f"Flax multiplies by {_shown(factor)} what PyTorch's {first.function} gives"
         return f"{text} ({first.function} number {first.number} of those without a number, of shape {first.shape})"
-    divisor = all(site.function in DIVISIONS for site in sites)
+    plain = [site for site in sites if _power(site, value) == site.labels[0]]
+    divisor = all(site.function in DIVISIONS for site in plain)
     ours, theirs = (_shown(1 / x if divisor else x) for x in (value * factor, value))
     text = f"Flax {'divides by' if divisor else 'computes with'} {ours} where PyTorch has {theirs}"
     functions = ", ".join(dict.fromkeys(site.function for site in sites))
-    return f"{text} (in {len(sites)} calls of {functions})"
+    squared = ", a square of it included" if len(plain) < len(sites) else ""
+    return f"{text} (in {len(sites)} calls of {functions}{squared})"
+
+
+def _power(site: Site, value: float) -> Label:
+    """Returns the label of the call, which computes with the number, or with its square, also as a divisor."""
+    exponents = {
+        SQUARES[exponent]: exponent for exponent in SQUARES if _near(float(site.labels[0][1]), value**exponent)
+    }
+    return next((label for label in site.labels if label[0] in exponents), site.labels[0])
+
+
+def _near(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-9 * abs(other)
 
 
 def _times(factor: float) -> Find:
@@ -97,18 +113,16 @@ def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternativ
     def is_number(x: Any) -> bool:
         return isinstance(x, kinds) and not isinstance(x, bool) and bool(x) and isfinite(x)
 
-    def scaled(x: Any) -> Any:
-        if not is_number(x):
-            return x
-        return x / factor if name in DIVISIONS else x * factor
-
-    def result() -> Any:
-        args = [scaled(x) for x in call.args]
-        return call.function(*args, **{name: scaled(x) for name, x in call.kwargs.items()})
+    def result(times: float) -> Any:
+        scaled = lambda x: x if not is_number(x) else x / times if name in DIVISIONS else x * times  # noqa: E731
+        return call.function(*map(scaled, call.args), **{name: scaled(x) for name, x in call.kwargs.items()})
 
     values = [float(x) for x in (*call.args, *call.kwargs.values()) if is_number(x)]
     if values and name in FUNCTIONS:
-        yield Alternative(CAUSE, repr(1 / values[0] if name in DIVISIONS else values[0]), result)
+        number = repr(1 / values[0] if name in DIVISIONS else values[0])
+        yield Alternative(CAUSE, number, partial(result, factor))
+        for exponent, cause in SQUARES.items():
+            yield Alternative(cause, number, partial(result, factor**exponent))
     elif name in OF_TENSORS and isinstance(call.result, torch.Tensor) and call.result.is_floating_point():
         yield Alternative(TIMES, "1.0", lambda: call.result * factor)
 
@@ -123,7 +137,7 @@ def _alone(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
 
 
 def _groups(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
-    """Yields each number with the calls that have it, then those that have it or a multiple, as times of steps do."""
+    """Yields each number with the calls that have it, those that have a multiple, as times of steps, and its square."""
     found = [(float(site.labels[0][1]), site) for site in sites if site.labels and site.labels[0][0] == CAUSE]
     for value in dict.fromkeys(value for value, _ in found):
         same = [site for other, site in found if other == value]
@@ -131,6 +145,9 @@ def _groups(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
         multiples = [site for other, site in found if abs(other / value - round(other / value)) < 1e-9 <= other / value]
         if len(multiples) > len(same):
             yield value, multiples
+        squares = [site for other, site in found if abs(value) != 1 and any(_near(other, value**k) for k in SQUARES)]
+        if squares:
+            yield value, [*same, *squares]
 
 
 def _fitted(
@@ -140,14 +157,16 @@ def _fitted(
     target = _row(flax)
     factor, before = 1.1, 1.0
     last, gap = _row(oracle), distance(oracle, flax, oracle)
-    for _ in range(MOST_RUNS):
+    for number in range(MOST_RUNS):
         pieces = computed(factor)
         now, left = _row(pieces), distance(pieces, flax, oracle)
         if left <= DONE:
             return factor
         slope = (now - last) / (factor - before)
         square = float(slope @ slope)
-        if not np.isfinite(left) or not square or (before != 1.0 and left > 0.5 * gap):
+        if (
+            not np.isfinite(left) or not square or (number and left > (0.5 if number > 1 else 0.9) * gap)
+        ):  # the first step goes far
             return 0.0
         before, last, gap = factor, now, left
         factor += float(slope @ (target - now)) / square

@@ -24,6 +24,7 @@ from parity.blame.diagnosis.functions.tables import Replacing, table_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
+from parity.blame.elsewhere import Results, explain_elsewhere
 from parity.blame.one_call import at_call
 from parity.layers.received import Received
 from parity.models.random_numbers_torch import ImposedOnTorch
@@ -92,6 +93,16 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
 
 
 @one_thread()
+def explain_other(twin: Twin, state: State, train: bool, watched: Watched) -> Cause | None:
+    """The other tensor of PyTorch's that Flax has in its place, or beside it."""
+    run = TorchRun(twin, "float64", "cpu")
+    results = Results(watched.oracle.size)
+    _watched(run, twin, state, train, results, watched)
+    turned = watched.received.turned if watched.received else lambda array: array
+    return explain_elsewhere(watched.oracle, watched.flax, results, turned)
+
+
+@one_thread()
 def explain_constant(twin: Twin, state: State, train: bool, watched: Watched) -> Cause | None:
     """The table, such as a mask, of which Flax has other numbers."""
     run = TorchRun(twin, "float64", "cpu")
@@ -155,7 +166,7 @@ def _recurrent_trials(
         setattr(model.get_submodule(parent), last, layer)
 
 
-Mode = Altering | Transposing | Replacing | Exchanging | Following
+Mode = Altering | Transposing | Replacing | Exchanging | Following | Results
 
 
 def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Mode, watched: Watched) -> np.ndarray:

@@ -10,8 +10,8 @@ import torch
 from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
-from parity.blame.apart import parted
-from parity.blame.body import Watched, explain_body, explain_constant, explain_exchange, explain_number
+from parity.blame.apart import PLACES, parted
+from parity.blame.body import Watched, explain_body, explain_constant, explain_exchange, explain_number, explain_other
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
@@ -29,6 +29,7 @@ from parity.result import Blame
 from parity.twin.twin import State, Twin
 
 BODY = "the model's own body"
+VAGUE = (*PLACES, "scale-per-channel", "bias", "shared-offset", "scale-and-offset", "reordered", "signs", "scale")
 
 
 def blame(
@@ -158,13 +159,20 @@ def _of_body(
         or explain_norm_place(isolated)
         or explain_wiring(isolated)
         or explain_exchange(twin, state, train, watched, right)
-        or explain_tensor(watched.oracle, watched.flax, drops=_drops(twin))
-        or explain_number(twin, state, train, watched, right)
+        or _by_numbers(twin, state, train, watched, right)
     )
     found = Blame.because(cause, cause.part if cause else "", key.phase, place)
     if received:
         return parted(found, twin, state, train, (received.name, received.number, received.place))
     return parted(found, twin, state, train, output=key.tensor)
+
+
+def _by_numbers(twin: Twin, state: State, train: bool, watched: Watched, right: Sequence[str]) -> Cause | None:
+    """What the numbers tell; where that is vague, another number or tensor of PyTorch's with which it is computed."""
+    told = explain_tensor(watched.oracle, watched.flax, drops=_drops(twin))
+    if told and told.name not in VAGUE:
+        return told
+    return explain_number(twin, state, train, watched, right) or explain_other(twin, state, train, watched) or told
 
 
 def _drops(twin: Twin) -> bool:

@@ -118,6 +118,16 @@ def counted(parts):
     return lambda m, x: torch.cat([part.cumsum(1) for part in m.first(x).chunk(parts, 1)], 1)
 
 
+def waves(*transforms):
+    def body(m, x):
+        y = m.first(x)
+        for axis, options in transforms:
+            y = torch.fft.fft(y, dim=axis, **options)
+        return y.real
+
+    return body
+
+
 MASKED = within(3)
 # cause, PyTorch's body, Flax's
 BODIES = [
@@ -134,6 +144,9 @@ BODIES = [
     ("zero-order-hold", held(False), held(True)),
     ("zero-order-hold", held_at_once(True), held_at_once(False)),
     ("running-anew", counted(1), counted(2)),
+    ("transform-missing", waves((2, {}), (1, {})), waves((2, {}))),
+    ("transform-norm", waves((1, {})), waves((1, {"norm": "ortho"}))),
+    ("transform-axis", waves((2, {})), waves((1, {}))),
     ("division-floored", lambda m, x: m.first(x) / (torch.tensor(5) // 2), lambda m, x: m.first(x) / 2.5),
 ]  # fmt: skip
 

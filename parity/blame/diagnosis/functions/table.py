@@ -15,6 +15,7 @@ from parity.blame.diagnosis.functions import (
     masks,
     shapes,
     signs,
+    transforms,
 )
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
@@ -139,6 +140,7 @@ TABLE: dict[str, Alternatives] = {
     "exp": _exponentials,
     **dict.fromkeys(("repeat_interleave", "repeat"), shapes.repeated),
     "pack_padded_sequence": packed,
+    **dict.fromkeys(transforms.NAMES, transforms.transforms),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), last_places),
     **dict.fromkeys(("pow", "rpow"), _powers),
     "glu": combined.halves,

@@ -89,6 +89,7 @@ class Case:
     observe:    (nets, tensors) -> tensors, in evaluation mode; what is measured on held-out data and compared
     afterwards: a further evaluation, in the check alone, of what runs after training, as a translation
     labels:     targets are classes, one for each row of scores; else numbers like the outputs
+    ignored:    a class of targets that does not count; the check draws some of it
     metrics:    {name: what is measured beside the loss}
     data:       name of the data set it is trained on; "" for building blocks
     resize:     (height, width) in pixels, where the data is resized
@@ -111,6 +112,7 @@ class Case:
     observe: Observe | None = None
     afterwards: Observe | None = None
     labels: bool = False
+    ignored: int | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     data: str = ""
     resize: tuple[int, int] | None = None

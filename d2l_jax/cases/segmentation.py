@@ -37,6 +37,7 @@ Segmentation = partial(
     probe={"num_classes": 7, "width_mult": 0.125},
     probe_inputs=(5, 33, 46, 3),
     loss=losses.pixel_cross_entropy,
+    ignored=255,
     optimizer=partial(optim.SGD, lr=0.001 * BATCH, weight_decay=1e-3 / BATCH),
     metrics={"accuracy": metrics.pixel_accuracy},
     resize=(320, 480),

@@ -28,7 +28,7 @@ from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
 from parity.twin.learning import Learning
-from parity.twin.pairing import make_twin
+from parity.twin.pairing import make_twin, targets
 from parity.twin.structure import check_structure, with_shapes
 from parity.twin.twin import STEPS, Twin
 
@@ -119,7 +119,7 @@ def _twin(
     if labels is None:
         labels = learning.of_classes(_output_shapes(flax, inputs))
     held = _held(tensors, flax) if as_they_are else None
-    return make_twin(flax.name, ours, theirs, tensors, named, labels, random, held, axes)
+    return make_twin(flax.name, ours, theirs, tensors, named, partial(targets, labels, None), random, held, axes)
 
 
 def _refuse_complex(tensors: list[Leaf]) -> None:

@@ -27,6 +27,9 @@ from parity.twin.torch_side import torch_side
 from parity.twin.traces import Shapes, Traced, outputs_alone, trace_flax, trace_torch
 from parity.twin.twin import STEPS, Batch, FlaxSide, Problem, State, TorchSide, Twin
 
+IGNORED = 0.25  # share of the targets that do not count
+Drawn = Callable[[Shapes, np.random.Generator], Any]
+
 
 def twin_of(
     case: Case,
@@ -71,8 +74,8 @@ def pair(
     """Returns two models with tensors of the same names and shapes, that `case` says how to train."""
     check_structure(case.name, flax, theirs.model)
     ours = FlaxSide(NNXModel(flax), case.turns, case.checked)
-    labels = None if case.draw else case.labels
-    return make_twin(case.name, ours, theirs, leaves(flax), batches, labels, random)
+    drawn = None if case.draw else partial(targets, case.labels, case.ignored)
+    return make_twin(case.name, ours, theirs, leaves(flax), batches, drawn, random)
 
 
 def make_twin(
@@ -81,14 +84,14 @@ def make_twin(
     theirs: TorchSide,
     tensors: list[Leaf],
     batches: Sequence[Tensors],
-    labels: bool | None,
+    drawn: Drawn | None,
     random: np.random.Generator,
     held: dict[str, np.ndarray] | None = None,
     input_axes: dict[str, Axes] | None = None,
 ) -> Twin:
     """Returns the same random weights, targets and random numbers for both.
 
-    labels: targets are random classes, or else random arrays like the outputs; None where the batches have all
+    drawn:  (shapes of the outputs, random numbers) -> targets, as `targets` draws them; None where the batches have all
     held:   the weights of Flax's model, where PyTorch's own take the place of random ones
     input_axes: of inputs that PyTorch wants in another order than images and sequences usually have
 
@@ -98,15 +101,15 @@ def make_twin(
     weights = random_weights(tensors, theirs.model, random) if held is None else held_weights(theirs.model)
     axes = _input_axes(batches[0]) | (input_axes or {})
     names = correspondence(tensors, theirs.model, flax.model.modules(arguments(batches[0].get("input", ()))))
-    forward = [outputs_alone] if labels is not None else []
+    forward = [outputs_alone] if drawn else []
     traced = partial(_traced, flax, theirs, batches[0], axes, names, forward)
     ours, other = traced(train=True)
     where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
-    _check_outputs(name, ours.shapes, other.shapes, where if labels is not None else lambda: "")
-    axes |= _output_axes(ours.shapes, other.shapes, labels is not None)
+    _check_outputs(name, ours.shapes, other.shapes, where if drawn else lambda: "")
+    axes |= _output_axes(ours.shapes, other.shapes, drawn is not None)
     ours, order, dropping = _paired(ours, other)
     shapes = given_shapes(ours.requests, other.requests, order)
-    complete = tuple(_with_targets(batch, labels, ours, random, shapes) for batch in batches)
+    complete = tuple(_with_targets(batch, drawn, ours, random, shapes) for batch in batches)
     evaluation_order: tuple[int, ...] = ()
     lone: tuple[str, ...] = ()
     if forward and order:
@@ -150,10 +153,10 @@ def _shared_masks(ours: Traced, theirs: Traced, order: Sequence[int]) -> tuple[s
 
 
 def _with_targets(
-    batch: Tensors, labels: bool | None, ours: Traced, random: np.random.Generator, shapes: list[tuple]
+    batch: Tensors, drawn: Drawn | None, ours: Traced, random: np.random.Generator, shapes: list[tuple]
 ) -> Batch:
-    if labels is not None:
-        batch = batch | {"targets": targets(labels, ours.shapes, random)}
+    if drawn:
+        batch = batch | {"targets": drawn(ours.shapes, random)}
     return Batch(batch, numbers(ours.requests, random, shapes))
 
 
@@ -223,11 +226,12 @@ def target_names(shapes: Shapes) -> list[str]:
     return ["targets"] if len(shapes) == 1 else [f"targets.{number}" for number in range(len(shapes))]
 
 
-def targets(labels: bool, shapes: Shapes, random: np.random.Generator) -> Any:
-    """Returns random classes, or arrays like the outputs; a list of them where the model has several."""
+def targets(labels: bool, ignored: int | None, shapes: Shapes, random: np.random.Generator) -> Any:
+    """Returns random classes, some of them `ignored`; or arrays like the outputs, a list of them for several."""
     if labels:
         *positions, classes = shapes[scores_of(shapes)]
-        return random.integers(0, classes, positions)
+        y = random.integers(0, classes, positions)
+        return y if ignored is None else np.where(random.random(positions) < IGNORED, ignored, y)
     arrays = [np.asarray(random.normal(size=shape), np.float32) for shape in shapes.values()]
     return arrays[0] if len(arrays) == 1 else arrays
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -59,3 +60,27 @@ def test_control_a_loss_that_leaves_a_row_out_is_seen():
     first = failures(check_case(wrong, steps=1, tiers=("float64",)))[0]
     assert first.endswith("/loss"), first
     assert models.fcn.__name__ == "fcn"
+
+
+def counted(logits, y):
+    return losses.pixel_cross_entropy(logits, jnp.where(y == 255, 0, y))
+
+
+counted.__name__ = pixel_cross_entropy.__name__
+PIXELS = replace(get("transposed-conv"), afterwards=None, labels=True, ignored=255)
+
+
+@pytest.mark.parametrize(
+    ("case", "seen"),
+    [
+        (PIXELS.with_loss(losses.pixel_cross_entropy), False),
+        (PIXELS.with_loss(counted), True),
+        (replace(PIXELS, ignored=None).with_loss(counted), False),  # it is these pixels that show it
+    ],
+    ids=["right", "counted", "none-drawn"],
+)
+def test_control_pixels_that_do_not_count_are_drawn_and_a_loss_that_counts_them_is_seen(case, seen):
+    assert get("fcn").ignored == 255
+    result = check_case(case, steps=1, tiers=("float64",))
+    assert not result.error and bool(failures(result)) == seen, (result.error, failures(result))
+    assert not seen or failures(result)[0].endswith("/loss")

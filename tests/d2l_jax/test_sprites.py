@@ -14,7 +14,7 @@ from d2l_jax.data.images.sprites import Sprites, sprites
 from d2l_jax.runs import sprites as run
 from d2l_jax.runs.adversaries import JaxAdversaries
 from d2l_jax.runs.options import Options
-from d2l_jax.runs.run import Listener
+from d2l_jax.runs.run import SILENT, Listener
 from d2l_jax.train import TrainingDiverged
 from d2l_jax.weights import file
 from parity.sides.adversaries import TorchAdversaries
@@ -151,7 +151,7 @@ def test_a_loss_that_is_no_number_names_the_turn_and_the_step(turn):
 
     data = Sprites(np.zeros((8, 64, 64, 3), np.uint8), np.zeros(8, np.int32), ("a",), "some")
     with pytest.raises(TrainingDiverged, match=f"^training diverged: the {turn} loss is nan at epoch 1, step 2$"):
-        run._epoch(Broken(), data, 2, 0, 1)
+        run._epoch(Broken(), data, 2, 0, 1, SILENT)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from parity.blame.apart import code_of_caller
+from parity.blame.diagnosis.calls import UNFIT
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
@@ -24,12 +25,12 @@ class _Heard(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name not in BOUNDS or not args[0].is_floating_point():
+        bounded = args[0] if args else kwargs.get("input")
+        if getattr(func, "__name__", "") not in BOUNDS or not isinstance(bounded, torch.Tensor):
             return func(*args, **kwargs)
-        before = args[0].detach().clone()
+        before = bounded.detach().clone()
         result = func(*args, **kwargs)
-        if not _guards(*args[1:], **kwargs):
+        if before.is_floating_point() and not _guards(*args[1:], **kwargs):
             code, where, _ = code_of_caller({})
             line = f"`{code}` ({where})"
             self.reached[line] = self.reached.get(line, False) or not torch.equal(before, result.detach())
@@ -37,7 +38,17 @@ class _Heard(TorchFunctionMode):
 
 
 def idle_bounds(twin: Twin, state: State) -> list[str]:
-    """Returns the lines of PyTorch's model whose bounds no number of the first batch reaches, in training."""
+    """Returns the lines of PyTorch's model whose bounds no number of the first batch reaches, in training.
+
+    None of a model that cannot be run in this way: the verdict stands without them.
+    """
+    try:
+        return _idle(twin, state)
+    except UNFIT:
+        return []
+
+
+def _idle(twin: Twin, state: State) -> list[str]:
     run = TorchRun(twin, "float64", "cpu")
     run.load(state)
     run.model.train()

@@ -99,12 +99,17 @@ def refuse_infinite(**arrays: Array) -> None:
             raise InputError(f"{name}[{row}] is {values[row]}; finite numbers are right")
 
 
+def refuse_uneven(points: int, y: Array) -> None:
+    """Raises InputError where `y` is not one number for each point."""
+    if points != len(y):
+        raise InputError(f"there are {points} points and {len(y)} values of y; as many as each other are right")
+    if y.ndim != 1:
+        raise InputError(f"y has shape {y.shape}; one number for each point, ({points},), is right")
+
+
 def _solved(K: Float[Array, "points points"], y: Values) -> tuple[Array, Values]:
     """Returns the factor L of K, and K^-1 y."""
-    if len(K) != len(y):
-        raise InputError(f"there are {len(K)} points and {len(y)} values of y; as many as each other are right")
-    if y.ndim != 1:
-        raise InputError(f"y has shape {y.shape}; one number for each point, ({len(K)},), is right")
+    refuse_uneven(len(K), y)
     refuse_infinite(y=y)
     L = cholesky(K)
     return L, cho_solve((L, True), y)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from d2l_jax.algorithms.gaussian_process import Values
+from d2l_jax.algorithms.gaussian_process import Values, refuse_infinite, refuse_uneven
 from d2l_jax.algorithms.kernels import Kernel, Number, Points
 from d2l_jax.errors import InputError
 
@@ -97,12 +97,29 @@ def conjugate_gradients(matmul: Callable[[Columns], Columns], b: Columns, tolera
 
 
 def refuse_unsolved(solution: Solution, tolerance: float, limit: int) -> None:
-    """Raises InputError where the true residual ends above ten times the tolerance; `jax.jit` hides the values."""
-    if not isinstance(solution.residual, Tracer) and not float(solution.residual) <= 10 * tolerance:
+    """Raises InputError where the true residual ends above ten times the tolerance, or the matrix is not positive.
+
+    Of such a matrix the equations may be solved all the same; neither variances nor likelihoods are made of that.
+    Within `jax.jit`, which hides the values, nothing is raised.
+    """
+    if isinstance(solution.residual, Tracer):
+        return
+    if (solution.rates < 0).any():
+        raise InputError("a covariance matrix is not positive definite; more noise, or float64, is right")
+    if not float(solution.residual) <= 10 * tolerance:
         raise InputError(
             f"conjugate gradients end after {solution.iterations} of {limit} iterations with a residual of "
             f"{solution.residual:.0e} where {tolerance:.0e} is asked; more noise, iterations or float64 is right"
         )
+
+
+def checked_tolerance(X: Points, rows: int, tolerance: float | None, limit: int) -> float:
+    """Returns the tolerance, that of the dtype for None; InputError for another dtype, and for no row or iteration."""
+    if rows < 1 or limit < 1:
+        raise InputError(f"blocks of {rows} rows and {limit} iterations; 1 or more of both are right")
+    if X.dtype.name not in TOLERANCE:
+        raise InputError(f"points in {X.dtype}; {' or '.join(TOLERANCE)} is right")
+    return TOLERANCE[X.dtype.name] if tolerance is None else tolerance
 
 
 def posterior_by_blocks(
@@ -121,12 +138,12 @@ def posterior_by_blocks(
     tolerance: of the residuals, see `conjugate_gradients`; None is 1e-4 in float32 and 1e-8 in float64
     limit:     most iterations
 
-    Raises InputError where there is no y for each point, or the true residual ends above ten times the tolerance;
-    within `jax.jit`, which hides the values, `residual` tells.
+    Raises InputError where there is not one finite y for each point, a point is not finite, `rows` or `limit` is below
+    1, or `refuse_unsolved` does; within `jax.jit`, which hides the values, `residual` tells.
     """
-    if len(X) != len(y):
-        raise InputError(f"there are {len(X)} points and {len(y)} values of y; as many as each other are right")
-    tolerance = TOLERANCE[X.dtype.name] if tolerance is None else tolerance
+    refuse_uneven(len(X), y)
+    refuse_infinite(X=X, y=y, X_new=X_new)
+    tolerance = checked_tolerance(X, rows, tolerance, limit)
     across = kernel(X, X_new)
 
     def matmul(V: Columns) -> Columns:

@@ -2,6 +2,7 @@
 
 A kernel is a function of two sets of points, (n,) or (n, features) and (m,) or (m, features), and gives the matrix
 (n, m) of the covariances between a function's values there, in the points' dtype. `functools.partial` sets its options.
+Points of other features than the others' raise InputError.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from d2l_jax.errors import one_of
+from d2l_jax.errors import InputError, one_of
 
 Number = float | Array  # a scalar
 Points = Float[Array, " _"] | Float[Array, "_ features"]
@@ -62,12 +63,22 @@ def neural_network_kernel(x1: Points, x2: Points, bias: Number = 1.0, weight: Nu
 
 def square_distances(x1: Points, x2: Points) -> Covariances:
     """Returns the squared distance of each pair, from the differences: nothing cancels, and 0 is exact."""
-    difference = _columns(x1)[:, None] - _columns(x2)[None]
+    x1, x2 = _alike(x1, x2)
+    difference = x1[:, None] - x2[None]
     return (difference**2).sum(-1)
 
 
 def _products(x1: Points, x2: Points) -> Covariances:
-    return jnp.matmul(_columns(x1), _columns(x2).T, precision="highest")
+    x1, x2 = _alike(x1, x2)
+    return jnp.matmul(x1, x2.T, precision="highest")
+
+
+def _alike(x1: Points, x2: Points) -> tuple[Float[Array, "n features"], Float[Array, "m features"]]:
+    """Returns both with an axis of features, which must be as many: JAX would repeat a single one."""
+    one, other = _columns(x1), _columns(x2)
+    if one.shape[1:] != other.shape[1:]:
+        raise InputError(f"points of shapes {x1.shape} and {x2.shape}; as many features in both are right")
+    return one, other
 
 
 def _columns(x: Points) -> Float[Array, "_ features"]:

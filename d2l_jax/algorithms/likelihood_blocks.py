@@ -14,7 +14,13 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Int
 
 from d2l_jax.algorithms.gaussian_process import Values, refuse_infinite
-from d2l_jax.algorithms.kernel_blocks import TOLERANCE, Columns, conjugate_gradients, kernel_matmul, refuse_unsolved
+from d2l_jax.algorithms.kernel_blocks import (
+    Columns,
+    checked_tolerance,
+    conjugate_gradients,
+    kernel_matmul,
+    refuse_unsolved,
+)
 from d2l_jax.algorithms.kernels import Kernel, Number, Points
 from d2l_jax.errors import InputError
 
@@ -34,7 +40,9 @@ class Likelihood(NamedTuple):
 
 
 def random_signs(key: Array, points: int, probes: int = 16, dtype: str = "float32") -> Columns:
-    """Draws probes, (points, probes): each number 1 or -1."""
+    """Draws probes, (points, probes): each number 1 or -1; InputError for no probe, whose mean would be NaN."""
+    if probes < 1:
+        raise InputError(f"{probes} probes; 1 or more are right")
     return jax.random.rademacher(key, (points, probes), jnp.dtype(dtype))
 
 
@@ -53,13 +61,13 @@ def neg_MLL_by_blocks(
     probes:    of `random_signs`; sqrt(n) times the columns of an orthogonal matrix leave nothing to chance
     rows, tolerance, limit: as of `posterior_by_blocks`
 
-    Raises InputError where there is not one finite y and one row of probes for each point, or where conjugate gradients
-    do not converge; within `jax.jit`, which hides the values, `residual` tells.
+    Raises InputError where there is not one finite y and one row of probes for each point, where conjugate gradients do
+    not converge, or where the matrix is not positive; within `jax.jit`, which hides the values, `residual` tells.
     """
     if not len(X) == len(y) == len(probes):
         raise InputError(f"{len(X)} points, {len(y)} values of y, {len(probes)} rows of probes; as many each are right")
     refuse_infinite(X=X, y=y)
-    tolerance = TOLERANCE[X.dtype.name] if tolerance is None else tolerance
+    tolerance = checked_tolerance(X, rows, tolerance, limit)
     variance = noise * noise
 
     def fixed(V: Columns) -> Columns:  # no derivative goes through the iterations

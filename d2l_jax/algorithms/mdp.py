@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import jax
@@ -52,17 +53,13 @@ def mdp_from_table(table: Table) -> MDP:
       InputError: the environment has no such table, states or actions are not numbered from 0, a next state is none
         of them, a probability is negative, probabilities do not sum to 1, or a reward is not finite.
     """
-    if (
-        not isinstance(table, Mapping)
-        or not table
-        or not all(isinstance(row, Mapping) and row for row in table.values())
-    ):
+    if not _is_model(table):
         raise InputError("the environment has no model: a table {state: {action: [(p, next, reward, end)]}} is wanted")
     states = len(table)
-    actions = len(table[min(table)])
+    numbered = set(table) == set(range(states))
+    actions = len(table[0]) if numbered else 0
     transitions = np.zeros((states, actions, states))
     rewards = np.zeros((states, actions))
-    numbered = set(table) == set(range(states))
     resting = _resting(table)
     for state in table:
         if not numbered or set(table[state]) != set(range(actions)):
@@ -84,6 +81,24 @@ def mdp_from_table(table: Table) -> MDP:
             if abs(total - 1) > 1e-6:
                 raise InputError(f"state {state}, action {action}: the probabilities sum to {total:g}, not to 1")
     return MDP(jnp.asarray(transitions), jnp.asarray(rewards))
+
+
+def _is_model(table: Any) -> bool:
+    """Tells whether an object has the form of a table, whatever its numbers are."""
+    return (
+        isinstance(table, Mapping)
+        and len(table) > 0
+        and all(isinstance(row, Mapping) and row for row in table.values())
+        and all(isinstance(outcomes, Sequence) for row in table.values() for outcomes in row.values())
+        and all(map(_is_outcome, (each for row in table.values() for outcomes in row.values() for each in outcomes)))
+    )
+
+
+def _is_outcome(outcome: Any) -> bool:
+    if not isinstance(outcome, Sequence) or len(outcome) != 4:
+        return False
+    probability, after, reward, _ = outcome
+    return isinstance(probability, Real) and isinstance(after, Integral) and isinstance(reward, Real)
 
 
 def _resting(table: Table) -> set[int]:

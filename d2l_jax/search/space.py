@@ -141,10 +141,12 @@ def _interval(kind: str, bounds: list[Any], text: str) -> LogUniform | RandInt:
 
 
 def value(text: str) -> Any:
-    """Returns the number that a text is, whole or not; else the text itself."""
+    """Returns the number that a text is, whole or not, infinity of one too large; else the text itself."""
     for kind in (int, float):
         try:
-            return kind(text)
-        except ValueError:
+            number = kind(text)
+            float(number)
+            return number
+        except (ValueError, OverflowError):
             pass
     return text

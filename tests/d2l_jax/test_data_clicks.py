@@ -32,6 +32,8 @@ def test_fields_that_are_refused():
     assert fields.encode(columns("a b", "c c"), rare=False).tolist() == [[0, 3], [1, 3]]
     with pytest.raises(InputError, match="row 2, first: 'z' was never seen; one as a, b is right"):
         fields.encode(columns("a z", "c c"), rare=False)
+    with pytest.raises(InputError, match="row 1, rare: 'a' was never seen; no value has a number"):
+        learn_fields(columns("a"), ["rare"]).encode(columns("a"), rare=False)
     with pytest.raises(InputError, match="1 fields; 2 are right: first, second"):
         fields.encode(columns("a"))
     with pytest.raises(InputError, match="fields of 2 and of 1 rows; as many of each are right"):

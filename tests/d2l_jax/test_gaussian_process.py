@@ -42,6 +42,13 @@ def test_both_meanings_of_the_length_scale(options, row, dtype):
     np.testing.assert_allclose(rbfkernel(x, x, amplitude=3.0), 9 * rbfkernel(x, x), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kernel", [rbfkernel, line_kernel, neural_network_kernel])
+def test_points_of_other_features_are_not_repeated(kernel):
+    with pytest.raises(InputError, match=r"points of shapes \(7,\) and \(5, 3\); as many features in both"):
+        kernel(jnp.ones(7), jnp.ones((5, 3)))
+    assert kernel(jnp.ones(7), jnp.ones((5, 1))).shape == (7, 5)
+
+
 def test_another_meaning_is_refused():
     with pytest.raises(InputError, match="unknown ls_is 'squared'; did you mean square"):
         rbfkernel(jnp.ones(2), jnp.ones(2), ls_is="squared")  # type: ignore[arg-type]

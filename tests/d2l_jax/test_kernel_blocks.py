@@ -59,6 +59,37 @@ def test_the_matrix_of_20_000_points_is_never_there():
     assert temporary(lambda x, y, new: posterior(KERNEL, x, y, new, 0.25).mean) >= matrix  # the control
 
 
+def test_a_matrix_that_is_not_positive_is_refused_though_its_equations_are_solved():
+    x, y = seen()
+
+    def negative(x1, x2):
+        return -KERNEL(x1, x2)
+
+    def diagonal(v):
+        return jnp.asarray([[2.0], [-3.0]]) * v
+
+    np.testing.assert_allclose(conjugate_gradients(diagonal, jnp.ones((2, 1)), 1e-8, 9).x, [[1 / 2], [-1 / 3]])
+    with pytest.raises(InputError, match="not positive definite; more noise"):
+        posterior_by_blocks(negative, x, y, x, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"rows": 0}, "blocks of 0 rows"),
+        ({"limit": 0}, "0 iterations"),
+        ({"X": jnp.arange(50)}, r"points in int\d+; float32 or float64 is right"),
+        ({"X_new": jnp.ones((7, 3))}, "as many features in both"),
+        ({"y": jnp.ones((50, 1))}, r"y has shape \(50, 1\)"),
+        ({"y": jnp.full(50, jnp.nan)}, r"y\[0\] is nan"),
+    ],
+)
+def test_what_no_blocks_are_made_of(change, line):
+    x, y = seen("float32")
+    with pytest.raises(InputError, match=line):
+        posterior_by_blocks(**{"kernel": KERNEL, "X": x, "y": y, "X_new": x, "noise": 0.25} | change)
+
+
 def test_what_does_not_converge_is_refused():
     x, y = seen()
     with pytest.raises(InputError, match="after 3 of 3 iterations with a residual of"):

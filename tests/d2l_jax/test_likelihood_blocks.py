@@ -90,6 +90,10 @@ def test_what_is_refused():
     kernel = partial(rbfkernel, ls=0.3)
     with pytest.raises(InputError, match="50 points, 50 values of y, 49 rows of probes; as many each are right"):
         neg_MLL_by_blocks(kernel, x, y, 0.25, probes[1:])
+    with pytest.raises(InputError, match="not positive definite; more noise"):
+        neg_MLL_by_blocks(lambda x1, x2: -kernel(x1, x2), x, y, 0.25, probes)
+    with pytest.raises(InputError, match="0 probes; 1 or more are right"):
+        random_signs(jax.random.key(0), 50, 0)
     with pytest.raises(InputError, match="after 3 of 3 iterations with a residual of"):
         neg_MLL_by_blocks(kernel, x, y, 0.25, probes, limit=3)
     with pytest.raises(InputError, match=r"y\[3\] is nan"):

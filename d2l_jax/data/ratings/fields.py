@@ -47,8 +47,8 @@ class Fields(NamedTuple):
             there = found < len(known)
             if not rare and not there.all():
                 row = int(np.argmin(there))
-                some = ", ".join(map(str, known[:4]))
-                raise InputError(f"row {row + 1}, {name}: {str(column[row])!r} was never seen; one as {some} is right")
+                some = f"one as {', '.join(map(str, known[:4]))} is right" if len(known) else "no value has a number"
+                raise InputError(f"row {row + 1}, {name}: {str(column[row])!r} was never seen; {some}")
             numbers[:, place] = start + found
             start += len(known) + 1
         return numbers

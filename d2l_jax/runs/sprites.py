@@ -64,8 +64,6 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
     refuse_overwriting(out, options.resume)
     data, size = _pictures(options)
     listener.line(f"pictures  {data.source}: {len(data.X):,}, batches of {size}")
-    features = features_of(data)
-    listener.line(f"features  of a FeatureCNN that tells {features.accuracy:.0%} of the pictures' classes")
     nets = adversaries(case, case.build(options.seed))
     with explained(out):
         (out / "samples").mkdir(parents=True, exist_ok=True)
@@ -74,6 +72,8 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
     settings["pictures"] = len(data.X)
     records = nets.resume(out / FOLDER, settings).meta["records"] if options.resume else []
     refuse_fewer(out, len(records), case.epochs)
+    features = features_of(data)
+    listener.line(f"features  of a FeatureCNN that tells {features.accuracy:.0%} of the pictures' classes")
     metrics = {
         "model": case.name,
         "section": case.section,
@@ -99,6 +99,8 @@ def draw_sprites(options: Options, listener: Listener = SILENT) -> dict[str, Any
 def _pictures(options: Options) -> tuple[Sprites, int]:
     """Returns the pictures to learn from, and how many are in a batch; InputError where they are fewer than that."""
     data = sprites(options.data)
+    if len(data.X) < 2:
+        raise InputError(f"{data.source}: {len(data.X)} picture; two or more are right")
     if options.batch_size and options.batch_size > len(data.X):
         raise InputError(f"--batch-size {options.batch_size} does not fit {len(data.X)} pictures; fewer are right")
     return data, min(options.batch_size or BATCH, len(data.X))

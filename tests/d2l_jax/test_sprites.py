@@ -56,8 +56,14 @@ def test_digits_stand_in_and_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no pictures; .png or .jpg files, or one zip of them, are right"):
         sprites(tmp_path)
     (tmp_path / "a.png").write_bytes(b"none")
-    with pytest.raises(InputError, match="a.png is no sound picture"):
+    with pytest.raises(InputError, match="a.png is no whole picture .it is in no format that Pillow knows."):
         sprites(tmp_path)
+
+
+def test_a_picture_alone_is_refused_before_anything_is_learned(tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="1 picture; two or more are right"):
+        run.draw_sprites(Options("dcgan-small", data=str(tmp_path), out=tmp_path / "out"))
 
 
 def small():

@@ -1,13 +1,12 @@
 """Small pictures on white, for an adversarial network to draw others like them (book, section 20.2)."""
 
-import io
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from d2l_jax.data.files import Files, files_in
+from d2l_jax.data.files import Files, files_in, read_picture
 from d2l_jax.data.images.digits import digits
 from d2l_jax.data.images.resize import resize_images
 from d2l_jax.errors import InputError
@@ -69,11 +68,7 @@ def _read(path: Path) -> Sprites | None:
 def _on_white(files: Files, name: str) -> np.ndarray:
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(files.read(name))) as image:
-            layers = image.convert("RGBA")
-            white = Image.new("RGBA", layers.size, "white")
-            flat = Image.alpha_composite(white, layers).convert("RGB")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{files.where}: {name} is no sound picture ({error})") from error
+    layers = Image.fromarray(read_picture(files, name, "RGBA"))
+    white = Image.new("RGBA", layers.size, "white")
+    flat = Image.alpha_composite(white, layers).convert("RGB")
     return np.asarray(flat.resize((SIZE[1], SIZE[0]), Image.Resampling.BILINEAR))

@@ -28,6 +28,7 @@ MOST_LINES = 2
 MOST_CODE = 60
 HERE = Path(__file__).parent
 ELSEWHERE = tuple(map(str, (Path(torch.__file__).parent, HERE, HERE.parent / "proof")))  # no lines of a user's
+STEPS = str(HERE.parent / "reference" / "turns.py")  # which call a model as a whole
 
 # Causes that only say where.
 PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
@@ -134,7 +135,7 @@ def parted(blame: Blame, twin: Twin, state: State, train: bool, place: Place = N
 def told(blame: Blame, wrong: Line | None) -> Blame:
     """Returns the blame with the first lines on the way to the wrong one that Flax has not, and their submodule."""
     first = _first_unknown(wrong)
-    lines = list(dict.fromkeys(f"`{line.code}` ({line.where})" for line in first))[:MOST_LINES]
+    lines = list(dict.fromkeys(f"`{line.code}` ({line.where})" for line in first if line.code))[:MOST_LINES]
     if not lines:
         return blame
     places = {line.place for line in first}
@@ -211,11 +212,15 @@ def _table(line: Line) -> Line:
 def code_of_caller(names: Mapping[int, str]) -> tuple[str, str, str]:
     """Returns the innermost expression outside of PyTorch that is being computed, its file and line, its submodule.
 
+    No expression where the model is a layer of PyTorch's own, which no line of a user's calls.
+
     names: of the modules, by their id
     """
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename.startswith(ELSEWHERE):
         frame = frame.f_back
+    if frame.f_code.co_filename == STEPS:
+        return "", "", ""
     positions = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
     line, end, first, last = next(positions, (None, None, None, None))
     text = linecache.getline(frame.f_code.co_filename, line or 0).encode()

@@ -45,6 +45,11 @@ def test_the_residual_connection_is_named():
     assert NoResidual.__name__ not in result.text
 
 
+def test_no_line_of_the_check_is_told_where_a_layer_of_pytorchs_is_called_by_the_check_alone():
+    result = judged("instance norm's eps outside the root")
+    assert result.layer == "instance" and "turns.py" not in result.text
+
+
 def test_every_bug_has_its_own_name_and_a_place_that_exists():
     assert len(set(NAMES)) == len(NAMES) >= 60
     for bug in BUGS:

@@ -35,11 +35,10 @@ def best_at_end(study: Study) -> int | None:
 
 
 def incumbent_epoch(study: Study) -> int | None:
-    """Returns the epoch at which the incumbent had its least error."""
-    if study.incumbent_trial is None:
-        return None
-    errors = study.trials[study.incumbent_trial].errors
-    return errors.index(min(error for error in errors if math.isfinite(error))) + 1
+    """Returns the epoch at which the incumbent had its least error; None while it is run again and has none yet."""
+    errors = [] if study.incumbent_trial is None else study.trials[study.incumbent_trial].errors
+    finite = [error for error in errors if math.isfinite(error)]
+    return errors.index(min(finite)) + 1 if finite else None
 
 
 def curves(study: Study) -> dict[int, list[list[float]]]:

@@ -23,6 +23,7 @@ from d2l_jax.search import (
     SuccessiveHalvingScheduler,
 )
 from d2l_jax.search.journal import NAME
+from d2l_jax.search.results import summary
 from d2l_jax.search.trial_process import share_of_gpu
 
 SPACE = {"x": LogUniform(0.1, 1)}
@@ -180,6 +181,19 @@ def test_a_killed_study_ends_as_one_that_was_not(tmp_path, scheduler):
     events = read_events(tmp_path / "out")
     assert sum("again" in event for event in events) == 1
     assert [event["at"] for event in events[1:]] == sorted(event["at"] for event in events[1:])
+
+
+def test_a_trial_that_is_interrupted_twice_has_no_best_epoch_yet(tmp_path):
+    def interrupt(event, _):
+        if event.get("error") is not None or "again" in event:
+            raise KeyboardInterrupt
+
+    for resume in (False, True):
+        each = study(tmp_path / "out", random_search(), resume=resume)
+        with pytest.raises(KeyboardInterrupt):
+            each.run(1, hear=interrupt)
+        each.journal.close()
+        assert each.incumbent_trial == 0 and summary(each, {})["incumbent_epoch"] == (None if resume else 1)
 
 
 def test_trials_end_when_their_study_is_killed(tmp_path):

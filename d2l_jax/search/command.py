@@ -54,9 +54,8 @@ def search(options: SearchOptions, to_stderr: bool = False) -> dict[str, Any]:
         if study.incumbent is None:
             raise InputError(f"no trial has reached an error: the first {study.trials[0].ended}, {study.trials[0].why}")
         epoch = incumbent_epoch(study) or 1
-        telling.line(
-            f"best      error {study.incumbent_error:.4f} after {epoch} epoch{'s' * (epoch > 1)}, {shown(study.incumbent)}"
-        )
+        after = f"after {epoch} epoch{'s' * (epoch > 1)}"
+        telling.line(f"best      error {study.incumbent_error:.4f} {after}, {shown(study.incumbent)}")
         if (last := result["best_at_end"]) is not None:
             telling.line(f"at end    error {study.trials[last].error:.4f}, {shown(study.trials[last].config)}")
         if again := command_of(objective.options, study.incumbent, epoch):

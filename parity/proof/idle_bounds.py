@@ -13,7 +13,7 @@ from parity.sides.torch import TorchRun
 from parity.twin.twin import State, Twin, in_turn
 
 BOUNDS = ("clamp", "clamp_", "clip", "clip_", "hardtanh", "hardtanh_", "relu6")
-GUARD = 1e-2  # a lower bound up to it keeps a divisor from 0
+GUARD = 1.0  # a lower bound up to it keeps a divisor from 0, a count too
 
 
 class _Heard(TorchFunctionMode):
@@ -61,6 +61,6 @@ def _idle(twin: Twin, state: State) -> list[str]:
 
 
 def _guards(low: Any = None, high: Any = None, **more: Any) -> bool:
-    """Tells whether it is a lower bound alone, near 0."""
+    """Tells whether it is a lower bound alone, of a divisor."""
     low, high = more.get("min", low), more.get("max", high)
     return high is None and isinstance(low, int | float) and abs(low) <= GUARD

@@ -135,7 +135,7 @@ def parted(blame: Blame, twin: Twin, state: State, train: bool, place: Place = N
 def told(blame: Blame, wrong: Line | None) -> Blame:
     """Returns the blame with the first lines on the way to the wrong one that Flax has not, and their submodule."""
     first = _first_unknown(wrong)
-    lines = list(dict.fromkeys(f"`{line.code}` ({line.where})" for line in first if line.code))[:MOST_LINES]
+    lines = list(dict.fromkeys(quoted(line.code, line.where) for line in first if line.code))[:MOST_LINES]
     if not lines:
         return blame
     places = {line.place for line in first}
@@ -227,6 +227,17 @@ def code_of_caller(names: Mapping[int, str]) -> tuple[str, str, str]:
     code = text[first : last if end == line else None].decode(errors="replace").strip()
     code = code if len(code) <= MOST_CODE else f"{code[:MOST_CODE]}..."
     return code, f"{Path(frame.f_code.co_filename).name}, line {line}", _module(frame, names)
+
+
+def line_of_caller() -> str:
+    """Returns the expression and its line as they are told; "" where no line of a user's is being computed."""
+    code, where, _ = code_of_caller({})
+    return quoted(code, where) if code else ""
+
+
+def quoted(code: str, where: str) -> str:
+    """Returns an expression with its place, as it is told."""
+    return f"`{code}` ({where})"
 
 
 def _module(frame: FrameType | None, names: Mapping[int, str]) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from parity.arrays.torch_arrays import to_numpy
-from parity.blame.apart import code_of_caller
+from parity.blame.apart import line_of_caller
 from parity.blame.diagnosis.cause import NOISE, Cause, distance, explains
 
 MOST = 400  # results that are kept
@@ -33,9 +33,8 @@ class Results(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         result = func(*args, **(kwargs or {}))
         numbers = isinstance(result, torch.Tensor) and result.is_floating_point() and result.numel() == self.size
-        if numbers and len(self.found) < MOST:
-            code, where, _ = code_of_caller({})
-            self.found.append((f"`{code}` ({where})", result.detach().clone()))
+        if numbers and len(self.found) < MOST and (line := line_of_caller()):
+            self.found.append((line, result.detach().clone()))
         return result
 
 

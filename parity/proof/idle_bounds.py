@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from parity.blame.apart import code_of_caller
+from parity.blame.apart import line_of_caller
 from parity.blame.diagnosis.calls import UNFIT
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
@@ -30,9 +30,8 @@ class _Heard(TorchFunctionMode):
             return func(*args, **kwargs)
         before = bounded.detach().clone()
         result = func(*args, **kwargs)
-        if before.is_floating_point() and not _guards(*args[1:], **kwargs):
-            code, where, _ = code_of_caller({})
-            line = f"`{code}` ({where})"
+        bounds = before.is_floating_point() and not _guards(*args[1:], **kwargs)
+        if bounds and (line := line_of_caller()):
             self.reached[line] = self.reached.get(line, False) or not torch.equal(before, result.detach())
         return result
 

@@ -44,3 +44,14 @@ def test_a_model_that_cannot_be_run_once_more_keeps_its_verdict(monkeypatch):
     monkeypatch.setattr(idle_bounds, "_guards", lambda *_, **__: 1 / torch.zeros(2)[3])
     result = parity.check(Scales(50.0), TorchScales(50.0), X, steps=1, tiers=("float64",))
     assert result.status == "pass" and not any("bounds" in note for note in result.notes)
+
+
+class Identity(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return jnp.clip(x, -50.0, 50.0)
+
+
+def test_bounds_of_a_layer_of_pytorchs_have_no_line_to_be_told():
+    result = parity.check(Identity(), torch.nn.Hardtanh(-50.0, 50.0), X, steps=1, tiers=("float64",))
+    assert result.status == "pass" and not any("bounds" in note for note in result.notes)

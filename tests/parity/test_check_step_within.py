@@ -27,13 +27,22 @@ def smoothed(amount, temperature=1.0, mistake=0.0):
     return jax.value_and_grad(loss)
 
 
-def torch_smoothed(model, optimizer, batch):
-    x, y = batch
-    optimizer.zero_grad()
-    loss = cross_entropy(model(x) / 0.7, y, label_smoothing=0.1)
-    loss.backward()
-    optimizer.step()
-    return loss
+def stepping(loss_of):
+    """Gives PyTorch's plain step on a loss of (model, x, y)."""
+
+    def step(model, optimizer, batch):
+        optimizer.zero_grad()
+        loss = loss_of(model, *batch)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@stepping
+def torch_smoothed(model, x, y):
+    return cross_entropy(model(x) / 0.7, y, label_smoothing=0.1)
 
 
 LOSSES = [
@@ -162,13 +171,9 @@ def clipped(most):
     return jax.value_and_grad(loss)
 
 
-def torch_clipped(model, optimizer, batch):
-    x, y = batch
-    optimizer.zero_grad()
-    loss = (3.0 + torch.tanh(model(x))).clamp(max=1.2).mean() + cross_entropy(model(x), y)
-    loss.backward()
-    optimizer.step()
-    return loss
+@stepping
+def torch_clipped(model, x, y):
+    return (3.0 + torch.tanh(model(x))).clamp(max=1.2).mean() + cross_entropy(model(x), y)
 
 
 @pytest.mark.parametrize("most", [1.2, 1.3])
@@ -193,15 +198,11 @@ def distilled(temperature):
     return jax.value_and_grad(loss)
 
 
-def torch_distilled(model, optimizer, batch):
-    x, _ = batch
-    optimizer.zero_grad()
+@stepping
+def torch_distilled(model, x, _):
     given = model(x)
     taught = torch.softmax(3.0 * torch.sin(given).detach() / 2.0, -1)
-    loss = -(taught * torch.log_softmax(given / 2.0, -1)).sum(-1).mean() * 4.0
-    loss.backward()
-    optimizer.step()
-    return loss
+    return -(taught * torch.log_softmax(given / 2.0, -1)).sum(-1).mean() * 4.0
 
 
 @pytest.mark.parametrize("temperature", [2.0, 2.5])

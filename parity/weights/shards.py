@@ -13,8 +13,9 @@ from parity.weights.tensors import Stored, is_tensor
 Read = Callable[[Path], Any]
 INDEX = ".index.json"
 SHARD = re.compile(r"-(\d+)-of-(\d+)\.[a-z]+$")
-# What a folder may hold, the first that is there counts.
 PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
+# What trainers write beside a model's weights.
+BESIDE = re.compile(r"optimizer|optim_|scheduler|scaler|rng_state|random_states|training_args|sampler|dl_state")
 FOREIGN = {
     ".metadata": "a distributed checkpoint; `python -m torch.distributed.checkpoint.format_utils dcp_to_torch` makes "
     "one file of it",
@@ -48,19 +49,19 @@ def read_folder(path: Path, read: Read) -> Any:
     for name, reason in FOREIGN.items():
         if (path / name).exists():
             raise InputError(f"{path} is {reason}")
-    for pattern in PATTERNS:
-        files = sorted(path.glob(pattern))
-        indices = sorted(path.glob(pattern + INDEX))
-        if len(indices) == 1:
-            return read_index(indices[0], read)
-        if len(files) == 1 and not indices and not SHARD.search(files[0].name):
-            return read(files[0])
-        if files and all(SHARD.search(file.name) for file in files) and not indices:
-            return _without_index(path, files, read)
-        if files:
-            names = ", ".join(file.name for file in [*indices, *files][:6])
-            raise InputError(f"{path} holds several weight files; name one: {names}")
-    raise InputError(f"{path} holds no weights: no run of d2l-jax train, no weight file, no index of shards")
+    files = [file for pattern in PATTERNS for file in sorted(path.glob(pattern)) if not BESIDE.match(file.name)]
+    indices = [index for pattern in PATTERNS for index in sorted(path.glob(pattern + INDEX))]
+    kinds = {Path(file.name.removesuffix(INDEX)).suffix for file in [*indices, *files]}
+    if not kinds:
+        raise InputError(f"{path} holds no weights: no run of d2l-jax train, no weight file, no index of shards")
+    if len(kinds) == 1 and len(indices) == 1:
+        return read_index(indices[0], read)
+    if len(files) == 1 and not indices and not SHARD.search(files[0].name):
+        return read(files[0])
+    if len(kinds) == 1 and not indices and all(SHARD.search(file.name) for file in files):
+        return _without_index(path, files, read)
+    names = ", ".join(file.name for file in [*indices, *files][:6])
+    raise InputError(f"{path} holds several weight files; name one: {names}")
 
 
 def _without_index(path: Path, files: list[Path], read: Read) -> dict[str, Any]:

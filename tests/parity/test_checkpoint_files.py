@@ -50,10 +50,11 @@ def test_shards_load_by_their_index_or_their_folder(tmp_path: Path, suffix: str)
     assert loads(tmp_path)
 
 
-def test_safetensors_comes_before_pickle(tmp_path: Path):
+def test_shards_with_another_format_beside_them_are_named(tmp_path: Path):
     shards(tmp_path, "safetensors")
     torch.save({}, tmp_path / "pytorch_model.bin")
-    assert loads(tmp_path)
+    with pytest.raises(InputError, match="several weight files; name one: model.safetensors.index.json, .*model.bin"):
+        loads(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", STEMS)
@@ -179,6 +180,16 @@ def test_a_folder_of_several_files_names_them(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no weights"):
         loads(tmp_path / "empty")
+
+
+def test_a_folder_of_two_formats_names_both_and_a_trainers_other_files_are_none(tmp_path: Path):
+    saved(tmp_path, WEIGHTS, "pytorch_model.bin")
+    for name in ("optimizer.bin", "training_args.bin", "rng_state.pth", "scheduler.pt", "random_states_0.pkl"):
+        saved(tmp_path, {}, name)
+    assert loads(tmp_path)
+    save_file(WEIGHTS, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="holds several weight files; name one: model.safetensors, pytorch_model.bin"):
+        loads(tmp_path)
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])

@@ -38,7 +38,7 @@ def test_both_readmes_have_the_same_code():
 
 def test_another_command_or_program_is_noticed():
     page = readme("README.zh.md")
-    for here, there in [("lenet --steps 50", "lenet --steps 51"), ("optim.SGD(lr=0.5)", "optim.SGD(lr=0.1)")]:
+    for here, there in [("lenet mlp --picture", "lenet vgg --picture"), ("optim.SGD(lr=0.5)", "optim.SGD(lr=0.1)")]:
         assert here in page
         assert blocks(page.replace(here, there)) != blocks(page)
 

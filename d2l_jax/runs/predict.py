@@ -30,7 +30,9 @@ def predict(run: Path, texts: Sequence[str]) -> list[str]:
     case = case_of(run)
     answer = ANSWERS.get(kind_of(case.data))
     if answer is None:
-        raise InputError(f"{case.name} takes no texts; a run on texts is right")
+        raise InputError(
+            f"{case.name} takes no texts; a run on texts is right, or the model: d2l_jax.load({str(run)!r})"
+        )
     if not texts or not all(text.strip() for text in texts):
         raise InputError('predict needs a text that is not empty, as in: d2l-jax predict RUN "it has"')
     return answer(finished(run), texts)

@@ -10,7 +10,7 @@ from typing import Any
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers, and what the tests start, inherit it
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder = tempfile.mkdtemp()
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # many small programs are the same
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 import jax  # noqa: E402

@@ -80,7 +80,7 @@ def test_a_model_that_hides_what_is_not_rated_in_evaluation_too_is_found(monkeyp
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("neumf", exchanged),
+        pytest.param("neumf", exchanged, marks=pytest.mark.slow),
         ("neumf", without_weights),
         ("caser-hinge", partial(losses.hinge_ranking_loss, margin=0.5)),
     ],

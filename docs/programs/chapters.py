@@ -45,8 +45,22 @@ FIGURES = {
     "test_perplexity": "test perplexity",
     "bleu": "BLEU of go / lost / calm / home",
 }
-EXAMPLES = {"imdb": 25_000, "snli": 549_367}  # that the book trains on, where a stored run may have had fewer
-BOTH = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+EXAMPLES = {
+    "imdb": 25_000,
+    "snli": 549_367,
+    "snli_bert": 549_367,
+}  # that the book trains on, where a stored run may have had fewer
+BOTH = {  # that stand beside those of the twin
+    "mean_train_loss": "train loss, mean over epochs",
+    "train_loss": "train loss",
+    "train_accuracy": "train accuracy",
+    "test_loss": "test loss",
+    "test_accuracy": "test accuracy",
+    "train_mlm_loss": "train loss of words",
+    "train_nsp_loss": "of next sentences",
+    "test_mlm_loss": "test loss of words",
+    "test_nsp_loss": "of next sentences",
+}
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -111,7 +125,10 @@ def results(kind: str) -> str:
 def neighbours() -> str:
     """Lists the nearest words that trained models of word vectors have shown."""
     runs = json.loads(TRAINING.read_text())
-    rows = [[f"`{run['case']}`", word, near] for run in runs for word, near in run.get("neighbours", {}).items()]
+    sides = [
+        (f"`{run['case']}`{side}", one) for run in runs for side, one in (("", run), (", PyTorch", run.get("twin", {})))
+    ]
+    rows = [[label, word, near] for label, one in sides for word, near in one.get("neighbours", {}).items()]
     return table(["case", "word", "nearest"], rows)
 
 
@@ -121,11 +138,12 @@ def twins(chapter: str) -> str:
     runs = [run for run in json.loads(TRAINING.read_text()) if run["case"] in names and "twin" in run]
     if not runs:
         return "None of them has been trained in both for this page."
+    shown = [name for name in BOTH if any(name in run["final"] for run in runs)]
     rows = []
     for run in runs:
         for label, one in ((f"`{run['command']}`", run), ("the same with `--framework torch`", run["twin"])):
-            rows.append([label, *(_figure(one["final"].get(name)) for name in BOTH), f"{one['seconds']:.0f}"])
-    return table(["", *(f"{name.replace('_', ' ')}:" for name in BOTH), "seconds:"], rows)
+            rows.append([label, *(_figure(one["final"].get(name)) for name in shown), f"{one['seconds']:.0f}"])
+    return table(["", *(f"{BOTH[name]}:" for name in shown), "seconds:"], rows)
 
 
 def _of_kind(kind: str, names: Sequence[str]) -> list[str]:

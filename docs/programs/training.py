@@ -44,10 +44,6 @@ def outcome(out: Path) -> dict:
     metrics = json.loads(file.read_text())
     final = _final(metrics)
     texts = [text for text in metrics.get("texts", []) if text.get(BLEU) is not None]
-    near = {text["given"]: text["made"] for text in metrics.get("texts", []) if text["given"] == WORD}
-    if "mean_train_loss" in json.loads(BOOK.read_text()).get(metrics["model"], {}):
-        losses = [record["train_loss"] for record in metrics["records"]]
-        final["mean_train_loss"] = float(f"{sum(losses) / len(losses):.4g}")
     return (
         {
             "case": metrics["model"],
@@ -59,19 +55,34 @@ def outcome(out: Path) -> dict:
             "seconds": round(metrics["seconds"]["total"], 1),
             "final": final | ({BLEU: [round(text[BLEU], 3) for text in texts]} if texts else {}),
         }
-        | ({"neighbours": near} if near else {})
+        | _neighbours(metrics)
         | _twin(out.with_name(f"{out.name}-torch") / "metrics.json")
     )
 
 
 def _final(metrics: dict) -> dict:
-    return {name: float(f"{value:.4g}") for name, value in metrics["final"].items() if name != "epoch"}
+    final = {name: float(f"{value:.4g}") for name, value in metrics["final"].items() if name != "epoch"}
+    if "mean_train_loss" in json.loads(BOOK.read_text()).get(metrics["model"], {}):
+        losses = [record["train_loss"] for record in metrics["records"]]
+        final["mean_train_loss"] = float(f"{sum(losses) / len(losses):.4g}")
+    return final
+
+
+def _neighbours(metrics: dict) -> dict:
+    near = {text["given"]: text["made"] for text in metrics.get("texts", []) if text["given"] == WORD}
+    return {"neighbours": near} if near else {}
 
 
 def _command(metrics: dict) -> str:
-    epochs = metrics["final"]["epoch"]
-    shorter = "" if epochs == get(metrics["model"]).epochs else f" --epochs {epochs}"
-    return f"d2l-jax train {metrics['model']}{shorter}"
+    """Returns the command with those of its options that are not the book's."""
+    case, set_to = get(metrics["model"]), metrics["settings"]
+    options = {
+        "buckets": (len(set_to.get("widths", [])), 0),
+        "batch-size": (set_to["batch_size"], case.batch_size),
+        "epochs": (metrics["final"]["epoch"], case.epochs),
+    }
+    given = [f" --{name} {value}" for name, (value, books) in options.items() if value != books]
+    return f"d2l-jax train {metrics['model']}{''.join(given)}"
 
 
 def _twin(file: Path) -> dict:
@@ -80,7 +91,8 @@ def _twin(file: Path) -> dict:
         return {}
     metrics = json.loads(file.read_text())
     seconds = round(metrics["seconds"]["total"], 1)
-    return {"twin": {"torch": metrics["versions"]["torch"], "seconds": seconds, "final": _final(metrics)}}
+    twin = {"torch": metrics["versions"]["torch"], "seconds": seconds, "final": _final(metrics)}
+    return {"twin": twin | _neighbours(metrics)}
 
 
 def store(outcomes: list[dict], file: Path = TRAINING) -> None:

@@ -51,6 +51,7 @@ def test_a_shorter_run_is_stored_with_its_epochs_and_the_twin_beside_it(tmp_path
     final = {"epoch": 2, "test_loss": 0.51234}
     metrics = {
         "model": "sentiment-cnn",
+        "settings": {"batch_size": 64},
         "device": "cpu",
         "versions": {"torch": "2"},
         "data": {"name": "imdb", "source": "here", "train": 5},
@@ -66,6 +67,13 @@ def test_a_shorter_run_is_stored_with_its_epochs_and_the_twin_beside_it(tmp_path
     assert stored["command"] == "d2l-jax train sentiment-cnn --epochs 2" and stored["final"] == {"test_loss": 0.5123}
     assert stored["twin"] == {"torch": "2", "seconds": 1.3, "final": {"test_loss": 0.6}}
     assert "twin" not in training.outcome(tmp_path / "sentiment-cnn-torch")
+
+
+def test_a_command_has_the_options_that_are_not_the_books():
+    metrics = {"model": "snli-bert", "settings": {"batch_size": 512, "widths": [25, 128]}, "final": {"epoch": 5}}
+    assert training._command(metrics) == "d2l-jax train snli-bert --buckets 2"
+    other = metrics | {"settings": {"batch_size": 128}, "final": {"epoch": 2}}
+    assert training._command(other) == "d2l-jax train snli-bert --batch-size 128 --epochs 2"
 
 
 def test_a_run_replaces_the_older_one_of_its_case(tmp_path):

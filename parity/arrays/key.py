@@ -12,6 +12,7 @@ OfAStep = Literal[
     "forward",
     "gradients",
     "at zero",
+    "beyond bounds",
     "compiled",
     "buffers",
     "update",
@@ -26,6 +27,7 @@ class Key(NamedTuple):
 
     step:   of training, from 1
     phase:  of the step, before the first "start" and "weights"; "at zero" are gradients, some numbers being 0;
+            "beyond bounds" outputs and gradients with larger numbers;
             "compiled" what `jax.jit` makes of a model by itself;
             of a layer on its own "forward", "backward" or "buffers"; "after" of steps in a row
     tensor: PyTorch's name: "net.0.weight", "output", "loss"

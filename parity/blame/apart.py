@@ -27,7 +27,8 @@ from parity.twin.twin import State, Twin, in_turn
 MOST_LINES = 2
 MOST_CODE = 60
 HERE = Path(__file__).parent
-ELSEWHERE = tuple(map(str, (Path(torch.__file__).parent, HERE, HERE.parent / "proof")))  # no lines of a user's
+OWN = (HERE.parent / room for room in ("blame", "models", "proof", "sides"))
+ELSEWHERE = tuple(map(str, (Path(torch.__file__).parent, *OWN)))  # no lines of a user's
 STEPS = str(HERE.parent / "reference" / "turns.py")  # which call a model as a whole
 
 # Causes that only say where.

@@ -1,5 +1,7 @@
 """Bounds that PyTorch's model sets and no number reaches: a Flax model without them computes the same."""
 
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -7,59 +9,69 @@ from torch.overrides import TorchFunctionMode
 
 from parity.blame.apart import line_of_caller
 from parity.blame.diagnosis.calls import UNFIT
-from parity.models.random_numbers_torch import ImposedOnTorch
-from parity.models.torch_precision import torch_precision
-from parity.sides.torch import TorchRun
-from parity.twin.twin import State, Twin, in_turn
 
-BOUNDS = ("clamp", "clamp_", "clip", "clip_", "hardtanh", "hardtanh_", "relu6")
+BOUNDS = ("clamp", "clamp_", "clamp_min", "clamp_max", "clip", "clip_", "hardtanh", "hardtanh_", "relu6")
 GUARD = 1.0  # a lower bound up to it keeps a divisor from 0, a count too
+NEARLY = 0.01  # from 0 and from 1: bounds that keep a logarithm from 0
 
 
-class _Heard(TorchFunctionMode):
-    """Notes where bounds are set, and whether they have bounded anything."""
+class Bounds(TorchFunctionMode):
+    """Notes where bounds are set within a gradient's program, and on which sides they have bounded anything.
 
-    def __init__(self) -> None:
+    without: lines whose bounds are left out
+    reached: {the line: {side: has any number been beyond it}}
+    """
+
+    def __init__(self, without: Collection[str] = ()) -> None:
         super().__init__()
-        self.reached: dict[str, bool] = {}
+        self.without = without
+        self.reached: dict[str, dict[str, bool]] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         bounded = args[0] if args else kwargs.get("input")
-        if getattr(func, "__name__", "") not in BOUNDS or not isinstance(bounded, torch.Tensor):
+        name = getattr(func, "__name__", "")
+        if name not in BOUNDS or not isinstance(bounded, torch.Tensor) or not torch.is_grad_enabled():
             return func(*args, **kwargs)
-        before = bounded.detach().clone()
+        line = line_of_caller() if bounded.is_floating_point() else ""
+        if line and line in self.without:
+            return bounded
+        before = bounded.detach().clone() if line else bounded
         result = func(*args, **kwargs)
-        bounds = before.is_floating_point() and not _guards(*args[1:], **kwargs)
-        if bounds and (line := line_of_caller()):
-            self.reached[line] = self.reached.get(line, False) or not torch.equal(before, result.detach())
+        if line:
+            with suppress(*UNFIT):  # a call of another form than is known
+                self._note(line, before, result.detach(), _sides(name, *args[1:], **kwargs))
         return result
 
+    def _note(self, line: str, before: torch.Tensor, after: torch.Tensor, sides: Collection[str]) -> None:
+        beyond: dict[str, Callable[[], torch.Tensor]] = {
+            "low": lambda: (after > before).any(),
+            "high": lambda: (after < before).any(),
+        }
+        reached = self.reached.setdefault(line, dict.fromkeys(sides, False))
+        for side in sides:
+            reached[side] = reached.get(side, False) or bool(beyond[side]())
 
-def idle_bounds(twin: Twin, state: State) -> list[str]:
-    """Returns the lines of PyTorch's model whose bounds no number of the first batch reaches, in training.
+    def sides(self, reached: bool) -> set[tuple[str, str]]:
+        """Returns the lines and sides that have bounded something, or those that have not."""
+        return {(line, side) for line, sides in self.reached.items() for side, x in sides.items() if x == reached}
 
-    None of a model that cannot be run in this way: the verdict stands without them.
-    """
-    try:
-        return _idle(twin, state)
-    except UNFIT:
-        return []
-
-
-def _idle(twin: Twin, state: State) -> list[str]:
-    run = TorchRun(twin, "float64", "cpu")
-    run.load(state)
-    run.model.train()
-    tensors = run.batch(twin.batches[0])
-    heard = _Heard()
-    with torch.no_grad(), torch_precision(run.dtype), ImposedOnTorch(twin.torch_numbers(twin.batches[0])), heard:
-        for _ in in_turn(twin.torch.turns, run.model, tensors):
-            pass
-    return [line for line, reached in heard.reached.items() if not reached]
+    def lines(self, reached: bool) -> list[str]:
+        """Returns the lines of these."""
+        return sorted({line for line, _ in self.sides(reached)})
 
 
-def _guards(low: Any = None, high: Any = None, **more: Any) -> bool:
-    """Tells whether it is a lower bound alone, of a divisor."""
-    low, high = more.get("min", low), more.get("max", high)
-    return high is None and isinstance(low, int | float) and abs(low) <= GUARD
+def _sides(name: str, *bounds: Any, **more: Any) -> list[str]:
+    """Returns the sides on which a call bounds; none where it guards a divisor or a logarithm."""
+    if name == "relu6":
+        return ["high"]
+    low, high = (*bounds, None, None)[:2]
+    low = more.get("min", more.get("min_val", low))
+    high = more.get("max", more.get("max_val", high))
+    if name == "clamp_max":
+        low, high = None, low if high is None else high
+    if isinstance(low, int | float):
+        logarithm = isinstance(high, int | float) and abs(low) <= NEARLY and abs(high - 1) <= NEARLY
+        if logarithm or high is None and abs(low) <= GUARD:
+            return []
+    return [side for side, bound in (("low", low), ("high", high)) if bound is not None]

@@ -33,7 +33,7 @@ def notes_of(
         )
     if idle:
         yield (
-            f"no number reaches the bounds of {', '.join(idle)} in PyTorch: Flax without them computes the same here,"
+            f"no number reaches all bounds of {', '.join(idle)} in PyTorch: Flax without them computes the same here,"
             " and other weights or inputs may tell them apart"
         )
     states = dict.fromkeys(name for run in runs for held in run.slots for name in held.alone)

@@ -18,9 +18,9 @@ from parity.compare.weights import compare_weights
 from parity.environment import pinned
 from parity.layers.isolate import Isolated, isolate
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
+from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
-from parity.proof.idle_bounds import idle_bounds
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
@@ -51,6 +51,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         if not twin.as_they_are and "float64" in sides.flax and twin.turns:
             checking.listener(twin.name, "numbers that are exactly 0")
             rows["float64"] += _at_zero(twin, sides, rows["float64"])
+        idle, unbound = _beyond(twin, checking, sides, rows, kept)
         more, trajectory = _in_a_row(twin, checking, sides)
         rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         with formats_of(sides.torch_device):
@@ -59,7 +60,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                     guilty = _diagnosed(blame_precision, twin, tier, rows[tier])
-        guilty = _dropout(twin, rows, guilty)
+        guilty = _dropout(twin, rows, guilty or unbound)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,
@@ -71,14 +72,23 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         settings={"probes": checking.probes, "weights": "as they are" if twin.as_they_are else "random"},
         skipped=alone.skipped,
         holding=(holding := layers_with_tensors(twin) if checking.layers and "float64" in rows else ()),
-        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept.unreached, _idle(twin, guilty, states))),
+        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept.unreached, () if guilty else idle)),
         evidence=evidence,
     )
 
 
-def _idle(twin: Twin, guilty: Blame | None, states: list[State]) -> list[str]:
-    """Returns bounds that bind nothing, beside a verdict that would be the same without them."""
-    return idle_bounds(twin, states[0]) if twin.turns and not guilty else []
+def _beyond(
+    twin: Twin, checking: Checking, sides: Sides, rows: RowsByTier, kept: Kept
+) -> tuple[list[str], Blame | None]:
+    """Adds rows of numbers beyond bounds that bind nothing, where all is right without; returns those that are left."""
+    idle = kept.bounds.lines(reached=False)
+    exact = rows.get("float64", [])
+    if not idle or twin.as_they_are or not exact or not passed(exact):
+        return idle, None
+    checking.listener(twin.name, "numbers beyond bounds")
+    more, idle, unbound = beyond_bounds(twin, sides, kept.bounds)
+    rows["float64"] += more
+    return idle, unbound
 
 
 def _in_a_row(twin: Twin, checking: Checking, sides: "Sides") -> tuple[RowsByTier, list[Distance]]:
@@ -140,7 +150,7 @@ def _layers(
             low = low_rows(twin, alone, *runs, checking.policy, by_itself if checking.by_itself else quickly)
             rows["float32"] = told_by_layers([*rows["float32"], *low])
         return alone, Isolated(), None
-    if passed([row for row in rows["float64"] if row.key.phase != "at zero"]):
+    if passed([row for row in rows["float64"] if row.key.phase not in ("at zero", PHASE)]):
         return alone, Isolated(), _diagnosed(blame_ties, twin, rows["float64"])
     checking.listener(twin.name, "the first guilty place")
     modes = {train: inside(containers=True, train=train) for train in (True, False)}

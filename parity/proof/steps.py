@@ -1,6 +1,7 @@
 """Single steps: each starts from the state in which PyTorch has been, on both sides, and every tensor is compared."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from parity.compare.classes import compare_classes
 from parity.compare.rows import Row
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
+from parity.proof.idle_bounds import Bounds
 from parity.proof.judging import (
     Roundings,
     Shifts,
@@ -70,10 +72,12 @@ class Kept:
     """By tier, what of PyTorch's oracle and of Flax's run is still needed: the steps that fail.
 
     unreached: inputs that no gradient reaches in PyTorch
+    bounds: those that PyTorch's model sets in the first step
     """
 
     records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
     unreached: set[str] = field(default_factory=set)
+    bounds: Bounds = field(default_factory=Bounds)
 
     def keep(self, tier: str, oracle: Record, flax: Record, rows: list[Row]) -> None:
         """Adds the records of a step where they are needed."""
@@ -105,7 +109,8 @@ def _single_step(
     """Adds the rows of one step, and returns PyTorch's state after it; what is recorded goes, for it is gigabytes."""
     words = f"step {number} of {len(twin.batches)}"
     checking.listener(twin.name, f"{words}, PyTorch")
-    oracle = sides.exact.taken(number, state)
+    with kept.bounds if number == 1 else nullcontext():
+        oracle = sides.exact.taken(number, state)
     check_finite(twin, number, oracle)
     if number == 1:
         check_repeatable(twin, sides.torch_device, oracle)

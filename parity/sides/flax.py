@@ -73,22 +73,25 @@ class FlaxRun:
 
     def teacher_forced(self, states: Sequence[State]) -> Record:
         """Evaluates, then takes the twin's steps, each from the state that PyTorch has been in."""
-        slots = {slot for state in states for values in state.slots.values() for slot in values}
+        slots = {slot for state in states for slot in state.slot_names}
         record: Record = {}
         for number in range(1, len(self.twin.batches) + 1):
             record |= self.taken(number, states[number - 1], slots, states[number])
         return record
 
-    def taken(self, number: int, state: State, slots: set[str], after: State | None = None) -> Record:
+    def taken(
+        self, number: int, state: State, slots: set[str], after: State | None = None, batch: Batch | None = None
+    ) -> Record:
         """Takes the step of that number from that state; before the first, the evaluation.
 
         slots: the names of PyTorch's slots. The counters of the optimiser go on from step to step.
         after: PyTorch's state after the step; what it holds after the first tells which slot is which
+        batch: in the place of the step's own
         """
+        batch = batch or self.twin.batches[number - 1]
         with precision(self.device, self.tf32, self.dtype):
             params, buffers = self.load(state)
-            evaluated = number == 1 or not self.turns
-            record = self._evaluated(number, params, buffers) if evaluated else {}
+            record = self._evaluated(number, params, buffers, batch) if number == 1 or not self.turns else {}
             if not self.turns:
                 return record
             before = self._start(params, buffers).opt_state if number == 1 else self._opt_state
@@ -96,9 +99,8 @@ class FlaxRun:
             opt_state = tuple(
                 held.place(own, state, slots, self.dtype) for own, held in zip(before, self.slots, strict=True)
             )
-            batch = self.tensors(self.twin.batches[number - 1])
             weights = export(self.trained, params)
-            seen = next(self._in_a_row(TrainState(params, buffers, opt_state, NO_STEP), [batch]))
+            seen = next(self._in_a_row(TrainState(params, buffers, opt_state, NO_STEP), [self.tensors(batch)]))
             rates = (after or state).rates
             for turn, held, moment in zip(self.turns, self.slots, seen, strict=True):
                 if after is not None and held.verified is None:
@@ -196,9 +198,8 @@ class FlaxRun:
         with imposed(tensors, train=False):
             return self.flax.run(observe, params, buffers, named_tensors(tensors), train=False)
 
-    def _evaluated(self, number: int, params: Tree, buffers: Tree) -> Record:
-        batch = self.tensors(self.twin.batches[number - 1])
-        tensors, buffers = self._evaluate(params, buffers, batch)
+    def _evaluated(self, number: int, params: Tree, buffers: Tree, batch: Batch) -> Record:
+        tensors, buffers = self._evaluate(params, buffers, self.tensors(batch))
         arrays = self._named(tensors) | export(self.buffers, buffers)
         return {Key(number, "evaluation", name): array for name, array in arrays.items()}
 

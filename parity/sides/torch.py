@@ -48,15 +48,14 @@ class TorchRun:
         self.schedulers = [turn.scheduler(optimizer) for turn, optimizer in pairs if turn.scheduler]
         self.fixed = [leaf for leaf in twin.resting if leaf.trained]
 
-    def taken(self, number: int, state: State, disturb: Disturb = np.asarray) -> Record:
-        """Takes the step of that number from that state, disturbed; first the evaluation."""
+    def taken(self, number: int, state: State, disturb: Disturb = np.asarray, batch: Batch | None = None) -> Record:
+        """Takes the step of that number from that state, disturbed, on its batch or another; first the evaluation."""
         self.disturb = disturb
-        record: Record = {}
-        if number == 1 or not self.turns:
-            self.load(state)
-            record = self.evaluate(self.twin.batches[number - 1], number)
+        batch = batch or self.twin.batches[number - 1]
         self.load(state)
-        return record | self.step(self.twin.batches[number - 1], number)
+        record = self.evaluate(batch, number) if number == 1 or not self.turns else {}
+        self.load(state)
+        return record | self.step(batch, number)
 
     def advance(self) -> None:
         """Takes the schedulers' step, once for all runs of a step."""

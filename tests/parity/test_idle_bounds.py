@@ -1,23 +1,28 @@
-"""A bound that no number reaches cannot be compared, and the result says so."""
+"""Bounds that no number reaches: larger numbers go beyond them on both sides, and what still reaches none is told."""
+
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from flax import linen
+from flax import linen, nnx
 
 import parity
 from parity.proof import idle_bounds
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+check = partial(parity.check, steps=1, tiers=("float64",))
+LINE = "`self.scale(x).clamp(-self.bound, self.bound)` (test_idle_bounds.py, line "
 
 
 class Scales(linen.Module):
-    bound: float
+    low: float | None = None
+    high: float | None = None
 
     @linen.compact
     def __call__(self, x):
-        return jnp.clip(linen.Dense(3, name="scale")(x), -self.bound, self.bound)
+        return jnp.clip(linen.Dense(3, name="scale")(x), self.low, self.high)
 
 
 class TorchScales(torch.nn.Module):
@@ -30,20 +35,84 @@ class TorchScales(torch.nn.Module):
         return y + 0 * torch.clamp(input=x.sum(), min=1e-6)
 
 
-@pytest.mark.parametrize("bound, idle", [(50.0, True), (0.5, False)])
-def test_bounds_that_bind_nothing_are_told(bound, idle):
-    result = parity.check(Scales(bound), TorchScales(bound), X, steps=1, tiers=("float64",))
-    assert result.status == "pass", result.blame
-    told = [note for note in result.notes if "bounds" in note]
-    assert bool(told) == idle
-    assert not told or "`self.scale(x).clamp(-self.bound, self.bound)` (test_idle_bounds.py, line " in told[0]
-    assert "min=1e-6" not in str(told)
+def beyond(result):
+    return [row for row in result.rows["float64"] if row.key.phase == "beyond bounds"]
 
 
-def test_a_model_that_cannot_be_run_once_more_keeps_its_verdict(monkeypatch):
-    monkeypatch.setattr(idle_bounds, "_guards", lambda *_, **__: 1 / torch.zeros(2)[3])
-    result = parity.check(Scales(50.0), TorchScales(50.0), X, steps=1, tiers=("float64",))
-    assert result.status == "pass" and not any("bounds" in note for note in result.notes)
+def bounds_told(result):
+    return [note for note in result.notes if "bounds" in note]
+
+
+@pytest.mark.parametrize("bound, idle", [(9.0, True), (0.2, False)])
+def test_numbers_beyond_a_bound_are_compared_where_none_is(bound, idle):
+    result = check(Scales(-bound, bound), TorchScales(bound), X)
+    assert result.status == "pass" and not bounds_told(result), result.blame
+    assert {row.name for row in beyond(result)} >= ({"output", "scale.weight", "input"} if idle else set())
+    assert bool(beyond(result)) == idle
+
+
+@pytest.mark.parametrize(
+    "low, high, cause",
+    [(None, None, "bound-missing"), (-9.0, None, "bound"), (None, 9.0, "bound"), (-9.0, 11.0, "bound")],
+)
+def test_a_bound_that_flax_lacks_or_has_elsewhere_fails_by_its_line(low, high, cause):
+    result = check(Scales(low, high), TorchScales(9.0), X)
+    assert result.status == "fail" and result.blame.cause == cause, result.blame
+    assert LINE in result.blame.text and "min=1e-6" not in result.blame.text
+    assert {row.phase for row in result.rows["float64"] if not row.passed} == {"beyond bounds"}
+
+
+def test_a_bound_that_larger_numbers_do_not_reach_is_told():
+    result = check(Scales(-1e9, 1e9), TorchScales(1e9), X)
+    assert result.status == "pass" and not beyond(result)
+    assert LINE in bounds_told(result)[0] and "min=1e-6" not in bounds_told(result)[0]
+
+
+class Held(nnx.Module):
+    def __init__(self, kernel, bias):
+        self.scale = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+        self.scale.kernel, self.scale.bias = nnx.Param(jnp.array(kernel)), nnx.Param(jnp.array(bias))
+
+    def __call__(self, x):
+        return jnp.clip(self.scale(x), -9.0, 9.0)
+
+
+def test_weights_as_they_are_stay_so():
+    theirs = TorchScales(9.0)
+    ours = Held(theirs.scale.weight.detach().numpy().T.copy(), theirs.scale.bias.detach().numpy().copy())
+    result = check(ours, theirs, X, weights="as they are")
+    assert result.status == "pass" and not beyond(result) and bounds_told(result), result.blame
+
+
+class Sums(linen.Module):
+    """Its mask is -1e4, PyTorch's -inf, which parts where scores are as large: no bound's doing."""
+
+    @linen.compact
+    def __call__(self, x):
+        y = jnp.clip(linen.Dense(3, name="scale")(x), -600.0, 600.0)
+        return jnp.where(jnp.arange(3)[None] < 2, y, -9.0).max(-1, keepdims=True)
+
+
+class TorchSums(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Linear(4, 3)
+
+    def forward(self, x):
+        y = self.scale(x).clamp(-600.0, 600.0)
+        return y.masked_fill(torch.arange(3)[None] >= 2, float("-inf")).amax(-1, keepdim=True)
+
+
+def test_what_parts_before_a_bound_acts_is_not_blamed_on_it():
+    result = check(Sums(), TorchSums(), X)
+    assert result.status == "pass" and not beyond(result), result.blame
+    assert bounds_told(result)
+
+
+def test_a_call_that_is_not_understood_keeps_the_verdict(monkeypatch):
+    monkeypatch.setattr(idle_bounds, "_sides", lambda *_, **__: [torch.zeros(2)[3]])
+    result = check(Scales(-50.0, 50.0), TorchScales(50.0), X)
+    assert result.status == "pass" and not bounds_told(result)
 
 
 class Identity(linen.Module):
@@ -53,5 +122,20 @@ class Identity(linen.Module):
 
 
 def test_bounds_of_a_layer_of_pytorchs_have_no_line_to_be_told():
-    result = parity.check(Identity(), torch.nn.Hardtanh(-50.0, 50.0), X, steps=1, tiers=("float64",))
-    assert result.status == "pass" and not any("bounds" in note for note in result.notes)
+    result = check(Identity(), torch.nn.Hardtanh(-50.0, 50.0), X)
+    assert result.status == "pass" and not bounds_told(result)
+
+
+class Compiled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Linear(4, 3)
+        self.block = torch.compile(torch.nn.Hardtanh(-9.0, 9.0), backend="eager")
+
+    def forward(self, x):
+        return self.block(self.scale(x))
+
+
+@pytest.mark.filterwarnings("ignore:Using `torch.compile:UserWarning")
+def test_programs_of_pytorchs_are_not_looked_into():
+    assert check(Scales(-9.0, 9.0), Compiled(), X).status == "pass"

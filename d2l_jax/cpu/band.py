@@ -1,5 +1,7 @@
 """Convolution of few channels, as a product with a band matrix."""
 
+from math import prod
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -7,12 +9,12 @@ from jaxtyping import Array, Float
 from d2l_jax.cpu.dense import matmul
 from d2l_jax.cpu.geometry import Geometry
 from d2l_jax.cpu.materialised import materialised
-from d2l_jax.cpu.thresholds import BAND_COLUMNS, BAND_INPUTS
+from d2l_jax.cpu.thresholds import BAND_COLUMNS, BAND_INPUTS, BAND_NUMBERS
 
 
-def suits_band(w: tuple[int, ...]) -> bool:
-    """True where the zeros of a band cost less than the short sums of `lax`."""
-    return w[2] < BAND_INPUTS
+def suits_band(x: tuple[int, ...], w: tuple[int, ...]) -> bool:
+    """True where the zeros of a band, and the patches, cost less than the short sums of `lax`."""
+    return w[2] < BAND_INPUTS and (w[2] == 1 or prod(x) <= BAND_NUMBERS)
 
 
 def banded(

@@ -74,4 +74,4 @@ def _one_group(x: Images, w: Kernel, geometry: Geometry) -> Maps:
     if w.shape[:2] == (1, 1) and geometry.padding == ((0, 0), (0, 0)):
         rows, columns = geometry.strides
         return matmul(x[:, ::rows, ::columns], w[0, 0], geometry.precision)
-    return banded(x, w, geometry) if suits_band(w.shape) else convolve(x, w, geometry)
+    return banded(x, w, geometry) if suits_band(x.shape, w.shape) else convolve(x, w, geometry)

@@ -6,6 +6,8 @@ outputs), kernel (kernel_height, kernel_width, inputs, outputs).
 
 # Band matrix (`band.py`): inputs < BAND_INPUTS. With more, its zeros cost more than the short sums of `lax`.
 BAND_INPUTS = 8
+# Images of several channels: numbers <= BAND_NUMBERS. More patches than a cache holds take longer than short sums.
+BAND_NUMBERS = 2**19
 # Pixels of the band: BAND_COLUMNS // outputs, at least 2. Wider bands hold more zeros, narrower ones make thin
 # products.
 BAND_COLUMNS = 24
@@ -25,6 +27,9 @@ WINOGRAD_BITS = 32
 WINOGRAD_SHARE = 0.75
 WINOGRAD_PIXELS = 512
 WINOGRAD_CHANNELS = 10
+# From WINOGRAD_NUMBERS numbers of images and result on, which no cache holds, it is WINOGRAD_WIDE in that place.
+WINOGRAD_NUMBERS = 2**21
+WINOGRAD_WIDE = 20
 # Its kernel gradient transposes images before it combines their rows: batch < WINOGRAD_BATCH.
 WINOGRAD_BATCH = 16
 

@@ -22,8 +22,10 @@ from d2l_jax.cpu.thresholds import (
     WINOGRAD_BATCH,
     WINOGRAD_BITS,
     WINOGRAD_CHANNELS,
+    WINOGRAD_NUMBERS,
     WINOGRAD_PIXELS,
     WINOGRAD_SHARE,
+    WINOGRAD_WIDE,
 )
 
 POINTS = (0, 1, -1, 2, -0.5)  # the most exact ones: Barabasz et al. (2020)
@@ -107,8 +109,10 @@ def suits(x: tuple[int, ...], w: tuple[int, ...], geometry: Geometry, dtype: Any
     if geometry.strides != (1, 1) or not 1 < taps < MOST or jnp.finfo(dtype).bits < WINOGRAD_BITS:
         return False
     saves = Tiling.of(rows, taps).products <= WINOGRAD_SHARE * rows * taps
-    enough = inputs * outputs >= WINOGRAD_CHANNELS * (inputs + outputs)
-    return saves and enough and x[0] * rows * columns >= WINOGRAD_PIXELS
+    pixels = x[0] * rows * columns
+    cached = pixels * (inputs + outputs) < WINOGRAD_NUMBERS
+    enough = inputs * outputs >= (WINOGRAD_CHANNELS if cached else WINOGRAD_WIDE) * (inputs + outputs)
+    return saves and enough and pixels >= WINOGRAD_PIXELS
 
 
 def convolution(x: Images, w: Kernel, geometry: Geometry) -> Maps:

@@ -13,6 +13,7 @@ from jax import lax
 from lowered import LAYOUT, close, value_and_gradients
 
 from d2l_jax.cpu import conv, conv_general_dilated, dense, direct, dot_general, plain_lax, winograd
+from d2l_jax.cpu.band import suits_band
 from d2l_jax.cpu.geometry import Geometry
 
 kernels = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -118,6 +119,15 @@ def test_few_pixels_few_channels_and_few_digits_are_convolved_directly():
     assert not winograd.suits(images, (1, 3, 64, 64), geometry, jnp.float32)
     assert not winograd.suits(images, (6, 3, 64, 64), geometry, jnp.float32)
     assert not winograd.suits((64, 1, 24, 64), kernel, geometry, jnp.float32)
+    thin = (3, 3, 16, 32)
+    assert winograd.suits((2, 128, 128, 16), thin, geometry, jnp.float32)
+    assert not winograd.suits((8, 128, 128, 16), thin, geometry, jnp.float32)
+    assert winograd.suits((8, 128, 128, 64), kernel, geometry, jnp.float32)
+
+
+def test_a_band_suits_few_channels_whose_patches_a_cache_holds():
+    assert suits_band((1, 256, 256, 3), (3, 3, 3, 16)) and suits_band((8, 256, 256, 1), (3, 3, 1, 16))
+    assert not suits_band((8, 256, 256, 3), (3, 3, 3, 16)) and not suits_band((1, 9, 9, 8), (3, 3, 8, 16))
 
 
 @pytest.mark.parametrize(

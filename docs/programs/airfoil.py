@@ -1,6 +1,6 @@
 """The table of chapter 12's regression on airfoils: the final losses of every algorithm, beside the book's.
 
-Run: python docs/programs/airfoil.py [SEEDS]. The data is looked up as `d2l-jax train` does.
+Run: python docs/programs/airfoil.py [SEEDS [NAME ...]]. The data is looked up as `d2l-jax train` does.
 """
 
 import json
@@ -44,7 +44,7 @@ def main() -> None:
     data = choose_data(AIRFOIL[0])
     print(f"{data.name}: {data.source}; {seeds} seeds\n")
     print("| case | median | smallest | largest | the book's |\n| -- | --: | --: | --: | --: |")
-    for case in AIRFOIL:
+    for case in [case for case in AIRFOIL if case.name in sys.argv[2:]] or AIRFOIL:
         losses = final_losses(case, data, seeds)
         figures = (statistics.median(losses), min(losses), max(losses), BOOK[case.name]["test_loss"])
         print(f"| `{case.name}` | " + " | ".join(f"{figure:.4f}" for figure in figures) + " |", flush=True)

@@ -12,6 +12,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
 from parity.environment import jax_device, seeded, torch_device
+from parity.models.complex_parts import InParts
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
 from parity.proof.masks_by_hand import with_masks_by_hand
@@ -22,6 +23,7 @@ from parity.start.of_pair import Fresh, torch_module_of
 from parity.start.told import with_start
 from parity.twin.inputs import Inputs
 from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
+from parity.twin.merged_biases import note_of
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.twin import STEPS, Twin
 
@@ -90,7 +92,8 @@ def check(
     weight_map = None if as_they_are else weights
     theirs = torch_module_of(torch_model)
     twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
-    return _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
+    result = _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
+    return replace(result, notes=(*result.notes, *note_of(twin, learning), *_complex_of(twin)))
 
 
 def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, Any]) -> Result:
@@ -103,6 +106,17 @@ def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, 
         explain(error, twin)
         raise
     return _with_start(with_compiled(result, twin, options["device"], options["tf32"]), fresh, twin, start_fails)
+
+
+def _complex_of(twin: Twin) -> tuple[str, ...]:
+    """Returns a line about complex parameters, if there are some."""
+    model = twin.flax.model
+    if not isinstance(model, InParts):
+        return ()
+    return (
+        f"{', '.join(model.names)}: complex, compared by real and imaginary parts; JAX's own gradient of them is the"
+        " conjugate of PyTorch's, so that Optax needs jnp.conj of it",
+    )
 
 
 def _with_start(result: Result, fresh: Fresh, twin: Twin, fails: bool) -> Result:

@@ -18,6 +18,8 @@ from d2l_jax.weights.leaf import Leaf, export
 from d2l_jax.weights.rules import leaves
 from parity.arrays.key import input_names
 from parity.match import load_map, match
+from parity.models.complex_parts import InParts, in_parts
+from parity.models.complex_parts_torch import in_parts as torch_in_parts
 from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
@@ -28,6 +30,7 @@ from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
 from parity.twin.learning import Learning
+from parity.twin.merged_biases import moved_as_sums
 from parity.twin.pairing import make_twin, targets
 from parity.twin.structure import check_structure, with_shapes
 from parity.twin.twin import STEPS, Twin
@@ -109,28 +112,18 @@ def _twin(
     flax = _flax_model(model, variables, inputs, whole=as_they_are or weights is not None)
     check_not_half(flax, torch_model)
     flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
+    flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
-    _refuse_complex(tensors)
     random = np.random.default_rng(0)
     batches = [inputs.arrays, *(_like(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
     axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
     ours, theirs = learning.sides(flax, torch_model)
+    ours = moved_as_sums(ours, tensors, learning)
     if labels is None:
         labels = learning.of_classes(_output_shapes(flax, inputs))
     held = _held(tensors, flax) if as_they_are else None
     return make_twin(flax.name, ours, theirs, tensors, named, partial(targets, labels, None), random, held, axes)
-
-
-def _refuse_complex(tensors: list[Leaf]) -> None:
-    """Raises InputError where complex numbers are trained, of which comparisons would see the real parts alone."""
-    names = [leaf.name for leaf in tensors if leaf.trained and np.issubdtype(leaf.dtype, np.complexfloating)]
-    if names:
-        raise InputError(
-            f"{', '.join(names)}: parameters of complex numbers cannot be compared; real ones of both parts are right,"
-            " as in torch.view_as_complex. JAX's gradient of a complex number is the conjugate of PyTorch's, besides:"
-            " Optax needs jnp.conj of it"
-        )
 
 
 def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:
@@ -211,7 +204,7 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
         if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
             raise InputError("weights is no map; what parity.save_map wrote, or the weights of a Result, is right")
         return list(weights)
-    named = leaves(model) if isinstance(model, nnx.Module) else []
+    named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
     torch_inputs = inputs.tensors()
     resting = resting_buffers(torch_model, torch_inputs)
     held = {leaf.key for leaf in named if leaf.path in flax.constants()}

@@ -1,5 +1,7 @@
 """Pairs as people write them: where a mistake is, and what it is, in the words of a check."""
 
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -10,6 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 import parity
+from d2l_jax import optim
 from d2l_jax.errors import InputError
 from parity.blame.diagnosis import explain_tensor
 from parity.blame.diagnosis.precision import formats_of
@@ -124,9 +127,20 @@ class TwoBiases(T.Module):
 
 def test_two_biases_against_one_is_the_layers_cause_and_not_the_optimisers():
     states = [RANDOM.normal(size=(6, 6)).astype(np.float32) for _ in range(2)]
-    blame = blamed(OneBias(), TwoBiases(), (ROWS, *states), steps=2, layers=True)
+    sgd = partial(optim.SGD, lr=0.1)
+    blame = blamed(OneBias(), TwoBiases(), (ROWS, *states), steps=2, layers=True, optimizer=sgd)
     assert (blame.layer, blame.cause) == ("lstm", "biases-merged")
     assert "bias_ih and bias_hh" in blame.text
+
+
+def test_two_biases_against_one_are_the_same_model_where_no_optimiser_is_asked_about():
+    states = [RANDOM.normal(size=(6, 6)).astype(np.float32) for _ in range(2)]
+    result = check(OneBias(), TwoBiases(), (ROWS, *states), steps=3, layers=True)
+    assert result.status == "pass", result.blame
+    assert any(note.startswith("Flax has one bias where PyTorch adds two in lstm: ") for note in result.notes)
+    worse = OneBias()
+    worse.lstm.gate_fn = nnx.hard_sigmoid
+    assert check(worse, TwoBiases(), (ROWS, *states), steps=2, layers=True).status == "fail"
 
 
 class Far(nnx.Module):

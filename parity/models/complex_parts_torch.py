@@ -1,0 +1,30 @@
+"""A PyTorch model whose complex parameters are two real numbers each, in a last axis, under their own names."""
+
+import copy
+from typing import Any
+
+import torch
+
+
+def in_parts(model: torch.nn.Module) -> torch.nn.Module:
+    """Returns the model with the parts of its complex parameters, a copy; as it is where it has none."""
+    if not any(parameter.is_complex() for parameter in model.parameters()):
+        return model
+    model = copy.deepcopy(model)
+    parts: dict[int, torch.nn.Parameter] = {}  # a shared parameter stays one
+    for module in model.modules():
+        own = {name: p for name, p in module._parameters.items() if p is not None and p.is_complex()}
+        for name, parameter in own.items():
+            real = torch.view_as_real(parameter.detach()).clone()
+            module._parameters[name] = parts.setdefault(
+                id(parameter), torch.nn.Parameter(real, requires_grad=parameter.requires_grad)
+            )
+        if own:
+            kind = type(module)
+            wholes: dict[str, Any] = {name: property(_whole(name)) for name in own}
+            module.__class__ = type(kind.__name__, (kind,), wholes | {"__module__": kind.__module__})
+    return model
+
+
+def _whole(name: str) -> Any:
+    return lambda module: torch.view_as_complex(module._parameters[name])

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ class Source(NamedTuple):
     """Texts with their labels: how they are read, their classes and kind, and the tokens that a text is cut to."""
 
     read: Callable[[Path], list[list[Example]]]
-    classes: Sequence[str]
+    classes: tuple[str, ...]
     kind: str
     steps: int
 

@@ -36,6 +36,11 @@ def test_the_pair_of_sixty_seconds_fails_where_it_says_and_passes_once_corrected
     assert "pass None" in python("pair.py", cwd=tmp_path)[1]
 
 
+def test_the_page_of_ten_minutes_shows_that_verdict():
+    page = (ROOT / "docs" / "ten-minutes.md").read_text()
+    assert VERDICT[1] in page and f"first wrong: {VERDICT[2]}" in page
+
+
 @pytest.mark.slow
 def test_the_command_blames_the_same_place(tmp_path):
     (tmp_path / "pair.py").write_text(PAIR)

@@ -1,17 +1,19 @@
-"""Times of changing a batch of 256 images: jitted JAX and torchvision v2 in turns, two threads each, the least of some.
+"""Times of changing a batch of 256 images: jitted JAX and torchvision v2 in turns, processor seconds of one core.
 
-python docs/programs/augmentation.py [ROUNDS]
+taskset -c 0 python docs/programs/augmentation.py [TURNS]
 """
 
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
+from itertools import count
+from statistics import median
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
 from torchvision.transforms import v2
+from vision_speed import in_words, take_turns
 
 from d2l_jax import augment
 from d2l_jax.augment import ColorJitter, Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, Resize, ToFloat
@@ -47,33 +49,33 @@ def theirs(transform: augment.Transform) -> torch.nn.Module:
     return make(*arguments)
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Returns how long a call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def main(rounds: int) -> None:
+def main(turns: int) -> None:
     """Prints a line for each chain."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     for name, (size, transforms) in CHAINS.items():
         X = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
-        images = jnp.asarray(X)
         pictures = [torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1))) for x in X]
+        images = jnp.asarray(X)
+        keys = map(jax.random.key, count())
         ours = jit(Compose(*transforms))
         chain = v2.Compose([theirs(each) for each in transforms])
-        jax.block_until_ready(ours(jax.random.key(0), images))
-        pairs = []
-        for number in range(rounds):
-            key = jax.random.key(number)
-            jax_seconds = seconds(lambda ours=ours, key=key, images=images: jax.block_until_ready(ours(key, images)))
-            pairs.append((jax_seconds, seconds(lambda c=chain, p=pictures: torch.stack([c(x) for x in p]))))
-        fast, slow = np.min(pairs, 0)
+
+        def changed(ours=ours, keys=keys, images=images) -> None:
+            jax.block_until_ready(ours(next(keys), images))
+
+        programs = {"JAX": changed, "torchvision": partial(stacked, chain, pictures)}
+        seconds = take_turns(programs, turns)
+        ratio = median(other / own for own, other in zip(*seconds.values()))
         print(
-            f"{name:40} JAX {fast * 1e3:8.1f} ms  torchvision {slow * 1e3:8.1f} ms  ratio {slow / fast:.2f}", flush=True
+            f"{name:40} " + ", ".join(f"{who} {in_words(times)}" for who, times in seconds.items()), end="", flush=True
         )
+        print(f", ratio {ratio:.2f}", flush=True)
+
+
+def stacked(chain: torch.nn.Module, pictures: list[torch.Tensor]) -> torch.Tensor:
+    """Returns the pictures, changed one by one, as a batch."""
+    return torch.stack([chain(x) for x in pictures])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)

@@ -52,7 +52,7 @@ def take_turns(programs: dict[str, Callable[[], object]], turns: int) -> dict[st
 def in_words(seconds: list[float]) -> str:
     """Returns the median and the quartiles in milliseconds."""
     low, _, high = quantiles(seconds, n=4, method="inclusive")
-    return f"{median(seconds) * 1e3:.0f} ({low * 1e3:.0f} to {high * 1e3:.0f}) ms"
+    return f"{median(seconds) * 1e3:.4g} ({low * 1e3:.4g} to {high * 1e3:.4g}) ms"
 
 
 def time_case(name: str, size: int, turns: int, products: float) -> list[str]:

@@ -4,6 +4,8 @@
 
 Chinese edition 4.2, English edition 5.2. Three matrices with small random weights: the first epochs hardly move,
 since the signal shrinks from layer to layer, and then the loss falls fast.
+On Fashion-MNIST the test accuracy swings between 0.834 and 0.873 over the last ten of the 30 epochs: that of the
+last epoch alone, here 0.849 and in the notes 0.879, says little.
 """
 
 # %%

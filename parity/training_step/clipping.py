@@ -24,9 +24,16 @@ def _norm(array: np.ndarray) -> float:
 def clipped(replay: Replay) -> Iterator[Gradient]:
     """Yields gradients that are clipped otherwise than PyTorch's step does: (name, text, the gradients)."""
     most, each = replay.max_norm, _limit_of_each(replay.raw, replay.applied)
+    number = _limit_of_numbers(replay.raw, replay.applied)
     if most:
         theirs = f"PyTorch all of them together to {most:.6g}"
         yield from _whole_norm(replay, most)
+    elif number:
+        theirs = f"PyTorch every number to {number:.6g}"
+        yield "clipping-missing", f"Flax does not clip the gradient, {theirs}", lambda: replay.raw
+        for limit, eps in product(dict.fromkeys((number, *LIMITS)), (EPS, 0.0)):
+            whole = f"Flax clips all tensors together to a norm of {limit:.6g}, {theirs}"
+            yield "clipping-by-norm", whole, lambda limit=limit, eps=eps: clip(replay.raw, limit, eps)
     elif each:
         theirs = f"PyTorch to a norm of {each:.6g}"
         text = f"PyTorch each tensor by itself to a norm of {each:.6g}"
@@ -77,6 +84,18 @@ def _limit_of_each(raw: Arrays, applied: Arrays) -> float:
         if each and distance(list(each.values()), theirs, theirs) < 1e-9:
             return float(f"{limits[0]:.9g}")
     return 0.0
+
+
+def _limit_of_numbers(raw: Arrays, applied: Arrays) -> float:
+    """Returns the magnitude to which PyTorch's step clips every number; 0 where it does not."""
+    largest, limit = (
+        max((float(np.max(np.abs(x), initial=0.0)) for x in xs.values()), default=0.0) for xs in (raw, applied)
+    )
+    names = [name for name in applied if name in raw]
+    theirs, bounded = [applied[name] for name in names], [np.clip(raw[name], -limit, limit) for name in names]
+    return (
+        float(f"{limit:.9g}") if 0 < limit < largest * (1 - 1e-9) and distance(bounded, theirs, theirs) < 1e-9 else 0.0
+    )
 
 
 def _shown(replay: Replay, size: Size) -> list[float]:

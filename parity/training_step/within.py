@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from parity.blame.apart import Heard, Line, told
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.diagnosis.cause import Cause, choose
+from parity.blame.diagnosis.cause import Cause, agree, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice
 from parity.blame.diagnosis.functions.numbers import number_trials
@@ -69,6 +69,7 @@ def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
     keys = sorted((key for key in both if key.phase in PHASES), key=lambda key: PHASES.index(key.phase))
     oracle, flax = [outcome.oracle[key] for key in keys], [outcome.flax[key] for key in keys]
     losses = [piece.phase for piece in keys].count("forward")
+    losses = 0 if agree(oracle[:losses], flax[:losses], NOISE) else losses  # nothing explains what is right
     of_loss: list[Cause] = []
 
     def altering(choice: Choice, find: Callable = alternatives_of) -> tuple[list[np.ndarray], Altering]:

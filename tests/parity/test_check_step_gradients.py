@@ -109,6 +109,7 @@ def clip_each(parameters, most):
 
 
 each_by_hand = partial(by_hand, prepare=clip_each)
+numbers = partial(by_hand, prepare=lambda parameters, most: torch.nn.utils.clip_grad_value_(parameters, most / 10))
 with_momentum = partial(sgd, momentum=0.9)
 heavy = optax.sgd(0.1, momentum=0.9)
 BY_HAND = [
@@ -119,6 +120,8 @@ BY_HAND = [
     (optax.chain(optax.clip_by_block_rms(0.02), heavy), torch_step, "clipping-per-tensor", "mean square of 0.02, Py"),
     (heavy, each_by_hand, "clipping-missing", "PyTorch each tensor by itself to a norm of 0.2"),
     (optax.chain(optax.clip_by_global_norm(0.2), heavy), each_by_hand, "clipping-per-tensor", "all tensors together"),
+    (heavy, numbers, "clipping-missing", "does not clip the gradient, PyTorch every number to 0.02"),
+    (optax.chain(optax.clip_by_global_norm(0.02), heavy), numbers, "clipping-by-norm", "PyTorch every number to 0.02"),
     (optax.chain(optax.scale(0.25), heavy), torch_step, "gradient-scale", "0.25 times PyTorch's"),
     (optax.sgd(0.3, momentum=0.9), by_hand, "step-scale", "times PyTorch's"),  # two mistakes
 ]

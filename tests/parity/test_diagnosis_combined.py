@@ -51,6 +51,19 @@ def messages(ends):
     return lambda m, x: torch.zeros_like(x).index_add(1, EDGES[ends[1]], x[:, EDGES[ends[0]]])
 
 
+def nodes(mean):
+    """The mean of the messages to each node, or their sum."""
+
+    to = torch.tensor([2, 4, 2, 2])
+
+    def body(m, x):
+        y = m.first(x)
+        counts = x.new_zeros(6).index_add(0, to, x.new_ones(4))
+        return torch.zeros_like(y).index_add(1, to, y[:, :4]) / (counts.clamp(min=1)[:, None] if mean else 1)
+
+    return body
+
+
 def last_states(forward_after_padding):
     def body(m, x):
         packed = pack_padded_sequence(x, torch.tensor([6, 2, 4]), batch_first=True, enforce_sorted=False)
@@ -99,6 +112,15 @@ BODIES = [
     ("eps", "", lambda m, x: F.pairwise_distance(x, m.other(x)), lambda m, x: (x - m.other(x)).norm(dim=-1)),
     ("root-missing", "", lambda m, x: (1 + m.first(x).sin()).sqrt(), lambda m, x: 1 + m.first(x).sin()),
     ("power-missing", "", lambda m, x: m.first(x) ** 2, lambda m, x: m.first(x)),
+    (
+        "term-missing",
+        "",
+        lambda m, x: m.first(x).exp() - m.first(x) - 1,
+        lambda m, x: -m.first(x),
+    ),
+    ("term-missing", "", lambda m, x: m.first(x) + m.second(x) + x.mean(), lambda m, x: m.second(x)),
+    ("mean-for-sum", "", masked_mean(1), masked_mean(MASK.sum(1, keepdim=True))),
+    ("factor-missing", "", nodes(True), nodes(False)),
     ("padding-mode", "", lambda m, x: F.pad(m.first(x), (2, 2), mode="reflect"), lambda m, x: symmetric(m.first(x))),
     (
         "causal-padding",

@@ -32,6 +32,8 @@ def gathered(call: FunctionCall) -> Iterator[Alternative]:
     if not call.x.is_floating_point() or call.x.any():
         return
     axis, index, source = call.option(1, "dim"), call.option(2, "index"), call.args[3]
+    if bool((source == source.flatten()[:1]).all()):
+        return  # it counts
     for name, reduction in REDUCED.items():
         text = f"Flax takes the {name} of what belongs to one number (jax.ops.segment_{name}), PyTorch the sum"
         reduced = partial(_reduced, call.x, axis, index, source, reduction)

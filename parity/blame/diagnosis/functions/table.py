@@ -15,6 +15,7 @@ from parity.blame.diagnosis.functions import (
     masks,
     shapes,
     signs,
+    subsets,
     transforms,
 )
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
@@ -48,6 +49,17 @@ def _sums(call: FunctionCall) -> Iterator[Alternative]:
     yield from masks.added(call)
     yield from arithmetic.sums(call)
     yield from combined.terms(call)
+    yield from subsets.subsets(call) if call.name == "add" else ()
+
+
+def _differences(call: FunctionCall) -> Iterator[Alternative]:
+    yield from arithmetic.differences(call)
+    yield from subsets.subsets(call) if call.name == "sub" else ()
+
+
+def _reductions(call: FunctionCall) -> Iterator[Alternative]:
+    yield from arithmetic.reductions(call)
+    yield from subsets.masked(call) if call.name == "sum" else ()
 
 
 def _products(call: FunctionCall) -> Iterator[Alternative]:
@@ -105,9 +117,9 @@ TABLE: dict[str, Alternatives] = {
     "topk": choosing.renormalised,
     "interpolate": _interpolate,
     **dict.fromkeys(("add", "radd", "iadd"), _sums),
-    **dict.fromkeys(("sub", "rsub", "isub", "subtract"), arithmetic.differences),
+    **dict.fromkeys(("sub", "rsub", "isub", "subtract"), _differences),
     **dict.fromkeys(("mul", "rmul", "imul", "div", "truediv", "itruediv", "multiply"), _products),
-    **dict.fromkeys(("mean", "sum", "amax", "max"), arithmetic.reductions),
+    **dict.fromkeys(("mean", "sum", "amax", "max"), _reductions),
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), arithmetic.variances),
     **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
     **dict.fromkeys(("neg", "negative"), signs.negatives),

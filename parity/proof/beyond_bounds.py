@@ -1,15 +1,18 @@
 """Larger weights and inputs, with which numbers go beyond bounds that none has reached: both sides, once more.
 
 They are multiples of those of the first step, doubled until every bound acts. Where the two part as a bound begins to
-act, and agree just before, it is the bound.
+act, it is the bound if they agree just before, or if another number in its place explains all tensors.
 """
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cached_property
+from math import exp, inf, log
 from typing import Any
 
 import jax
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
@@ -17,7 +20,7 @@ from parity.arrays.key import Key, Record
 from parity.blame.diagnosis.calls import UNFIT
 from parity.compare.rows import Row, failure, row, sound
 from parity.compare.scale import largest_gap, scales_of
-from parity.proof.idle_bounds import Bounds
+from parity.proof.idle_bounds import Bounds, Side
 from parity.proof.steps import Sides
 from parity.result import Blame
 from parity.sides.disturb import one_ulp
@@ -45,6 +48,7 @@ class _Larger:
         with bounds:
             return _compared(self.sides.exact.taken(1, self.state, one_ulp(ulp), batch=self.batch))
 
+    @cached_property
     def flax(self) -> Record:
         return _compared(self.sides.flax["float64"].taken(1, self.state, set(), batch=self.batch))
 
@@ -53,7 +57,7 @@ class _Larger:
 
         without: lines whose bounds the oracle has left out
         """
-        flax = self.flax()
+        flax = self.flax
         rows = _rows(oracle, flax, {})
         if _passed(rows):
             return rows
@@ -82,9 +86,11 @@ def beyond_bounds(twin: Twin, sides: Sides, heard: Bounds) -> tuple[list[Row], l
             if all(map(sound, oracle.values())) and (met := left & bounds.sides(reached=True)):
                 rows = larger.rows(oracle)
                 if not _passed(rows):
-                    if not _calm(_Larger(twin, sides, factor / 2), factor / 2):
+                    far = _Larger(twin, sides, FAR * factor)
+                    text = _another_number(far, bounds, met)
+                    if not text and not _calm(_Larger(twin, sides, factor / 2), factor / 2):
                         return [], _lines(left), None
-                    return rows, [], _blame(_Larger(twin, sides, FAR * factor), factor, _lines(met))
+                    return rows, [], _blame(far, factor, _lines(met), text)
                 left -= met
         except (InputError, *UNFIT):  # such numbers are none that the model takes
             continue
@@ -104,15 +110,37 @@ def _calm(larger: _Larger, factor: float) -> bool:
     return factor == 1.0 or _passed(larger.rows(larger.torch(Bounds())))
 
 
-def _blame(larger: _Larger, factor: float, lines: list[str]) -> Blame:
+def _blame(larger: _Larger, factor: float, lines: list[str], text: str) -> Blame:
     """Names the bounds, and whether Flax computes what PyTorch does without them, with numbers as large as that."""
     named = ", ".join(lines)
     without = larger.torch(Bounds(without=lines))
-    cause, text = "bound", f"Flax has another bound than {named}, or none"
+    cause, text = "bound", text or f"Flax has another bound than {named}, or none"
     if all(map(sound, without.values())) and _passed(larger.rows(without, lines)):
         cause, text = "bound-missing", f"Flax has no bound where PyTorch has {named}"
     place = f"numbers that weights and inputs {factor:g} times as large bring beyond bounds, which none has reached"
     return Blame("", "forward", cause, f"{place}: {text}")
+
+
+def _another_number(larger: _Larger, bounds: Bounds, met: Collection[Side]) -> str:
+    """Says which of the bounds has which other number in Flax; nothing where none explains all tensors."""
+    for place in sorted(met & bounds.numbers.keys()):
+        at = bounds.numbers[place]
+        best: Any = minimize_scalar(_gap, args=(larger, place), bounds=(-log(FAR), log(FAR)), options={"xatol": 1e-9})
+        if at and best.fun < LIMIT and _passed(_moved_rows(best.x, larger, place)):
+            return f"Flax bounds at {at * exp(best.x):.4g} where PyTorch has {at:.4g} ({place[0]})"
+    return ""
+
+
+def _moved_rows(logarithm: float, larger: _Larger, place: Side) -> list[Row]:
+    """Returns a row for each tensor, PyTorch's bound being multiplied."""
+    oracle = larger.torch(Bounds(times={place: exp(logarithm)}))
+    return _rows(oracle, larger.flax, {})
+
+
+def _gap(logarithm: float, larger: _Larger, place: Side) -> float:
+    """Returns the largest gap of outputs then: gradients leap where another number is bounded."""
+    rows = _moved_rows(logarithm, larger, place)
+    return max((each.gap for each in rows if each.key.tensor.startswith("output")), default=inf)
 
 
 def _multiplied(twin: Twin, factor: float) -> State:

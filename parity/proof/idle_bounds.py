@@ -1,6 +1,6 @@
 """Bounds that PyTorch's model sets and no number reaches: a Flax model without them computes the same."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,18 +14,24 @@ BOUNDS = ("clamp", "clamp_", "clamp_min", "clamp_max", "clip", "clip_", "hardtan
 GUARD = 1.0  # a lower bound up to it keeps a divisor from 0, a count too
 NEARLY = 0.01  # from 0 and from 1: bounds that keep a logarithm from 0
 
+Side = tuple[str, str]  # (line, "low" or "high")
+
 
 class Bounds(TorchFunctionMode):
     """Notes where bounds are set within a gradient's program, and on which sides they have bounded anything.
 
     without: lines whose bounds are left out
+    times:   factors of bounds that are moved
     reached: {the line: {side: has any number been beyond it}}
+    numbers: what bounds are, where they are plain numbers
     """
 
-    def __init__(self, without: Collection[str] = ()) -> None:
+    def __init__(self, without: Collection[str] = (), times: Mapping[Side, float] | None = None) -> None:
         super().__init__()
         self.without = without
+        self.times = times or {}
         self.reached: dict[str, dict[str, bool]] = {}
+        self.numbers: dict[Side, float] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -36,12 +42,27 @@ class Bounds(TorchFunctionMode):
         line = line_of_caller() if bounded.is_floating_point() else ""
         if line and line in self.without:
             return bounded
+        if line and (moved := self._moved(line, name, *args[1:], **kwargs)):
+            return (bounded.clamp_ if name.endswith("_") else bounded.clamp)(*moved)
         before = bounded.detach().clone() if line else bounded
         result = func(*args, **kwargs)
         if line:
             with suppress(*UNFIT):  # a call of another form than is known
                 self._note(line, before, result.detach(), _sides(name, *args[1:], **kwargs))
+                self._keep(line, *_numbers(name, *args[1:], **kwargs))
         return result
+
+    def _moved(self, line: str, name: str, *bounds: Any, **more: Any) -> tuple[Any, Any] | None:
+        """Returns the bounds of a call of that line, where some are moved."""
+        factors = {side: self.times[line, side] for side in ("low", "high") if (line, side) in self.times}
+        low, high = _numbers(name, *bounds, **more)
+        times = lambda bound, side: None if bound is None else bound * factors.get(side, 1.0)  # noqa: E731
+        return (times(low, "low"), times(high, "high")) if factors else None
+
+    def _keep(self, line: str, low: Any, high: Any) -> None:
+        for side, number in (("low", low), ("high", high)):
+            if isinstance(number, int | float):
+                self.numbers[line, side] = number
 
     def _note(self, line: str, before: torch.Tensor, after: torch.Tensor, sides: Collection[str]) -> None:
         beyond: dict[str, Callable[[], torch.Tensor]] = {
@@ -52,7 +73,7 @@ class Bounds(TorchFunctionMode):
         for side in sides:
             reached[side] = reached.get(side, False) or bool(beyond[side]())
 
-    def sides(self, reached: bool) -> set[tuple[str, str]]:
+    def sides(self, reached: bool) -> set[Side]:
         """Returns the lines and sides that have bounded something, or those that have not."""
         return {(line, side) for line, sides in self.reached.items() for side, x in sides.items() if x == reached}
 
@@ -63,15 +84,21 @@ class Bounds(TorchFunctionMode):
 
 def _sides(name: str, *bounds: Any, **more: Any) -> list[str]:
     """Returns the sides on which a call bounds; none where it guards a divisor or a logarithm."""
+    low, high = _numbers(name, *bounds, **more)
     if name == "relu6":
         return ["high"]
-    low, high = (*bounds, None, None)[:2]
-    low = more.get("min", more.get("min_val", low))
-    high = more.get("max", more.get("max_val", high))
-    if name == "clamp_max":
-        low, high = None, low if high is None else high
     if isinstance(low, int | float):
         logarithm = isinstance(high, int | float) and abs(low) <= NEARLY and abs(high - 1) <= NEARLY
         if logarithm or high is None and abs(low) <= GUARD:
             return []
     return [side for side, bound in (("low", low), ("high", high)) if bound is not None]
+
+
+def _numbers(name: str, *bounds: Any, **more: Any) -> tuple[Any, Any]:
+    """(low, high) of a call: numbers, tensors or None."""
+    if name == "relu6":
+        return 0.0, 6.0
+    low, high = (*bounds, *((-1.0, 1.0) if name.startswith("hardtanh") and not bounds else ()), None, None)[:2]
+    low = more.get("min", more.get("min_val", low))
+    high = more.get("max", more.get("max_val", high))
+    return (None, low if high is None else high) if name == "clamp_max" else (low, high)

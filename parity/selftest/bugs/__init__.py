@@ -4,6 +4,7 @@ from parity.selftest.bug import Bug
 from parity.selftest.bugs import (
     activations,
     bodies,
+    bounds,
     convolution,
     dense,
     detectors,
@@ -30,5 +31,6 @@ BUGS: tuple[Bug, ...] = (
     *written.BUGS,
     *detectors.BUGS,
     *bodies.BUGS,
+    *bounds.BUGS,
     *flows.BUGS,
 )

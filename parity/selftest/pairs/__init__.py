@@ -1,6 +1,7 @@
 """The correct twins: one for each family of layers, all small."""
 
 from parity.selftest.pairs.bodies import AVERAGED, CAUSAL, CROPPED, GATED, JOINT
+from parity.selftest.pairs.bounded import POLICY
 from parity.selftest.pairs.dense import ACTIVATIONS, COLUMN, DEEP, MLP, SMALL, TWO_HEADS
 from parity.selftest.pairs.detectors import DETECTOR
 from parity.selftest.pairs.flows import CROSSED, FLOW
@@ -15,5 +16,5 @@ PAIRS = (
     *(GROUPED, LOOPED, DETECTOR),
     *(VISION, GPT, UPSCALING, BAG, FAR_ROWS, FAR_IMAGES, DROPPING),
     *(GATED, JOINT, CAUSAL, CROPPED, AVERAGED),
-    *(FLOW, CROSSED),
+    *(FLOW, CROSSED, POLICY),
 )  # fmt: skip

@@ -59,3 +59,9 @@ def test_safetensors_of_a_transposed_array():
     theirs = torch.tensor(turned.T).T
     with pytest.raises(ValueError, match="contiguous"):
         safetensors.torch.save({"x": theirs})
+
+
+def test_the_order_of_what_is_no_number():
+    scores = [1.0, np.nan, np.inf]
+    assert torch.tensor(scores).argsort(descending=True).tolist() == [1, 2, 0]
+    assert jnp.argsort(-jnp.array(scores)).tolist() == [2, 0, 1]

@@ -1,5 +1,7 @@
 """Arrays, indices and images that differ."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,3 +67,21 @@ def test_the_order_of_what_is_no_number():
     scores = [1.0, np.nan, np.inf]
     assert torch.tensor(scores).argsort(descending=True).tolist() == [1, 2, 0]
     assert jnp.argsort(-jnp.array(scores)).tolist() == [2, 0, 1]
+
+
+def test_pictures_made_larger():
+    row = np.arange(4, dtype=np.float32).reshape(1, 1, 1, 4)
+    theirs = torch.nn.functional.interpolate(torch.tensor(row), (1, 8), mode="bicubic")
+    for antialias in (True, False):
+        ours = jax.image.resize(jnp.asarray(row), (1, 1, 1, 8), "cubic-pytorch", antialias=antialias)
+        assert np.allclose(ours, theirs, atol=1e-6) is not antialias
+
+
+def test_who_may_read_a_file_of_safetensors(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        torch.save({}, tmp_path / "torch")
+        safetensors.numpy.save_file({"weight": np.zeros(3)}, tmp_path / "safetensors")
+    finally:
+        os.umask(mask)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("torch", "safetensors")] == [0o644, 0o600]

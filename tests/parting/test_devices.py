@@ -1,5 +1,9 @@
 """Meshes of devices, and what is computed there without optimisation, that differ."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,3 +36,11 @@ def test_the_gradient_of_a_maximum_without_optimisation():
         options = {"xla_backend_optimization_level": level, "xla_cpu_use_fusion_emitters": True}
         ours = gradient.compile(compiler_options=options)(x, w)
         assert np.allclose(ours, theirs.grad) is same
+
+
+def test_the_variable_of_asynchronous_dispatch():
+    names = ("jax_cpu_enable_async_dispatch", "jax_enable_x64")
+    code = f"import jax; print(*(getattr(jax.config, name, None) or jax.config._read(name) for name in {names}))"
+    environment = os.environ | {"JAX_CPU_ENABLE_ASYNC_DISPATCH": "0", "JAX_ENABLE_X64": "0"}
+    out = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+    assert out.split() == ["True", "False"]

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 
@@ -100,3 +101,16 @@ def test_an_average_at_the_edge(set_jax):
     ours = nnx.avg_pool(jnp.ones((1, 3, 1)), (2,), (2,), padding="SAME")
     theirs = torch.nn.functional.avg_pool1d(torch.ones(1, 1, 3), 2, 2, ceil_mode=True)
     assert (ours.ravel().tolist(), theirs.ravel().tolist()) == ([1, 0.5], [1, 1])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_padding_behind_an_encoder_of_pytorchs():
+    layer = torch.nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)
+    encoder = torch.nn.TransformerEncoder(layer, 1, norm=torch.nn.LayerNorm(4))
+    padding = torch.tensor([[False, False, True], [False, False, False]])
+    x = torch.randn(2, 3, 4)
+    with torch.no_grad():
+        trained = encoder(x, src_key_padding_mask=padding)
+        evaluated = encoder.eval()(x, src_key_padding_mask=padding)
+    torch.testing.assert_close(trained[~padding], evaluated[~padding])
+    assert not evaluated[padding].any() and trained[padding].all()

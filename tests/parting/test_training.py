@@ -36,7 +36,9 @@ def trained(**options: bool) -> torch.Tensor:
 
 def test_fused_steps_of_adam():
     one_by_one, fused = trained(foreach=False), trained(fused=True)
-    assert torch.equal(one_by_one, trained(foreach=True)) and not torch.equal(one_by_one, fused)
+    assert torch.equal(one_by_one, trained(foreach=True))
+    if torch.equal(one_by_one, fused):
+        pytest.skip("this processor rounds both alike")
     torch.testing.assert_close(one_by_one, fused, rtol=0, atol=1e-14)
 
 

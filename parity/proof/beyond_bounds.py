@@ -21,7 +21,7 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.compare.rows import Row, failure, row, sound
 from parity.compare.scale import largest_gap, scales_of
 from parity.proof.idle_bounds import Bounds, Side
-from parity.proof.steps import Sides
+from parity.proof.steps import Sides, passed
 from parity.result import Blame
 from parity.sides.disturb import one_ulp
 from parity.twin.twin import State, Twin
@@ -59,7 +59,7 @@ class _Larger:
         """
         flax = self.flax
         rows = _rows(oracle, flax, {})
-        if _passed(rows):
+        if passed(rows):
             return rows
         noise = dict[Key, float]()
         for ulp in range(2):
@@ -85,7 +85,7 @@ def beyond_bounds(twin: Twin, sides: Sides, heard: Bounds) -> tuple[list[Row], l
             oracle = larger.torch(bounds)
             if all(map(sound, oracle.values())) and (met := left & bounds.sides(reached=True)):
                 rows = larger.rows(oracle)
-                if not _passed(rows):
+                if not passed(rows):
                     far = _Larger(twin, sides, FAR * factor)
                     text = _another_number(far, bounds, met)
                     if not text and not _calm(_Larger(twin, sides, factor / 2), factor / 2):
@@ -101,13 +101,9 @@ def _lines(sides: set[tuple[str, str]]) -> list[str]:
     return sorted({line for line, _ in sides})
 
 
-def _passed(rows: list[Row]) -> bool:
-    return all(each.passed for each in rows)
-
-
 def _calm(larger: _Larger, factor: float) -> bool:
     """Tells whether the two agree with that factor, as they did with 1."""
-    return factor == 1.0 or _passed(larger.rows(larger.torch(Bounds())))
+    return factor == 1.0 or passed(larger.rows(larger.torch(Bounds())))
 
 
 def _blame(larger: _Larger, factor: float, lines: list[str], text: str) -> Blame:
@@ -115,7 +111,7 @@ def _blame(larger: _Larger, factor: float, lines: list[str], text: str) -> Blame
     named = ", ".join(lines)
     without = larger.torch(Bounds(without=lines))
     cause, text = "bound", text or f"Flax has another bound than {named}, or none"
-    if all(map(sound, without.values())) and _passed(larger.rows(without, lines)):
+    if all(map(sound, without.values())) and passed(larger.rows(without, lines)):
         cause, text = "bound-missing", f"Flax has no bound where PyTorch has {named}"
     place = f"numbers that weights and inputs {factor:g} times as large bring beyond bounds, which none has reached"
     return Blame("", "forward", cause, f"{place}: {text}")
@@ -126,7 +122,7 @@ def _another_number(larger: _Larger, bounds: Bounds, met: Collection[Side]) -> s
     for place in sorted(met & bounds.numbers.keys()):
         at = bounds.numbers[place]
         best: Any = minimize_scalar(_gap, args=(larger, place), bounds=(-log(FAR), log(FAR)), options={"xatol": 1e-9})
-        if at and best.fun < LIMIT and _passed(_moved_rows(best.x, larger, place)):
+        if at and best.fun < LIMIT and passed(_moved_rows(best.x, larger, place)):
             return f"Flax bounds at {at * exp(best.x):.4g} where PyTorch has {at:.4g} ({place[0]})"
     return ""
 

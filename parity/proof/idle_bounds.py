@@ -14,7 +14,8 @@ BOUNDS = ("clamp", "clamp_", "clamp_min", "clamp_max", "clip", "clip_", "hardtan
 GUARD = 1.0  # a lower bound up to it keeps a divisor from 0, a count too
 NEARLY = 0.01  # from 0 and from 1: bounds that keep a logarithm from 0
 
-Side = tuple[str, str]  # (line, "low" or "high")
+SIDES = ("low", "high")
+Side = tuple[str, str]  # (line, one of SIDES)
 
 
 class Bounds(TorchFunctionMode):
@@ -42,25 +43,25 @@ class Bounds(TorchFunctionMode):
         line = line_of_caller() if bounded.is_floating_point() else ""
         if line and line in self.without:
             return bounded
-        if line and (moved := self._moved(line, name, *args[1:], **kwargs)):
+        if line and any(place[0] == line for place in self.times):
+            moved = self._moved(line, *_numbers(name, *args[1:], **kwargs))
             return (bounded.clamp_ if name.endswith("_") else bounded.clamp)(*moved)
         before = bounded.detach().clone() if line else bounded
         result = func(*args, **kwargs)
         if line:
             with suppress(*UNFIT):  # a call of another form than is known
-                self._note(line, before, result.detach(), _sides(name, *args[1:], **kwargs))
-                self._keep(line, *_numbers(name, *args[1:], **kwargs))
+                low, high = _numbers(name, *args[1:], **kwargs)
+                self._note(line, before, result.detach(), _sides(name, low, high))
+                self._keep(line, low, high)
         return result
 
-    def _moved(self, line: str, name: str, *bounds: Any, **more: Any) -> tuple[Any, Any] | None:
-        """Returns the bounds of a call of that line, where some are moved."""
-        factors = {side: self.times[line, side] for side in ("low", "high") if (line, side) in self.times}
-        low, high = _numbers(name, *bounds, **more)
-        times = lambda bound, side: None if bound is None else bound * factors.get(side, 1.0)  # noqa: E731
-        return (times(low, "low"), times(high, "high")) if factors else None
+    def _moved(self, line: str, *bounds: Any) -> list[Any]:
+        """Returns the low and the high bound of a call of that line, each times its factor."""
+        factors = (self.times.get((line, side), 1.0) for side in SIDES)
+        return [None if bound is None else bound * factor for bound, factor in zip(bounds, factors)]
 
-    def _keep(self, line: str, low: Any, high: Any) -> None:
-        for side, number in (("low", low), ("high", high)):
+    def _keep(self, line: str, *bounds: Any) -> None:
+        for side, number in zip(SIDES, bounds):
             if isinstance(number, int | float):
                 self.numbers[line, side] = number
 
@@ -82,16 +83,15 @@ class Bounds(TorchFunctionMode):
         return sorted({line for line, _ in self.sides(reached)})
 
 
-def _sides(name: str, *bounds: Any, **more: Any) -> list[str]:
+def _sides(name: str, low: Any, high: Any) -> list[str]:
     """Returns the sides on which a call bounds; none where it guards a divisor or a logarithm."""
-    low, high = _numbers(name, *bounds, **more)
     if name == "relu6":
         return ["high"]
     if isinstance(low, int | float):
         logarithm = isinstance(high, int | float) and abs(low) <= NEARLY and abs(high - 1) <= NEARLY
         if logarithm or high is None and abs(low) <= GUARD:
             return []
-    return [side for side, bound in (("low", low), ("high", high)) if bound is not None]
+    return [side for side, bound in zip(SIDES, (low, high)) if bound is not None]
 
 
 def _numbers(name: str, *bounds: Any, **more: Any) -> tuple[Any, Any]:

@@ -17,8 +17,8 @@ from parity.twin.twin import FlaxSide, Twin
 
 def moved_as_sums(side: FlaxSide, leaves: Sequence[Leaf], learning: Learning) -> FlaxSide:
     """Returns the side, whose merged biases move as far as what they are the sums of, where no optimiser is named."""
-    times = {leaf.path: len(leaf.keys) for leaf in leaves if leaf.merged}
-    if not times or learning.optimizer is not PLAIN_SGD:
+    times = {leaf.path: len(leaf.keys) for leaf in _moved(leaves, learning)}
+    if not times:
         return side
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
@@ -35,11 +35,16 @@ def moved_as_sums(side: FlaxSide, leaves: Sequence[Leaf], learning: Learning) ->
 
 def note_of(twin: Twin, learning: Learning) -> tuple[str, ...]:
     """Returns a line that says so, where it is done."""
-    layers = dict.fromkeys(leaf.key.rpartition(".")[0] for leaf in twin.leaves if leaf.merged)
-    if not layers or learning.optimizer is not PLAIN_SGD:
+    layers = dict.fromkeys(leaf.key.rpartition(".")[0] for leaf in _moved(twin.leaves, learning))
+    if not layers:
         return ()
     return (
         f"Flax has one bias where PyTorch adds two in {', '.join(layers)}: outputs and gradients are the same, but each"
         " of the two takes a step, so that their sum moves twice as far; here Flax's does, too, and in your training it"
         " does not: name an optimizer, and it is compared",
     )
+
+
+def _moved(leaves: Sequence[Leaf], learning: Learning) -> list[Leaf]:
+    """Returns the merged biases, where no optimiser is named."""
+    return [leaf for leaf in leaves if leaf.merged and learning.optimizer is PLAIN_SGD]

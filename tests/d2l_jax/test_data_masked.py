@@ -1,6 +1,7 @@
 """Section 15.9: pairs of sentences, masked words, and the texts that they are from."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -121,9 +122,9 @@ def test_the_real_file_has_so_many_paragraphs(split: str, count: int):
 TEXT = "".join(f" The {word} is here . And so is the {word} . \n" for word in WORDS)
 
 
-@pytest.mark.parametrize("layout", ["folder", "folder/wikitext-2", "zip"])
+@pytest.mark.parametrize("layout", ["folder", "folder/wikitext-2", "zip", "tar.gz"])
 @pytest.mark.parametrize("splits", [("train", "valid", "test"), ("valid", "test")])
-def test_wikitext_in_a_folder_or_a_zip(tmp_path: Path, layout: str, splits: tuple[str, ...]):
+def test_wikitext_in_a_folder_or_an_archive(tmp_path: Path, layout: str, splits: tuple[str, ...]):
     names = [f"wiki.{split}.tokens" for split in splits]
     if layout == "zip":
         with zipfile.ZipFile(tmp_path / "wikitext-2-v1.zip", "w") as archive:
@@ -136,6 +137,9 @@ def test_wikitext_in_a_folder_or_a_zip(tmp_path: Path, layout: str, splits: tupl
         for name in names:
             (folder / name).write_text(TEXT)
         folder = tmp_path / "folder"
+    if layout == "tar.gz":
+        shutil.make_archive(str(tmp_path / "archive" / "wikitext-2"), "gztar", tmp_path / layout)
+        folder = tmp_path / "archive"
     data = read_wikitext(folder)
     assert data is not None and data.kind == "masked" and data.examples == len(WORDS)
     assert ("in the place of wiki.train.tokens" in data.source) == ("train" not in splits)

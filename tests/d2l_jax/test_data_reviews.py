@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -136,7 +137,8 @@ def test_snli_is_the_same_from_files_a_folder_and_a_zip(tmp_path: Path):
         for split in ("dev", "test"):
             archive.writestr(f"snli_1.0/snli_1.0_{split}.txt", SNLI_TEXT)
             archive.writestr(f"__MACOSX/snli_1.0/snli_1.0_{split}.txt", "\0")
-    sets = [load("snli", source=place) for place in (tmp_path / "files", tmp_path / "folder", tmp_path / "zip")]
+    shutil.make_archive(str(tmp_path / "tar" / "snli_1.0"), "gztar", tmp_path / "folder", "snli_1.0")
+    sets = [load("snli", source=tmp_path / place) for place in ("files", "folder", "zip", "tar")]
     for data in sets:
         np.testing.assert_array_equal(data.train[0], sets[0].train[0])
     assert "trained on dev" in sets[2].source and "trained on train" in sets[0].source

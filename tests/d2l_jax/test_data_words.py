@@ -1,6 +1,7 @@
 """Words with their contexts: counts of the book, subsampling, windows, noise words, batches; and what is refused."""
 
 import os
+import shutil
 import zipfile
 from codecs import BOM_UTF8
 from pathlib import Path
@@ -152,7 +153,7 @@ def write_zip(folder: Path, **texts: bytes) -> Path:
     return folder
 
 
-def test_folders_and_zips(tmp_path: Path):
+def test_folders_and_archives(tmp_path: Path):
     text = LINES.encode()
     (tmp_path / "ptb").mkdir()
     for part in ("train", "valid"):
@@ -161,7 +162,11 @@ def test_folders_and_zips(tmp_path: Path):
     zipped = load(
         "ptb", source=write_zip(tmp_path / "ptb", ptb__ptb_train_txt=BOM_UTF8 + text, ptb__ptb_valid_txt=text)
     )
-    np.testing.assert_array_equal(folder.train[0][1], zipped.train[0][1])
+    (tmp_path / "ptb" / "ptb.zip").unlink()
+    (tmp_path / "tar").mkdir()
+    shutil.make_archive(str(tmp_path / "tar" / "ptb"), "gztar", tmp_path / "ptb")
+    for data in (zipped, load("ptb", source=tmp_path / "tar")):
+        np.testing.assert_array_equal(folder.train[0][1], data.train[0][1])
     assert load(source=tmp_path, kind="words").name == "ptb"
     assert load("ptb_tree", source=tmp_path).train[0][1].shape[1] > 1
 
@@ -194,6 +199,6 @@ def test_what_is_no_treebank(tmp_path: Path):
     with pytest.raises(InputError, match="holds no Penn Treebank; ptb.zip"):
         load("ptb", source=tmp_path)
     (tmp_path / "ptb.zip").write_bytes(b"no zip")
-    with pytest.raises(InputError, match="no sound zip"):
+    with pytest.raises(InputError, match="no sound archive"):
         load("ptb", source=tmp_path)
     assert skip_grams(toy_texts(), "toy").source == "a toy"

@@ -1,6 +1,7 @@
 """Pretrained word vectors: reading, similar words, analogies, and what is refused (section 15.7)."""
 
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -52,13 +53,14 @@ def test_wrong_lines_are_named(text: str, wrong: str):
         parse_vectors(text)
 
 
-def test_a_file_a_zip_and_a_folder_are_the_same(tmp_path: Path):
+def test_a_file_archives_and_a_folder_are_the_same(tmp_path: Path):
     (tmp_path / "glove.6B.2d").mkdir()
     (tmp_path / "glove.6B.2d" / "vec.txt").write_text(TEXT)
     with zipfile.ZipFile(tmp_path / "vectors.zip", "w") as archive:
         archive.writestr("glove/vec.txt", TEXT)
-    paths = [tmp_path / "glove.6B.2d" / "vec.txt", tmp_path / "glove.6B.2d", tmp_path / "vectors.zip"]
-    for vectors in [*map(read_vectors, paths), find_vectors(tmp_path)]:
+    tar = Path(shutil.make_archive(str(tmp_path / "tar" / "glove"), "gztar", tmp_path / "glove.6B.2d"))
+    paths = [tmp_path / "glove.6B.2d" / "vec.txt", tmp_path / "glove.6B.2d", tmp_path / "vectors.zip", tar]
+    for vectors in [*map(read_vectors, paths), find_vectors(tmp_path), find_vectors(tar.parent)]:
         assert vectors is not None and vectors.idx_to_token == ("<unk>", "the", "of", "king")
     with zipfile.ZipFile(tmp_path / "climbs.zip", "w") as archive:
         archive.writestr("../vec.txt", TEXT)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
-from d2l_jax.data.text.archives import contents, decoded, lines_of
+from d2l_jax.data.text.archives import contents, decoded, is_archive, lines_of
 from d2l_jax.data.text.masked import RESERVED, Paragraphs, SentencePairs, masked, sentence_pairs
 from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError
@@ -69,7 +69,7 @@ def pretraining_data(
 
 
 def read_wikitext(folder: Path, name: str = "wikitext2") -> Dataset | None:
-    """Reads one of `WIKITEXT` from a folder or its `wikitext-2`: from files or the zip; None where neither is there.
+    """Reads one of `WIKITEXT` from a folder or its `wikitext-2`: from files or an archive; None where neither is there.
 
     The book trains on `wiki.train.tokens`. Where that file is missing, `wiki.valid.tokens` takes its place, and the
     source says so.
@@ -131,8 +131,9 @@ def _place(folder: Path) -> Path | None:
     for place in (folder, folder / FOLDER):
         if any((place / name).is_file() for name in FILES):
             return place
-        if (place / ARCHIVE).is_file():
-            return place / ARCHIVE
+        for path in sorted(place.glob(f"{FOLDER}*")):
+            if is_archive(path):
+                return path
     return None
 
 

@@ -1,12 +1,12 @@
 """The Penn Treebank as lists of words, where it lies on this machine (book, section 15.3)."""
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from d2l_jax.data.files import Files, files_in
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
-from d2l_jax.data.text.archives import decoded
+from d2l_jax.data.text.archives import contents, decoded, is_archive
 from d2l_jax.errors import InputError
 
 FOLDER = "ptb"
@@ -27,17 +27,17 @@ class Texts(NamedTuple):
 
 
 def read_ptb(folder: Path) -> Texts | None:
-    """Reads `ptb.train.txt` and `ptb.valid.txt`, in a folder, its folder `ptb` or its `ptb.zip`; None without them.
+    """Reads `ptb.train.txt` and `ptb.valid.txt` in a folder, its `ptb` folder, `ptb.zip` or `ptb.tar.gz`; else None.
 
     Raises:
-      InputError: the zip is damaged or names a file outside of it, a text is not UTF-8, has no word or is missing.
+      InputError: an archive is damaged or names a file outside of it, a text is not UTF-8, has no word or is missing.
     """
     for spot in (folder, folder / FOLDER):
         if (spot / TRAIN).is_file():
-            files = Files(spot, tuple(each for each in (TRAIN, VALID) if (spot / each).is_file()), _reader(spot))
-            return _texts(files)
-        if (spot / ZIP).is_file():
-            return _texts(files_in(spot / ZIP))
+            return _texts(spot)
+        for path in sorted(spot.glob(f"{FOLDER}.*")):
+            if is_archive(path):
+                return _texts(path)
     return None
 
 
@@ -63,17 +63,16 @@ def split_lines(text: str, where: str) -> Sentences:
     return sentences
 
 
-def _reader(spot: Path):
-    return lambda name: (spot / name).read_bytes()
+def _texts(place: Path) -> Texts:
+    found = contents(place, partial(_is_text, place.is_dir()))
+    texts = {Path(name).name: (content, f"{place}: {name}") for name, content in reversed(found)}
+    for file in (TRAIN, VALID):
+        if file not in texts:
+            raise InputError(f"{place} lacks {file}; the texts to train and to test on are needed")
+    train, test = (split_lines(decoded(*texts[file]), texts[file][1]) for file in (TRAIN, VALID))
+    return Texts(train, test, f"{TRAIN} and {VALID} in {place}")
 
 
-def _texts(files: Files) -> Texts:
-    return Texts(_sentences(files, TRAIN), _sentences(files, VALID), f"{TRAIN} and {VALID} in {files.where}")
-
-
-def _sentences(files: Files, file: str) -> Sentences:
-    name = next((name for name in files.names if name == file or name.endswith(f"/{file}")), None)
-    if name is None:
-        raise InputError(f"{files.where} lacks {file}; the texts to train and to test on are needed")
-    where = f"{files.where}: {name}"
-    return split_lines(decoded(files.read(name), where), where)
+def _is_text(itself: bool, name: str) -> bool:
+    """Tells whether a file is one of the two; `itself` where it has to lie in the folder, not below it."""
+    return (name if itself else Path(name).name) in (TRAIN, VALID) and "__MACOSX" not in name

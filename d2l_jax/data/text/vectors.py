@@ -136,7 +136,7 @@ def parse_vectors(text: str, where: str = "the text") -> TokenEmbedding:
 
 
 def read_vectors(path: Path | str) -> TokenEmbedding:
-    """Reads the vectors in a text file, in a zip, or in a folder that holds `vec.txt`.
+    """Reads the vectors in a text file, in a zip or tar archive, or in a folder that holds `vec.txt`.
 
     Raises:
       InputError: as `parse_vectors`, or there is no such file, an archive climbs, or bytes are not in UTF-8.
@@ -181,6 +181,6 @@ def _spots(folder: Path) -> Iterator[Path]:
     near = [folder, *(path for path in sorted(folder.glob("glove*")) if path.is_dir())]
     inside = [path for place in near for path in (*place.glob(FILE), *place.glob("glove*"))]
     yield from sorted(
-        (path for path in inside if path.is_file() and path.suffix in (".txt", ".zip")),
+        (path for path in inside if path.is_file() and (path.suffix == ".txt" or is_archive(path))),
         key=lambda path: path.stat().st_size,
     )

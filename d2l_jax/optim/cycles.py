@@ -35,7 +35,10 @@ def CyclicLR(
     scale_fn:   multiplies the height in place of a mode; is traced
     scale_mode: what `scale_fn` is given: the number of the triangle, from 1, or the count
 
-    PyTorch's default also cycles the momentum; a schedule gives only the rate: pass `cycle_momentum=False` in PyTorch.
+    PyTorch's default also cycles the momentum, down as the rate goes up; a schedule is of one of the two:
+    `SGD(CyclicLR(0.1, 0.5, ...), momentum=CyclicLR(0.9, 0.8, ...))`. For the rate alone, pass `cycle_momentum=False` in
+    PyTorch.
+
     Raises InputError for another mode, for counts below 1, and for `cycle_momentum=True`.
     """
     down = step_size_up if step_size_down is None else step_size_down
@@ -46,7 +49,7 @@ def CyclicLR(
     if scale_mode not in ("cycle", "iterations"):
         raise InputError(f"scale_mode is {scale_mode!r} where 'cycle' or 'iterations' is right")
     if cycle_momentum:
-        raise InputError("cycle_momentum is True where False is right: a schedule gives the rate alone")
+        raise InputError("cycle_momentum is True where False is right: give SGD a schedule for its momentum, too")
     total = step_size_up + down
     by_cycle = scale_fn is not None and scale_mode == "cycle"
 

@@ -32,8 +32,11 @@ def OneCycleLR(
     pct_start:   share of the counts at which the rate goes up
     three_phase: first goes down to max_lr / div_factor, in as many counts as it went up
 
-    PyTorch's default also cycles the momentum, and its scheduler raises after the last step. A schedule
-    gives only the rate, and the last one forever: pass `cycle_momentum=False` in PyTorch.
+    PyTorch's default also cycles the momentum, between 0.95 and 0.85; a schedule is of one of the two, and
+    `SGD(momentum=OneCycleLR(0.85, total_steps, div_factor=0.85 / 0.95, final_div_factor=1.0))` is that of the other.
+    For the rate alone, pass `cycle_momentum=False` in PyTorch. Its scheduler raises after the last step; a schedule
+    gives the last rate forever.
+
     Raises InputError as PyTorch does, and for `cycle_momentum=True`.
     """
     total = _total(total_steps, epochs, steps_per_epoch)
@@ -42,7 +45,7 @@ def OneCycleLR(
     if anneal_strategy not in ("cos", "linear"):
         raise InputError(f"anneal_strategy is {anneal_strategy!r} where 'cos' or 'linear' is right")
     if cycle_momentum:
-        raise InputError("cycle_momentum is True where False is right: a schedule gives the rate alone")
+        raise InputError("cycle_momentum is True where False is right: give SGD a schedule for its momentum, too")
     if not (max_lr >= 0 and div_factor > 0 and final_div_factor > 0):
         values = f"max_lr {max_lr}, div_factor {div_factor}, final_div_factor {final_div_factor}"
         raise InputError(f"{values} where max_lr >= 0 and factors > 0 are right")

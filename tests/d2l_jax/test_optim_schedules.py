@@ -225,7 +225,7 @@ def test_the_books_loop_is_one_epoch_late():
         ),
         (
             lambda: optim.OneCycleLR(0.1, 9, cycle_momentum=True),
-            "cycle_momentum is True where False is right: a schedule gives the rate alone",
+            "cycle_momentum is True where False is right: give SGD a schedule for its momentum, too",
         ),
         (lambda: optim.FactorScheduler(1.1), "factor is 1.1 where a number in [0, 1] is right"),
         (

@@ -131,7 +131,7 @@ def test_an_optimiser_takes_the_rate_of_a_plateau_inside_a_jitted_step():
         ),
         (
             lambda: optim.CyclicLR(0.1, 0.2, cycle_momentum=True),
-            "cycle_momentum is True where False is right: a schedule gives the rate alone",
+            "cycle_momentum is True where False is right: give SGD a schedule for its momentum, too",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from d2l_jax.runs.compilation import keep_compiled
 from d2l_jax.runs.fitting import fitted
 from d2l_jax.runs.folds import cross_validate, unanswered
 from d2l_jax.runs.options import Options, folder_of
+from d2l_jax.runs.points import descended, is_point
 from d2l_jax.runs.run import Job, Listener, refuse_overwriting
 from d2l_jax.runs.run import train as run
 from d2l_jax.runs.sentences import with_found_vectors
@@ -31,6 +32,8 @@ def trained(options: Options, listener: Listener) -> dict[str, Any]:
     Where this is one of several processes, it has joined the others. Raises what `d2l_jax.runs.run.train` raises.
     """
     keep_memory()
+    if is_point(options.name):
+        return descended(options, listener)
     if kind_of(get(options.name).data) == "pictures":
         if options.devices is not None or jax.process_count() > 1:
             raise InputError(f"{options.name} learns one image, on one device; leave --devices and --processes out")

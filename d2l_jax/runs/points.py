@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ def descended(options: Options, listener: Listener = SILENT) -> dict[str, Any]:
     if (out / PATH).exists():
         raise InputError(f"{out} holds a path already; give another --out")
     make = case.turn.optimizer if options.lr is None else partial(case.turn.optimizer, lr=options.lr)
-    start = case.build().x[...]
+    start = cast(Point, case.build()).x[...]
 
     def f(x: Float[Array, " 2"]) -> Float[Array, ""]:
         return case.turn.objective(lambda: x, {})[0]

@@ -44,3 +44,6 @@ SUMS_AT_ONCE = 9
 
 # LSTM gates (`nn/recurrent/steps.py`) are copied before use: hidden >= LSTM_HIDDEN. XLA:CPU vectorises no fewer.
 LSTM_HIDDEN = 64
+
+# Rows (`rows.py`) are summed as products with ones: length >= LONG_ROW.
+LONG_ROW = 512

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 from jaxtyping import Array, Float, Int
 
+from d2l_jax.cpu import log_softmax
 from d2l_jax.cpu.compile import jit
 from d2l_jax.functional import Tree, eval_view, intermediates
 from d2l_jax.generate.inputs import as_ids, as_lengths, at_least, check_token
@@ -46,7 +46,7 @@ def _log_probabilities(
     model: EncoderDecoder, tokens: Int[Array, " batch"], state: Any
 ) -> tuple[Float[Array, "batch vocab"], Any]:
     logits, state = model.decoder(tokens[:, None], state)
-    return jax.nn.log_softmax(logits[:, 0]), state
+    return log_softmax(logits[:, 0]), state
 
 
 def vocabulary(model: EncoderDecoder, **tokens: int) -> int:

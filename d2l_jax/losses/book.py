@@ -5,8 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Integer
+
+from d2l_jax.cpu import cross_entropies
 
 Scalar = Float[Array, ""]
 Labels = Integer[Array | np.ndarray, "*batch"]
@@ -38,17 +39,17 @@ def sum_squared_error(y_hat: Float[Array, "*shape"], y: Float[Array, "*shape"]) 
 
 def cross_entropy(logits: Float[Array, "*batch classes"], y: Labels) -> Scalar:
     """Mean softmax cross-entropy over all leading axes (book, section 4.3)."""
-    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y))
+    return jnp.mean(cross_entropies(logits, y))
 
 
 def sum_cross_entropy(logits: Float[Array, "*batch classes"], y: Labels) -> Scalar:
     """Sum of the softmax cross-entropy over all leading axes, which chapter 14's training minimises (section 14.1)."""
-    return jnp.sum(optax.softmax_cross_entropy_with_integer_labels(logits, y))
+    return jnp.sum(cross_entropies(logits, y))
 
 
 def masked_cross_entropy(logits: Float[Array, "*batch classes"], y: Labels, pad: int) -> Scalar:
     """Mean softmax cross-entropy over the labels that are not `pad` (book, section 10.7); NaN if every label is."""
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+    losses = cross_entropies(logits, y)
     return jnp.sum(losses, where=y != pad) / jnp.sum(y != pad).astype(losses.dtype)
 
 
@@ -62,7 +63,7 @@ def pixel_cross_entropy(
     Pixels whose label is `ignore_index` do not count; an image without any other adds nothing.
     """
     counts = y != ignore_index
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(counts, y, 0))
+    losses = cross_entropies(logits, jnp.where(counts, y, 0))
     pixels = jnp.maximum(jnp.sum(counts, (1, 2)), 1).astype(losses.dtype)
     return jnp.mean(jnp.sum(losses, (1, 2), where=counts) / pixels)
 

@@ -6,6 +6,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer
 
+from d2l_jax.cpu import log_softmax
 from d2l_jax.losses.reduction import check_reduction, reduce, refuse, same_shape, weighted
 
 Loss = Float[Array, "..."]
@@ -56,7 +57,7 @@ def cross_entropy_loss(
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
-    log_p = jax.nn.log_softmax(input, axis=-1)
+    log_p = log_softmax(jnp.asarray(input))
     target = _labels(target)
     if jnp.issubdtype(target.dtype, jnp.floating):
         if ignore_index >= 0:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from d2l_jax.cpu import cross_entropies
 from d2l_jax.losses.absolute import absolute
 
 Values = Float[Array, "*shape"]
@@ -56,8 +57,8 @@ def detection_loss(
 
 
 def _class_loss(scores: Scores, classes: Classes, gamma: float | None) -> Float[Array, "batch anchors"]:
-    log_p = jnp.take_along_axis(jax.nn.log_softmax(scores), classes[..., None], -1)[..., 0]
-    return -log_p if gamma is None else -((1 - jnp.exp(log_p)) ** gamma) * log_p
+    loss = cross_entropies(scores, classes)
+    return loss if gamma is None else (1 - jnp.exp(-loss)) ** gamma * loss
 
 
 def _counted(loss: Array, positive: Array, negatives: float) -> Array:

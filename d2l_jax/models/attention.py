@@ -2,12 +2,12 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from d2l_jax import nn
+from d2l_jax.cpu import softmax
 from d2l_jax.errors import InputError
 
 Scores = Float[Array, "batch queries keys"]
@@ -25,13 +25,13 @@ def masked_softmax(X: Scores, valid_lens: ValidLens = None, corrected: bool = Fa
     Raises InputError unless the valid lengths are None, (batch,) or (batch, queries).
     """
     if valid_lens is None:
-        return jax.nn.softmax(X, axis=-1)
+        return softmax(X)
     if valid_lens.shape not in (X.shape[:1], X.shape[:2]):
         shapes = f"{X.shape[:1]} or {X.shape[:2]}"
         raise InputError(f"valid lengths of shape {valid_lens.shape} for scores of shape {X.shape}; {shapes} is right")
     ends = valid_lens.astype(int).reshape(X.shape[0], -1, 1)
     places = jnp.arange(X.shape[-1])[None, None]
-    weights = jax.nn.softmax(jnp.where(places < ends, X, -1e6), axis=-1)
+    weights = softmax(jnp.where(places < ends, X, -1e6))
     return jnp.where(places < ends, weights, 0) if corrected else weights
 
 

@@ -1,11 +1,11 @@
 """Natural language inference by decomposable attention (Parikh et al. 2016; book, section 16.5)."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from d2l_jax import nn
+from d2l_jax.cpu import softmax
 
 Premises = Float[Array, "batch m features"]
 Hypotheses = Float[Array, "batch n features"]
@@ -48,9 +48,9 @@ class Attend(nnx.Module):
 def attention(scores: Float[Array, "batch queries keys"], mask: Mask) -> Float[Array, "batch queries keys"]:
     """Softmax over the keys that the mask holds; 0 for the others, and for all where it holds none."""
     if mask is None:
-        return jax.nn.softmax(scores, axis=-1)
+        return softmax(scores)
     seen = mask[:, None]
-    return jnp.where(seen, jax.nn.softmax(jnp.where(seen, scores, -1e6), axis=-1), 0)
+    return jnp.where(seen, softmax(jnp.where(seen, scores, -1e6)), 0)
 
 
 class Compare(nnx.Module):

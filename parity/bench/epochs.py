@@ -12,15 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import DataLoader
 
 from d2l_jax.case import Case
 from d2l_jax.data import Dataset as Data
 from d2l_jax.data import batch_order, load
 from d2l_jax.errors import InputError
+from d2l_jax.runs.fitting import fitted
 from d2l_jax.train import TrainState, make_epoch, make_train_step
+from d2l_jax.turns import Tensors
 from parity.bench.conditions import same_conditions
-from parity.bench.items import Items
+from parity.bench.examples import Examples
+from parity.bench.jax_programs import beside_the_loss
 from parity.bench.timing import LEAD_IN_S, Stats, no_collection, rotated, timed_calls
 from parity.bench.torch_programs import loaded
 from parity.bench.usage import Usage, undisturbed
@@ -37,7 +41,7 @@ class EpochResult:
     """Seconds of one epoch of training, without evaluation; every epoch is timed whole.
 
     stats:  "jax", "torch_memory" (tensors in memory), "torch_loader" and "torch_loader_2_workers" (a
-            DataLoader over items that `ToTensor` makes from PIL images)
+            DataLoader over items: images that `ToTensor` makes from PIL's, else rows of a `TensorDataset`)
     others: CPUs that other processes used meanwhile, per program
     gap:    between the mean losses of the first epoch of jax and torch_memory, relative
     """
@@ -74,32 +78,31 @@ def epoch_comparison(
     epochs: int = 3,
     progress: Callable[[str, str], None] = lambda name, stage: None,
 ) -> EpochResult:
-    """Trains a classifier of images on `data`, on the CPU, in four programs that take turns, from the same weights.
+    """Trains on `data`, on the CPU, in four programs that take turns, from the same weights.
 
-    data: by default the case's own, as `d2l_jax.data.load` finds it
+    data: by default the case's own, as `d2l_jax.data.load` finds it: labelled images, or rows of numbers or tokens
     batch_size: instead of the book's
     epochs: turns of each program; jax and torch_memory train one epoch before, which is compared. The loaders
     have no warm-up, since in an epoch of seconds it would change nothing.
+
+    Raises InputError for a case that learns from no such examples.
     """
     if not case.arrays:
-        raise InputError(f"{case.name} learns from no batches of a data set; a classifier of images is right")
+        raise InputError(f"{case.name} learns from no batches of a data set; a model that does is right")
     data = data or load(case.data, resize=case.resize)
-    X, y = data.train
-    shape = case.arrays[0].shape[1:]
-    if X.ndim != 4 or "accuracy" not in case.metrics or X.shape[1:] != shape:
-        requirement = f"labelled images of shape {shape} are right"
-        raise InputError(f"{case.name} cannot be trained on {data.name}: {requirement}")
     size = case.batch_size if batch_size is None else batch_size
-    batch_order(len(X), size, seed=0, epoch=0)
+    case = fitted(case.of_batch_size(size), data)
+    examples = Examples.of(case, data)
+    batch_order(len(examples), size, seed=0, epoch=0)
     progress(case.name, "the first epochs")
     with same_conditions():
-        jax_epoch, compile_s, transfer_s = _jax_epoch(case, X, y, size)
-        programs = {"jax": jax_epoch, "torch_memory": _memory_epoch(case, X, y, size)}
+        jax_epoch, compile_s, transfer_s = _jax_epoch(case, examples, size)
+        programs = {"jax": jax_epoch, "torch_memory": _memory_epoch(case, examples, size)}
         ours, theirs = (program(0) for program in programs.values())
-        programs |= {name: _loader_epoch(case, X, y, size, workers) for name, workers in LOADERS.items()}
+        programs |= {name: _loader_epoch(case, examples, size, workers) for name, workers in LOADERS.items()}
         stats, others = _in_turns(programs, epochs, lambda stage: progress(case.name, stage))
     gap = abs(ours - theirs) / abs(theirs)
-    return EpochResult(case.name, size, len(X), data.source, stats, others, compile_s, transfer_s, gap)
+    return EpochResult(case.name, size, len(examples), data.source, stats, others, compile_s, transfer_s, gap)
 
 
 def _in_turns(
@@ -127,26 +130,26 @@ def _others(spans: list[Span]) -> float | None:
     return Usage.total(ends).others_since(Usage.total(starts))
 
 
-def _jax_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> tuple[Callable[[int], float], float, float]:
+def _jax_epoch(case: Case, examples: Examples, size: int) -> tuple[Callable[[int], float], float, float]:
     """(number -> mean loss, seconds to compile, seconds to bring the bytes to the device)."""
     model = case.build()
     start = time.perf_counter()
-    data = jax.block_until_ready(jax.device_put({"input": X, "targets": y}))
+    data = jax.block_until_ready(jax.device_put(examples.tensors))
     transfer_s = time.perf_counter() - start
     state = TrainState.create(model, case.turns)
-    scan: Any = make_epoch(make_train_step(model, case.turns, case.metrics))
+    scan: Any = make_epoch(make_train_step(model, case.turns, beside_the_loss(case)))
     start = time.perf_counter()
-    compiled = {rows.shape: scan.lower(state, data, rows).compile() for rows in _rows(len(X), size, 0)}
+    compiled = {rows.shape: scan.lower(state, data, rows).compile() for rows in _rows(len(examples), size, 0)}
     compile_s = time.perf_counter() - start
 
     def epoch(number: int) -> float:
         nonlocal state
         total = 0.0
-        for rows in _rows(len(X), size, number):
+        for rows in _rows(len(examples), size, number):
             state, metrics = compiled[rows.shape](state, data, jnp.asarray(rows))
             total += float(metrics["loss"].sum()) * rows.shape[1]
         jax.block_until_ready(state)
-        return total / len(X)
+        return total / len(examples)
 
     return epoch, compile_s, transfer_s
 
@@ -157,42 +160,47 @@ def _rows(n: int, size: int, epoch: int) -> list[np.ndarray]:
     return [full, rest[None]] if len(rest) else [full]
 
 
-def _torch_step(case: Case) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def _torch_step(case: Case) -> Callable[[Tensors], torch.Tensor]:
+    """Returns batch -> its loss times its size."""
     model = loaded(case, case.build()).train()
     turn = torch_turn(case.turn)
     optimizer = turn.optimizer(model)
 
-    def step(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def step(batch: Tensors) -> torch.Tensor:
         optimizer.zero_grad()
-        value, _ = turn.objective(model, {"input": X, "targets": y})
+        value, _ = turn.objective(model, batch)
         value.backward()
+        turn.prepare(model)
         optimizer.step()
-        return value.detach() * len(y)
+        return value.detach() * len(tree_leaves(batch["targets"])[0])
 
     return step
 
 
-def _memory_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int) -> Callable[[int], float]:
-    """Float tensors, made beforehand; every batch is a lookup of rows, in JAX's order."""
-    inputs = torch.tensor(X).permute(0, 3, 1, 2).contiguous().float() / 255
-    targets = torch.tensor(y).long()
+def _memory_epoch(case: Case, examples: Examples, size: int) -> Callable[[int], float]:
+    """Tensors made beforehand; every batch is a lookup of rows, in JAX's order."""
+    data = examples.in_memory()
     step = _torch_step(case)
 
     def epoch(number: int) -> float:
-        batches = [torch.from_numpy(row).long() for rows in _rows(len(X), size, number) for row in rows]
-        return float(sum(step(inputs[rows], targets[rows]) for rows in batches)) / len(X)
+        batches = [torch.from_numpy(row).long() for rows in _rows(len(examples), size, number) for row in rows]
+        return float(sum(step(_at(data, rows)) for rows in batches)) / len(examples)
 
     return epoch
 
 
-def _loader_epoch(case: Case, X: np.ndarray, y: np.ndarray, size: int, workers: int) -> Callable[[int], float]:
+def _at(data: Tensors, rows: torch.Tensor) -> Tensors:
+    return tree_map(lambda a: a[rows], data)
+
+
+def _loader_epoch(case: Case, examples: Examples, size: int, workers: int) -> Callable[[int], float]:
     """A timeout turns a worker that hangs into an error."""
-    loader = DataLoader(Items(X, y), size, shuffle=True, num_workers=workers, timeout=60 if workers else 0)
+    loader = DataLoader(examples.items(), size, shuffle=True, num_workers=workers, timeout=60 if workers else 0)
     step = _torch_step(case)
 
     def epoch(number: int) -> float:
         with warnings.catch_warnings():  # JAX warns of the fork; the workers never call it
             warnings.simplefilter("ignore", RuntimeWarning)
-            return float(sum(step(*batch) for batch in loader)) / len(X)
+            return float(sum(step(examples.named(batch)) for batch in loader)) / len(examples)
 
     return epoch

@@ -23,7 +23,7 @@ def jax_training(task: Task) -> Program:
     case = task.case
     batch = led(case, task.flax, task.on_device(task.batch.tensors))
     state = task.on_device(TrainState.create(task.flax, case.turns))
-    compiled, ahead = _ahead(make_train_step(task.flax, case.turns, _beside_the_loss(case)), state, batch)
+    compiled, ahead = _ahead(make_train_step(task.flax, case.turns, beside_the_loss(case)), state, batch)
 
     def step() -> jax.Array:
         nonlocal state
@@ -44,11 +44,11 @@ def jax_evaluation(task: Task) -> Program:
         loss, more = objective(nets, tensors)
         return more | {"loss": loss}
 
-    compiled, ahead = _ahead(make_eval_step(task.flax, observe, _beside_the_loss(task.case)), *arguments)
+    compiled, ahead = _ahead(make_eval_step(task.flax, observe, beside_the_loss(task.case)), *arguments)
     return started(lambda: jax.block_until_ready(compiled(*arguments))["loss"], **ahead)
 
 
-def _beside_the_loss(case: Case) -> dict[str, Metric]:
+def beside_the_loss(case: Case) -> dict[str, Metric]:
     """Returns the metrics but for one that takes the loss's place: the loss is compared as it is minimised."""
     return {name: metric for name, metric in case.metrics.items() if name != "loss"}
 

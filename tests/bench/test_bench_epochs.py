@@ -12,6 +12,7 @@ from small_bench import MLP, bench, result, shown
 
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset
+from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError
 from parity.bench import conditions, epochs, jax_programs, steps, torch_programs
 from parity.bench import phase as phases
@@ -55,12 +56,28 @@ def test_epochs_take_turns_in_an_order_that_rotates(monkeypatch):
     assert {name: times.number for name, times in stats.items()} == {"a": 2, "b": 2} and set(others) == {"a", "b"}
 
 
-def test_an_epoch_needs_labelled_images_of_the_right_shape(toy):
-    for name in ("lenet5", "linear-regression"):
-        with pytest.raises(InputError, match="cannot be trained"):
-            epoch_comparison(get(name), toy)
-    with pytest.raises(InputError, match="batch size"):
+def test_an_epoch_of_rows_of_tokens_is_the_same(monkeypatch):
+    monkeypatch.setattr(epochs, "TURN_S", 0.0)
+    random = np.random.default_rng(0)
+    case = get("word2vec-ptb")
+    words = Vocab(["the"] * 8, min_freq=1)
+    masks = np.ones((20, 60), np.int32)
+    split = (random.integers(0, 2, (20, 1), np.int32), random.integers(0, 2, (20, 60), np.int32)), (masks, masks)
+    data = Dataset("toy", split, split, "drawn", vocabs=(words,), form="words")
+    comparison = epoch_comparison(case, data, batch_size=8, epochs=1)
+    assert comparison.gap < 1e-5 and comparison.examples == 20
+    assert set(comparison.stats) == {"jax", "torch_memory", "torch_loader", "torch_loader_2_workers"}
+
+
+def test_an_epoch_needs_data_of_the_right_kind_and_shape(toy):
+    with pytest.raises(InputError, match="lenet5 "):
+        epoch_comparison(get("lenet5"), toy)
+    with pytest.raises(InputError, match="learns numbers"):
+        epoch_comparison(get("linear-regression"), toy)
+    with pytest.raises(InputError, match="batch.size"):
         epoch_comparison(MLP, toy, batch_size=71)
+    with pytest.raises(InputError, match="no batches"):
+        epoch_comparison(get("value-iteration"), toy)
 
 
 def test_an_epoch_has_a_ratio_where_losses_agree_and_the_machine_was_quiet():

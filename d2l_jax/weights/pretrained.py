@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def put_pretrained(model: nnx.Module, tensors: Mapping[str, np.ndarray], source: str = "a state_dict") -> nnx.Module:
-    """Puts what fits of a state_dict into `model`, which is returned; the log names the tensors that stay as they are.
+    """Puts what fits of a state_dict into `model`, which is returned; a warning names all that differs.
 
     A tensor fits by its key, or by its key below `features`, and by its shape. Raises InputError where none does.
     """
@@ -25,5 +25,7 @@ def put_pretrained(model: nnx.Module, tensors: Mapping[str, np.ndarray], source:
         names = ", ".join(list(shapes)[:4])
         raise InputError(f"no tensor of {source} fits {type(model).__name__}; one with {names} ... is right")
     new = {key: array for key, array in state_dict(model).items() if key not in fitting}
-    log.info("%d tensors from %s; new: %s", len(fitting), source, ", ".join(new) or "none")
+    left = [f"{key} {array.shape}" for key, array in tensors.items() if below + key not in fitting]
+    told = (len(fitting), source, ", ".join(new) or "none", ", ".join(left) or "none")
+    log.warning("%d tensors are from %s; new: %s; left out of the file: %s", *told)
     return put(model, new | fitting, source=source)

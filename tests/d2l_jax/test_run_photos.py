@@ -117,7 +117,7 @@ def test_drawn_shapes_are_made_the_models_size(monkeypatch: pytest.MonkeyPatch, 
     assert data.name == "two_shapes" and fitted(case, data).batch_size == 8
 
 
-def test_pretrained_weights_leave_a_new_head_new(tmp_path: Path):
+def test_pretrained_weights_leave_a_new_head_new(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """Tensors that fit by key and shape are taken, below `features` too; a state_dict of another model is refused."""
     trained = FrozenFeatures(5, 7, rngs=nnx.Rngs(1))
     source = state_dict(trained)
@@ -127,6 +127,8 @@ def test_pretrained_weights_leave_a_new_head_new(tmp_path: Path):
     taken = state_dict(put_pretrained(new, file.read(tmp_path / "weights.safetensors")))
     assert np.array_equal(taken["features.0.weight"], source["features.0.weight"])
     assert np.array_equal(taken["fc.weight"], head.T)
+    left = "new: fc.weight, fc.bias; left out of the file: fc.bias (7,), fc.weight (7, 5)"
+    assert caplog.messages == [f"7 tensors are from a state_dict; {left}"]
     below = state_dict(put_pretrained(FrozenFeatures(5, 2, rngs=nnx.Rngs(3)), state_dict(trained.features)))
     assert np.array_equal(below["features.0.weight"], source["features.0.weight"])
     with pytest.raises(InputError, match="no tensor of a state_dict fits FrozenFeatures"):

@@ -1,6 +1,7 @@
 """Sets JAX for every test: float64 is on, though models start in float32; dtypes and ranks are strict."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers, and what the tests
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder = tempfile.mkdtemp()
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # many small programs are the same
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+gc.disable()  # until the tests are collected: what is imported stays
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -38,6 +41,14 @@ PROMOTING = {
     DTYPES: USERS | {"test_lowering.py": "errors of few digits are measured in many"},
     RANKS: USERS,
 }
+
+
+def pytest_collection_finish() -> None:
+    """Lets the garbage collector look for what tests leave, and no longer through a million objects that stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
+    gc.enable()
 
 
 @pytest.fixture

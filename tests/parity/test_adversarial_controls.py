@@ -6,19 +6,16 @@ from typing import Any
 
 import jax
 import pytest
+from failing import failing
 
 from d2l_jax import losses, models
 from d2l_jax.catalog import get
 from d2l_jax.models import adversarial, gan_backbone
-from parity.proof.cases import check_case
-from parity.proof.checking import Checking
-from parity.proof.steps import Kept, Sides, single_steps
 from parity.twin.pairing import twin_of
 
 
 def failures(name: str) -> list[str]:
-    result = check_case(get(name), steps=1, tiers=("float64",))
-    return [str(row.key) for row in result.rows["float64"] if not row.passed]
+    return failing(twin_of(get(name), steps=1))
 
 
 @pytest.fixture
@@ -49,8 +46,7 @@ def test_examples_in_other_pairs_are_seen():
 
     first, second = case.turns
     wrong = first._replace(objective=adversarial.Discriminate(rpgan_loss_D, r1=1.0, r2=1.0))
-    result = check_case(replace(case, turns=(wrong, second)), steps=1, tiers=("float64",))
-    failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
+    failed = failing(twin_of(replace(case, turns=(wrong, second)), steps=1))
     assert failed[0] == "discriminator forward/loss" and not [row for row in failed if row.endswith("/real")]
 
 
@@ -62,10 +58,7 @@ def test_a_turn_that_judges_apart_what_it_should_together_is_seen(turn):
     objectives[turn] = partial(objectives[turn], together=False)
     twin = twin_of(case, steps=1)
     turns = tuple(each._replace(objective=objectives[each.name]) for each in case.turns)
-    planted = replace(twin, flax=replace(twin.flax, turns=turns))
-    checking = Checking(tiers=("float64",), probes=2)
-    rows, _ = single_steps(planted, checking, Sides.of(planted, checking), Kept())
-    failed = [str(row.key) for row in rows["float64"] if not row.passed]
+    failed = failing(replace(twin, flax=replace(twin.flax, turns=turns)))
     assert f"{turn} forward/fake" in failed and f"{turn} forward/loss" in failed
 
 
@@ -96,9 +89,7 @@ def test_another_adversarial_loss_is_seen_first_in_its_turn(name, wrong, turn):
     case = get(name)
     objective = {"discriminator": adversarial.Discriminate, "generator": adversarial.Generate}[turn](wrong)
     turns = tuple(each._replace(objective=objective) if each.name == turn else each for each in case.turns)
-    result = check_case(replace(case, turns=turns), steps=1, tiers=("float64",))
-    failed = [str(row.key) for row in result.rows["float64"] if not row.passed]
-    assert result.status == "fail" and failed[0] == f"{turn} forward/loss"
+    assert failing(twin_of(replace(case, turns=turns), steps=1))[0] == f"{turn} forward/loss"
 
 
 @pytest.mark.slow

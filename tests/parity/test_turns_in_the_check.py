@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import pytest
+from failing import failing, failing_after_all
 
 import parity.reference
 from d2l_jax import algorithms, models, optim
@@ -13,6 +14,8 @@ from d2l_jax.catalog import get
 from d2l_jax.turns import Turn
 from parity.output import status_of
 from parity.proof.cases import check_case
+from parity.proof.proof import check_twin
+from parity.twin.pairing import twin_of
 
 CASES = ["valley", "frozen-features", "gan"]
 CASES += ["box-conversions", "multibox-prior", "box-iou", "multibox-target", "multibox-detection"]
@@ -31,7 +34,8 @@ def test_the_case_passes(name: str):
 
 
 def test_the_rows_of_a_turn_carry_its_name():
-    rows = {str(row.key) for row in check_case(get("gan"), steps=2, tiers=("float64",)).rows["float64"]}
+    result = check_twin(twin_of(get("gan"), steps=2), tiers=("float64",), layers=False)
+    rows = {str(row.key) for row in result.rows["float64"]}
     assert {
         "evaluation/fake_X",
         "discriminator forward/loss",
@@ -52,37 +56,29 @@ def discriminator_loss(nets, tensors):  # the twin's is found by this name
 
 def test_a_bug_in_the_first_turn_is_placed_there():
     first, second = get("gan").turns
-    result = check_case(replace(get("gan"), turns=(first._replace(objective=discriminator_loss), second)), steps=1)
-    assert failures(result)[0].startswith("discriminator ")
+    planted = replace(get("gan"), turns=(first._replace(objective=discriminator_loss), second))
+    assert failing(twin_of(planted, steps=1))[0].startswith("discriminator ")
 
 
 def test_a_wrong_optimizer_of_the_second_turn_is_blamed():
     case = get("gan")
     first, second = case.turns
-    twin_finds = check_case(case, steps=1, tiers=("float64",))
-    assert twin_finds.status == "pass"
-    from parity.proof.proof import check_twin
-    from parity.twin.pairing import twin_of
-
     twin = twin_of(case, steps=1)
+    assert not failing_after_all(twin)
     wrong = second._replace(optimizer=partial(optim.Adam, lr=0.006))
     result = check_twin(replace(twin, flax=replace(twin.flax, turns=(first, wrong))), tiers=("float64",))
     assert result.blame and result.blame.layer == "optimizer" and "generator" in result.blame.text
 
 
 def test_a_frozen_part_that_moves_is_seen():
-    from parity.proof.proof import check_twin
-    from parity.twin.pairing import twin_of
-
-    twin = twin_of(get("frozen-features"), steps=1)
-    thawed = twin.with_flax(trains="")
-    assert any(name.startswith("buffers/features.0") for name in failures(check_twin(thawed, tiers=("float64",))))
+    thawed = twin_of(get("frozen-features"), steps=1).with_flax(trains="")
+    assert any(name.startswith("buffers/features.0") for name in failing(thawed))
 
 
 def test_a_wrong_overlap_is_seen(monkeypatch):
     right = algorithms.boxes.box_iou
     monkeypatch.setattr(algorithms.boxes, "box_iou", lambda a, b: right(a, b) + 1e-9)
-    assert failures(check_case(get("box-iou"), steps=1))[0] == "evaluation/iou"
+    assert failing(twin_of(get("box-iou"), steps=1))[0] == "evaluation/iou"
 
 
 @pytest.mark.slow
@@ -103,7 +99,7 @@ def test_a_turn_meets_what_the_one_before_it_returned(monkeypatch):
     monkeypatch.setattr(parity.reference, "scaled", scaled_in_torch, raising=False)
     assert check_case(case, steps=2).status == "pass"
     monkeypatch.setattr(parity.reference, "scaled", parity.reference.generator_loss)
-    assert failures(check_case(case, steps=1))[0] == "generator forward/loss"
+    assert failing(twin_of(case, steps=1))[0] == "generator forward/loss"
 
 
 def valley(nets, tensors, *curvatures):

@@ -4,12 +4,14 @@ from functools import partial
 
 import jax.numpy as jnp
 import pytest
+from failing import failing, failing_after_all
 
 from d2l_jax import losses
 from d2l_jax.catalog import CASES, get
 from d2l_jax.data import kind_of
 from d2l_jax.models import attention
 from parity.proof.cases import check_case
+from parity.twin.pairing import twin_of
 
 TRAINED = [case.name for case in CASES if case.data and kind_of(case.data) in ("text", "translation")]
 
@@ -22,8 +24,8 @@ def failures(result) -> list[str]:
     "name", ["rnn-lm-scratch", "lstm-lm", "seq2seq", pytest.param("transformer", marks=pytest.mark.slow)]
 )
 def test_clipping_that_acts_agrees(name: str):
-    result = check_case(get(name).with_turn(clip=1e-3), steps=2, tiers=("float64",), layers=False)
-    assert result.status == "pass", (result.error, failures(result)[:5])
+    failed = failing_after_all(twin_of(get(name).with_turn(clip=1e-3), steps=2))
+    assert not failed, failed[:5]
 
 
 @pytest.mark.slow
@@ -37,8 +39,8 @@ def test_twenty_steps_agree(name: str, clip: float | None):
 
 def test_control_a_loss_that_counts_the_padding():
     counted = partial(masked_cross_entropy, pad=5)
-    result = check_case(get("seq2seq").with_loss(counted), steps=1, tiers=("float64",), layers=False)
-    assert failures(result)[:2] == ["evaluation/loss", "forward/loss"]
+    failed = failing(twin_of(get("seq2seq").with_loss(counted), steps=1))
+    assert failed[:2] == ["evaluation/loss", "forward/loss"]
 
 
 def masked_cross_entropy(logits, y, pad):  # the twin's is found by this name
@@ -49,8 +51,7 @@ def test_control_a_mask_that_ends_one_key_late(monkeypatch):
     right = attention.masked_softmax
     late = lambda X, valid_lens=None: right(X, None if valid_lens is None else valid_lens + 1)  # noqa: E731
     monkeypatch.setattr(attention, "masked_softmax", late)
-    result = check_case(get("dot-product-attention"), steps=1, tiers=("float64",))
-    assert failures(result)[0].startswith("evaluation/output")
+    assert failing(twin_of(get("dot-product-attention"), steps=1))[0].startswith("evaluation/output")
 
 
 @pytest.mark.slow
@@ -75,4 +76,4 @@ def test_control_a_state_of_the_wrong_layer(monkeypatch):
         return outputs, jnp.flip(hidden_state, 0), valid_lens
 
     monkeypatch.setattr(bahdanau.Seq2SeqAttentionDecoder, "init_state", swapped)
-    assert check_case(get("bahdanau"), steps=1, tiers=("float64",), layers=False).status == "fail"
+    assert failing(twin_of(get("bahdanau"), steps=1))

@@ -7,17 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from failing import failing, failing_after_all
 from flax import nnx
 from twins import in_jax, normal
 
 from d2l_jax import losses, models, nn
 from d2l_jax.catalog import get
-from parity.proof.cases import check_case
 from parity.reference import losses as torch_losses
-
-
-def failures(result) -> list[str]:
-    return [str(row.key) for row in result.rows["float64"] if not row.passed]
+from parity.twin.pairing import twin_of
 
 
 def test_the_loss_and_its_gradient_are_pytorchs():
@@ -46,8 +43,7 @@ def transposed_conv(in_channels=20, out_channels=10, kernel_size=5, *, rngs, **o
 def test_control_a_kernel_upside_down_is_seen():
     assert isinstance(transposed_conv(rngs=nnx.Rngs(0)), nn.ConvTranspose2d)
     wrong = replace(get("transposed-conv"), model=transposed_conv, afterwards=None)
-    result = check_case(wrong, steps=1, tiers=("float64",))
-    assert "forward/output" in failures(result), (result.error, failures(result))
+    assert "forward/output" in failing(twin_of(wrong, steps=1))
 
 
 def pixel_cross_entropy(logits, y):  # the twin's is found by this name
@@ -57,7 +53,7 @@ def pixel_cross_entropy(logits, y):  # the twin's is found by this name
 @pytest.mark.slow
 def test_control_a_loss_that_leaves_a_row_out_is_seen():
     wrong = get("fcn").with_loss(pixel_cross_entropy)
-    first = failures(check_case(wrong, steps=1, tiers=("float64",)))[0]
+    first = failing(twin_of(wrong, steps=1))[0]
     assert first.endswith("/loss"), first
     assert models.fcn.__name__ == "fcn"
 
@@ -81,6 +77,5 @@ PIXELS = replace(get("transposed-conv"), afterwards=None, labels=True, ignored=2
 )
 def test_control_pixels_that_do_not_count_are_drawn_and_a_loss_that_counts_them_is_seen(case, seen):
     assert get("fcn").ignored == 255
-    result = check_case(case, steps=1, tiers=("float64",))
-    assert not result.error and bool(failures(result)) == seen, (result.error, failures(result))
-    assert not seen or failures(result)[0].endswith("/loss")
+    failed = (failing if seen else failing_after_all)(twin_of(case, steps=1))
+    assert bool(failed) == seen and (not seen or failed[0].endswith("/loss")), failed

@@ -1,13 +1,8 @@
 """Where the two models part, in the lines of PyTorch's: the first result that Flax has nowhere, of numbers it has."""
 
-import itertools
-import linecache
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -15,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.lines import code_of_caller, quoted
 from parity.blame.marks import Marks, flax_marks
 from parity.blame.one_call import at_call
 from parity.models.random_numbers_torch import ImposedOnTorch
@@ -25,11 +21,6 @@ from parity.sides.torch_tensors import leaves
 from parity.twin.twin import State, Twin, in_turn
 
 MOST_LINES = 2
-MOST_CODE = 60
-HERE = Path(__file__).parent
-OWN = (HERE.parent / room for room in ("blame", "models", "proof", "sides"))
-ELSEWHERE = tuple(map(str, (Path(torch.__file__).parent, *OWN)))  # no lines of a user's
-STEPS = str(HERE.parent / "reference" / "turns.py")  # which call a model as a whole
 
 # Causes that only say where.
 PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
@@ -208,44 +199,3 @@ def _table(line: Line) -> Line:
     while line.name in VIEWS and len(line.sources) == 1 and not line.sources[0].known:
         line = line.sources[0]
     return line
-
-
-def code_of_caller(names: Mapping[int, str]) -> tuple[str, str, str]:
-    """Returns the innermost expression outside of PyTorch that is being computed, its file and line, its submodule.
-
-    No expression where the model is a layer of PyTorch's own, which no line of a user's calls.
-
-    names: of the modules, by their id
-    """
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(ELSEWHERE):
-        frame = frame.f_back
-    if frame.f_code.co_filename == STEPS:
-        return "", "", ""
-    positions = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
-    line, end, first, last = next(positions, (None, None, None, None))
-    text = linecache.getline(frame.f_code.co_filename, line or 0).encode()
-    code = text[first : last if end == line else None].decode(errors="replace").strip()
-    code = code if len(code) <= MOST_CODE else f"{code[:MOST_CODE]}..."
-    return code, f"{Path(frame.f_code.co_filename).name}, line {line}", _module(frame, names)
-
-
-def line_of_caller() -> str:
-    """Returns the expression and its line as they are told; "" where no line of a user's is being computed."""
-    code, where, _ = code_of_caller({})
-    return quoted(code, where) if code else ""
-
-
-def quoted(code: str, where: str) -> str:
-    """Returns an expression with its place, as it is told."""
-    return f"`{code}` ({where})"
-
-
-def _module(frame: FrameType | None, names: Mapping[int, str]) -> str:
-    """Returns the name of the innermost module whose method is running, helpers of it included."""
-    while frame:
-        first = frame.f_code.co_varnames[:1]
-        if first and (name := names.get(id(frame.f_locals.get(first[0])))):
-            return name
-        frame = frame.f_back
-    return ""

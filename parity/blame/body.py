@@ -24,7 +24,7 @@ from parity.blame.diagnosis.functions.tables import Replacing, table_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
-from parity.blame.elsewhere import Results, explain_elsewhere
+from parity.blame.elsewhere import Results, explain_elsewhere, explain_order
 from parity.blame.one_call import at_call
 from parity.layers.received import Received
 from parity.models.random_numbers_torch import ImposedOnTorch
@@ -51,8 +51,8 @@ class Watched:
         self.received = received
 
     @contextmanager
-    def seen(self, model: torch.nn.Module) -> Iterator[list[np.ndarray]]:
-        """Lists, within the block, what the layer is given in the call in question, where the run ends."""
+    def seen(self, model: torch.nn.Module, ends: bool = True) -> Iterator[list[np.ndarray]]:
+        """Lists, within the block, what the layer is given in the call in question, where the run may end."""
         tensors: list[np.ndarray] = []
         received = self.received
         if received is None:
@@ -61,7 +61,8 @@ class Watched:
 
         def note(arguments: list[torch.Tensor]) -> None:
             tensors.append(received.turned(to_numpy(arguments[received.place])))
-            raise _Met
+            if ends:
+                raise _Met
 
         with suppress(_Met), at_call(model.get_submodule(received.name), received.number, note):
             yield tensors
@@ -96,10 +97,24 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
 def explain_other(twin: Twin, state: State, train: bool, watched: Watched) -> Cause | None:
     """The other tensor of PyTorch's that Flax has in its place, or beside it."""
     run = TorchRun(twin, "float64", "cpu")
-    results = Results(watched.oracle.size)
-    _watched(run, twin, state, train, results, watched)
-    turned = watched.received.turned if watched.received else lambda array: array
-    return explain_elsewhere(watched.oracle, watched.flax, results, turned)
+    received = watched.received
+    turned = received.turned if received else lambda array: array
+    results = _results(run, twin, state, train, watched)
+    cause = explain_elsewhere(watched.oracle, watched.flax, results, turned)
+    if cause or not received:
+        return cause
+    results = _results(run, twin, state, train, watched, run.model.get_submodule(received.name))
+    return explain_order(watched.oracle, watched.flax, results, received.label, turned)
+
+
+def _results(
+    run: TorchRun, twin: Twin, state: State, train: bool, watched: Watched, without: torch.nn.Module | None = None
+) -> Results:
+    """Returns what functions give in a whole run, behind the tensor that is compared, too."""
+    results = Results(watched.oracle.size, without)
+    with suppress(*(UNFIT if without else ())):  # other modules may expect what it returns
+        _watched(run, twin, state, train, results, watched, ends=False)
+    return results
 
 
 @one_thread()
@@ -169,14 +184,16 @@ def _recurrent_trials(
 Mode = Altering | Transposing | Replacing | Exchanging | Following | Results
 
 
-def _watched(run: TorchRun, twin: Twin, state: State, train: bool, mode: Mode, watched: Watched) -> np.ndarray:
+def _watched(
+    run: TorchRun, twin: Twin, state: State, train: bool, mode: Mode, watched: Watched, ends: bool = True
+) -> np.ndarray:
     run.load(state)
     run.model.train(train)
     batch = twin.batches[0]
     results = dict[str, Any]()
     drawing = ImposedOnTorch(twin.torch_numbers(batch, train))
     tensors = run.batch(batch)
-    with watched.seen(run.model) as seen, torch.no_grad(), torch_precision(run.dtype), drawing, mode.running():
+    with watched.seen(run.model, ends) as seen, torch.no_grad(), torch_precision(run.dtype), drawing, mode.running():
         if train:
             for _, _, more in in_turn(twin.torch.turns, run.model, tensors):
                 results |= more

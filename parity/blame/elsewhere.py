@@ -9,26 +9,35 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from parity.arrays.torch_arrays import to_numpy
-from parity.blame.apart import line_of_caller
 from parity.blame.diagnosis.cause import NOISE, Cause, distance, explains
+from parity.blame.lines import line_of_caller
 
 MOST = 400  # results that are kept
 Found = tuple[str, np.ndarray]
 
 
 class Results(TorchFunctionMode):
-    """Keeps, within it, what functions give of one number of numbers, with the line that asks for it."""
+    """Keeps, within it, what functions give of one number of numbers, with the line that asks for it.
 
-    def __init__(self, size: int):
+    without: a submodule that hands on what it is given
+    """
+
+    def __init__(self, size: int, without: torch.nn.Module | None = None):
         super().__init__()
         self.size = size
+        self.without = without
         self.found: list[tuple[str, torch.Tensor]] = []
 
     @contextmanager
     def running(self) -> Iterator["Results"]:
         """Lets the model run within the block."""
-        with self:
-            yield self
+        handle = self.without and self.without.register_forward_hook(lambda module, args, output: args[0])
+        try:
+            with self:
+                yield self
+        finally:
+            if handle:
+                handle.remove()
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -50,6 +59,21 @@ def explain_elsewhere(
             residual = distance([explained], [flax], [oracle])
             if explains(residual, distance([oracle], [flax], [oracle]), NOISE):
                 return Cause("wiring", f"Flax {text.format(words)}", residual)
+    return None
+
+
+def explain_order(
+    oracle: np.ndarray, flax: np.ndarray, results: Results, label: str, turned: Callable[[np.ndarray], np.ndarray]
+) -> Cause | None:
+    """Returns which function comes before a layer in Flax that is behind it in PyTorch.
+
+    results: of a run without the layer
+    """
+    for words, other in _arrays(results, oracle.shape, turned):
+        residual = distance([other], [flax], [oracle])
+        if explains(residual, distance([oracle], [flax], [oracle]), NOISE):
+            text = f"Flax gives {label} what {words} makes of it; PyTorch computes that behind {label}, not before"
+            return Cause("order-exchanged", text, residual)
     return None
 
 

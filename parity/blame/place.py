@@ -53,8 +53,9 @@ def blame(
     guilty = list(blame_layers(twin, layers, states[0]))
     if guilty:
         behind = _body_behind(twin, layers[True], states[0], [blame.layer for blame in guilty])
-        return guilty[0].with_others([*guilty[1:], *([behind] if behind else [])])
-    wrong_loss = any(key.step == 1 and key.phase == "forward" and key.tensor == "loss" for key in wrong)
+        beside = _loss_beside(twin, states[0], oracle, flax, wrong)
+        return guilty[0].with_others([*guilty[1:], *filter(None, (behind, beside))])
+    wrong_loss = _is_loss_wrong(wrong)
     for key in _of_first_step(wrong):
         if wrong_loss and (key.phase == "gradients" or key.is_made_of_outputs):
             break  # the loss is wrong, the model is right
@@ -75,6 +76,20 @@ def blame(
         place = f"{_called(twin, beside[0]) or 'the objective'}: {beside[0]}"
         return Blame.because(_of_tensor(oracle, flax, beside[0]), "", "forward", place)
     return _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
+
+
+def _is_loss_wrong(wrong: set[Key]) -> bool:
+    return any(key.step == 1 and key.phase == "forward" and key.tensor == "loss" for key in wrong)
+
+
+def _loss_beside(twin: Twin, state: State, oracle: Record, flax: Record, wrong: set[Key]) -> Blame | None:
+    """A loss that is wrong beside a layer; one of outputs that are wrong, or of a layer's own tensors, follows."""
+    of_outputs = all(isinstance(turn.objective, Supervised) for turn in twin.flax.turns)
+    outputs = [key for key in wrong if key.step == 1 and key.phase == "forward" and key.is_output]
+    if outputs or not of_outputs or not _is_loss_wrong(wrong):
+        return None
+    found = Blame.because(of_loss(twin, state, oracle, flax), "loss", "loss", "the loss")
+    return parted(found, twin, state, True, output="loss")
 
 
 def _called(twin: Twin, key: Key) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from parity.blame.apart import line_of_caller
 from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.lines import line_of_caller
 
 BOUNDS = ("clamp", "clamp_", "clamp_min", "clamp_max", "clip", "clip_", "hardtanh", "hardtanh_", "relu6")
 GUARD = 1.0  # a lower bound up to it keeps a divisor from 0, a count too

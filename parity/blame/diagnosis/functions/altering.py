@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -10,9 +11,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
+from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, Earlier, FunctionCall
 from parity.blame.diagnosis.functions.passed import Passed
 from parity.blame.diagnosis.functions.table import REMEMBERED, alternatives_of, plain_name
+from parity.blame.lines import expression_of_caller
 
 
 class Site(NamedTuple):
@@ -22,6 +24,7 @@ class Site(NamedTuple):
     number: which of the calls of this function it is, from 1
     labels: (cause, text) of each alternative
     paired: those of them that make sense at two calls alike
+    turn:   what the calls of one expression have in common, in whichever turn of a loop
     """
 
     place: str
@@ -30,6 +33,7 @@ class Site(NamedTuple):
     shape: tuple[int, ...]
     labels: tuple["Label", ...]
     paired: tuple["Label", ...]
+    turn: tuple[int, int] = (0, 0)
 
 
 Label = tuple[str, str]
@@ -68,7 +72,7 @@ class Altering(TorchFunctionMode):
         self.altered = 0
         self.passed = Passed()
         self._counts: dict[str, int] = {}
-        self._earlier: list[FunctionCall] = []
+        self._earlier = Earlier()
         self._places = [""]
 
     @contextmanager
@@ -96,7 +100,7 @@ class Altering(TorchFunctionMode):
         kwargs = kwargs or {}
         name = plain_name(func)
         place = self._places[-1]
-        right = any(place == other or place.startswith(f"{other}.") for other in self.right)
+        right = self._is_right(place)
         find = self.find(name, right)
         if find is None and name not in REMEMBERED:
             return func(*args, **kwargs)
@@ -104,13 +108,23 @@ class Altering(TorchFunctionMode):
         result = func(*args, **kwargs)
         result = args[0] if name == "setitem" else result  # which returns nothing
         call = FunctionCall(func, name, before, kwargs, result, self._earlier, self.passed)
-        self._earlier += [call] if name in REMEMBERED else []
+        if name in REMEMBERED:
+            self._earlier.add(call)
         if find is None:
             return call.result
         chosen = self._chosen(find, call, place)
         if before is args or chosen is None or chosen is call.result:
             return chosen
         return args[0].copy_(chosen)  # what works in place is used by the tensor's own name
+
+    def _is_right(self, place: str) -> bool:
+        return any(place == other or place.startswith(f"{other}.") for other in self.right)
+
+    def _outside(self, place: str) -> str:
+        """Returns the submodule around what is right, which gives it something else."""
+        while place and self._is_right(place):
+            place = place.rpartition(".")[0]
+        return place
 
     def _chosen(self, find: Alternatives, call: FunctionCall, place: str) -> Any:
         """Returns the result, or that of the alternative which is to be taken."""
@@ -122,8 +136,9 @@ class Altering(TorchFunctionMode):
             return call.result
         alternatives = _listed(find, call)
         if label is None:
-            labels = (tuple(x[:2] for x in alternatives if x.paired == paired) for paired in (False, True))
-            self.sites.append(Site(place, name, number, tuple(getattr(call.result, "shape", ())), *labels))
+            plain, paired = (tuple(x[:2] for x in alternatives if x.paired == paired) for paired in (False, True))
+            shape = tuple(getattr(call.result, "shape", ()))
+            self.sites.append(Site(self._outside(place), name, number, shape, plain, paired, expression_of_caller()))
             return call.result
         self.altered += 1
         chosen = next((x for x in alternatives if x[:2] == label), None)
@@ -152,7 +167,15 @@ def _in_place(func: Any, args: tuple, kwargs: dict) -> bool:
     name = getattr(func, "__name__", "")
     if name.startswith(("__i", "__setitem__")) or (name.endswith("_") and not name.endswith("__")):
         return True
+    signature = _with_option(func)
+    return bool(signature and signature.bind(*args, **kwargs).arguments.get("inplace"))
+
+
+@cache
+def _with_option(func: Any) -> inspect.Signature | None:
+    """Returns the signature of a function that may work in place, if an option of its own says so."""
     try:
-        return bool(inspect.signature(func).bind(*args, **kwargs).arguments.get("inplace"))
-    except (TypeError, ValueError):  # most of PyTorch's built-in functions have no signature
-        return False
+        signature = inspect.signature(func)
+    except (TypeError, ValueError):  # most of PyTorch's built-in functions have none
+        return None
+    return signature if "inplace" in signature.parameters else None

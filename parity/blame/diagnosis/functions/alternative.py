@@ -1,6 +1,6 @@
 """An alternative to one call of a function."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,12 +9,29 @@ import torch
 from parity.blame.diagnosis.functions.passed import Passed
 
 
+class Earlier:
+    """Calls so far, of functions that say what later ones are for; each is found by what it gave."""
+
+    def __init__(self) -> None:
+        self.calls: list[FunctionCall] = []
+        self._made: dict[int, FunctionCall] = {}  # by id, which is a tensor's own as long as its call is kept
+
+    def add(self, call: "FunctionCall") -> None:
+        self.calls.append(call)
+        results = call.result if isinstance(call.result, tuple | list) else (call.result,)
+        self._made |= {id(result): call for result in results}
+
+    def behind(self, tensor: Any) -> "FunctionCall | None":
+        """Returns the latest call that gave this very tensor, alone or among several."""
+        return self._made.get(id(tensor))
+
+
 @dataclass(frozen=True)
 class FunctionCall:
     """A call of one of PyTorch's functions, as it is outside of any alteration.
 
     args:    as they were before a function that works in place
-    earlier: calls before it in the same run, of functions that say what later ones are for
+    earlier: calls before it in the same run
     passed:  what submodules were given and returned before it
     """
 
@@ -23,7 +40,7 @@ class FunctionCall:
     args: tuple
     kwargs: Mapping[str, Any]
     result: Any
-    earlier: "Sequence[FunctionCall]" = ()
+    earlier: Earlier = field(default_factory=Earlier)
     passed: Passed = field(default_factory=Passed)
 
     @property
@@ -33,11 +50,11 @@ class FunctionCall:
 
     def last(self, *names: str) -> "FunctionCall | None":
         """Returns the last earlier call of one of the functions."""
-        return next((call for call in reversed(self.earlier) if call.name in names), None)
+        return next((call for call in reversed(self.earlier.calls) if call.name in names), None)
 
     def behind(self, tensor: Any) -> "FunctionCall | None":
         """Returns the earlier call that made this very tensor."""
-        return next((call for call in reversed(self.earlier) if call.result is tensor), None)
+        return self.earlier.behind(tensor)
 
     def option(self, place: int, name: str, default: Any = None) -> Any:
         """Returns an argument that may be given by place or by name."""

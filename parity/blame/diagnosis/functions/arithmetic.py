@@ -202,16 +202,6 @@ def normalised(call: FunctionCall) -> Iterator[Alternative]:
         )
 
 
-def distances(call: FunctionCall) -> Iterator[Alternative]:
-    """Distances without PyTorch's eps, which it adds to every difference, or squared."""
-    first, second = call.args[:2]
-    eps = call.option(3, "eps", 1e-6)
-    text = f"Flax leaves out the {eps:g} that PyTorch's pairwise_distance adds to every difference"
-    yield Alternative("eps", text, lambda: call.again(first, second, eps=0.0))
-    text = "Flax takes the square of the distance, without its root"
-    yield Alternative("power", text, lambda: call.result.square())
-
-
 def waves(call: FunctionCall) -> Iterator[Alternative]:
     other = {"sin": torch.cos, "cos": torch.sin}[call.name]
     yield Alternative("sine-and-cosine", f"Flax takes the {other.__name__} for the {call.name}", lambda: other(call.x))

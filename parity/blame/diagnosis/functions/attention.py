@@ -48,6 +48,16 @@ def fused(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative("attention-scale", f"Flax {what}", lambda factor=factor: attention(scale=factor))
 
 
+def grouped(call: FunctionCall) -> Iterator[Alternative]:
+    """Keys and values of fewer heads than queries, repeated in the other order."""
+    query, key, value = call.args[:3]
+    if call.kwargs.get("enable_gqa") and query.shape[-3] > key.shape[-3] > 1:
+        times = query.shape[-3] // key.shape[-3]
+        text = "Flax repeats the heads of keys and values as a whole (tile), PyTorch each of them: in another order"
+        tiled = (torch.cat([x] * times, -3) for x in (key, value))
+        yield Alternative("repeat-order", text, lambda: call.again(query, *tiled, enable_gqa=False))
+
+
 def multi_head(call: FunctionCall) -> Iterator[Alternative]:
     """PyTorch's multi-head attention without a mask that it is given, or with one that it is not."""
     mask = call.kwargs.get("attn_mask")

@@ -13,6 +13,7 @@ REMEMBERED = (  # earlier calls that later ones are of
     *(*ACTIVATIONS, "topk", "masked_fill", "pack_padded_sequence"),
     *("mul", "add", "sub", "sum", "exp", "expm1", "einsum"),
     *(*TURNING, *SHAPING),
+    *("cat", "linear", "matmul", "mm", "chunk", "split", "unbind", "getitem"),
 )
 WIRING = "wiring"
 MOST_OTHERS = 12
@@ -61,12 +62,15 @@ def gated(call: FunctionCall) -> Iterator[Alternative]:
         if made and made.name in ACTIVATIONS and isinstance(other, torch.Tensor) and made.x.shape == other.shape:
             text = f"Flax takes {made.name} of the other factor of a gate"
             yield Alternative("gate-exchanged", text, lambda m=made, other=other: m.function(other) * m.x)
-    if not all(isinstance(factor, torch.Tensor) and factor.shape == call.result.shape for factor in call.args[:2]):
-        return
     first, second = call.args[:2]
-    for words, other in itertools.islice(call.passed.of_shape(call.result.shape), MOST_OTHERS):
+    shape = call.result.shape
+    if not all(isinstance(factor, torch.Tensor) for factor in (first, second)):
+        return
+    whole = first.shape == second.shape == shape
+    others = itertools.islice(call.passed.of_shape(shape), MOST_OTHERS) if whole else call.passed.given_now(shape)
+    for words, other in others:
         for kept, replaced, which in ((first, second, "second"), (second, first, "first")):
-            if other is not replaced:
+            if other is not replaced and replaced.shape == shape:
                 text = f"Flax multiplies by {words}, PyTorch by something else, the {which} factor of a product"
                 yield Alternative(WIRING, text, lambda kept=kept, other=other: kept * other)
 

@@ -22,6 +22,7 @@ from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
 DIVISIONS = ("div", "truediv", "itruediv", "divide")
 PRODUCTS = ("mul", "rmul", "imul", "multiply", "rtruediv", "lerp", *DIVISIONS)
+WHOLE = (*PRODUCTS, "pow")  # in which a whole number may stand for any
 OPTIONS = (
     "cross_entropy",
     "huber_loss",
@@ -108,7 +109,7 @@ def _times(factor: float) -> Find:
 def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternative]:
     """Yields the call with its number times the factor; what is divided by counts as its reciprocal."""
     real = any(isinstance(x, torch.Tensor) and x.is_floating_point() for x in call.args)
-    kinds = (float, int) if name in PRODUCTS and real else (float,)
+    kinds = (float, int) if name in WHOLE and real else (float,)
 
     def is_number(x: Any) -> bool:
         return isinstance(x, kinds) and not isinstance(x, bool) and bool(x) and isfinite(x)

@@ -11,6 +11,7 @@ from parity.blame.diagnosis.functions.attention import BY_HEADS
 from parity.blame.diagnosis.functions.rotation import ROPE, halves
 
 MOST_PARTS = 4  # that are joined in every order
+REPEATS = "repeat-order"
 
 
 def flattened(call: FunctionCall) -> Iterator[Alternative]:
@@ -146,10 +147,27 @@ def repeated(call: FunctionCall) -> Iterator[Alternative]:
     if call.name == "repeat_interleave":
         text = f"Flax repeats axis {axis} as a whole (tile), PyTorch each of its entries: heads in another order"
         sizes = [times if at == axis else 1 for at in range(x.ndim)]
-        yield Alternative("repeat-order", text, lambda: x.repeat(sizes))
+        yield Alternative(REPEATS, text, lambda: x.repeat(sizes))
     else:
         text = f"Flax repeats each entry of axis {axis}, PyTorch the axis as a whole: heads in another order"
-        yield Alternative("repeat-order", text, lambda: x.repeat_interleave(times, axis))
+        yield Alternative(REPEATS, text, lambda: x.repeat_interleave(times, axis))
+
+
+def merged(call: FunctionCall) -> Iterator[Alternative]:
+    """Copies of heads, an axis of equal entries, that are merged with the axis beside them in the other order."""
+    x, y = call.x, call.result
+    if not isinstance(x, torch.Tensor) or y.ndim != x.ndim - 1 or x.ndim < 3:
+        return
+    for axis in range(x.ndim - 1):
+        before, after = x.shape[axis : axis + 2]
+        if min(before, after) < 2 or y.shape != (*x.shape[:axis], before * after, *x.shape[axis + 2 :]):
+            continue
+        for copies in (axis, axis + 1):
+            if bool((x == x.narrow(copies, 0, 1)).all()):
+                orders = ("each of its entries", "the axis as a whole (tile)")
+                flax, theirs = orders if copies == axis else orders[::-1]
+                text = f"Flax repeats {flax}, PyTorch {theirs}: heads in another order"
+                yield Alternative(REPEATS, text, lambda axis=axis: x.transpose(axis, axis + 1).reshape(y.shape))
 
 
 def shifted(call: FunctionCall) -> Iterator[Alternative]:

@@ -1,7 +1,9 @@
-"""Slopes of ALiBi, a geometric series over the heads, that begin elsewhere or run the other way."""
+"""Slopes of ALiBi and decays of retention, series over the heads, that begin elsewhere or run the other way."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -12,22 +14,53 @@ NEAR = 1e-5  # tables are made in float32
 
 
 def slopes(call: FunctionCall) -> Iterator[Alternative]:
-    """Yields the call with other slopes in the place of a table whose first number is its ratio."""
+    """Yields the call with another series in the place of a table of slopes, or of decays."""
     for place, x in enumerate(call.args[:2]):
-        if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.requires_grad or x._base is not None:
-            continue
-        if x.numel() < 2 or max(x.shape) != x.numel() or not bool((x > 0).all()):
-            continue
-        flat = x.reshape(-1)
-        ratios = flat / torch.cat([torch.ones_like(flat[:1]), flat[:-1]])
-        ratio = float(ratios[0])
-        if ratio >= 1 or bool(((ratios - ratio).abs() > NEAR * ratio).any()):
-            continue
-        for first, other in ((1.0, x / ratio), (ratio**2, x * ratio)):
-            text = f"Flax's slopes of heads (ALiBi) begin with {first:.6g}, PyTorch's with {ratio:.6g}"
-            yield Alternative(CAUSE, text, partial(_again, call, place, other))
-        text = "Flax's slopes of heads (ALiBi) rise from head to head, PyTorch's fall"
-        yield Alternative(CAUSE, text, partial(_again, call, place, flat.flip(0).reshape(x.shape)))
+        if _is_table(x):
+            flat = x.reshape(-1)
+            for text, other in (*_slopes(flat), *_decays(flat)):
+                yield Alternative(CAUSE, text, partial(_again, call, place, other.reshape(x.shape)))
+
+
+def _is_table(x: Any) -> bool:
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.requires_grad or x._base is not None:
+        return False
+    return x.numel() > 1 and max(x.shape) == x.numel() and bool((x > 0).all())
+
+
+def _slopes(flat: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yields other slopes than those whose first is their ratio."""
+    ratio, power = _series(flat)
+    if power == 1:
+        for first, other in ((1.0, flat / ratio), (ratio**2, flat * ratio)):
+            yield f"Flax's slopes of heads (ALiBi) begin with {first:.6g}, PyTorch's with {ratio:.6g}", other
+        yield "Flax's slopes of heads (ALiBi) rise from head to head, PyTorch's fall", flat.flip(0)
+
+
+def _decays(flat: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yields other decays than those that lack a power of one ratio to 1, as 1 - 2^(-5 - head) does."""
+    lacks = 1 - flat
+    ratio, power = _series(lacks)
+    if power > 1:
+        for by in (1, -1):
+            first = ratio ** (power + by)
+            text = (
+                f"Flax's decays of heads (retention) begin with 1 - {first:.6g}, PyTorch's with 1 - {ratio**power:.6g}"
+            )
+            yield text, 1 - lacks * ratio**by
+        yield "Flax's decays of heads (retention) fall from head to head, PyTorch's rise", flat.flip(0)
+
+
+def _series(flat: torch.Tensor) -> tuple[float, int]:
+    """Returns the ratio of a series that falls, and which power of it the first number is; 0 of no such series."""
+    if bool((flat <= 0).any()):
+        return 1.0, 0
+    ratios = flat[1:] / flat[:-1]
+    ratio, first = float(ratios[0]), float(flat[0])
+    if not 0 < ratio < 1 or bool(((ratios - ratio).abs() > NEAR * ratio).any()):
+        return 1.0, 0
+    power = round(math.log(first) / math.log(ratio))
+    return ratio, power if abs(ratio**power - first) <= NEAR * first else 0
 
 
 def _again(call: FunctionCall, place: int, other: torch.Tensor) -> torch.Tensor:

@@ -7,12 +7,16 @@ from parity.blame.diagnosis.functions import (
     activations,
     arithmetic,
     attention,
+    buckets,
     choosing,
     combined,
     discretised,
+    distances,
     layout,
     losses,
     masks,
+    reset_gates,
+    rotary_shares,
     shapes,
     signs,
     subsets,
@@ -33,6 +37,7 @@ from parity.blame.diagnosis.functions.waves import geometric
 def _linear(call: FunctionCall) -> Iterator[Alternative]:
     yield from as_layer(LAYERS["linear"])(call)
     yield from projections(call)
+    yield from reset_gates.behind(call)
 
 
 def _softmax(call: FunctionCall) -> Iterator[Alternative]:
@@ -50,6 +55,7 @@ def _sums(call: FunctionCall) -> Iterator[Alternative]:
     yield from arithmetic.sums(call)
     yield from combined.terms(call)
     yield from subsets.subsets(call) if call.name == "add" else ()
+    yield from rotary_shares.of_whole(call)
 
 
 def _differences(call: FunctionCall) -> Iterator[Alternative]:
@@ -65,6 +71,7 @@ def _reductions(call: FunctionCall) -> Iterator[Alternative]:
 def _products(call: FunctionCall) -> Iterator[Alternative]:
     divides = "div" in call.name
     yield from combined.averaged(call)
+    yield from () if divides else reset_gates.before(call)
     yield from slopes(call)
     yield from combined.counted(call) if divides else combined.gated(call)
     yield from signs.floors(call) if divides else discretised.fed(call)
@@ -72,9 +79,20 @@ def _products(call: FunctionCall) -> Iterator[Alternative]:
     yield from arithmetic.products(call)
 
 
+def _embedding(call: FunctionCall) -> Iterator[Alternative]:
+    yield from as_layer(LAYERS["embedding"])(call)
+    yield from buckets.embedded(call)
+
+
 def _picked(call: FunctionCall) -> Iterator[Alternative]:
     yield from picked(call)
+    yield from buckets.picked(call)
     yield from slopes(call)
+
+
+def _attention(call: FunctionCall) -> Iterator[Alternative]:
+    yield from attention.grouped(call)
+    yield from attention.fused(call)
 
 
 def _parts(call: FunctionCall) -> Iterator[Alternative]:
@@ -84,12 +102,14 @@ def _parts(call: FunctionCall) -> Iterator[Alternative]:
 
 def _reshaped(call: FunctionCall) -> Iterator[Alternative]:
     yield from shapes.flattened(call)
+    yield from shapes.merged(call)
     yield from layout.unturned(call)
 
 
 def _joined(call: FunctionCall) -> Iterator[Alternative]:
     yield from shapes.joined(call)
     yield from layout.restacked(call)
+    yield from rotary_shares.of_part(call)
 
 
 def _powers(call: FunctionCall) -> Iterator[Alternative]:
@@ -102,6 +122,11 @@ def _exponentials(call: FunctionCall) -> Iterator[Alternative]:
     yield from activations.exponentials(call)
 
 
+def _multiplied(call: FunctionCall) -> Iterator[Alternative]:
+    yield from shapes.exchanged(call)
+    yield from reset_gates.behind(call)
+
+
 def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
     yield from interpolation(call)
     yield from as_layer(LAYERS["interpolate"])(call)
@@ -112,6 +137,7 @@ DETACH = "detach"  # alters gradients alone
 TABLE: dict[str, Alternatives] = {
     **{name: as_layer(make) for name, make in LAYERS.items()},
     "linear": _linear,
+    "embedding": _embedding,
     "softmax": _softmax,
     "sigmoid": _sigmoid,
     "topk": choosing.renormalised,
@@ -130,7 +156,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("index_add", "scatter_add"), gathered),
     "embedding_bag": arithmetic.bags,
     "normalize": arithmetic.normalised,
-    "scaled_dot_product_attention": attention.fused,
+    "scaled_dot_product_attention": _attention,
     "multi_head_attention_forward": attention.multi_head,
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), attention.comparisons),
     **dict.fromkeys(("triu", "tril"), attention.triangle),
@@ -156,11 +182,16 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), last_places),
     **dict.fromkeys(("pow", "rpow"), _powers),
     "glu": combined.halves,
-    "pairwise_distance": arithmetic.distances,
+    "pairwise_distance": distances.pairwise,
+    "cdist": distances.mutual,
     "ctc_loss": losses.ctc,
     "arange": shapes.shifted,
-    **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), shapes.exchanged),
+    **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), _multiplied),
 }
+
+
+# what a layer that computes the same in Flax may be given there
+OF_RIGHT: dict[str, Alternatives] = {"linear": projections, "embedding": buckets.embedded}
 
 
 def plain_name(function: Any) -> str:
@@ -173,4 +204,4 @@ def alternatives_of(name: str, right: bool = False) -> Alternatives | None:
 
     right: it is called by a layer that computes the same in Flax; two of those together may still be wrong
     """
-    return TABLE.get(name) if not right else projections if name == "linear" else None
+    return TABLE.get(name) if not right else OF_RIGHT.get(name)

@@ -1,5 +1,6 @@
-"""Hypotheses on functions: one call altered, all calls of a function, two projections alike."""
+"""Hypotheses on functions: one call altered, all calls of a function or of an expression, two projections alike."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -29,9 +30,11 @@ def function_trials(run: Callable[[Choice], tuple[Any, Altering]]) -> Iterator[F
         _, seen = run(untouched)
     except UNFIT:
         return
-    choices = sorted(
-        _choices(seen.sites, seen.passed.beside), key=lambda choice: choice[0] == WIRING
-    )  # any tensor fits
+    later = lambda choice: choice[0] == WIRING  # noqa: E731  any tensor fits
+    choices = itertools.chain(
+        sorted(_choices(seen.sites, seen.passed.beside), key=later),
+        sorted(_single(seen.sites, seen.passed.beside, repeated=True), key=later),
+    )
     for (cause, text, place, choice), _ in zip(choices, range(MOST_RUNS)):
         try:
             pieces, mode = run(choice)
@@ -46,19 +49,44 @@ def _choices(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterat
         if len(several) > 1:
             text = f"{label[1]} (in all {len(several)} calls of {function})"
             yield label[0], text, _place(label[0], several, beside), _all(function, label, several)
-    counts = {site.function: site.number for site in sites}
-    for site in sorted(sites, key=lambda site: not site.place):  # a submodule says more than the body
-        for label in dict.fromkeys(site.labels):
-            cause, text = label
-            if counts[site.function] > 1:
-                text = f"{text} ({site.function} number {site.number}, of shape {site.shape})"
-            yield cause, text, _place(cause, [site], beside), _all(site.function, label, [site])
+    yield from _in_every_turn(sites, beside)
+    yield from _single(sites, beside, repeated=False)
     yield from _everywhere(sites, beside)
     yield from _read_and_written(sites)
     for (function, label), several in _alike(sites, "paired"):
         for pair in zip(several, several[1:]):
             if pair[0].shape[:-1] == pair[1].shape[:-1]:  # grouped heads have fewer keys than queries
                 yield *label, around(list(pair)), _all(function, label, list(pair))
+
+
+def _in_every_turn(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterator[tuple[str, str, str, Choice]]:
+    """Yields the calls of one expression, as in a loop, where others could be altered alike."""
+    for (function, label), several in _alike(sites, "labels"):
+        for same in _by_expression(several).values():
+            if 1 < len(same) < len(several):
+                text = f"{label[1]} (in the {len(same)} calls of one {function}, of shape {same[0].shape})"
+                yield label[0], text, _place(label[0], same, beside), _all(function, label, same)
+
+
+def _single(
+    sites: list[Site], beside: Mapping[tuple[str, int], str], repeated: bool
+) -> Iterator[tuple[str, str, str, Choice]]:
+    """Yields single calls, of expressions that are computed again or of those that are not."""
+    counts = {site.function: site.number for site in sites}
+    turns = {site: len(same) for same in _by_expression(sites).values() for site in same}
+    for site in sorted(sites, key=lambda site: not site.place):  # a submodule says more than the body
+        for label in dict.fromkeys(site.labels) if (turns[site] > 1) == repeated else ():
+            cause, text = label
+            if counts[site.function] > 1:
+                text = f"{text} ({site.function} number {site.number}, of shape {site.shape})"
+            yield cause, text, _place(cause, [site], beside), _all(site.function, label, [site])
+
+
+def _by_expression(sites: list[Site]) -> dict[tuple, list[Site]]:
+    same: dict[tuple, list[Site]] = {}
+    for site in sites:
+        same.setdefault((site.function, site.place, site.turn), []).append(site)
+    return same
 
 
 def _place(cause: str, sites: list[Site], beside: Mapping[tuple[str, int], str]) -> str:

@@ -213,7 +213,7 @@ def _frozen(outcome: Outcome, wrong: list[Key]) -> Cause | None:
 
 def _not_returned(pair: StepPair, outcome: Outcome) -> Cause | None:
     """Returns that Flax's step leaves its optimiser's state as it was."""
-    paths = [path for part in pair.roles.parts for path in outcome.before if path[: len(part.path)] == part.path]
+    paths = [path for part in pair.roles.parts for path in outcome.before if part.holds(path)]
     if not paths or not outcome.seen.applied:
         return None
     same = all(np.array_equal(np.asarray(outcome.before[path]), np.asarray(outcome.after[path])) for path in paths)

@@ -18,6 +18,7 @@ from parity.environment import pinned, seeded
 from parity.proof.checking import PROBES, TIERS
 from parity.result import Result
 from parity.training_step.blame import blame
+from parity.training_step.by_hand import with_moments
 from parity.training_step.by_name import named_map
 from parity.training_step.draws import with_draws
 from parity.training_step.free_run import free_run
@@ -131,10 +132,13 @@ def _pair(step: JaxStep, side: TorchStep, batches: list[Any], weights: Weights) 
     state = step.state
     roles = roles_of(state)
     inputs = first_inputs(side)
+    slots = any(array.ndim for of_one in side.state().slots.values() for array in of_one.values())
     others = {name: lambda name=name: side.tensors_of(name) for name in side.others}
 
     def paired(tensors: list[Leaf]) -> StepPair:
-        return StepPair(step, side, roles, tensors, copies_of(roles, tensors, others), batches)
+        copies = copies_of(roles, tensors, others)
+        compared = {leaf.path for copy in copies for leaf in copy.leaves}
+        return StepPair(step, side, with_moments(roles, state, compared, slots), tensors, copies, batches)
 
     tensors = known_map(state, roles, side.model, inputs, weights)
     if tensors is not None:

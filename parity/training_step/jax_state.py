@@ -74,12 +74,15 @@ def _spread(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and len(leaf.sharding.device_set) > 1
 
 
-def cast(leaf: Any, dtype: str) -> Any:
-    """Returns a copy that may be donated; floating-point numbers in `dtype`, random keys as they are."""
+def cast(leaf: Any, dtype: str, written: bool = True) -> Any:
+    """Returns a copy that may be donated; floating-point numbers in `dtype`, random keys as they are.
+
+    written: a single number of float32 is what was written, 0.01, not what float32 makes of it
+    """
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(jnp.array(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
     array = np.asarray(leaf)
-    if array.ndim == 0 and array.dtype == np.float32:  # 0.01 was written, not what float32 makes of it
+    if written and array.ndim == 0 and array.dtype == np.float32:
         array = np.array(float(str(array)))
     narrow = {"int64": "int32", "uint64": "uint32"}.get(array.dtype.name, array.dtype)  # as without 64-bit numbers
     return jnp.array(array.astype(dtype if array.dtype.kind == "f" else narrow))
@@ -188,7 +191,8 @@ class JaxStep:
 
 
 def _ready(batch: Any, dtype: str) -> Any:
-    return jax.tree.map(lambda x: cast(x, dtype) if hasattr(x, "dtype") else x, batch)
+    """Returns a batch as PyTorch's step gets it, too."""
+    return jax.tree.map(lambda x: cast(x, dtype, written=False) if hasattr(x, "dtype") else x, batch)
 
 
 def _divisions(returned: Any, parts: tuple, count: int) -> Iterator[tuple[Any, Any]]:

@@ -47,7 +47,7 @@ def _within(part: Part, path: Path) -> Path:
     """Returns the place in the state of a field's number, whose path begins as the parameters' paths do."""
     field, *rest = path
     rest = rest[len(part.home) :] if tuple(rest[: len(part.home)]) == part.home else rest
-    return (*part.path, field, *rest)
+    return (*part.at(field), *rest)
 
 
 def _opt_state(roles: Roles, leaves: Leaves) -> tuple[Any, ...]:
@@ -58,7 +58,7 @@ def _opt_state(roles: Roles, leaves: Leaves) -> tuple[Any, ...]:
 def _rebuilt(part: Part, leaves: Leaves) -> Any:
     values: dict[str, Any] = {}
     for field in part.kind._fields:  # type: ignore[attr-defined]
-        where: Path = (*part.path, field)
+        where = part.at(field)
         below = {path[len(where) :]: leaf for path, leaf in leaves.items() if path[: len(where)] == where}
         values[field] = below[()] if () in below else unflatten({(*part.home, *path): x for path, x in below.items()})
     return part.kind(**values)

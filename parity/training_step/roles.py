@@ -23,14 +23,24 @@ NAMED = ("params", "param", "parameters", "weights", "theta", "model", "variable
 class Part:
     """A transformation's own state within Optax's.
 
-    path: where it stands
-    kind: its class
-    home: path below the root of all parameters, above those that it moves
+    path:  where it stands
+    kind:  its class
+    home:  path below the root of all parameters, above those that it moves
+    whole: it is a tree of the user's, the only field of its kind
     """
 
     path: Path
     kind: type
     home: Path = ()
+    whole: bool = False
+
+    def at(self, field: str) -> Path:
+        """Returns where a field of its kind stands."""
+        return self.path if self.whole else (*self.path, field)
+
+    def holds(self, path: Path) -> bool:
+        """Tells whether a number of the state is one of its own."""
+        return path[: len(self.path)] == self.path
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,9 @@ def _named(path: Path) -> bool:
 def _is_optax(node: Any) -> bool:
     if not hasattr(node, "_fields") or isinstance(node, optax.MaskedNode):  # which stands for another's parameter
         return False
-    return type(node).__module__.partition(".")[0] == "optax" or any(field in SLOTS for field in node._fields)
+    if type(node).__module__.partition(".")[0] == "optax":
+        return True
+    return any(field in SLOTS for field in node._fields) and not any(field in NAMED for field in node._fields)
 
 
 def _parts(state: Any) -> list[Part]:

@@ -177,6 +177,7 @@ def _refill(holder: Any, items: list[tuple[Any, Any]]) -> None:
         holder.cell_contents = items[0][1]
     elif isinstance(holder, dict):
         holder.clear()
-        holder.update(items)
+        for key, value in items:  # `update` of a Counter, as MultiStepLR's milestones are, would count the pairs
+            holder[key] = value
     elif isinstance(holder, list):
         holder[:] = [item for _, item in items]

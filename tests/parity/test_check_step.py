@@ -155,3 +155,22 @@ def test_momentum_that_optax_keeps_in_units_of_the_rate():
     result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES, tiers=EXACT)
     assert result.status == "pass", result.blame
     assert any(row.key.slot == "momentum_buffer" for row in result.rows["float64"])
+
+
+@pytest.mark.parametrize(("weight", "passes"), [(lambda lam: lam, True), (lambda lam: 1 - lam, False)])
+def test_a_single_number_of_float32_in_a_batch_is_the_same_on_both_sides(weight, passes):
+    batches = [(x, y, np.float32(0.3)) for x, y in TABLES]
+    tx = optax.sgd(0.1)
+    params = plain_lists()
+    theirs = deep()
+
+    def step(params, opt_state, batch):
+        x, y, lam = batch
+        return table_step(params, opt_state, (weight(lam) * x, y), tx, listed)
+
+    def torch_weighted(model, optimizer, batch):
+        return torch_step(model, optimizer, (batch[2] * batch[0], batch[1]))
+
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    result = parity.check_step(step, (params, tx.init(params)), torch_weighted, theirs, optimizer, batches, tiers=EXACT)
+    assert (result.status == "pass") is passes, result.blame

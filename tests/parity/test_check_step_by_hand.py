@@ -1,0 +1,92 @@
+"""Optimisers that are written by hand in plain JAX: their moments are compared as the slots of PyTorch's."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+import torch
+from training_steps import BATCHES, EXACT, loss_and_grads, net, params, torch_step
+
+import parity
+
+
+def zeros():
+    return jax.tree.map(jnp.zeros_like, params())
+
+
+def adam_by_hand(state, batch, b2=0.999):
+    loss, g = loss_and_grads(state["params"], batch)
+    t = state["t"] + 1
+    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state["m"], g)
+    v = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state["v"], g)
+
+    def moved(p, m, v):
+        return p - 0.01 * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - b2**t)) + 1e-8)
+
+    return {"params": jax.tree.map(moved, state["params"], m, v), "m": m, "v": v, "t": t}, loss
+
+
+def momentum_by_hand(p, velocity, n, batch, folded=False):
+    loss, g = loss_and_grads(p, batch)
+    rate = jnp.where(n < 2, 0.1, 0.01)
+    of_gradient, of_velocity = (-rate, 1.0) if folded else (1.0, -rate)
+    velocity = jax.tree.map(lambda v, g: 0.9 * v + of_gradient * g, velocity, g)
+    return jax.tree.map(lambda p, v: p + of_velocity * v, p, velocity), velocity, n + 1, loss
+
+
+def with_momentum(step):
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2])
+    state = (params(), zeros(), jnp.zeros((), jnp.int32))
+    theirs = partial(torch_step, scheduler=scheduler)
+    result = parity.check_step(jax.jit(step), state, theirs, model, optimizer, BATCHES, tiers=EXACT)
+    assert scheduler.milestones == {2: 1}  # nothing of the user's is changed
+    return result
+
+
+@pytest.mark.parametrize(("b2", "passes"), [(0.999, True), (0.99, False)])
+def test_moments_of_adam_by_hand(b2, passes):
+    model = net()
+    state = {"params": params(), "m": zeros(), "v": zeros(), "t": jnp.zeros((), jnp.int32)}
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    step = jax.jit(partial(adam_by_hand, b2=b2))
+    result = parity.check_step(step, state, torch_step, model, optimizer, BATCHES, tiers=EXACT)
+    assert (result.status == "pass") is passes, result.blame
+    assert not result.skipped
+    slots = {row.key.slot for row in result.rows["float64"] if row.key.phase == "optimizer"}
+    assert {"exp_avg", "exp_avg_sq"} <= slots
+    assert passes or "0.99" in result.blame.text
+
+
+def test_a_velocity_by_hand_that_no_name_tells():
+    assert with_momentum(momentum_by_hand).status == "pass"
+
+
+def test_control_a_rate_within_the_velocity_shows_when_it_falls():
+    result = with_momentum(partial(momentum_by_hand, folded=True))
+    assert result.status == "fail"
+    assert "momentum_buffer" in result.blame.text
+
+
+class Named(NamedTuple):
+    params: Any
+    optimizer: Any
+    count: Any
+
+
+def test_a_named_tuple_that_counts_is_no_state_of_optax():
+    model, tx = net(), optax.sgd(0.1)
+
+    @jax.jit
+    def step(state, batch):
+        loss, g = loss_and_grads(state.params, batch)
+        updates, optimizer = tx.update(g, state.optimizer, state.params)
+        return Named(optax.apply_updates(state.params, updates), optimizer, state.count + 1), loss
+
+    state = Named(params(), tx.init(params()), jnp.zeros((), jnp.int32))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    assert parity.check_step(step, state, torch_step, model, optimizer, BATCHES, tiers=EXACT).status == "pass"

@@ -100,6 +100,18 @@ def test_rates_of_groups_are_named():
     assert explained(ADAM, stepped(partial(torch.optim.Adam, lr=0.02))).name == "learning-rate"
 
 
+def test_steps_that_norms_scale_are_no_rates():
+    ratios = {name: np.linalg.norm(BEFORE[name]) / np.linalg.norm(step) for name, step in stepped(ADAM).items()}
+    trusted = {name: ratios[name] * step for name, step in stepped(ADAM).items()}
+    cause = explained(ADAM, trusted)
+    assert cause.name == "step-scale-of-each"
+    assert f"{ratios['0.weight']:.6g} for 0.weight" in cause.text
+    by_hand = {
+        name: {"0.weight": 0.5, "0.bias": 0.3, "1.weight": 2}[name] * step for name, step in stepped(ADAM).items()
+    }
+    assert explained(ADAM, by_hand).name == "learning-rate-of-group"  # somebody has written those
+
+
 def test_a_guess_is_confirmed_by_another_step():
     guess = Cause("momentum-missing", "first", 0.0)
     sure = Cause("nesterov", "second", 0.0)

@@ -63,13 +63,6 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
         for other, name in CIRCLE.items():
             text = f"Flax {does} by {name} more than PyTorch"
             yield Alternative("factor-pi", text, lambda other=other: call.again(call.x, factor * other))
-        if not isinstance(factor, float | int) or not 0 < factor < 1:
-            return
-        text = f"Flax {does} by {1 - factor:.6g}, PyTorch by {factor:.6g}, what it lacks to 1"
-        yield Alternative("complement", text, lambda: call.again(call.x, 1 - factor))
-        first, second = sorted((factor, 1 - factor))
-        text = f"Flax exchanges the factors {first:.6g} and {second:.6g}: the weights of the two classes"
-        yield Alternative("class-weights", text, lambda: call.again(call.x, 1 - factor), paired=True)
 
 
 CIRCLE = {math.pi: "pi", 2 * math.pi: "2 pi", 1 / math.pi: "1 / pi", 0.5 / math.pi: "1 / (2 pi)"}

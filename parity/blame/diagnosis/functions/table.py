@@ -25,6 +25,7 @@ from parity.blame.diagnosis.functions import (
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
 from parity.blame.diagnosis.functions.combined import REMEMBERED as REMEMBERED
+from parity.blame.diagnosis.functions.complements import complements
 from parity.blame.diagnosis.functions.packing import last_places, packed
 from parity.blame.diagnosis.functions.picking import picked, placed
 from parity.blame.diagnosis.functions.resizing import interpolation
@@ -77,6 +78,7 @@ def _products(call: FunctionCall) -> Iterator[Alternative]:
     yield from signs.floors(call) if divides else discretised.fed(call)
     yield from discretised.held(call) if divides else ()
     yield from arithmetic.products(call)
+    yield from complements(call)
 
 
 def _embedding(call: FunctionCall) -> Iterator[Alternative]:

@@ -11,7 +11,15 @@ from parity.blame.diagnosis.factors import telling
 from parity.blame.diagnosis.optimizers.decay import masks, weight_decay
 from parity.blame.diagnosis.optimizers.gradients import clipping, clips, gradients, other_norm
 from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, rmsprop
-from parity.blame.diagnosis.optimizers.rate import momentum, other_rate, rates, schedule, tensor_rates
+from parity.blame.diagnosis.optimizers.rate import (
+    by_norms,
+    momentum,
+    other_rate,
+    own_factors,
+    rates,
+    schedule,
+    tensor_rates,
+)
 from parity.blame.diagnosis.optimizers.step import Arrays, Make, ObservedStep, ready, update
 from parity.blame.diagnosis.optimizers.trial import Hypothesis
 from parity.blame.diagnosis.tensors import explain_tensor
@@ -106,8 +114,10 @@ def _a_factor_each(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.n
     if not all(sizes):
         return None
     factors = [float(np.vdot(ours, theirs)) / size for ours, theirs, size in zip(oracle, flax, sizes)]
-    each = partial(tensor_rates, dict(zip(step.before, factors)))
-    return choose(oracle, flax, _candidates(step, [each]), noise)
+    named = dict(zip(step.before, factors))
+    scaled = [factor * ours for factor, ours in zip(factors, oracle)]
+    of_norms = [(*by_norms(named), scaled)] if own_factors(named, ready(step)) else []
+    return choose(oracle, flax, [*of_norms, *_candidates(step, [partial(tensor_rates, named)])], noise)
 
 
 def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:

@@ -50,6 +50,21 @@ def tensor_rates(factors: Mapping[str, float], step: ObservedStep, about: Ready)
     yield "learning-rate-of-group", f"Flax's learning rate is {'; '.join(words)}", after(step, partial(_each, factors))
 
 
+def own_factors(factors: Mapping[str, float], about: Ready) -> bool:
+    """Tells whether all tensors of one group have factors of their own that nobody has written."""
+    values = list(factors.values())
+    alike = any(abs(one - other) <= 1e-8 * abs(one) for at, one in enumerate(values) for other in values[at + 1 :])
+    rates = [factor * float(about.options(name)["lr"]) for name, factor in factors.items()]
+    return len(values) > 2 and not alike and not any(map(is_round, rates)) and len(about.optimizer.param_groups) == 1
+
+
+def by_norms(factors: Mapping[str, float]) -> tuple[str, str]:
+    """Returns the cause, and the line for people, of such factors."""
+    shown = ", ".join(f"{factor:.6g} for {name}" for name, factor in list(factors.items())[:4])
+    text = f"Flax's step of each tensor is another multiple of PyTorch's, {shown}"
+    return "step-scale-of-each", f"{text}: a ratio of norms (LAMB's, LARS's) is computed otherwise, or left out"
+
+
 def _each(factors: Mapping[str, float], now: Ready) -> None:
     """Makes every tensor a group of its own, with its own rate."""
     groups = [(name, now.options(name), tensor) for name, tensor in now.tensors.items()]

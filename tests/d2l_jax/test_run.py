@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,10 +48,16 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path):
     assert_same_run(Path(killed), Path(straight), 4, get("dropout-mlp"))
 
 
-def test_the_folder_holds_what_is_promised(tmp_path: Path):
-    result = train(small("softmax", tmp_path))
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics == result.metrics
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("finished")
+    result = train(small("softmax", out))
+    assert json.loads((out / "metrics.json").read_text()) == result.metrics
+    return out
+
+
+def test_the_folder_holds_what_is_promised(finished: Path):
+    metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["parameters"] == 7850 and metrics["settings"]["lr"] == 0.1
     assert metrics["data"]["source"].startswith("embedded default") and metrics["precision"] == "float32"
     assert {"python", "jax", "flax", "optax", "numpy"} <= metrics["versions"].keys()
@@ -58,8 +65,8 @@ def test_the_folder_holds_what_is_promised(tmp_path: Path):
     assert metrics["best"] in metrics["records"] and metrics["final"] == metrics["records"][-1]
     assert len(metrics["seconds"]["epochs"]) == 2
     files = {"metrics.json", "curves.png", "predictions.png", "weights.safetensors", FOLDER}
-    assert {path.name for path in tmp_path.iterdir()} == files
-    assert all((tmp_path / name).read_bytes().startswith(PNG) for name in ("curves.png", "predictions.png"))
+    assert {path.name for path in finished.iterdir()} == files
+    assert all((finished / name).read_bytes().startswith(PNG) for name in ("curves.png", "predictions.png"))
 
 
 def test_whoever_reads_the_metrics_reads_the_weights(finished: Path):
@@ -73,11 +80,11 @@ def test_a_regression_has_no_accuracy(tmp_path: Path):
     assert (tmp_path / "predictions.png").read_bytes().startswith(PNG)
 
 
-def test_a_finished_run_resumes_to_nothing(tmp_path: Path):
-    first = train(small("softmax", tmp_path)).metrics
-    (tmp_path / "curves.png").unlink()
-    assert train(small("softmax", tmp_path, resume=True)).metrics == first
-    assert (tmp_path / "curves.png").exists()
+def test_a_finished_run_resumes_to_nothing(finished: Path, tmp_path: Path):
+    out = shutil.copytree(finished, tmp_path / "again")
+    (out / "curves.png").unlink()
+    assert train(small("softmax", out, resume=True)).metrics == json.loads((finished / "metrics.json").read_text())
+    assert (out / "curves.png").exists()
 
 
 def other_batch(job: Job) -> Job:
@@ -112,13 +119,6 @@ OTHERS = [
     (lambda job: job._replace(case=replace(job.case, epochs=1)), "has 2 epochs already, more than --epochs 1"),
     (lambda job: job._replace(out=job.out / "new"), "holds no checkpoint to resume from"),
 ]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("finished")
-    train(small("softmax", out))
-    return out
 
 
 @pytest.mark.parametrize(("change", "said"), OTHERS)

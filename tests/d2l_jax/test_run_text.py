@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from d2l_jax.data.text.number_words import number_words
 from d2l_jax.data.text.topics import topics
 from d2l_jax.errors import InputError
 from d2l_jax.runs.choice import choose_data
+from d2l_jax.runs.finished import read_vocabs
 from d2l_jax.runs.fitting import fitted
 from d2l_jax.runs.plot import compare_curves
-from d2l_jax.runs.run import Job, train
+from d2l_jax.runs.predict import predict
+from d2l_jax.runs.run import Job, RunResult, train
 
 PNG = b"\x89PNG\r\n"
 
@@ -49,10 +53,27 @@ def records(out: Path) -> list[dict[str, float]]:
     return json.loads((out / "metrics.json").read_text())["records"]
 
 
+def without_dropout(job: Job) -> Job:
+    args = job.case.args | ({} if job.data.kind == "text" else {"dropout": 0.0})
+    return job._replace(case=replace(job.case, args=args))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, RunResult]]:
+    """Trains a model once for all who look at its run; without dropout, so that the twin can learn alike."""
+
+    @cache
+    def run(name: str) -> tuple[Path, RunResult]:
+        out = tmp_path_factory.mktemp(name)
+        return out, train(without_dropout(small(name, out)))
+
+    return run
+
+
 @pytest.mark.parametrize("name", SMALL)
-def test_the_folder_holds_what_is_promised(name: str, tmp_path: Path):
-    result = train(small(name, tmp_path))
-    names = {path.name for path in tmp_path.iterdir()}
+def test_the_folder_holds_what_is_promised(name: str, trained):
+    out, result = trained(name)
+    names = {path.name for path in out.iterdir()}
     attends = {"attention.png"} if name != "gru-lm" else set()
     assert (
         names
@@ -66,21 +87,28 @@ def test_the_folder_holds_what_is_promised(name: str, tmp_path: Path):
         }
         | attends
     )
-    assert all((tmp_path / picture).read_bytes().startswith(PNG) for picture in {"curves.png"} | attends)
-    assert (tmp_path / "predictions.txt").read_text().count("\n") == len(result.metrics["texts"]) >= 2
+    assert all((out / picture).read_bytes().startswith(PNG) for picture in {"curves.png"} | attends)
+    assert (out / "predictions.txt").read_text().count("\n") == len(result.metrics["texts"]) >= 2
     for record in result.metrics["records"]:
         assert record["test_perplexity"] == math.exp(record["test_loss"])
         assert not any("accuracy" in key for key in record)
 
 
-def test_samples_are_continuations_or_translations_with_their_bleu(tmp_path: Path):
-    for sample in train(small("gru-lm", tmp_path / "lm")).metrics["texts"]:
+def test_samples_are_continuations_or_translations_with_their_bleu(trained):
+    for sample in trained("gru-lm")[1].metrics["texts"]:
         assert sample["made"].startswith(sample["given"]) and len(sample["made"]) == len(sample["given"]) + 20
         assert sample["bleu"] is None
     data = pairs()
-    for sample in train(small("bahdanau", tmp_path / "pairs")).metrics["texts"]:
+    for sample in trained("bahdanau")[1].metrics["texts"]:
         assert sample["wanted"] and 0 <= sample["bleu"] <= 1
         assert all(word in data.vocabs[0] for word in sample["given"].split())
+
+
+def test_a_finished_run_translates(trained):
+    run, _ = trained("bahdanau")
+    (line,) = predict(run, ["two hundred and six"])
+    assert line.startswith("two hundred and six -> ")
+    assert [len(vocab) for vocab in read_vocabs(run)] == list(map(len, pairs().vocabs))
 
 
 @pytest.mark.parametrize(
@@ -94,29 +122,22 @@ def test_two_epochs_and_one_more_are_three(name: str, tmp_path: Path):
     assert records(tmp_path / "straight") == records(tmp_path / "parts")
 
 
-def without_dropout(job: Job) -> Job:
-    args = job.case.args | ({} if job.data.kind == "text" else {"dropout": 0.0})
-    return job._replace(case=replace(job.case, args=args))
-
-
 @pytest.mark.parametrize("name", SMALL)
-def test_the_twin_learns_alike(name: str, tmp_path: Path):
-    ours = train(without_dropout(small(name, tmp_path / "jax")))
+def test_the_twin_learns_alike(name: str, trained, tmp_path: Path):
+    out, ours = trained(name)
     theirs = train(without_dropout(small(name, tmp_path / "torch", framework="torch")))
     for left, right in zip(ours.metrics["records"], theirs.metrics["records"], strict=True):
         np.testing.assert_allclose(left["train_loss"], right["train_loss"], rtol=1e-4)
         np.testing.assert_allclose(left["test_loss"], right["test_loss"], rtol=1e-4)
     assert ours.metrics["texts"] == theirs.metrics["texts"]
-    compare_curves([tmp_path / "jax", tmp_path / "torch"], tmp_path / "both.png")
+    compare_curves([out, tmp_path / "torch"], tmp_path / "both.png")
     assert (tmp_path / "both.png").read_bytes().startswith(PNG)
 
 
-def test_control_another_clipping_trains_otherwise(tmp_path: Path):
-    job = small("gru-lm", tmp_path / "loose")
-    tight = job.case.with_turn(clip=1e-2)
-    ours = train(job)
-    other = train(job._replace(case=tight, out=tmp_path / "tight"))
-    assert ours.metrics["records"] != other.metrics["records"]
+def test_control_another_clipping_trains_otherwise(trained, tmp_path: Path):
+    job = small("gru-lm", tmp_path)
+    other = train(job._replace(case=job.case.with_turn(clip=1e-2)))
+    assert trained("gru-lm")[1].metrics["records"] != other.metrics["records"]
 
 
 def test_a_model_is_made_for_the_vocabularies_of_its_data():

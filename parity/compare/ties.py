@@ -1,8 +1,11 @@
 """Gradients where some numbers are exactly 0."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from parity.arrays.key import Key, Record
+from parity.compare.policy import NOTHING
 from parity.compare.rows import Row, failure, row, sound
 from parity.compare.scale import largest_gap, scales_of
 
@@ -10,19 +13,22 @@ LIMIT = 1e-6  # another slope at 0 moves a gradient by far more, rounding by far
 BECAUSE = "another slope at 0 would move it by more"
 
 
-def compare_ties(oracle: Record, flax: Record) -> list[Row]:
-    """Returns a row for each gradient; none where PyTorch's own are not finite, and the question has no answer."""
+def compare_ties(oracle: Record, flax: Record, limits: Mapping[Key, float] = NOTHING) -> list[Row]:
+    """Returns a row for each gradient; none where PyTorch's own are not finite, and the question has no answer.
+
+    limits: of gradients that something else is known to move by more
+    """
     gradients = {key: array for key, array in oracle.items() if key.phase == "gradients" and key in flax}
     if not all(map(sound, gradients.values())):
         return []
     scales = scales_of(gradients)
-    return [_judged(key, array, flax[key], scales[key][0]) for key, array in gradients.items()]
+    return [_judged(key, x, flax[key], scales[key][0], limits.get(key, 0.0)) for key, x in gradients.items()]
 
 
-def _judged(key: Key, theirs: np.ndarray, ours: np.ndarray, scale: float) -> Row:
+def _judged(key: Key, theirs: np.ndarray, ours: np.ndarray, scale: float, limit: float) -> Row:
     at_zero = key._replace(phase="at zero")
     if theirs.shape != ours.shape or not theirs.size:
         return row(at_zero, 0.0, LIMIT, "compared elsewhere")
     if not sound(ours):
         return failure(at_zero, "not finite in Flax where numbers are exactly 0")
-    return row(at_zero, largest_gap(ours, theirs) / scale, LIMIT, BECAUSE)
+    return row(at_zero, largest_gap(ours, theirs) / scale, max(LIMIT, limit), BECAUSE)

@@ -12,6 +12,7 @@ from parity.blame.precision import blame_precision
 from parity.blame.shared_masks import blame_shared, shared_rows
 from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
+from parity.compare.constants import limits_at_zero
 from parity.compare.rows import Row
 from parity.compare.ties import compare_ties
 from parity.compare.weights import compare_weights
@@ -127,7 +128,7 @@ def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
         return []
     state = with_planted_zeros(twin)
     oracle, flax, _ = reached(sides.exact.taken(1, state), sides.flax["float64"].taken(1, state, set()))
-    return compare_ties(oracle, flax)
+    return compare_ties(oracle, flax, limits_at_zero(rows))
 
 
 def _layers(

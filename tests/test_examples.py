@@ -1,12 +1,14 @@
-"""Every example runs as it stands, and says what it promises."""
+"""Every example runs as it stands, and says what it promises: one that takes long in a process of its own."""
 
 import os
+import runpy
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from jaxtyping import config as jaxtyping_config
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PROMISES = {
@@ -65,10 +67,27 @@ def test_an_example_that_takes_words_tells_which(name, tmp_path):
     assert result.returncode == 0 and result.stdout.startswith(f"usage: {name}") and not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG | MINILM | VGG16 else ()) for name in PROMISES]
-)
-def test_an_example_runs(name):
+@pytest.fixture
+def as_a_user(set_jax):
+    """Computes in float32, and checks no shapes in signatures."""
+    set_jax("jax_enable_x64", False)
+    jaxtyping_config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping_config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", [name for name in PROMISES if name not in LONG | MINILM | VGG16])
+def test_an_example_runs(name, as_a_user, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "argv", [name])
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    assert PROMISES[name] in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LONG | MINILM | VGG16))
+def test_a_long_example_runs(name):
     if name in MINILM and (LACKS_MINILM or (name == "finetune_minilm.py" and "D2L_DATA" not in os.environ)):
         pytest.skip("MiniLM, or SNLI, is not here")
     if name in VGG16 and LACKS_VGG16:

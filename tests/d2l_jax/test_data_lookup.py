@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from data_toy import REAL, alone_fixture, needs_real, same, toy_images, write_idx  # noqa: F401
 
-from d2l_jax.data import KNOWN, load
+from d2l_jax.data import KNOWN, kind_of, load
 from d2l_jax.data.find.ratings import CLICK_SETS, ML100K
 from d2l_jax.errors import InputError
 
@@ -137,7 +137,8 @@ def test_all_known_names_load_or_say_where_they_are_missing(alone: Path):
     missing = []
     for name in KNOWN:
         try:
-            assert load(name).name == name
+            data = load(name)
+            assert data.name == name and data.kind == kind_of(name)
         except InputError as error:
             assert "was not found" in str(error)
             missing.append(name)

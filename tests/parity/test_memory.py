@@ -81,7 +81,7 @@ def test_a_case_alone_is_refused_before_its_first_step():
     result = check_case(get("mlp"), memory=100_000, listener=lambda _, phase: heard.append(phase))
     assert result.refused and "a single step, a smaller batch or a smaller model is right" in result.error
     assert heard == ["two models"]
-    assert check_case(get("mlp"), steps=1, layers=False, memory=4 * GIGABYTE).status == "pass"
+    assert check_case(get("mlp"), steps=1, layers=False, tiers=("float64",), memory=4 * GIGABYTE).status == "pass"
 
 
 def test_an_own_pair_that_does_not_fit_is_refused():

@@ -89,12 +89,13 @@ def test_a_notebooks_pipe_has_colours_and_no_bar(monkeypatch, capsys):
 
 
 def test_workers_get_the_shortest_case_and_then_the_longest_first():
-    sizes = {case.name: size_of(case) for case in CASES}
-    order = in_order_of_work(CASES, sizes)
+    some = CASES[::8]
+    sizes = {case.name: size_of(case) for case in some}
+    order = in_order_of_work(some, sizes)
     work = [sizes[case.name].work for case in order]
-    assert sorted(case.name for case in order) == sorted(case.name for case in CASES)
+    assert sorted(case.name for case in order) == sorted(case.name for case in some)
     assert work[0] == min(work) and work[1:] == sorted(work[1:], reverse=True)
-    assert [case.name for case in order] != [case.name for case in CASES]
+    assert [case.name for case in order] != [case.name for case in some]
 
 
 def test_a_size_counts_tensors_and_slots_without_allocating_the_model():

@@ -3,6 +3,8 @@
 `python -m d2l_jax.runs.listing`, which is `make overview`, writes the rows to the file that `d2l-jax list` prints.
 """
 
+from collections.abc import Callable
+
 import jax
 
 from d2l_jax.abstract import abstract
@@ -18,18 +20,23 @@ def shapes(case: Case) -> Functional:
     return functional(abstract(case.build))
 
 
-def rows() -> list[Entry]:
-    """Computes the row of every case, in the order of the book."""
-    return [_row(case) for case in CASES]
+def parameters(case: Case) -> int:
+    """Counts the numbers in the model's parameters."""
+    return count(shapes(case).params)
 
 
-def _row(case: Case) -> Entry:
+def rows(counted: Callable[[Case], int] = parameters) -> list[Entry]:
+    """Computes the row of every case, in the order of the book; `counted` tells how many parameters it has."""
+    return [_row(case, counted(case)) for case in CASES]
+
+
+def _row(case: Case, parameters: int) -> Entry:
     return {
         "name": case.name,
         "section": case.section,
         "section_zh": chinese(case.section),
         "title": case.title,
-        "parameters": count(shapes(case).params),
+        "parameters": parameters,
         "data": case.data or None,
         "batch_size": case.batch_size or None,
         "epochs": case.epochs if case.data else None,

@@ -20,6 +20,7 @@ from d2l_jax.abstract import abstract
 from d2l_jax.case import Case
 from d2l_jax.catalog import CASES, get
 from d2l_jax.errors import InputError
+from d2l_jax.runs.overview import overview
 from d2l_jax.weights.rules import leaves
 from parity.twin.torch_side import torch_model
 
@@ -81,6 +82,7 @@ PARAMETERS = {  # of the models that are not in the book
     "mobilenet-v2": 3_504_872 - 990 * (1280 + 1) - 2 * 32 * 9,
 }
 OWN = [name for name in ALL if name not in BOOK]
+LISTED = {row["name"]: row["parameters"] for row in overview()}
 SUPERVISED = [case.name for case in CASES if case.inputs]
 
 
@@ -116,7 +118,7 @@ def test_keys_shapes_and_counts(name):
     assert flax_tensors == expected
     assert torch_tensors == expected
     count = facts.get("params_including_unregistered", facts["params"])
-    assert flax_count(ours) == torch_count(theirs) == count
+    assert flax_count(ours) == torch_count(theirs) == count == LISTED[name]
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -125,7 +127,7 @@ def test_keys_shapes_and_counts_outside_the_book(name):
     theirs = torch_shapes(name)
     torch_tensors = {key: tuple(value.shape) for key, value in theirs.state_dict().items()}
     assert {leaf.key: leaf.shape for leaf in leaves(ours)} == torch_tensors
-    assert flax_count(ours) == torch_count(theirs) == parameters(name)
+    assert flax_count(ours) == torch_count(theirs) == parameters(name) == LISTED[name]
 
 
 def parameters(name: str) -> int:

@@ -9,8 +9,8 @@ import torch
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 CAUSE = "position-buckets"
-REACHES = range(3, 257)
-USUAL = (8, 16, 20, 32, 64, 128, 256)
+USUAL = (128, 64, 32, 20, 16, 8, 256)
+REACHES = tuple(dict.fromkeys((*USUAL, *range(3, 257))))  # several may fit short sequences
 Index = tuple[str, torch.Tensor]
 
 

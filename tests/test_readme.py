@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -25,7 +26,7 @@ def python(*words, cwd):
     return result.returncode, result.stdout + result.stderr
 
 
-def test_the_pair_of_sixty_seconds_fails_where_it_says_and_passes_once_corrected(tmp_path):
+def test_the_pair_of_sixty_seconds_fails_where_it_says_and_passes_once_corrected(tmp_path, capsys, promoting):
     """The correction is the control: the same file with it passes."""
     (tmp_path / "pair.py").write_text(PAIR)
     status, printed = python("pair.py", cwd=tmp_path)
@@ -33,7 +34,8 @@ def test_the_pair_of_sixty_seconds_fails_where_it_says_and_passes_once_corrected
     wrong = "nnx.LayerNorm(8, rngs=rngs)"
     assert PAIR.count(wrong) == 1
     (tmp_path / "pair.py").write_text(PAIR.replace(wrong, CORRECTED[1]))
-    assert "pass None" in python("pair.py", cwd=tmp_path)[1]
+    runpy.run_path(str(tmp_path / "pair.py"), run_name="__main__")
+    assert "pass None" in capsys.readouterr().out
 
 
 def test_the_page_of_ten_minutes_shows_that_verdict():

@@ -7,7 +7,7 @@ from jax import lax
 from jaxtyping import Array, Float, Integer
 
 from d2l_jax.cpu.sums import wide
-from d2l_jax.cpu.switch import on_cpu
+from d2l_jax.cpu.switch import kept_on_cpu
 from d2l_jax.cpu.thresholds import LONG_ROW
 
 Scores = Float[Array, "*batch classes"]
@@ -16,7 +16,7 @@ Column = Float[Array, "*batch 1"]
 
 def softmax(scores: Scores) -> Scores:
     """Softmax over the last axis, as `jax.nn.softmax`."""
-    return on_cpu(_softmax, jax.nn.softmax, scores)
+    return kept_on_cpu(_softmax, jax.nn.softmax, scores)
 
 
 def log_softmax(scores: Scores) -> Scores:
@@ -38,7 +38,11 @@ def _largest(x: Scores) -> Column:
     A maximum that hands NaN on, as `jnp.max`, is not vectorised by XLA:CPU along the last axis; YNNPACK has one that
     is, but its sums are wrong (`compile.py`), and the two come together.
     """
-    return on_cpu(_by_comparison, lambda x: x.max(-1, keepdims=True), lax.stop_gradient(x))
+    return kept_on_cpu(_by_comparison, _max, lax.stop_gradient(x))
+
+
+def _max(x: Scores) -> Column:
+    return x.max(-1, keepdims=True)
 
 
 def _by_comparison(x: Scores) -> Column:
@@ -51,13 +55,17 @@ def _log_sum_exp(x: Scores) -> Column:
 
 
 def _sum(x: Scores) -> Column:
-    return on_cpu(_by_product, lambda x: x.sum(-1, keepdims=True), x)
+    return kept_on_cpu(_by_product, _plain_sum, x)
+
+
+def _plain_sum(x: Scores) -> Column:
+    return x.sum(-1, keepdims=True)
 
 
 def _by_product(x: Scores) -> Column:
     """XLA:CPU adds up a long row one number after the other."""
     if x.shape[-1] < LONG_ROW:
-        return x.sum(-1, keepdims=True)
+        return _plain_sum(x)
     ones = jnp.ones((x.shape[-1], 1), x.dtype)
     return jnp.matmul(x, ones, precision="highest", preferred_element_type=wide(x).dtype).astype(x.dtype)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,3 +30,13 @@ def turned_off() -> bool:
 def on_cpu(cpu: Callable, plain: Callable, *args: Any) -> Any:
     """`cpu(*args)` in a program for one CPU, unless the forms are turned off; else `plain(*args)`."""
     return plain(*args) if turned_off() else lax.platform_dependent(*args, cpu=cpu, default=plain)
+
+
+def kept_on_cpu(cpu: Callable, plain: Callable, *args: Any) -> Any:
+    """`on_cpu` for two functions of a module: outside of `jax.jit` it compiles once for each shape, not each time."""
+    return plain(*args) if turned_off() else _kept(cpu, plain, *args)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _kept(cpu: Callable, plain: Callable, *args: Any) -> Any:
+    return lax.platform_dependent(*args, cpu=cpu, default=plain)

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from d2l_jax.cpu import cross_entropies, log_softmax, plain_lax, rows, softmax
+from d2l_jax.cpu import cross_entropies, log_softmax, plain_lax, rows, softmax, switch
 from d2l_jax.cpu.thresholds import LONG_ROW
 
 LENGTHS = (1, 2, 21, LONG_ROW - 1, LONG_ROW, LONG_ROW + 1)
@@ -89,3 +89,19 @@ def test_elsewhere_they_are_stock_functions():
         program = str(jax.make_jaxpr(lambda x: (softmax(x), log_softmax(x)))(jnp.ones((2, 3))))
     assert "reduce_max" in program and "platform_index" not in program
     assert "platform_index" in str(jax.make_jaxpr(lambda x: softmax(x))(jnp.ones((2, 3))))
+
+
+def test_a_call_outside_of_jit_compiles_once_for_each_shape():
+    def programs():
+        cross_entropies(scores(7) + 1, jnp.zeros((3, 2), int))
+        return switch._kept._cache_size()
+
+    assert programs() == programs()
+
+
+def test_control_functions_made_anew_compile_each_time():
+    def programs():
+        switch.kept_on_cpu(lambda x: x + 1, lambda x: x + 1, scores(7))
+        return switch._kept._cache_size()
+
+    assert programs() < programs()

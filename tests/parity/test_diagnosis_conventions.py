@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from parity.blame.diagnosis import explain_layer
 
+pytestmark = pytest.mark.slow  # a search for a cause takes long; test_diagnosis_functions has quick ones
+
 X = normal(3, 6, 8)
 STEPS, TURNS = 6, 2
 

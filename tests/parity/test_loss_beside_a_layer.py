@@ -9,6 +9,8 @@ from flax import linen
 
 import parity
 
+pytestmark = pytest.mark.slow  # a search for a cause takes long; test_diagnosis_losses has quick ones
+
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
 

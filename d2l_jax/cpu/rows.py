@@ -51,21 +51,17 @@ def _by_comparison(x: Scores) -> Column:
 
 
 def _log_sum_exp(x: Scores) -> Column:
-    return jnp.log(_sum(jnp.exp(x)))
+    return jnp.log(kept_on_cpu(_by_product, _sum, jnp.exp(x)))
 
 
 def _sum(x: Scores) -> Column:
-    return kept_on_cpu(_by_product, _plain_sum, x)
-
-
-def _plain_sum(x: Scores) -> Column:
     return x.sum(-1, keepdims=True)
 
 
 def _by_product(x: Scores) -> Column:
     """XLA:CPU adds up a long row one number after the other."""
     if x.shape[-1] < LONG_ROW:
-        return _plain_sum(x)
+        return _sum(x)
     ones = jnp.ones((x.shape[-1], 1), x.dtype)
     return jnp.matmul(x, ones, precision="highest", preferred_element_type=wide(x).dtype).astype(x.dtype)
 
@@ -79,5 +75,6 @@ def _softmax(scores: Scores) -> Scores:
 @_softmax.defjvp
 def _(primals: tuple[Scores], tangents: tuple[Scores]) -> tuple[Scores, Scores]:
     """Keeps the softmax alone for the gradient."""
-    weights, tangent = _softmax(*primals), tangents[0]
+    (scores,), (tangent,) = primals, tangents
+    weights = _softmax(scores)
     return weights, weights * (tangent - _by_product(weights * tangent))

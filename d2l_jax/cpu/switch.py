@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 import jax
@@ -37,6 +36,4 @@ def kept_on_cpu(cpu: Callable, plain: Callable, *args: Any) -> Any:
     return plain(*args) if turned_off() else _kept(cpu, plain, *args)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _kept(cpu: Callable, plain: Callable, *args: Any) -> Any:
-    return lax.platform_dependent(*args, cpu=cpu, default=plain)
+_kept = jax.jit(on_cpu, static_argnums=(0, 1))

@@ -37,9 +37,10 @@ def _beside(oracle: Record, flax: Record, moved: Record) -> Record:
     return oracle | {key: oracle[key] + (moved[key].astype(np.float64) - flax[key]) for key in common}
 
 
-def all_but_gradients(rows: list[Row]) -> bool:
-    """Tells whether nothing is wrong but gradients, and what comes of them."""
-    return all(row.passed or row.key.phase in GRADIENTS for row in rows)
+def only_gradients(rows: list[Row]) -> bool:
+    """Tells whether gradients are wrong, or what comes of them, and nothing else."""
+    wrong = [row for row in rows if not row.passed]
+    return bool(wrong) and all(row.key.phase in GRADIENTS for row in wrong)
 
 
 def limits_at_zero(rows: list[Row]) -> dict[Key, float]:

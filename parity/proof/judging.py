@@ -8,7 +8,7 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from parity.arrays.key import Key, Record
-from parity.compare.constants import HELD_CEILING, STEEP_CEILING, all_but_gradients, excused, shifted_records
+from parity.compare.constants import HELD_CEILING, STEEP_CEILING, excused, only_gradients, shifted_records
 from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
 from parity.compare.probes import errors_of, high_probes, largest_of, low_probes, noise_of
@@ -131,7 +131,7 @@ def semantics(
     if moved := list(shifted()):
         noise = largest_of(noise, noise_of(oracle, moved, spread))
         for ceiling in (HELD_CEILING, STEEP_CEILING):
-            if ceiling == HELD_CEILING or all_but_gradients(rows):
+            if ceiling == HELD_CEILING or only_gradients(rows):
                 loose = replace(policy, ceiling=ceiling)
                 again = compare_semantics(
                     oracle, flax, noise, longest_sum(twin), loose, roundings.subtracted, spread, roundings.corrected

@@ -1,10 +1,13 @@
 """The options of `d2l-jax train`; they stand apart because `--help` needs nothing else."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from d2l_jax.errors import InputError
 
 BOOKS = arg(help_behavior_hint="(default: the book's)")
 
@@ -57,3 +60,10 @@ class Options:
 def folder_of(options: Options) -> Path:
     """Returns the folder for the results."""
     return options.out or Path("runs") / options.name
+
+
+def refuse(options: Options, names: Iterable[str], why: str) -> None:
+    """Raises InputError for one of these options that is given; `why` says what the case does without it."""
+    for name in names:
+        if getattr(options, name):
+            raise InputError(f"{options.name} {why}; leave --{name.replace('_', '-')} out")

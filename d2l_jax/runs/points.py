@@ -13,7 +13,7 @@ from d2l_jax.algorithms import descend
 from d2l_jax.catalog import get
 from d2l_jax.errors import InputError
 from d2l_jax.models import Point
-from d2l_jax.runs.options import Options, folder_of
+from d2l_jax.runs.options import Options, folder_of, refuse
 from d2l_jax.runs.paths import Descent, draw_descents
 from d2l_jax.runs.run import SILENT, Listener
 from d2l_jax.runs.settings import name_of, plain
@@ -72,9 +72,7 @@ def is_point(name: str) -> bool:
 
 
 def _check(options: Options) -> None:
-    for name in WITHOUT:
-        if getattr(options, name):
-            raise InputError(f"{options.name} is a point that descends; leave --{name.replace('_', '-')} out")
+    refuse(options, WITHOUT, "is a point that descends")
     if options.framework != "jax":
         raise InputError(
             f"{options.name} is drawn by JAX alone; `parity check {options.name}` compares it with PyTorch"

@@ -17,7 +17,7 @@ from d2l_jax.data.images.sprites import Sprites, sprites
 from d2l_jax.errors import InputError
 from d2l_jax.runs.adversaries import Adversaries, JaxAdversaries
 from d2l_jax.runs.features import MEASURED, Features, features_of, scaled
-from d2l_jax.runs.options import Options
+from d2l_jax.runs.options import Options, refuse
 from d2l_jax.runs.plot import picture
 from d2l_jax.runs.run import SILENT, Listener, refuse_fewer, refuse_overwriting, twin_learner
 from d2l_jax.train.checkpoint import FOLDER
@@ -33,9 +33,8 @@ LATENT = 100
 def configured(options: Options) -> Case:
     """Returns the case with the epochs and the rate of the options; InputError where one has no meaning here."""
     case = get(options.name)
-    for name in ("compilation_cache", "download", "weights", "image_size", "buckets", "devices"):
-        if getattr(options, name):
-            raise InputError(f"{case.name} learns anew, on one device; leave --{name.replace('_', '-')} out")
+    without = ("compilation_cache", "download", "weights", "image_size", "buckets", "devices")
+    refuse(options, without, "learns anew, on one device")
     for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and value < least:

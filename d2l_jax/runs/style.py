@@ -20,7 +20,7 @@ from d2l_jax.metrics import Metric
 from d2l_jax.optim import StepLR
 from d2l_jax.runs.comparison import LOSSES, draw_losses
 from d2l_jax.runs.iterations import Iterations, JaxIterations
-from d2l_jax.runs.options import Options
+from d2l_jax.runs.options import Options, refuse
 from d2l_jax.runs.plot import picture
 from d2l_jax.runs.results import METRICS
 from d2l_jax.runs.run import SILENT, Listener, refuse_overwriting, twin_learner
@@ -53,9 +53,7 @@ class Transferred(NamedTuple):
 def configured(options: Options) -> Case:
     """Returns the case with the iterations, size and rate of the options; InputError where one has no meaning."""
     case = get(options.name)
-    for name in ("batch_size", "buckets", "compilation_cache", "download"):
-        if getattr(options, name):
-            raise InputError(f"{case.name} learns one image; leave --{name.replace('_', '-')} out")
+    refuse(options, ("batch_size", "buckets", "compilation_cache", "download"), "learns one image")
     if options.epochs is not None and options.epochs < 1:
         raise InputError(f"--epochs {options.epochs} is too small; give 1 iteration or more")
     if options.seed < 0:

@@ -15,6 +15,7 @@ from d2l_jax.data import Dataset
 from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
 from parity.bench.items import Items
+from parity.sides.learner import torch_inputs
 
 UNTIMED = ("segmentation", "boxes", "ranking")
 
@@ -64,7 +65,5 @@ class Examples:
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    tensor = torch.tensor(array)
-    if tensor.ndim == 4:
-        return tensor.permute(0, 3, 1, 2).contiguous().float() / 255
+    tensor = torch_inputs(np.array(array))
     return tensor if tensor.is_floating_point() else tensor.long()

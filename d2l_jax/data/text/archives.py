@@ -20,6 +20,11 @@ def is_archive(path: Path) -> bool:
     return path.name.endswith(ARCHIVES) and path.is_file()
 
 
+def archives_in(folder: Path, stem: str) -> list[Path]:
+    """Returns the zip and tar archives in a folder whose names begin so, by their names."""
+    return [path for path in sorted(folder.glob(f"{stem}*")) if is_archive(path)]
+
+
 def contents(path: Path, of_interest: Callable[[str], bool]) -> list[Content]:
     """Reads the files of a folder, a zip or a tar archive whose names are of interest, sorted by name.
 

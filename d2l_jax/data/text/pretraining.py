@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
-from d2l_jax.data.text.archives import contents, decoded, is_archive, lines_of
+from d2l_jax.data.text.archives import archives_in, contents, decoded, lines_of
 from d2l_jax.data.text.masked import RESERVED, Paragraphs, SentencePairs, masked, sentence_pairs
 from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError
@@ -131,9 +131,8 @@ def _place(folder: Path) -> Path | None:
     for place in (folder, folder / FOLDER):
         if any((place / name).is_file() for name in FILES):
             return place
-        for path in sorted(place.glob(f"{FOLDER}*")):
-            if is_archive(path):
-                return path
+        for path in archives_in(place, FOLDER):
+            return path
     return None
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
-from d2l_jax.data.text.archives import contents, decoded, is_archive
+from d2l_jax.data.text.archives import archives_in, contents, decoded
 from d2l_jax.errors import InputError
 
 FOLDER = "ptb"
@@ -35,9 +35,8 @@ def read_ptb(folder: Path) -> Texts | None:
     for spot in (folder, folder / FOLDER):
         if (spot / TRAIN).is_file():
             return _texts(spot)
-        for path in sorted(spot.glob(f"{FOLDER}.*")):
-            if is_archive(path):
-                return _texts(path)
+        for path in archives_in(spot, f"{FOLDER}."):
+            return _texts(path)
     return None
 
 

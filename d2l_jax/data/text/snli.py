@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset
-from d2l_jax.data.text.archives import contents, decoded, is_archive, lines_of
+from d2l_jax.data.text.archives import archives_in, contents, decoded, lines_of
 from d2l_jax.data.text.reviews import fixed_length
 from d2l_jax.data.text.translation import PAD
 from d2l_jax.data.text.vocab import Vocab
@@ -156,4 +156,4 @@ def _spots(folder: Path) -> list[Path]:
     near = [each for each in (folder, folder / "snli") if each.is_dir()]
     below = [path for place in near for path in (place, place / STEM)]
     whole = [path for path in below if any(path.glob(f"{STEM}_*.txt"))]
-    return [*whole, *(path for place in near for path in sorted(place.glob(f"{STEM}*")) if is_archive(path))]
+    return [*whole, *(path for place in near for path in archives_in(place, STEM))]

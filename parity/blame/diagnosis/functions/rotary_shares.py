@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+from parity.blame.diagnosis.functions.rotation import turned
 
 CAUSE = "rope-share"
 NEAR = 1e-6  # tables are made in float32
@@ -35,7 +36,7 @@ class Rotated(NamedTuple):
         shape = [len(angles) if axis == self.axis else 1 for axis in range(self.axes - 1)]
         angles = angles.reshape(*shape, size)
         first = x[..., :size]
-        return torch.cat([first * angles.cos() + _turned(first, self.halves) * angles.sin(), x[..., size:]], -1)
+        return torch.cat([first * angles.cos() + turned(first, self.halves) * angles.sin(), x[..., size:]], -1)
 
 
 def of_part(call: FunctionCall) -> Iterator[Alternative]:
@@ -76,7 +77,7 @@ def _rotated(call: FunctionCall, tensor: torch.Tensor) -> Rotated | None:
         for other, sin in pairs[1]:
             if _are_tables(cos, sin, tensor) and x.shape == other.shape == tensor.shape:
                 for halves in (True, False):
-                    if torch.equal(_turned(x, halves), other):
+                    if torch.equal(turned(x, halves), other):
                         return _with_tables(x, halves, cos, sin)
     return None
 
@@ -102,11 +103,3 @@ def _with_tables(x: torch.Tensor, halves: bool, cos: torch.Tensor, sin: torch.Te
     start = round(float(angles[0, -1] * base ** ((half - 1) / half)))
     axis = long[0] - cos.ndim + x.ndim
     return Rotated(x, halves, base, axis, x.ndim, torch.arange(start, start + len(rows)))
-
-
-def _turned(x: torch.Tensor, halves: bool) -> torch.Tensor:
-    """Returns features that are turned by a quarter, in pairs."""
-    if halves:
-        first, second = x.chunk(2, -1)
-        return torch.cat([-second, first], -1)
-    return torch.stack([-x[..., 1::2], x[..., ::2]], -1).flatten(-2)

@@ -41,4 +41,12 @@ def halves(call: FunctionCall) -> Iterator[Alternative]:
     if len(parts) == 2 and call.option(1, "dim", 0) in (-1, parts[0].ndim - 1) and parts[0].shape == parts[1].shape:
         x = torch.cat([parts[1], -parts[0]], -1)
         text = "Flax rotates neighbouring features, PyTorch the two halves (rotary positions)"
-        yield Alternative(ROPE, text, lambda: torch.stack([-x[..., 1::2], x[..., ::2]], -1).flatten(-2))
+        yield Alternative(ROPE, text, lambda: turned(x, halves=False))
+
+
+def turned(x: torch.Tensor, halves: bool) -> torch.Tensor:
+    """Returns features that are turned by a quarter in pairs: a half apart, or neighbours."""
+    if halves:
+        first, second = x.chunk(2, -1)
+        return torch.cat([-second, first], -1)
+    return torch.stack([-x[..., 1::2], x[..., ::2]], -1).flatten(-2)

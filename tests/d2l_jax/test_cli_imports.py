@@ -32,7 +32,7 @@ for args in {LIGHT}:
 
 
 def test_help_and_list_load_nothing_that_computes():
-    """One process for all of them: none may load any."""
+    """A single process calls every help and every list: none may load what computes."""
     assert loaded(CALLS) == set()
 
 

@@ -26,7 +26,7 @@ for command in {COMMANDS}:
 
 
 def test_help_loads_nothing_that_computes():
-    """One process for all of it: none may load any."""
+    """A single process calls the help of every command: none may load what computes."""
     assert loaded(HELP) == set()
 
 

@@ -26,5 +26,5 @@ def complements(call: FunctionCall) -> Iterator[Alternative]:
 def _number(factor: Any) -> float | None:
     """Returns a number, of a tensor too that is one."""
     if isinstance(factor, torch.Tensor):
-        return float(factor) if factor.ndim == 0 and factor.is_floating_point() else None
+        return float(factor.detach()) if factor.ndim == 0 and factor.is_floating_point() else None
     return float(factor) if isinstance(factor, float | int) else None

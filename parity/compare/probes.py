@@ -7,6 +7,7 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.policy import Policy
+from parity.compare.rows import Row
 from parity.compare.scale import largest_gap, rms_gap, scales_of
 
 MOST_PROBES = 20
@@ -50,27 +51,32 @@ def _worst(
     return worst
 
 
-def high_probes(first: int, last: int) -> Iterator[tuple[range, bool]]:
+def high_probes(first: int, last: int, most: int = MOST_PROBES) -> Iterator[tuple[range, bool]]:
     """Yields (seeds, whether operations round otherwise too) of the runs that measure float64's noise."""
-    yield from ((seeds, False) for seeds in _more_and_more(first))
+    yield from ((seeds, False) for seeds in _more_and_more(first, most))
     yield range(last), True
 
 
-def low_probes(policy: Policy, first: int) -> Iterator[tuple[range, int]]:
+def low_probes(policy: Policy, first: int, most: int = MOST_PROBES) -> Iterator[tuple[range, int]]:
     """Yields (seeds, ulps) of the runs that measure PyTorch's own error, until a verdict needs no more.
 
     Each can only widen what is allowed, so that what passes after few passes after all of them.
     """
     yield range(-1, 0), 1
-    for seeds in _more_and_more(first):
+    for seeds in _more_and_more(first, most):
         yield seeds, 1
         yield seeds, round(policy.ratio)
 
 
-def _more_and_more(number: int) -> Iterator[range]:
+def most_probes(rows: Iterable[Row]) -> int:
+    """Returns how many runs a duller measure is worth after a sharper one: few where a row of that has failed."""
+    return MOST_PROBES if all(row.passed for row in rows) else 1
+
+
+def _more_and_more(number: int, most: int) -> Iterator[range]:
     """Yields the seeds of `number` runs, at least 1, then of as many again as there were, until there are enough."""
     number = max(1, number)
     yield range(number)
-    while number < MOST_PROBES:
-        yield range(number, more := min(2 * number, MOST_PROBES))
+    while number < most:
+        yield range(number, more := min(2 * number, most))
         number = more

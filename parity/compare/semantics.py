@@ -61,9 +61,19 @@ def compare_semantics(
     return [*structure(oracle, flax, "float64"), *map(judge, comparable(oracle, flax))]
 
 
-def near(rows: Sequence[Row], policy: Policy) -> bool:
-    """Tells whether some row fails by so little that more noise could excuse it."""
-    return any(not row.passed and row.gap <= policy.ceiling for row in rows)
+def near(rows: Sequence[Row], policy: Policy, noise: Mapping[Key, float] = NOTHING) -> bool:
+    """Tells whether some row fails by so little that more noise could excuse it.
+
+    Noise above the ceiling excuses updates where their gradient is near its rounding, and measures, unless what they
+    are made of is wrong.
+    """
+    wrong = [row for row in rows if not row.passed]
+    sharp = [row for row in wrong if not row.key.is_measure]
+    return any(
+        row.gap <= policy.ceiling
+        or (row.key.phase == "update" and policy.noise_factor * noise.get(row.key, 0.0) > policy.ceiling)
+        for row in sharp
+    ) or bool(wrong and not sharp)
 
 
 def _below_ceiling(key: Key, gap: float, threshold: float, because: str, policy: Policy) -> Row:

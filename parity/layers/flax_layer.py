@@ -39,6 +39,23 @@ class Alone(NamedTuple):
         return weights + sum(x.nbytes for x in self.ports.tensors)
 
 
+def flax_records(
+    twin: Twin, alone: list[Alone], train: bool, device: Device, skipped: dict[str, str], compiled: Compiled = quickly
+) -> tuple[list[Alone], list[Record]]:
+    """Returns the layers that run on their own in Flax, with their records; `skipped` gets the others."""
+    try:
+        return alone, run_flax_layers(twin, alone, train, device, compiled)
+    except Exception:  # of one of them: which, tells each by itself
+        pass
+    pairs: list[tuple[Alone, Record]] = []
+    for each in alone:
+        try:
+            pairs += [(each, record) for record in run_flax_layers(twin, [each], train, device, compiled)]
+        except Exception as error:
+            skipped[each.layer.label] = f"it does not run on its own in Flax: {in_a_line(error)}"
+    return [each for each, _ in pairs], [record for _, record in pairs]
+
+
 def run_flax_layers(
     twin: Twin, layers: Sequence[Alone], train: bool, device: Device, compiled: Compiled = quickly
 ) -> list[Record]:
@@ -206,3 +223,8 @@ def _own_leaves(twin: Twin, layer: Layer) -> list:
         elif not leaf.trained and leaf.path[1 : depth + 1] == path:
             own.append(replace(leaf, path=(leaf.path[0], *leaf.path[depth + 1 :])))
     return own
+
+
+def in_a_line(error: Exception) -> str:
+    """Returns an exception's kind and text, short."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

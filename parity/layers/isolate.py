@@ -17,7 +17,7 @@ from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
 from parity.layers.calls import Values, given_values, label, layer_calls, traced_calls
-from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
+from parity.layers.flax_layer import Alone, flax_records, in_a_line, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.nearest import is_part
 from parity.layers.nesting import dropped, with_nested
@@ -30,7 +30,6 @@ from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import EveryOperation
 from parity.sides.flax import FlaxRun, precision
-from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
@@ -88,18 +87,32 @@ class Runs:
 
 
 def isolate(
-    twin: Twin, torch_device: str, jax_device: Device, policy: Policy, *, containers: bool, train: bool = True
+    twin: Twin,
+    torch_device: str,
+    jax_device: Device,
+    policy: Policy,
+    *,
+    containers: bool,
+    train: bool = True,
+    known: Sequence[Layer] = (),
 ) -> Isolated:
-    """Compares every layer that both models have, and with `containers` every module around some, in float64."""
+    """Compares every layer that both models have, and with `containers` every module around some, in float64.
+
+    known: layers that have been run in this mode: Flax's are not compiled again
+    """
     runs = Runs.of(twin, torch_device, jax_device, train)
     found = Isolated()
     layers, values = _shared_layers(runs, containers)
     with precision(jax_device):
         alone, noisy = _torch_alone(runs, layers, values, found)
-        alone, records = flax_records(twin, alone, train, jax_device, found.skipped)
+        records = {layer.label: layer.flax for layer in known}
+        fresh = [each for each in alone if each.layer.label not in records]
+        fresh, more = flax_records(twin, fresh, train, jax_device, found.skipped)
+        records |= {each.layer.label: record for each, record in zip(fresh, more, strict=True)}
+    alone = [each for each in alone if each.layer.label in records]
     found.layers = [layer for layer, *_ in alone]
-    for layer, record in zip(found.layers, records, strict=True):
-        layer.flax = record
+    for layer in found.layers:
+        layer.flax = records[layer.label]
     if found.layers:
         found.rows = _rows(runs, alone, noisy, policy)
     return _without_others(found, twin) if containers else found
@@ -184,34 +197,13 @@ def _leave_out(found: Isolated, layer: Layer, problem: Exception, values: Values
     values: of Flax's call; a result that is a part of PyTorch's is right, and no misfit
     """
     if not isinstance(problem, Mismatch):
-        found.skipped[layer.label] = f"it does not run on its own: {_line(problem)}"
+        found.skipped[layer.label] = f"it does not run on its own: {in_a_line(problem)}"
         return
     found.skipped[layer.label] = str(problem)
     if problem.results and not (
         values and len(values.outputs) == 1 and is_part(values.outputs[0], layer.theirs.output)
     ):
         found.unfit.append(Unfit(layer.label, layer.theirs, str(problem), problem.results))
-
-
-def flax_records(
-    twin: Twin, alone: list[Alone], train: bool, device: Device, skipped: dict[str, str], compiled: Compiled = quickly
-) -> tuple[list[Alone], list[Record]]:
-    """Returns the layers that run on their own in Flax, with their records; `skipped` gets the others."""
-    try:
-        return alone, run_flax_layers(twin, alone, train, device, compiled)
-    except Exception:  # of one of them: which, tells each by itself
-        pass
-    pairs: list[tuple[Alone, Record]] = []
-    for each in alone:
-        try:
-            pairs += [(each, record) for record in run_flax_layers(twin, [each], train, device, compiled)]
-        except Exception as error:
-            skipped[each.layer.label] = f"it does not run on its own in Flax: {_line(error)}"
-    return [each for each, _ in pairs], [record for _, record in pairs]
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _shifted(runs: Runs, alone: list[Alone], oracle: Record, flax: Record) -> Iterator[Record]:

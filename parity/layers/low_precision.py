@@ -15,8 +15,8 @@ from parity.compare.precision import compare_precision
 from parity.compare.probes import errors_of, largest_of, low_probes
 from parity.compare.rows import Row
 from parity.environment import Device
-from parity.layers.flax_layer import Alone, Compiled, run_flax_layers
-from parity.layers.isolate import Isolated, flax_records
+from parity.layers.flax_layer import Alone, Compiled, flax_records, run_flax_layers
+from parity.layers.isolate import Isolated
 from parity.layers.ports import Ports
 from parity.layers.torch_layer import run_torch_layer
 from parity.sides.disturb import one_ulp

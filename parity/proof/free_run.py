@@ -9,7 +9,7 @@ import numpy as np
 from parity.arrays.key import Key, Record
 from parity.compare.constants import excused, shifted_records
 from parity.compare.policy import UNIT, Policy
-from parity.compare.probes import high_probes, largest_of, low_probes, noise_of
+from parity.compare.probes import MOST_PROBES, high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.result import Distance
@@ -26,13 +26,19 @@ PROBES = 2
 
 
 def free_run(
-    twin: Twin, runs: Mapping[str, FlaxRun], device: str, policy: Policy, corrected: float = math.inf
+    twin: Twin,
+    runs: Mapping[str, FlaxRun],
+    device: str,
+    policy: Policy,
+    most: int = MOST_PROBES,
+    corrected: float = math.inf,
 ) -> tuple[dict[str, list[Row]], list[Distance]]:
     """Rows for each tier, and the distances over time.
 
     float64: every tensor after the last step, against the noise that one ulp at the start becomes.
     float32: the distance of all parameters to the float64 run, against PyTorch's own.
 
+    most:      see `most_probes`
     corrected: the 1 - beta by which an optimiser such as Adam divides its first step; see `compare_precision`
     """
     oracle = free_run_torch(twin, "float64", device)
@@ -42,20 +48,24 @@ def free_run(
     exact = Followed(way, oracle)
     if "float64" in runs:
         flax = runs["float64"].free(exact)
-        rows["float64"] = _semantics(twin, oracle, flax, runs["float64"], device, policy)
+        rows["float64"] = _semantics(twin, oracle, flax, runs["float64"], device, policy, most)
     if "float32" in runs:  # in bfloat16 a free run is chaos
         flax = runs["float32"].free()
-        rows["float32"], trajectory = _precision(twin, way, oracle, exact.distances, flax, device, policy, corrected)
+        rows["float32"], trajectory = _precision(
+            twin, way, oracle, exact.distances, flax, device, policy, most, corrected
+        )
     return rows, trajectory
 
 
-def _semantics(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str, policy: Policy) -> list[Row]:
+def _semantics(
+    twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str, policy: Policy, most: int
+) -> list[Row]:
     chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
     end = Last(len(twin.batches))
     noise: dict[Key, float] = {}
     rows: list[Row] = []
     last = end(oracle)
-    for seeds, operations in high_probes(PROBES, PROBES):
+    for seeds, operations in high_probes(PROBES, PROBES, most):
         disturbs = (by_an_ulp(seed, operations=operations) for seed in seeds)
         disturbed = (free_run_torch(twin, "float64", device, disturb, keep=end) for disturb in disturbs)
         noise = largest_of(noise, noise_of(last, disturbed))
@@ -88,6 +98,7 @@ def _precision(
     flax: Record,
     device: str,
     policy: Policy,
+    most: int,
     corrected: float,
 ) -> tuple[list[Row], list[Distance]]:
     """Returns the rows of float32 and the distances over time; exact: those of Flax in float64."""
@@ -97,7 +108,7 @@ def _precision(
     reference = [0.0] * len(steps)
     rows: list[Row] = []
     trajectory: list[Distance] = []
-    for seeds, ulps in low_probes(policy, PROBES):  # a unit may flip in one run of many
+    for seeds, ulps in low_probes(policy, PROBES, most):  # a unit may flip in one run of many
         for seed in seeds:
             theirs = Followed(way, oracle, flax)
             free_run_torch(twin, "float32", device, one_ulp(seed, ulps), keep=theirs)

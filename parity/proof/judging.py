@@ -11,7 +11,7 @@ from parity.arrays.key import Key, Record
 from parity.compare.constants import HELD_CEILING, STEEP_CEILING, excused, only_gradients, shifted_records
 from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
-from parity.compare.probes import errors_of, high_probes, largest_of, low_probes, noise_of
+from parity.compare.probes import MOST_PROBES, errors_of, high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near
 from parity.proof.checking import PROBES
@@ -120,7 +120,7 @@ def semantics(
     noise: dict[Key, float] = {}
     rows: list[Row] = []
     for seeds, operations in high_probes(probes, PROBES):
-        if operations and not near(rows, policy):
+        if rows and not near(rows, policy, noise):
             break
         noise = largest_of(noise, noise_of(oracle, disturbed(seeds, operations=operations), spread))
         rows = compare_semantics(
@@ -149,8 +149,11 @@ def precise(
     roundings: Roundings,
     tier: str = "float32",
     probes: int = PROBES,
+    most: int = MOST_PROBES,
 ) -> list[Row]:
     """Returns the rows of low precision.
+
+    most: see `most_probes`
 
     PyTorch's error is the largest of its runs that differ by one ulp: equally good ways of rounding.
 
@@ -160,7 +163,7 @@ def precise(
     """
     reference: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds, ulps in low_probes(policy, probes):
+    for seeds, ulps in low_probes(policy, probes, most):
         errors = errors_of(oracle, disturbed(seeds, ulps))
         reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, *roundings)

@@ -13,6 +13,7 @@ from parity.blame.shared_masks import blame_shared, shared_rows
 from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
 from parity.compare.constants import limits_at_zero
+from parity.compare.probes import most_probes
 from parity.compare.rows import Row
 from parity.compare.ties import compare_ties
 from parity.compare.weights import compare_weights
@@ -25,7 +26,7 @@ from parity.proof.free_run import free_run
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
-from parity.proof.steps import Kept, RowsByTier, Sides, first_step, passed, reached, single_steps
+from parity.proof.steps import Kept, RowsByTier, Sides, first_step, modeless, passed, reached, single_steps
 from parity.report.repro import evidence_of
 from parity.result import Blame, Distance, Result
 from parity.sides.quick import quickly
@@ -53,7 +54,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             checking.listener(twin.name, "numbers that are exactly 0")
             rows["float64"] += _at_zero(twin, sides, rows["float64"])
         idle, unbound = _beyond(twin, checking, sides, rows, kept)
-        more, trajectory = _in_a_row(twin, checking, sides)
+        more, trajectory = _in_a_row(twin, checking, sides, most_probes(rows.get("float64", [])))
         rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         with formats_of(sides.torch_device):
             alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)
@@ -92,13 +93,13 @@ def _beyond(
     return idle, unbound
 
 
-def _in_a_row(twin: Twin, checking: Checking, sides: "Sides") -> tuple[RowsByTier, list[Distance]]:
-    """Takes all steps in a row, where there are several."""
+def _in_a_row(twin: Twin, checking: Checking, sides: "Sides", most: int) -> tuple[RowsByTier, list[Distance]]:
+    """Takes all steps in a row, where there are several; see `free_run`."""
     if len(twin.batches) < 2 or not twin.turns:
         return {}, []
     checking.listener(twin.name, "all steps in a row")
     corrected = min(bias_corrections(sides.exact, 1).values(), default=math.inf)
-    return free_run(twin, sides.flax, sides.torch_device, checking.policy, corrected)
+    return free_run(twin, sides.flax, sides.torch_device, checking.policy, most, corrected)
 
 
 def _as_they_are(twin: Twin, sides: "Sides", rows: RowsByTier) -> Blame | None:
@@ -154,8 +155,10 @@ def _layers(
     if passed([row for row in rows["float64"] if row.key.phase not in ("at zero", PHASE)]):
         return alone, Isolated(), _diagnosed(blame_ties, twin, rows["float64"])
     checking.listener(twin.name, "the first guilty place")
-    modes = {train: inside(containers=True, train=train) for train in (True, False)}
-    records = [first | failing for first, failing in zip(first_step(twin, sides, states), kept.records["float64"])]
+    first = first_step(twin, sides, states)
+    modes = {True: inside(containers=True, known=alone.layers)}
+    modes[False] = Isolated() if modeless(*first) else inside(containers=True, train=False)
+    records = [one | failing for one, failing in zip(first, kept.records["float64"])]
     return alone, modes[True], _diagnosed(blame, twin, rows["float64"], modes, *records, states)
 
 

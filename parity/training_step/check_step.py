@@ -14,6 +14,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.arrays.torch_arrays import to_numpy
 from parity.compare.policy import POLICY, Policy
+from parity.compare.probes import most_probes
 from parity.environment import pinned, seeded
 from parity.proof.checking import PROBES, TIERS
 from parity.result import Result
@@ -83,8 +84,9 @@ def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Result:
     compared = compared_in(with_draws(pair), tiers, policy)
     steps = single_steps(compared.pair, compared.tiers, compared.policy)
     beta = max(outcome.seen.beta for outcome in steps.outcomes)
+    most = most_probes(steps.rows.get("float64", []))
     several = len(pair.batches) > 1
-    free, trajectory = free_run(compared.pair, compared.tiers, compared.policy, beta) if several else ({}, [])
+    free, trajectory = free_run(compared.pair, compared.tiers, compared.policy, beta, most) if several else ({}, [])
     rows = {tier: [*compared.rows, *steps.rows[tier], *free.get(tier, [])] for tier in compared.tiers}
     return Result(
         "",

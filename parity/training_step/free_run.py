@@ -22,20 +22,21 @@ from parity.twin.pairing import longest_sum
 
 
 def free_run(
-    pair: StepPair, tiers: tuple[str, ...], policy: Policy, beta: float
+    pair: StepPair, tiers: tuple[str, ...], policy: Policy, beta: float, most: int
 ) -> tuple[dict[str, list[Row]], list[Distance]]:
     """Returns rows for each tier, and the distances over time; the rules are those of `parity.check`.
 
     beta: the largest decay of a moment whose bias is corrected, or 0
+    most: see `most_probes`
     """
     oracle = _torch(pair, "float64", -1)
     free = {tier: _jax(pair, tier) for tier in tiers}
     rows: dict[str, list[Row]] = {}
     trajectory: list[Distance] = []
     if "float64" in free:
-        rows["float64"] = _semantics(pair, oracle, free["float64"], policy)
+        rows["float64"] = _semantics(pair, oracle, free["float64"], policy, most)
     if "float32" in free:
-        rows["float32"], trajectory = _precision(pair, oracle, free, policy, beta)
+        rows["float32"], trajectory = _precision(pair, oracle, free, policy, beta, most)
     return rows, trajectory
 
 
@@ -60,13 +61,13 @@ def _jax(pair: StepPair, dtype: str) -> Record:
     return record
 
 
-def _semantics(pair: StepPair, oracle: Record, flax: Record, policy: Policy) -> list[Row]:
+def _semantics(pair: StepPair, oracle: Record, flax: Record, policy: Policy, most: int) -> list[Row]:
     chaotic = replace(policy, ceiling=math.inf)  # what is the same mathematics, the single steps have told
     end = len(pair.batches)
     noise: dict[Key, float] = {}
     rows: list[Row] = []
     last = _last(oracle, end)
-    for seeds, operations in high_probes(PROBES, PROBES):
+    for seeds, operations in high_probes(PROBES, PROBES, most):
         runs = (_last(_torch(pair, "float64", seed, operations=operations), end) for seed in seeds)
         noise = largest_of(noise, noise_of(last, runs))
         rows = compare_semantics(last, _last(flax, end), noise, longest_sum(pair.problem), chaotic)
@@ -76,7 +77,7 @@ def _semantics(pair: StepPair, oracle: Record, flax: Record, policy: Policy) -> 
 
 
 def _precision(
-    pair: StepPair, oracle: Record, free: Mapping[str, Record], policy: Policy, beta: float
+    pair: StepPair, oracle: Record, free: Mapping[str, Record], policy: Policy, beta: float, most: int
 ) -> tuple[list[Row], list[Distance]]:
     way = _way(pair, oracle)
     plain: Record = {}
@@ -84,7 +85,7 @@ def _precision(
     errors = [0.0] * len(steps)
     rows: list[Row] = []
     trajectory: list[Distance] = []
-    for seeds, ulps in low_probes(policy, PROBES):
+    for seeds, ulps in low_probes(policy, PROBES, most):
         for seed in seeds:
             run = _torch(pair, "float32", seed, ulps)
             plain = run if seed < 0 else plain

@@ -10,6 +10,7 @@ import numpy as np
 from d2l_jax.errors import InputError
 from parity.arrays.key import Key, Record
 from parity.compare.policy import Policy
+from parity.compare.probes import most_probes
 from parity.compare.rows import Row
 from parity.compare.scale import rms
 from parity.proof.judging import Roundings, precise, semantics
@@ -64,7 +65,8 @@ def single_steps(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Step
         for tier in tiers:
             flax, carried[tier] = _jax_taken(pair, number, forced[tier], tier, oracle)
             both = shared_losses(oracle, flax)
-            rows = _rows(pair, number, start, tier, *both, seen, policy)
+            most = most_probes(steps.rows.get("float64", []))
+            rows = _rows(pair, number, start, tier, *both, seen, policy, most)
             steps.rows[tier] += rows
             steps.outcomes.append(Outcome(number, tier, start, forced[tier], carried[tier], seen, *both, rows))
         start = following
@@ -117,7 +119,15 @@ def _check_repeatable(first: Record, second: Record) -> None:
 
 
 def _rows(
-    pair: StepPair, number: int, start: Snapshot, tier: str, oracle: Record, flax: Record, seen: Seen, policy: Policy
+    pair: StepPair,
+    number: int,
+    start: Snapshot,
+    tier: str,
+    oracle: Record,
+    flax: Record,
+    seen: Seen,
+    policy: Policy,
+    most: int,
 ) -> list[Row]:
     if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
         oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
@@ -129,7 +139,7 @@ def _rows(
         disturbs = (by_an_ulp(seed, pair.ulps(ulps, tier), operations) for seed in seeds)
         return (torch_taken(pair, number, start, tier, disturb)[1] for disturb in disturbs)
 
-    judge: Any = semantics if tier == "float64" else partial(precise, tier=tier)
+    judge: Any = semantics if tier == "float64" else partial(precise, tier=tier, most=most)
     roundings = _roundings(pair, oracle, seen, number, tier)
     rows = judge(oracle, flax, pair.problem, disturbed, policy, roundings)
     return [row for row in rows if row.key.phase != "gradients"]

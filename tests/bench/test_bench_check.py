@@ -98,6 +98,7 @@ def test_the_peak_of_a_fresh_process_is_its_own():
     assert time.error == "" and 250 * MEBI < time.peak - time.before < 400 * MEBI
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_an_error_of_its_case():
     time = in_fresh_process("x", killed)
     assert time.status == "error" and "killed" in time.error and time.total == 0
@@ -111,6 +112,7 @@ def test_a_case_that_cannot_run_is_an_error_of_its_own():
     assert time.status == "error" and time.error and time.total > 0
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_document_and_a_table(tmp_path, capsys):
     files = {kind: tmp_path / f"check.{kind}" for kind in ("json", "markdown")}
     flags = [text for kind in files for text in (f"--{kind}", files[kind])]
@@ -199,6 +201,7 @@ def test_a_size_that_two_axes_share_is_checked_once():
     assert all(time.total > 0 and time.peak >= time.before > 0 for time in growths[0].times)
 
 
+@pytest.mark.slow
 def test_the_check_of_the_networks_passes_and_takes_its_steps():
     result = ready(NetworkSize(3, 1, 2, 2))()
     assert result.status == "pass" and {row.key.step for row in result.rows["float64"]} >= {1, 2}

@@ -56,6 +56,7 @@ def test_epochs_take_turns_in_an_order_that_rotates(monkeypatch):
     assert {name: times.number for name, times in stats.items()} == {"a": 2, "b": 2} and set(others) == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_an_epoch_of_rows_of_tokens_is_the_same(monkeypatch):
     monkeypatch.setattr(epochs, "TURN_S", 0.0)
     random = np.random.default_rng(0)

@@ -136,6 +136,7 @@ def pause(monkeypatch, clock: Clock, owner, name: str, length: float) -> list[fl
     return pauses
 
 
+@pytest.mark.slow
 def test_control_a_pause_is_seen_in_its_phase_alone(clock, monkeypatch):
     lengths = {
         phase: pause(monkeypatch, clock, owner, name, 1e6 + 1e3 * number)
@@ -149,6 +150,7 @@ def test_control_a_pause_is_seen_in_its_phase_alone(clock, monkeypatch):
     assert time.total == pytest.approx(sum(map(sum, lengths.values())))
 
 
+@pytest.mark.slow
 def test_every_phase_of_a_check_that_fails_has_its_seconds():
     time = timed_check("wrong", wrong)
     assert time.status == "fail" and time.error == ""
@@ -163,6 +165,7 @@ def wrong() -> Result:
     return parity.check(flax_network(TINY), torch_network(TINY), inputs, optimizer=rates, steps=2)
 
 
+@pytest.mark.slow
 def test_watching_changes_no_verdict_and_leaves_no_trace():
     method = TorchRun.taken
     plain = ready(TINY)()

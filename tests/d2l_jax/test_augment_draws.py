@@ -113,6 +113,7 @@ def test_flips_never_and_always(flip: type[Transform]):
     same_pixels(flip(1.0)(KEY, X), np.flip(X, axis))  # type: ignore[call-arg]
 
 
+@pytest.mark.slow
 def test_a_composition_is_its_parts():
     colours = ColorJitter(0.4, 0.4, 0.4)
     chain = Compose(Resize(12), RandomResizedCrop((8, 9)), RandomHorizontalFlip(), colours, ToFloat())
@@ -129,6 +130,7 @@ def test_a_composition_is_its_parts():
     assert (np.asarray(draws[1].width) > 10).any()  # drawn in the resized images
 
 
+@pytest.mark.slow
 def test_images_of_several_sizes():
     """An image with a margin is cut as without it, whatever the margin holds."""
     X = pictures(1, 20, 30)

@@ -62,6 +62,7 @@ def test_only_the_corrected_loss_sees_the_weights():
 
 
 # What a token sees
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"embedding_norm": True, "activation": "gelu", "eps": 1e-12}], ids=str)
 def test_padding_does_not_count_and_segments_do(options: dict):
     ours, _ = twins("BERTEncoder", **SIZES, **options)
@@ -76,6 +77,7 @@ def test_padding_does_not_count_and_segments_do(options: dict):
     assert np.abs(encoded(ours, segments=other) - before)[0].min() > 1e-4
 
 
+@pytest.mark.slow
 def test_a_text_of_one_token_and_of_all_positions():
     ours, theirs = twins("BERTModel", **SIZES, max_len=5)
     theirs.eval()
@@ -96,6 +98,7 @@ def test_without_positions_there_are_no_words():
     assert encoding.shape == (3, 5, 6) and words is None and following.shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_a_classifier_takes_encoder_and_hidden_layer_and_no_head():
     bert = models.BERTModel(**SIZES, rngs=nnx.Rngs(0))
     classifier = models.BERTClassifier(bert, 4, rngs=nnx.Rngs(1))

@@ -66,6 +66,7 @@ def test_the_same_examples_in_an_epoch_none_of_them_cut():
     assert [rows.tolist() for _, rows in others] != [rows.tolist() for _, rows in batches]
 
 
+@pytest.mark.slow
 def test_each_width_is_compiled_once():
     shapes, after = traced(pairs(2))
     assert len(shapes) == len(set(shapes)) <= 4  # full batches and a smaller one, of two widths
@@ -128,6 +129,7 @@ def test_what_does_not_fit_is_refused(data: Dataset, buckets: int, wrong: str):
         bucketed(data, buckets)
 
 
+@pytest.mark.slow
 def test_a_run_takes_the_option(tmp_path: Path):
     options = Options("snli-attention", data="drawn_pairs", epochs=1, batch_size=256, buckets=2, out=tmp_path)
     metrics = trained(options, Listener())

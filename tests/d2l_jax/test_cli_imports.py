@@ -57,6 +57,7 @@ def test_loading_all_models_begins_no_computation():
     assert said("import jax.numpy; jax.numpy.zeros(1)") == "True\n"
 
 
+@pytest.mark.slow
 def test_control_jax_is_seen_where_it_is_used():
     assert loaded("from d2l_jax.cli import main; main(['show', 'lenet'])") >= {"jax", "flax"}
     assert loaded("from d2l_jax import TrainState") >= {"jax", "flax"}

@@ -85,6 +85,7 @@ def test_published_samples_are_read():
         assert len(table.columns) == fields and 0 < table.labels.mean() < 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "ml-100k").is_dir(), reason="D2L_DATA holds no MovieLens-100K")
 def test_films_have_26_fields():
     data = read_film_clicks(DATA)

@@ -41,6 +41,7 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
+@pytest.mark.slow
 def test_an_object_is_seen_in_pixels_of_the_picture(tmp_path, photo, capsys):
     main([str(run_of(tmp_path / "run")), str(photo)])
     seen, count = capsys.readouterr().out.splitlines()
@@ -48,6 +49,7 @@ def test_an_object_is_seen_in_pixels_of_the_picture(tmp_path, photo, capsys):
     assert count == f"1 objects of a confidence of 0.9 or more in {photo}"
 
 
+@pytest.mark.slow
 def test_a_lower_confidence_shows_more(tmp_path, photo, capsys):
     run = str(run_of(tmp_path / "run"))
     counts = []

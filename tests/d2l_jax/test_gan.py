@@ -47,6 +47,7 @@ def test_keys_and_shapes(title):
     assert sum(parameter.numel() for parameter in theirs.parameters()) == FACTS[title]["params"]
 
 
+@pytest.mark.slow
 def test_a_batch_of_its_own_hides_from_the_discriminator_how_grey_images_are():
     """With batch normalisation in every block the size of images is no part of the score; in one batch it is."""
     net_D = train_view(models.dcgan_discriminator(4, corrected=True, rngs=nnx.Rngs(0)))

@@ -60,6 +60,7 @@ def test_scores_of_classes_are_the_facts():
     assert np.allclose(scores, golden("projection"), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(8, 16), (7, 9), (2, 3)])
 def test_scaled_images_are_pytorchs_of_odd_sides_too(size):
     X = np.random.default_rng(0).normal(size=(2, *size, 3))

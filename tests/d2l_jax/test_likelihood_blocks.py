@@ -49,6 +49,7 @@ def test_without_chance_value_and_slopes_are_those_of_the_whole_matrix(dtype: st
         np.testing.assert_allclose(mine, other, atol=tolerance * float(jnp.abs(other).max()) * 10)
 
 
+@pytest.mark.slow
 def test_random_probes_err_as_much_as_they_say():
     x, y = seen()
     theta = jnp.asarray([0.3, 0.25])

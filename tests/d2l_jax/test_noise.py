@@ -21,6 +21,7 @@ def batch(rows: int) -> dict:
     return {"input": (jnp.zeros((rows, 1), jnp.int32), words), "targets": (labels, masks)}
 
 
+@pytest.mark.slow
 def test_noise_is_drawn_by_its_weights_and_is_no_context():
     before = batch(2000)
     prepare = jax.jit(fresh_noise(WEIGHTS, tries=30))
@@ -33,12 +34,14 @@ def test_noise_is_drawn_by_its_weights_and_is_no_context():
     assert (again == rows).all() and (other != rows).any()
 
 
+@pytest.mark.slow
 def test_what_stays_a_context_does_not_count():
     (_, rows), (_, masks) = (fresh_noise(WEIGHTS, tries=1)(0, batch(500))[name] for name in ("input", "targets"))
     assert ((rows[:, 1:5] == 1) == (masks[:, 1:5] == 0)).all() and 0.4 < masks[:, 1:5].mean() < 0.6
     assert (masks[:, 0] == 1).all() and (masks[:, 5] == 0).all()
 
 
+@pytest.mark.slow
 def test_an_epoch_takes_it():
     case = get("word2vec-ptb")
     model = case.build(probe=True)

@@ -112,6 +112,7 @@ MORE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("promoting")
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_update_agrees_from_pytorchs_own_state(options):
@@ -138,6 +139,7 @@ def compare(options, limit):
         assert not state.ro[count:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("promoting")
 def test_control_another_search_or_history_is_noticed():
     right = list(itertools.islice(torch_run(OPTIONS[0]), 5))

@@ -74,6 +74,7 @@ def test_options_outside_their_ranges_are_refused(options: dict):
         optim.SparseAdam(**options)
 
 
+@pytest.mark.slow
 def test_rows_below_0_count_from_the_end_and_those_past_it_are_left_out():
     table, optimizer = jnp.asarray(TABLE), optim.SparseAdam(0.1)
     gradients = jnp.asarray(RANDOM.normal(size=(4, EMBED)))

@@ -47,6 +47,7 @@ def test_value_iteration_of_the_calm_lake():
     np.testing.assert_array_equal(plan.values[6], plan.values[7])
 
 
+@pytest.mark.slow
 def test_value_iteration_of_the_slippery_lake_ends_at_the_exact_values():
     mdp = algorithms.frozen_lake(slippery=True).mdp()
     exact = algorithms.policy_iteration(mdp)

@@ -24,6 +24,7 @@ def trained(out: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_text_is_continued_as_at_the_end_of_training(tmp_path: Path, capsys: pytest.CaptureFixture):
     run = trained(tmp_path / "run")
     main(["predict", str(run), "It has", "time"])

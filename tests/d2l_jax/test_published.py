@@ -20,6 +20,7 @@ def small(**changed) -> nnx.Module:
     return models.BERTModel(**args, rngs=nnx.Rngs(0))
 
 
+@pytest.mark.slow
 def test_every_tensor_has_its_place_and_heads_stay(tmp_path: Path):
     write_published(tmp_path)
     model = small()

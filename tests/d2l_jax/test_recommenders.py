@@ -66,6 +66,7 @@ def pair(name: str, args: dict[str, Any]) -> tuple[nnx.Module, torch.nn.Module]:
     return put(getattr(models, name)(**args, rngs=nnx.Rngs(0)), weights), theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "args", "inputs", "golden"), GOLDEN)
 def test_golden_numbers(name, args, inputs, golden):
     ours, theirs = pair(name, args)

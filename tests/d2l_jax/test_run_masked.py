@@ -31,6 +31,7 @@ def small(out: Path, **settings) -> Job:
     return Job(case, data, out, **settings)
 
 
+@pytest.mark.slow
 def test_both_losses_are_recorded_guesses_shown_and_texts_answered(tmp_path: Path):
     assert not unanswered(small(tmp_path).data)
     result = train(small(tmp_path))
@@ -50,6 +51,7 @@ def test_both_losses_are_recorded_guesses_shown_and_texts_answered(tmp_path: Pat
             predict(tmp_path, [text])
 
 
+@pytest.mark.slow
 def test_pytorch_trains_on_the_same_batches(tmp_path: Path):
     ours = train(small(tmp_path / "jax")).metrics["records"]
     theirs = train(small(tmp_path / "torch", framework="torch")).metrics["records"]

@@ -53,6 +53,7 @@ def records(out: Path) -> list[dict]:
     return json.loads((out / "metrics.json").read_text())["records"]
 
 
+@pytest.mark.slow
 def test_both_frameworks_learn_from_the_same_changes(tmp_path: Path):
     data = photos()
     case = fitted(small(epochs=1), data)
@@ -71,6 +72,7 @@ def flipped() -> tuple[Case, Dataset]:
     return fitted(small(augment=SIMPLE), data), data
 
 
+@pytest.mark.slow
 def test_a_resumed_run_draws_the_same(tmp_path: Path):
     case, data = flipped()
     train(Job(case, data, tmp_path / "straight"))
@@ -81,6 +83,7 @@ def test_a_resumed_run_draws_the_same(tmp_path: Path):
     assert records(tmp_path / "plain")[0]["train_loss"] != records(tmp_path / "straight")[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_sum_is_told_as_a_mean(tmp_path: Path):
     """A sum over the batch at a rate is the mean at the rate times the batch."""
     case, data = flipped()

@@ -42,10 +42,9 @@ def small(name: str, out: Path, framework: str = "jax", epochs: int = 2, *, resu
     return Job(case, data, out, framework=framework, resume=resume)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compilation")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "caser" else []) for name in SMALL]
-)
+@pytest.mark.parametrize("name", SMALL)
 def test_both_frameworks_learn_the_same_and_tell_the_result(name: str, tmp_path: Path):
     told = Told()
     ours = train(small(name, tmp_path / "jax"), told).metrics["records"]
@@ -57,6 +56,7 @@ def test_both_frameworks_learn_the_same_and_tell_the_result(name: str, tmp_path:
     assert line.startswith("result    test ") and (tmp_path / "jax" / "predictions.txt").read_text().count("\n") == 5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("name", ["mf", "fm"])
 def test_an_epoch_and_one_more_are_two(name: str, tmp_path: Path):
@@ -67,6 +67,7 @@ def test_an_epoch_and_one_more_are_two(name: str, tmp_path: Path):
     assert_same_run(tmp_path / "straight", tmp_path / "parts", 2, straight.case)
 
 
+@pytest.mark.slow
 def test_other_items_are_drawn_anew_in_every_step_of_a_run(tmp_path: Path):
     job = small("neumf", tmp_path / "drawn")
     fixed = job._replace(data=replace(job.data, pool=None), out=tmp_path / "fixed")

@@ -37,6 +37,7 @@ def test_classes_are_counted_by_true_and_predicted():
     assert confusion(np.array([0, 0, 1, 1]), scores).tolist() == [[1, 1], [0, 2]]
 
 
+@pytest.mark.slow
 def test_a_run_on_reviews_keeps_the_frozen_vectors_and_answers_texts(tmp_path: Path):
     run = trained("sentiment-cnn", {"num_channels": (3, 3, 3)}, tmp_path)
     assert {"curves.png", "predictions.png", "vocab.json", "metrics.json"} <= {path.name for path in run.iterdir()}
@@ -49,6 +50,7 @@ def test_a_run_on_reviews_keeps_the_frozen_vectors_and_answers_texts(tmp_path: P
     assert all(line.split(" -> ")[1].split()[0] in ("positive", "negative") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compilation")
 def test_an_epoch_and_one_more_are_two_beside_frozen_vectors(tmp_path: Path):
     args = {"num_channels": (3, 3, 3)}
@@ -59,6 +61,7 @@ def test_an_epoch_and_one_more_are_two_beside_frozen_vectors(tmp_path: Path):
     assert_same_run(tmp_path / "straight", tmp_path / "parts", 2, straight.case)
 
 
+@pytest.mark.slow
 def test_a_run_on_pairs_draws_its_attention_and_answers_pairs(tmp_path: Path):
     run = trained("snli-attention-masked", {"num_hiddens": 5, "num_inputs_agg": 10}, tmp_path)
     assert (run / "attention.png").is_file()

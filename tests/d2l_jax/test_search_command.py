@@ -22,6 +22,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("D2L_DATA", raising=False)
 
 
+@pytest.mark.slow
 def test_a_study_of_a_model_resumes_and_its_best_is_trained_again(tmp_path, capsys):
     main(["search", "softmax", *OUT, *SPACE, "--trials", "2", "--workers", "2"])
     main(["search", "softmax", *OUT, *SPACE, "--trials", "3", "--resume", "--json", "-"])

@@ -34,6 +34,7 @@ def test_losses_of_many_rates_are_those_of_single_runs_and_a_lane_that_diverges_
     assert np.isnan(together[:, 2]).all() and np.isnan(singly[:, 2]).all()
 
 
+@pytest.mark.slow
 def test_errors_with_momentum_are_those_of_single_runs():
     together, singly = both("softmax", "digits", [0.01, 0.1], batch_size=256, momentum=0.5)
     assert together == pytest.approx(singly, abs=2 / 360)  # two images of the test split may be close to the border

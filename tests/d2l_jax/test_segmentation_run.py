@@ -42,6 +42,7 @@ def test_other_kinds_of_data_are_refused():
         fitted(get("lenet"), load("scenes"))
 
 
+@pytest.mark.slow
 def test_the_loss_and_the_accuracy_leave_pixels_out():
     random = np.random.default_rng(0)
     logits = jnp.asarray(random.normal(size=(2, 3, 4, 5)))

@@ -20,6 +20,7 @@ def birnn() -> nnx.Module:
     return eval_view(models.BiRNN(11, 4, 5, 2, rngs=nnx.Rngs(0)))
 
 
+@pytest.mark.slow
 def test_a_birnn_reads_both_ends_and_padding_is_a_word():
     model = birnn()
     tokens = jnp.array([[1, 2, 3, 4, 0, 0]])
@@ -44,6 +45,7 @@ def test_a_text_cnn_pools_by_mean_or_maximum(second_edition: bool):
         models.TextCNN(11, 4, (1, 3), (5,), rngs=nnx.Rngs(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pad", [None, 1])
 def test_padding_counts_unless_it_is_masked(pad: int | None):
     model = eval_view(models.DecomposableAttention(11, 4, 5, 4, 8, 10, pad=pad, rngs=nnx.Rngs(0)))

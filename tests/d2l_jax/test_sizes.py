@@ -33,6 +33,7 @@ def size_in_torch(layer, n):
 
 @FEW
 @given(PAIR, KERNEL, STRIDE, PADDING)
+@pytest.mark.slow
 def test_behind_a_convolution(n, kernel, stride, padding):
     assume(all(k <= m + 2 * p for m, k, p in zip(n, kernel, padding, strict=True)))
     expected = nn.output_size(n, kernel, stride, padding)

@@ -55,6 +55,7 @@ def test_limits_at_zero():
     np.testing.assert_array_equal(info.self_information(jnp.asarray([0.0, 1.0])), [np.inf, 0])
 
 
+@pytest.mark.slow
 def test_of_independent_variables_one_tells_nothing_of_the_other():
     p, q = jnp.asarray([0.25, 0.75, 0.0]), jnp.asarray([0.5, 0.5])
     joint = p[:, None] * q[None]

@@ -38,6 +38,7 @@ def test_xavier_does_nothing_in_the_book_and_is_heeded_if_corrected(name, args, 
         assert abs(values).max() < 0.9 * bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrected", [False, True])
 def test_a_small_start_reaches_the_blocks_of_a_resnet_if_corrected_only(corrected):
     for key, small in {"0.weight": True, "fc.1.weight": True, "resnet_block1.1.conv2.weight": corrected}.items():
@@ -54,6 +55,7 @@ def test_linear_regression_starts_small_if_corrected_only():
         assert values.std() == pytest.approx(400**-0.5 / 3**0.5, rel=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrected", [False, True])
 def test_scores_of_nin_are_below_zero_if_corrected_only(corrected):
     ours, theirs = twins("NiN", width_mult=0.0625, corrected=corrected)
@@ -120,6 +122,7 @@ def test_moving_statistics_stay_in_evaluation_while_gradients_are_on():
     assert not torch.equal(layer.moving_mean, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrected", [False, True])
 def test_frozen_features_keep_their_statistics_if_corrected_only(corrected):
     """An image's scores depend on the others of its batch, in evaluation too; and every call moves the statistics."""

@@ -88,6 +88,7 @@ def test_start_and_weights_are_pytorchs():
     assert layer.kernel.shape == (3, 4, 3, 6)
 
 
+@pytest.mark.slow
 def test_a_layer_without_bias():
     layer = transposed_conv(2, 4, 3, bias=False, rngs=nnx.Rngs(0))
     assert layer.bias is None and list(functional(layer).params) == ["kernel"]
@@ -106,6 +107,7 @@ def test_options_that_do_not_fit_are_refused(options, words):
         transposed_conv(6, 9, 3, **options, rngs=nnx.Rngs(0))
 
 
+@pytest.mark.slow
 def test_the_books_example_by_hand_by_matrix_and_by_the_layer():
     X = jnp.array([[0, 1], [2, 3]], jnp.float32)
     expected = [[0, 0, 1], [0, 4, 6], [4, 12, 9]]

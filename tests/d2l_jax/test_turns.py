@@ -40,6 +40,7 @@ def test_two_turns_of_one_name_are_refused():
         check_turns([turn("net_D.", "one"), turn("net_G.", "one")], NAMES)
 
 
+@pytest.mark.slow
 def test_a_turn_may_replace_a_tensor_of_the_batch_and_a_watch_leaves_it_so():
     case = get("gan")
 
@@ -125,6 +126,7 @@ def test_the_second_turn_sees_what_the_first_has_moved():
     assert both["generator_loss"] != alone["generator_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["frozen-features", "gan", "valley"])
 def test_a_watch_changes_nothing(name: str):
     """Runs operation by operation, so that no compiler rounds the one program otherwise than the other."""

@@ -85,6 +85,7 @@ def few() -> tuple:
     return fitted(replace(case, args=case.args | {"embed_size": 6}), data), data
 
 
+@pytest.mark.slow
 def test_both_frameworks_learn_the_same(tmp_path: Path):
     case, data = few()
     for framework in ("jax", "torch"):

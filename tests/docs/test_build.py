@@ -30,6 +30,7 @@ def run(notebook, folder: Path) -> None:
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS)
 def test_a_notebook_runs_and_draws(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)

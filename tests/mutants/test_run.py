@@ -60,11 +60,13 @@ def test_a_change_that_matters_is_caught(kind, workers, cache):
     assert (outcome.verdict, outcome.case) == ("caught", "mlp-scratch"), outcome
 
 
+@pytest.mark.slow
 def test_a_change_that_cannot_run_is_an_error(workers, cache):
     outcome = tried(workers, cache, mutant("MLPScratch.__call__", "H @ self.W2", "@ -> *"))
     assert outcome.verdict == "error" and "shape" in outcome.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extent", ["quick", "whole"])
 def test_control_an_equivalent_change_survives(extent, workers, cache):
     """The rectifier of what is never exactly 0, and a guard for a loss's options that the case does not use."""
@@ -108,6 +110,7 @@ def digest() -> str:
     return hashlib.sha256(b"".join(str(f).encode() + f.read_bytes() for f in files if f.is_file())).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_run_tells_every_mutant_and_changes_no_file(cache):
     before = digest()
     lines: list[str] = []

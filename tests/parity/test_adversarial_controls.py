@@ -99,6 +99,7 @@ def test_a_slope_through_the_power_method_is_seen(monkeypatch):
     assert failed[0].startswith("gradients/") and "forward/loss" not in failed
 
 
+@pytest.mark.slow
 def test_a_weight_as_a_matrix_in_flaxs_order_is_seen(monkeypatch):
     wrong = lambda kernel: kernel.reshape(-1, kernel.shape[-1]).T  # noqa: E731
     monkeypatch.setattr("d2l_jax.nn.spectral._as_matrix", wrong)

@@ -28,6 +28,7 @@ def test_every_translator_and_language_model_is_compared_so():
     assert all(isinstance(case.afterwards, expected[case.data]) for case in cases)
 
 
+@pytest.mark.slow
 def test_a_translator_passes():
     result = checked(get("seq2seq"))
     assert result.status == "pass"
@@ -39,6 +40,7 @@ def test_operators_pass():
     assert checked(get("conv2d-scratch")).status == "pass"
 
 
+@pytest.mark.slow
 def test_control_another_length_penalty_fails(monkeypatch):
     def without_penalty(*args):
         return search(*args, alpha=0.7)
@@ -48,6 +50,7 @@ def test_control_another_length_penalty_fails(monkeypatch):
     assert wrong(checked(get("seq2seq"))) == {"beam"}
 
 
+@pytest.mark.slow
 def test_control_a_state_that_is_lost_fails(monkeypatch):
     run = RNNLM.run
     monkeypatch.setattr(RNNLM, "run", lambda self, X, state=None: run(self, X))

@@ -67,6 +67,7 @@ def test_the_line_is_told_from_which_on_numbers_differ(pair):
     assert blame.text.count("line ") == 1
 
 
+@pytest.mark.slow
 def test_a_loss_has_its_line_too():
     ours = lambda outputs, targets: jnp.mean(jnp.cosh(outputs - 0.7 * outputs**2))  # noqa: E731
     theirs = lambda outputs, targets: torch.cosh(outputs).mean()  # noqa: E731
@@ -124,6 +125,7 @@ class Loop(torch.nn.Module):
 SEQUENCES = np.random.default_rng(1).normal(size=(2, 4, 4)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_a_scan_is_looked_into_and_the_module_of_the_line_is_blamed():
     blame = parity.check(OurLoop(), Loop(), SEQUENCES, tiers=("float64",), steps=1).blame
     assert blame and (blame.layer, blame.cause) == ("cell", ""), blame

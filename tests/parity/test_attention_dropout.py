@@ -28,6 +28,7 @@ class TorchAttention(torch.nn.Module):
         return self.attention(x, x, x, need_weights=False)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_one_mask_for_the_whole_batch_is_named_and_the_rest_is_compared(broadcast):
     result = parity.check(Attention(broadcast), TorchAttention(), X, steps=1)

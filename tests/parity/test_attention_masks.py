@@ -56,6 +56,7 @@ def test_a_mask_of_queries_and_keys_is_turned_into_flaxs_shape(shape):
     assert mask_of(theirs, ours, [("attn_mask", -torch.ones(5, 5))], [("mask", shape)]) is None
 
 
+@pytest.mark.slow
 def test_a_padding_mask_the_other_way_round_is_named():
     blame = parity.check(Attending(True), TorchAttending(), (WORDS, PADDING), steps=1, tiers=("float64",)).blame
     assert (blame.layer, blame.cause) == ("attention", "mask-polarity")
@@ -101,6 +102,7 @@ class TorchDropping(torch.nn.Module):
         return self.out(F.dropout(scores, 0.4, self.training) @ x)
 
 
+@pytest.mark.slow
 def test_dropout_that_is_never_told_that_nothing_is_trained_is_named():
     result = parity.check(Dropping(), TorchDropping(), WORDS, steps=1, tiers=("float64",))
     assert {row.key.phase for row in result.rows["float64"] if not row.passed} == {"evaluation"}

@@ -60,6 +60,7 @@ def test_a_mistake_is_blamed_at_its_place(place: str):
     assert blame.text.startswith(TEXTS[place])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ALL)
 def test_a_mistake_is_blamed_before_all_that_come_after_it(place: str):
     blame = check_twin(ALL[place](), tiers=("float64",)).blame

@@ -22,6 +22,7 @@ def wider(nets, tensors):
     return loss, more | {"covariance": 1.01 * more["covariance"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "observe", "words"),
     [
@@ -39,6 +40,7 @@ def test_an_evaluation_without_layers_is_blamed_by_its_name(name, observe, words
     assert str(check_twin(planted, tiers=("float64",)).blame).startswith(words)
 
 
+@pytest.mark.slow
 def test_a_tensor_beside_the_loss_is_blamed_on_the_objective():
     twin = twin_of(get("exact-gp"), steps=1).with_flax(objective=wider)
     blame = check_twin(twin, tiers=("float64",)).blame

@@ -125,6 +125,7 @@ class TwoBiases(T.Module):
         return self.out(self.lstm(x, (h, c))[0])
 
 
+@pytest.mark.slow
 def test_two_biases_against_one_is_the_layers_cause_and_not_the_optimisers():
     states = [RANDOM.normal(size=(6, 6)).astype(np.float32) for _ in range(2)]
     sgd = partial(optim.SGD, lr=0.1)
@@ -133,6 +134,7 @@ def test_two_biases_against_one_is_the_layers_cause_and_not_the_optimisers():
     assert "bias_ih and bias_hh" in blame.text
 
 
+@pytest.mark.slow
 def test_two_biases_against_one_are_the_same_model_where_no_optimiser_is_asked_about():
     states = [RANDOM.normal(size=(6, 6)).astype(np.float32) for _ in range(2)]
     result = check(OneBias(), TwoBiases(), (ROWS, *states), steps=3, layers=True)
@@ -160,6 +162,7 @@ class TorchFar(T.Module):
         return self.norm(x)
 
 
+@pytest.mark.slow
 def test_the_fast_variance_is_named_and_the_slow_one_passes():
     blame = blamed(Far(True), TorchFar(), FAR, tiers=("float64", "float32"), steps=1)
     assert (blame.layer, blame.cause) == ("norm", "fast-variance")
@@ -192,6 +195,7 @@ OPTIMIZERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause, words, wrong, options", OPTIMIZERS)
 def test_clipping_and_schedules_have_their_numbers(cause, words, wrong, options):
     blame = blamed(Net(), TorchNet(), optimizer=(wrong, sgd), **options)
@@ -225,10 +229,12 @@ class TorchNormed(T.Module):
         return self.b(torch.relu(self.a(x)))
 
 
+@pytest.mark.slow
 def test_weight_norm_of_linen_passes():
     assert check(LinenWeightNorm(), TorchNormed(parametrizations.weight_norm), layers=True).status == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, other", [(nnx.WeightNorm, "weight_norm"), (nnx.SpectralNorm, "spectral_norm")])
 def test_a_normalisation_that_rewrites_its_layer_is_named(kind, other):
     with pytest.raises(InputError, match=f"the normalisation is the difference: nnx.{kind.__name__} at a"):

@@ -13,6 +13,7 @@ from d2l_jax.runs.learner import JaxLearner
 from parity.sides.learner import TorchLearner
 
 
+@pytest.mark.slow
 def test_both_learn_from_the_same_batches_of_the_same_widths():
     jax, torch = (figures(learner, 2) for learner in (JaxLearner, TorchLearner))
     assert jax == pytest.approx(torch, rel=1e-4)

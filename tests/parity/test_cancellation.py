@@ -66,12 +66,14 @@ def test_what_cancellation_costs_is_no_difference(body):
     assert result.status == "pass", result
 
 
+@pytest.mark.slow
 def test_control_without_the_noise_of_operations_a_shift_is_called_wrong(monkeypatch):
     for room in (judging, isolate):
         monkeypatch.setattr(room, "near", lambda rows, policy: False)
     assert checked(shifted).status == "fail"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", BODIES)
 def test_control_another_epsilon_is_told_behind_a_shift(body):
     result = checked(body, 1.001e-5)

@@ -57,6 +57,7 @@ def test_names_that_say_nothing_are_settled_by_the_step(forward, params):
     assert result.status == "pass", result.blame
 
 
+@pytest.mark.slow
 def test_weights_may_be_told():
     tx = optax.sgd(0.1)
     params = plain_names()
@@ -126,6 +127,7 @@ def test_a_grad_scaler_and_a_counter_in_the_closure():
     assert calls == 0 and scaler.get_scale() == 1024.0
 
 
+@pytest.mark.slow
 def test_a_step_that_looks_at_its_numbers_and_one_with_float32_written_out():
     tx = optax.sgd(0.1)
     params = plain_lists()

@@ -48,6 +48,7 @@ def with_momentum(step):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("b2", "passes"), [(0.999, True), (0.99, False)])
 def test_moments_of_adam_by_hand(b2, passes):
     model = net()
@@ -66,6 +67,7 @@ def test_a_velocity_by_hand_that_no_name_tells():
     assert with_momentum(momentum_by_hand).status == "pass"
 
 
+@pytest.mark.slow
 def test_control_a_rate_within_the_velocity_shows_when_it_falls():
     result = with_momentum(partial(momentum_by_hand, folded=True))
     assert result.status == "fail"

@@ -94,7 +94,8 @@ def nnx_step(model, optimizer, batch):
     return loss
 
 
-@pytest.mark.parametrize("rate", [0.5, pytest.param(0.4, marks=pytest.mark.slow), 0.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.5, 0.4, 0.0])
 def test_dropout_is_given_the_same_random_numbers(rate):
     torch.manual_seed(0)
     theirs = TorchDropNet()

@@ -28,6 +28,7 @@ def test_an_optimiser_of_some_parameters_alone_has_the_same_slots():
     assert check(jax_step(tx), tx, torch_step, last_alone).status == "pass"
 
 
+@pytest.mark.slow
 def test_optimisers_of_groups_have_the_same_slots():
     tx = of_layers(optax.adam(0.01), optax.adam(0.001))
     assert check(jax_step(tx), tx, torch_step, two_rates).status == "pass"
@@ -88,6 +89,7 @@ def test_gradients_that_are_added_up_in_the_state_are_no_parameters(share, statu
         named(result, "gradient-accumulation", "adds the gradients of 2 micro-batches", step=2)
 
 
+@pytest.mark.slow
 def test_an_optimiser_state_that_is_not_returned_is_named():
     tx = optax.adam(0.01)
 

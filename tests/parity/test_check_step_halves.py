@@ -57,6 +57,7 @@ def test_a_unit_of_a_rectifier_may_flip_by_a_rounding_to_half_precision(monkeypa
     assert result.status == status, result.blame
 
 
+@pytest.mark.slow
 def test_mixed_precision_on_both_sides_hides_no_mistake():
     tx = optax.sgd(0.1001)
     result = check(jax_step(tx, half(jnp.bfloat16)), tx, autocast, sgd, tiers=BOTH)

@@ -117,6 +117,7 @@ def test_a_mistake_in_one_of_two_optimisers_is_named():
     assert result.blame.cause == "betas" and "the optimiser of disc.0.weight" in result.blame.text
 
 
+@pytest.mark.slow
 def test_a_generator_that_meets_the_old_discriminator_fails():
     result = check(adam(), "dict", stale=True)
     assert result.status == "fail" and "step 1, g: " in result.blame.text
@@ -140,6 +141,7 @@ def nnx_step(gen, disc, gen_opt, disc_opt, batch):
     return {"d": d, "g": g}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("b1, status", [(0.5, "pass"), (0.9, "fail")])
 def test_nnx_models_and_their_optimisers(b1, status):
     gen = Net((3, 5, 6), nnx.Rngs(0))

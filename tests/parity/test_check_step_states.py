@@ -115,6 +115,7 @@ STATISTICS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "cause", "text"), STATISTICS)
 def test_batch_statistics_that_differ(options, cause, text):
     state, theirs = conv_pair(**options)

@@ -24,6 +24,7 @@ def adamw(model, biases=True):
     return torch.optim.AdamW(groups, lr=0.01, weight_decay=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("biases", [True, False])
 def test_weight_decay_masks(masked, biases):

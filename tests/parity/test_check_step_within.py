@@ -52,6 +52,7 @@ LOSSES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("grads", "cause", "text"), LOSSES, ids=["right", "smoothing", "temperature"])
 def test_what_differs_in_a_loss_is_named(grads, cause, text):
     tx = optax.sgd(0.1)
@@ -61,6 +62,7 @@ def test_what_differs_in_a_loss_is_named(grads, cause, text):
         named(result, cause, "the model or the loss computes something else", text)
 
 
+@pytest.mark.slow
 def test_control_of_an_unknown_mistake_the_line_is_told():
     tx = optax.sgd(0.1)
     blame = check(jax_step(tx, smoothed(0.1, 0.7, 0.5)), tx, torch_smoothed, sgd).blame
@@ -107,6 +109,7 @@ POINTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("grads", "cause", "text"), POINTS, ids=["right", "radius", "not divided"])
 def test_a_second_point_of_the_gradient(grads, cause, text):
     tx = optax.sgd(0.1)

@@ -62,6 +62,7 @@ def test_a_program_that_xla_gets_wrong_is_blamed_on_the_compiler():
     assert "the compiler, not the port" in result.blame.text
 
 
+@pytest.mark.slow
 def test_an_own_program_that_the_compiler_gets_wrong_is_blamed_on_it(monkeypatch):
     """Plants a compiler that loses a digit in three of every output."""
 

@@ -74,6 +74,7 @@ def test_complex_parameters_are_compared_by_both_parts():
     assert theirs.inner.weight.is_complex() and type(theirs.inner) is TorchSpectral
 
 
+@pytest.mark.slow
 def test_a_conjugate_of_complex_parameters_fails():
     result = parity.check(Wrapped(conjugated=True), TorchWrapped(), X, steps=1, tiers=("float64",))
     assert result.status == "fail" and result.blame.layer == "inner", result.blame

@@ -46,6 +46,7 @@ print(words(check_sharded(get("softmax"), Spread(8), steps=1)))
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_agree_with_one_and_a_planted_bug_is_caught():
     """A process of its own: JAX counts its devices once."""
     done = subprocess.run([sys.executable, "-c", PLANTED], capture_output=True, text=True)
@@ -77,6 +78,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_devices_agree_with_two_processes_of_pytorchs(tmp_path):
     (tmp_path / "check.py").write_text(DISTRIBUTED)
     done = subprocess.run([sys.executable, "-W", "ignore", tmp_path / "check.py"], capture_output=True, text=True)

@@ -259,6 +259,7 @@ def test_another_number_of_one_call_is_named(theirs, ours, cause, text):
     assert named is not None and named.name == cause and text in named.text, named
 
 
+@pytest.mark.slow
 def test_control_of_another_function_no_number_is_named():
     named = explained(stepped(0.25), Body(lambda m, x: (x + m.first(x).tanh() * 0.125).sinh()))
     assert named is None or named.name not in ("constant", "scale"), named

@@ -107,6 +107,7 @@ def found(ours, theirs):
     return parity.check(ours, theirs, POINTS, steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ours, theirs, cause, text",
     [

@@ -63,12 +63,14 @@ def check(ours, theirs):
     return parity.check(ours, theirs, TABLE, steps=1)
 
 
+@pytest.mark.slow
 def test_what_both_draw_in_evaluation_is_the_same():
     result = check(Coder(), TorchCoder())
     assert result.status == "pass"
     assert any(str(row.key) == "evaluation/output.0" for row in result.rows["float64"])
 
 
+@pytest.mark.slow
 def test_a_wrong_standard_deviation_is_no_matter_of_chance():
     result = check(Coder(half=False), TorchCoder())
     wrong = {str(row.key) for row in result.rows["float64"] if not row.passed}

@@ -77,6 +77,7 @@ class TorchNormed(torch.nn.Module):
         return self.second(torch.sinh(self.norm(self.first(x))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other, cause", [(1.0, "order-exchanged"), (0.7, "")], ids=["order", "control"])
 def test_a_function_that_comes_before_a_layer_in_flax_is_named(other, cause):
     blame = parity.check(Normed(True, other), TorchNormed(), X, steps=1, tiers=("float64",)).blame

@@ -57,12 +57,14 @@ def check(ours, theirs, inputs):
     return parity.check(ours, theirs, inputs, steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 def test_layers_between_two_transpositions_are_given_their_own_layout():
     result = check(Block(), TorchBlock(), IMAGES)
     assert result.status == "pass"
     assert coverage(result).alone == coverage(result).holding == 4
 
 
+@pytest.mark.slow
 def test_a_mistake_between_two_transpositions_is_named():
     blame = check(Block(eps=1e-3), TorchBlock(), IMAGES).blame
     assert blame
@@ -108,6 +110,7 @@ class TorchWindowed(torch.nn.Module):
         return self.windows(self.embed(x).permute(0, 2, 3, 1)).amax((1, 2))
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_module_leaves_its_layout():
     assert check(Windowed(), TorchWindowed(), IMAGES).status == "pass"
     blame = check(Windowed(by=1), TorchWindowed(), IMAGES).blame
@@ -138,6 +141,7 @@ class TorchPyramid(torch.nn.Module):
         return {"fine": fine + torch.nn.functional.interpolate(coarse, scale_factor=2), "coarse": torch.tanh(coarse)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "status"), [("nearest", "pass"), ("bilinear", "fail")])
 def test_images_in_a_dict_have_targets_in_either_layout(method, status):
     images = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)

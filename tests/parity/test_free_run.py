@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 from small_twin import flax_run, small_twin
 
 from d2l_jax import optim
@@ -37,6 +38,7 @@ def test_distances_are_parts_of_a_way_that_grows():
     assert 0 < first < second < third
 
 
+@pytest.mark.slow
 def test_control_a_wrong_optimiser_leaves_the_way():
     twin = small_twin(steps=2).with_flax(optimizer=WRONG)
     rows, distances = run(twin)
@@ -44,6 +46,7 @@ def test_control_a_wrong_optimiser_leaves_the_way():
     assert distances[0].flax32 > 0.05
 
 
+@pytest.mark.slow
 def test_a_model_without_tensors_is_followed():
     result = check_case(get("positional-encoding"), steps=2)
     assert result.status == "pass", result.error

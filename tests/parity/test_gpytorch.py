@@ -73,6 +73,7 @@ def test_the_constraints(raw):
         np.testing.assert_allclose(mine, other.detach(), rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", CLOSE)
 def test_fifty_steps_of_adam_and_the_predictions(dtype):
     X, y = seen(dtype)

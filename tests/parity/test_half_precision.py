@@ -56,6 +56,7 @@ def test_half_precision_is_refused_with_what_would_be_right(ours, theirs, words)
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_port_that_computes_in_bfloat16_fails():
     result = parity.check(Net(dtype=jnp.bfloat16), TorchNet(), X, steps=1)
     assert result.status == "fail"

@@ -86,6 +86,7 @@ def test_a_tensor_that_differs_is_named(change, words):
     assert "1 of 9 tensors" in result.blame.text
 
 
+@pytest.mark.slow
 def test_the_models_are_compared_too_and_start_from_pytorchs_weights():
     ours, theirs = converted()
     ours.norm.eps = 1e-3

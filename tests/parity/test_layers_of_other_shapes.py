@@ -64,6 +64,7 @@ def checked(ours):
     return parity.check(ours, TorchTranslator(), X, steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flax_order", [False, True])
 def test_a_layer_with_states_is_compared_on_its_own(flax_order):
     result = checked(Translator(flax_order))
@@ -99,6 +100,7 @@ class TorchHeads(torch.nn.Module):
         return self.join(torch.tanh(self.split(x)))
 
 
+@pytest.mark.slow
 def test_dense_layers_of_heads_are_compared_with_flat_ones():
     result = parity.check(Heads(), TorchHeads(), X, steps=1, tiers=("float64",))
     result.raise_if_failed()
@@ -163,6 +165,7 @@ class TorchCropped(torch.nn.Module):
         return self.out(torch.tanh(y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours, place", [(Causal(), ""), (Causal(cubed=True), "before out"), (Causal("SAME"), "conv")])
 def test_a_result_that_is_cropped_later_is_no_misfit(ours, place):
     result = parity.check(ours, TorchCropped(), X, steps=1, tiers=("float64",))

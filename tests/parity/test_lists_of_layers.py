@@ -36,6 +36,7 @@ def layers_of(result: parity.Result) -> set[str]:
     return {row.key.layer for row in result.rows["float64"] if row.key.layer}
 
 
+@pytest.mark.slow
 def test_a_list_at_the_top_of_a_model_is_compared_layer_by_layer():
     result = parity.check(Ours(nnx.Rngs(0)), Theirs(), X, steps=1)
     assert result.status == "pass" and layers_of(result) == {"body.0", "body.2"}
@@ -46,6 +47,7 @@ def test_control_a_mistake_in_a_list_is_placed_and_named():
     assert result.blame and result.blame.layer == "body.2" and "eps=0.001" in result.blame.text
 
 
+@pytest.mark.slow
 def test_clipping_that_returns_a_norm_leaves_the_diagnosis_whole():
     def clip(model: torch.nn.Module):
         return torch.nn.utils.clip_grad_norm_(model.parameters(), 0.01)

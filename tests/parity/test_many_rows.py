@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 
@@ -29,6 +30,7 @@ class Doubled(Squares):
         return 2 * super().__call__(x)
 
 
+@pytest.mark.slow
 def test_a_right_pair_of_many_rows_passes_and_a_wrong_one_does_not():
     rows = np.arange(3 * ROWS, dtype=np.float32).reshape(ROWS, 3) / ROWS
     right = parity.check(Squares(), SquaresTorch(), rows, steps=1)

@@ -107,6 +107,7 @@ def test_the_directions_are_told_apart():
     assert key_of["back", "wh", "kernel"] == "inner.weight_hh_l0_reverse"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ours, theirs, cause",
     [
@@ -141,6 +142,7 @@ class LastOf(nnx.Module):
         return outputs[jnp.arange(len(x)), lengths - 1] if self.valid else last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("valid, status", [(True, "pass"), (False, "fail")])
 def test_the_state_behind_the_padding_of_packed_sequences_is_no_result_of_the_layer(valid, status):
     inputs = X.astype(np.float32), np.array([5, 3, 4])

@@ -89,6 +89,7 @@ def test_query_key_and_value_are_parts_of_one_layer(scale, status):
     assert rows(result) == {"query": (0, 8), "key": (8, 16), "value": (16, 24)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate, status", [(1e-3, "pass"), (1.1e-3, "fail")])
 def test_biases_of_keys_that_have_no_gradient_are_no_false_alarm(rate, status):
     adam = optax.adam(rate), lambda parameters: torch.optim.Adam(parameters, 1e-3)

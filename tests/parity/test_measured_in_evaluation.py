@@ -40,6 +40,7 @@ def test_every_loss_and_metric_of_an_evaluation_has_a_twin():
         assert not measured or set(theirs.measures) == measured
 
 
+@pytest.mark.slow
 def test_right_ones_pass():
     result = checked("mlp")
     assert result.status == "pass"
@@ -52,6 +53,7 @@ def twice_the_examples(tensors):
     return counted[0], 2 * counted[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("evaluation", "found"),
     [
@@ -73,6 +75,7 @@ def unmasked(outputs, targets):
     return losses.negative_sampling_loss(outputs, (labels, jnp.ones_like(masks)))
 
 
+@pytest.mark.slow
 def test_control_a_forgotten_mask_fails():
     result = checked("word2vec-ptb", Measured(Observed(unmasked), OF_ROWS))
     assert wrong(result) == {"evaluation/loss", "evaluation/sum of loss"}
@@ -83,6 +86,7 @@ def in_training(nets, tensors):
     return Measured(Observed(losses.cross_entropy), LABELS)(nets, tensors)
 
 
+@pytest.mark.slow
 def test_control_a_forgotten_evaluation_mode_fails():
     found = wrong(checked("dropout-mlp", in_training))
     assert {"evaluation/output", "evaluation/loss"} <= found

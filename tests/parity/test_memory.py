@@ -76,6 +76,7 @@ def test_the_command_refuses_in_one_line_with_status_2(args, words, capsys):
     assert message.startswith("error: ") and message.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_case_alone_is_refused_before_its_first_step():
     heard: list[str] = []
     result = check_case(get("mlp"), memory=100_000, listener=lambda _, phase: heard.append(phase))

@@ -60,6 +60,7 @@ def small_texts() -> Encoded:
 
 
 @PRECISIONS
+@pytest.mark.slow
 def test_a_small_published_bert_equals_pytorchs_own_layers(tmp_path: Path, dtype: str, gap: float):
     write_published(tmp_path)
     assert max(largest_gaps(tmp_path, dtype, small_texts())) < gap

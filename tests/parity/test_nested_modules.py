@@ -62,6 +62,7 @@ def blamed(ours, theirs):
     return blame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outside", [False, True])
 def test_a_block_is_not_compared_with_the_sequence_within_it(outside):
     blame = blamed(Net(1e-3, outside), theirs())

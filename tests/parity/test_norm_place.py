@@ -77,6 +77,7 @@ def checked(ours, theirs):
     return parity.check(Net(before=ours), TorchNet(before=theirs), X, steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours, says", [(False, "PyTorch normalises"), (True, "Flax normalises")])
 def test_norms_before_layers_or_behind_sums_are_named_at_the_block(ours, says):
     blame = checked(ours, not ours).blame

@@ -73,6 +73,7 @@ def check(ours, theirs, inputs):
     return parity.check(ours, theirs, inputs, steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step, text", [(1 / (STEPS - 1), "1/3 = 0.333333 where PyTorch has 0.25"), (0.2, "0.2 where")])
 def test_another_step_is_named(step, text):
     blame = check(Euler(step), TorchEuler(), POINTS).blame
@@ -80,6 +81,7 @@ def test_another_step_is_named(step, text):
     assert "before field (call 2)" in blame.text and f"Flax computes with {text}" in blame.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours", [Euler(decay=0.9), Euler(1 / (STEPS - 1), cubed=True)], ids=["decay", "cubed"])
 def test_control_of_another_mistake_no_number_is_named(ours):
     result = check(ours, TorchEuler(), POINTS)
@@ -96,6 +98,7 @@ def test_exchanged_layers_are_named(mistake, crossed):
     assert ("by their names, q is given what k is right for" in blame.text) == crossed
 
 
+@pytest.mark.slow
 def test_control_one_layer_used_twice_is_no_exchange():
     result = check(Cross("twice"), TorchCross(), SEQUENCES)
     assert result.status == "fail" and result.blame and result.blame.cause != "layers-exchanged", result.blame
@@ -125,6 +128,7 @@ class TorchMasked(torch.nn.Module):
         return self.out(torch.softmax(scores[:, :, None] * scores[:, None] + mask, -1)[:, 0])
 
 
+@pytest.mark.slow
 def test_infinities_of_masks_are_no_numbers_to_be_fitted():
     blame = check(Masked(), TorchMasked(), POINTS).blame
     assert blame and blame.layer == "" and "before out" in blame.text, blame

@@ -18,6 +18,7 @@ def failures(result, tier: str = "float64") -> list[str]:
     return [str(row.key) for row in result.rows[tier] if not row.passed]
 
 
+@pytest.mark.slow
 def test_a_bug_in_the_step_fails_the_check(monkeypatch):
     right = optax.apply_updates
     planted = lambda params, updates: right(params, optax.tree.scale(1 + 1e-6, updates))  # noqa: E731
@@ -28,6 +29,7 @@ def test_a_bug_in_the_step_fails_the_check(monkeypatch):
     assert check_case(get("sequential-mlp"), steps=1, tiers=("float64",)).status == "pass"
 
 
+@pytest.mark.slow
 def test_a_bug_in_users_scan_fails_the_float32_tier(monkeypatch):
     """Several steps in a row are one `make_epoch`: here it takes a batch too few."""
     from d2l_jax.train import make_epoch
@@ -47,6 +49,7 @@ def calls(path: Path) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & UPDATES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["d2l_jax", "parity"])
 def test_there_is_no_second_copy_of_the_update(room: str):
     calls_by_file = {str(path.relative_to(ROOT)): calls(path) for path in sorted((ROOT / room).rglob("*.py"))}

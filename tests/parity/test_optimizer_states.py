@@ -103,6 +103,7 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_another_optimiser_fails_and_nothing_crashes(case):
     result = check(*WRONG[case])

@@ -42,6 +42,7 @@ def test_control_a_wrong_optimiser_fails_at_the_update(monkeypatch, name, twin, 
     assert failed and all("update" in key or "optimizer" in key or "after" in key for key in failed)
 
 
+@pytest.mark.slow
 def test_a_schedule_of_a_case_is_taken_by_the_twin_and_a_late_one_fails(monkeypatch):
     case = get("airfoil-minibatch").with_turn(optimizer=partial(optim.SGD, lr=ByEpoch(SquareRootScheduler, updates=1)))
     assert check_case(case, steps=3).status == "pass"

@@ -53,6 +53,7 @@ class Upcast(nnx.Module):
         return jax.nn.softmax(self.out(self.scale * x).astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("eps", "status"), [(1e-6, "pass"), (1.1e-6, "fail")])
 def test_float32_that_is_written_out_means_the_precision_of_the_run(eps, status):
     result = parity.check(Upcast(eps, nnx.Rngs(0)), TorchUpcast(), sequence())
@@ -123,6 +124,7 @@ class HeldPositions(Positions):
         return jax.lax.scan(lambda h, y: (jnp.tanh(h + y), h), start, x.swapaxes(0, 1))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -138,11 +140,13 @@ def test_tables_that_either_side_computes_or_holds_pass(ours, theirs):
     assert result.status == "pass", failing(result)
 
 
+@pytest.mark.slow
 def test_another_table_fails():
     result = parity.check(HeldPositions(nnx.Rngs(0)), TorchHeldPositions(base=10001.0), sequence())
     assert failing(result)["float64"]
 
 
+@pytest.mark.slow
 def test_only_a_held_constant_excuses_a_gap_of_float32():
     result = parity.check(HeldPositions(nnx.Rngs(0)), TorchHeldPositions(), sequence())
     assert any("holds in float32" in row.because for row in result.rows["float64"])
@@ -176,6 +180,7 @@ class FlaxScratch(nnx.Module):
         return self.last(nnx.relu(x @ self.W + self.b)) / self.scale + self.c
 
 
+@pytest.mark.slow
 def test_plain_tensors_that_require_a_gradient_are_parameters():
     result = parity.check(FlaxScratch(3.0, nnx.Rngs(0)), Scratch(), sequence())
     assert result.status == "pass", result.error
@@ -235,6 +240,7 @@ class Rotated(nnx.Module):
         return self.out(jnp.stack((turned.real, turned.imag), -1).reshape(x.shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("conjugate", "status"), [(False, "pass"), (True, "fail")])
 def test_complex_tables_keep_their_imaginary_part(conjugate, status):
     result = parity.check(Rotated(nnx.Rngs(0), conjugate), TorchRotated(), sequence())

@@ -48,6 +48,7 @@ def checked(request):
     return request.param, result, [row.key for row in result.rows["float64"] if not row.passed]
 
 
+@pytest.mark.slow
 def test_the_recurrent_layer_is_compared_on_its_own(checked):
     _, result, _ = checked
     assert not result.skipped

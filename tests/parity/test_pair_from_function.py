@@ -44,6 +44,7 @@ def make(epsilon: float = 1e-5) -> Ours:
     return Ours(epsilon, rngs=nnx.Rngs(0))
 
 
+@pytest.mark.slow
 def test_a_function_that_makes_the_module_gives_what_the_module_gives():
     function = parity.check(make, Theirs(), X, steps=2)
     module = parity.check(make(), Theirs(), X, steps=2)
@@ -52,6 +53,7 @@ def test_a_function_that_makes_the_module_gives_what_the_module_gives():
     assert str(function.blame) == str(module.blame) and "biased variance" in str(module.blame)  # as Flax has it
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_module_that_is_made_is_placed_and_named():
     result = parity.check(partial(make, 1e-4), Theirs(), X, steps=1, tiers=("float64",))
     assert result.blame and (result.blame.layer, result.blame.cause) == ("norm", "biased-variance+eps")
@@ -64,6 +66,7 @@ def test_parameters_are_not_drawn_and_what_is_none_keeps_its_value():
     assert ours.buffers["factors"].tolist() == [1, 2, 3, 4] and ours.buffers["second"]["var"].tolist() == [1] * 6
 
 
+@pytest.mark.slow
 def test_with_a_map_the_whole_module_is_made():
     first = parity.check(make, Theirs(), X, steps=1, tiers=("float64",))
     weights = first.weights

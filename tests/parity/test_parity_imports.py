@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = {"jax", "flax", "optax", "orbax", "torch", "numpy", "matplotlib", "sklearn", "rich"}
 AT_EXIT = "import atexit, sys; atexit.register(lambda: print(*sys.modules))\n"
 COMMANDS = ("", "check", "bench", "convert", "record", "compare", "selftest", "mutants")
@@ -34,6 +36,7 @@ def test_the_package_itself_loads_nothing_that_computes():
     assert loaded("import parity; dir(parity)") == set()
 
 
+@pytest.mark.slow
 def test_control_what_computes_is_seen_where_it_is_used():
     assert loaded("import parity; parity.check") >= {"jax", "flax", "torch", "numpy"}
     assert loaded("from parity.cli import main; main(['check', 'lennet'])") >= {"jax", "flax"}

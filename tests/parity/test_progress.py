@@ -28,6 +28,7 @@ PHASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_phase_of_a_case_is_heard_in_its_order(jobs):
     heard: dict[str, list[str]] = {}

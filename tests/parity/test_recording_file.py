@@ -91,6 +91,7 @@ def test_a_file_of_words_is_refused(torch_side, tmp_path):
         load(tmp_path / "bad")
 
 
+@pytest.mark.slow
 def test_several_turns_with_adam_agree_from_file_to_file(tmp_path):
     """The rounding of 1 - beta^t is in the file; without it the second step's updates fail."""
     case = get("gan")

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -63,6 +64,7 @@ def packed(at_end):
     return parity.check(Last(at_end), TorchLast(), (INPUTS, LENGTHS), steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 def test_a_loop_over_the_padding_that_takes_each_end_is_right():
     result = packed(at_end=True)
     assert result.status == "pass"
@@ -128,6 +130,7 @@ class TorchBothWays(torch.nn.Module):
         return self.out(self.lstm(x)[0])
 
 
+@pytest.mark.slow
 def test_a_mistake_in_both_modules_of_one_bidirectional_layer_is_named_in_it():
     result = parity.check(BothWays("igfo"), TorchBothWays(), INPUTS, steps=1, tiers=("float64",))
     assert (result.blame.layer, result.blame.cause) == ("lstm", "gate-order")

@@ -103,6 +103,7 @@ def check(model, theirs=None):
 MODELS = [lambda **more: LinenStack(remat=True, **more), NNXStack, NNXRemat]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS)
 def test_layers_of_a_stack_are_found_and_compared_one_by_one(make):
     result = check(make())
@@ -110,6 +111,7 @@ def test_layers_of_a_stack_are_found_and_compared_one_by_one(make):
     assert coverage(result).alone == coverage(result).holding == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS[1:])
 def test_a_mistake_in_the_layers_of_a_stack_is_put_there_with_its_cause(make):
     result = check(make(approximate=True))

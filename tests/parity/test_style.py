@@ -48,6 +48,7 @@ def test_losses_of_a_batch_are_pytorchs():
         assert float(flax) == pytest.approx(float(pytorch), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_place", [True, False])
 def test_what_is_collected_is_torchvisions(in_place):
     ours, theirs = twins("vgg19_features", **SMALL)

@@ -35,6 +35,7 @@ def taken(steps) -> list[dict]:
     return [{"loss": float(each["loss"])} | {name: float(each[name][0]) for name in LOSSES} for each in results]
 
 
+@pytest.mark.slow
 def test_both_frameworks_lead_the_image_to_the_same(start):
     ours = JaxIterations(*start)
     theirs = TorchIterations(*start)

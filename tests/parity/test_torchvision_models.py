@@ -94,7 +94,8 @@ def test_the_twin_of_the_features_is_torchvisions(name):
     assert repr(twin) == repr(theirs)
 
 
-@pytest.mark.parametrize("name", [pytest.param("torchvision_resnet34", marks=pytest.mark.slow), "finetune_resnet18"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["torchvision_resnet34", "finetune_resnet18"])
 def test_flax_and_twin_are_the_same_at_an_eighth_of_the_width(name, images):
     options = {"num_classes": 5, "width_mult": 0.125}
     theirs = getattr(reference, name)(**options)

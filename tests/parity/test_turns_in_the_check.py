@@ -33,6 +33,7 @@ def test_the_case_passes(name: str):
     assert result.status == "pass", (result.error, failures(result)[:5])
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_turn_carry_its_name():
     result = check_twin(twin_of(get("gan"), steps=2), tiers=("float64",), layers=False)
     rows = {str(row.key) for row in result.rows["float64"]}

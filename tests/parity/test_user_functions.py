@@ -75,6 +75,7 @@ def test_control_other_losses_have_numbers_for_targets():
     assert not of_classes((of_shares, F.cross_entropy), SCORES), "probabilities, which F.cross_entropy takes too"
 
 
+@pytest.mark.slow
 def test_classes_are_drawn_and_compared_unless_the_user_says_otherwise():
     result = check(loss=(helper, torch.nn.CrossEntropyLoss()))
     assert result and any("argmax" in row.name for row in result.rows["float64"])
@@ -153,12 +154,14 @@ class TheirDropout(Theirs):
         return self.second(self.drop(self.norm(self.first(x))))
 
 
+@pytest.mark.slow
 def test_flags_of_training_and_random_numbers_are_handed_to_nnx_modules():
     result = check(Flags, TheirDropout)
     assert result.blame and result.blame.cause == "biased-variance", "as Flax has it"
     assert all(row.key.phase in ("buffers", "after", "evaluation") for row in result.rows["float64"] if not row.passed)
 
 
+@pytest.mark.slow
 def test_control_a_flag_that_is_the_wrong_way_round_is_seen():
     class Wrong(Flags):
         def __call__(self, x, deterministic: bool, *, rngs: nnx.Rngs | None = None):

@@ -82,6 +82,7 @@ def check(ours, theirs):
     return parity.check(ours, theirs, TABLE, steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 def test_a_shortcut_from_before_the_norm_is_named():
     blame = check(Net("before"), TorchNet()).blame
     assert blame and (blame.layer, blame.cause) == ("second", "wiring"), blame

@@ -22,6 +22,7 @@ def left_for_right(logits, targets):
     return losses.hierarchical_softmax_loss(-logits, targets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, wrong",
     [

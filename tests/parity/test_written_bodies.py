@@ -60,6 +60,7 @@ class TorchRecurrent(torch.nn.Module):
         return self.out(h)
 
 
+@pytest.mark.slow
 def test_a_cell_by_hand_under_another_convention_is_named():
     result = check(Recurrent(exchanged=True), TorchRecurrent(), ROWS)
     assert result.blame and (result.blame.layer, result.blame.cause) == ("gru", "update-complement"), result.blame
@@ -100,6 +101,7 @@ class TorchChain(torch.nn.Module):
         return total
 
 
+@pytest.mark.slow
 def test_a_parameter_of_the_body_that_is_used_transposed_is_named():
     result = check(Chain(turned=True), TorchChain(), ROWS)
     assert result.blame and result.blame.cause == "transposed" and "transitions" in result.blame.text, result.blame

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import linen
 
@@ -44,6 +45,7 @@ class TorchQueries(torch.nn.Module):
         return self.out(heads.transpose(1, 2).flatten(2) + memory[:, :3] + self.positions)
 
 
+@pytest.mark.slow
 def test_gradients_that_are_rounding_alone_are_no_mistake():
     assert parity.check(Queries(), TorchQueries(), MEMORY, steps=2).status == "pass"
 

@@ -57,6 +57,7 @@ def test_control_processes_whose_verdicts_differ_are_noticed():
     assert len(lines) == 2 and "FLIPS" in lines[1]
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_too_early_is_said():
     with pytest.raises(InputError, match="the machine's own: its process has ended with status 1"):
         list(outcomes([("pair", "nothing", 0)], [PLAIN], print))
@@ -69,6 +70,7 @@ print(json.dumps([torch.backends.cpu.get_cpu_capability(), os.environ["XLA_FLAGS
 """
 
 
+@pytest.mark.slow
 def test_an_arithmetic_reaches_its_process(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
     (slow,) = [each for each in ARITHMETICS if each.name == "SSE4.2"]
@@ -102,6 +104,7 @@ def test_tasks():
     assert tasks(("lenet", "small", "lenet")) == [("case", "lenet", 0), ("pair", "small", 0), ("pair", "small", 1)]
 
 
+@pytest.mark.slow
 def test_a_planted_bug_has_its_blame_as_data():
     found = verdict(("bug", "square weight not transposed", 0))
     assert (found.status, found.place, found.cause) == ("fail", "square", "transposed") and found.failing

@@ -45,6 +45,7 @@ def test_the_residual_connection_is_named():
     assert NoResidual.__name__ not in result.text
 
 
+@pytest.mark.slow
 def test_no_line_of_the_check_is_told_where_a_layer_of_pytorchs_is_called_by_the_check_alone():
     result = judged("instance norm's eps outside the root")
     assert result.layer == "instance" and "turns.py" not in result.text

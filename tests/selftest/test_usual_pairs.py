@@ -21,5 +21,6 @@ def test_a_usual_port_passes(pair):
     assert check_twin(pair.twin()).status == "pass"
 
 
+@pytest.mark.slow
 def test_control_another_first_state_fails():
     assert check_twin(LOOPED.twin(from_ones)).status == "fail"

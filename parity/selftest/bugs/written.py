@@ -47,6 +47,14 @@ class Neighbours(Attention):
         return jnp.stack([first, second], -1).reshape(*first.shape[:-1], -1)
 
 
+class HalfRotated(Attention):
+    """Rotates the first half of a head's features alone."""
+
+    def rotated(self, x: Array) -> Array:
+        first, rest = jnp.split(x, 2, -1)
+        return jnp.concatenate([super().rotated(first), rest], -1)
+
+
 class SummedBag(Bag):
     def reduced(self, x: Array) -> Array:
         return x.sum(1)
@@ -98,6 +106,8 @@ BUGS = (
     Bug("GELU by tanh in a block", GPT, "second", ("gelu-tanh",), in_block("second", approximate=True)),
     Bug("neighbours rotated, not halves", GPT, "first.attention", ("rope-pairs",),
         in_block("first", "attention", __class__=Neighbours)),
+    Bug("half of a head's features rotated", GPT, "second.attention", ("rope-share",),
+        in_block("second", "attention", __class__=HalfRotated)),
     Bug("causal mask missing in the second block", GPT, "second.attention", ("causal-mask",),
         in_block("second", "attention", causal=False)),
     Bug("transposed convolution's padding as PyTorch's", UPSCALING, "up", ("k - 1 - p",), setting("up", padding=1)),

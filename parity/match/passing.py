@@ -67,8 +67,9 @@ class Pass:
     def run(self, inputs: tuple) -> "Pass":
         """Runs the model. Raises Stolen if it should be run again, with another entry in `excluded`."""
         self.params, self.buffers = self._trees(self.loaded)
-        arguments = tuple(
-            jax.device_put(x.astype(np.float64)) if np.issubdtype(x.dtype, np.floating) else x for x in inputs
+        floating = (np.issubdtype(x.dtype, np.floating) for x in inputs)
+        arguments = tuple(  # arrays of JAX's, integers too: some models look whether they are
+            jax.device_put(x.astype(np.float64) if real else x) for x, real in zip(inputs, floating, strict=True)
         )
         try:
             with answering(AnswersOfPyTorch(self.recorded.drawn)):

@@ -21,6 +21,7 @@ from parity.blame.layer import blame_layers, right_modules
 from parity.blame.loss import of_loss
 from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_optimizer
+from parity.blame.tied import explain_ties
 from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
 from parity.layers.isolate import Isolated, Unfit
@@ -48,12 +49,14 @@ def blame(
     layers: by mode (training or not), what isolation found, the modules around layers included
     """
     wrong = {row.key for row in rows if not row.passed}
-    if untied := _untied(twin):
+    if untied := explain_ties(twin):
         return Blame.because(untied, "", "backward", BODY)
     guilty = list(blame_layers(twin, layers, states[0]))
     if guilty:
         behind = _body_behind(twin, layers[True], states[0], [blame.layer for blame in guilty])
         beside = _loss_beside(twin, states[0], oracle, flax, wrong)
+        if all(each.direction == "buffers" for each in guilty):  # behind which outputs are right
+            guilty = [*_beside_buffers(twin, layers[True], states[0], oracle, flax, wrong), *guilty]
         return guilty[0].with_others([*guilty[1:], *filter(None, (behind, beside))])
     wrong_loss = _is_loss_wrong(wrong)
     for key in _of_first_step(wrong):
@@ -92,6 +95,19 @@ def _loss_beside(twin: Twin, state: State, oracle: Record, flax: Record, wrong: 
     return parted(found, twin, state, True, output="loss")
 
 
+def _beside_buffers(
+    twin: Twin, isolated: Isolated, state: State, oracle: Record, flax: Record, wrong: set[Key]
+) -> list[Blame]:
+    """What is wrong in training where layers are, but for their buffers: the body, or a gradient that it stops."""
+    for key in _of_first_step(wrong):
+        if key.phase == "forward" and not key.is_made_of_outputs:
+            return [_of_body(twin, state, isolated, key, oracle, flax, True)]
+        if key.phase == "gradients" and not _is_loss_wrong(wrong):
+            cause = explain_gradients(twin, state, oracle, flax) or _of_tensor(oracle, flax, key)
+            return [Blame.because(cause, cause.part if cause else "", key.phase, f"{BODY}, between its layers: {key}")]
+    return []
+
+
 def _called(twin: Twin, key: Key) -> str:
     """The function that computed a tensor which is no output, by name; "" where that is a model's body."""
     functions = [twin.flax.observe] if key.phase == "evaluation" else [turn.objective for turn in twin.flax.turns]
@@ -119,24 +135,6 @@ def _of_two_biases(twin: Twin, wrong: set[Key]) -> Blame | None:
         text += f"; likewise in {', '.join(name for name in names if name != layer)}"
     kind = type(twin.torch.model.get_submodule(layer)).__name__
     return Blame.because(Cause("biases-merged", text, 0.0), layer, "optimizer", f"{layer} ({kind}), training")
-
-
-def _untied(twin: Twin) -> Cause | None:
-    """A tensor that one side shares between layers, and the other does not."""
-    shared: dict[int, list[str]] = {}
-    for name, parameter in twin.torch.model.named_parameters(remove_duplicate=False):
-        shared.setdefault(id(parameter), []).append(name)
-    paths = {leaf.key: leaf.path for leaf in twin.leaves if leaf.rows is None and not leaf.merged}
-    for names in shared.values():
-        if len({paths[name] for name in names if name in paths}) > 1:
-            return Cause("weight-tying", f"{' and '.join(names)} are one tensor in PyTorch, several in Flax", 0.0)
-    keys: dict[tuple, list[str]] = {}
-    for key, path in paths.items():
-        keys.setdefault(path, []).append(key)
-    for names in keys.values():
-        if sum(any(name in group for name in names) for group in shared.values()) > 1:
-            return Cause("weight-tying", f"{' and '.join(names)} are one tensor in Flax, several in PyTorch", 0.0)
-    return None
 
 
 def _of_shape(unfit: Unfit, direction: str) -> Blame:

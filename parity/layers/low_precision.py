@@ -17,7 +17,6 @@ from parity.compare.rows import Row
 from parity.environment import Device
 from parity.layers.flax_layer import Alone, Compiled, flax_records, run_flax_layers
 from parity.layers.isolate import Isolated
-from parity.layers.ports import Ports
 from parity.layers.torch_layer import run_torch_layer
 from parity.sides.disturb import one_ulp
 from parity.sides.flax import FlaxRun, precision
@@ -37,7 +36,7 @@ def low_rows(
         alone = [
             Alone(
                 layer,
-                Ports.of(layer.theirs, layer.ours),
+                layer.ports,  # numbers of float64 tell channels first from last where shapes do not
                 flax_run.flax.part(layer.ours.module, layer.ours.path, *start, train=True),
             )
             for layer in isolated.layers

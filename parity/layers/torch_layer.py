@@ -33,6 +33,8 @@ def _record(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, 
     run.load(twin.start, prefix)
     run.model.train(train)  # the whole model, which may keep a part in one mode
     module = run.model.get_submodule(call.name)
+    for part, mode in zip(module.modules(), call.modes, strict=False):
+        part.training = mode  # which the code around it may set at each call
     leaves = [_leaf(x, disturb, run.dtype) for x in ports.tensors]
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
     sequence = first_packed((args, kwargs))

@@ -12,6 +12,7 @@ import torch
 from d2l_jax.weights.leaf import Leaf
 from parity.match.attention import attention_leaves
 from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer, Variable
+from parity.match.handing import STOCK
 from parity.match.kernels import ways
 from parity.match.recurrent import GATES, kind_of, sources
 from parity.match.torch_layers import TorchLayer
@@ -48,6 +49,8 @@ def fit(layer: TorchLayer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fi
         return None
     needed = [name for name, key in layer.tensors.items() if not counter(arrays[key])]
     recurrent = kind_of(layer.module)
+    if recurrent and issubclass(flax.kind, STOCK):
+        return None  # one dense layer of several
     if recurrent:
         stock = issubclass(flax.kind, (*RECURRENT, *CELLS))
         find = _recurrent if stock else _own_recurrent

@@ -40,6 +40,7 @@ def main_input(flax: FlaxLayer, args: tuple, kwargs: dict) -> np.ndarray | None:
 def known(layer: TorchLayer, flax: FlaxLayer) -> bool:
     """Tells if the output's arrangement follows from the kinds of the two layers."""
     stock = type(layer.module).__module__.startswith("torch.nn.")
+    stock = stock and not isinstance(layer.module, torch.nn.EmbeddingBag)  # Flax's bags are summed outside of a layer
     return stock and issubclass(flax.kind, (*STOCK, *RECURRENT, *CELLS, *ATTENTION))
 
 

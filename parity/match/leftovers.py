@@ -13,6 +13,7 @@ from d2l_jax.weights.leaf import Leaf
 from parity.match.fitting import alike, counter, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
+from parity.match.spread import spread_fit
 from parity.match.stacked import stacked
 from parity.match.torch_layers import Recorded, TorchLayer
 from parity.models.calls import Path
@@ -28,6 +29,7 @@ class Books:
         self.recorded = recorded
         self.variables = variables
         self.leaves = []
+        self.spread = False  # tells if a recurrent layer was paired with dense layers, by names
         self.rows = {key: np.zeros(array.shape[:1] or 1, bool) for key, array in recorded.arrays.items()}
         for leaf in leaves:
             self.add(leaf)
@@ -76,6 +78,7 @@ def completed(
     """The books with what is left paired by kind, shape, name and order; `variant`: another of the possible ways."""
     books = Books(recorded, variables, _renamed_twins(recorded, leaves))
     variant = _whole_layers(books, layers, variant)
+    variant = _spread_layers(books, variant)
     _single_tensors(books, layers, variant)
     for leaf in list(books.leaves):  # the further names of shared tensors
         for key in recorded.aliases[leaf.key]:
@@ -123,6 +126,18 @@ def _whole_layers(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> 
         for leaf in best.alternatives[choice]:
             books.add(leaf)
         free -= set(best.layer.tensors.values())
+    return variant
+
+
+def _spread_layers(books: Books, variant: int) -> int:
+    """Pairs recurrent layers whose tensors dense layers of Flax's hold; returns the rest of `variant`."""
+    for layer in books.recorded.layers:
+        found = spread_fit(layer, books.recorded.arrays, books.unpaired_variables(), set(books.unpaired()))
+        if found:
+            books.spread = True
+            variant, choice = divmod(variant, len(found.alternatives))
+            for leaf in found.alternatives[choice]:
+                books.add(leaf)
     return variant
 
 

@@ -72,7 +72,7 @@ def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Coll
         if set(books.leaves) != set(loaded):  # weights that are used outside of layers count from now on
             loaded = books.leaves
             continue
-        if not run.guesses and run.error is None and variant < VARIANTS and _open(run, books):
+        if (not run.guesses or books.spread) and run.error is None and variant < VARIANTS and _open(run, books):
             variant += 1
             loaded = _books(run, recorded, variables, variant).leaves
             continue

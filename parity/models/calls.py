@@ -35,6 +35,7 @@ class TorchCall:
     parent:       the call that it happened in, or None
     cotangents:   of the output's tensors, once there has been a backward pass
     span:         how many random numbers had been drawn at its start and at its end
+    modes:        whether it and each module within were in training, as the model's own code may have set them
     """
 
     name: str
@@ -47,6 +48,7 @@ class TorchCall:
     children: list[TorchCall] = field(default_factory=list)
     cotangents: dict[str, torch.Tensor] = field(default_factory=dict)
     span: tuple[int, int] = (0, 0)
+    modes: tuple[bool, ...] = ()
 
 
 @contextmanager
@@ -63,6 +65,7 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
         parent = stack[-1] if stack else None
         call = TorchCall(name, counts.get(name, 0), module, _copied(args), _copied(kwargs), parent)
         call.span = (drawn(), 0)
+        call.modes = tuple(part.training for part in module.modules())
         counts[name] = call.number + 1
         if parent:
             parent.children.append(call)

@@ -163,12 +163,24 @@ def _module_of(make: Callable[[], Any], whole: bool) -> Any:
         model = with_shapes(make)
     except Exception:  # it computes with values, has random numbers from outside, or makes no NNX module
         return make()
-    if not isinstance(model, nnx.Module):
+    if not isinstance(model, nnx.Module) or _keeps_tracers(model):
         return make()
     others = nnx.All(nnx.Not(nnx.Param), nnx.Not(nnx.RngState))
     if jax.tree.leaves(nnx.state(model, others)):
         nnx.update(model, jax.jit(lambda: nnx.state(make(), others))())
     return model
+
+
+def _keeps_tracers(model: nnx.Module) -> bool:
+    """Tells whether a module keeps an array that is no variable, such as the mask of a convolution: it has no value."""
+    modules = [vars(node) for _, node in nnx.iter_graph(model) if isinstance(node, nnx.Module)]
+    functions = [x for attributes in modules for x in attributes.values() if inspect.isfunction(x)]
+    closed = [cell.cell_contents for x in functions for cell in x.__closure__ or () if cell != type(cell)()]
+    return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves([*modules, closed], is_leaf=_is_tracer))
+
+
+def _is_tracer(value: Any) -> bool:
+    return isinstance(value, jax.core.Tracer)
 
 
 def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool) -> FlaxModel:

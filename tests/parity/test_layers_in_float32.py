@@ -115,3 +115,27 @@ def test_a_row_is_told_by_every_call_of_its_layer_or_not_at_all():
     assert not told_by_layers([blunt, *calls])[0].blunt
     assert told_by_layers([blunt, calls[0], replace(calls[1], blunt=True)])[0].blunt
     assert told_by_layers([replace(blunt, key=Key(1, "gradients", "b.weight")), *calls])[0].blunt
+
+
+class Square(nnx.Module):
+    """A convolution whose result has as many places as channels."""
+
+    def __init__(self):
+        self.conv, self.out = nnx.Conv(6, 6, (3,), padding="VALID", rngs=RNGS), nnx.Linear(6, 2, rngs=RNGS)
+
+    def __call__(self, x):
+        return self.out(self.conv(x))
+
+
+class TorchSquare(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = torch.nn.Conv1d(6, 6, 3), torch.nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.out(self.conv(x).transpose(1, 2))
+
+
+def test_a_result_of_equal_sizes_has_the_layout_that_float64_told():
+    inputs = np.random.default_rng(0).normal(size=(2, 8, 6)).astype(np.float32)
+    assert parity.check(lambda: Square(), TorchSquare(), inputs, steps=1).status == "pass"

@@ -91,6 +91,10 @@ def flatten_order(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]
             index = np.arange(length).reshape(factors).transpose(order).ravel()
             other = tuple(factors[i] for i in order)
             text = f"axis {axis} is flattened from {other} in Flax, from {factors} in PyTorch"
+            if other == factors:
+                text = (
+                    f"axis {axis} is flattened from {factors} in another order in Flax: its axes {order} of PyTorch's"
+                )
             yield from _taken("flatten-order", text, oracle, flax, index, axis)
 
 

@@ -41,7 +41,8 @@ def flattened(call: FunctionCall) -> Iterator[Alternative]:
             cause, text = "transposed", "Flax makes the transposed matrix of the features"
         if cause == ROPE:
             text = "Flax rotates the two halves of the features, PyTorch neighbours (rotary positions)"
-        yield Alternative(cause, text, lambda: x.reshape(other).transpose(-1, -2))
+        # complex numbers need their two parts side by side
+        yield Alternative(cause, text, lambda: x.reshape(other).transpose(-1, -2).contiguous())
     if y.ndim == x.ndim + 2 and 3 in y.shape[-3:-1] and x.shape[-1] == y.shape[-3:].numel():
         before, after = y.shape[-3:-1]
         text = f"Flax splits a joint projection as ({after}, {before}, size), PyTorch as ({before}, {after}, size)"

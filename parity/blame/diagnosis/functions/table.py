@@ -7,6 +7,7 @@ from parity.blame.diagnosis.functions import (
     activations,
     arithmetic,
     attention,
+    blending,
     buckets,
     choosing,
     combined,
@@ -21,6 +22,7 @@ from parity.blame.diagnosis.functions import (
     signs,
     subsets,
     transforms,
+    written,
 )
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
@@ -29,7 +31,7 @@ from parity.blame.diagnosis.functions.complements import complements
 from parity.blame.diagnosis.functions.packing import last_places, packed
 from parity.blame.diagnosis.functions.picking import picked, placed
 from parity.blame.diagnosis.functions.resizing import interpolation
-from parity.blame.diagnosis.functions.rotation import projections
+from parity.blame.diagnosis.functions.rotation import in_parts, projections
 from parity.blame.diagnosis.functions.running import NEUTRAL, cumulated, gathered
 from parity.blame.diagnosis.functions.slopes_of_heads import slopes
 from parity.blame.diagnosis.functions.waves import geometric
@@ -54,6 +56,7 @@ def _sigmoid(call: FunctionCall) -> Iterator[Alternative]:
 def _sums(call: FunctionCall) -> Iterator[Alternative]:
     yield from masks.added(call)
     yield from arithmetic.sums(call)
+    yield from blending.blended(call)
     yield from combined.terms(call)
     yield from subsets.subsets(call) if call.name == "add" else ()
     yield from rotary_shares.of_whole(call)
@@ -72,6 +75,7 @@ def _reductions(call: FunctionCall) -> Iterator[Alternative]:
 def _products(call: FunctionCall) -> Iterator[Alternative]:
     divides = "div" in call.name
     yield from combined.averaged(call)
+    yield from () if divides else written.activated(call)
     yield from () if divides else reset_gates.before(call)
     yield from slopes(call)
     yield from combined.counted(call) if divides else combined.gated(call)
@@ -109,6 +113,7 @@ def _reshaped(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def _joined(call: FunctionCall) -> Iterator[Alternative]:
+    yield from in_parts(call)
     yield from shapes.joined(call)
     yield from layout.restacked(call)
     yield from rotary_shares.of_part(call)

@@ -7,6 +7,7 @@ from typing import Any
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.altering import Altering, Choice, Label, Site, untouched
 from parity.blame.diagnosis.functions.combined import WIRING
+from parity.blame.diagnosis.functions.rotation import DIRECTION
 
 MOST_RUNS = 400
 # that a model follows in several functions at once: in these, or in any
@@ -17,6 +18,8 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
 }
 BOTH_WAYS = ("getitem", "setitem")  # of which the same part is read in one place and written in another
 PADDING = ("causal-padding", "padding-side", "padding-mode", "crop-side")  # is what Flax's layer has as its own
+# features whose parts are exchanged are rotated the other way, too; any tensor may fit
+RANKS = {DIRECTION: -1, WIRING: 1}
 # A cause, a line for people, what was computed, the submodule in which it was altered.
 FunctionTrial = tuple[str, str, Any, str]
 
@@ -30,10 +33,10 @@ def function_trials(run: Callable[[Choice], tuple[Any, Altering]]) -> Iterator[F
         _, seen = run(untouched)
     except UNFIT:
         return
-    later = lambda choice: choice[0] == WIRING  # noqa: E731  any tensor fits
+    rank = lambda choice: RANKS.get(choice[0], 0)  # noqa: E731
     choices = itertools.chain(
-        sorted(_choices(seen.sites, seen.passed.beside), key=later),
-        sorted(_single(seen.sites, seen.passed.beside, repeated=True), key=later),
+        sorted(_choices(seen.sites, seen.passed.beside), key=rank),
+        sorted(_single(seen.sites, seen.passed.beside, repeated=True), key=rank),
     )
     for (cause, text, place, choice), _ in zip(choices, range(MOST_RUNS)):
         try:

@@ -35,7 +35,7 @@ def spread_fit(
     fits = []
     for paths in itertools.islice(itertools.combinations(dense, len(weights)), MOST):
         owned = [variable for path in paths for variable in owners[path]]
-        around = os.path.commonprefix(list(paths))
+        around = tuple(os.path.commonprefix(list(paths)))
         variables = tuple(replace(variable, local=variable.path[len(around) :]) for variable in owned)
         found = fit(layer, dict(arrays), FlaxLayer(around, object, None, variables, False))
         if found and not found.missing:

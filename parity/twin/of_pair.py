@@ -26,6 +26,7 @@ from parity.models.nnx_model import NNXModel
 from parity.models.torch_buffers import resting_buffers
 from parity.models.torch_precision import has_attributes, with_attributes
 from parity.models.unstacked import unstacked
+from parity.twin.by_names import named_alike
 from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
@@ -229,7 +230,7 @@ def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, input
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
     try:
-        return match(flax, torch_model, inputs.arrays, torch_inputs, resting)
+        return named_alike(match(flax, torch_model, inputs.arrays, torch_inputs, resting), torch_model.state_dict())
     except InputError as error:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.

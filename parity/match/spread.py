@@ -25,7 +25,7 @@ def spread_fit(
 
     free: keys of PyTorch's tensors without one
     """
-    if not kind_of(layer.module) or not free >= set(layer.tensors.values()):
+    if not kind_of(layer.module) or not set(layer.tensors.values()) <= set(free):
         return None
     weights = [shape for name, shape in layer.shapes(dict(arrays)).items() if name.startswith("weight_")]
     owners: dict[Path, list[Variable]] = {}

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import linen, nnx
+from jax.core import Tracer
 
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf, export
@@ -177,11 +178,11 @@ def _keeps_tracers(model: nnx.Module) -> bool:
     modules = [vars(node) for _, node in nnx.iter_graph(model) if isinstance(node, nnx.Module)]
     functions = [x for attributes in modules for x in attributes.values() if inspect.isfunction(x)]
     closed = [cell.cell_contents for x in functions for cell in x.__closure__ or () if cell != type(cell)()]
-    return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves([*modules, closed], is_leaf=_is_tracer))
+    return any(isinstance(x, Tracer) for x in jax.tree.leaves([*modules, closed], is_leaf=_is_tracer))
 
 
 def _is_tracer(value: Any) -> bool:
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool) -> FlaxModel:

@@ -44,7 +44,8 @@ def with_moments(roles: Roles, state: JaxState, compared: Container[Path], slots
         np.ndim(leaf) and part.holds(path) for path, leaf in state.leaves.items() for part in roles.parts
     ):
         return roles
-    roots = [root for root, paths in roles.copies.items() if root and not any(path in compared for path in paths)]
+    whole = {root: paths for root, paths in roles.copies.items() if root and root not in roles.part_of}
+    roots = [root for root, paths in whole.items() if not any(path in compared for path in paths)]
     roots = [root for root in roots if not any(word in str(root[-1]).lower() for word in OTHERS)]
     fields = [MOMENTS.get(str(root[-1]).lower().strip("_"), UNNAMED) for root in roots]
     if "mu" not in fields:

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from parity.match.fitting import alike
+
 
 def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     """Returns the model within a compiled, parallel or averaged one."""
@@ -33,6 +35,23 @@ def named_tensors(thing: Any, model: torch.nn.Module) -> dict[str, torch.Tensor]
     parts = [value for value in vars(thing).values() if isinstance(value, torch.nn.Module | Mapping | list)]
     parts = [value for value in parts if value is not model and _is_other(value, model)]
     return next((tensors for part in parts if (tensors := named_tensors(part, model))), {})
+
+
+def of_part(name: str, tensors: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Returns the tensors of a copy of one of several models, a target network, by the names of the whole.
+
+    name: of the copy, which tells which of two that are equal it is of
+    """
+    if tensors.keys() & model.state_dict().keys():
+        return tensors
+    shapes = _shapes(tensors)
+    parts = [part for part, module in model.named_children() if tensors and _shapes(module.state_dict()) == shapes]
+    part = max(parts, key=lambda part: alike(part, name), default="")
+    return {f"{part}.{key}": value for key, value in tensors.items()} if part else tensors
+
+
+def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in tensors.items()}
 
 
 def _is_other(value: Any, model: torch.nn.Module) -> bool:

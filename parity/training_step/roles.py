@@ -1,7 +1,7 @@
 """The parts that a JAX state is made of: parameters, buffers, Optax's states, averaged copies."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import optax
 from flax import linen, nnx
 
 from d2l_jax.errors import InputError
+from parity.match.fitting import alike
 from parity.sides.slots import SLOTS
 from parity.training_step.homes import homes_of
 from parity.training_step.jax_state import JaxState, Leaves, Path, dotted, nodes
@@ -54,6 +55,7 @@ class Roles:
     parts:   of Optax's states
     model:   the NNX or Linen module, where the state holds it
     injected: Optax's hyper-parameters are numbers of the state
+    part_of: {path above a copy of one of several models: the path above that model}
     """
 
     root: Path
@@ -63,6 +65,7 @@ class Roles:
     parts: list[Part]
     model: Any
     injected: bool = False
+    part_of: dict[Path, Path] = field(default_factory=dict)
 
 
 def roles_of(state: JaxState) -> Roles:
@@ -86,11 +89,15 @@ def roles_of(state: JaxState) -> Roles:
     below = {path[len(root) :]: np.shape(floating[path]) for path in params}
     others = [path for path in floating if path not in set(params)]
     copies = _copies(others, floating, below)
+    part_of = _of_parts([path for path in others if not copies], floating, params, homes.values())
+    copies |= {root: paths for root, (_, paths) in part_of.items()}
     copied = {path for paths in copies.values() for path in paths}
     buffers = [path for path in others if path not in copied and np.ndim(floating[path])]
     copies, buffers = _with_buffers(copies, buffers, floating)
     injected = any("Inject" in type(node).__name__ for _, node in nodes(state.original))
-    return Roles(root, params, buffers, copies, parts, None if homes else _model(state.original, root), injected)
+    model = None if homes else _model(state.original, root)
+    of = {root: home for root, (home, _) in part_of.items()}
+    return Roles(root, params, buffers, copies, parts, model, injected, of)
 
 
 def _below(path: Path, above: Path) -> bool:
@@ -110,7 +117,9 @@ def _named(path: Path) -> bool:
 
 
 def _is_optax(node: Any) -> bool:
-    if not hasattr(node, "_fields") or isinstance(node, optax.MaskedNode):  # which stands for another's parameter
+    if (
+        not isinstance(node, tuple) or not hasattr(node, "_fields") or isinstance(node, optax.MaskedNode)
+    ):  # which stands for another's parameter
         return False
     if type(node).__module__.partition(".")[0] == "optax":
         return True
@@ -171,6 +180,23 @@ def _copies(others: list[Path], floating: Leaves, below: dict[Path, tuple]) -> d
         if all(path in floating and np.shape(floating[path]) == below[path[len(root) :]] for path in paths):
             copies[root] = paths
     return copies
+
+
+def _of_parts(
+    others: list[Path], floating: Leaves, params: list[Path], homes: Iterable[Path]
+) -> dict[Path, tuple[Path, list[Path]]]:
+    """Returns what holds the shapes of one of several models, as target networks do: that model's path, and its own."""
+    found: dict[Path, tuple[Path, list[Path]]] = {}
+    for home in dict.fromkeys(homes):
+        below = {path[len(home) :]: np.shape(floating[path]) for path in params if _below(path, home)}
+        for root, paths in _copies(others, floating, below).items():
+            if root not in found or _alike(home, root) > _alike(found[root][0], root):
+                found[root] = home, paths
+    return found
+
+
+def _alike(one: Path, other: Path) -> float:
+    return alike(dotted(one), dotted(other))
 
 
 def _with_buffers(

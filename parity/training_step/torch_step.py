@@ -21,7 +21,7 @@ from parity.models.torch_precision import torch_precision
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
 from parity.training_step.losses import scalars
-from parity.training_step.named_tensors import named_tensors, unwrapped
+from parity.training_step.named_tensors import named_tensors, of_part, unwrapped
 from parity.training_step.several_optimizers import as_module, as_optimizer
 from parity.training_step.torch_memory import Memory, Snapshot, reached
 from parity.twin.twin import State
@@ -149,7 +149,7 @@ class TorchStep:
 
     def tensors_of(self, name: str) -> Mapping[str, torch.Tensor]:
         """Returns the tensors of something in `torch_state` by the model's names; of a scheduler, none."""
-        return named_tensors(self.others[name], self.model)
+        return of_part(name, named_tensors(self.others[name], self.model), self.model)
 
     def state(self) -> State:
         """Returns weights, buffers and slots as numbers."""

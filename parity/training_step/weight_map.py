@@ -131,11 +131,12 @@ def copies_of(roles: Roles, tensors: list[Leaf], others: Mapping[str, Callable[[
     free = {name: keys for name, keys in free.items() if any(leaf.key in keys for leaf in tensors)}
     copies = []
     for root, paths in roles.copies.items():
-        if not free:
-            break
-        name = max(free, key=lambda each: alike(each, root[-1] if root else ""))
-        keys = free.pop(name)
-        copies.append(Copy(name, [leaf for leaf in _moved(roles, tensors, root, paths) if leaf.key in keys]))
+        moved = _moved(roles, tensors, root, paths)
+        fitting = [name for name, keys in free.items() if any(leaf.key in keys for leaf in moved)]
+        if fitting:
+            name = max(fitting, key=lambda each: alike(each, root[-1] if root else ""))
+            keys = free.pop(name)
+            copies.append(Copy(name, [leaf for leaf in moved if leaf.key in keys]))
     if free:
         raise InputError(
             f"torch_state[{next(iter(free))!r}] holds an averaged copy of the model; jax_state has none whose paths and"
@@ -154,10 +155,11 @@ def unpaired(roles: Roles, copies: list[Copy]) -> dict[str, str]:
 def _moved(roles: Roles, tensors: list[Leaf], root: Path, paths: list[Path]) -> list[Leaf]:
     """Returns the leaves with their places in the copy."""
     moved = []
+    home = roles.part_of.get(root, roles.root)
     for leaf in tensors:
-        inside = leaf.path[: len(roles.root)] == roles.root
-        place = (*root, *leaf.path[len(roles.root) :]) if inside else ()
-        if place not in paths:
+        inside = leaf.path[: len(home)] == home
+        place = (*root, *leaf.path[len(home) :]) if inside else ()
+        if place not in paths and root not in roles.part_of:
             ends = [p for p in paths if not inside and p[-2:] == leaf.path[-2:] and len(p) >= len(leaf.path)]
             place = next(iter(ends), ())
         if place in paths:

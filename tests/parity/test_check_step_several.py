@@ -14,6 +14,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 import parity
 from d2l_jax.errors import InputError
+from parity.training_step.jax_state import JaxState
+from parity.training_step.named_tensors import of_part
+from parity.training_step.roles import roles_of
 
 random = np.random.default_rng(0)
 BATCHES = [
@@ -156,3 +159,15 @@ def test_what_is_no_optimiser_is_refused():
     step, model, optimizers = pytorch("tuple")
     with pytest.raises(InputError, match="torch_optimizer is a tuple; .* or a dict of some, is right"):
         parity.check_step(nnx_step, {}, step, model, (optimizers[0], 3), BATCHES)
+
+
+def test_target_networks_are_copies_of_one_model_each():
+    actor, critic = ({"w": jnp.zeros(shape), "b": jnp.zeros(shape[1])} for shape in ((3, 2), (4, 1)))
+    tx = optax.adam(0.1)
+    nets = {"actor": actor, "critic": critic, "target_critic": critic, "target_actor": actor}
+    state = JaxState(nets | {"opt_actor": tx.init(actor), "opt_critic": tx.init(critic)})
+    assert roles_of(state).part_of == {("target_actor",): ("actor",), ("target_critic",): ("critic",)}
+    whole = torch.nn.ModuleDict({"actor": torch.nn.Linear(3, 2), "critic": torch.nn.Linear(4, 1)})
+    named, other = (dict(torch.nn.Linear(inputs, 1).state_dict()) for inputs in (4, 5))
+    assert of_part("target", named, whole).keys() == {"critic.weight", "critic.bias"}
+    assert of_part("target", other, whole).keys() == {"weight", "bias"}  # of none of them

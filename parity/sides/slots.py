@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax.weights.leaf import Leaf, export, place
+from d2l_jax.weights.leaf import Leaf, export, flatten, place
 from parity.arrays.key import Arrays, Key, Record
 from parity.sides.optax_states import Part, Place, arrays_of, parts, replaced
 from parity.twin.twin import State
@@ -74,26 +74,37 @@ class SlotMap:
                tells of another gradient, as where one side alone clips it, and not of another unit
         """
         names = {slot for values in after.slots.values() for slot in values}
-        self.verified = {}
-        unread: dict[str, str] = {}
-        for part in parts(opt_state, self.trained):
-            slot = self._holding(part, names, after, moved) if isinstance(part.value, dict) else None
-            if slot is not None:
-                self.verified[part.place] = slot
-            elif _rank(part.value) or isinstance(part.value, dict):
-                unread[f"Optax's {part.field} ({part.owner})"] = _by_name(part.field, names)
+        every = [part for part in parts(opt_state, self.trained) if _rank(part.value) or isinstance(part.value, dict)]
+        trees = [part for part in every if isinstance(part.value, dict)]
+        same = {part.place: self._holding(part, names, after, moved) for part in trees}
+        self.verified = {place: slot for place, slot in same.items() if slot}
+        rest = [part for part in trees if part.place not in self.verified]
+        self.verified |= self._by_names(rest, names, {slot.name for slot in self.verified.values()}, after)
+        left = [part for part in every if part.place not in self.verified]
+        unread = {f"Optax's {part.field} ({part.owner})": _by_name(part.field, names) for part in left}
         held = {slot.name for slot in self.verified.values()}
         self.left_out = names - held - (KNOWN - set(unread.values()))
         self.alone = [*unread, *(f"PyTorch's {name}" for name in sorted(self.left_out))]
 
     def _holding(self, part: Part, names: set[str], after: State, moved: float) -> Slot | None:
-        """Returns the slot with the same numbers, that of the same name first; else the one of a known name."""
+        """Returns the slot with the same numbers, that of the same name first."""
         by_name = _by_name(part.field, names)
         for name in sorted(names, key=lambda name: name != by_name):
             for unit in (*UNITS, *self._multiple(part, name, after)):
                 if not _of_gradient(unit, after, moved) and self._same(part.value, Slot(name, unit), after):
                     return Slot(name, unit)
-        return Slot(by_name) if by_name in KNOWN or by_name in names else None
+        return None
+
+    def _by_names(self, rest: list[Part], names: set[str], taken: set[str], after: State) -> dict[Place, Slot]:
+        """Pairs what holds other numbers by its name, unless another field holds that slot; the only zeros first."""
+        zeros = [part for part in rest if not any(np.any(x) for x in _arrays(part.value))]
+        free = names - taken
+        still = [name for name in free if not any(np.any(slots.get(name, 0)) for slots in after.slots.values())]
+        found = {zeros[0].place: Slot(still[0])} if len(zeros) == len(still) == 1 else {}
+        taken = taken | {slot.name for slot in found.values()}
+        named = {part.place: _by_name(part.field, names) for part in rest if part.place not in found}
+        known = (names | KNOWN) - taken
+        return found | {place: Slot(name) for place, name in named.items() if name in known}
 
     def _multiple(self, part: Part, name: str, after: State) -> Iterator[Unit]:
         """Yields the constant by which sums of gradients differ that were scaled beforehand."""
@@ -144,9 +155,10 @@ class SlotMap:
         return record
 
     def _beside(self, part: Part, every: list[Part]) -> list[Leaf]:
-        """Returns the leaves of which the part's own state holds arrays; a counter alone counts for all."""
+        """Returns the leaves of which the part's own state holds something; a counter alone counts for all."""
         trees = [each.value for each in every if each.place[:-1] == part.place[:-1] and isinstance(each.value, dict)]
-        return [leaf for tree in trees for leaf in arrays_of(self.trained, tree)] or self.trained
+        held = {path for tree in trees for path, x in flatten(tree) if hasattr(x, "dtype")}
+        return [leaf for leaf in self.trained if leaf.path in held] or self.trained
 
     def place(self, opt_state: Any, state: State, slots: Collection[str], dtype: str) -> Any:
         """Returns the optimiser's state with PyTorch's slots in it; counters go on by themselves."""
@@ -185,6 +197,10 @@ def multiple(ours: Arrays, theirs: Arrays) -> float:
     factor = sum(float(np.sum(ours[name] * theirs[name])) for name in names) / square if square else 1.0
     gap = sum(float(np.sum((ours[name] - factor * theirs[name]) ** 2)) for name in names)
     return factor if abs(factor - 1) > SAME and gap <= (SAME * factor) ** 2 * square else 1.0
+
+
+def _arrays(tree: dict) -> list[np.ndarray]:
+    return [np.asarray(x) for _, x in flatten(tree) if hasattr(x, "dtype")]
 
 
 def _rank(value: Any) -> int:

@@ -171,6 +171,11 @@ def _of_count(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
     ours = any(replay.outcome.flax[key].any() for key in replay.keys if key.phase == "update")
     theirs = bool(replay.outcome.seen.applied)
     number = replay.outcome.number
+    if any(not np.isfinite(replay.outcome.flax[key]).all() for key in replay.keys if key.phase == "update"):
+        text = f"Flax's update of step {number} is not finite, PyTorch's {'is' if theirs else 'step leaves it out'}"
+        return Cause("not-finite", text, 0.0)
+    if not any(each.seen.applied for each in outcomes):  # PyTorch's step moves its parameters itself
+        return None
     if ours and not theirs:
         text = f"Flax updates at step {number}, where PyTorch still accumulates gradients"
         return Cause("gradient-accumulation", text, 0.0)

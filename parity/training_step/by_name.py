@@ -1,7 +1,7 @@
 """The map where no module says what a tensor is: by names and shapes, and, between equals, by the step itself."""
 
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -103,7 +103,7 @@ def layouts(state: JaxState, path: Path, key: str, model: torch.nn.Module, train
 
 
 def _likeness(key: str, path: Path) -> float:
-    words = [WORDS.get(str(name).lower(), str(name).lower()) for name in path]
+    words = _words(path)
     theirs = key.lower().split(".")
     last = words[-1].lstrip("_0123456789")
     same_end = 1.0 if theirs[-1] == words[-1] or (theirs[-1][:1] == last[:1] and len(last) < 3) else 0.0
@@ -116,6 +116,19 @@ def _likeness(key: str, path: Path) -> float:
         + alike(".".join(theirs), ".".join(words))
         + alike(theirs[-1], words[-1])
     )
+
+
+def spelt(tensors: Sequence[Leaf]) -> set[str]:
+    """Returns the keys that are spelt alike on both sides; of keys with numbers in them, none unless all are."""
+    alike = {
+        leaf.key for leaf in tensors if _words(leaf.path)[-len(leaf.key.split(".")) :] == leaf.key.lower().split(".")
+    }
+    whole = len(alike) == len(tensors)
+    return alike if whole else {key for key in alike if not any(word.isdigit() for word in key.split("."))}
+
+
+def _words(path: Path) -> list[str]:
+    return [WORDS.get(str(name).lower(), str(name).lower()) for name in path]
 
 
 def _number(name: str) -> str:

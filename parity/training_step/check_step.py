@@ -20,7 +20,7 @@ from parity.proof.checking import PROBES, TIERS
 from parity.result import Result
 from parity.training_step.blame import blame
 from parity.training_step.by_hand import with_moments
-from parity.training_step.by_name import named_map
+from parity.training_step.by_name import named_map, spelt
 from parity.training_step.draws import with_draws
 from parity.training_step.free_run import free_run
 from parity.training_step.halves import compared_in
@@ -32,6 +32,8 @@ from parity.training_step.settled import settled
 from parity.training_step.several_optimizers import as_module, optimizers_of
 from parity.training_step.torch_step import TorchStep, first_inputs
 from parity.training_step.weight_map import Weights, check_whole, copies_of, known_map, unpaired
+
+ALONE = "the other side has no such thing: it goes on by itself, and is not compared"
 
 
 @seeded()
@@ -96,7 +98,7 @@ def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Result:
         blame=blame(compared.pair, steps, rows, compared.rows),
         trajectory=trajectory,
         settings={"probes": PROBES, "weights": "PyTorch's, copied into the JAX state"},
-        skipped=compared.skipped | unpaired(pair.roles, pair.copies),
+        skipped=compared.skipped | unpaired(pair.roles, pair.copies) | dict.fromkeys(compared.pair.held.alone, ALONE),
         weights=pair.leaves,
     )
 
@@ -149,4 +151,4 @@ def _pair(step: JaxStep, side: TorchStep, batches: list[Any], weights: Weights) 
     named = weights if isinstance(weights, Mapping) else {}
     tensors = named_map(state, roles, side.model, named)
     check_whole(state, roles, side.model, tensors)
-    return settled(paired, tensors, named)
+    return settled(paired, tensors, {*named, *spelt(tensors)})

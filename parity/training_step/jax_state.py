@@ -1,7 +1,7 @@
 """JAX's half: a state of any kind as arrays by path, and the user's step over it."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from parity.training_step.widened import widened
 
 Path = tuple[Any, ...]
 Leaves = dict[Path, Any]
+ALIKE = 1e-6  # a rounding to float32
 SCALARS = (bool, int, float, complex, np.generic)
 
 
@@ -88,6 +89,22 @@ def cast(leaf: Any, dtype: str, written: bool = True) -> Any:
     return jnp.array(array.astype(dtype if array.dtype.kind == "f" else narrow))
 
 
+def rounded_alike(leaves: Leaves, numbers: Sequence[float]) -> Leaves:
+    """Returns the leaves as PyTorch's tensors are between two steps, which float32 holds exactly.
+
+    numbers: single ones that PyTorch holds as tensors; another is one of Python's, which is not rounded
+    """
+
+    def rounded(leaf: Any) -> Any:
+        if getattr(leaf, "dtype", None) != np.float64:
+            return leaf
+        if np.ndim(leaf) == 0 and not np.isclose(float(leaf), numbers, rtol=ALIKE, atol=0).any():
+            return leaf
+        return jnp.asarray(np.asarray(leaf, np.float32).astype(np.float64))
+
+    return {path: rounded(leaf) for path, leaf in leaves.items()}
+
+
 def _names(path: tuple) -> Path:
     """Returns the path as names and numbers; that an NNX variable has a value is no part of it."""
     names = [next(getattr(key, name) for name in ("key", "name", "idx") if hasattr(key, name)) for key in path]
@@ -108,7 +125,7 @@ def nodes(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _children(node: Any) -> Iterator[tuple[Any, Any]]:
-    if hasattr(node, "_fields"):
+    if isinstance(node, tuple) and hasattr(node, "_fields"):  # Flax's Rngs have whatever they are asked for
         return ((name, getattr(node, name)) for name in node._fields)
     if isinstance(node, tuple | list | nnx.List):
         return iter(enumerate(node))

@@ -131,6 +131,7 @@ def _rows(
 ) -> list[Row]:
     if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
         oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
+    oracle = {key: a for key, a in oracle.items() if key.phase != "optimizer" or key.slot not in pair.held.left_out}
     flax = {key: a for key, a in flax.items() if key in oracle or key.phase != "optimizer" or a.any()}  # not begun yet
     # The gradients that PyTorch's optimiser meets are hidden in JAX: no row, but the scale of the updates' rounding.
     flax = flax | {key: array.astype(tier) for key, array in oracle.items() if key.phase == "gradients"}

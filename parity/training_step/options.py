@@ -14,7 +14,7 @@ from parity.training_step.clipping import Trial
 from parity.training_step.judged import Outcome
 from parity.training_step.replay import Alter, Replay
 
-HALVES = ("tf32", "bfloat16", "float16")
+ROUNDINGS = ("tf32", "bfloat16", "float16", "float32")
 
 
 def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
@@ -180,6 +180,6 @@ def option(replay: Replay) -> Cause | None:
             {name: updates[name] for name in names},
             slots={key.slot for key in replay.outcome.flax if key.phase == "optimizer"},
         )
-        return None if cause and cause.name in HALVES else cause  # no state or step here rounds to them
+        return None if cause and cause.name in ROUNDINGS else cause  # no state or step here rounds to them
     except (RuntimeError, TypeError, ValueError):  # an optimiser of the user's tensor_of, made otherwise
         return None

@@ -1,6 +1,8 @@
 """Plain states, whose map names and the step itself decide, steps of any form, and calls that are refused."""
 
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +10,16 @@ import numpy as np
 import optax
 import pytest
 import torch
+from flax import nnx
 from step_batches import EXACT, TABLES, deep, loss_of
 from torch.nn.functional import cross_entropy
 from training_steps import named, torch_step
 
 import parity
 from d2l_jax.errors import InputError
+from parity.training_step.by_name import spelt
+from parity.training_step.jax_state import JaxState
+from parity.training_step.roles import roles_of
 
 
 def table_step(params, opt_state, batch, tx, forward):
@@ -55,6 +61,18 @@ def test_names_that_say_nothing_are_settled_by_the_step(forward, params):
     optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
     result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES)
     assert result.status == "pass", result.blame
+
+
+def test_names_that_are_spelt_alike_are_never_exchanged():
+    where = {"re": ("params", "re"), "im": ("params", "imag"), "0.weight": ("params", 0, "w")}
+    leaves: Any = [SimpleNamespace(key=key, path=path) for key, path in where.items()]
+    assert spelt(leaves) == {"re"}  # a number may count other layers, too
+    assert spelt([leaves[0], leaves[2]]) == {"re", "0.weight"}
+
+
+def test_random_streams_within_a_module_are_no_state_of_optax():
+    state = JaxState((nnx.Dropout(0.5, rngs=nnx.Rngs(0)), nnx.Linear(2, 3, rngs=nnx.Rngs(0))))
+    assert not roles_of(state).parts
 
 
 @pytest.mark.slow

@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 import torch
 from training_steps import BATCHES, EXACT, loss_and_grads, net, params, torch_step
 
 import parity
+from parity.training_step.jax_state import rounded_alike
 
 
 def zeros():
@@ -92,3 +94,36 @@ def test_a_named_tuple_that_counts_is_no_state_of_optax():
     state = Named(params(), tx.init(params()), jnp.zeros((), jnp.int32))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     assert parity.check_step(step, state, torch_step, model, optimizer, BATCHES, tiers=EXACT).status == "pass"
+
+
+@pytest.mark.parametrize(("decay", "passes"), [(0.9, True), (0.8, False)])
+def test_a_velocity_in_the_closure_of_pytorchs_step(decay, passes):
+    model = net()
+    velocity = [torch.zeros_like(parameter) for parameter in model.parameters()]
+
+    def theirs(model, _, batch):
+        loss = torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+        grads = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for parameter, v, gradient in zip(model.parameters(), velocity, grads, strict=True):
+                parameter.sub_(0.1 * v.mul_(0.9).add_(gradient))
+        return loss
+
+    def ours(state, batch):
+        loss, g = loss_and_grads(state["params"], batch)
+        v = jax.tree.map(lambda v, g: decay * v + g, state["velocity"], g)
+        return {"params": jax.tree.map(lambda p, v: p - 0.1 * v, state["params"], v), "velocity": v}, loss
+
+    state = {"params": params(), "velocity": zeros()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    result = parity.check_step(jax.jit(ours), state, theirs, model, optimizer, BATCHES[:2], tiers=EXACT)
+    assert (result.status == "pass") is passes, result.blame
+
+
+def test_single_numbers_are_rounded_where_pytorch_has_tensors_of_them():
+    third, seventh = np.float64(1) / 3, np.float64(1) / 7
+    with jax.enable_x64():
+        leaves = {("tensor",): jnp.asarray(third), ("number",): jnp.asarray(seventh), ("many",): jnp.full(2, third)}
+        after = rounded_alike(leaves, [float(np.float32(third))])
+    assert after["tensor",] == np.float32(third) and (after["many",] == np.float32(third)).all()
+    assert after["number",] == seventh

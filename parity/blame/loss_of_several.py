@@ -1,6 +1,7 @@
 """Why a loss of several outputs differs while they agree: PyTorch's with one of its functions altered."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, cast
 
 import jax
@@ -15,7 +16,10 @@ from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis import Cause
 from parity.blame.diagnosis.cause import choose
 from parity.blame.diagnosis.functions import Altering, function_trials
-from parity.blame.diagnosis.functions.altering import Choice
+from parity.blame.diagnosis.functions.altering import Choice, Find
+from parity.blame.diagnosis.functions.numbers import number_trials
+from parity.blame.diagnosis.functions.table import alternatives_of
+from parity.blame.diagnosis.losses.factors import constant, one_factor
 from parity.blame.diagnosis.threads import one_thread
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
@@ -49,8 +53,8 @@ def of_several(twin: Twin, state: State, oracle: Record, flax: Record, answers: 
     outputs = _outputs(run, twin, tensors)
     names = [name for name, x in named_leaves(outputs, "output") if x.is_floating_point()]
 
-    def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
-        mode = Altering(torch.nn.Module(), choice)
+    def altering(choice: Choice, find: Find = alternatives_of) -> tuple[list[np.ndarray], Altering]:
+        mode = Altering(torch.nn.Module(), choice, find=find)
         fresh = tree_map(_leaf, outputs)
         leaves = dict(named_leaves(fresh, "output"))
         with torch.enable_grad(), torch_precision("float64"), mode:
@@ -63,7 +67,10 @@ def of_several(twin: Twin, state: State, oracle: Record, flax: Record, answers: 
     loss = flax[Key(1, "forward", "loss", turn.name)]
     ours = [np.asarray(loss, np.float64), *_flax_gradients(twin, state, {name: shapes[name] for name in names})]
     theirs, _ = altering(lambda function, number: None)
-    return choose(theirs, ours, function_trials(altering))
+    numbers = number_trials(altering, theirs, ours)
+    return choose(
+        theirs, ours, chain(function_trials(altering), numbers, one_factor(theirs, ours, ()), constant(theirs, ours))
+    )
 
 
 def _outputs(run: TorchRun, twin: Twin, tensors: dict[str, Any]) -> Any:

@@ -7,12 +7,12 @@ from torch.utils._pytree import tree_leaves
 
 from parity.arrays.key import Arrays
 from parity.training_step.clipping import Trial, clipped, clipped_later
-from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled
+from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled, slope
 
 
 def gradients(replay: Replay) -> Iterator[Trial]:
     """Yields every hypothesis: (name, text, what PyTorch's optimiser would have made of it)."""
-    for name, text, gradient in (*_accumulated(replay), *clipped(replay), *_scaled(replay)):
+    for name, text, gradient in (*_accumulated(replay), *_weighted(replay), *clipped(replay), *_scaled(replay)):
         yield name, text, lambda gradient=gradient: replay.pieces(gradient())
     yield from clipped_later(replay)
 
@@ -45,6 +45,25 @@ def _accumulated(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays
         yield kind, text, lambda divisor=divisor: replay.clipped(scaled(whole, count / divisor))
     for eps in (EPS, 0.0) if replay.max_norm else ():
         yield from _clipped_each(replay, eps)
+
+
+def _weighted(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
+    """Yields micro-batches that Flax weighs otherwise, as a mean of the means of unequal ones does."""
+    passes = replay.passes
+    linear = replay.linear if len(passes) > 1 and not replay.max_norm else {}
+    names = [name for name in linear if all(name in each for each in (*passes, replay.applied))]
+    if not names or any(linear[name][0].size != replay.applied[name].size for name in names):
+        return
+    sizes = {name: slope(linear[name][1], replay.applied[name].ravel()) for name in names}
+    columns = [np.concatenate([sizes[name] * each[name].ravel() for name in names]) for each in passes]
+    ours = np.concatenate([linear[name][0] for name in names])
+    weights = np.linalg.lstsq(np.stack(columns, 1), ours, rcond=None)[0]
+    if np.ptp(weights) < 1e-9 or not any(weights > 0):
+        return
+    times = ", ".join(f"{weight:.4g}" for weight in weights)
+    text = f"Flax weighs the gradients of {len(passes)} micro-batches by {times} times what PyTorch does"
+    gradient = added([scaled(each, float(weight)) for each, weight in zip(passes, weights, strict=True)])
+    yield "gradient-accumulation", f"{text}: they are of unequal sizes, or counts", lambda: gradient
 
 
 def _clipped_each(replay: Replay, eps: float) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:

@@ -98,7 +98,7 @@ def _of_decays(ours: list[float], theirs: list[float], outcome: Sequence[Outcome
     if np.ptp(ours) < 1e-6 and np.ptp(theirs) < 1e-6:
         text = f"the average's decay is {ours[0]:.6g} in Flax, {theirs[0]:.6g} in PyTorch"
         return Cause("ema-decay", text, 0.0)
-    mine, yours = ([f"{decay:.4g}" for decay in decays] for decays in (ours, theirs))
+    mine, yours = ([f"{decay if abs(decay) > 1e-9 else 0:.4g}" for decay in decays] for decays in (ours, theirs))
     steps = f"steps {outcome[0].number} to {outcome[-1].number}"
     text = f"the average's decay is {', '.join(mine)} in Flax, {', '.join(yours)} in PyTorch, at {steps}"
     if np.ptp(ours[1:]) < 1e-6 and abs(ours[0]) < 1e-9:

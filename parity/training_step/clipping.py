@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 import numpy as np
+import torch
 
 from parity.arrays.key import Arrays
 from parity.blame.diagnosis.cause import Pieces, distance
 from parity.blame.diagnosis.optimizers.rate import is_round
+from parity.blame.diagnosis.optimizers.trial import listed
 from parity.compare.scale import rms
-from parity.training_step.replay import EPS, Replay, clip
+from parity.training_step.judged import torch_taken
+from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled
 
 LIMITS = (0.1, 0.5, 1.0, 5.0, 10.0)  # to which people clip
 Trial = tuple[str, str, Callable[[], Pieces]]
@@ -64,10 +67,32 @@ def _whole_norm(replay: Replay, most: float) -> Iterator[Gradient]:
     adding, other = ("PyTorch", 0.0) if replay.clip_eps else ("Flax", EPS)
     text = f"both clip to a norm of {most:.6g}, but {adding} adds {EPS:g} to the norm that it divides by"
     yield "clipping-eps", text, lambda: clip(replay.raw, most, other)
+    if more := _frozen(replay):
+        whole = norm(added(_passes_with(replay, more)))
+        text = f"Flax clips by a norm that includes the gradients of {listed(list(more))}, which PyTorch does not train"
+        for eps in (EPS, 0.0):
+            yield "clipping-frozen", text, lambda eps=eps: scaled(replay.raw, min(1.0, most / (whole + eps)))
     decay = {name: group.get("weight_decay", 0.0) for name, group in _groups(replay).items()}
     for eps in (EPS, 0.0) if any(decay.values()) else ():
         text = "Flax adds the weight decay before it clips, PyTorch after"
         yield "clipping-order", text, lambda eps=eps: _with_decay(replay, decay, eps)
+
+
+def _frozen(replay: Replay) -> dict[str, torch.nn.Parameter]:
+    """Returns the parameters of which PyTorch's step takes no gradient."""
+    return {name: p for name, p in replay.pair.torch.model.named_parameters() if not p.requires_grad}
+
+
+def _passes_with(replay: Replay, frozen: dict[str, torch.nn.Parameter]) -> list[Arrays]:
+    """Returns the gradients of PyTorch's backward passes, those of frozen parameters too."""
+    for parameter in frozen.values():
+        parameter.requires_grad_(True)
+    try:
+        seen, _ = torch_taken(replay.pair, replay.outcome.number, replay.outcome.start, "float64")
+    finally:
+        for parameter in frozen.values():
+            parameter.requires_grad_(False)
+    return seen.passes
 
 
 def _by_itself(array: np.ndarray, limit: float, eps: float, size: Size = _norm) -> np.ndarray:

@@ -81,22 +81,25 @@ class Replay:
         return 0.0 if abs(clipped - float(f"{clipped:.4g}")) <= 1e-9 * clipped else EPS
 
     @cached_property
-    def factors(self) -> dict[str, float]:
-        """Returns the factor of Flax's gradient to PyTorch's, of each tensor, and under "" that which fits all best.
+    def linear(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Returns of each tensor what is linear in the gradient, Flax's and PyTorch's.
 
-        The linear slot of each tensor, or the step of plain SGD, tells; {} where neither is there.
+        The linear slot, or the step of plain SGD; {} where neither is there.
         """
         zero = dict(zip(self.keys, self.pieces(scaled(self.applied, 0.0)), strict=True))
         once = dict(zip(self.keys, self.oracle, strict=True))
-        linear = [key for key in self.keys if key.slot in ("exp_avg", "momentum_buffer")]
-        linear = linear or [key for key in self.keys if isinstance(self.pair.torch.optimizer, torch.optim.SGD)]
-        ours: dict[str, list[np.ndarray]] = {"": []}
-        theirs: dict[str, list[np.ndarray]] = {"": []}
-        for key in linear:
-            for name in ("", key.tensor):
-                ours.setdefault(name, []).append((self.outcome.flax[key] - zero[key]).ravel())
-                theirs.setdefault(name, []).append((once[key] - zero[key]).ravel())
-        return {name: _slope(*map(np.concatenate, (ours[name], theirs[name]))) for name in ours} if linear else {}
+        keys = [key for key in self.keys if key.slot in ("exp_avg", "momentum_buffer")]
+        keys = keys or [key for key in self.keys if isinstance(self.pair.torch.optimizer, torch.optim.SGD)]
+        both = {key: (self.outcome.flax[key] - zero[key], once[key] - zero[key]) for key in keys}
+        return {key.tensor: (ours.ravel(), theirs.ravel()) for key, (ours, theirs) in both.items()}
+
+    @cached_property
+    def factors(self) -> dict[str, float]:
+        """Returns the factor of Flax's gradient to PyTorch's, of each tensor, and under "" that which fits all best."""
+        if not self.linear:
+            return {}
+        every = [np.concatenate(pieces) for pieces in zip(*self.linear.values(), strict=True)]
+        return {"": slope(*every)} | {name: slope(*pieces) for name, pieces in self.linear.items()}
 
     def clipped(self, gradients: Arrays) -> Arrays:
         """Returns the gradients clipped as PyTorch's step does."""
@@ -142,6 +145,7 @@ def clip(gradients: Arrays, most: float, eps: float) -> Arrays:
     return scaled(gradients, min(1.0, most / (norm(gradients) + eps or 1.0)))
 
 
-def _slope(ours: np.ndarray, theirs: np.ndarray) -> float:
+def slope(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Returns the factor of the one to the other that fits best."""
     size = float(theirs @ theirs)
     return float(ours @ theirs) / size if size else 0.0

@@ -30,6 +30,7 @@ COMBINED = [
     (lambda g: g[1:].sum(0) / 3, "leaves out micro-batch 1 of 3"),
     (lambda g: g.sum(0) / 2, "divides by 2, PyTorch by 3"),
     (lambda g: g[-1], "micro-batch 3 of 3 alone, undivided"),
+    (lambda g: 0.5 * g[0] + 0.3 * g[1] + 0.2 * g[2], "weighs the gradients of 3 micro-batches by 1.5, 0.9, 0.6 times"),
 ]
 
 

@@ -94,6 +94,9 @@ def test_optax_adam_corrects_in_lower_precision():
     assert cause is None or cause.name in ("bias-correction-float32", "float32"), cause
 
 
+WITHOUT = partial(ADAM, betas=(0.0, 0.99))  # a beta exchanged with 1 - beta would divide by 0
+NADAM = partial(torch.optim.NAdam, lr=1e-2)
+
 # name, PyTorch's optimiser, the same with another option, steps before
 TORCH = [
     ("momentum-complement", MOMENTUM, partial(SGD, momentum=1 - 0.8), 2),
@@ -111,6 +114,8 @@ TORCH = [
     ("betas", ADAM, partial(ADAM, betas=(0.9, 0.99)), 2),
     ("betas", ADAM, partial(ADAM, betas=(0.5, 0.999)), 2),
     ("eps", ADAM, partial(ADAM, eps=1e-6), 2),
+    ("eps", WITHOUT, partial(WITHOUT, eps=1e-6), 2),
+    ("momentum-schedule", NADAM, partial(NADAM, momentum_decay=1e9), 0),
     ("eps", RMSPROP, partial(RMSPROP, eps=1e-6), 2),
     ("eps", ADAGRAD, partial(ADAGRAD, eps=1e-6), 2),
     ("centered", RMSPROP, partial(RMSPROP, centered=True), 2),

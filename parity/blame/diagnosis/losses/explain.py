@@ -21,7 +21,7 @@ from parity.blame.diagnosis.threads import one_thread
 from parity.models.torch_precision import torch_precision
 
 # What a formula may raise where it does not fit outputs and targets.
-UNFIT = (RuntimeError, ValueError, TypeError, IndexError)
+UNFIT = (ArithmeticError, RuntimeError, ValueError, TypeError, IndexError)
 HYPOTHESES: list[Callable[[Loss, torch.Tensor, torch.Tensor], Iterator[AlteredLoss]]] = [
     options,
     inputs,

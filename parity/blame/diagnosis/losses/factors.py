@@ -57,6 +57,7 @@ def one_factor(oracle: list[np.ndarray], flax: list[np.ndarray], shape: tuple[in
 
 def constant(oracle: list[np.ndarray], flax: list[np.ndarray]) -> Iterator[Explanation]:
     """Tries a summand that does not depend on the outputs, such as a penalty: the gradient is the same."""
-    if len(oracle) == 2 and oracle[0].shape == flax[0].shape == () and np.count_nonzero(oracle[1]) >= 2:
-        text = f"Flax's value is {float(flax[0] - oracle[0]):+.8g}, its gradient the same: a penalty on one side"
-        yield "constant-term", text, [flax[0], oracle[1]]
+    gradients = oracle[1:]
+    if oracle[0].shape == flax[0].shape == () and sum(map(np.count_nonzero, gradients)) >= 2:
+        text = f"Flax's value is PyTorch's {float(flax[0] - oracle[0]):+.8g}, its gradient the same: a term on one side"
+        yield "constant-term", text, [flax[0], *gradients]

@@ -10,7 +10,7 @@ from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.factors import telling
 from parity.blame.diagnosis.optimizers.decay import masks, weight_decay
 from parity.blame.diagnosis.optimizers.gradients import clipping, clips, gradients, other_norm
-from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, rmsprop
+from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, momentum_schedule, rmsprop
 from parity.blame.diagnosis.optimizers.rate import (
     by_norms,
     momentum,
@@ -26,6 +26,7 @@ from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
 
 HYPOTHESES: list[Hypothesis] = [
+    momentum_schedule,
     schedule,
     rates,
     momentum,
@@ -86,7 +87,7 @@ def _candidates(
         for name, text, altered_update in hypothesis(step, ready(step)):
             try:
                 yield name, text, altered_update()
-            except (RuntimeError, ValueError, KeyError, TypeError):
+            except (ArithmeticError, RuntimeError, ValueError, KeyError, TypeError):
                 continue
 
 

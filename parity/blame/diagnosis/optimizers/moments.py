@@ -1,5 +1,6 @@
 """Hypotheses on optimisers that keep moments of the gradients: Adam, RMSprop and Adagrad."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -43,6 +44,22 @@ def _amsgrad(now: Ready, on: bool) -> None:
             slots = now.optimizer.state[parameter]
             if on and slots and "max_exp_avg_sq" not in slots:
                 slots["max_exp_avg_sq"] = slots["exp_avg_sq"].clone()
+
+
+def momentum_schedule(step: ObservedStep, about: Ready) -> Iterator[Trial]:
+    """NAdam without the schedule of its momentum, as Optax has it."""
+    group = first_group(about)
+    if not isinstance(about.optimizer, torch.optim.NAdam) or not group["momentum_decay"]:
+        return
+
+    def constant(now: Ready) -> None:
+        for each in now.optimizer.param_groups:
+            each["momentum_decay"] = math.inf
+            for slots in filter(None, map(now.optimizer.state.get, each["params"])):
+                slots["mu_product"] = torch.full_like(slots["mu_product"], each["betas"][0] ** float(slots["step"]))
+
+    text = f"Flax's momentum is {group['betas'][0]:g} throughout (optax.nadam), PyTorch's has a schedule"
+    yield "momentum-schedule", f"{text} (momentum_decay={group['momentum_decay']:g})", lambda: update(step, constant)
 
 
 def eps(step: ObservedStep, about: Ready) -> Iterator[Trial]:

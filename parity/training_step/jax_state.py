@@ -124,9 +124,14 @@ def nodes(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield from nodes(child, (*path, name))
 
 
+def fields_of(node: Any) -> tuple[str, ...]:
+    """Returns the names of a named tuple's parts; () for anything else, as for Rngs, which have what one asks for."""
+    return getattr(node, "_fields", ()) if isinstance(node, tuple) else ()
+
+
 def _children(node: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(node, tuple) and hasattr(node, "_fields"):  # Flax's Rngs have whatever they are asked for
-        return ((name, getattr(node, name)) for name in node._fields)
+    if names := fields_of(node):
+        return ((name, getattr(node, name)) for name in names)
     if isinstance(node, tuple | list | nnx.List):
         return iter(enumerate(node))
     if isinstance(node, Mapping):

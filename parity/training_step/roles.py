@@ -14,7 +14,7 @@ from d2l_jax.errors import InputError
 from parity.match.fitting import alike
 from parity.sides.slots import SLOTS
 from parity.training_step.homes import homes_of
-from parity.training_step.jax_state import JaxState, Leaves, Path, dotted, nodes
+from parity.training_step.jax_state import JaxState, Leaves, Path, dotted, fields_of, nodes
 
 AVERAGED = ("ema", "average", "avg", "polyak", "shadow", "target", "teacher", "slow", "swa")
 NAMED = ("params", "param", "parameters", "weights", "theta", "model", "variables")
@@ -117,13 +117,12 @@ def _named(path: Path) -> bool:
 
 
 def _is_optax(node: Any) -> bool:
-    if (
-        not isinstance(node, tuple) or not hasattr(node, "_fields") or isinstance(node, optax.MaskedNode)
-    ):  # which stands for another's parameter
+    if isinstance(node, optax.MaskedNode):  # which stands for another's parameter
         return False
-    if type(node).__module__.partition(".")[0] == "optax":
+    names = fields_of(node)
+    if isinstance(node, tuple) and type(node).__module__.partition(".")[0] == "optax":
         return True
-    return any(field in SLOTS for field in node._fields) and not any(field in NAMED for field in node._fields)
+    return any(name in SLOTS for name in names) and not any(name in NAMED for name in names)
 
 
 def _parts(state: Any) -> list[Part]:

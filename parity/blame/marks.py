@@ -65,11 +65,7 @@ def flax_told(
     Of the program's own inputs, too, for which there is no equation. Nothing where there are too many.
     """
     run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
-
-    def forward(params: Any, buffers: Any, tensors: dict) -> list[Any]:
-        with imposed(tensors, train):
-            named = named_tensors(tensors)
-            return [run.flax.run(each, params, buffers, named, train=train) for each in functions_of(twin.flax, train)]
+    forward = forward_of(twin, run, train)
 
     def told(*args: Any) -> list[Any]:
         program = jax.make_jaxpr(forward)(*args)
@@ -83,6 +79,17 @@ def flax_told(
 
     with precision(run.device, dtype="float64"):
         return [np.asarray(x) for x in quickly(told, run.device)(*run.load(state), run.tensors(twin.batches[0]))]
+
+
+def forward_of(twin: Twin, run: FlaxRun, train: bool) -> Callable[[Any, Any, dict], list[Any]]:
+    """Returns what Flax computes in a mode from (parameters, buffers, tensors), its gradients left out."""
+
+    def forward(params: Any, buffers: Any, tensors: dict) -> list[Any]:
+        with imposed(tensors, train):
+            named = named_tensors(tensors)
+            return [run.flax.run(each, params, buffers, named, train=train) for each in functions_of(twin.flax, train)]
+
+    return forward
 
 
 def _numeric(x: Any) -> bool:

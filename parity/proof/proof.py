@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from parity.blame.diagnosis.precision import formats_of
+from parity.blame.held_formats import held_formats
 from parity.blame.lone_dropout import blame_lone, lone_rows
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
@@ -159,7 +160,8 @@ def _layers(
     modes = {True: inside(containers=True, known=alone.layers)}
     modes[False] = Isolated() if modeless(*first) else inside(containers=True, train=False)
     records = [one | failing for one, failing in zip(first, kept.records["float64"])]
-    return alone, modes[True], _diagnosed(blame, twin, rows["float64"], modes, *records, states)
+    with formats_of(sides.torch_device, partial(held_formats, twin, states[0])):
+        return alone, modes[True], _diagnosed(blame, twin, rows["float64"], modes, *records, states)
 
 
 def _diagnosed(diagnose: Callable[..., Blame | None], *args: Any) -> Blame | None:

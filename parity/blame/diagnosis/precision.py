@@ -1,8 +1,9 @@
 """Numbers of too few bits in a float64 run: judged by the bits, or by the plateau of the relative error."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 import numpy as np
 
@@ -51,17 +52,21 @@ PLATEAUS = [
 ]
 
 
-_IMPOSSIBLE: ContextVar[frozenset[str]] = ContextVar("impossible formats", default=frozenset())
+_POSSIBLE: ContextVar[Callable[[str], bool]] = ContextVar("possible formats", default=lambda name: True)
 
 
 @contextmanager
-def formats_of(device: str) -> Iterator[None]:
-    """Leaves out, within the block, the formats that the device does not compute in: TF32 is of GPUs alone."""
-    token = _IMPOSSIBLE.set(frozenset({"tf32"}) if device == "cpu" else frozenset())
+def formats_of(device: str, held: Callable[[], Container[str]] | None = None) -> Iterator[None]:
+    """Leaves out, within the block, the formats that the device does not compute in: TF32 is of GPUs alone.
+
+    held: returns the other formats that Flax's program holds, where these are known
+    """
+    known = cache(held) if held else None
+    token = _POSSIBLE.set(lambda name: device != "cpu" if name == "tf32" else known is None or name in known())
     try:
         yield
     finally:
-        _IMPOSSIBLE.reset(token)
+        _POSSIBLE.reset(token)
 
 
 def leak(oracle: np.ndarray, flax: np.ndarray, unexplained: float) -> Cause | None:
@@ -73,15 +78,11 @@ def leak(oracle: np.ndarray, flax: np.ndarray, unexplained: float) -> Cause | No
         return None
     error = rms(flax - oracle) / rms(oracle)
     for name, text, rounded, low, high in FORMATS:
-        if name not in _IMPOSSIBLE.get() and low <= error <= high and _only_flax(rounded, oracle, flax):
+        if low <= error <= high and _only_flax(rounded, oracle, flax) and _POSSIBLE.get()(name):
             return Cause(name, f"every value of Flax is a {text} number; relative error {error:.0e}", unexplained)
     for name, text, low, high in PLATEAUS:
-        if (
-            name not in _IMPOSSIBLE.get()
-            and low <= error <= high
-            and unexplained <= 30 * error
-            and _noisy(oracle, flax)
-        ):
+        like = low <= error <= high and unexplained <= 30 * error and _noisy(oracle, flax)
+        if like and _POSSIBLE.get()(name):
             return Cause(name, f"the relative error {error:.0e} is like rounding, typical of {text}", unexplained)
     return None
 

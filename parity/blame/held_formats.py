@@ -1,0 +1,49 @@
+"""Formats that Flax's float64 program holds: what it does not hold, no error of it can be the rounding of."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+
+from d2l_jax.train import TrainState, step
+from parity.blame.marks import forward_of
+from parity.sides.constants import torch_constants
+from parity.sides.flax import FlaxRun, imposed, named_tensors, precision
+from parity.twin.twin import State, Twin
+
+FORMATS = ("bfloat16", "float16", "float32")
+
+
+def held_formats(twin: Twin, state: State) -> frozenset[str]:
+    """Returns those of bfloat16, float16 and float32 in which Flax's step of training may have computed something.
+
+    float32 is one of them where a model of either side holds constants, which may be of that precision.
+    """
+    run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
+    forward = forward_of(twin, run, train=True)
+
+    def whole(params: Any, buffers: Any, tensors: dict) -> Any:
+        if not run.turns:
+            return forward(params, buffers, tensors)
+        with imposed(tensors, train=True):
+            state = TrainState.start(params, buffers, turns=run.turns)
+            return step(partial(run.flax.run, train=True), run.turns, state, named_tensors(tensors))
+
+    with precision(run.device, dtype="float64"):
+        program = jax.make_jaxpr(whole)(*run.load(state), run.tensors(twin.batches[0])).jaxpr
+    found = {str(aval.dtype) for aval in _avals(program) if hasattr(aval, "dtype")}
+    if run.constants or torch_constants(twin.torch.model, twin.leaves):
+        found.add("float32")
+    return frozenset(found.intersection(FORMATS))
+
+
+def _avals(program: Any) -> Iterator[Any]:
+    """Yields the kinds of all values of a program, and of those within it."""
+    yield from (variable.aval for variable in program.constvars)
+    for equation in program.eqns:
+        yield from (variable.aval for variable in (*equation.invars, *equation.outvars))
+        for value in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from _avals(inner)

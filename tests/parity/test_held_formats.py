@@ -1,0 +1,74 @@
+"""Which formats of few bits Flax's program holds: no other is named as the cause of an error like its rounding."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+from flax import nnx
+
+import parity
+from parity.blame.diagnosis import explain_tensor
+from parity.blame.diagnosis.precision import formats_of
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(6, 5)).astype(np.float32)
+
+
+class Net(nnx.Module):
+    """Its activation is GELU by a sigmoid, which errs as much as bfloat16 rounds, or one that is rounded to it."""
+
+    def __init__(self, rounds: bool):
+        self.hidden = nnx.Linear(5, 16, rngs=nnx.Rngs(0))
+        self.out = nnx.Linear(16, 3, rngs=nnx.Rngs(1))
+        self.rounds = rounds
+
+    def __call__(self, x):
+        y = self.hidden(x)
+        if self.rounds:
+            y = jax.nn.gelu(y, approximate=False).astype(jnp.bfloat16).astype(y.dtype)
+        else:
+            y = jax.nn.gelu(y, approximate=False) * (1 + 3e-3 * jnp.sin(1e3 * y))
+        return self.out(y)
+
+
+class TorchNet(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = torch.nn.Linear(5, 16)
+        self.out = torch.nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.out(torch.nn.functional.gelu(self.hidden(x)))
+
+
+@pytest.mark.parametrize("rounds", [True, False])
+def test_bfloat16_is_named_where_the_program_rounds_to_it(rounds):
+    result = parity.check(Net(rounds), TorchNet(), X, steps=1, tiers=("float64",), layers=False)
+    assert result.blame is not None and ("bfloat16" in result.blame.cause) is rounds, result.blame
+
+
+def test_a_format_that_is_not_held_is_asked_for_once_and_is_no_cause():
+    oracle = RANDOM.normal(size=(40, 40))
+    flax = oracle * (1 + 2e-3 * RANDOM.normal(size=oracle.shape))
+    assert explain_tensor(oracle, flax).name == "bfloat16"
+    asked = []
+    with formats_of("cpu", lambda: asked.append(1) or ("float32",)):
+        assert explain_tensor(oracle, flax) is None and explain_tensor(oracle, flax) is None
+    assert asked == [1]
+
+
+def test_moments_that_an_optimiser_keeps_in_bfloat16_are_held():
+    pair = (optax.adam(0.01, mu_dtype=jnp.bfloat16), lambda parameters: torch.optim.Adam(parameters, 0.01))
+    options = {"steps": 2, "tiers": ("float64",), "layers": False}
+    result = parity.check(Right(), TorchNet(), X, optimizer=pair, **options)
+    assert result.blame is not None and result.blame.direction == "optimizer", result.blame
+
+
+class Right(Net):
+    def __init__(self):
+        super().__init__(rounds=False)
+
+    def __call__(self, x):
+        return self.out(jax.nn.gelu(self.hidden(x), approximate=False))

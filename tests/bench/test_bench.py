@@ -26,6 +26,7 @@ from parity.bench.report import bench_tables
 from parity.bench.steps import bench_cases
 
 
+@pytest.mark.slow
 def test_mlp_is_timed_on_both_sides_and_reported(tmp_path):
     stages = []
     outcome = bench(MLP, progress=lambda name, stage: stages.append((name, stage)))

@@ -123,6 +123,7 @@ def test_the_memory_of_a_step_is_measured_in_a_process_of_its_own():
     assert "memory, MB" in bench_markdown([replace(timed(), memory=peaks)])
 
 
+@pytest.mark.slow
 def test_memory_that_cannot_be_measured_is_an_error():
     with pytest.raises(InputError, match="framework"):
         memory.growth("mlp", "theano", 2)

@@ -87,7 +87,8 @@ def test_several_drawn_targets_have_the_sizes_of_their_inputs(name: str, shapes:
     assert all(target.any() for target in targets)
 
 
-@pytest.mark.parametrize("name", ["word2vec-ptb", pytest.param("bert-wikitext2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["word2vec-ptb", "bert-wikitext2"])
 def test_a_step_with_several_targets_is_timed_once_its_losses_agree(name: str):
     case = get(name)
     sizes = {key: value for key, value in case.probe.items() if key in case.args}

@@ -37,6 +37,7 @@ def toy():
     return Dataset("toy", (X, y), (X, y), "drawn")
 
 
+@pytest.mark.slow
 def test_an_epoch_is_the_same_in_jax_and_in_pytorch(monkeypatch, toy):
     monkeypatch.setattr(epochs, "TURN_S", 0.0)
     comparison = epoch_comparison(MLP, toy, batch_size=32, epochs=1)

@@ -50,6 +50,7 @@ def test_a_run_needs_labelled_images_and_a_process_that_ends_well():
         whole_run(get("mlp"), data="digitss")
 
 
+@pytest.mark.slow
 def test_the_notes_way_has_never_heard_of_jax():
     code = "import sys, parity.bench.notes_way as n; import parity.reference; print('jax' in sys.modules, n.train)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

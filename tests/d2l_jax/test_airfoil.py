@@ -38,6 +38,7 @@ NOISY = {"airfoil-momentum-fast": 0.0075}
 FAST = ["airfoil-yogi", "airfoil-minibatch-concise"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAST)
 def test_the_books_loss(name, program, airfoil):
     compare(name, 3, program, airfoil)

@@ -26,6 +26,7 @@ SHAPES = st.tuples(*[st.integers(1, 5)] * 3, st.integers(1, 3), st.integers(1, 3
 
 @settings(max_examples=12, deadline=None)
 @given(shapes=SHAPES, bias=st.booleans(), masked=st.booleans(), seed=st.integers(0, 99))
+@pytest.mark.slow
 def test_multi_head_attention_is_pytorchs(shapes, bias, masked, seed):
     """Outputs, weights and gradients are PyTorch's, whose minus infinity gives the same zeros as -1e6."""
     batch, queries, keys, heads, head_size = shapes

@@ -109,6 +109,7 @@ def order_of(epoch: int) -> BatchOrder:
     return batch_order(TRAINED, 4, seed=0, epoch=epoch)
 
 
+@pytest.mark.slow
 def test_where_padding_is_masked_the_losses_are_the_same():
     data = pairs(3)
     case = of_pairs("snli-attention-masked", data)

@@ -36,6 +36,7 @@ def test_help_and_list_load_nothing_that_computes():
     assert loaded(CALLS) == set()
 
 
+@pytest.mark.slow
 def test_both_sources_are_shown_without_loading_pytorch():
     assert "torch" not in loaded("from d2l_jax.cli import main; main(['show', 'lenet', '--twin'])")
 
@@ -47,6 +48,7 @@ def test_the_package_itself_loads_nothing_that_computes():
 BEGUN = "from jax._src.xla_bridge import backends_are_initialized; print(backends_are_initialized())"
 
 
+@pytest.mark.slow
 def test_loading_all_models_begins_no_computation():
     """JAX counts its devices, and joins other processes, before it begins."""
 
@@ -73,6 +75,7 @@ def test_type_checkers_see_the_same_names():
     assert seen == [(f"d2l_jax.{place}", name, name) for place, names in d2l_jax.EXPORTS.items() for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["import d2l_jax.functional", "import d2l_jax.catalog", "from d2l_jax import data"])
 def test_every_name_is_there_whatever_is_loaded_first(first: str):
     names = f"from d2l_jax import {', '.join(NAMES)}"

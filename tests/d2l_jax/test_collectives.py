@@ -5,6 +5,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from d2l_jax.train.collectives import Collective, collectives, collectives_in
 
@@ -31,6 +32,7 @@ for kind in ("synchronised", "per-replica"):
 """
 
 
+@pytest.mark.slow
 def test_a_step_sends_its_loss_and_gradients_once():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -133,6 +133,7 @@ def test_the_variable_must_name_a_folder(alone: Path, monkeypatch: pytest.Monkey
         load()
 
 
+@pytest.mark.slow
 def test_all_known_names_load_or_say_where_they_are_missing(alone: Path):
     missing = []
     for name in KNOWN:

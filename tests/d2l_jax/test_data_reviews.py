@@ -154,6 +154,7 @@ def test_the_embedded_sets_need_no_network_and_hold_every_label():
         np.testing.assert_array_equal(load(name).train[1], data.train[1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("D2L_DATA" not in os.environ, reason="needs the real files")
 def test_the_real_files_have_the_known_numbers():
     snli = load("snli")

@@ -81,6 +81,7 @@ def test_control_jaxs_own_resize_is_not_pytorchs_of_odd_sides_and_smooths_unless
     assert np.abs(gan_backbone.halved(even) - rough).max() > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Generator", "Discriminator", "ConditionalGenerator", "ProjectionDiscriminator"])
 def test_weights_start_small_and_biases_at_zero(name):
     for net, weights in (

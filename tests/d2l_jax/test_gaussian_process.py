@@ -64,6 +64,7 @@ def test_the_kernel_of_a_network_is_the_mean_over_its_units():
     np.testing.assert_allclose(K, units @ units.T / 200_000, atol=0.01)
 
 
+@pytest.mark.slow
 def test_straight_lines():
     x = jnp.linspace(-5, 5, 50)
     lines = prior(line_kernel, x)
@@ -122,6 +123,7 @@ def test_fifty_steps_of_adam_are_the_second_editions_log():
     np.testing.assert_allclose(lengths[[0, -1]], [0.693, 0.519], atol=5.1e-4)
 
 
+@pytest.mark.slow
 def test_the_posterior_is_that_of_the_whole_matrix():
     x, y = seen()
     kernel = partial(rbfkernel, ls=0.3)
@@ -171,6 +173,7 @@ def test_what_cannot_be_learned(arguments, line):
         algorithms.learn_kernel(jnp.asarray(x), jnp.asarray(y), *more)
 
 
+@pytest.mark.slow
 def test_what_is_not_finite_is_refused_by_name_and_place():
     """Beside it stands what is right: nothing seen leaves the prior, and `jax.jit` hides the values."""
     kernel = partial(rbfkernel, ls=0.3)

@@ -101,6 +101,7 @@ def test_a_completion_by_the_books_models(build):
 
 
 # The Transformer, whose decoder keeps keys and values
+@pytest.mark.slow
 @pytest.mark.parametrize("corrected", [False, True])
 def test_searches_with_the_transformers_cache(corrected):
     sizes = {"src_vocab": SOURCES, "tgt_vocab": 11, "num_hiddens": 12, "ffn_num_hiddens": 7, "num_heads": 3}

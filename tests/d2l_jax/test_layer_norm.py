@@ -44,6 +44,7 @@ def test_outputs_and_gradients_are_pytorchs(form):
         np.testing.assert_allclose(gradient, right, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("promoting")  # by JAX's own test
 def test_derivatives_of_second_order_in_both_modes():
     check_grads(jax.jit(lambda x: standardised(x, 1e-5)), (jnp.asarray(X),), order=2, modes=("fwd", "rev"))

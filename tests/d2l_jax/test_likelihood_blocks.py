@@ -85,6 +85,7 @@ def test_the_matrix_of_20_000_points_is_never_there():
     assert temporary(whole) >= 4 * MANY**2  # the control
 
 
+@pytest.mark.slow
 def test_what_is_refused():
     x, y = seen()
     probes = random_signs(jax.random.key(0), 50, 2, "float64")

@@ -64,6 +64,7 @@ def test_the_weights_alone_are_enough(run: Path, tmp_path: Path):
     assert same(state_dict(d2l_jax.load(tmp_path / "run")), load_file(run / NAME))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet", "bn-lenet"])
 def test_pytorchs_run_loads(tmp_path: Path, name: str):
     torch = pytest.importorskip("torch")
@@ -83,6 +84,7 @@ def test_pytorch_reads_what_a_run_of_jax_left(run: Path):
     assert same(state_dict(d2l_jax.load(run)), {key: value.numpy() for key, value in twin.state_dict().items()})
 
 
+@pytest.mark.slow
 def test_a_run_on_a_table_of_other_width_has_a_model_of_that_width(tmp_path: Path):
     random = np.random.default_rng(0)
     X, y = (random.normal(size=(40, width)).astype(np.float32) for width in (7, 1))

@@ -91,6 +91,7 @@ def test_impossible_alignments_are_infinite():
     assert (slope[:, ~possible] == 0).all() and np.isnan(torch_slope[:, ~possible]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["none", "mean"])
 def test_one_sequence(reduction):
     args = logits((TIME, CLASSES)), TARGETS[1], np.array(17), np.array(5)
@@ -106,6 +107,7 @@ def test_saturated_logits():
     assert gap(left, right) < 1e-10
 
 
+@pytest.mark.slow
 def test_float32_is_as_precise_as_in_pytorch():
     x, *args = call("padded", 0, INPUT_LENGTHS)
     x = x.astype("float32")

@@ -31,6 +31,7 @@ larger = st.tuples(st.integers(0, 6), st.integers(0, 6))
     st.sampled_from([6, 12]),
     st.sampled_from([1, 5]),
 )
+@pytest.mark.slow
 def test_value_and_gradients_equal_those_of_pytorch(kernel, stride, padding, extra, groups, channels, images):
     padding = tuple(min(padding, k - 1) for k in kernel)
     check(tuple(k + e for k, e in zip(kernel, extra)), kernel, stride, padding, groups, channels, images=images)
@@ -79,6 +80,7 @@ def test_control_a_wrong_form_is_noticed(form, monkeypatch):
     st.tuples(larger, st.just((0, 5))),
     st.sampled_from([2, 17]),
 )
+@pytest.mark.slow
 def test_winograd_equals_lax_whatever_the_shape(kernel, extra, channels, padding, images):
     size = tuple(k + e for k, e in zip(kernel, extra))
     geometry = Geometry((1, 1), padding)

@@ -33,6 +33,7 @@ def test_values_slopes_and_their_slopes_are_jaxs(name, length):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", LENGTHS)
 def test_cross_entropies_and_their_slopes_are_optaxs(length):
     x, labels = scores(length), np.random.default_rng(0).integers(0, length, (3, 2))
@@ -63,6 +64,7 @@ def test_a_row_of_minus_infinity_and_a_label_outside_are_nan():
     assert jnp.isnan(cross_entropies(scores(3), jnp.full((3, 2), 3))).all()
 
 
+@pytest.mark.slow
 def test_large_scores_do_not_overflow():
     x = scores(LONG_ROW, np.float32, offset=3e3)
     np.testing.assert_allclose(softmax(x).sum(-1), 1, rtol=1e-5)

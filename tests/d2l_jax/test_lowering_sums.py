@@ -15,6 +15,7 @@ lengths = st.sampled_from((1, 2, 3, 6, 7, 12, 24, 25, 29, 36, 48, 53, 54))
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(lengths, st.lists(st.integers(1, 3), max_size=2), st.integers(1, 11))
+@pytest.mark.slow
 def test_sums_are_numpys(length, rows, number):
     terms = [np.random.default_rng(i).normal(size=(*rows, length, 5)) for i in range(number)]
     expected = [x.reshape(-1, 5).sum(0) for x in terms]
@@ -23,6 +24,7 @@ def test_sums_are_numpys(length, rows, number):
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(lengths, st.lists(st.integers(1, 3), max_size=2))
+@pytest.mark.slow
 def test_moments_are_numpys(length, rows):
     x = np.random.default_rng(0).normal(3, 2, size=(*rows, length, 5))
     check(x, 1e-13)

@@ -17,6 +17,7 @@ sizes = st.tuples(st.integers(4, 12), st.integers(4, 12))
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(sizes, pairs, pairs, st.booleans(), st.booleans())
+@pytest.mark.slow
 def test_the_largest_is_pytorchs_ties_included(size, window, stride, padded, tied):
     padding = tuple(k // 2 if padded else 0 for k in window)
     ours = nn.MaxPool2d(window, stride, padding)
@@ -26,12 +27,14 @@ def test_the_largest_is_pytorchs_ties_included(size, window, stride, padded, tie
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(sizes, pairs)
+@pytest.mark.slow
 def test_adaptive_means_are_pytorchs(size, output_size):
     check(nn.AdaptiveAvgPool2d(output_size), torch.nn.AdaptiveAvgPool2d(output_size), images(size, False))
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(sizes, pairs)
+@pytest.mark.slow
 def test_the_mean_of_tiles_is_pytorchs(size, window):
     check(nn.AvgPool2d(window), torch.nn.AvgPool2d(window), images(size, False))
 

@@ -38,6 +38,7 @@ def faults(way: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_a_program_that_runs_again_gets_its_pages_back():
     assert faults("kept") * 20 < faults("given back")

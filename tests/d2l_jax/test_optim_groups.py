@@ -83,6 +83,7 @@ def test_what_pytorch_would_not_keep_is_not_kept():
     assert len(jax.tree.leaves(largest)) == 1 and largest["fc"]["kernel"] is None
 
 
+@pytest.mark.slow
 def test_a_checkpoint_keeps_every_kind_of_state(tmp_path):
     groups = {"0.bias": {"momentum": 0.0}, "weight": {"centered": True}}
     for tx in (

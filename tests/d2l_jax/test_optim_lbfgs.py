@@ -148,6 +148,7 @@ def test_control_another_search_or_history_is_noticed():
         assert max(gap(ours, theirs) for (ours, _), (theirs, _) in runs) > 1e-4
 
 
+@pytest.mark.slow
 def test_an_optimum_is_left_alone():
     tx = optim.LBFGS()
     params = {"w": jnp.zeros(3)}

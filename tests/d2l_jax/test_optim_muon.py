@@ -83,6 +83,7 @@ def test_a_kernel_of_flax_moves_as_the_transposed_weight():
     np.testing.assert_allclose(updates["kernel"].T, updates["weight"], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("iterating_in_float64", "promoting")
 def test_control_muon_of_optax_is_noticed():
     right = of_torch(dict(lr=0.1, weight_decay=0.0))
@@ -96,6 +97,7 @@ def test_control_muon_of_optax_is_noticed():
         assert np.abs(params["weight"] - record["weight"]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_singular_values_end_near_1():
     matrix = jax.random.normal(jax.random.key(0), (6, 4), jnp.float64)
     values = jnp.linalg.svd(optim.newton_schulz(matrix), compute_uv=False)

@@ -102,6 +102,7 @@ def test_many_counts_at_once_and_a_plain_int(name, options):
     strategy=st.sampled_from(["cos", "linear"]),
     three_phase=st.booleans(),
 )
+@pytest.mark.slow
 def test_any_cycle_agrees(total, pct_start, strategy, three_phase):
     # Where a phase is shorter than rounding, PyTorch divides by nearly 0.
     if abs(pct_start * total - 1) < 1e-3:

@@ -51,6 +51,7 @@ def test_control_another_option_parts(other: dict):
     assert np.abs(ours - of_torch(dict(lr=0.1))).max() > 1e-6
 
 
+@pytest.mark.slow
 def test_gradients_of_equal_rows_are_added_up():
     rows, gradients = summed(jnp.array([4, 1, 4]), jnp.array([[1.0], [2.0], [4.0]]), SIZE)
     assert rows.tolist() == [1, 4, SIZE]

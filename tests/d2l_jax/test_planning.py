@@ -57,6 +57,7 @@ def test_value_iteration_of_the_slippery_lake_ends_at_the_exact_values():
     assert float(algorithms.policy_values(mdp, up)[0]) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [MAP_4X4, MAP_8X8, ("SFG",), ("S", "H", "G")])
 @pytest.mark.parametrize("slippery", [False, True])
 def test_every_transition_is_gymnasiums(rows, slippery):
@@ -110,6 +111,7 @@ def test_a_policy_succeeds_as_often_in_gymnasium():
     assert in_gymnasium.success_rate(lake_of_gymnasium(True), jnp.zeros(16, int), walkers=20) == 0
 
 
+@pytest.mark.slow
 def test_no_walk_goes_on_behind_its_end():
     gymnasium = pytest.importorskip("gymnasium")
     cliff = in_gymnasium.mdp(gymnasium.make("CliffWalking-v1"))  # its table has moves out of the goal

@@ -60,6 +60,7 @@ def ranked(scores: list[float], others: list[list[float]], counts: list[int]) ->
     return {"output": jnp.array(scores), "others": jnp.array(others), "targets": jnp.array(targets)}
 
 
+@pytest.mark.slow
 def test_figures_of_ranks_are_the_books():
     # Items 5, 3, 8, 1, 9 in the order of their scores; item 8 is the true one.
     tensors = ranked([3.0], [[5.0, 4.0, 2.0, 1.0]], [4])
@@ -89,6 +90,7 @@ def evaluations(draw):
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(evaluations(), st.sampled_from([1, 49, 50, 51]))
+@pytest.mark.slow
 def test_figures_of_ranks_are_those_of_sorted_lists_also_among_equals_and_at_the_cut_off(tensors, k):
     lists = [
         sorted([(-score, 0) for score in others[targets >= 0]] + [(-item, 1)])  # 1: behind its equals

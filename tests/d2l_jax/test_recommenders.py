@@ -109,6 +109,7 @@ def test_tables_start_small_and_biases_at_zero_but_in_the_first_edition(first_ed
         assert (tensors["user_bias.weight"].any(), tensors["item_bias.weight"].any()) == (first_edition, first_edition)
 
 
+@pytest.mark.slow
 def test_all_weights_of_caser_start_small_and_its_biases_at_zero():
     for tensors in started("Caser", num_factors=10, num_users=100, num_items=200):
         for key, tensor in tensors.items():

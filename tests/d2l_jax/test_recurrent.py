@@ -97,6 +97,7 @@ def compare(kind: str, *, steps, batch, starts, ends, seed, **options) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=8, deadline=None)
 @given(sizes=SIZES, relu=st.booleans())
+@pytest.mark.slow
 def test_outputs_states_and_gradients_are_pytorchs(kind, sizes, relu):
     nonlinearity = {"nonlinearity": "relu"} if relu and kind == "RNN" else {}
     compare(kind, **sizes, **nonlinearity)

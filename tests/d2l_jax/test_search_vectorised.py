@@ -28,6 +28,7 @@ def both(name: str, data: str, rates: list[float], batch_size: int, **args) -> t
     return together, np.asarray([[*errors, np.nan][:2] for errors in singly]).T
 
 
+@pytest.mark.slow
 def test_losses_of_many_rates_are_those_of_single_runs_and_a_lane_that_diverges_harms_no_other():
     together, singly = both("linear-regression", "synthetic", [0.003, 0.03, 1e20], batch_size=100)
     assert together[:, :2] == pytest.approx(singly[:, :2], rel=1e-4) and together[0, 0] != together[0, 1]

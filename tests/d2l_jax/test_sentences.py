@@ -31,6 +31,7 @@ def test_a_birnn_reads_both_ends_and_padding_is_a_word():
     assert model(tokens[:, :1]).shape == (1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second_edition", [False, True])
 def test_a_text_cnn_pools_by_mean_or_maximum(second_edition: bool):
     model = models.TextCNN(11, 4, (1, 3), (5, 6), second_edition=second_edition, rngs=nnx.Rngs(0))

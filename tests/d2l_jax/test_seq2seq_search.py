@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 # Training and search
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 def test_a_trained_model_translates_what_it_has_learnt(name):
     bos = 3

@@ -37,6 +37,7 @@ def test_twenty_steps_agree(name: str, clip: float | None):
     assert result.status == "pass", (result.error, failures(result)[:5])
 
 
+@pytest.mark.slow
 def test_control_a_loss_that_counts_the_padding():
     counted = partial(masked_cross_entropy, pad=5)
     failed = failing(twin_of(get("seq2seq").with_loss(counted), steps=1))

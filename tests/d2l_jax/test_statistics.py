@@ -66,6 +66,7 @@ def test_of_independent_variables_one_tells_nothing_of_the_other():
     assert float(info.conditional_entropy(told)) == 0
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_where_an_outcome_is_impossible():
     q = jnp.asarray([0.5, 0.25, 0.25])
     for quantity in (info.cross_entropy, info.kl_divergence):

@@ -149,6 +149,7 @@ def children_after_two_checkpoints(out: Path, launchers: list[subprocess.Popen])
     return [int(pid) for pids in listed for pid in pids]
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path):
     process = begun(tmp_path / "run", "--devices", "3")
     _, errors = process.communicate(timeout=100)

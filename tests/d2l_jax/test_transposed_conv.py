@@ -71,6 +71,7 @@ def test_control_a_kernel_that_is_not_turned_differs(monkeypatch):
     assert np.abs(ours[0][:, ::-1, ::-1] - theirs[0]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_layer_restores_the_size_of_a_convolution():
     conv = nn.Conv2d(10, 20, 5, stride=3, padding=2, rngs=nnx.Rngs(0))
     layer = nn.ConvTranspose2d(20, 10, 5, stride=3, padding=2, rngs=nnx.Rngs(1))
@@ -135,6 +136,7 @@ def test_the_matrix_of_a_convolution():
     np.testing.assert_allclose(product_with_it.reshape(3, 4), corr2d(image, K), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bilinear_kernels():
     row = np.array([0.25, 0.75, 0.75, 0.25])
     np.testing.assert_array_equal(bilinear_kernel(1, 1, 4)[0, 0], np.outer(row, row))
@@ -145,6 +147,7 @@ def test_bilinear_kernels():
         assert not ours[0, 1].any()
 
 
+@pytest.mark.slow
 def test_bilinear_start_interpolates():
     """Inside the image, a ramp comes out as a ramp of half the slope."""
     layer = nn.ConvTranspose2d(1, 1, 4, stride=2, padding=1, bias=False, rngs=nnx.Rngs(0))

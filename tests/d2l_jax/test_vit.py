@@ -63,6 +63,7 @@ def test_a_block_normalises_inside_of_the_residual_connection():
     assert not np.allclose(run(post, X), X)
 
 
+@pytest.mark.slow
 def test_the_class_token_stands_first_and_starts_at_zero():
     ours, theirs = twins("ViT", **SIZES)
     assert not ours.cls_token[...].any() and not theirs.cls_token.any()

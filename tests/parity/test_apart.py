@@ -132,10 +132,12 @@ def test_a_scan_is_looked_into_and_the_module_of_the_line_is_blamed():
     assert "in cell, what `torch.sinh(carry)` (test_apart.py, line " in blame.text
 
 
+@pytest.mark.slow
 def test_control_the_same_scan_passes():
     assert parity.check(OurLoop(right=True), Loop(), SEQUENCES, tiers=("float64",), steps=1).status == "pass"
 
 
+@pytest.mark.slow
 def test_a_known_cause_needs_no_line():
     ours = lambda outputs, targets: jnp.sum((outputs - targets) ** 2)  # noqa: E731
     theirs = lambda outputs, targets: ((outputs - targets) ** 2).mean()  # noqa: E731

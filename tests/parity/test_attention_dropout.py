@@ -81,6 +81,7 @@ class TorchNet(torch.nn.Module):
         return self.last(self.embeddings(positions=positions, types=types))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [False, True])
 def test_arguments_of_one_shape_are_paired_by_their_names(wrong):
     random = np.random.default_rng(0)

@@ -35,6 +35,7 @@ class TorchAttending(torch.nn.Module):
         return self.norm(x + self.attention(x, x, x, key_padding_mask=padding, need_weights=False)[0])
 
 
+@pytest.mark.slow
 def test_an_attention_with_a_padding_mask_is_compared_on_its_own():
     result = parity.check(Attending(), TorchAttending(), (WORDS, PADDING), steps=1, tiers=("float64",))
     result.raise_if_failed()

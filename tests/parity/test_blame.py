@@ -67,5 +67,6 @@ def test_a_mistake_is_blamed_before_all_that_come_after_it(place: str):
     assert blame is not None and blame.layer == place, blame
 
 
+@pytest.mark.slow
 def test_control_a_right_pair_is_not_blamed():
     assert check_twin(small_twin(steps=1), tiers=("float64",)).blame is None

@@ -73,6 +73,7 @@ def test_every_layer_that_is_wrong_by_itself_is_told_and_the_body_beside_them():
     assert "also wrong: last (LayerNorm)" in blame.text and "before last" in blame.text
 
 
+@pytest.mark.slow
 def test_dropout_on_one_side_is_placed():
     blame = blamed(Net(), TorchNet(rate=0.5))
     assert (blame.layer, blame.cause) == ("drop", "dropout-missing") and not blame.others
@@ -97,6 +98,7 @@ class TorchUp(T.Module):
         return torch.relu(self.up(x))
 
 
+@pytest.mark.slow
 def test_the_first_layer_of_other_shapes_is_named_with_the_right_padding():
     x = RANDOM.normal(size=(2, 5, 4, 3)).astype(np.float32)
     with pytest.raises(InputError, match=r"first difference is at up \(ConvTranspose2d\).*k - 1 - p = 2"):

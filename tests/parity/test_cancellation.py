@@ -60,6 +60,7 @@ def checked(body, eps: float = 1e-5) -> parity.Result:
     return parity.check(Flax(body, eps), Torch(body), INPUTS, steps=2, tiers=("float64",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", BODIES)
 def test_what_cancellation_costs_is_no_difference(body):
     result = checked(body)

@@ -53,6 +53,7 @@ def plain_names():
     return whole | {f"b_{name}": np.zeros(shape[1], np.float32) for name, shape in shapes.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("forward", "params"), [(listed, plain_lists()), (crossed, plain_names())])
 def test_names_that_say_nothing_are_settled_by_the_step(forward, params):
     tx = optax.adamw(0.01)
@@ -121,6 +122,7 @@ def test_another_forward_pass_is_told_from_another_update():
     named(result, "", "the model or the loss computes something else")
 
 
+@pytest.mark.slow
 def test_a_grad_scaler_and_a_counter_in_the_closure():
     tx = optax.adam(0.01)
     params = plain_lists()
@@ -177,6 +179,7 @@ def test_momentum_that_optax_keeps_in_units_of_the_rate():
     assert any(row.key.slot == "momentum_buffer" for row in result.rows["float64"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weight", "passes"), [(lambda lam: lam, True), (lambda lam: 1 - lam, False)])
 def test_a_single_number_of_float32_in_a_batch_is_the_same_on_both_sides(weight, passes):
     batches = [(x, y, np.float32(0.3)) for x, y in TABLES]

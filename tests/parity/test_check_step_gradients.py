@@ -58,6 +58,7 @@ def every_third(model, optimizer, batch, counter):
         optimizer.zero_grad()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [3, 2])
 def test_accumulation_over_several_calls(every):
     tx = optax.MultiSteps(optax.adam(0.01), every)
@@ -128,6 +129,7 @@ BY_HAND = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tx", "theirs", "cause", "text"), BY_HAND)
 def test_clipping_on_one_side_before_a_momentum(tx, theirs, cause, text):
     """The trace and the update are one multiple of PyTorch's: another gradient, not another unit of the trace."""
@@ -140,11 +142,13 @@ RIGHT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tx", "theirs"), RIGHT)
 def test_clipping_by_hand_and_a_trace_in_another_unit_pass(tx, theirs):
     assert check(jax_step(tx), tx, theirs, with_momentum, tiers=BOTH).status == "pass"
 
 
+@pytest.mark.slow
 def test_clipping_after_the_optimizer():
     tx = optax.chain(optax.scale_by_adam(), optax.clip_by_global_norm(0.2), optax.scale(-0.01))
     named(check(jax_step(tx), tx, partial(torch_step, clip=0.2), adam), "clipping-order", "what the optimiser makes")
@@ -156,6 +160,7 @@ def test_clipping_after_weight_decay():
     named(result, "clipping-order", "adds the weight decay before it clips")
 
 
+@pytest.mark.slow
 def test_clipping_each_micro_batch():
     tx = optax.sgd(0.1)
 

@@ -36,6 +36,7 @@ def test_optimisers_of_groups_have_the_same_slots():
     assert check(jax_step(tx), tx, torch_step, two_rates).status == "fail"
 
 
+@pytest.mark.slow
 def test_what_pytorch_does_not_train_is_named():
     tx = optax.adam(0.01)
     result = check(jax_step(tx), tx, torch_step, last_alone)
@@ -79,6 +80,7 @@ class Every2:
         return loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share, status", [(0.5, "pass"), (1.0, "fail")])
 def test_gradients_that_are_added_up_in_the_state_are_no_parameters(share, status):
     tx = optax.adam(0.01)

@@ -115,6 +115,7 @@ def test_two_optimisers_pass_however_they_are_handed_over(theirs):
     assert len(slots) == 8 * 3  # of both models' tensors: two moments and the count
 
 
+@pytest.mark.slow
 def test_a_mistake_in_one_of_two_optimisers_is_named():
     result = check(adam(b1=0.9), "dict")
     assert result.blame.cause == "betas" and "the optimiser of disc.0.weight" in result.blame.text

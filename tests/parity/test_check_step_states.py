@@ -124,6 +124,7 @@ def test_batch_statistics_that_differ(options, cause, text):
     named(result, cause, text)
 
 
+@pytest.mark.slow
 def test_an_averaged_module_beside_the_model():
     state, theirs = conv_pair(average=True)
     average = AveragedModel(theirs, multi_avg_fn=get_ema_multi_avg_fn(0.9))
@@ -135,6 +136,7 @@ def test_an_averaged_module_beside_the_model():
     assert any(str(row.key).endswith("average:norm.running_var") for row in result.rows["float64"])
 
 
+@pytest.mark.slow
 def test_an_average_whose_first_update_copies():
     state, theirs = conv_pair(average=True)
     average = AveragedModel(theirs, multi_avg_fn=get_ema_multi_avg_fn(0.9))

@@ -53,6 +53,7 @@ def test_schedules(offset):
     assert optimizer.param_groups[0]["lr"] == 0.1 and scheduler.last_epoch == 0
 
 
+@pytest.mark.slow
 def test_a_schedule_that_starts_at_0():
     model = net()
     optimizer = sgd(model)
@@ -67,6 +68,7 @@ def scheduled_first(model, optimizer, batch, scheduler):
     return torch_step(model, optimizer, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 def test_a_scheduler_that_steps_before_the_first_update():
     model = net()
@@ -101,6 +103,7 @@ LIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tx", "cause", "text"), LIONS, ids=["right", "decay", "another gradient"])
 def test_an_average_behind_a_sign(tx, cause, text):
     result = check(jax_step(tx), tx, torch_step, Lion)
@@ -128,6 +131,7 @@ AVERAGED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "cause", "text"), AVERAGED)
 def test_averages(rule, cause, text):
     model = net()
@@ -152,6 +156,7 @@ def test_averages(rule, cause, text):
     assert average.n_averaged == 1
 
 
+@pytest.mark.slow
 def test_average_with_bias_correction():
     model = net()
     shadow = {name: p.detach().clone() for name, p in model.named_parameters()}

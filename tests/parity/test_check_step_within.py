@@ -154,6 +154,7 @@ def test_slow_weights(rate):
         named(result, "constant", "Flax computes with 0.8 where PyTorch has 0.5 ", step=2)
 
 
+@pytest.mark.slow
 def test_of_two_mistakes_that_of_the_loss_is_told():
     tx = optax.sgd(0.03)
     result = check(jax_step(tx, smoothed(0.0, 0.7)), tx, torch_smoothed, partial(sgd))
@@ -179,6 +180,7 @@ def torch_clipped(model, x, y):
     return (3.0 + torch.tanh(model(x))).clamp(max=1.2).mean() + cross_entropy(model(x), y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1.2, 1.3])
 def test_a_loss_that_differs_alone_has_its_line(most):
     tx = optax.sgd(0.1)

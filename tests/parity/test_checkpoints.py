@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_a_loaded_model_computes_the_same():
     x = np.random.default_rng(0).normal(size=(3, 7, 5, 2)).astype(np.float32)
     ours = parity.load_state_dict(flax_net(), NET)(jnp.asarray(x))

@@ -88,6 +88,7 @@ def _same(x):
     return x
 
 
+@pytest.mark.slow
 def test_control_a_port_that_is_less_precise_is_not_the_compilers_fault():
     class Careless(Flax):
         def __call__(self, x):

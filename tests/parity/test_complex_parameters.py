@@ -42,6 +42,7 @@ class TorchSpectral(torch.nn.Module):
         return torch.fft.irfft(torch.fft.rfft(x, dim=1) * w.T[None], n=x.shape[1], dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conjugated, status", [(False, "pass"), (True, "fail")])
 def test_both_parts_as_real_parameters_are_compared(conjugated, status):
     ours = Spectral(True, conjugated)
@@ -87,6 +88,7 @@ class LinenSpectral(linen.Module):
         return jnp.fft.irfft(jnp.fft.rfft(x, axis=1) * weight.T[None], x.shape[1], axis=1)
 
 
+@pytest.mark.slow
 def test_those_of_linen_and_as_they_are():
     assert parity.check(LinenSpectral(), TorchSpectral(False), X, steps=1, weights="as they are").status == "pass"
     theirs = TorchSpectral(False)

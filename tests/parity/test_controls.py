@@ -32,6 +32,7 @@ def failures(result):
     return [str(row.key) for row in result.rows["float64"] if not row.passed]
 
 
+@pytest.mark.slow
 def test_the_correct_pair_passes():
     result = check(small(), tiers=("float64", "float32"), steps=5)
     assert result.status == "pass", [row for rows in result.rows.values() for row in rows if not row.passed]
@@ -92,6 +93,7 @@ def test_a_planted_bug_fails_at_its_name(bug):
     assert name in failing(small_twin(model(), steps=1))
 
 
+@pytest.mark.slow
 def test_biased_variance_shows_in_the_buffers_alone():
     phases = {name.partition("/")[0] for name in failures(check(plant("bn", BiasedVariance)))}
     assert {phase.split()[-1] for phase in phases} == {"buffers", "steps"}
@@ -101,6 +103,7 @@ def half_as_many(logits, y):
     return losses.cross_entropy(logits, y) * len(y) / (len(y) - 1)
 
 
+@pytest.mark.slow
 def test_a_loss_divided_by_the_wrong_count(monkeypatch):
     monkeypatch.setattr("parity.reference.losses.half_as_many", parity.reference.losses.cross_entropy, raising=False)
     assert "forward/loss" in failures(check(small(), loss=half_as_many, steps=1))
@@ -140,6 +143,7 @@ def twin_with(optimizer):
     return pair(case, small(), theirs, [{"input": INPUTS}] * 2, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Adam", "AdamW"])  # that of the correct pair is SGD
 def test_the_right_optimizer_passes(name):
     assert check_twin(twin_with(RIGHT[name]), layers=False).status == "pass"

@@ -219,6 +219,7 @@ def test_other_frequencies_of_the_body_are_named(base, n, text):
     assert named is not None and named.name == "frequencies" and text in named.text, named
 
 
+@pytest.mark.slow
 def test_a_factor_is_of_dropout_only_where_something_drops():
     assert explain_tensor(X, 0.8 * X).name == "dropout-scale"
     named = explain_tensor(X, 0.8 * X, drops=False)

@@ -133,6 +133,7 @@ def test_control_right_pairs_pass(ours, theirs):
     assert found(ours, theirs()).status == "pass"
 
 
+@pytest.mark.slow
 def test_control_of_other_slopes_none_are_named():
     result = found(Sloped(3), TorchSloped())
     assert result.status == "fail" and result.blame and result.blame.cause != "slopes", result.blame

@@ -205,6 +205,7 @@ def test_gru_with_reset_before_the_product():
     assert cause is not None and cause.name == "reset-before", cause
 
 
+@pytest.mark.slow
 def test_attention_mask_polarity():
     attention = seeded(nn.MultiheadAttention(6, 3, batch_first=True))
     x = normal(2, 5, 6)

@@ -56,6 +56,7 @@ class Theirs(torch.nn.Module):
         return self.second(self.first(x) * self.table[:, None]) / 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake, place", [("scale", "between its layers"), ("sine", "before second")])
 def test_a_mistake_behind_a_table_of_float32_is_placed(mistake, place):
     blame = parity.check(Ours(mistake), Theirs(), POINTS, steps=1, tiers=("float64",)).blame

@@ -44,6 +44,7 @@ def test_a_step_records_the_tensors_of_pytorchs(twin):
     assert all(array.dtype == theirs[key].dtype for key, array in ours.items())
 
 
+@pytest.mark.slow
 def test_a_scan_of_the_steps_is_the_steps(twin):
     exact = flax_run(twin).free()
     scanned = flax_run(twin, "float32").free()
@@ -60,6 +61,7 @@ def test_turns_without_draws_are_recorded_one_after_the_other():
     assert max(apart(theirs, ours).values()) < 1e-9
 
 
+@pytest.mark.slow
 def test_control_another_start_gives_other_arrays(twin):
     start = twin.start
     moved = {key: array + 1 if key == "out.bias" else array for key, array in start.tensors.items()}

@@ -20,6 +20,7 @@ def failures(result) -> list[str]:
     return [str(row.key) for row in result.rows["float64"] if not row.passed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_case_passes(name):
     result = check_case(get(name), steps=1)
@@ -38,6 +39,7 @@ def without_determinant(nets, tensors):
     return loss - jnp.linalg.slogdet(more["covariance"])[1] / 2 / len(tensors["y"]), more
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [of_all_points, without_determinant])
 def test_another_loss_is_found(wrong):
     twin = twin_of(get("exact-gp"), steps=1)

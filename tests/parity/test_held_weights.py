@@ -96,6 +96,7 @@ def test_the_models_are_compared_too_and_start_from_pytorchs_weights():
     assert result.blame.layer == "norm"
 
 
+@pytest.mark.slow
 def test_models_of_zeros_alone_pass():
     ours, theirs = converted()
     for parameter in theirs.parameters():

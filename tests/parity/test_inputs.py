@@ -177,6 +177,7 @@ def test_rows_that_belong_together_stay_together_in_further_batches():
     assert (first[:, 0] == second).all() and (second != ids[:, 0]).any()
 
 
+@pytest.mark.slow
 def test_axes_are_those_on_which_pytorch_runs():
     assert checked(OurImages, TheirImages, IMAGES)
     assert checked(ChannelsFirst, TheirImages, np.moveaxis(IMAGES, -1, 1)), "both have the channels first"

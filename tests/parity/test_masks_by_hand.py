@@ -66,11 +66,13 @@ def test_any_way_of_making_the_mask_passes(by_hand, way):
     assert check(Path(by_hand), way).status == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [floored, below])
 def test_a_mistake_beside_the_mask_is_named(way):
     blame = check(Path(eps=1e-3), way).blame
     assert blame and (blame.layer, blame.cause) == ("norm", "eps")
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_not_scaled_fails():
     assert check(Path(), unscaled).status == "fail"

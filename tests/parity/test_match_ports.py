@@ -15,6 +15,7 @@ from parity.models.nnx_model import NNXModel
 R = nnx.Rngs(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", *SLOW])
 def test_the_map_to_torchvision_is_found(name):
     port, size, options, count = PORTS[name]
@@ -35,6 +36,7 @@ def keys(leaves: list) -> dict[tuple, str]:
     return {leaf.path: leaf.key for leaf in leaves}
 
 
+@pytest.mark.slow
 def test_a_mistake_within_a_layer_or_between_two_does_not_hide_the_map():
     ours, theirs, x, tx = resnet()
     right = keys(match(NNXModel(ours), theirs, x, tx))
@@ -61,6 +63,7 @@ def test_control_a_missing_block_is_listed():
     assert message.count("weight (256, 256, 3, 3)") == 2 and "only in Flax" not in message
 
 
+@pytest.mark.slow
 def test_control_a_layer_of_another_width_is_listed():
     ours, theirs, x, tx = resnet()
     ours.head = nnx.Linear(512, 12, rngs=R)

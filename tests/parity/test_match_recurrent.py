@@ -89,6 +89,7 @@ class States(nnx.Module):
         return self.out(self.second(x, initial_carry=carry))
 
 
+@pytest.mark.slow
 def test_states_are_handed_on():
     leaves = verified(NNXModel(States(R)), StatesTorch(), S, torch.from_numpy(S))
     assert {leaf.key.split(".")[0] for leaf in leaves if leaf.path[0] == "first"} == {"encoder"}

@@ -85,6 +85,7 @@ def test_a_case_alone_is_refused_before_its_first_step():
     assert check_case(get("mlp"), steps=1, layers=False, tiers=("float64",), memory=4 * GIGABYTE).status == "pass"
 
 
+@pytest.mark.slow
 def test_an_own_pair_that_does_not_fit_is_refused():
     twin = twin_of_pair(small(), SmallTorch(), (INPUTS,))
     with pytest.raises(

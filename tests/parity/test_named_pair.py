@@ -63,6 +63,7 @@ def test_pairs_of_ones_own_stand_beside_cases(folder, capsys):
     assert {case["coverage"]["steps"] for case in cases} == {1} and "3 of 3 cases pass" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_pair_that_differs_is_placed_and_its_own_options_count(folder, capsys):
     assert run("check", "their_nets:wrong", "--json", "all.json", "--html", "all.html", "--repro", "repro") == 1
     (case,) = json.loads((folder / "all.json").read_text())["cases"]
@@ -137,6 +138,7 @@ for command in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("torch", [BROKEN, None], ids=["broken", "missing"])
 def test_without_pytorch_every_command_is_one_line_and_status_2(tmp_path, torch):
     hidden = "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')"

@@ -86,6 +86,7 @@ def test_norms_before_layers_or_behind_sums_are_named_at_the_block(ours, says):
     assert f"h.0 (TorchBlock), forward: {says} the block's input before h.0.mix (pre-norm)" in blame.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [False, True])
 def test_the_same_place_on_both_sides_passes(before):
     checked(before, before).raise_if_failed()

@@ -175,11 +175,13 @@ class Flow(linen.Module):
         return (y**2).sum(1) * self.factor + determinant
 
 
+@pytest.mark.slow
 def test_the_second_result_of_a_module_is_explained():
     blame = check(Flow(mean=True), TorchFlow(), POINTS).blame
     assert blame and (blame.layer, blame.cause) == ("layer", "mean-for-sum"), blame
 
 
+@pytest.mark.slow
 def test_a_number_of_numpy_is_fitted_too():
     blame = check(Flow(factor=0.63), TorchFlow(), POINTS).blame
     assert blame and blame.cause == "constant" and "0.63 where PyTorch has 0.7" in blame.text, blame

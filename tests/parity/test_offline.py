@@ -114,6 +114,7 @@ def test_pytorch_against_pytorch(torch_side):
     assert result.status == "pass" and result.worst("float64").gap == 0
 
 
+@pytest.mark.slow
 def test_a_users_pair_with_buffers_dropout_and_slots(tmp_path):
     learning = Learning(TRAINING["loss"], TRAINING["optimizer"])
     twin = twin_of_pair(small(), SmallTorch(), (INPUTS,), learning=learning, labels=True, steps=2)
@@ -171,6 +172,7 @@ def test_comparing_needs_no_pytorch(files, flax_side):
     assert seen.returncode == 2 and seen.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_flaxs_side_needs_no_pytorch(files, torch_side):
     bare = partial(python, ("torch", "torchvision"), files)
     assert "No module named 'torch'" in bare("-c", "import torch").stderr

@@ -111,6 +111,7 @@ def test_another_optimiser_fails_and_nothing_crashes(case):
     assert result.blame.layer == "optimizer"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("momentum, status", [(0.9, "pass"), (0.8, "fail")])
 def test_a_scheduled_rate_is_the_unit_of_a_trace_at_each_step(momentum, status):
     """The trace sums what each step's own rate has scaled; with a rate that stays, that is PyTorch's buffer."""
@@ -146,11 +147,13 @@ class Counted(torch.optim.Optimizer):
                 p.sub_(group["lr"] * (m / first) / ((v / second).sqrt() + 1e-8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correct, status", [(True, "pass"), (False, "fail")])
 def test_a_counter_of_python_keeps_its_digits(correct, status):
     assert check(adam(), lambda p: Counted(p, 1e-2, correct)).status == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hyperparameters", [False, True])
 def test_adam_in_float32_may_take_its_correction_in_float32(hyperparameters):
     transformation = optax.inject_hyperparams(optax.adam)(learning_rate=1e-2) if hyperparameters else adam()

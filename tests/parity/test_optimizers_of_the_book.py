@@ -33,6 +33,7 @@ class Adding(optimizers.Yogi):
         super().move(p, g, state, group)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, twin, wrong", [("gorge-rmsprop", "RMSPropScratch", Outside), ("airfoil-yogi", "Yogi", Adding)]
 )

@@ -52,6 +52,7 @@ class TorchAutoregressive(torch.nn.Module):
         return self.second(self.first(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strict, squared, cause", [(False, False, "table"), (True, True, ""), (True, False, None)])
 def test_a_mask_of_other_numbers_is_named_and_of_another_mistake_none_is(strict, squared, cause):
     result = parity.check(Autoregressive(strict, squared), TorchAutoregressive(), X, steps=1, tiers=("float64",))

@@ -86,6 +86,7 @@ def failing(result):
     return [row for rows in result.rows.values() for row in rows if not row.passed]
 
 
+@pytest.mark.slow
 def test_embedding_and_attention_under_other_names():
     result = parity.check(Attention(nnx.Rngs(0)), TorchAttention(), IDS, steps=2)
     assert result.status == "pass", failing(result)
@@ -107,6 +108,7 @@ def test_an_optimiser_of_optax_that_does_not_count():
     assert any(row.name.startswith("sum:") for row in result.rows["float64"])
 
 
+@pytest.mark.slow
 def test_linen_with_dropout():
     result = parity.check(Linen(), TorchNet(), IMAGES, steps=2)
     assert result.status == "pass", failing(result)

@@ -188,6 +188,7 @@ def test_plain_tensors_that_require_a_gradient_are_parameters():
     assert parity.check(FlaxScratch(3.1, nnx.Rngs(0)), Scratch(), sequence()).status == "fail"
 
 
+@pytest.mark.slow
 def test_the_users_model_is_left_as_it_is():
     model = Scratch()
     parity.check(FlaxScratch(3.0, nnx.Rngs(0)), model, sequence(), steps=1)

@@ -102,6 +102,7 @@ def test_an_unknown_command_is_status_2():
     assert run("chek") == 2
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(tmp_path):
     names = ("my-linear", "linear-regression")
     for jobs in ("1", "2"):

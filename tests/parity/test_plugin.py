@@ -38,6 +38,7 @@ def importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
+@pytest.mark.slow
 def test_what_is_the_same_passes_and_what_differs_fails_and_says_where(pytester):
     """Runs in a process of its own: within this one, pytester would unload PyTorch behind its back."""
     pytester.makeconftest(USED)

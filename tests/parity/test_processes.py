@@ -70,6 +70,7 @@ def test_workers_end_with_their_parent(number):
 
 
 @needs_proc
+@pytest.mark.slow
 def test_workers_of_a_plain_pool_stay():
     """Shows that the test above can fail."""
     parent, pids = started(PLAIN)

@@ -32,6 +32,7 @@ def of_probabilities(logits, clicks):
     return losses.click_loss(jax.nn.sigmoid(logits), clicks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "wrong"), [("autorec", half_the_mean), ("fm", of_probabilities)])
 def test_another_loss_of_ratings_and_clicks_is_found(name: str, wrong: Callable):
     twin = twin_of(get(name), steps=1)
@@ -70,10 +71,11 @@ def test_a_model_that_hides_what_is_not_rated_in_evaluation_too_is_found(monkeyp
     assert "evaluation/output" in found and "forward/output" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        pytest.param("neumf", exchanged, marks=pytest.mark.slow),
+        ("neumf", exchanged),
         ("neumf", without_weights),
         ("caser-hinge", partial(losses.hinge_ranking_loss, margin=0.5)),
     ],

@@ -72,6 +72,7 @@ def test_a_loop_over_the_padding_that_takes_each_end_is_right():
     assert paths["gru.bias_ih_l0"] == ("gru", "ih", "bias")
 
 
+@pytest.mark.slow
 def test_the_state_behind_the_padding_is_named():
     blame = packed(at_end=False).blame
     assert (blame.cause, blame.layer) == ("padding-counted", "")

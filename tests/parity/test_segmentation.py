@@ -17,6 +17,7 @@ from parity.reference import losses as torch_losses
 from parity.twin.pairing import twin_of
 
 
+@pytest.mark.slow
 def test_the_loss_and_its_gradient_are_pytorchs():
     scores = normal(3, 4, 5, 7)
     labels = np.random.default_rng(0).integers(0, 7, (3, 4, 5))

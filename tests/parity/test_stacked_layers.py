@@ -142,6 +142,7 @@ class NNXEnsemble(NNXStack):
         return self.out(nnx.vmap(lambda layer, x: layer(x), in_axes=(0, None))(self.layers, x).mean(0))
 
 
+@pytest.mark.slow
 def test_members_of_an_ensemble_are_found_and_compared_one_by_one():
     result = check(LinenEnsemble(), TorchEnsemble())
     result.raise_if_failed()

@@ -118,6 +118,7 @@ def test_it_informs_where_it_is_not_to_be_compared():
     assert set(texts(result)) == {"first.bias", "second.bias"}
 
 
+@pytest.mark.slow
 def test_two_models_tell_what_their_many_numbers_tell():
     alike = quickly(Flax(nnx.Rngs(0)), Torch(), X, start="compare")
     assert alike.status == "pass", texts(alike)

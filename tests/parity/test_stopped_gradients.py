@@ -46,6 +46,7 @@ def check(ours, theirs):
     return parity.check(ours, theirs, TABLE, loss=(difference, difference), steps=1, tiers=("float64",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "detach", "cause", "layer"),
     [("", True, "stop-gradient-missing", ""), ("both", True, "stop-gradient", "encoder")],

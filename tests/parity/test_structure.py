@@ -26,6 +26,7 @@ def test_control_a_width_that_small_models_round_away_is_seen(monkeypatch):
         twin_of(get("alexnet"))
 
 
+@pytest.mark.slow
 def test_control_a_stride_that_small_models_do_not_have_is_seen():
     stages = tuple(stage if stage != (6, 96, 3, 1) else (6, 96, 3, 2) for stage in V2_STAGES)
     ours = with_shapes(lambda: MobileNetV2(in_channels=1, inverted_residual_setting=stages, rngs=nnx.Rngs(0)))

@@ -134,6 +134,7 @@ def test_control_a_resnet_of_another_depth_is_refused():
         parity.load_state_dict(outline("torchvision_resnet18", num_classes=5, width_mult=0.125), state)
 
 
+@pytest.mark.slow
 def test_control_another_stride_is_seen(images):
     options = {"num_classes": 5, "width_mult": 0.125}
     theirs = reference.torchvision_resnet18(**options)
@@ -157,6 +158,7 @@ def started(name: str, keys: list[str], **options: int) -> list[dict[str, np.nda
     ]
 
 
+@pytest.mark.slow
 def test_start_of_the_weights():
     keys = ["layer1.0.conv1.weight", "fc.weight", "fc.bias"]
     for state in started("finetune_resnet18", keys, num_classes=7):

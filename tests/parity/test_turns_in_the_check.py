@@ -25,9 +25,8 @@ def failures(result) -> list[str]:
     return [str(row.key) for row in result.rows["float64"] if not row.passed]
 
 
-@pytest.mark.parametrize(
-    "name", [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in ("tiny-ssd", "fast-rcnn-head"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CASES, "tiny-ssd", "fast-rcnn-head"])
 def test_the_case_passes(name: str):
     result = check_case(get(name), steps=2)
     assert result.status == "pass", (result.error, failures(result)[:5])
@@ -55,6 +54,7 @@ def discriminator_loss(nets, tensors):  # the twin's is found by this name
     return loss + 1e-6 * jnp.sum(real), {"real": real, "fake": fake}
 
 
+@pytest.mark.slow
 def test_a_bug_in_the_first_turn_is_placed_there():
     first, second = get("gan").turns
     planted = replace(get("gan"), turns=(first._replace(objective=discriminator_loss), second))
@@ -71,6 +71,7 @@ def test_a_wrong_optimizer_of_the_second_turn_is_blamed():
     assert result.blame and result.blame.layer == "optimizer" and "generator" in result.blame.text
 
 
+@pytest.mark.slow
 def test_a_frozen_part_that_moves_is_seen():
     thawed = twin_of(get("frozen-features"), steps=1).with_flax(trains="")
     assert any(name.startswith("buffers/features.0") for name in failing(thawed))

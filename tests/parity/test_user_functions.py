@@ -83,6 +83,7 @@ def test_classes_are_drawn_and_compared_unless_the_user_says_otherwise():
     assert result and not any("argmax" in row.name for row in result.rows["float64"])
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_loss_have_the_precision_of_the_run():
     weight = np.array([1, 2, 3, 4], np.float32)
     theirs = (
@@ -118,12 +119,14 @@ class TheirDict(Theirs):
         return {"hidden": h, "logits": self.second(h)}
 
 
+@pytest.mark.slow
 def test_dicts_as_outputs_are_compared_by_name():
     assert check(OurDict, TheirDict)
     pair = (lambda o, t: helper(o["logits"], t), lambda o, t: F.cross_entropy(o["logits"], t))
     assert check(OurDict, TheirDict, loss=pair), "the targets are classes of the logits"
 
 
+@pytest.mark.slow
 def test_control_a_wrong_part_of_a_dict_is_named():
     class Wrong(OurDict):
         def __call__(self, x):

@@ -133,6 +133,7 @@ class TorchResidual(torch.nn.Module):
         return slope[:, 0] - slope[:, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other, status", [(False, "pass"), (True, "fail")])
 def test_an_input_that_is_detached_is_not_compared_and_the_result_says_so(other, status):
     result = check(Residual(other), TorchResidual(), ROWS[0])
@@ -160,6 +161,7 @@ class TorchBlank(torch.nn.Module):
         return self.head(torch.relu(self.conv(x)).mean((2, 3)))
 
 
+@pytest.mark.slow
 def test_another_slope_where_an_image_is_blank_is_named():
     images = RANDOM.normal(size=(2, 9, 8, 2)).astype(np.float32)
     images[:, :, 4:] = 0
@@ -247,6 +249,7 @@ class TorchNormed(torch.nn.Module):
         return self.out(x + torch.relu(self.linear(self.norm(x))))
 
 
+@pytest.mark.slow
 def test_a_norm_that_stands_elsewhere_in_a_body_is_named():
     result = check(Normed(behind=True), TorchNormed(), ROWS[0])
     assert result.blame and result.blame.cause == "norm-place" and "norm stands elsewhere" in result.blame.text

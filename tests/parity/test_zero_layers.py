@@ -50,6 +50,7 @@ def test_gradients_that_are_rounding_alone_are_no_mistake():
     assert parity.check(Queries(), TorchQueries(), MEMORY, steps=2).status == "pass"
 
 
+@pytest.mark.slow
 def test_control_a_mistake_beside_them_is_found():
     assert parity.check(Queries(scale=1.001), TorchQueries(), MEMORY, steps=1, tiers=("float64",)).status == "fail"
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 
@@ -74,6 +75,7 @@ def test_a_wrapped_norm_of_weights_holds_no_parameter_of_its_own():
     }
 
 
+@pytest.mark.slow
 def test_spectral_norm_overwrites_the_kernel_in_evaluation_too(set_jax):
     set_jax("jax_numpy_dtype_promotion", "standard")
     dense = nnx.Linear(3, 2, rngs=nnx.Rngs(0))

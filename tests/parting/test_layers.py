@@ -68,6 +68,7 @@ def test_a_causal_hint_beside_a_mask():
     assert torch.equal(first(x, False), first(later, False)) and not torch.allclose(first(x, True), first(later, True))
 
 
+@pytest.mark.slow
 def test_decoding_with_a_causal_hint(set_jax):
     set_jax("jax_numpy_dtype_promotion", "standard")
     layer = nnx.MultiHeadAttention(2, 4, decode=True, rngs=nnx.Rngs(0))

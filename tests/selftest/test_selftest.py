@@ -39,6 +39,7 @@ def test_a_bug_is_caught_placed_and_named(name):
     assert result.status == "caught", result
 
 
+@pytest.mark.slow
 def test_the_residual_connection_is_named():
     result = judged("residual connection left out")
     assert (result.layer, result.cause) == ("", "residual-missing")
@@ -76,6 +77,7 @@ def test_control_the_wrong_place_and_the_wrong_cause_count_against_it(monkeypatc
     assert result.caught and not result.placed and not result.named
 
 
+@pytest.mark.slow
 def test_control_an_accused_correct_twin_is_a_false_alarm(monkeypatch):
     assert run.perform(("pair", "small", 0)).status == "left alone"
     right = judged(FEW[0])

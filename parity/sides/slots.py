@@ -78,8 +78,7 @@ class SlotMap:
         trees = [part for part in every if isinstance(part.value, dict)]
         same = {part.place: self._holding(part, names, after, moved) for part in trees}
         self.verified = {place: slot for place, slot in same.items() if slot}
-        rest = [part for part in trees if part.place not in self.verified]
-        self.verified |= self._by_names(rest, names, {slot.name for slot in self.verified.values()}, after)
+        self.verified |= self._by_names(trees, names, after, self.verified)
         left = [part for part in every if part.place not in self.verified]
         unread = {f"Optax's {part.field} ({part.owner})": _by_name(part.field, names) for part in left}
         held = {slot.name for slot in self.verified.values()}
@@ -95,16 +94,22 @@ class SlotMap:
                     return Slot(name, unit)
         return None
 
-    def _by_names(self, rest: list[Part], names: set[str], taken: set[str], after: State) -> dict[Place, Slot]:
+    def _by_names(
+        self, trees: list[Part], names: set[str], after: State, verified: dict[Place, Slot]
+    ) -> dict[Place, Slot]:
         """Pairs what holds other numbers by its name, unless another field holds that slot; the only zeros first."""
-        zeros = [part for part in rest if not any(np.any(x) for x in _arrays(part.value))]
-        free = names - taken
+        rest = [part for part in trees if part.place not in verified]
+        zeros = [part for part in rest if not any(np.any(x) for x in _arrays(part.value).values())]
+        free = names - {slot.name for slot in verified.values()}
         still = [name for name in free if not any(np.any(slots.get(name, 0)) for slots in after.slots.values())]
         found = {zeros[0].place: Slot(still[0])} if len(zeros) == len(still) == 1 else {}
-        taken = taken | {slot.name for slot in found.values()}
-        named = {part.place: _by_name(part.field, names) for part in rest if part.place not in found}
-        known = (names | KNOWN) - taken
-        return found | {place: Slot(name) for place, name in named.items() if name in known}
+        held = verified | found
+        taken = {(held[x.place].name, path) for x in trees if x.place in held for path in _arrays(x.value)}
+        for part in (part for part in rest if part.place not in found):
+            name = _by_name(part.field, names)
+            if name in names | KNOWN and taken.isdisjoint((name, path) for path in _arrays(part.value)):
+                found[part.place] = Slot(name)
+        return found
 
     def _multiple(self, part: Part, name: str, after: State) -> Iterator[Unit]:
         """Yields the constant by which sums of gradients differ that were scaled beforehand."""
@@ -199,8 +204,9 @@ def multiple(ours: Arrays, theirs: Arrays) -> float:
     return factor if abs(factor - 1) > SAME and gap <= (SAME * factor) ** 2 * square else 1.0
 
 
-def _arrays(tree: dict) -> list[np.ndarray]:
-    return [np.asarray(x) for _, x in flatten(tree) if hasattr(x, "dtype")]
+def _arrays(tree: dict) -> dict[Any, np.ndarray]:
+    """Returns the arrays of a tree by their paths; what masks leave out has none."""
+    return {path: np.asarray(x) for path, x in flatten(tree) if hasattr(x, "dtype")}
 
 
 def _rank(value: Any) -> int:

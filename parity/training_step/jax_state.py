@@ -1,7 +1,7 @@
 """JAX's half: a state of any kind as arrays by path, and the user's step over it."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from parity.training_step.widened import widened
 
 Path = tuple[Any, ...]
 Leaves = dict[Path, Any]
-ALIKE = 1e-6  # a rounding to float32
 SCALARS = (bool, int, float, complex, np.generic)
 
 
@@ -87,22 +86,6 @@ def cast(leaf: Any, dtype: str, written: bool = True) -> Any:
         array = np.array(float(str(array)))
     narrow = {"int64": "int32", "uint64": "uint32"}.get(array.dtype.name, array.dtype)  # as without 64-bit numbers
     return jnp.array(array.astype(dtype if array.dtype.kind == "f" else narrow))
-
-
-def rounded_alike(leaves: Leaves, numbers: Sequence[float]) -> Leaves:
-    """Returns the leaves as PyTorch's tensors are between two steps, which float32 holds exactly.
-
-    numbers: single ones that PyTorch holds as tensors; another is one of Python's, which is not rounded
-    """
-
-    def rounded(leaf: Any) -> Any:
-        if getattr(leaf, "dtype", None) != np.float64:
-            return leaf
-        if np.ndim(leaf) == 0 and not np.isclose(float(leaf), numbers, rtol=ALIKE, atol=0).any():
-            return leaf
-        return jnp.asarray(np.asarray(leaf, np.float32).astype(np.float64))
-
-    return {path: rounded(leaf) for path, leaf in leaves.items()}
 
 
 def _names(path: tuple) -> Path:

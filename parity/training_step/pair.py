@@ -14,10 +14,11 @@ from parity.arrays.key import Arrays, Key, Record
 from parity.arrays.torch_arrays import to_numpy
 from parity.models.exact import exact
 from parity.sides.slots import SlotMap, multiple
-from parity.training_step.jax_state import JaxStep, Leaves, rounded_alike
+from parity.training_step.jax_state import JaxStep, Leaves
 from parity.training_step.losses import scalars
 from parity.training_step.optimizer_states import leaves_with_slots, slot_map, slots_in, verify
 from parity.training_step.roles import Roles
+from parity.training_step.rounded_alike import rounded_alike
 from parity.training_step.torch_step import TorchStep
 from parity.training_step.weight_map import Copy
 from parity.twin.twin import Batch, Problem, State
@@ -81,7 +82,7 @@ class StepPair:
 
     def equalised(self, leaves: Leaves, dtype: str) -> Leaves:
         """Returns JAX's leaves with PyTorch's present numbers in them; what it has not is rounded as those are."""
-        leaves = rounded_alike(leaves, self.torch.memory.numbers())
+        leaves = rounded_alike(leaves, self.torch.memory.arrays())
         tree = place(self.leaves, self.torch.tensors(), unflatten(leaves), dtype)
         for copy in self.copies:
             arrays = {key: to_numpy(value) for key, value in self.torch.tensors_of(copy.name).items()}

@@ -63,10 +63,9 @@ class Memory:
                     values[id(item)] = Value(item, item.detach().clone(), gradient, exact)
         return Snapshot(values, contents)
 
-    def numbers(self) -> list[float]:
-        """Returns the single numbers that stand in tensors, counts left out."""
-        values = self.taken().values.values()
-        return [float(value.array) for value in values if value.array.ndim == 0 and not value.exact]
+    def arrays(self) -> list[np.ndarray]:
+        """Returns what stands in tensors, counts and gradients left out."""
+        return [to_numpy(value.array) for value in self.taken().values.values() if not value.exact]
 
     def put(self, snapshot: Snapshot, dtype: str | None = None, disturb: Disturb = np.asarray) -> None:
         """Makes everything as it was; floating-point numbers in `dtype`, moved by `disturb`. None: exactly."""
@@ -96,15 +95,9 @@ def rounded(snapshot: Snapshot) -> Snapshot:
 def _rounded(value: Value) -> Value:
     if value.exact:
         return value
-    gradient = None if value.gradient is None else _single(value.gradient)  # one that the next step adds to
-    return Value(value.tensor, _single(value.array), gradient, value.exact)
-
-
-def _single(tensor: torch.Tensor) -> torch.Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    single = tensor.to(torch.float32)
-    return torch.where(single.abs() < 1e-37, torch.zeros_like(single), single)  # XLA flushes smaller ones to 0
+    single = value.array.to(torch.float32)
+    single = torch.where(single.abs() < 1e-37, torch.zeros_like(single), single)  # XLA flushes smaller ones to 0
+    return Value(value.tensor, single, value.gradient, value.exact)
 
 
 def reached(roots: Iterable[Any], kind: type) -> list[Any]:

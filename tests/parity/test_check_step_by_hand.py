@@ -12,7 +12,7 @@ import torch
 from training_steps import BATCHES, EXACT, loss_and_grads, net, params, torch_step
 
 import parity
-from parity.training_step.jax_state import rounded_alike
+from parity.training_step.rounded_alike import rounded_alike
 
 
 def zeros():
@@ -124,6 +124,7 @@ def test_single_numbers_are_rounded_where_pytorch_has_tensors_of_them():
     third, seventh = np.float64(1) / 3, np.float64(1) / 7
     with jax.enable_x64():
         leaves = {("tensor",): jnp.asarray(third), ("number",): jnp.asarray(seventh), ("many",): jnp.full(2, third)}
-        after = rounded_alike(leaves, [float(np.float32(third))])
+        leaves["sum",] = jnp.full(2, third + seventh)  # of gradients, which PyTorch keeps as they are
+        after = rounded_alike(leaves, [np.float32(third), np.full((1, 2), third, np.float32)])
     assert after["tensor",] == np.float32(third) and (after["many",] == np.float32(third)).all()
-    assert after["number",] == seventh
+    assert after["number",] == seventh and (after["sum",] == third + seventh).all()

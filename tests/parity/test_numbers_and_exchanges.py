@@ -89,13 +89,15 @@ def test_control_of_another_mistake_no_number_is_named(ours):
 
 
 @pytest.mark.parametrize(
-    "mistake, crossed", [("inputs", True), ("results", False)], ids=["of another input", "of another use"]
+    "mistake, cause, text",
+    [
+        ("inputs", "wiring", "before q: Flax gives q what k is given"),
+        ("results", "layers-exchanged", "before o: Flax uses q in the place of k, and k in that of q"),
+    ],
 )
-def test_exchanged_layers_are_named(mistake, crossed):
+def test_exchanged_layers_are_named(mistake, cause, text):
     blame = check(Cross(mistake), TorchCross(), SEQUENCES).blame
-    assert blame and (blame.layer, blame.cause) == ("", "layers-exchanged"), blame
-    assert "before o: Flax uses q in the place of k, and k in that of q" in blame.text
-    assert ("by their names, q is given what k is right for" in blame.text) == crossed
+    assert blame and (blame.layer, blame.cause) == ("", cause) and text in blame.text, blame
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ bench-gpu: venv ## the same on a GPU at the book's batches, in three precisions,
 lint: venv ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --threads $(JOBS)
 
 notes: venv ## run the programs of the study notes and write docs/notes.md; about 15 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore examples/notes --all --answers docs/stored/notes.json --markdown docs/notes.md

@@ -74,7 +74,9 @@ class SlotMap:
                tells of another gradient, as where one side alone clips it, and not of another unit
         """
         names = {slot for values in after.slots.values() for slot in values}
-        every = [part for part in parts(opt_state, self.trained) if _rank(part.value) or isinstance(part.value, dict)]
+        fields = list(parts(opt_state, self.trained))
+        every = [part for part in fields if not _is_number(part.value)]
+        single = {_by_name(part.field, names) for part in fields if _is_number(part.value)}  # their names tell which
         trees = [part for part in every if isinstance(part.value, dict)]
         same = {part.place: self._holding(part, names, after, moved) for part in trees}
         self.verified = {place: slot for place, slot in same.items() if slot}
@@ -82,7 +84,7 @@ class SlotMap:
         left = [part for part in every if part.place not in self.verified]
         unread = {f"Optax's {part.field} ({part.owner})": _by_name(part.field, names) for part in left}
         held = {slot.name for slot in self.verified.values()}
-        self.left_out = names - held - (KNOWN - set(unread.values()))
+        self.left_out = names - held - single - (KNOWN - set(unread.values()))
         self.alone = [*unread, *(f"PyTorch's {name}" for name in sorted(self.left_out))]
 
     def _holding(self, part: Part, names: set[str], after: State, moved: float) -> Slot | None:
@@ -207,6 +209,10 @@ def multiple(ours: Arrays, theirs: Arrays) -> float:
 def _arrays(tree: dict) -> dict[Any, np.ndarray]:
     """Returns the arrays of a tree by their paths; what masks leave out has none."""
     return {path: np.asarray(x) for path, x in flatten(tree) if hasattr(x, "dtype")}
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, dict) and not _rank(value)
 
 
 def _rank(value: Any) -> int:

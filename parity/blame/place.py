@@ -51,13 +51,8 @@ def blame(
     wrong = {row.key for row in rows if not row.passed}
     if untied := explain_ties(twin):
         return Blame.because(untied, "", "backward", BODY)
-    guilty = list(blame_layers(twin, layers, states[0]))
-    if guilty:
-        behind = _body_behind(twin, layers[True], states[0], [blame.layer for blame in guilty])
-        beside = _loss_beside(twin, states[0], oracle, flax, wrong)
-        if all(each.direction == "buffers" for each in guilty):  # behind which outputs are right
-            guilty = [*_beside_buffers(twin, layers[True], states[0], oracle, flax, wrong), *guilty]
-        return guilty[0].with_others([*guilty[1:], *filter(None, (behind, beside))])
+    if guilty := list(blame_layers(twin, layers, states[0])):
+        return _with_others(guilty, twin, layers[True], states[0], oracle, flax, wrong)
     wrong_loss = _is_loss_wrong(wrong)
     for key in _of_first_step(wrong):
         if wrong_loss and (key.phase == "gradients" or key.is_made_of_outputs):
@@ -95,10 +90,21 @@ def _loss_beside(twin: Twin, state: State, oracle: Record, flax: Record, wrong: 
     return parted(found, twin, state, True, output="loss")
 
 
+def _with_others(
+    guilty: list[Blame], twin: Twin, isolated: Isolated, state: State, oracle: Record, flax: Record, wrong: set[Key]
+) -> Blame:
+    """Returns the first of the guilty layers, and what else is wrong by itself: others, the body, the loss."""
+    behind = _body_behind(twin, isolated, state, [blame.layer for blame in guilty])
+    beside = _loss_beside(twin, state, oracle, flax, wrong)
+    if all(each.direction == "buffers" for each in guilty):  # behind which outputs are right
+        guilty = [*_beside_buffers(twin, isolated, state, oracle, flax, wrong), *guilty]
+    return guilty[0].with_others([*guilty[1:], *filter(None, (behind, beside))])
+
+
 def _beside_buffers(
     twin: Twin, isolated: Isolated, state: State, oracle: Record, flax: Record, wrong: set[Key]
 ) -> list[Blame]:
-    """What is wrong in training where layers are, but for their buffers: the body, or a gradient that it stops."""
+    """Blames the body, or a gradient that it stops, where layers are right in training but for their buffers."""
     for key in _of_first_step(wrong):
         if key.phase == "forward" and not key.is_made_of_outputs:
             return [_of_body(twin, state, isolated, key, oracle, flax, True)]

@@ -1,6 +1,6 @@
 """Formats that Flax's float64 program holds: what it does not hold, no error of it can be the rounding of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,8 @@ from parity.sides.flax import FlaxRun, imposed, named_tensors, precision
 from parity.twin.twin import State, Twin
 
 FORMATS = ("bfloat16", "float16", "float32")
+ROUNDED = {7: "bfloat16", 10: "float16", 23: "float32"}  # by the bits of a fraction
+ANY = ("bitcast_convert_type", "pure_callback", "io_callback")  # who knows what becomes of the bits
 
 
 def held_formats(twin: Twin, state: State) -> frozenset[str]:
@@ -32,18 +34,26 @@ def held_formats(twin: Twin, state: State) -> frozenset[str]:
 
     with precision(run.device, dtype="float64"):
         program = jax.make_jaxpr(whole)(*run.load(state), run.tensors(twin.batches[0])).jaxpr
-    found = {str(aval.dtype) for aval in _avals(program) if hasattr(aval, "dtype")}
+    found = set(_formats(program))
     if run.constants or torch_constants(twin.torch.model, twin.leaves):
         found.add("float32")
     return frozenset(found.intersection(FORMATS))
 
 
-def _avals(program: Any) -> Iterator[Any]:
-    """Yields the kinds of all values of a program, and of those within it."""
-    yield from (variable.aval for variable in program.constvars)
+def _formats(program: Any) -> Iterator[str]:
+    """Yields the formats of all values of a program and of those within it, and what it rounds to by other means."""
+    yield from _dtypes(program.constvars)
     for equation in program.eqns:
-        yield from (variable.aval for variable in (*equation.invars, *equation.outvars))
+        yield from _dtypes((*equation.invars, *equation.outvars))
+        if equation.primitive.name == "reduce_precision":
+            yield ROUNDED.get(equation.params["mantissa_bits"], "")
+        elif equation.primitive.name in ANY:
+            yield from FORMATS
         for value in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns"):
-                yield from _avals(inner)
+                yield from _formats(inner)
+
+
+def _dtypes(variables: Sequence[Any]) -> Iterator[str]:
+    return (str(variable.aval.dtype) for variable in variables if hasattr(variable.aval, "dtype"))

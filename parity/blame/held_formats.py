@@ -1,15 +1,15 @@
 """Formats that Flax's float64 program holds: what it does not hold, no error of it can be the rounding of."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import jax
 
-from d2l_jax.train import TrainState, step
+from d2l_jax.train import TrainState
 from parity.blame.marks import forward_of
+from parity.models.programs import programs_in
 from parity.sides.constants import torch_constants
-from parity.sides.flax import FlaxRun, imposed, named_tensors, precision
+from parity.sides.flax import FlaxRun, precision
 from parity.twin.twin import State, Twin
 
 FORMATS = ("bfloat16", "float16", "float32")
@@ -23,17 +23,13 @@ def held_formats(twin: Twin, state: State) -> frozenset[str]:
     float32 is one of them where a model of either side holds constants, which may be of that precision.
     """
     run = FlaxRun(twin, "float64", jax.devices("cpu")[0])
-    forward = forward_of(twin, run, train=True)
 
-    def whole(params: Any, buffers: Any, tensors: dict) -> Any:
-        if not run.turns:
-            return forward(params, buffers, tensors)
-        with imposed(tensors, train=True):
-            state = TrainState.start(params, buffers, turns=run.turns)
-            return step(partial(run.flax.run, train=True), run.turns, state, named_tensors(tensors))
+    def first_step(params: Any, buffers: Any, tensors: dict) -> TrainState:
+        return run.stepped(TrainState.start(params, buffers, turns=run.turns), tensors)
 
+    traced = first_step if run.turns else forward_of(twin, run, train=True)
     with precision(run.device, dtype="float64"):
-        program = jax.make_jaxpr(whole)(*run.load(state), run.tensors(twin.batches[0])).jaxpr
+        program = jax.make_jaxpr(traced)(*run.load(state), run.tensors(twin.batches[0])).jaxpr
     found = set(_formats(program))
     if run.constants or torch_constants(twin.torch.model, twin.leaves):
         found.add("float32")
@@ -49,10 +45,8 @@ def _formats(program: Any) -> Iterator[str]:
             yield ROUNDED.get(equation.params["mantissa_bits"], "")
         elif equation.primitive.name in ANY:
             yield from FORMATS
-        for value in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
-            inner = getattr(value, "jaxpr", value)
-            if hasattr(inner, "eqns"):
-                yield from _formats(inner)
+        for inner in programs_in(equation):
+            yield from _formats(inner)
 
 
 def _dtypes(variables: Sequence[Any]) -> Iterator[str]:

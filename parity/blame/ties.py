@@ -9,7 +9,7 @@ import torch
 
 from parity.blame.marks import flax_told
 from parity.compare.rows import Row
-from parity.models.programs import called
+from parity.models.programs import called, programs_in
 from parity.result import Blame
 from parity.twin.planted_zeros import with_planted_zeros
 from parity.twin.twin import Twin
@@ -80,7 +80,5 @@ def _operations(equations: Sequence[Any]) -> Iterator[str]:
         if name in HIDDEN:
             continue
         yield name
-        for value in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
-            inner = getattr(value, "jaxpr", value)
-            if hasattr(inner, "eqns") and name not in SLOPES:
-                yield from _operations(inner.eqns)
+        for inner in () if name in SLOPES else programs_in(equation):
+            yield from _operations(inner.eqns)

@@ -1,8 +1,9 @@
 """Equations of a traced program of JAX's, for those who compute it step by step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax.extend import core
 
@@ -15,6 +16,14 @@ def called(equation: Any) -> tuple[Any, Sequence[Any]] | None:
         return None
     inner = equation.params.get("jaxpr") or equation.params["call_jaxpr"]
     return (inner.jaxpr, inner.consts) if isinstance(inner, core.ClosedJaxpr) else (inner, ())
+
+
+def programs_in(equation: Any) -> Iterator[Any]:
+    """Yields every program that an equation holds, however often it calls it: of a branch, a loop, a slope."""
+    for value in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
+        inner = getattr(value, "jaxpr", value)
+        if hasattr(inner, "eqns"):
+            yield inner
 
 
 def bound(equation: Any, inputs: Sequence[Any]) -> Sequence[Any]:

@@ -178,7 +178,7 @@ class FlaxRun:
         own = {EVALUATION_NUMBERS: evaluation} if evaluation else {}
         return jax.tree.map(cast, batch.tensors) | {RANDOM_NUMBERS: numbers} | own
 
-    def _stepped(self, state: TrainState, batch: Tensors, watch: Any = None) -> TrainState:
+    def stepped(self, state: TrainState, batch: Tensors, watch: Any = None) -> TrainState:
         """Takes the step of `d2l_jax.train` in training mode, on the random numbers that the batch carries."""
         named = named_tensors(batch)
         with imposed_on_jax(batch[RANDOM_NUMBERS]):
@@ -187,7 +187,7 @@ class FlaxRun:
     def _watched(self, state: TrainState, batch: Tensors) -> tuple[TrainState, list[Seen]]:
         """Takes the training step, with everything in between shown."""
         seen = list[Seen]()
-        return self._stepped(state, batch, lambda _, moment: seen.append(moment)), seen
+        return self.stepped(state, batch, lambda _, moment: seen.append(moment)), seen
 
     def _one_of(self, state: TrainState, stacked: Tensors) -> tuple[TrainState, list[Seen]]:
         """Takes the step on the one batch of `stacked`; in the place of an epoch's metrics stands what is seen."""

@@ -164,7 +164,7 @@ class SlotMap:
     def _beside(self, part: Part, every: list[Part]) -> list[Leaf]:
         """Returns the leaves of which the part's own state holds something; a counter alone counts for all."""
         trees = [each.value for each in every if each.place[:-1] == part.place[:-1] and isinstance(each.value, dict)]
-        held = {path for tree in trees for path, x in flatten(tree) if hasattr(x, "dtype")}
+        held = {path for tree in trees for path in _arrays(tree)}
         return [leaf for leaf in self.trained if leaf.path in held] or self.trained
 
     def place(self, opt_state: Any, state: State, slots: Collection[str], dtype: str) -> Any:

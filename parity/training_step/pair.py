@@ -82,7 +82,7 @@ class StepPair:
 
     def equalised(self, leaves: Leaves, dtype: str) -> Leaves:
         """Returns JAX's leaves with PyTorch's present numbers in them; what it has not is rounded as those are."""
-        leaves = rounded_alike(leaves, self.torch.memory.arrays())
+        leaves = rounded_alike(leaves, self.torch.memory.arrays()) if dtype == "float64" else leaves
         tree = place(self.leaves, self.torch.tensors(), unflatten(leaves), dtype)
         for copy in self.copies:
             arrays = {key: to_numpy(value) for key, value in self.torch.tensors_of(copy.name).items()}

@@ -19,7 +19,10 @@ def rounded_alike(leaves: Leaves, held: Sequence[np.ndarray]) -> Leaves:
     marks = [_mark(array) for array in held]
 
     def rounded(leaf: Any) -> Any:
-        if getattr(leaf, "dtype", None) != np.float64 or not any(_near(_mark(leaf), mark) for mark in marks):
+        if getattr(leaf, "dtype", None) != np.float64:
+            return leaf
+        own = _mark(leaf)
+        if not any(_near(own, mark) for mark in marks):
             return leaf
         return jnp.asarray(np.asarray(leaf, np.float32).astype(np.float64))
 

@@ -38,7 +38,7 @@ def numbers(x: torch.Tensor) -> torch.Tensor:
 
 
 def scores(rotated):
-    """What an attention compares: queries and keys, rotated alike."""
+    """Gives what an attention compares: queries and keys, rotated alike."""
 
     def function(x: torch.Tensor) -> torch.Tensor:
         queries, keys = x.unbind(1)

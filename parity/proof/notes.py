@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 import torch
 
 from parity.layers.isolate import Isolated
+from parity.proof.steps import Kept
 from parity.sides.flax import FlaxRun
 from parity.twin.twin import Twin
 
@@ -22,15 +23,22 @@ def notes_of(
     runs: Iterable[FlaxRun],
     alone: Isolated,
     holding: Collection[str],
-    unreached: Collection[str] = (),
+    kept: Kept,
     idle: Collection[str] = (),
 ) -> Iterator[str]:
     """Yields a line for what was not compared: states of an optimiser, detached inputs, idle bounds, all layers."""
-    if unreached:
-        yield (
-            f"no gradient reaches {', '.join(sorted(unreached))} in PyTorch, which detaches it: Flax's is not compared,"
-            " and no training sees it"
-        )
+    for names, side, does, other in (
+        (kept.unreached, "PyTorch", "detaches", "Flax"),
+        (kept.stopped, "Flax", "stops", "PyTorch"),
+    ):
+        if names:
+            yield (
+                f"no gradient reaches {', '.join(sorted(names))} in {side}, which {does} it: {other}'s is not compared,"
+                " and no training sees it"
+            )
+    if kept.marks:
+        names = ", ".join(sorted(kept.marks))
+        yield f"{names}: whole numbers, as of a mask; their gradient differs, and no training sees it"
     if idle:
         yield (
             f"no number reaches all bounds of {', '.join(idle)} in PyTorch: Flax without them computes the same here,"

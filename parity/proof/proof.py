@@ -24,10 +24,11 @@ from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
+from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
-from parity.proof.steps import Kept, RowsByTier, Sides, first_step, modeless, passed, reached, single_steps
+from parity.proof.steps import Kept, RowsByTier, Sides, first_step, modeless, passed, single_steps
 from parity.report.repro import evidence_of
 from parity.result import Blame, Distance, Result
 from parity.sides.quick import quickly
@@ -75,7 +76,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         settings={"probes": checking.probes, "weights": "as they are" if twin.as_they_are else "random"},
         skipped=alone.skipped,
         holding=(holding := layers_with_tensors(twin) if checking.layers and "float64" in rows else ()),
-        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept.unreached, () if guilty else idle)),
+        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept, () if guilty else idle)),
         evidence=evidence,
     )
 
@@ -129,8 +130,8 @@ def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
     if not passed(rows):
         return []
     state = with_planted_zeros(twin)
-    oracle, flax, _ = reached(sides.exact.taken(1, state), sides.flax["float64"].taken(1, state, set()))
-    return compare_ties(oracle, flax, limits_at_zero(rows))
+    oracle, flax, *_ = reached(sides.exact.taken(1, state), sides.flax["float64"].taken(1, state, set()))
+    return without_marks(twin, compare_ties(oracle, flax, limits_at_zero(rows)))[0]
 
 
 def _layers(

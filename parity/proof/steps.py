@@ -15,6 +15,7 @@ from parity.compare.rows import Row
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
 from parity.proof.idle_bounds import Bounds
+from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import (
     Roundings,
     Shifts,
@@ -75,11 +76,15 @@ class Kept:
     """By tier, what of PyTorch's oracle and of Flax's run is still needed: the steps that fail.
 
     unreached: inputs that no gradient reaches in PyTorch
+    stopped: those that none reaches in Flax
+    marks: inputs of whole numbers whose gradients differ
     bounds: those that PyTorch's model sets in the first step
     """
 
     records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
     unreached: set[str] = field(default_factory=set)
+    stopped: set[str] = field(default_factory=set)
+    marks: set[str] = field(default_factory=set)
     bounds: Bounds = field(default_factory=Bounds)
 
     def keep(self, tier: str, oracle: Record, flax: Record, rows: list[Row]) -> None:
@@ -136,10 +141,12 @@ def _rows_of_step(
     run = sides.flax[tier]
     taking = step.number, step.before, step.after.slot_names
     flax = run.taken(*taking, step.after)
-    oracle, flax, unreached = reached(_compared(step.oracle, flax, run), flax)
+    before = kept.unreached | kept.stopped
+    oracle, flax, unreached, stopped = reached(_compared(step.oracle, flax, run), flax, before)
     if tier != "float64":
         oracle, flax = without_measures(oracle), without_measures(flax)
     kept.unreached |= unreached
+    kept.stopped |= stopped
     disturbed = partial(disturbed_steps, sides.torch[tier], step.number, step.before)
     if tier == "float64":
         shifted = partial(Shifts(sides.exact, run).records, *taking, oracle, flax, step.after)
@@ -149,6 +156,8 @@ def _rows_of_step(
     rows = judge(oracle, flax, twin, disturbed, checking.policy, step.roundings)
     if twin.classes:
         rows += compare_classes(oracle, flax, rows)
+    rows, marks = without_marks(twin, rows)
+    kept.marks |= marks
     kept.keep(tier, oracle, flax, rows)
     return rows
 
@@ -159,8 +168,7 @@ def first_step(twin: Twin, sides: Sides, states: Sequence[State]) -> tuple[Recor
     oracle = TorchRun(twin, "float64", sides.torch_device).taken(1, states[0])
     run = sides.flax["float64"]
     flax = run.taken(1, states[0], states[1].slot_names, states[1])
-    oracle, flax, _ = reached(_compared(oracle, flax, run), flax)
-    return oracle, flax
+    return reached(_compared(oracle, flax, run), flax)[:2]
 
 
 def modeless(oracle: Record, flax: Record) -> bool:
@@ -178,17 +186,6 @@ def modeless(oracle: Record, flax: Record) -> bool:
         a is not None and b is not None and a.shape == b.shape and np.allclose(a, b, rtol=1e-12, atol=1e-14)
         for a, b in pairs
     )
-
-
-def reached(oracle: Record, flax: Record) -> tuple[Record, Record, set[str]]:
-    """Returns both records without the gradients of inputs that PyTorch's model detaches, and the names of these.
-
-    A model that differentiates by its inputs itself makes them leaves of their own; nothing is trained through them.
-    """
-    inputs = [key for key in oracle if key.phase == "gradients" and key.is_input and key in flax]
-    left_out = {key for key in inputs if not oracle[key].any() and flax[key].any()}
-    records = ({key: array for key, array in record.items() if key not in left_out} for record in (oracle, flax))
-    return *records, {key.tensor for key in left_out}  # type: ignore[return-value]
 
 
 def without_measures(record: Record) -> Record:

@@ -33,6 +33,7 @@ from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
 from parity.twin.learning import Learning
 from parity.twin.merged_biases import moved_as_sums
+from parity.twin.other_batches import another
 from parity.twin.pairing import make_twin, targets
 from parity.twin.structure import check_structure, with_shapes
 from parity.twin.twin import STEPS, Twin
@@ -117,7 +118,7 @@ def _twin(
     flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
     tensors = _weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
-    batches = [inputs.arrays, *(_like(inputs.arrays, random) for _ in range(steps - 1))]
+    batches = [inputs.arrays, *(another(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
     axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
     ours, theirs = learning.sides(flax, torch_model)
@@ -138,18 +139,6 @@ def _output_shapes(flax: FlaxModel, inputs: Inputs) -> Any:
     """Returns what Flax's model puts out, with shapes in place of arrays."""
     run = partial(flax.run, called, train=False)
     return jax.eval_shape(lambda *args: run(*args)[0], flax.params, flax.buffers, *inputs.arrays)
-
-
-def _like(arrays: tuple[np.ndarray, ...], random: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Draws another batch of the same kind: the rows in another order, numbers disturbed by a tenth."""
-    orders = {rows: random.permutation(rows) for rows in dict.fromkeys(len(x) for x in arrays if x.ndim)}
-    return tuple(_disturbed(x[orders[len(x)]] if x.ndim else x, random) for x in arrays)
-
-
-def _disturbed(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    if not np.issubdtype(x.dtype, np.floating):
-        return x
-    return (x + 0.1 * np.std(x) * random.normal(size=x.shape)).astype(np.float32)
 
 
 def _module_of(make: Callable[[], Any], whole: bool) -> Any:

@@ -1,7 +1,8 @@
 """JAX in float64: what a model makes by itself is float64, too.
 
-A model may write `dtype=jnp.float32` out, as layers do that take a softmax or a variance in it on purpose. In the
-float64 tier float32 stands for the precision of the run, or "same mathematics?" could not be asked of such a model.
+A model may write `dtype=jnp.float32` out, as layers do that take a softmax or a variance in it on purpose, or divide a
+counter of 32 bits, as Optax's schedules do. In the float64 tier float32 stands for the precision of the run, or "same
+mathematics?" could not be asked of such a model.
 """
 
 import weakref
@@ -15,6 +16,7 @@ from jax._src import dtypes, literals
 
 FLOAT32 = np.dtype(np.float32)
 HOOK = "_maybe_canonicalize_explicit_dtype"  # what JAX asks about every dtype that is written out
+INEXACT = "_dtype_to_inexact"  # what it makes of whole numbers: count / steps is float32 for an int32, in x64 too
 _traces = jax.make_user_context(default_value=False)  # programs that are traced within are kept apart from others
 
 
@@ -22,7 +24,7 @@ _traces = jax.make_user_context(default_value=False)  # programs that are traced
 def exact() -> Iterator[None]:
     """Computes in float64 within the block, where float32 is written out, too."""
     _KeptApart.install()
-    with jax.enable_x64(True), _traces(True), _written_out():
+    with jax.enable_x64(True), _traces(True), _written_out(), _of_whole_numbers():
         yield
 
 
@@ -42,6 +44,19 @@ def _written_out() -> Iterator[None]:
         yield
     finally:
         setattr(dtypes, HOOK, stock)
+
+
+@contextmanager
+def _of_whole_numbers() -> Iterator[None]:
+    stock = getattr(dtypes, INEXACT, None)
+    if stock is None:  # another version of JAX: quotients of 32-bit whole numbers are judged as they stand
+        yield
+        return
+    setattr(dtypes, INEXACT, {dtype: np.dtype(np.float64) if to == FLOAT32 else to for dtype, to in stock.items()})
+    try:
+        yield
+    finally:
+        setattr(dtypes, INEXACT, stock)
 
 
 class _KeptApart:

@@ -74,9 +74,8 @@ class TorchRun:
             for name, parameter in self.model.named_parameters():
                 optimizer.state.pop(parameter, None)
                 if (slots := state.slots.get(name)) and name.startswith(turn.trains):
-                    optimizer.state[parameter] = {
-                        s: slot_value(s, a, self.dtype, self.device) for s, a in slots.items()
-                    }
+                    values = {s: slot_value(s, a, self.dtype, self.device) for s, a in slots.items()}
+                    optimizer.state[parameter] = values
 
     def state(self) -> State:
         """Returns the weights, buffers and slots as they are now: the reverse of `load`."""
@@ -122,15 +121,15 @@ class TorchRun:
 
     def _input(self, array: np.ndarray, name: str) -> torch.Tensor:
         array = self._in_torch_layout(array, name)
-        if not np.issubdtype(array.dtype, np.floating):
-            return torch.tensor(array, device=self.device)
-        return self.tensor(array).requires_grad_()
+        floating = np.issubdtype(array.dtype, np.floating)
+        return self.tensor(array).requires_grad_() if floating else torch.tensor(array, device=self.device)
 
     def _target(self, array: np.ndarray, name: str) -> torch.Tensor:
         array = self._in_torch_layout(array, name)
-        if not np.issubdtype(array.dtype, np.floating):
-            return torch.tensor(array, device=self.device)
-        return to_torch(array.astype(self.dtype)).to(self.device)
+        floating = np.issubdtype(array.dtype, np.floating)
+        return (
+            to_torch(array.astype(self.dtype)).to(self.device) if floating else torch.tensor(array, device=self.device)
+        )
 
     def _in_torch_layout(self, array: np.ndarray, name: str) -> np.ndarray:
         axes: Axes = self.twin.axes.get(name, ())
@@ -181,9 +180,14 @@ class TorchRun:
         drawing = ImposedOnTorch(self.twin.torch_numbers(batch))
         for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
             loss, more = self.differentiate(turn, tensors, drawing, last=turn is self.turns[-1])
+            self._updated(turn, optimizer)
+            tensors = passed_on(turn, tensors, loss, more)
+
+    def _updated(self, turn: TorchTurn, optimizer: torch.optim.Optimizer) -> None:
+        """Takes the optimiser's step; a number that it makes by itself, as NAdam's product, has the run's precision."""
+        with torch_precision(self.dtype):
             turn.prepare(self.model)
             optimizer.step()
-            tensors = passed_on(turn, tensors, loss, more)
 
     def _turn(
         self,
@@ -204,8 +208,7 @@ class TorchRun:
             if x.requires_grad and x.is_leaf:
                 gradients[name] = gradient(x)
                 x.grad = None
-        turn.prepare(self.model)
-        optimizer.step()
+        self._updated(turn, optimizer)
         phases: dict[Phase, Arrays] = {
             "forward": forward,
             "gradients": gradients,

@@ -1,13 +1,20 @@
-"""NAdam as PyTorch has it, with a schedule of the momentum whose product is one number for all parameters."""
+"""NAdam as PyTorch has it, with a schedule of the momentum whose product is one number for all parameters.
+
+PyTorch makes that number itself, in float32 where that is the default: in float64 it has to be of the run's precision.
+"""
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 import torch
+from flax import nnx
 from training_steps import check, jax_step, torch_step
+
+import parity
 
 
 class NadamState(NamedTuple):
@@ -46,3 +53,12 @@ def test_a_number_that_pytorch_keeps_for_each_parameter_is_compared(beta, status
     result = check(jax_step(tx), tx, torch_step, lambda model: torch.optim.NAdam(model.parameters(), lr=0.01))
     compared = [row for row in result.rows["float64"] if row.key.slot == "mu_product"]
     assert result.status == status and compared and all(row.passed for row in compared) == (status == "pass")
+
+
+@pytest.mark.parametrize("beta, status", [(0.9, "pass"), (0.8, "fail")])
+def test_the_same_by_two_models(beta, status):
+    ours = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+    table = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    optimizer = nadam(0.01, beta), lambda parameters: torch.optim.NAdam(parameters, lr=0.01)
+    result = parity.check(ours, torch.nn.Linear(4, 3), table, optimizer=optimizer, steps=2, layers=False)
+    assert result.status == status, result.blame

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from parity.models.exact import exact
 
@@ -31,3 +32,12 @@ def test_a_constant_of_another_array_at_the_same_place_is_its_own():
     with exact():
         sums = [float(jax.jit(plus(number))(0.0)[0]) for number in range(9)]
     assert sums == list(range(9))
+
+
+def test_quotients_of_32_bit_counters_are_float64_in_float64_alone():
+    schedule = optax.linear_schedule(2.5e-4, 0.0, 5)
+    with exact():
+        assert jax.jit(schedule)(jnp.int32(1)).dtype == np.float64
+        np.testing.assert_allclose(schedule(jnp.int32(1)), 2e-4, rtol=1e-15)
+    with jax.enable_x64(True):
+        assert jax.jit(schedule)(jnp.int32(1)).dtype == np.float32

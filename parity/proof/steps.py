@@ -122,13 +122,14 @@ def _single_step(
     check_finite(twin, number, oracle)
     if number == 1:
         check_repeatable(twin, sides.torch_device, oracle)
-    after = rounded(sides.exact.state())
+    exact = sides.exact.state()
+    after = rounded(exact)
     step = Step(number, state, after, oracle, Roundings.of(sides.exact, number, state))
     for tier in sides.flax:
         checking.listener(twin.name, f"{words}, {tier}")
         most = most_probes(rows.get("float64", []))
         rows[tier] += _rows_of_step(twin, checking, sides, kept, tier, step, most)
-    return after
+    return rounded(exact, {slot for run in sides.flax.values() for held in run.slots for slot in held.left_out})
 
 
 def _rows_of_step(

@@ -168,12 +168,17 @@ class SlotMap:
         return [leaf for leaf in self.trained if leaf.path in held] or self.trained
 
     def place(self, opt_state: Any, state: State, slots: Collection[str], dtype: str) -> Any:
-        """Returns the optimiser's state with PyTorch's slots in it; counters go on by themselves."""
+        """Returns the optimiser's state with PyTorch's slots in it; counters go on by themselves.
+
+        What has no counterpart is rounded as PyTorch's slots without one are, or is not.
+        """
+        lone = [values[name] for values in state.slots.values() for name in self.left_out & values.keys()]
+        rounds = bool(state.slots) and all(np.array_equal(x, np.float32(x)) for x in lone)
 
         def new(part: Part) -> Any:
             slot = self._slot(part, slots)
             if not isinstance(part.value, dict) or slot is None:
-                return _rounded(part.value) if state.slots else part.value
+                return _rounded(part.value) if rounds else part.value
             arrays = {
                 name: values[slot.name] * np.float64(unit) if unit != 1 else values[slot.name]
                 for name, values in state.slots.items()

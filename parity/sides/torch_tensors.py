@@ -1,6 +1,6 @@
 """Tensors of PyTorch's by name, and as numbers."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -58,9 +58,14 @@ def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays
     return {name: rows_joined(parts) for name, parts in pieces.items()}
 
 
-def rounded(state: State) -> State:
-    """To values that float32 holds exactly, so that both precisions can start from them."""
-    slots = {name: {k: _rounded(a) for k, a in slots.items()} for name, slots in state.slots.items()}
+def rounded(state: State, lone: Collection[str] = ()) -> State:
+    """To values that float32 holds exactly, so that both precisions can start from them.
+
+    lone: slots that Flax has not, which goes on by itself: rounded, a row's mean and a column's would be two numbers
+    """
+    slots = {
+        name: {k: a if k in lone else _rounded(a) for k, a in slots.items()} for name, slots in state.slots.items()
+    }
     return State({key: _rounded(a) for key, a in state.tensors.items()}, slots, state.rates)
 
 

@@ -1,6 +1,6 @@
 """Why an averaged copy, or running statistics, differ while the parameters agree."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +28,15 @@ class Moved(NamedTuple):
     last: np.ndarray
 
 
-def of_average(pair: StepPair, copy: Copy, outcome: Sequence[Outcome]) -> Cause | None:
-    """Returns why the average differs, where one rule explains it at every step."""
-    steps = [_moved(pair, copy, each) for each in outcome]
+def of_average(pair: StepPair, copy: Copy, outcome: Sequence[Outcome], wrong: Sequence[Key]) -> Cause | None:
+    """Returns why the average differs, where one rule explains it at every step.
+
+    wrong: what differs of it; where the running statistics alone do, they are judged
+    """
+    trained = {leaf.name for leaf in pair.trained}
+    statistics = {key.tensor for key in wrong} - trained
+    names = trained if len(statistics) < len(wrong) else statistics
+    steps = [_moved(pair, copy, each, names) for each in outcome]
     theirs = [_fit(s, s.theirs, s.last) for s in steps]
     if not all(fit is not None for fit in theirs):
         return None
@@ -58,13 +64,12 @@ def _small(step: Moved) -> float:
     return 1e-12 * float(np.max(np.abs(step.old), initial=1e-300))
 
 
-def _moved(pair: StepPair, copy: Copy, outcome: Outcome) -> Moved:
+def _moved(pair: StepPair, copy: Copy, outcome: Outcome, wanted: Collection[str]) -> Moved:
     old = export(copy.leaves, unflatten(outcome.before))
     names = [name for name in old if Key(outcome.number, "buffers", name, "", copy.name) in outcome.flax]
-    parameters = {leaf.name for leaf in pair.trained}
-    names = [name for name in names if name in parameters]
-    first = export(pair.trained, unflatten(outcome.before))
-    last = export(pair.trained, unflatten(outcome.after))
+    names = [name for name in names if name in wanted]
+    first = export(pair.leaves, unflatten(outcome.before))
+    last = export(pair.leaves, unflatten(outcome.after))
     keys = [Key(outcome.number, "buffers", name, "", copy.name) for name in names]
     return Moved(
         _row(old, names),

@@ -77,7 +77,7 @@ def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wron
     if averaged:
         copy = next(copy for copy in pair.copies if copy.name == averaged[0].slot)
         rest = [each for each in outcomes if each.number >= outcome.number]
-        cause = of_average(pair, copy, rest) if exact else None
+        cause = of_average(pair, copy, rest, averaged) if exact else None
         return Blame.because(cause, copy.name, "buffers", _place(outcome, averaged))
     found = Blame("", "forward", "", _returned(outcome, wrong[0]))
     return replace(parted_within(found, pair, outcome) if exact else found, cause="returned-loss")

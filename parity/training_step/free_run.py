@@ -52,7 +52,7 @@ def _torch(pair: StepPair, dtype: str, seed: int, ulps: int = 1, operations: boo
 
 def _jax(pair: StepPair, dtype: str) -> Record:
     pair.torch.put(rounded(pair.torch.original), dtype)
-    leaves = equalised(pair, pair.jax.state.leaves, dtype)
+    leaves = equalised(pair, pair.begun(), dtype)
     record: Record = {}
     for number in range(1, len(pair.batches) + 1):
         with in_tier(dtype):

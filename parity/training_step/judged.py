@@ -53,12 +53,13 @@ def single_steps(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Step
     """Takes each step from the state in which PyTorch has been, and compares."""
     steps = Steps({tier: [] for tier in tiers})
     start = rounded(pair.torch.original)
-    carried = {tier: pair.jax.state.leaves for tier in tiers}
+    pair.torch.put(start, "float64")
+    carried = dict.fromkeys(tiers, pair.begun())
     for number in range(1, len(pair.batches) + 1):
         pair.torch.put(start, "float64")
         forced = {tier: equalised(pair, carried[tier], tier) for tier in tiers}
         seen, oracle = torch_taken(pair, number, start, "float64")
-        following = rounded(pair.torch.memory.taken())
+        following = pair.torch.memory.taken()
         _check_finite(number, oracle)
         if number == 1:
             _check_repeatable(oracle, torch_taken(pair, number, start, "float64")[1])
@@ -69,7 +70,7 @@ def single_steps(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Step
             rows = _rows(pair, number, start, tier, *both, seen, policy, most)
             steps.rows[tier] += rows
             steps.outcomes.append(Outcome(number, tier, start, forced[tier], carried[tier], seen, *both, rows))
-        start = following
+        start = rounded(following, pair.held.left_out)
     return steps
 
 

@@ -20,7 +20,7 @@ from parity.training_step.optimizer_states import leaves_with_slots, slot_map, s
 from parity.training_step.roles import Roles
 from parity.training_step.rounded_alike import rounded_alike
 from parity.training_step.torch_step import TorchStep
-from parity.training_step.weight_map import Copy
+from parity.training_step.weight_map import Copy, beginning
 from parity.twin.twin import Batch, Problem, State
 
 
@@ -79,6 +79,13 @@ class StepPair:
         olds = export(self.trained, unflatten(before))
         news = export(self.trained, unflatten(after))
         return {name: news[name] - olds[name] for name in news}
+
+    def begun(self) -> Leaves:
+        """Returns JAX's leaves at the start, where copies that PyTorch holds out of sight are those of its weights."""
+        state = self.jax.state.leaves
+        leaves = beginning(self.roles, self.leaves, self.copies, state)
+        flat = dict(flatten(place(leaves, self.torch.tensors(), unflatten(state), "float32")))
+        return {path: flat[path] for path in state}
 
     def equalised(self, leaves: Leaves, dtype: str) -> Leaves:
         """Returns JAX's leaves with PyTorch's present numbers in them; what it has not is rounded as those are."""

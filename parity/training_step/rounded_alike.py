@@ -14,9 +14,10 @@ ALIKE = 1e-6  # a rounding to float32
 def rounded_alike(leaves: Leaves, held: Sequence[np.ndarray]) -> Leaves:
     """Returns the leaves as PyTorch's tensors are between two steps, which float32 holds exactly.
 
-    held: what PyTorch keeps in tensors; what has no like among them, such as sums of gradients, is not rounded there
+    held: what PyTorch keeps in tensors; what has no like among them, such as sums of gradients, is not rounded there,
+          nor are slots that it alone has
     """
-    marks = [_mark(array) for array in held]
+    marks = [_mark(array) for array in held if np.array_equal(array, np.float32(array))]
 
     def rounded(leaf: Any) -> Any:
         if getattr(leaf, "dtype", None) != np.float64:

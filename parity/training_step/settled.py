@@ -41,7 +41,7 @@ def settled(paired: Callable[[list[Leaf]], StepPair], leaves: list[Leaf], told: 
 def _likeness(pair: StepPair, oracle: Record) -> float:
     """Returns the mean cosine of the angles between both sides' first updates."""
     pair.torch.put(rounded(pair.torch.original), "float64")
-    before = equalised(pair, pair.jax.state.leaves, "float64")
+    before = equalised(pair, pair.begun(), "float64")
     try:
         with in_tier("float64"):
             after, returned = pair.jax_taken(1, before, "float64")

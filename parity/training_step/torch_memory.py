@@ -7,7 +7,7 @@ and that nothing of it stays.
 
 import functools
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,9 +86,13 @@ def _moved(tensor: torch.Tensor, disturb: Disturb) -> torch.Tensor:
     return torch.as_tensor(disturb(to_numpy(tensor))).to(tensor.device)
 
 
-def rounded(snapshot: Snapshot) -> Snapshot:
-    """Returns it with values that float32 holds exactly, so that every precision can start from them."""
-    values = {name: _rounded(value) for name, value in snapshot.values.items()}
+def rounded(snapshot: Snapshot, lone: Collection[str] = ()) -> Snapshot:
+    """Returns it with values that float32 holds exactly, so that every precision can start from them.
+
+    lone: slots of the optimiser that JAX's state has not, which goes on by itself
+    """
+    kept = {id(item) for _, items in snapshot.contents for key, item in items if key in lone}
+    values = {name: value if name in kept else _rounded(value) for name, value in snapshot.values.items()}
     return Snapshot(values, snapshot.contents)
 
 

@@ -16,7 +16,7 @@ from parity.match import load_map, match
 from parity.match.fitting import alike, counter
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
-from parity.training_step.jax_state import JaxState, Path, dotted
+from parity.training_step.jax_state import JaxState, Leaves, Path, dotted
 from parity.training_step.roles import Roles, shapes
 
 Weights = str | File | Sequence[Leaf] | Mapping[str, Any] | None
@@ -150,6 +150,21 @@ def unpaired(roles: Roles, copies: list[Copy]) -> dict[str, str]:
     compared = {leaf.path for copy in copies for leaf in copy.leaves}
     alone = [root for root, paths in roles.copies.items() if not compared & set(paths)]
     return {dotted(root): 'an averaged copy; torch_state={"ema": PyTorch\'s} has it compared' for root in alone}
+
+
+def beginning(roles: Roles, tensors: list[Leaf], copies: list[Copy], state: Leaves) -> list[Leaf]:
+    """Returns the places of copies that are compared with nothing and equal JAX's parameters, as slow weights do.
+
+    Parameters that are all zeros tell nothing: sums of gradients begin so, too.
+    """
+    compared = {leaf.path for copy in copies for leaf in copy.leaves}
+    found: list[Leaf] = []
+    for root, paths in roles.copies.items():
+        moved = [] if compared & set(paths) else _moved(roles, tensors, root, paths)
+        sources = {leaf.key: np.asarray(state[leaf.path]) for leaf in tensors}
+        same = all(np.array_equal(np.asarray(state[leaf.path]), sources[leaf.key]) for leaf in moved)
+        found += moved if same and any(sources[leaf.key].any() for leaf in moved if leaf.trained) else []
+    return found
 
 
 def _moved(roles: Roles, tensors: list[Leaf], root: Path, paths: list[Path]) -> list[Leaf]:

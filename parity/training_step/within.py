@@ -102,11 +102,14 @@ def parted_within(blame: Blame, pair: StepPair, outcome: Outcome) -> Blame:
 
 
 def _wrong(pair: StepPair, outcome: Outcome, marks: Marks) -> Line | None:
-    """Runs PyTorch's step, and returns the call that made the first loss that Flax has not."""
+    """Runs PyTorch's step, and returns the call that made the first loss that Flax has not, or wrong parameters."""
     heard = Heard(marks, pair.torch.model)
     with _inside(pair, lambda: heard):
         _taken(pair, outcome)
-    return next((line for line in heard.minimised if not line.known), None)
+    moved = [row.key.tensor for row in outcome.rows if not row.passed and row.key.phase == "update"]
+    parameters = dict(pair.torch.model.named_parameters())
+    written = [heard.made.get(id(parameters.get(name))) for name in moved]
+    return next((line for line in (*heard.minimised, *written) if line and not line.known), None)
 
 
 def _marks(pair: StepPair, outcome: Outcome) -> Marks | None:

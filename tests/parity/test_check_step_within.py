@@ -217,3 +217,39 @@ def test_a_temperature_and_its_square(temperature):
     assert result.status == ("pass" if temperature == 2 else "fail")
     if temperature != 2:
         named(result, "constant", "Flax divides by 2.5 where PyTorch has 2 ", "a square of it included")
+
+
+class Trusted(torch.optim.Optimizer):
+    """Moves each tensor by a share of its norm, the decay within."""
+
+    def __init__(self, parameters, lr=0.01, decay=0.1):
+        super().__init__(parameters, {"lr": lr, "decay": decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                move = p.grad + group["decay"] * p
+                p.add_(move * (p.norm() / move.norm()), alpha=-group["lr"])
+
+
+def trusted(within):
+    """The same, or the decay outside of the share."""
+
+    def moved(g, p):
+        move = g + 0.1 * p if within else g
+        move = move * (jnp.linalg.norm(p) / jnp.linalg.norm(move))
+        return -0.01 * (move if within else move + 0.1 * p)
+
+    return optax.stateless(lambda grads, params: jax.tree.map(moved, grads, params))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("within", [True, False])
+def test_of_an_unknown_mistake_in_an_optimiser_by_hand_the_line_is_told(within):
+    tx = trusted(within)
+    result = check(
+        jax_step(tx), tx, stepping(lambda model, x, y: cross_entropy(model(x), y)), lambda m: Trusted(m.parameters())
+    )
+    assert result.status == ("pass" if within else "fail"), result.blame
+    assert within or 'what `p.grad + group["decay"] * p`' in result.blame.text, result.blame

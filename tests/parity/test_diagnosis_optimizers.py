@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -59,9 +60,11 @@ RMSPROP = partial(torch.optim.RMSprop, lr=1e-2)
 ADAGRAD = partial(torch.optim.Adagrad, lr=1e-2)
 
 # name, PyTorch's optimiser, Optax's with the defaults or the option that differ
+AFTERWARDS = optax.stateless(lambda updates, params: jax.tree.map(lambda u, p: u - 1e-4 * (p + u), updates, params))
 OPTAX = [
     ("weight-decay", ADAMW, optax.adamw(1e-2)),
     ("weight-decay-missing", ADAMW, optax.adam(1e-2)),
+    ("weight-decay-after", ADAMW, optax.chain(optax.adam(1e-2), AFTERWARDS)),
     ("weight-decay-l2", ADAMW, optax.chain(optax.add_decayed_weights(1e-2), optax.adam(1e-2))),
     ("weight-decay-decoupled", partial(ADAM, weight_decay=1e-2), optax.adamw(1e-2, weight_decay=1e-2)),
     ("accumulator-start+eps-in-root", ADAGRAD, optax.adagrad(1e-2)),

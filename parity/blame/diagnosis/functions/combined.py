@@ -11,7 +11,7 @@ from parity.blame.diagnosis.functions.layout import SHAPING, TURNING
 ACTIVATIONS = ("silu", "gelu", "relu", "sigmoid", "tanh", "softplus", "mish", "elu")
 REMEMBERED = (  # earlier calls that later ones are of
     *(*ACTIVATIONS, "topk", "masked_fill", "pack_padded_sequence"),
-    *("mul", "rmul", "add", "sub", "sum", "exp", "expm1", "einsum"),
+    *("mul", "rmul", "add", "sub", "sum", "exp", "expm1", "einsum", "flatten", "clamp"),
     *(*TURNING, *SHAPING),
     *("cat", "linear", "matmul", "mm", "chunk", "split", "unbind", "getitem"),
 )

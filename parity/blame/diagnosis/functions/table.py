@@ -21,6 +21,7 @@ from parity.blame.diagnosis.functions import (
     shapes,
     signs,
     subsets,
+    targets,
     transforms,
     written,
 )
@@ -58,12 +59,14 @@ def _sums(call: FunctionCall) -> Iterator[Alternative]:
     yield from arithmetic.sums(call)
     yield from blending.blended(call)
     yield from combined.terms(call)
+    yield from targets.exchanged(call)
     yield from subsets.subsets(call) if call.name == "add" else ()
     yield from rotary_shares.of_whole(call)
 
 
 def _differences(call: FunctionCall) -> Iterator[Alternative]:
     yield from arithmetic.differences(call)
+    yield from targets.exchanged(call)
     yield from subsets.subsets(call) if call.name == "sub" else ()
 
 
@@ -75,7 +78,7 @@ def _reductions(call: FunctionCall) -> Iterator[Alternative]:
 def _products(call: FunctionCall) -> Iterator[Alternative]:
     divides = "div" in call.name
     yield from combined.averaged(call)
-    yield from () if divides else written.activated(call)
+    yield from targets.means(call) if divides else written.activated(call)
     yield from () if divides else reset_gates.before(call)
     yield from slopes(call)
     yield from combined.counted(call) if divides else combined.gated(call)
@@ -139,6 +142,17 @@ def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
     yield from as_layer(LAYERS["interpolate"])(call)
 
 
+def _cross_entropy(call: FunctionCall) -> Iterator[Alternative]:
+    yield from losses.cross_entropy(call)
+    yield from targets.rows_of_classes(call)
+
+
+def _losses(call: FunctionCall) -> Iterator[Alternative]:
+    yield from losses.options(call)
+    yield from targets.positives(call)
+    yield from targets.others(call)
+
+
 DETACH = "detach"  # alters gradients alone
 
 TABLE: dict[str, Alternatives] = {
@@ -173,8 +187,8 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("flatten", "reshape", "view", "unflatten"), _reshaped),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined),
     **dict.fromkeys(layout.TURNING, layout.shaped),
-    "cross_entropy": losses.cross_entropy,
-    **dict.fromkeys(losses.OTHERS, losses.options),
+    "cross_entropy": _cross_entropy,
+    **dict.fromkeys(losses.OTHERS, _losses),
     "getitem": _picked,
     "setitem": placed,
     "einsum": discretised.fed,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from parity.blame.diagnosis.cause import distance
-from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, update
+from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, after, first_group, listed, with_options
 
 SAME = 1e-9  # relative: one parameter's update
@@ -30,6 +30,9 @@ def weight_decay(step: ObservedStep, about: Ready) -> Iterator[Trial]:
         yield name, text, after(step, _into_gradient if decoupled else _into_weights)
         text = "Flax decays weights by weight_decay, not by lr * weight_decay"
         yield "weight-decay-unscaled", text, after(step, _unscaled_decay)
+        if decoupled:
+            text = "Flax decays the weights that the update has moved already, PyTorch those from before it"
+            yield "weight-decay-after", text, lambda: _decayed_after(step)
         text = "Flax does not decay biases and norms (vectors), PyTorch does"
         yield "weight-decay-on-bias", text, lambda: _spared(step, lambda array: array.ndim <= 1)
         text = "Flax decays biases and norms (vectors) alone"
@@ -60,6 +63,13 @@ def _unscaled_decay(now: Ready) -> None:
     for name, tensor in now.tensors.items():
         tensor.data.mul_(1 - now.options(name)["weight_decay"])
     _no_decay(now)
+
+
+def _decayed_after(step: ObservedStep) -> list[np.ndarray]:
+    groups = map(ready(step).options, step.before)
+    shares = [group["lr"] * group["weight_decay"] for group in groups]
+    moved = zip(step.before.values(), update(step, _no_decay), shares, strict=True)
+    return [change - share * (old + change) for old, change, share in moved]
 
 
 def _no_decay(now: Ready) -> None:

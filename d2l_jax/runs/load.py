@@ -53,6 +53,9 @@ def settings_of(path: Path) -> dict[str, Any]:
     """Returns the settings of a run, as its `metrics.json` has them. Raises InputError where there is no run."""
     if not path.exists():
         raise InputError(f"no such run: {path}")
+    if not is_run(path):
+        other = f"parity.load_state_dict(model, {str(path)!r}) reads weights of other programs"
+        raise InputError(f"{path} is no run of `d2l-jax train`; {other}")
     try:
         if (path / METRICS).is_file():
             settings = json.loads((path / METRICS).read_text())["settings"]

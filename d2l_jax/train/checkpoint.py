@@ -66,8 +66,9 @@ def epochs_in(folder: Path) -> list[int]:
 
 def holds_checkpoints(path: Path) -> bool:
     """Tells whether `path` is a run's folder with checkpoints, its folder of them, or one, good or damaged."""
-    inside = any((path / str(epoch) / META).is_file() for epoch in epochs_in(path))
-    return inside or (path / FOLDER).is_dir() or (path / META).is_file()
+    folders = [folder / str(epoch) for folder in (path, path / FOLDER) for epoch in epochs_in(folder)]
+    # Other programs' folders are called so, too.
+    return any((folder / name).exists() for folder in [path, *folders] for name in (META, CHECKSUMS))
 
 
 def save(folder: Path, epoch: int, state: TrainState, meta: dict[str, Any], keep: Collection[int] = ()) -> None:

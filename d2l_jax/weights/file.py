@@ -33,7 +33,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"cannot read the weights of {path}: it is damaged, or missing") from error
+        raise InputError(f"cannot read the weights of {path}: it is damaged, or no .safetensors file") from error

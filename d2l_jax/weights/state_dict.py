@@ -100,6 +100,8 @@ def _problem(leaf: Leaf, array: np.ndarray, target: np.dtype) -> str:
     """Returns why the array cannot be this tensor; "" if it can."""
     if floating(leaf) and array.dtype.kind in "iu" and array.dtype.itemsize == 1:
         return f"holds {array.dtype}, quantized numbers whose scale stands elsewhere, where {target} is right"
+    if array.size == 0 and 0 not in leaf.shape:
+        return "is empty: it was saved where its numbers stand elsewhere (ZeRO-3, FSDP); gather them, then save"
     if array.shape != leaf.shape:
         turned = " (transposed, as GPT-2's Conv1D has its weights, square ones too)"
         return f"has shape {array.shape} where {leaf.shape} is right" + turned * (array.shape == leaf.shape[::-1])

@@ -11,7 +11,7 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
-from parity.weights.content import Content
+from parity.weights.content import TIED_TO, Content
 from parity.weights.tensors import to_numpy
 
 COUNTER = "num_batches_tracked"
@@ -38,10 +38,11 @@ class Choice(NamedTuple):
         return not (self.missing or self.unexpected or self.misshapen)
 
     @property
-    def likeness(self) -> tuple[float, int]:
-        """Returns how much of the model is there, for the error of a checkpoint that fits nowhere."""
-        shared = len(self.tensors) - len(self.unexpected)
-        return shared / (len(self.tensors) + len(self.missing)), -self.misshapen
+    def likeness(self) -> tuple[float, float]:
+        """Returns how much of the model is there, of its shape and at all, for an error where nothing fits."""
+        named = len(self.tensors) - len(self.unexpected)
+        every = len(self.tensors) + len(self.missing)
+        return (named - self.misshapen) / every, named / every
 
 
 def choices(leaves: list[Leaf], content: Content, entry: str = "") -> Iterator[Choice]:
@@ -54,13 +55,27 @@ def choices(leaves: list[Leaf], content: Content, entry: str = "") -> Iterator[C
             groups.setdefault(prefix, {})[name[len(prefix) :]] = tensor
     for prefix, tensors in sorted(groups.items(), key=lambda group: group[0].count(".")):
         if not entry or prefix.startswith(entry + "."):
-            yield _choice(leaves, prefix, tensors)
+            yield _choice(leaves, prefix, *_under_their_names(leaves, prefix, tensors, content.others))
 
 
-def _choice(leaves: list[Leaf], prefix: str, tensors: dict[str, Any]) -> Choice:
-    expected = {leaf.key: leaf for leaf in leaves}
+def _under_their_names(
+    leaves: list[Leaf], prefix: str, tensors: dict[str, Any], others: dict[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Returns the tensors, and what is said: of two tied keys, a file may hold that which the model lacks."""
+    expected = {leaf.key for leaf in leaves}
     tensors = dict(tensors)
-    allowed = []
+    said = []
+    for key in [leaf.key for leaf in leaves if leaf.key not in tensors]:
+        note = others.get(prefix + key, "")
+        held = note.removeprefix(TIED_TO).removeprefix(prefix)
+        if note.startswith(TIED_TO) and held in tensors and held not in expected:
+            tensors[key] = tensors.pop(held)
+            said.append(f"{key} is {held}, to which the file ties it")
+    return tensors, said
+
+
+def _choice(leaves: list[Leaf], prefix: str, tensors: dict[str, Any], allowed: list[str]) -> Choice:
+    expected = {leaf.key: leaf for leaf in leaves}
     for key in [key for key in tensors if key not in expected and _sibling(key, expected)]:
         del tensors[key]
     if counters := [key for key in expected if key not in tensors and _sibling(key, tensors)]:
@@ -128,7 +143,16 @@ def chosen(fitting: list[Choice], content: Content, entry: str) -> Choice | None
 
 
 def _same(left: Choice, right: Choice) -> bool:
-    return all(left.tensors[key] is right.tensors.get(key) for key in left.tensors)
+    """Tells whether both are the same tensors, or hold the same numbers, as an average of one."""
+    others = [right.tensors[key] for key in left.tensors]
+    try:
+        return all(one is other or _equal(one, other) for one, other in zip(left.tensors.values(), others))
+    except InputError:  # no plain numbers
+        return False
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return np.array_equal(to_numpy(one), to_numpy(other))
 
 
 def left_out(choice: Choice, content: Content) -> list[str]:

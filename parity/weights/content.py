@@ -10,6 +10,7 @@ from parity.weights.tensors import is_tensor
 # Words that wrappers put into names; no model's own attribute is called so.
 WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 EXTRA_STATE = "_extra_state"
+TIED_TO = "tied to "
 
 
 class Content(NamedTuple):
@@ -31,6 +32,20 @@ class Content(NamedTuple):
         homes = sorted(set(self.home.values()), key=len)
         home = {name: [each for each in ("", *homes) if name.startswith(each)][-1] for name in tensors}
         return self._replace(tensors=tensors, home=home)
+
+    def without(self, word: str) -> "Content | None":
+        """Returns the same content with a wrapper's word gone from all names; None where no wrapper can have put it.
+
+        A wrapper holds one module alone: all names of a mapping or module have its word next, or none has it.
+        """
+        homes = {name[: name.index(f".{word}.") + 1] for name in self.tensors if f".{word}." in name}
+        if not homes or any(
+            name.startswith(home) and not name.startswith(f"{home}{word}.") for home in homes for name in self.tensors
+        ):
+            return None
+        tensors = {_without(word, name): tensor for name, tensor in self.tensors.items()}
+        home = {_without(word, name): _without(word, each) for name, each in self.home.items()}
+        return self._replace(tensors=tensors, home=home, taken_off=(*self.taken_off, word))
 
 
 def content_of(source: Any) -> Content:
@@ -113,4 +128,4 @@ def _words(value: Any) -> str:
         return f"an object of {value.name}"
     if isinstance(value, tuple | list) and value and all(map(is_tensor, value)):
         return f"a list of {len(value)} tensors without names; copy them into a model and save its state_dict"
-    return value if isinstance(value, str) and value.startswith("tied to ") else f"of type {type(value).__name__}"
+    return value if isinstance(value, str) and value.startswith(TIED_TO) else f"of type {type(value).__name__}"

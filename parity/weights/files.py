@@ -9,21 +9,13 @@ import numpy as np
 from d2l_jax.errors import InputError
 from d2l_jax.weights import file as safetensors
 from d2l_jax.write import replacing
+from parity.weights.foreign import HEAD, absent, foreign_file
 from parity.weights.safetensors_file import read_safetensors
 from parity.weights.shards import INDEX, read_folder, read_index, refuse_part
 from parity.weights.torch_files import corrupt, read_pickle, read_zip
 
 TORCH = (".pt", ".pth", ".bin", ".ckpt")
 SUFFIXES = (".safetensors", *TORCH)
-KNOWN = {
-    b"\x89HDF": "an HDF5 file, of Keras or TensorFlow; export its arrays with numpy.savez under PyTorch's names",
-    b"GGUF": "a GGUF file of quantized weights; take the model's .safetensors",
-    b"version https://git-lfs": "a pointer of Git LFS, not the file itself; `git lfs pull` fetches it",
-    b"<!DOCTYPE": "a web page; the download was answered with text",
-    b"<html": "a web page; the download was answered with text",
-    b"\x1f\x8b": "compressed with gzip; unpack it first",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first",
-}
 
 
 def read_state_dict(path: str | Path) -> Any:
@@ -36,7 +28,7 @@ def read_state_dict(path: str | Path) -> Any:
         if path.is_dir():
             return read_folder(path, read_file)
         if not path.is_file():
-            raise InputError(f"no such file: {path}")
+            raise InputError(absent(path))
         if path.name.endswith(INDEX):
             return read_index(path, read_file)
         refuse_part(path)
@@ -48,18 +40,18 @@ def read_state_dict(path: str | Path) -> Any:
 def read_file(path: Path) -> Any:
     """Returns what one file holds; see `read_state_dict`."""
     with path.open("rb") as file:
-        head = file.read(32)
-    for start, reason in KNOWN.items():
-        if head.startswith(start):
-            raise InputError(f"{path} is {reason}")
+        head = file.read(HEAD)
+    # Safetensors' own length may begin as another program's mark does.
+    if head[5:9] == b"\0\0\0{":
+        return read_safetensors(path)
+    if reason := foreign_file(path, head):
+        raise InputError(f"{path} is {reason}")
     if head.startswith(b"PK"):
         return read_zip(path)
-    if head[8:9] == b"{" or path.suffix == ".safetensors":
+    if path.suffix == ".safetensors":
         return read_safetensors(path)
     if head.startswith(b"\x80"):
         return read_pickle(path)
-    if path.suffix == ".msgpack":
-        raise InputError(f"{path} is a file of Flax's, with Flax's names; flax.serialization.msgpack_restore reads it")
     if path.suffix in SUFFIXES:
         raise corrupt(path, "it is empty" if not head else "it begins as no weight file does")
     raise InputError(f"{path}: unknown kind of weight file; {', '.join(SUFFIXES)} are right")

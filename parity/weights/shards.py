@@ -4,28 +4,22 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from d2l_jax.errors import InputError
+from parity.weights.foreign import foreign_folder
 from parity.weights.tensors import Stored, is_tensor
 
 Read = Callable[[Path], Any]
 INDEX = ".index.json"
 SHARD = re.compile(r"-(\d+)-of-(\d+)\.[a-z]+$")
-PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
+PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.pth.tar")
 # What trainers write beside a model's weights.
 BESIDE = re.compile(r"optimizer|optim_|scheduler|scaler|rng_state|random_states|training_args|sampler|dl_state")
-FOREIGN = {
-    ".metadata": "a distributed checkpoint; `python -m torch.distributed.checkpoint.format_utils dcp_to_torch` makes "
-    "one file of it",
-    "zero_to_fp32.py": "a checkpoint of DeepSpeed; its zero_to_fp32.py makes one file of it",
-    "latest": "a checkpoint of DeepSpeed; its zero_to_fp32.py, or get_fp32_state_dict_from_zero_checkpoint, makes one "
-    "state_dict of it",
-    "_CHECKPOINT_METADATA": "a checkpoint of Orbax's, with Flax's names; orbax.checkpoint restores it, and nnx.update "
-    "puts it into a model",
-    "saved_model.pb": "a model of TensorFlow",
-}
+LISTED = 6  # files that an error names
+DEPTH, LOOKED_INTO = 4, 1000  # folders below one that are looked into for weights, to name them
 
 
 def read_index(path: Path, read: Read) -> dict[str, Any]:
@@ -46,22 +40,43 @@ def read_index(path: Path, read: Read) -> dict[str, Any]:
 
 def read_folder(path: Path, read: Read) -> Any:
     """Returns the tensors of a folder's only weight file, of its index, or of all its shards."""
-    for name, reason in FOREIGN.items():
-        if (path / name).exists():
-            raise InputError(f"{path} is {reason}")
-    files = [file for pattern in PATTERNS for file in sorted(path.glob(pattern)) if not BESIDE.match(file.name)]
+    if reason := foreign_folder(path):
+        raise InputError(f"{path} is {reason}")
+    files = _weight_files(path)
     indices = [index for pattern in PATTERNS for index in sorted(path.glob(pattern + INDEX))]
     kinds = {Path(file.name.removesuffix(INDEX)).suffix for file in [*indices, *files]}
     if not kinds:
-        raise InputError(f"{path} holds no weights: no run of d2l-jax train, no weight file, no index of shards")
+        raise InputError(f"{path} holds no weights{_below(path)}")
     if len(kinds) == 1 and len(indices) == 1:
         return read_index(indices[0], read)
     if len(files) == 1 and not indices and not SHARD.search(files[0].name):
         return read(files[0])
     if len(kinds) == 1 and not indices and all(SHARD.search(file.name) for file in files):
         return _without_index(path, files, read)
-    names = ", ".join(file.name for file in [*indices, *files][:6])
+    names = ", ".join(file.name for file in [*indices, *files][:LISTED])
     raise InputError(f"{path} holds several weight files; name one: {names}")
+
+
+def _below(path: Path) -> str:
+    """Returns what lies in the folders below, behind "holds no weights"."""
+    found: list[str] = []
+    for place in islice((place for depth in range(1, DEPTH + 1) for place in path.glob("*/" * depth)), LOOKED_INTO):
+        if not place.is_dir():
+            continue
+        name = place.relative_to(path)
+        if reason := foreign_folder(place):
+            return f" itself; {name} in it is {reason}"
+        # The folder of several, as shards are, or the only file.
+        if files := _weight_files(place):
+            found.append(str(name / files[0].name if len(files) == 1 else name))
+    if not found:
+        return ": no run of d2l-jax train, no weight file, no index of shards"
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    return f" itself; name one below: {', '.join(sorted(found)[:LISTED])}{more}"
+
+
+def _weight_files(path: Path) -> list[Path]:
+    return [file for pattern in PATTERNS for file in sorted(path.glob(pattern)) if not BESIDE.match(file.name)]
 
 
 def _without_index(path: Path, files: list[Path], read: Read) -> dict[str, Any]:

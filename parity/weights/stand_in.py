@@ -106,8 +106,9 @@ def _opcodes(path: Path) -> Iterator[tuple[str, Any]]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             data = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            for name in data:
-                with archive.open(name) as file:
+            for member in map(archive.getinfo, data):
+                member.CRC = None  # pyright: ignore[reportAttributeAccessIssue]  # a file may be saved without sums
+                with archive.open(member) as file:
                     yield from ((code.name, argument) for code, argument, _ in pickletools.genops(file))
         return
     with path.open("rb") as file:

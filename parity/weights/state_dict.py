@@ -1,6 +1,7 @@
 """PyTorch's weights, wherever they stand, into an NNX model."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from parity.weights.parametrized import as_computed, folded, others
 from parity.weights.tensors import to_numpy
 
 log = logging.getLogger(__name__)
+ADDRESS = re.compile(r"(https?|s3|gs|hf)://")
 Source = Mapping[str, Any] | str | Path | Any
 
 
@@ -47,7 +49,7 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
         kinds = "; ".join(f"{name or 'it'} is {kind}" for name, kind in list(content.others.items())[:4])
         raise InputError(f"{place} holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}")
     choice, notes = _chosen(leaves(model), content, entry.rstrip("."), place)
-    if not choice.fits and (kind := kind_of(content.tensors)):
+    if not choice.fits and (kind := kind_of(content.tensors, content.others)):
         raise InputError(f"{place} {kind}")
     hints = _hints(leaves(model), choice, content)
     if choice.prefix:
@@ -62,10 +64,6 @@ def _hints(tensors: list[Leaf], choice: Choice, content: Content) -> dict[str, s
     """Returns what is said of missing keys: what stands in their place."""
     hints = others(choice.tensors)
     hints |= {name.removeprefix(choice.prefix): f" ({kind})" for name, kind in content.others.items()}
-    for key in choice.missing:
-        packed = f"{key.rpartition('.')[0]}._packed_params"
-        if any(name.startswith(choice.prefix + packed) for name in [*content.tensors, *content.others]):
-            hints[key] = f" (quantized, packed into {packed}; save the model as it was before)"
     if len(choice.missing) == 1 and (twin := _alike(tensors, choice)):
         hints.setdefault(choice.missing[0], f" (was it left out as tied? {twin} has its shape)")
     return hints
@@ -80,6 +78,8 @@ def _alike(tensors: list[Leaf], choice: Choice) -> str:
 
 def _read(model: nnx.Module, source: Any) -> Any:
     if isinstance(source, str | Path):
+        if ADDRESS.match(str(source)):
+            raise InputError(f"{source} is an address; download the file and name it")
         path = Path(source)
         if (path / NAME).is_file():
             return read_state_dict(path / NAME)
@@ -99,18 +99,21 @@ def _read(model: nnx.Module, source: Any) -> Any:
 
 def _chosen(tensors: list[Leaf], content: Content, entry: str, place: str) -> tuple[Choice, list[str]]:
     """Returns the tensors that are loaded and what is to be said of them; or those that come nearest."""
-    notes = [f"{word!r} taken off its names" for word in content.taken_off]
-    plain, words = folded(content.tensors)
-    variants = [(content, notes, "")]
-    if words:
-        variants.append((content.with_tensors(plain), [*notes, *words], ""))
+    variants = []
+    # DataParallel around a part of the model puts its word into the middle of names.
+    for each in filter(None, (content, content.without("module"))):
+        notes = [f"{word!r} taken off its names" for word in each.taken_off]
+        variants.append((each, notes, ""))
+        plain, words = folded(each.tensors)
+        if words:
+            variants.append((each.with_tensors(plain), [*notes, *words], ""))
     if head := without_prefix(tensors):
         variants += [(variant, [*said, f"{head!r} put before its names"], head) for variant, said, _ in variants]
     nearest: list[Choice] = []
     for variant, said, head in variants:
         expected = [replace(leaf, key=leaf.key.removeprefix(head)) for leaf in tensors]
         tried = list(choices(expected, variant, entry))
-        if not tried:
+        if not tried and variant is content:
             raise InputError(f"{place} has no entry {entry!r}; it has {names_of(content)}")
         try:
             # Names are not exchanged where tensors stand beside: "head." is not "embed.".

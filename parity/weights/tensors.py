@@ -48,6 +48,8 @@ def _refuse_without_numbers(value: Any) -> None:
     layout = str(value.layout).removeprefix("torch.")
     if value.is_meta:
         raise InputError("is on the meta device: it has a shape and no values; load the real weights, then save them")
+    if hasattr(value, "full_tensor"):
+        raise InputError("is cut over several devices (DTensor); save tensor.full_tensor()")
     if value.is_quantized:
         raise InputError(f"is quantized ({dtype}); save it as tensor.dequantize()")
     if getattr(value, "is_nested", False):

@@ -2,13 +2,17 @@
 
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from d2l_jax.errors import InputError
+from parity.weights.foreign import foreign_archive
 from parity.weights.stand_in import load, names_in
 
 AGAIN = "save it again with torch.save(model.state_dict(), path)"
+CHUNK = 1 << 20  # bytes that are read at a time
+DTENSOR, SUBCLASS = "torch.distributed.tensor.DTensor", "torch._utils._rebuild_wrapper_subclass"
 LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # the number with which torch.save began until 1.5
 
 
@@ -24,10 +28,31 @@ def read_zip(path: Path) -> Any:
     if any(name.endswith(("/archive_format", "/serialized_exported_program.json")) for name in members):
         raise InputError(f"{path} is an exported program; save torch.export.load(path).state_dict with torch.save")
     if not any(name.endswith("/data.pkl") for name in members):
-        raise corrupt(path, "it is an archive that torch.save did not write")
+        raise InputError(f"{path} is {foreign_archive(members)}")
+    _refuse_damaged(path)
     if any(name.endswith("/constants.pkl") for name in members):
         return _read_script(path)
     return _read(path)
+
+
+def _refuse_damaged(path: Path) -> None:
+    """Raises InputError where a tensor's bytes are not those that were saved; PyTorch does not look."""
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if member.file_size]
+        wrong = [member.filename for member in members if not _whole(archive, member)]
+    # Where all are wrong, they were saved without sums: torch.serialization.set_crc32_options(False).
+    if wrong and len(wrong) < len(members):
+        raise corrupt(path, f"{wrong[0]} in it was changed after it was saved; copy or download it again")
+
+
+def _whole(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    try:
+        with archive.open(member) as file:
+            while file.read(CHUNK):
+                pass
+    except (zipfile.BadZipFile, zlib.error):
+        return False
+    return True
 
 
 def read_pickle(path: Path) -> Any:
@@ -48,6 +73,8 @@ def _read(path: Path) -> Any:
         raise
     except Exception:  # pickletools of garbage
         raise corrupt(path, "its list of tensors is garbled or cut off") from None
+    if DTENSOR in names:
+        raise InputError(f"{path} holds one process's shards of tensors (DTensor); save tensor.full_tensor() of each")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tensors' kinds and storages, for programmers of PyTorch
@@ -58,7 +85,8 @@ def _read(path: Path) -> Any:
         # PyTorch's own text is written for torch.load's caller, and coloured.
         classes = [name for name in names if not name.startswith(("torch.", "collections.", "builtins."))]
         reason = f"it needs {', '.join(classes[:3])}" if classes else f"PyTorch stops with {type(error).__name__}"
-        raise corrupt(path, f"{reason} to be opened; {AGAIN}") from None
+        again = "save plain tensors, tensor.dequantize() of each" if SUBCLASS in names else AGAIN
+        raise corrupt(path, f"{reason} to be opened; {again}") from None
 
 
 def _read_script(path: Path) -> Any:
@@ -67,9 +95,12 @@ def _read_script(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated
-            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+            weights = dict(torch.jit.load(path, map_location="cpu").state_dict())
     except Exception:
         raise corrupt(path, f"its TorchScript program cannot be loaded here; {AGAIN}") from None
+    if not weights:
+        raise InputError(f"{path} is a TorchScript program without weights, as torch.jit.freeze leaves it; {AGAIN}")
+    return weights
 
 
 def _read_npz(path: Path) -> Any:
@@ -79,7 +110,8 @@ def _read_npz(path: Path) -> Any:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except Exception:
-        raise corrupt(path, "its arrays cannot be read without pickle") from None
+        again = "numpy.savez(path, **arrays) keeps each array under its name"
+        raise corrupt(path, f"its arrays cannot be read without pickle; {again}") from None
 
 
 def corrupt(path: Path, reason: str) -> InputError:

@@ -110,7 +110,12 @@ def test_a_run_of_several_folds_names_one(run: Path, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "content, reason",
-    [(None, "no such run"), ("", "holds no good checkpoint"), ("{", "is damaged"), ("{}", "is damaged")],
+    [
+        (None, "no such run"),
+        ("", "is no run of .d2l-jax train.; parity.load_state_dict"),
+        ("{", "is damaged"),
+        ("{}", "is damaged"),
+    ],
 )
 def test_what_is_no_run_is_one_clear_line(tmp_path: Path, content: str | None, reason: str):
     path = tmp_path / "run"

@@ -96,7 +96,7 @@ INDEX = "model.safetensors.index.json"
         (lambda folder: None, FIRST, "is one of 2 shards; name their folder, or the index"),
         (lambda folder: (folder / INDEX).write_text("{}"), INDEX, "is no index of shards: it holds no weight_map"),
         (lambda folder: (folder / INDEX).write_text("["), INDEX, "is no index of shards: it holds no weight_map"),
-        (lambda folder: (folder / FIRST).write_bytes(b"12345678"), INDEX, f"{FIRST} is corrupt or holds more than"),
+        (lambda folder: (folder / FIRST).write_bytes(bytes(8)), INDEX, f"{FIRST} is corrupt or holds more than"),
     ],
 )
 def test_shards_that_are_not_whole(tmp_path: Path, spoil: Callable, name: str, reason: str):

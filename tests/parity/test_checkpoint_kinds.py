@@ -39,6 +39,15 @@ OTHER_NAMES = [
     (_optimizer, r"holds an optimiser's state \(state.0.step\) and no weights"),
     (partial(_low_rank, False), "holds LoRA's differences .* without the model that they belong to"),
     (partial(_low_rank, True), "holds LoRA's differences .* beside the weights that they change"),
+    (lambda: {"lora_unet_0.lora_down.weight": np.ones((2, 3)), "lora_unet_0.alpha": np.ones(())}, "LoRA's .* without"),
+    (lambda: {"net.0.ia3_l": np.ones((2, 1))}, "holds IA3's factors .net.0.ia3_l. without the model"),
+    (lambda: {"_fsdp_wrapped_module._flat_param": np.ones(9)}, "holds FSDP's flat parameters .*FULL_STATE_DICT"),
+    (lambda: {"net.0.qweight": np.ones((1, 3), np.int32), "net.0.scales": np.ones((1, 3))}, "holds quantized numbers"),
+    (
+        lambda: {"fc.weight": np.ones((9, 1), np.uint8), "fc.weight.absmax": np.ones(1)},
+        "quantized .*save the model as it",
+    ),
+    (lambda: {"fc.scale": torch.ones(1), "fc._packed_params": (torch.ones(2), None)}, "quantized .*fc._packed_params"),
     (lambda: {"net/0/kernel": np.ones((3, 2)), "net/0/bias": np.ones(2)}, "holds Flax's names .net/0/kernel., not Py"),
     (lambda: {"shadow": [torch.ones(2), torch.ones(3)]}, "shadow is a list of 2 tensors without names"),
 ]

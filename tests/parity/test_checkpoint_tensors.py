@@ -163,6 +163,22 @@ def test_tied_keys_load_where_they_are_tied(tmp_path: Path, suffix: str):
             parity.load_state_dict(Untied(nnx.Rngs(0)), path)
 
 
+def test_a_tied_key_may_stand_under_the_name_that_the_model_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    weight = torch.rand(5, 4)
+    save_file({"head.weight": weight}, tmp_path / "m.safetensors", metadata={"embed.weight": "head.weight"})
+    model = parity.load_state_dict(Tied(nnx.Rngs(0)), tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(model.embed.embedding[...], weight.numpy())
+    assert "embed.weight is head.weight, to which the file ties it" in caplog.text
+    with pytest.raises(InputError, match="missing embed.weight .* .tied to head.weight"):  # control: it needs both
+        parity.load_state_dict(Untied(nnx.Rngs(0)), tmp_path / "m.safetensors")
+
+
+def test_tensors_whose_numbers_stand_elsewhere_are_told():
+    with pytest.raises(InputError, match=r"conv.weight \(and 12 more\) is empty: .*ZeRO-3, FSDP.*gather") as error:
+        loads({key: torch.empty(0) for key in WEIGHTS})
+    assert "has shape" not in str(error.value)
+
+
 def test_a_tied_key_that_no_note_tells_of_is_guessed():
     with pytest.raises(
         InputError, match=r"missing head.weight \(5, 4\) \(was it left out as tied\? embed.weight has its"

@@ -54,6 +54,18 @@ def test_a_compiled_layer_inside_is_no_obstacle():
     assert loads({key.replace("conv.", "conv._orig_mod."): value for key, value in WEIGHTS.items()})
 
 
+def test_data_parallel_around_a_part_is_no_obstacle(caplog: pytest.LogCaptureFixture):
+    inner = {f"net.module.{key}": value for key, value in WEIGHTS.items()}
+    outer = nnx.Dict(net=flax_net(), fc=nnx.Linear(2, 2, rngs=nnx.Rngs(0)))
+    beside = {"fc.weight": torch.rand(2, 2), "fc.bias": torch.rand(2)}
+    parity.load_state_dict(outer, {"state_dict": {f"module.{key}": value for key, value in (inner | beside).items()}})
+    np.testing.assert_array_equal(outer["net"].fc.bias[...], WEIGHTS["fc.bias"].numpy())
+    assert "'module' taken off its names" in caplog.text
+    spoilt = {key.replace("module.", "") if "rms" in key else key: value for key, value in inner.items()}
+    with pytest.raises(InputError, match="missing net.conv.weight .*unexpected net.module.conv"):  # control: no wrapper
+        parity.load_state_dict(outer, spoilt | beside)
+
+
 def test_names_may_lack_the_prefix_of_the_model(caplog: pytest.LogCaptureFixture):
     outer = nnx.Dict(net=flax_net())
     parity.load_state_dict(outer, WEIGHTS)
@@ -111,6 +123,17 @@ def test_several_that_fit_are_named(tmp_path: Path):
     assert loads(path, entry="model") and loads(path, OTHERS, entry="model_ema")
     with pytest.raises(InputError, match="has no entry 'modle'; it has model, model_ema, epoch"):
         loads(path, entry="modle")
+
+
+def test_copies_with_the_same_numbers_are_one():
+    assert loads({"model": WEIGHTS, "average": {key: value.clone() for key, value in WEIGHTS.items()}})
+
+
+def test_the_nearest_entry_is_that_whose_shapes_agree_too():
+    renamed = {key.replace("conv.", "stem."): value for key, value in WEIGHTS.items()}
+    other = {"block.conv.weight": torch.ones(9, 9), "block.conv.bias": torch.ones(9), "block.fc.bias": torch.ones(3)}
+    with pytest.raises(InputError, match="missing conv.weight .*; unexpected stem.weight"):
+        loads(renamed | other)
 
 
 def test_averages_in_a_module_are_named():

@@ -17,6 +17,7 @@ from tyro.conf import Positional, arg
 from d2l_jax.errors import InputError
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.search_options import SearchOptions
+from d2l_jax.write import leave_full_output, open_output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -238,6 +239,7 @@ def _explained() -> Iterator[None]:
 
 
 def _told(message: Any, status: int) -> int:
+    leave_full_output()
     print(f"error: {message}", file=sys.stderr)
     return status
 
@@ -248,5 +250,6 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"d2l-jax {version('d2l-jax')}")
         return
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
+    open_output()
     with _explained():
         app.cli(prog="d2l-jax", description=DESCRIPTION, args=args)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -92,6 +93,20 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def open_output() -> None:
+    """Gives a process a standard output whose own was closed before it began, as a service may start it."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+def leave_full_output() -> None:
+    """Sends what follows on standard output nowhere, if it takes no more: Python would complain of it once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_json(path: Path, content: Any) -> None:

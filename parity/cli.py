@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from d2l_jax.errors import InputError
-from d2l_jax.write import check_writable
+from d2l_jax.write import check_writable, leave_full_output, open_output
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions, File
 from parity.environment import share_gpu
@@ -217,6 +217,7 @@ def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; bad input is one line and exit status 2."""
     share_gpu()
+    open_output()
     try:
         if list(sys.argv[1:] if args is None else args) == ["--version"]:
             print(f"parity {version('d2l-jax')}")
@@ -228,6 +229,10 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # `parity check lenet | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a full disk, a file that is not to be read
+        print(f"error: {error}", file=sys.stderr)
+        leave_full_output()
+        sys.exit(2)
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         sys.exit(130)

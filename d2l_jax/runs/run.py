@@ -130,6 +130,9 @@ def twin_learner(framework: str) -> Any:
         if getattr(error, "name", "torch") != "torch":
             raise
         raise InputError(f"--framework {framework} needs PyTorch: pip install 'd2l-jax[parity]'") from error
+    except (ImportError, OSError) as error:
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"--framework {framework}: PyTorch is installed, but does not load: {told}") from error
 
 
 class _Run:

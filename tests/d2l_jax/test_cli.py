@@ -224,3 +224,14 @@ def test_prepare_makes_what_train_reads(capsys: pytest.CaptureFixture[str], tmp_
     toy_images(tmp_path / "toys")
     main(["data", "prepare", "toys", "target", "--name", "mnist"])
     assert "written   target/mnist" in capsys.readouterr().out
+
+
+def test_a_pytorch_that_does_not_load_is_one_line():
+    broken = NO_TORCH.replace(
+        'ModuleNotFoundError("No module named \'torch\'", name="torch")', 'OSError("libtorch.so")'
+    )
+    assert "libtorch" in broken
+    ended = program("train", "softmax", *DIGITS, "--framework", "torch", "--out", "broken", before=broken)
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(": PyTorch is installed, but does not load: OSError: libtorch.so\n")
+    assert ended.stderr.count("\n") == 1

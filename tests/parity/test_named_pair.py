@@ -76,7 +76,7 @@ def test_a_pair_that_differs_is_placed_and_its_own_options_count(folder, capsys)
 NOT_PAIRS = {
     "their_nets:number": "the function returns int; a tuple (flax_model, torch_model, inputs), or a dict",
     "their_nets:misspelt": "'torch_modl'; did you mean torch_model",
-    "their_nets:raising": "the function raises ZeroDivisionError",
+    "their_nets:raising": "the function raises ZeroDivisionError: division by zero (their_nets.py, line 25)",
     "their_nets:swapped": "Flax's comes first",
     "their_nets:pare": "unknown function of their_nets 'pare'; did you mean pair",
     "no_such:pair": "there is no module 'no_such' here",
@@ -92,6 +92,48 @@ def test_what_is_no_pair_is_one_line_each_and_status_2(folder, capsys):
     for name, words in NOT_PAIRS.items():
         (line,) = [line for line in lines if line.startswith(f"{name}: ")]
         assert words in line
+
+
+OTHER = """
+from dataclasses import dataclass
+from {neighbour} import value
+@dataclass
+class Settings:
+    value: int = value
+def pair(): raise ValueError(f"{{Settings().value}} of {{__name__}}")
+"""
+
+
+@pytest.fixture
+def files(folder):
+    """Files of the same names in two folders, one of Python's own names, one with a dot, and one within a package."""
+    for number, name in enumerate(("a", "b", "pkg")):
+        (folder / name).mkdir()
+        (folder / name / "neighbour.py").write_text(f"value = {number}")
+        for file in ("net.py", "random.py", "net.v2.py"):
+            (folder / name / file).write_text(OTHER.format(neighbour=".neighbour" if name == "pkg" else "neighbour"))
+    (folder / "pkg" / "__init__.py").touch()
+    return folder
+
+
+def test_each_file_is_itself_and_has_its_own_neighbours(files, capsys):
+    import random as pythons
+
+    names = [
+        "a/net.py:pair",
+        "b/net.py:pair",
+        "a/random.py:pair",
+        "b/net.v2.py:pair",
+        "pkg/net.py:pair",
+        "a/net.py:pair",
+    ]
+    assert run("check", *names) == 2
+    seen = capsys.readouterr().out
+    for name, value in zip(names, ("0 of net", "1 of net", "0 of random of ", "1 of net.v2 of ", "2 of pkg.net")):
+        file = name.partition("/")[2].removesuffix(":pair")
+        (line,) = [line for line in seen.splitlines() if line.startswith(f"{name}: ")]
+        assert f"the function raises ValueError: {value}" in line and f"({file}, line 7)" in line
+    assert sys.modules["random"] is pythons and sys.modules["parity.cli"]
 
 
 @pytest.mark.parametrize(
@@ -160,3 +202,16 @@ def test_without_pytorch_the_package_says_so_in_one_line(tmp_path):
     code = "import parity\ntry:\n    parity.check\nexcept ImportError as error:\n    print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert "PyTorch is installed, but does not load: OSError" in done.stdout and done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "closed, words, status", [("> /dev/full", "error: [Errno 28] No space left", 2), (">&-", "", 1)]
+)
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, closed, words, status):
+    (tmp_path / "pair.py").write_text("import parity\nresult = parity.Result('a', 'b', 0)\n")
+    call = "from parity.cli import main; main(['check', 'pair.py:result'])"
+    command = f'{sys.executable} -W ignore -c "{call}" {closed}'
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/bin:/usr/bin", "HOME": str(tmp_path), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith(words) and done.stderr.count("\n") == bool(words)

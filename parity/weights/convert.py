@@ -8,7 +8,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.runs.load import case_of, is_run
 from d2l_jax.runs.settings import plain
 from d2l_jax.train import TrainState, checkpoint
-from parity.weights.files import SUFFIXES, write_state_dict
+from parity.weights.files import OTHERS, SUFFIXES, write_state_dict
 from parity.weights.state_dict import load_state_dict, state_dict
 
 
@@ -21,8 +21,11 @@ def convert(source: Path, target: Path, name: str = "", entry: str = "") -> None
     name:   the case whose weights these are; "" where `source` is a run, which knows its model
     entry:  name under which the weights stand, where several would fit
 
-    Raises InputError if the source is corrupt or of another model, or the target exists as a folder.
+    Raises InputError if the source is corrupt or of another model, or the target exists as a folder or is named as
+    another program's file.
     """
+    if target.suffix in OTHERS:
+        raise InputError(f"{target}: not a kind that is written; {', '.join(SUFFIXES)}, or a new folder, are right")
     case = _case(source, name)
     model = load_state_dict(case.build(), source, entry=entry)
     if target.suffix in SUFFIXES:

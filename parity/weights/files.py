@@ -16,6 +16,8 @@ from parity.weights.torch_files import corrupt, read_pickle, read_zip
 
 TORCH = (".pt", ".pth", ".bin", ".ckpt")
 SUFFIXES = (".safetensors", *TORCH)
+# Of other programs' weight files: who names one means a file, not a folder.
+OTHERS = (".h5", ".hdf5", ".keras", ".npz", ".npy", ".onnx", ".pkl", ".msgpack", ".gguf", ".pt2", ".tar", ".zip")
 
 
 def read_state_dict(path: str | Path) -> Any:

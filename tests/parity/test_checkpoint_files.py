@@ -233,6 +233,12 @@ def test_a_run_is_converted_without_its_models_name(run: Path, tmp_path: Path):
     assert all(np.array_equal(loaded[key], trained[key]) for key in trained)
 
 
+def test_convert_writes_no_folder_that_is_named_as_a_file(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    assert converted(run, tmp_path / "m.h5") == 2 and not list(tmp_path.iterdir())
+    assert "m.h5: not a kind that is written; .safetensors, .pt, " in capsys.readouterr().err
+    assert converted(run, tmp_path / "lenet-v1.2") == 0  # control: a folder with a dot in its name
+
+
 def test_convert_takes_one_of_several(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     weights = {key: torch.tensor(array) for key, array in parity.state_dict(load(run)).items()}
     ema = {key: tensor + 1 for key, tensor in weights.items()}

@@ -21,12 +21,17 @@ def exchanged(call: FunctionCall) -> Iterator[Alternative]:
         return
     shape = call.result.shape
     (a, x), (b, y) = [_factors(term, shape) for term in terms if term]
-    if x is None or y is None or x is y:
+    if x is None or y is None or x is y or _whole(a, b):  # `complements` exchanges weights that add up to 1
         return
     sign = -1 if "sub" in call.name else 1
     text = "Flax exchanges the two tensors that PyTorch adds in shares: the first has the second's share"
     text = f"{text}, the second the first's" if sign > 0 else f"{text}, and is subtracted"
     yield Alternative("shares-exchanged", text, lambda: a * y + sign * b * x)
+
+
+def _whole(*shares: Any) -> bool:
+    numbers = [x for x in shares if isinstance(x, float | int)]
+    return len(numbers) == len(shares) and abs(sum(numbers) - 1) < 1e-12
 
 
 def _factors(term: FunctionCall, shape: torch.Size) -> tuple[Any, Any]:

@@ -117,6 +117,7 @@ def _program(twin: Twin, alone: Alone, train: bool) -> "LayerProgram":
         pulled=pulled,
         apply=alone.part.apply,
         features=_features(twin, alone.layer),
+        varied=alone.ports.varied,
     )
 
 
@@ -129,9 +130,8 @@ def _record(twin: Twin, alone: Alone, train: bool, result: tuple) -> Record:
     record = layer.record("forward", {n: np.where(valid[n], a, 0) if n in valid else a for n, a in arrays.items()})
     record |= layer.record("buffers", export([x for x in own if not x.trained], buffers))
     if train and grads is not None:
-        tensors = alone.ports.tensors
-        floating = [np.asarray(g) for g, x in zip(input_grads, tensors, strict=True) if x.is_floating_point()]
-        record |= layer.record("backward", dict(zip(input_names(len(floating)), floating, strict=True)))
+        varied = [np.asarray(input_grads[i]) for i in alone.ports.varied]
+        record |= layer.record("backward", dict(zip(input_names(len(varied)), varied, strict=True)))
         record |= layer.record("backward", export([x for x in own if x.trained], grads))
     return record
 
@@ -160,6 +160,7 @@ class LayerProgram:
     inputs, outputs: of its ports; the latter with PyTorch's shapes
     pulled:       the outputs that have cotangents
     features:     of a dense layer behind a flatten in another order than PyTorch's, which feature of PyTorch's each is
+    varied:       of its ports, too
     """
 
     tree: Any
@@ -171,6 +172,7 @@ class LayerProgram:
     pulled: tuple[str, ...]
     apply: Callable
     features: tuple[int, ...] = ()
+    varied: tuple[int, ...] = ()
 
     def run(self, params: Any, buffers: Any, tensors: list[jax.Array]) -> tuple[dict[str, jax.Array], Any]:
         flat = dict(self.static)
@@ -190,24 +192,22 @@ def _isolated(programs: Sequence[LayerProgram], arguments: list[Arguments]) -> l
 def _one_isolated(
     program: LayerProgram, params: Any, buffers: Any, tensors: list, cotangents: dict, numbers: tuple
 ) -> tuple:
-    floating = [i for i, x in enumerate(tensors) if jnp.issubdtype(x.dtype, jnp.floating)]
-
     def forward(params: Any, values: list) -> tuple[dict, tuple]:
         given = list(tensors)
-        for i, value in zip(floating, values, strict=True):
+        for i, value in zip(program.varied, values, strict=True):
             given[i] = value
         with imposed_on_jax(numbers):
             outputs, changed = program.run(params, buffers, given)
         return {name: outputs[name] for name in program.pulled}, (outputs, changed)
 
-    values = [tensors[i] for i in floating]
+    values = [tensors[i] for i in program.varied]
     if not program.pulled or not program.train:
         _, (outputs, changed) = forward(params, values)
         return outputs, changed, None, None
     _, pull, (outputs, changed) = jax.vjp(forward, params, values, has_aux=True)
     like = {name: outputs[name].dtype for name in program.pulled}  # another one is told by the comparison
     grads, value_grads = pull({name: array.astype(like[name]) for name, array in cotangents.items()})
-    by_place = dict(zip(floating, value_grads, strict=True))
+    by_place = dict(zip(program.varied, value_grads, strict=True))
     return outputs, changed, grads, [by_place.get(i, jnp.zeros(())) for i in range(len(tensors))]
 
 

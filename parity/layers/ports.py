@@ -46,6 +46,7 @@ class Ports:
     tensors: PyTorch's tensors, equal ones once
     valid:   {result: where it is compared}, of packed sequences, whose padding is nothing
     turned:  {tensor: (the one that it is made of, how)}, of masks, which stand behind those of the call
+    varied:  the numbers of the tensors of which gradients are compared: constants, as a mask of 0 and -inf, take none
     """
 
     inputs: tuple[tuple[int, Axes], ...]
@@ -53,6 +54,7 @@ class Ports:
     tensors: tuple[torch.Tensor, ...]
     valid: dict[str, np.ndarray] = field(default_factory=dict)
     turned: dict[int, tuple[int, Turn]] = field(default_factory=dict)
+    varied: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, theirs: TorchCall, ours: FlaxCall, values: Values | None = None) -> "Ports":
@@ -65,7 +67,7 @@ class Ports:
         tensors: list[torch.Tensor] = []
         called: list[str] = []
         for name, tensor in named_arguments(theirs.module.forward, theirs.args, theirs.kwargs):
-            if not any(x.shape == tensor.shape and torch.equal(x, tensor) for x in tensors):
+            if not _among(tensor, tensors):
                 tensors.append(tensor)
                 called.append(name)
         arrays = named_arguments(type(ours.module).__call__, (None, *ours.args), dict(sorted(ours.kwargs.items())))
@@ -98,7 +100,8 @@ class Ports:
             raise Mismatch(f"results {there} in PyTorch, {list(results)} in Flax", results)
         packed = [name for name, *_ in outputs if name.endswith(".values")] if sequence else []
         valid = {name: valid_positions(sequence) for name in packed if sequence}
-        ports = cls(inputs, tuple(outputs), tuple(tensors), valid, turned)
+        varied = tuple(i for i, x in enumerate(tensors) if x.is_floating_point() and _among(x, theirs.flowing))
+        ports = cls(inputs, tuple(outputs), tuple(tensors), valid, turned, varied)
         return ports._by_values(theirs, values) if values else ports
 
     def _by_values(self, theirs: TorchCall, values: Values) -> "Ports":
@@ -117,6 +120,10 @@ class Ports:
 
         outputs = tuple((name, number, of_result(name, number, axes)) for name, number, axes in self.outputs)
         return replace(self, inputs=inputs, outputs=outputs)
+
+
+def _among(tensor: torch.Tensor, others: Sequence[torch.Tensor]) -> bool:
+    return any(x.shape == tensor.shape and torch.equal(x, tensor) for x in others)
 
 
 def has_equal_sizes(call: FlaxCall) -> bool:

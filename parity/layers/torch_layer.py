@@ -35,7 +35,7 @@ def _record(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, 
     module = run.model.get_submodule(call.name)
     for part, mode in zip(module.modules(), call.modes, strict=False):
         part.training = mode  # which the code around it may set at each call
-    leaves = [_leaf(x, disturb, run.dtype) for x in ports.tensors]
+    leaves = [_leaf(x, disturb, run.dtype, i in ports.varied) for i, x in enumerate(ports.tensors)]
     args, kwargs = tree_map(partial(_replaced, ports.tensors, leaves), (call.args, call.kwargs))
     sequence = first_packed((args, kwargs))
     args, kwargs = packed_again((args, kwargs))
@@ -53,10 +53,10 @@ def _record(twin: Twin, run: TorchRun, layer: Layer, ports: Ports, train: bool, 
     return record
 
 
-def _leaf(tensor: torch.Tensor, disturb: Callable, dtype: str) -> torch.Tensor:
+def _leaf(tensor: torch.Tensor, disturb: Callable, dtype: str, varied: bool) -> torch.Tensor:
     if not tensor.is_floating_point():
         return tensor
-    return torch.as_tensor(disturb(to_numpy(tensor).astype(dtype)), device=tensor.device).requires_grad_()
+    return torch.as_tensor(disturb(to_numpy(tensor).astype(dtype)), device=tensor.device).requires_grad_(varied)
 
 
 def _replaced(tensors: tuple[torch.Tensor, ...], leaves: list[torch.Tensor], value: Any) -> Any:

@@ -69,6 +69,8 @@ class Variables:
             tensors = list(model.tensors(inputs))
             self.owners = {tensor.path: tensor.kind for tensor in tensors}
             self.all = {t.path: Variable(t.path[-1:], t.path, t.trained, t.shape, t.dtype) for t in tensors}
+        self._parts: frozenset[Path] = getattr(model, "parts", frozenset())
+        self.promised: frozenset[str] = getattr(model, "promised", frozenset())  # PyTorch's, to these parts
         self._by_id: dict[int, Any] = {}
 
     def enter(self, root: Any) -> None:
@@ -104,7 +106,7 @@ class Variables:
         if isinstance(module, linen.RNN):
             roots = [module.cell.path]  # it may stand beside the module that runs it
         variables = []
-        for variable in self.all.values():
+        for variable in (v for v in self.all.values() if v.path not in self._parts):
             place = variable.path if variable.trained else variable.path[1:]
             for root in roots:
                 if place[: len(root)] == root:

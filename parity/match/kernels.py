@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import operator
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from d2l_jax.weights.axes import output_first
 from d2l_jax.weights.leaf import Leaf
 from parity.match.flax_layers import Variable
+from parity.models.cut import PART
 
 Shape = tuple[int, ...]
 TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)
@@ -29,12 +31,12 @@ def ways(
         stored = variable.shape
         return Leaf(key, variable.path, variable.trained, variable.dtype, stored, split, axes, shape, flip, **options)
 
-    if variable.local[-1] == "kernel" and len(shape) > 1:
+    if PART.sub(r"\1", str(variable.local[-1])) == "kernel" and len(shape) > 1:
         if isinstance(module, TRANSPOSED):
             return [leaf(*order) for order in _transposed(shape, variable.shape, flax_module)]
         if isinstance(module, AFFINE):
             return [leaf(*order) for order in _affine(shape, variable.shape)]
-    leaves = [leaf(*order) for order in _orders(shape, variable.shape)]
+    leaves = [leaf(*order) for order in _orders(shape, variable.shape) or _joined(shape, variable.shape)]
     return leaves[:1] if isinstance(module, ORDERED) else leaves
 
 
@@ -75,6 +77,22 @@ def _orders(shape: Shape, stored: Shape) -> list[tuple]:
     usual = [tuple(range(rank)), output_first(rank), (rank - 1, *range(rank - 1))]
     every = [*usual, *itertools.permutations(range(rank))] if rank <= 5 else usual
     return [(split, axes) for axes in dict.fromkeys(every) if _permuted(split, axes) == target]
+
+
+def _joined(shape: Shape, stored: Shape) -> list[tuple]:
+    """Orders after which neighbours among Flax's axes are one of PyTorch's, as heads and their features are."""
+    if len(shape) < 2 or len(stored) > 5 or math.prod(shape) != math.prod(stored):
+        return []
+    rank = len(stored)
+    usual = [(*range(cut, rank), *range(cut)) for cut in range(rank)]  # as they are, or outputs first
+    orders = dict.fromkeys([*usual, *itertools.permutations(range(rank))])
+    return [(stored, axes) for axes in orders if _falls_into(_permuted(stored, axes), shape)]
+
+
+def _falls_into(parts: Shape, shape: Shape) -> bool:
+    """Tells whether the products of neighbours are the sizes of a shape, in its order."""
+    ends = set(itertools.accumulate(parts, operator.mul))
+    return ends >= set(itertools.accumulate(shape, operator.mul))
 
 
 def _permuted(shape: Shape, axes: Shape) -> Shape:

@@ -10,6 +10,7 @@ import torch
 
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
+from parity.match.apart import cuts
 from parity.match.fitting import alike, counter, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
@@ -17,9 +18,14 @@ from parity.match.spread import spread_fit
 from parity.match.stacked import stacked
 from parity.match.torch_layers import Recorded, TorchLayer
 from parity.models.calls import Path
+from parity.models.cut import Cuts
 
-# The parts of PyTorch's weight norm, as Flax calls them.
-WEIGHT_NORM = {"original0": "scale", "original1": "kernel", "weight_g": "scale", "weight_v": "kernel"}
+LENGTH, DIRECTION = ("scale", "g"), ("kernel", "v")
+# What PyTorch's tensors are called in Flax, and by hand.
+CALLED = {
+    **{"original0": LENGTH, "weight_g": LENGTH, "original1": DIRECTION, "weight_v": DIRECTION},
+    **{"weight": ("weight", "w"), "bias": ("bias", "b")},
+}
 
 
 class Books:
@@ -113,7 +119,8 @@ def _renamed(leaf: Leaf, key: str, merged: tuple[str, ...]) -> Leaf:
 def _whole_layers(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> int:
     """Pairs layers without a partner, such as auxiliary heads that were not called; returns the rest of `variant`."""
     free = set(books.unpaired())
-    alone = [layer for layer in books.recorded.layers if layer.whole is None]
+    promised = books.variables.promised
+    alone = [x for x in books.recorded.layers if x.whole is None and not promised & {*x.tensors.values()}]
     for flax in _groups(books, layers):
         fits = [fit(layer, books.recorded.arrays, flax) for layer in alone if set(layer.tensors.values()) & free]
         fits = [candidate for candidate in fits if candidate and not candidate.missing]
@@ -186,28 +193,42 @@ def _ways(
 
 
 def _name_score(key: str, variable: Variable) -> float:
-    """The likeness of two paths; the last names count most."""
+    """The likeness of two paths; the last names count most, whole or from their last underscore on."""
     last = key.split(".")[-1]
     own = str(variable.path[-1]).rpartition("/")[2]
-    return 2 * alike(WEIGHT_NORM.get(last, last), own) + alike(key, ".".join(map(str, variable.path)))
+    if own == key:  # a part that was made for it
+        return 9.0
+    ends = (own, own.rpartition("_")[2])
+    named = max(alike(name, end) for name in CALLED.get(last, (last,)) for end in ends)
+    return 2 * named + alike(key, ".".join(map(str, variable.path)))
 
 
 class Unmatched(InputError):
-    """Tensors have no counterpart; `notes` tell what is known of layers that have none."""
+    """Tensors have no counterpart; `notes` tell what is known of these layers, `cuts` which arrays are several."""
 
-    def __init__(self, problems: list[str], notes: list[str]):
+    def __init__(self, problems: list[str], notes: list[str], cuts: Cuts):
         super().__init__(f"the two models do not hold the same tensors: {'; '.join([*problems, *notes])}")
         self.notes = notes
+        self.cuts = cuts
 
 
 def check(
-    books: Books, recorded: Recorded, error: Exception | None, notes: list[str], constants: Collection[Any] = ()
+    books: Books,
+    recorded: Recorded,
+    error: Exception | None,
+    notes: list[str],
+    constants: Collection[Any] = (),
+    sure: Collection[str] = (),
 ) -> list[Leaf]:
-    """The leaves in PyTorch's order. Raises InputError if anything has no counterpart, and lists all of it."""
+    """The leaves in PyTorch's order. Raises InputError if anything has no counterpart, and lists all of it.
+
+    sure: tensors of PyTorch's whose counterpart has been given the same numbers
+    """
     problems = list(books.problems(constants))
     if problems:
         left = {key: recorded.arrays[key].shape for key in books.unpaired()}
-        raise Unmatched([*stacked(books.unpaired_variables(), left), *problems], notes)
+        variables = books.unpaired_variables()
+        raise Unmatched([*stacked(variables, left), *problems], notes, cuts(variables, recorded, sure))
     if error is not None:
         raise InputError(f"Flax's model does not run on these inputs: {error}") from error
     order = {key: number for number, key in enumerate(recorded.arrays)}

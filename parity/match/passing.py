@@ -119,8 +119,8 @@ class Pass:
                 return output
             arranged = candidate.arrangement
             seen = candidate.call
-        if seen is None or not known(partner.layer, flax):
-            return self.computed(flax, partner.leaves, args, kwargs)
+        if seen is None or not known(partner.layer, flax) or seen.inputs[0].size != x.size:
+            return self.computed(flax, partner.leaves, args, kwargs)  # of experts, say, that see some tokens alone
         return handed(partner.layer, seen, arranged, flax, x, kwargs)
 
     def pair(self, path: Path, candidate: Candidate, leaves: list[Leaf], guessed: bool) -> None:
@@ -153,7 +153,7 @@ class Pass:
         return self.guess(free, x, backward(flax, kwargs)), True
 
     def fitting(self, layer: TorchLayer, flax: FlaxLayer) -> Fit | None:
-        if (flax.path, layer) in self.excluded:
+        if (flax.path, layer) in self.excluded or self.variables.promised & {*layer.tensors.values()}:
             return None
         if (flax.path, layer) not in self.fits:
             self.fits[flax.path, layer] = fit(layer, self.recorded.arrays, flax)

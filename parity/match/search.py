@@ -84,7 +84,8 @@ def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Coll
     if renamed := numbered(run) if run.guesses else {}:
         renumber(run, renamed)
         books = _books(run, recorded, variables, variant=0)
-    return check(books, recorded, run.error, [*_notes(run), *_rewriting(model)], constants)
+    sure = {leaf.key for partner in run.partners.values() if not partner.guessed for leaf in partner.leaves}
+    return check(books, recorded, run.error, [*_notes(run), *_rewriting(model)], constants, sure)
 
 
 def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int) -> Books:

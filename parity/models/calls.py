@@ -32,6 +32,7 @@ class TorchCall:
 
     name, number: its dotted name (its first one, where it is shared), and which of its calls this is, from 0
     args, kwargs, output: copies, since a model may change them in place later
+    flowing:      of the copies of its arguments, those through which a gradient flows on
     parent:       the call that it happened in, or None
     cotangents:   of the output's tensors, once there has been a backward pass
     span:         how many random numbers had been drawn at its start and at its end
@@ -44,6 +45,7 @@ class TorchCall:
     args: tuple
     kwargs: dict[str, Any]
     parent: TorchCall | None
+    flowing: list[torch.Tensor] = field(default_factory=list)
     output: Any = None
     children: list[TorchCall] = field(default_factory=list)
     cotangents: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -63,7 +65,9 @@ def torch_calls(model: torch.nn.Module, drawn: Callable[[], int] = lambda: 0) ->
 
     def enter(name: str, module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
         parent = stack[-1] if stack else None
-        call = TorchCall(name, counts.get(name, 0), module, _copied(args), _copied(kwargs), parent)
+        given = padded((args, kwargs))
+        copies = _copied(given)
+        call = TorchCall(name, counts.get(name, 0), module, copies[0], copies[1], parent, _flowing(given, copies))
         call.span = (drawn(), 0)
         call.modes = tuple(part.training for part in module.modules())
         counts[name] = call.number + 1
@@ -113,6 +117,14 @@ def _copied(tree: Any) -> Any:
     from torch.utils._pytree import tree_map
 
     return tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, padded(tree))
+
+
+def _flowing(given: Any, copies: Any) -> list[torch.Tensor]:
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    pairs = zip(tree_leaves(given), tree_leaves(copies), strict=True)
+    return [copy for x, copy in pairs if isinstance(x, torch.Tensor) and x.requires_grad]
 
 
 class _Paths:

@@ -16,11 +16,12 @@ from parity.blame.weights import blame_weights
 from parity.compare.constants import limits_at_zero
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row
-from parity.compare.ties import compare_ties
+from parity.compare.ties import BECAUSE, SHARED, compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import pinned
 from parity.layers.isolate import Isolated, isolate
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
+from parity.models.equal_maxima import SharedMaxima
 from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
 from parity.proof.free_run import free_run
@@ -126,12 +127,25 @@ def _dropout(twin: Twin, rows: RowsByTier, guilty: Blame | None) -> Blame | None
 
 
 def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
-    """Returns a row for each gradient of the first step that was right without numbers that are exactly 0."""
+    """Returns a row for each gradient of the first step that was right without numbers that are exactly 0.
+
+    Where a unit is 0 everywhere, all of its numbers are its largest: how they share the slope is no mistake.
+    """
     if not passed(rows):
         return []
     state = with_planted_zeros(twin)
-    oracle, flax, *_ = reached(sides.exact.taken(1, state), sides.flax["float64"].taken(1, state, set()))
-    return without_marks(twin, compare_ties(oracle, flax, limits_at_zero(rows)))[0]
+    flax, limits = sides.flax["float64"].taken(1, state, set()), limits_at_zero(rows)
+
+    def compared(because: str = BECAUSE) -> list[Row]:
+        oracle, ours, *_ = reached(sides.exact.taken(1, state), flax)
+        return without_marks(twin, compare_ties(oracle, ours, limits, because))[0]
+
+    plain = compared()
+    if passed(plain):
+        return plain
+    with SharedMaxima() as maxima:
+        shared = compared(SHARED)
+    return shared if maxima.shared and passed(shared) else plain
 
 
 def _layers(

@@ -16,18 +16,14 @@ from jax.core import Tracer
 
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf, export
-from d2l_jax.weights.rules import leaves
 from parity.arrays.key import input_names
-from parity.match import load_map, match
-from parity.models.complex_parts import InParts, in_parts
+from parity.models.complex_parts import in_parts
 from parity.models.complex_parts_torch import in_parts as torch_in_parts
 from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
-from parity.models.torch_buffers import resting_buffers
 from parity.models.torch_precision import has_attributes, with_attributes
 from parity.models.unstacked import unstacked
-from parity.twin.by_names import named_alike
 from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
@@ -35,8 +31,9 @@ from parity.twin.learning import Learning
 from parity.twin.merged_biases import moved_as_sums
 from parity.twin.other_batches import another
 from parity.twin.pairing import make_twin, targets
-from parity.twin.structure import check_structure, with_shapes
+from parity.twin.structure import with_shapes
 from parity.twin.twin import STEPS, Twin
+from parity.twin.weight_map import weight_map
 
 
 def twin_of_pair(
@@ -116,7 +113,7 @@ def _twin(
     check_not_half(flax, torch_model)
     flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
     flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
-    tensors = _weight_map(flax, model, torch_model, inputs, weights)
+    flax, tensors = weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
     batches = [inputs.arrays, *(another(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
@@ -198,31 +195,3 @@ def _initial(model: linen.Module, inputs: Inputs, whole: bool) -> dict[str, Any]
     others = shapes.keys() - {"params"}
     values = jax.jit(lambda: {name: tree for name, tree in init().items() if name in others})() if others else {}
     return shapes | values
-
-
-def _weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: Inputs, weights: Any) -> list[Leaf]:
-    if isinstance(weights, str | Path):
-        return load_map(Path(weights))
-    if weights is not None:
-        if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
-            raise InputError("weights is no map; what parity.save_map wrote, or the weights of a Result, is right")
-        return list(weights)
-    named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
-    torch_inputs = inputs.tensors()
-    resting = resting_buffers(torch_model, torch_inputs)
-    held = {leaf.key for leaf in named if leaf.path in flax.constants()}
-    by_name = None
-    try:
-        if named:
-            check_structure(flax.name, model, torch_model, resting | held)  # type: ignore[arg-type]
-            shared = torch_model.state_dict().keys()
-            return [leaf for leaf in named if leaf.key in shared]
-    except InputError as error:  # other names, or other tensors: the structure will tell
-        by_name = error
-    try:
-        return named_alike(match(flax, torch_model, inputs.arrays, torch_inputs, resting), torch_model.state_dict())
-    except InputError as error:
-        if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
-            # Most of the names are the same: those that are not, are the news.
-            raise InputError("; ".join([str(by_name or flax.name), *getattr(error, "notes", ())])) from None
-        raise

@@ -105,3 +105,18 @@ def test_the_first_channel_of_a_norm_alone_is_planted(name):
     twin = SimpleNamespace(leaves=[leaf], start=State({name: np.ones((1, 3, 1, 1), "f4")}))
     planted = with_planted_zeros(twin).tensors[name].ravel()  # type: ignore[arg-type]
     np.testing.assert_array_equal(planted, [0, 1, 1] if name == "beta" else [1, 1, 1])
+
+
+def largest(x):
+    return jnp.stack([x, 2 * x]).max(0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "wrong"), [(largest, False), (lambda x: jnp.abs(largest(x)), True)], ids=["maximum", "and abs"]
+)
+def test_equal_numbers_may_share_the_slope_of_their_maximum(ours, wrong):
+    theirs = lambda x: torch.stack([x, 2 * x]).max(0)[0]  # noqa: E731
+    result = checked(ours, (lambda x: theirs(x).abs()) if wrong else theirs)
+    assert result.status == ("fail" if wrong else "pass"), result.blame
+    because = {row.because for row in result.rows["float64"] if row.phase == "at zero"}
+    assert any("share the slope" in text for text in because) != wrong

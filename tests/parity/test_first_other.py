@@ -34,6 +34,13 @@ def test_digits_of_float32_are_passed_by_where_something_is_far(gaps, beside, la
     assert (found and found.label) == label
 
 
+def test_the_root_mean_square_tells_digits():
+    ones = np.ones(100)
+    for many, label in ((1, None), (50, "table")):
+        table = Received("table", ones, ones + 1e-6 * (np.arange(100) < many), "layer", 0, 0)
+        assert ((found := first_other([table], 0.1)) and found.label) == label
+
+
 class Ours(linen.Module):
     """A table in full precision; `mistake`: what else is other than in PyTorch."""
 

@@ -1,0 +1,116 @@
+"""Flax models that keep in one array what PyTorch keeps in several: projections of one input, two gates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import linen, nnx
+
+import parity
+from d2l_jax import InputError
+from parity.models.cut import cuts_of
+
+X = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
+
+
+class Attending(nnx.Module):
+    """One dense layer makes queries, keys of half the width, and values; `turned`: of these the last two exchanged."""
+
+    def __init__(self, rngs, turned=False):
+        self.turned = turned
+        self.qkv = nnx.Linear(8, 16, rngs=rngs)
+        self.out = nnx.Linear(4, 8, rngs=rngs)
+
+    def __call__(self, x):
+        q, k, v, g = jnp.split(self.qkv(x), 4, -1)
+        k, v = (v, k) if self.turned else (k, v)
+        scores = jnp.einsum("bqd,bkd->bqk", q, k)
+        return self.out(jax.nn.sigmoid(g) * jnp.einsum("bqk,bkd->bqd", jax.nn.softmax(scores), v))
+
+
+class TorchAttending(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.g = (torch.nn.Linear(8, 4) for _ in range(4))
+        self.out = torch.nn.Linear(4, 8)
+
+    def forward(self, x):
+        weights = torch.einsum("bqd,bkd->bqk", self.q(x), self.k(x)).softmax(-1)
+        return self.out(self.g(x).sigmoid() * torch.einsum("bqk,bkd->bqd", weights, self.v(x)))
+
+
+class Gated(linen.Module):
+    """Two kernels in one array; another dense layer has as many numbers as one of them."""
+
+    @linen.compact
+    def __call__(self, x):
+        both = self.param("gating", linen.initializers.lecun_normal(), (2, 8, 6))
+        down = self.param("down", linen.initializers.lecun_normal(), (6, 8))
+        gate, up = jnp.einsum("btd,cdf->cbtf", x, both)
+        return linen.gelu(gate) * up @ down
+
+
+class TorchGated(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate, self.up = (torch.nn.Linear(8, 6, bias=False) for _ in range(2))
+        self.down = torch.nn.Linear(6, 8, bias=False)
+
+    def forward(self, x):
+        return self.down(torch.nn.functional.gelu(self.gate(x), approximate="tanh") * self.up(x))
+
+
+def checked(ours, theirs, **options):
+    return parity.check(ours, theirs, X, steps=2, tiers=("float64",), **options)
+
+
+@pytest.mark.slow
+def test_one_dense_layer_for_several(tmp_path):
+    result = checked(Attending(nnx.Rngs(0)), TorchAttending())
+    result.raise_if_failed()
+    assert cuts_of(leaf.path for leaf in result.weights) == {
+        ("qkv", "kernel"): (1, tuple((4, f"{name}.weight") for name in "qkvg")),
+        ("qkv", "bias"): (0, tuple((4, f"{name}.bias") for name in "qkvg")),
+    }
+    parity.save_map(result.weights, tmp_path / "map.json")
+    checked(Attending(nnx.Rngs(0)), TorchAttending(), weights=tmp_path / "map.json").raise_if_failed()
+
+
+@pytest.mark.slow
+def test_control_parts_in_another_order_fail():
+    result = checked(Attending(nnx.Rngs(0), turned=True), TorchAttending())
+    assert result.status == "fail"
+
+
+def test_two_kernels_in_one_array():
+    result = checked(Gated(), TorchGated())
+    result.raise_if_failed()
+    assert [leaf.path[-1] for leaf in result.weights if leaf.key == "up.weight"] == ["gating[axis 0, 1 to 2]/up.weight"]
+
+
+def test_weights_as_they_are_are_those_of_the_parts():
+    ours, theirs = Attending(nnx.Rngs(0)), TorchAttending()
+    assert checked(ours, theirs, weights="as they are").status == "fail"
+    with torch.no_grad():
+        for number, name in enumerate("qkvg"):
+            part = slice(4 * number, 4 * number + 4)
+            theirs.get_submodule(name).weight.copy_(torch.tensor(np.asarray(ours.qkv.kernel[:, part]).T))
+            theirs.get_submodule(name).bias.copy_(torch.tensor(np.asarray(ours.qkv.bias[part])))
+        theirs.out.weight.copy_(torch.tensor(np.asarray(ours.out.kernel[...]).T))
+        theirs.out.bias.copy_(torch.tensor(np.asarray(ours.out.bias[...])))
+    checked(ours, theirs, weights="as they are").raise_if_failed()
+
+
+class Chain(nnx.Module):
+    def __init__(self, rngs):
+        self.both = nnx.Linear(8, 16, use_bias=False, rngs=rngs)
+
+    def __call__(self, x):
+        return sum(jnp.split(self.both(x), 2, -1))
+
+
+def test_control_layers_of_other_inputs_are_no_parts():
+    theirs = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 8, bias=False))
+    with pytest.raises(InputError, match=r"only in Flax: both.kernel \(8, 16\)"):
+        checked(Chain(nnx.Rngs(0)), theirs)

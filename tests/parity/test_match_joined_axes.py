@@ -1,0 +1,80 @@
+"""Weights of which Flax has heads and features as two axes, without a layer of its own; experts of other tokens."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+import parity
+from parity.match.flax_layers import Variable
+from parity.match.kernels import ways
+
+X = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+
+
+class Heads(nnx.Module):
+    def __init__(self, rngs, turned=False):
+        self.projection = nnx.Param(jax.random.normal(rngs.params(), (5, 3, 2)))
+        self.turned = turned
+
+    def __call__(self, x):
+        y = jnp.einsum("bi,iho->bho", x, self.projection[...])
+        return jnp.swapaxes(y, 1, 2).reshape(len(x), -1) if self.turned else y.reshape(len(x), -1)
+
+
+class TorchHeads(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = torch.nn.Linear(5, 6, bias=False)
+
+    def forward(self, x):
+        return self.lin(x) ** 1
+
+
+def test_heads_and_features_of_a_parameter_are_one_axis_in_pytorch():
+    result = parity.check(Heads(nnx.Rngs(0)), TorchHeads(), X, steps=1, tiers=("float64",))
+    result.raise_if_failed()
+    assert result.weights[0].axes == (1, 2, 0)
+
+
+def test_another_order_of_the_two_in_what_is_computed_is_a_mistake():
+    result = parity.check(Heads(nnx.Rngs(0), turned=True), TorchHeads(), X, steps=1, tiers=("float64",))
+    assert result.blame and "flattened from (2, 3) in Flax, from (3, 2) in PyTorch" in result.blame.text
+
+
+@pytest.mark.parametrize(("shape", "stored"), [((6, 5), (5, 3, 3)), ((6, 5), (5, 6, 1, 2))])
+def test_other_sizes_are_no_map(shape, stored):
+    variable = Variable(("w",), ("w",), True, stored, np.float32)
+    assert ways("lin.weight", shape, variable, None) == []
+
+
+class Experts(nnx.Module):
+    """Each expert sees its own tokens alone, PyTorch's all of them."""
+
+    def __init__(self, rngs):
+        self.gate = nnx.Linear(5, 2, rngs=rngs)
+        self.experts = nnx.List([nnx.Linear(5, 3, rngs=rngs) for _ in range(2)])
+
+    def __call__(self, x):
+        chosen = jax.nn.one_hot(jnp.argmax(self.gate(x), -1), 2, dtype=x.dtype)
+        place = jax.nn.one_hot((jnp.cumsum(chosen, 0) * chosen).astype(int) - 1, 3, dtype=x.dtype)
+        y = jnp.stack([expert(place[:, n].T @ x) for n, expert in enumerate(self.experts)])
+        return jnp.einsum("bec,ecd->bd", place, y)
+
+
+class TorchExperts(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate = torch.nn.Linear(5, 2)
+        self.experts = torch.nn.ModuleList([torch.nn.Linear(5, 3) for _ in range(2)])
+
+    def forward(self, x):
+        chosen = torch.nn.functional.one_hot(self.gate(x).argmax(-1), 2)
+        keep = (chosen.cumsum(0) <= 3) * chosen
+        return sum(keep[:, n, None].to(x.dtype) * expert(x) for n, expert in enumerate(self.experts))
+
+
+def test_experts_that_see_some_tokens_alone_have_their_partners():
+    parity.check(Experts(nnx.Rngs(0)), TorchExperts(), X, steps=1, tiers=("float64",)).raise_if_failed()

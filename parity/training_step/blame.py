@@ -63,16 +63,15 @@ def _of_precision(pair: StepPair, steps: Steps, row: Row) -> Blame:
 def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key]) -> Blame:
     exact = outcome.tier == "float64"
     moved = [key for key in wrong if key.phase in ("update", "optimizer")]
+    statistical = _of_statistics(pair, outcome, wrong)
     if moved:
         where = _place(outcome, [key for key in moved if key.phase == "update"] or moved)
         cause = _first_cause(pair, outcome, outcomes) if exact else None
-        return (
-            Blame.because(cause, moved[0].tensor, "optimizer", where) if cause else _of_all(pair, outcome, wrong, where)
-        )
-    statistics = [key for key in wrong if key.phase == "buffers" and not key.slot]
-    if statistics:
-        cause = of_statistics(pair, outcome, statistics[0]) if exact else None
-        return Blame.because(cause, statistics[0].tensor, "buffers", _place(outcome, statistics))
+        found = Blame.because(cause, moved[0].tensor, "optimizer", where) if cause else None
+        found = found or _of_all(pair, outcome, wrong, where)
+        return found.with_others([statistical] if statistical and statistical.cause else [])
+    if statistical:
+        return statistical
     averaged = [key for key in wrong if key.phase == "buffers"]
     if averaged:
         copy = next(copy for copy in pair.copies if copy.name == averaged[0].slot)
@@ -81,6 +80,14 @@ def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wron
         return Blame.because(cause, copy.name, "buffers", _place(outcome, averaged))
     found = Blame("", "forward", "", _returned(outcome, wrong[0]))
     return replace(parted_within(found, pair, outcome) if exact else found, cause="returned-loss")
+
+
+def _of_statistics(pair: StepPair, outcome: Outcome, wrong: list[Key]) -> Blame | None:
+    """Returns that running statistics differ, where they do, and why."""
+    keys = [key for key in wrong if key.phase == "buffers" and not key.slot]
+    causes = (of_statistics(pair, outcome, key) for key in keys if outcome.tier == "float64")
+    cause = next(filter(None, causes), None)
+    return Blame.because(cause, keys[0].tensor, "buffers", _place(outcome, keys)) if keys else None
 
 
 def _of_all(pair: StepPair, outcome: Outcome, wrong: list[Key], where: str) -> Blame:

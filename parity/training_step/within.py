@@ -85,7 +85,7 @@ def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
             if losses and not of_loss and (found := choose(oracle[:losses], flax[:losses], one, NOISE)):
                 of_loss.append(replace(found, text=f"{found.text}; the update differs besides"))
 
-    whole = choose(oracle, flax, chain(trials(), number_trials(altering, oracle, flax)), NOISE)
+    whole = choose(oracle, flax, chain(trials(), number_trials(altering, oracle, flax, losses)), NOISE)
     return whole or next(iter(of_loss), None)
 
 

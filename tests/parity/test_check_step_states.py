@@ -124,6 +124,14 @@ def test_batch_statistics_that_differ(options, cause, text):
     named(result, cause, text)
 
 
+def test_statistics_that_differ_beside_an_update():
+    state, theirs = conv_pair(norm=nnx.BatchNorm)
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.02)
+    blame = parity.check_step(nnx_step, state, torch_step, theirs, optimizer, IMAGES[:1], tiers=EXACT).blame
+    assert blame and [other.cause for other in blame.others] == ["biased-variance"], blame
+    assert "also wrong: step 1, the buffer norm.running_var" in blame.text
+
+
 @pytest.mark.slow
 def test_an_averaged_module_beside_the_model():
     state, theirs = conv_pair(average=True)

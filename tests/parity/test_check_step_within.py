@@ -9,7 +9,7 @@ import optax
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
-from training_steps import check, jax_step, named, net, params, sgd
+from training_steps import adam, check, jax_step, named, net, params, sgd
 
 
 def scores(params, x):
@@ -17,14 +17,18 @@ def scores(params, x):
     return x @ params["dense1"]["kernel"] + params["dense1"]["bias"]
 
 
-def smoothed(amount, temperature=1.0, mistake=0.0):
+def smoothed_loss(amount, temperature=1.0, mistake=0.0):
     def loss(params, batch):
         x, y = batch
         targets = optax.smooth_labels(jax.nn.one_hot(y, 3), amount)
         given = scores(params, x) / temperature
         return optax.softmax_cross_entropy(given + mistake * jnp.sin(given), targets).mean()
 
-    return jax.value_and_grad(loss)
+    return loss
+
+
+def smoothed(*options, **more):
+    return jax.value_and_grad(smoothed_loss(*options, **more))
 
 
 def stepping(loss_of):
@@ -60,6 +64,24 @@ def test_what_differs_in_a_loss_is_named(grads, cause, text):
     assert result.status == ("fail" if cause else "pass")
     if cause:
         named(result, cause, "the model or the loss computes something else", text)
+
+
+def penalised(factor):
+    def loss(params, batch):
+        return smoothed_loss(0.1, 0.7)(params, batch) + factor * sum(jnp.sum(p**2) for p in jax.tree.leaves(params))
+
+    return jax.value_and_grad(loss)
+
+
+@pytest.mark.slow
+def test_a_number_far_from_pytorchs_is_told_by_the_loss_where_adam_hides_its_gradients_size():
+    def torch_penalised(model, x, y):
+        squares = sum(p.square().sum() for p in model.parameters())
+        return cross_entropy(model(x) / 0.7, y, label_smoothing=0.1) + 10 * squares
+
+    tx = optax.adam(0.01)
+    result = check(jax_step(tx, penalised(3)), tx, stepping(torch_penalised), adam)
+    named(result, "constant", "Flax computes with 3 where PyTorch has 10 ")
 
 
 @pytest.mark.slow

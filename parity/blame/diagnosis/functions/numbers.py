@@ -47,10 +47,14 @@ DONE = 1e-10
 Run = Callable[[Choice, Find], tuple[Any, Altering]]
 
 
-def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndarray]) -> Iterator[FunctionTrial]:
+def number_trials(
+    run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndarray], head: int = 0
+) -> Iterator[FunctionTrial]:
     """Yields what the model computes with another number in the place of one, alone or with its multiples.
 
-    run: computes with a choice among what lists alternatives; returns the pieces that are compared, and the mode
+    run:  computes with a choice among what lists alternatives; returns the pieces that are compared, and the mode
+    head: of the pieces, how many first ones the number is fitted to; 0 is all. Losses tell it, where an optimiser
+          makes of gradients what says little of their size
     """
     if sum(array.size for array in flax) < LEAST or [x.shape for x in oracle] != [x.shape for x in flax]:
         return
@@ -66,7 +70,8 @@ def number_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndar
             return run(lambda function, number: chosen.get((function, number)), _times(factor))[0]
 
         try:
-            factor = _fitted(computed, oracle, flax)
+            first = slice(head or None)
+            factor = _fitted(lambda x, of=computed, at=first: of(x)[at], oracle[first], flax[first])
             pieces = computed(factor) if factor else None
         except UNFIT:
             continue

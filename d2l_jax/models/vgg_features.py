@@ -2,10 +2,9 @@
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
 
 from d2l_jax import nn
-from d2l_jax.init import init_weights, kaiming_normal, xavier_uniform
+from d2l_jax.init import init_weights, kaiming_normal
 from d2l_jax.models.vgg import vgg_block
 
 
@@ -42,24 +41,6 @@ def vgg16_features(num_layers: int | None = None, width_mult: float = 1.0, *, rn
 def vgg19_features(num_layers: int | None = None, width_mult: float = 1.0, *, rngs: nnx.Rngs) -> nn.Sequential:
     """The `features` of `torchvision.models.vgg19`: 37 layers, 16 of them convolutions (section 14.12)."""
     return vgg_features(widened((2, 2, 4, 4, 4), width_mult), num_layers, rngs=rngs)
-
-
-class FinetuneVGG16(nnx.Module):
-    """VGG-16's `features` without the last pool, and a new head `fc` upon the mean of their maps (as section 14.2).
-
-    The means are small numbers, which `bn` standardises.
-
-    Shapes: (batch, height, width, 3) -> (batch, num_classes).
-    """
-
-    def __init__(self, num_classes: int = 2, width_mult: float = 1.0, *, rngs: nnx.Rngs):
-        self.features = vgg16_features(30, width_mult, rngs=rngs)
-        self.bn = nn.BatchNorm(int(512 * width_mult))
-        self.fc = nn.Linear(int(512 * width_mult), num_classes, rngs=rngs)
-        init_weights(self.fc, xavier_uniform(), rngs=rngs)
-
-    def __call__(self, X: Float[Array, "batch height width 3"]) -> Float[Array, "batch classes"]:
-        return self.fc(self.bn(self.features(X).mean((1, 2))))
 
 
 def widened(convolutions: tuple[int, ...], width_mult: float) -> tuple[tuple[int, int], ...]:

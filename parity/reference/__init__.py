@@ -84,6 +84,7 @@ from parity.reference.dogs import DogBreeds as DogBreeds
 from parity.reference.drawn_curves import MarginalLikelihood as MarginalLikelihood
 from parity.reference.drawn_curves import Posterior as Posterior
 from parity.reference.drawn_curves import Priors as Priors
+from parity.reference.efficientnet_lite import EfficientNetLite0 as EfficientNetLite0
 from parity.reference.encoder_decoder import EncoderDecoder as EncoderDecoder
 from parity.reference.factorization_machine import FM as FM
 from parity.reference.factorization_machine import DeepFM as DeepFM
@@ -212,7 +213,6 @@ from parity.reference.transposed_conv import kernel2matrix as kernel2matrix
 from parity.reference.transposed_conv import trans_conv as trans_conv
 from parity.reference.transposed_conv import transposed_conv as transposed_conv
 from parity.reference.vgg import VGG as VGG
-from parity.reference.vgg_features import FinetuneVGG16 as FinetuneVGG16
 from parity.reference.vgg_features import vgg16_features as vgg16_features
 from parity.reference.vgg_features import vgg19_features as vgg19_features
 from parity.reference.vgg_features import vgg_features as vgg_features

@@ -1,7 +1,6 @@
 """The convolutional part of VGG-16 and VGG-19 with torchvision's names (Simonyan and Zisserman 2014)."""
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 
 def vgg_features(
@@ -34,23 +33,6 @@ def vgg16_features(num_layers: int | None = None, width_mult: float = 1.0) -> nn
 def vgg19_features(num_layers: int | None = None, width_mult: float = 1.0) -> nn.Sequential:
     """The `features` of `torchvision.models.vgg19`: 37 layers, 16 of them convolutions (section 14.12)."""
     return vgg_features(widened((2, 2, 4, 4, 4), width_mult), num_layers)
-
-
-class FinetuneVGG16(nn.Module):
-    """VGG-16's `features` without the last pool, and a new head `fc` upon the mean of their maps (as section 14.2).
-
-    The means are small numbers, which `bn` standardises.
-    """
-
-    def __init__(self, num_classes: int = 2, width_mult: float = 1.0):
-        super().__init__()
-        self.features = vgg16_features(30, width_mult)
-        self.bn = nn.BatchNorm1d(int(512 * width_mult))
-        self.fc = nn.Linear(int(512 * width_mult), num_classes)
-        nn.init.xavier_uniform_(self.fc.weight)
-
-    def forward(self, X: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        return self.fc(self.bn(self.features(X).mean(dim=(2, 3))))
 
 
 def widened(convolutions: tuple[int, ...], width_mult: float) -> tuple[tuple[int, int], ...]:

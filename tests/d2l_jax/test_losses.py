@@ -167,7 +167,8 @@ def test_any_logits(logits, labels, smooth):
     arrays = {"input": np.stack([logits, -logits, logits[::-1]]), "target": np.array(labels)}
     left = ours(losses.cross_entropy_loss, case, arrays)
     right = theirs(reference.cross_entropy_loss, case, arrays)
-    for k, theirs_of_k in right.items():  # what p - y and log(1 + small) leave may be small, their rounding is that of 1
+    for k, theirs_of_k in right.items():
+        # p - y and log(1 + small) may leave little, whose rounding is still that of 1.
         np.testing.assert_allclose(left[k], theirs_of_k, rtol=0, atol=LIMIT * np.abs(theirs_of_k).max() + 4 * EPS)
 
 

@@ -6,7 +6,7 @@ JOBS ?= 2
 # Of test-arithmetics: cases, pairs and bugs, all if there are none; of test-newest: files of tests.
 NAMES ?=
 TESTS ?= tests
-# XLA compiles quickly for the tests of every commit; test-all has it optimise, as users do.
+# XLA compiles quickly for the tests of every commit; test-all has it optimise, as users do. Newer ones lack the second.
 QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 NEWEST := .venv-newest
 # Cases that show different things: batch statistics, a recurrent network over text, attention,
@@ -47,7 +47,7 @@ test-arithmetics: venv ## every verdict of the selftest, and of a dozen models, 
 test-newest: ## the tests beside the newest versions that pip has: make test-newest PYTHON=python3.13
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install $(PIP_FLAGS) --upgrade --upgrade-strategy eager -e '.[dev]'
-	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
+	OMP_NUM_THREADS=1 XLA_FLAGS="$(firstword $(QUICK)) $(XLA_FLAGS)" $(NEWEST)/bin/python -m pytest -q -n $(JOBS) --dist worksteal $(TESTS)
 
 bench: venv ## jitted JAX against PyTorch, every model, as in docs/speed.md; about 35 minutes; writes runs/bench.json, .md and .png
 	$(BIN)/parity bench --all --roofline --gflop 40 --seconds 8 --json runs/bench.json --markdown runs/bench.md --picture runs/bench.png

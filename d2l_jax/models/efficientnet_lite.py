@@ -54,7 +54,7 @@ def conv_bn(
     return nn.Sequential(
         PadSame(kernel_size, stride),
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, groups=groups, bias=False, rngs=rngs),
-        nn.BatchNorm(out_channels, eps=EPS, momentum=0.01),
+        nn.BatchNorm(out_channels, eps=EPS),
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from d2l_jax.runs.texts import Text, Texts
 
+NAMED_WITHIN = 2  # names of more runs would hide the curves of a panel
 TRAIN = "#1f5fa8"
 TEST = "#d9722b"
 WRONG = "#c0262d"
@@ -155,6 +156,8 @@ def compare_curves(folders: Sequence[Path], path: Path) -> None:
         axes = np.atleast_1d(figure.subplots(1, len(kinds)))
         for axis, kind in zip(axes, kinds):
             _curve_panel(axis, list(zip(runs, names)), kind)
+        if len(runs) > NAMED_WITHIN:
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
 
 
 def _curve_panel(axis: "Axes", runs: list[tuple[dict[str, Any], str]], kind: str) -> None:
@@ -181,7 +184,8 @@ def _curve_panel(axis: "Axes", runs: list[tuple[dict[str, Any], str]], kind: str
     axis.set(xlabel="epoch", ylabel=kind.replace("_", " "))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _tidy(axis)
-    axis.legend(frameon=False)
+    if len(runs) <= NAMED_WITHIN:
+        axis.legend(frameon=False)
 
 
 def _scatter(axis: "Axes", sample: Predictions) -> None:

@@ -46,7 +46,7 @@ def conv_bn(in_channels: int, out_channels: int, kernel_size: int, stride: int =
     return nn.Sequential(
         PadSame(kernel_size, stride),
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels, eps=EPS, momentum=0.01),
+        nn.BatchNorm2d(out_channels, eps=EPS),
     )
 
 

@@ -62,6 +62,13 @@ def test_jax_beside_pytorch_has_the_same_colours_and_dashes(tmp_path, drawn):
     assert ours.get_color() == theirs.get_color() and theirs.get_linestyle() == "--" != ours.get_linestyle()
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_names_of_many_runs_stand_beside_the_curves(count, tmp_path, drawn):
+    plot.compare_curves([run(tmp_path / str(n)) for n in range(count)], tmp_path / "all.png")
+    (axis,) = drawn
+    assert (axis.get_legend() is None) == (len(axis.figure.legends) == 1) == (count == 3)
+
+
 @pytest.mark.parametrize(
     "runs, names",
     [

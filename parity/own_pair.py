@@ -15,6 +15,7 @@ from parity.environment import jax_device, seeded, torch_device
 from parity.models.complex_parts import InParts
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
+from parity.proof.judging import Diverged
 from parity.proof.masks_by_hand import with_masks_by_hand
 from parity.proof.proof import check_twin
 from parity.proof.user_functions import explain
@@ -22,7 +23,7 @@ from parity.result import Result
 from parity.start.of_pair import Fresh, torch_module_of
 from parity.start.told import with_start
 from parity.twin.inputs import Inputs
-from parity.twin.learning import PLAIN_SGD, FlaxAndTorch, Learning
+from parity.twin.learning import PLAIN_SGD, SLOW_SGD, FlaxAndTorch, Learning
 from parity.twin.merged_biases import note_of
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.twin import STEPS, Twin
@@ -91,9 +92,18 @@ def check(
     as_they_are = isinstance(weights, str) and weights == "as they are"
     weight_map = None if as_they_are else weights
     theirs = torch_module_of(torch_model)
-    twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
-    result = _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
-    return replace(result, notes=(*result.notes, *note_of(twin, learning), *_complex_of(twin)))
+
+    def checked(learning: Learning) -> Result:
+        twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
+        result = _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
+        return replace(result, notes=(*result.notes, *note_of(twin, learning), *_complex_of(twin)))
+
+    try:
+        return checked(learning)
+    except Diverged:
+        if not learning.plain:
+            raise
+        return checked(replace(learning, optimizer=SLOW_SGD))
 
 
 def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, Any]) -> Result:

@@ -15,6 +15,7 @@ from parity.match.torch_layers import TorchLayer
 from parity.models.calls import Path
 
 CALLED = {"ih": ("x", "ih", "i2h", "input"), "hh": ("h", "hh", "h2h", "hidden", "recurrent")}
+BACKWARD = ("back", "bwd", "bw", "rev")
 MOST = 300  # sets of dense layers that are tried for one recurrent layer
 
 
@@ -40,7 +41,13 @@ def spread_fit(
         found = fit(layer, dict(arrays), FlaxLayer(around, object, None, variables, False))
         if found and not found.missing:
             fits.append(replace(found, alternatives=sorted(found.alternatives, key=_order)))
-    return max(fits, key=lambda found: _likeness(found.alternatives[0]), default=None)
+    return max(fits, key=lambda found: _preference(layer, found.alternatives[0]), default=None)
+
+
+def _preference(layer: TorchLayer, leaves: list[Leaf]) -> tuple[float, bool]:
+    """Returns how well names agree; among equals, whether they say of the direction what PyTorch's layer reads in."""
+    names = [str(name).lower() for leaf in leaves for name in leaf.path]
+    return _likeness(leaves), layer.backward == any(name.startswith(BACKWARD) for name in names)
 
 
 def _is_dense(owned: list[Variable], weights: list[tuple[int, ...]]) -> bool:

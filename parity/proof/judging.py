@@ -32,13 +32,24 @@ def check_repeatable(twin: Twin, device: str, first: Record) -> None:
             raise InputError(f"{twin.name}: PyTorch's model is not deterministic: two runs differ in {key}")
 
 
+class Diverged(InputError):
+    """Training has left the numbers that can be compared: its rate is too large for these models."""
+
+
 def check_finite(twin: Twin, number: int, oracle: Record) -> None:
     """Raises InputError where an objective of PyTorch's is not finite: there is nothing to be measured against."""
     for name, _ in twin.turns:
         loss = oracle.get(Key(number, "forward", "loss", name))
-        if loss is not None and not np.isfinite(loss).all():
+        if loss is None:
+            continue
+        with np.errstate(over="ignore"):
+            held = loss.astype(np.float32)  # which has to hold it, too
+        if not np.isfinite(held).all():
             called = f"the objective of turn {name!r}" if name else "the objective"
-            raise InputError(f"{twin.name}: {called} is {float(loss)} in PyTorch at step {number}; a number is right")
+            said = f"{twin.name}: {called} is {float(loss)} in PyTorch at step {number}"
+            if number == 1:
+                raise InputError(f"{said}; a number is right")
+            raise Diverged(f"{said}; a smaller learning rate, or steps={number - 1}, is right")
 
 
 class Roundings(NamedTuple):

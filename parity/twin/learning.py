@@ -29,6 +29,7 @@ RIGHT = {
     "before_step": "lambda model: clip_grad_norm_(model.parameters(), 1.0)",
 }
 PLAIN_SGD = partial(optim.SGD, lr=0.1)
+SLOW_SGD = partial(optim.SGD, lr=1e-5)  # in its place where training diverges
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Learning:
         if _of_torch(losses[0]):
             alone = "loss is PyTorch's alone" if len(losses) == 1 else "the first loss is PyTorch's"
             raise InputError(f"{alone}; {RIGHT['loss']} is right")
+
+    @property
+    def plain(self) -> bool:
+        """Tells whether the user has said nothing of the optimiser."""
+        return self.optimizer in (PLAIN_SGD, SLOW_SGD)
 
     def of_classes(self, outputs: Any) -> bool:
         """Tells whether the targets of outputs, which are shapes of Flax's, have to be classes."""

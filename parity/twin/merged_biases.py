@@ -11,7 +11,7 @@ import optax
 
 from d2l_jax.turns import Turn
 from d2l_jax.weights.leaf import Leaf, flatten, unflatten
-from parity.twin.learning import PLAIN_SGD, Learning
+from parity.twin.learning import Learning
 from parity.twin.twin import FlaxSide, Twin
 
 
@@ -47,4 +47,4 @@ def note_of(twin: Twin, learning: Learning) -> tuple[str, ...]:
 
 def _moved(leaves: Sequence[Leaf], learning: Learning) -> list[Leaf]:
     """Returns the merged biases, where no optimiser is named."""
-    return [leaf for leaf in leaves if leaf.merged and learning.optimizer is PLAIN_SGD]
+    return [leaf for leaf in leaves if leaf.merged and learning.plain]

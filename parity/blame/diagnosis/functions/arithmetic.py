@@ -21,6 +21,7 @@ def sums(call: FunctionCall) -> Iterator[Alternative]:
             if term.shape == call.result.shape:
                 text = f"Flax leaves out the {left_out} term of a sum"
                 yield Alternative("residual-missing", text, lambda term=term: term * 1)
+        yield Alternative("sign", "Flax subtracts the second term of a sum", lambda: call.result - 2 * second)
     if not isinstance(second, float | int) or not isinstance(first, torch.Tensor):
         return
     if not 0 <= second <= 1:

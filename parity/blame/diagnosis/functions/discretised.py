@@ -30,6 +30,9 @@ def fed(call: FunctionCall) -> Iterator[Alternative]:
 def held(call: FunctionCall) -> Iterator[Alternative]:
     """Yields Euler's dt for (exp(dt A) - 1) / A, what is held for a step."""
     gained = call.behind(call.x)
+    if gained and gained.name == "mul":  # C (exp(dt A) - 1) / A
+        made = (call.behind(factor) for factor in _tensors(gained))
+        gained = next((factor for factor in made if factor and factor.name in ("sub", "expm1")), None)
     decay = gained if gained and gained.name == "expm1" else gained and gained.name == "sub" and call.behind(gained.x)
     if not decay or decay.name not in ("exp", "expm1"):
         return

@@ -52,6 +52,7 @@ def _choices(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterat
         if len(several) > 1:
             text = f"{label[1]} (in all {len(several)} calls of {function})"
             yield label[0], text, _place(label[0], several, beside), _all(function, label, several)
+    yield from _but_for_one(sites, beside)
     yield from _in_every_turn(sites, beside)
     yield from _single(sites, beside, repeated=False)
     yield from _everywhere(sites, beside)
@@ -60,6 +61,15 @@ def _choices(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterat
         for pair in zip(several, several[1:]):
             if pair[0].shape[:-1] == pair[1].shape[:-1]:  # grouped heads have fewer keys than queries
                 yield *label, around(list(pair)), _all(function, label, list(pair))
+
+
+def _but_for_one(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterator[tuple[str, str, str, Choice]]:
+    """Yields the calls of one expression but for the first, or the last, as that of a first layer may be right."""
+    for (function, label), several in _alike(sites, "labels"):
+        if len(several) > 2 and len({site.turn for site in several}) == 1:
+            for others, which in ((several[1:], "first"), (several[:-1], "last")):
+                text = f"{label[1]} (in all calls of {function} but the {which})"
+                yield label[0], text, _place(label[0], others, beside), _all(function, label, others)
 
 
 def _in_every_turn(sites: list[Site], beside: Mapping[tuple[str, int], str]) -> Iterator[tuple[str, str, str, Choice]]:

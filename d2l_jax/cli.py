@@ -1,23 +1,21 @@
 """The command `d2l-jax`: list and show the models, train, search and ask them, compare runs, prepare data."""
 
-import contextlib
 import json
 import logging
-import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
 from tyro.conf import Positional, arg
 
+from d2l_jax.command_line import Commands, explained
 from d2l_jax.errors import InputError
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.search_options import SearchOptions
-from d2l_jax.write import leave_full_output, open_output
+from d2l_jax.write import open_output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,8 +23,8 @@ if TYPE_CHECKING:
 UNLIMITED = 10_000  # columns
 DESCRIPTION = "The models of Dive into Deep Learning in JAX. `d2l-jax --version` says which version this is."
 
-app = tyro.extras.SubcommandApp()
-data_app = tyro.extras.SubcommandApp()
+app = Commands()
+data_app = Commands()
 app.command(data_app, name="data", help="Data sets: data prepare makes a tensorflow-datasets folder.")
 
 JsonFile = Annotated[str | None, arg(name="json", metavar="FILE", help_behavior_hint="(default: none)")]
@@ -222,28 +220,6 @@ def _write(content: Any, json_file: str) -> None:
         write_json(Path(json_file), content)
 
 
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Ends with status 2 and one line where the user's input, or the machine, is at fault."""
-    try:
-        yield
-    except InputError as error:
-        sys.exit(_told(error, 2))
-    except BrokenPipeError:  # `d2l-jax list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        sys.exit(_told(error, 2))
-    except KeyboardInterrupt:
-        sys.exit(_told("interrupted; what was saved is whole, go on with --resume", 130))
-
-
-def _told(message: Any, status: int) -> int:
-    leave_full_output()
-    print(f"error: {message}", file=sys.stderr)
-    return status
-
-
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; status 2 if the call was wrong."""
     if list(sys.argv[1:] if args is None else args) == ["--version"]:
@@ -251,5 +227,5 @@ def main(args: Sequence[str] | None = None) -> None:
         return
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     open_output()
-    with _explained():
-        app.cli(prog="d2l-jax", description=DESCRIPTION, args=args)
+    with explained("interrupted; what was saved is whole, go on with --resume"):
+        app.run("d2l-jax", DESCRIPTION, args)

@@ -2,7 +2,6 @@
 
 import itertools
 import json as jsonlib
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -11,8 +10,8 @@ from typing import Annotated
 
 import tyro
 
-from d2l_jax.errors import InputError
-from d2l_jax.write import check_writable, leave_full_output, open_output
+from d2l_jax.command_line import Commands, explained
+from d2l_jax.write import check_writable, open_output
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions, File
 from parity.environment import share_gpu
@@ -22,7 +21,7 @@ from parity.output import chosen, console_beside, status_of, write, write_repros
 
 DESCRIPTION = "Proof that Flax and PyTorch models are the same. `parity --version` says which version this is."
 
-app = tyro.extras.SubcommandApp()
+app = Commands()
 
 
 @app.command
@@ -218,21 +217,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; bad input is one line and exit status 2."""
     share_gpu()
     open_output()
-    try:
-        if list(sys.argv[1:] if args is None else args) == ["--version"]:
-            print(f"parity {version('d2l-jax')}")
-            sys.exit(0)
-        sys.exit(app.cli(prog="parity", description=DESCRIPTION, args=args))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # `parity check lenet | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:  # a full disk, a file that is not to be read
-        print(f"error: {error}", file=sys.stderr)
-        leave_full_output()
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        sys.exit(130)
+    if list(sys.argv[1:] if args is None else args) == ["--version"]:
+        print(f"parity {version('d2l-jax')}")
+        sys.exit(0)
+    with explained():
+        sys.exit(app.run("parity", DESCRIPTION, args))

@@ -1,5 +1,6 @@
 """Commands whose end is one line: bad input, a full disk, and wrong options, which tyro frames in a box."""
 
+import argparse
 import functools
 import io
 import os
@@ -7,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from typing import Any
+from typing import Any, NoReturn
 
 from tyro.extras import SubcommandApp
 
@@ -16,7 +17,7 @@ from d2l_jax.write import leave_full_output
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 FRAME = "│╭╮╰╯ "
-RULE = re.compile(r"[─-]{3,}")
+RULE = re.compile(r"[─-]{3,}")  # of a whole row
 READING = re.compile(r"Error parsing (\S+): .*?(?:from \[(?P<words>.*?)\]\.|: (?P<word>'.*'))")
 HELP = re.compile(r"For full helptext, (?:run:?|see) (.*)")
 
@@ -44,6 +45,13 @@ class Commands(SubcommandApp):
         return chosen()
 
 
+class Arguments(argparse.ArgumentParser):
+    """The arguments of a small program, which tells a wrong call as any other wrong input: raises InputError."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; --help tells more")
+
+
 @contextmanager
 def explained(interrupted: str = "interrupted") -> Iterator[None]:
     """Ends with status 2 and one line where the user's input, or the machine, is at fault; with 130 for Ctrl-C."""
@@ -63,11 +71,12 @@ def explained(interrupted: str = "interrupted") -> Iterator[None]:
 def line_of(box: str) -> str:
     """Returns what a box of tyro's says in one line: what was wrong, what would be right, and which help has more."""
     _title, *rows = (row.strip(FRAME) for row in COLOURS.sub("", box).splitlines())
-    parts = [part for part in RULE.split(" ".join(rows)) if part.strip()]
+    text = "\n".join("\0" if RULE.fullmatch(row) else row for row in rows)
+    parts = [part.replace("\n", " ") for part in text.split("\0") if part.strip()]
     wrong, *more = dict.fromkeys([*parts[:2], *parts[-1:]])
     if unread := READING.search(wrong):
         value = (unread["words"] or unread["word"]).replace("', '", " ").strip("'")
-        wrong = f"{unread[1]} {value} is not right"
+        wrong = f"{unread[1]} {value or repr(value)} is not right"
     more = [HELP.sub(r"\1 tells more", part.strip()).replace("Argument helptext:", "right is") for part in more]
     return "; ".join(re.sub(r"\s+", " ", part).replace(" .", ".").strip(" .") for part in [wrong, *more])
 

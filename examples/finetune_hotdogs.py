@@ -6,8 +6,6 @@ batches, with the same random crops; of the pretrained ones the new head learns 
 book.
 """
 
-import argparse
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +19,7 @@ import torch
 from d2l_jax import InputError, keep_memory, models, optim
 from d2l_jax.augment import Augment, Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToFloat
 from d2l_jax.case import Case
+from d2l_jax.command_line import Arguments, explained
 from d2l_jax.runs.choice import choose_data
 from d2l_jax.runs.comparison import compare
 from d2l_jax.runs.options import Options
@@ -81,14 +80,10 @@ def main(size: int, epochs: int, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Arguments(description=__doc__)
     parser.add_argument("size", metavar="PIXELS", nargs="?", type=int, default=32, help="on a side; 32 if none")
     parser.add_argument("epochs", metavar="EPOCHS", nargs="?", type=int, default=1, help="1 if none")
     parser.add_argument("out", metavar="FOLDER", nargs="?", type=Path, help="for the runs and a picture of all")
-    given = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            main(given.size, given.epochs, given.out or Path(scratch))
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    with explained(), tempfile.TemporaryDirectory() as scratch:
+        given = parser.parse_args()
+        main(given.size, given.epochs, given.out or Path(scratch))

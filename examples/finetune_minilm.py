@@ -5,9 +5,7 @@ With the packages of `sentence_embeddings.py`, and PyTorch; in `$D2L_DATA/snli` 
 same batches, dropout is drawn by each; tested on texts that neither has seen.
 """
 
-import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from d2l_jax import InputError, keep_memory, optim
+from d2l_jax import keep_memory, optim
 from d2l_jax.case import Case
 from d2l_jax.catalog import get
+from d2l_jax.command_line import Arguments, explained
 from d2l_jax.data import Dataset
 from d2l_jax.data.text import reviews, snli
 from d2l_jax.data.text.word_pieces import Text, WordPieces
@@ -95,17 +94,13 @@ def main(name: str, count: int, epochs: int, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Arguments(description=__doc__)
     parser.add_argument(
         "name", metavar="DATA", nargs="?", choices=SOURCES, default="snli", help="snli, if none, or imdb"
     )
     parser.add_argument("count", metavar="EXAMPLES", nargs="?", type=int, default=256, help="to train on; 256 if none")
     parser.add_argument("epochs", metavar="EPOCHS", nargs="?", type=int, default=1, help="1 if none")
     parser.add_argument("out", metavar="FOLDER", nargs="?", type=Path, help="for the runs and a picture of both")
-    given = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            main(given.name, given.count, given.epochs, given.out or Path(scratch))
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    with explained(), tempfile.TemporaryDirectory() as scratch:
+        given = parser.parse_args()
+        main(given.name, given.count, given.epochs, given.out or Path(scratch))

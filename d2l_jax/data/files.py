@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.errors import InputError
+
+UNREADABLE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)  # of a password, or an unknown packing
 
 
 class Files(NamedTuple):
@@ -47,6 +50,24 @@ def refuse_outside(path: Path, names: Iterable[str]) -> None:
             raise InputError(f"{path} names a file outside of it, {name!r}; an archive of relative names is right")
 
 
+def decoded(content: bytes, where: str) -> str:
+    """Returns the text of a file in UTF-8; InputError that names the line with other bytes."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{where}, line {line}: byte {content[error.start]:#04x} is not UTF-8") from error
+
+
+def read_text(files: Files, name: str) -> str:
+    """Reads a text in UTF-8; InputError where it is damaged, with the line where other bytes are."""
+    try:
+        content = files.read(name)
+    except UNREADABLE as error:
+        raise InputError(f"{files.where}: {name} cannot be read ({error}); fetch it again") from error
+    return decoded(content, f"{files.where}: {name}")
+
+
 def read_picture(files: Files, name: str, mode: str = "RGB") -> np.ndarray:
     """Reads a picture; InputError where it is damaged.
 
@@ -58,7 +79,7 @@ def read_picture(files: Files, name: str, mode: str = "RGB") -> np.ndarray:
     try:
         with Image.open(io.BytesIO(files.read(name))) as image:
             return np.asarray(image.convert(mode) if mode else image)
-    except (OSError, SyntaxError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Pillow and zipfile end in many ways at a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         reason = reason if "BytesIO" not in reason else "it is in no format that Pillow knows"
         raise InputError(f"{files.where}: {name} is no whole picture ({reason}); fetch it again") from error

@@ -33,7 +33,7 @@ def draw_augmented(augment: Augment, data: Dataset, seed: int, path: Path) -> No
             axis.set_axis_off()
         for axes, row in zip(grid, rows):
             for axis, image in zip(axes, row):
-                axis.imshow(image.squeeze(), cmap="gray")
+                axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray")
 
 
 def _filled(image: np.ndarray, size: np.ndarray | None) -> np.ndarray:

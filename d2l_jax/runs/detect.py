@@ -3,11 +3,11 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from jaxtyping import UInt8
 
+from d2l_jax.command_line import Arguments
 from d2l_jax.data.files import Files, read_picture
 from d2l_jax.errors import InputError
 from d2l_jax.functional import functional
@@ -67,15 +67,8 @@ def in_pixels(sighting: Sighting, picture: Picture) -> tuple[int, ...]:
     return tuple(round(side * length) for side, length in zip(sighting.box, (width, height, width, height)))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells a wrong call as any other wrong input is told."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
-
-
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser("python -m d2l_jax.runs.detect", description="Objects in a picture, by a trained detector.")
+    parser = Arguments("python -m d2l_jax.runs.detect", description="Objects in a picture, by a trained detector.")
     parser.epilog = "example: python -m d2l_jax.runs.detect runs/tiny-ssd photo.png found.png --confidence 0.5"
     parser.add_argument("run", type=Path, help="folder of a run of tiny-ssd")
     parser.add_argument("picture", type=Path)

@@ -137,7 +137,7 @@ def draw_images(metrics: dict[str, Any], data: Dataset, outputs: np.ndarray, pat
         for axis in grid:
             axis.set_axis_off()
         for axis, image, label, guess in zip(grid, images, labels, guesses):
-            axis.imshow(image.squeeze(), cmap="gray")
+            axis.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray")
             names = "\n".join(data.classes[i] if i < len(data.classes) else str(i) for i in (label, guess))
             axis.set_title(names, fontsize=9, color=RIGHT if label == guess else WRONG, linespacing=1.1)
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from d2l_jax import cli
-from d2l_jax.command_line import explained, line_of
+from d2l_jax.command_line import Arguments, explained, line_of
 from d2l_jax.errors import InputError
 
 BOX = """\
@@ -33,6 +33,9 @@ def test_a_box_in_one_line():
     "args, told",
     [
         (["train", "lenet", "--epochs", "x"], "--epochs x is not right; right is --epochs N"),
+        (["train", "lenet", "--epochs", ""], "--epochs '' is not right; right is --epochs N"),
+        (["train", "lenet", "--epochs", "--- ---"], "--epochs --- --- is not right; right is --epochs N"),
+        (["train", "lenet", "--other=a ---- b"], "Unrecognized options: --other=a ---- b; d2l-jax --help"),
         (["train", "lenet", "--framework", "numpy"], "Expected one of ('jax', 'torch')"),
         (["trian"], "Unrecognized options: trian; Available subcommands: data, list, show, train"),
         (["train"], "Missing from d2l-jax train: NAME"),
@@ -45,6 +48,16 @@ def test_a_wrong_option_is_one_line(args, told, capsys):
     out, err = capsys.readouterr()
     assert end.value.code == 2 and not out
     assert err.startswith("error: ") and told in err and err.count("\n") == 1 and "│" not in err
+
+
+def test_a_small_program_tells_a_wrong_call_in_one_line(capsys):
+    parser = Arguments("program")
+    parser.add_argument("steps", type=int)
+    assert parser.parse_args(["3"]).steps == 3
+    with pytest.raises(SystemExit) as end, explained():
+        parser.parse_args(["x"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: argument steps: invalid int value: 'x'; --help tells more\n"
 
 
 def test_control_what_else_is_written_stays_as_it_is(capsys):

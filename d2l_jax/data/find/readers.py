@@ -48,8 +48,11 @@ def raw_reader(name: str) -> Reader[str]:
 
 
 def _any_pictures(place: Place, name: str | None) -> Dataset | None:
-    """The pictures with classes of a folder that the user named without saying what it holds."""
-    return read_labelled(place.folder, place.folder.absolute().name) if name is None and place.named else None
+    """The pictures with classes of a folder that the user named without saying what it holds, or the book's in it."""
+    if name is not None or not place.named:
+        return None
+    known = (read_photos(place.folder, each) for each in PHOTO_SETS)
+    return read_labelled(place.folder, place.folder.absolute().name) or next(filter(None, known), None)
 
 
 def _one(read: Callable[[Path], Dataset | None], fetch: Fetch, missing: Missing) -> Reader[Dataset]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
 from d2l_jax.data.drawn.bananas import CLASSES, drawn
-from d2l_jax.data.files import Files, files_in, read_picture
+from d2l_jax.data.files import Files, files_in, read_picture, read_text
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.images.views import views
@@ -107,8 +107,8 @@ def _split(files: Files, table: str) -> Split | None:
 
 def _rows(files: Files, name: str) -> list[dict[str, str]]:
     try:
-        rows = list(csv.DictReader(io.StringIO(files.read(name).decode())))
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(read_text(files, name))))
+    except csv.Error as error:
         raise InputError(f"{files.where}: {name} is no table of text ({error})") from error
     if not rows or set(COLUMNS) - set(rows[0]):
         raise InputError(f"{files.where}: {name} has no rows of {', '.join(COLUMNS)}")

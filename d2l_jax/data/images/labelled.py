@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from d2l_jax.data.files import Files
+from d2l_jax.data.files import Files, read_text
 from d2l_jax.errors import InputError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp")
@@ -50,7 +50,8 @@ def by_csv(files: Files, valid_ratio: float = 0.1) -> Split | None:
 
     Of each class as many pictures are held out as `valid_ratio` of the smallest class, at least one: the first of the
     csv file (book, section 14.13).
-    Raises InputError where the csv file is garbled, or a picture is missing.
+    Raises InputError where the csv file is garbled or has two rows for a picture, or a picture is missing, or none is
+    left to train on.
     """
     table = next((name for name in files.names if name.rpartition("/")[2] in LABELS), None)
     if table is None:
@@ -66,7 +67,10 @@ def by_csv(files: Files, valid_ratio: float = 0.1) -> Split | None:
     missing = [number for number, _ in rows if number not in pictures]
     if missing:
         raise InputError(f"{files.where}: {table} names a picture {missing[0]} that train lacks")
-    return held_out([(pictures[number], label) for number, label in rows], valid_ratio)
+    split = held_out([(pictures[number], label) for number, label in rows], valid_ratio)
+    if not split.train:
+        raise InputError(f"{files.where}: {table} has one picture of each class, to test on; two or more are right")
+    return split
 
 
 def held_out(labelled: Labelled, valid_ratio: float) -> Split:
@@ -95,13 +99,16 @@ def _classes(files: Files, folder: str) -> Labelled:
 
 def _rows(files: Files, table: str) -> Labelled:
     """Returns (id, label) of each row behind the heading."""
+    text = read_text(files, table)
     try:
-        lines = list(csv.reader(io.StringIO(files.read(table).decode("utf-8"))))[1:]
+        lines = list(csv.reader(io.StringIO(text)))[1:]
         rows = [(number, label) for number, label in (line for line in lines if line)]
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (csv.Error, ValueError) as error:
         raise InputError(
             f"{files.where}: {table} is garbled; rows of id and label below a heading are right"
         ) from error
     if not rows:
         raise InputError(f"{files.where}: {table} has no rows; one of id and label for each picture is right")
+    if twice := [number for number, count in Counter(number for number, _ in rows).items() if count > 1]:
+        raise InputError(f"{files.where}: {table} has two rows for {twice[0]}; one label for each picture is right")
     return rows

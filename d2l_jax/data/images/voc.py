@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_jax.data.files import Files, files_in, read_picture
+from d2l_jax.data.files import Files, decoded, files_in, read_picture
 from d2l_jax.data.images.palette import IGNORED, NO_CLASS, VOC_BORDER, class_indices, color_lookup, voc_palette
 from d2l_jax.data.images.segmentation import Pair, Segmented, pair_of
 from d2l_jax.errors import InputError
@@ -52,7 +52,7 @@ def _read(folder: Path, corrected: bool) -> Segmented:
 def _names(folder: Path, split: str) -> list[str]:
     path = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
     try:
-        names = path.read_text().split()
+        names = decoded(path.read_bytes(), str(path)).split()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if not names:

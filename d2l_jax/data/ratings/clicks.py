@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
+from d2l_jax.data.files import decoded
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.ratings.drawn import EACH, drawn_ratings
 from d2l_jax.data.ratings.fields import Columns, learn_fields
 from d2l_jax.data.ratings.ml100k import ITEMS, USERS, find_files, ratings_of
 from d2l_jax.data.ratings.ratings import Ratings, drawn_mask
-from d2l_jax.data.text.archives import contents, decoded, lines_of
+from d2l_jax.data.text.archives import contents, lines_of
 from d2l_jax.errors import InputError
 
 CLICKS = "clicks"  # the kind

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from d2l_jax.data.files import decoded
 from d2l_jax.data.find.download import fetch
 from d2l_jax.data.find.places import download_folder
 from d2l_jax.data.ratings.ratings import SCALE, Ratings
-from d2l_jax.data.text.archives import contents, decoded, lines_of
+from d2l_jax.data.text.archives import contents, lines_of
 from d2l_jax.errors import InputError
 
 FOLDER = "ml-100k"

@@ -1,18 +1,16 @@
 """Text files in a folder, a zip or a tar archive, read in place: nothing is unpacked."""
 
-import gzip
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from d2l_jax.data.files import refuse_outside
+from d2l_jax.data.files import UNREADABLE, refuse_outside
 from d2l_jax.errors import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 Content = tuple[str, bytes]  # the name within the folder or archive, with "/" between folders, and the bytes
-DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeError)
+DAMAGE = (*UNREADABLE, tarfile.TarError)
 
 
 def is_archive(path: Path) -> bool:
@@ -38,16 +36,8 @@ def contents(path: Path, of_interest: Callable[[str], bool]) -> list[Content]:
         members = _in_zip if path.suffix == ".zip" else _in_tar
         return sorted(members(path, of_interest))
     except DAMAGE as error:
-        raise InputError(f"{path} is no sound archive ({error}); fetch it again") from error
-
-
-def decoded(content: bytes, where: str) -> str:
-    """Returns the text of a file in UTF-8; InputError that names the line with other bytes."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{where}, line {line}: byte {content[error.start]:#04x} is not UTF-8") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+        raise InputError(f"{path} is no sound archive ({reason}); fetch it again") from error
 
 
 def lines_of(text: str) -> list[str]:

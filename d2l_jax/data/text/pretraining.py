@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset, Split
-from d2l_jax.data.text.archives import archives_in, contents, decoded, lines_of
+from d2l_jax.data.files import decoded
+from d2l_jax.data.text.archives import archives_in, contents, lines_of
 from d2l_jax.data.text.masked import RESERVED, Paragraphs, SentencePairs, masked, sentence_pairs
 from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError

@@ -4,9 +4,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from d2l_jax.data.files import decoded
 from d2l_jax.data.find.download import BOOK_MIRRORS, fetch
 from d2l_jax.data.find.places import download_folder
-from d2l_jax.data.text.archives import archives_in, contents, decoded
+from d2l_jax.data.text.archives import archives_in, contents
 from d2l_jax.errors import InputError
 
 FOLDER = "ptb"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset
-from d2l_jax.data.text.archives import contents, decoded, is_archive
+from d2l_jax.data.files import decoded
+from d2l_jax.data.text.archives import contents, is_archive
 from d2l_jax.data.text.translation import PAD
 from d2l_jax.data.text.vocab import Vocab
 from d2l_jax.errors import InputError

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from d2l_jax.data.dataset import Dataset
-from d2l_jax.data.text.archives import archives_in, contents, decoded, lines_of
+from d2l_jax.data.files import decoded
+from d2l_jax.data.text.archives import archives_in, contents, lines_of
 from d2l_jax.data.text.reviews import fixed_length
 from d2l_jax.data.text.translation import PAD
 from d2l_jax.data.text.vocab import Vocab

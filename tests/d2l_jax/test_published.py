@@ -79,6 +79,9 @@ def test_a_bert_of_other_sizes_is_refused_with_every_key_and_nothing_changes():
         ({"model_type": "roberta"}, "has the model_type 'roberta'; 'bert' is right"),
         ({"hidden_act": "relu"}, "has the hidden_act 'relu'"),
         ({"hidden_size": None}, "is no configuration of a BERT"),
+        ({"hidden_size": 3.5}, "has the hidden_size 3.5; a whole number above 0 is right"),
+        ({"vocab_size": "30522"}, "has the vocab_size '30522'; a whole number above 0 is right"),
+        ({"layer_norm_eps": -1e-12}, "has the layer_norm_eps -1e-12; a number of 0 or more is right"),
     ],
 )
 def test_another_configuration_is_refused(tmp_path: Path, change: dict, words: str):

@@ -79,7 +79,7 @@ def _read(path: Path) -> Any:
         content = json.loads(path.read_text("utf-8"))
         kind = content["model"].get("type", "no")
         marks = [mark for mark in MARKS if mark not in content["model"]["vocab"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is no tokenizer.json of Hugging Face's ({error!r})") from error
     if kind != "WordPiece" or marks:
         lacks = f", without {', '.join(marks)}" if marks else ""

@@ -75,6 +75,7 @@ def epoch_comparison(
     data: Data | None = None,
     *,
     batch_size: int | None = None,
+    most: int | None = None,
     epochs: int = 3,
     progress: Callable[[str, str], None] = lambda name, stage: None,
 ) -> EpochResult:
@@ -82,6 +83,7 @@ def epoch_comparison(
 
     data: by default the case's own, as `d2l_jax.data.load` finds it: labelled images, or rows of numbers or tokens
     batch_size: instead of the book's
+    most: so many examples, the first, make an epoch; None takes all
     epochs: turns of each program; jax and torch_memory train one epoch before, which is compared. The loaders
     have no warm-up, since in an epoch of seconds it would change nothing.
 
@@ -92,7 +94,7 @@ def epoch_comparison(
     data = data or load(case.data, resize=case.resize)
     size = case.batch_size if batch_size is None else batch_size
     case = fitted(case.of_batch_size(size), data)
-    examples = Examples.of(case, data)
+    examples = Examples.of(case, data).first(most)
     batch_order(len(examples), size, seed=0, epoch=0)
     progress(case.name, "the first epochs")
     with same_conditions():

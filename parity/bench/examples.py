@@ -45,6 +45,14 @@ class Examples:
     def __len__(self) -> int:
         return len(jax.tree.leaves(self.tensors["targets"])[0])
 
+    def first(self, most: int | None) -> "Examples":
+        """Returns the first so many examples, all for None. Raises InputError for less than one."""
+        if most is None:
+            return self
+        if most < 1:
+            raise InputError(f"--examples {most} is too small; give 1 or more")
+        return Examples(jax.tree.map(lambda array: array[:most], self.tensors))
+
     def in_memory(self) -> Tensors:
         """PyTorch's tensors: images as floats in [0, 1], channels first; labels and tokens int64."""
         return tree_map(_tensor, self.tensors)

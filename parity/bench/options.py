@@ -41,6 +41,8 @@ class BenchOptions:
     """With --check: how its time and memory grow with parameters, layers, steps and batch, on networks of its own."""
     epochs: Count = None
     """With --run: epochs to train, else the book's."""
+    examples: Count = None
+    """With --epoch: the first so many of an epoch, else all."""
     batch_size: Count = None
     """Instead of the book's, on both sides."""
     gflop: float = 150.0
@@ -79,6 +81,8 @@ class BenchOptions:
             raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other; one of them is right")
         if self.epochs is not None and not self.run:
             raise InputError("--epochs is for whole runs; it is right with --run")
+        if self.examples is not None and not self.epoch:
+            raise InputError("--examples cuts an epoch; it is right with --epoch")
         if self.growth and not self.check:
             raise InputError("--growth is of the check; it is right with --check")
         if self.growth and (self.names or self.all):

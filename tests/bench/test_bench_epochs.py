@@ -57,6 +57,16 @@ def test_epochs_take_turns_in_an_order_that_rotates(monkeypatch):
     assert {name: times.number for name, times in stats.items()} == {"a": 2, "b": 2} and set(others) == {"a", "b"}
 
 
+def test_an_epoch_is_cut_to_the_first_examples(toy):
+    examples = epochs.Examples.of(MLP, toy)
+    cut = examples.first(32)
+    assert (
+        len(cut) == 32 and np.array_equal(cut.tensors["input"], toy.train[0][:32]) and len(examples.first(None)) == 70
+    )
+    with pytest.raises(InputError, match="--examples 0 is too small"):
+        examples.first(0)
+
+
 @pytest.mark.slow
 def test_an_epoch_of_rows_of_tokens_is_the_same(monkeypatch):
     monkeypatch.setattr(epochs, "TURN_S", 0.0)

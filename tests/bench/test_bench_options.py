@@ -14,6 +14,7 @@ from parity.cli import main
     [
         ({"epoch": True, "scale": True}, "--epoch and --scale exclude each other"),
         ({"epochs": 3}, "--epochs is for whole runs"),
+        ({"examples": 64}, "--examples cuts an epoch"),
         ({"epoch": True, "roofline": True}, "--roofline is for steps"),
         ({"scale": True, "memory": True}, "--memory is for steps"),
         ({"epoch": True, "picture": "x.png"}, "--picture is for steps"),

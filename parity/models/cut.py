@@ -71,6 +71,14 @@ class Cut(Called):
     def apart(self, tree: Tree) -> Tree:
         return _apart(self.inner.apart(tree), self.cuts)
 
+    def cut(self, tree: Tree) -> Tree:
+        """Returns a tree like the inner model's parameters with its arrays cut."""
+        return _apart(tree, self.cuts)
+
+    def joined(self, tree: Tree) -> Tree:
+        """Returns the reverse of `cut`."""
+        return _joined(tree, self.cuts)
+
     def in_precision(self, dtype: str) -> "Cut":
         return Cut(self.inner.in_precision(dtype), self.cuts)
 
@@ -114,8 +122,9 @@ def _apart(tree: Tree, cuts: Cuts) -> Tree:
     flat = dict(flatten(tree))
     for path, cut in cuts.items():
         if path in flat:
-            x = flat.pop(path)
-            flat |= {place: _slice(x, cut[0], start, end) for place, start, end in _places(path, cut)}
+            x, width = flat.pop(path), sum(width for width, _ in cut[1])
+            whole = getattr(x, "shape", ())[cut[0] :][:1] != (width,)  # of an optimiser's state, and no such array
+            flat |= {place: x if whole else _slice(x, cut[0], start, end) for place, start, end in _places(path, cut)}
     return unflatten(flat)
 
 
@@ -131,5 +140,7 @@ def _joined(tree: Tree, cuts: Cuts) -> Tree:
     for path, cut in cuts.items():
         parts = [flat.pop(place) for place, _, _ in _places(path, cut) if place in flat]
         if parts:
-            flat[path] = jnp.concatenate(parts, cut[0])
+            widths = [getattr(part, "shape", ())[cut[0] :][:1] for part in parts]
+            cut_so = widths == [(width,) for width, _ in cut[1]]
+            flat[path] = jnp.concatenate(parts, cut[0]) if cut_so else parts[0]
     return unflatten(flat)

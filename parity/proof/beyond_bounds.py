@@ -24,7 +24,7 @@ from parity.proof.idle_bounds import Bounds, Side
 from parity.proof.steps import Sides, passed
 from parity.result import Blame
 from parity.sides.disturb import one_ulp
-from parity.twin.other_batches import is_whole
+from parity.twin.other_batches import is_mask
 from parity.twin.twin import State, Twin
 
 DOUBLED = [2.0**n for n in range(1, 8)]
@@ -151,7 +151,7 @@ def _multiplied(twin: Twin, factor: float) -> State:
 
 def _inputs_multiplied(tensors: Tensors, factor: float) -> Tensors:
     def times(array: Any) -> Any:
-        return array * array.dtype.type(abs(factor)) if _floating(array) and not is_whole(array) else array
+        return array * array.dtype.type(abs(factor)) if _floating(array) and not is_mask(array) else array
 
     return {name: jax.tree.map(times, value) if name == "input" else value for name, value in tensors.items()}
 

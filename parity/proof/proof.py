@@ -24,6 +24,7 @@ from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.models.equal_maxima import SharedMaxima
 from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
+from parity.proof.constant_inputs import constant_inputs
 from parity.proof.free_run import free_run
 from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import bias_corrections
@@ -65,7 +66,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                     guilty = _diagnosed(blame_precision, twin, tier, rows[tier])
-        guilty = _dropout(twin, rows, guilty or unbound)
+        guilty = _constant(twin, checking, sides, rows, kept) or _dropout(twin, rows, guilty or unbound)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,
@@ -94,6 +95,17 @@ def _beyond(
     more, idle, unbound = beyond_bounds(twin, sides, kept.bounds)
     rows["float64"] += more
     return idle, unbound
+
+
+def _constant(twin: Twin, checking: Checking, sides: Sides, rows: RowsByTier, kept: Kept) -> Blame | None:
+    """Adds a row for each input of one number alone that one side does not look at, where all is right without."""
+    exact = rows.get("float64", [])
+    if not exact or not passed(exact) or not twin.turns:
+        return None
+    checking.listener(twin.name, "inputs of one number alone")
+    more, blames = constant_inputs(twin, sides, kept.marks)
+    rows["float64"] += more
+    return blames[0].with_others(blames[1:]) if blames else None
 
 
 def _in_a_row(twin: Twin, checking: Checking, sides: "Sides", most: int) -> tuple[RowsByTier, list[Distance]]:

@@ -21,6 +21,7 @@ from parity.twin.losses import in_precision, of_classes
 from parity.twin.rates import scheduler_of
 from parity.twin.torch_side import namesake, torch_optimizer
 from parity.twin.twin import FlaxSide, TorchSide, TorchTurn, leave
+from parity.twin.whole_arrays import of_whole_arrays
 
 FlaxAndTorch = tuple[Any, Any]
 RIGHT = {
@@ -72,7 +73,7 @@ class Learning:
             scheduler=self.scheduler or scheduler_of(self.optimizer),
             prepare=self.before_step or leave,
         )
-        ours = FlaxSide(flax, supervised(flax_loss, transformation), Observed(flax_loss))
+        ours = FlaxSide(flax, supervised(flax_loss, of_whole_arrays(flax, transformation)), Observed(flax_loss))
         return ours, TorchSide(model, (turn,), torch_turns.Observed(torch_loss))
 
 

@@ -11,6 +11,11 @@ def is_whole(array: np.ndarray) -> bool:
     return bool(np.issubdtype(array.dtype, np.floating) and np.all(array == np.round(array)))
 
 
+def is_mask(array: np.ndarray) -> bool:
+    """Tells whether numbers are 0 and 1 alone; others may be larger, as counts."""
+    return bool(np.all((array == 0) | (array == 1)))
+
+
 def another(arrays: Arrays, random: np.random.Generator) -> Arrays:
     """Draws a batch of the same kind: what are probabilities, bounded or positive in the user's batch, remain so."""
     orders = {rows: random.permutation(rows) for rows in dict.fromkeys(len(x) for x in arrays if x.ndim)}

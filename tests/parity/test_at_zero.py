@@ -120,3 +120,18 @@ def test_equal_numbers_may_share_the_slope_of_their_maximum(ours, wrong):
     assert result.status == ("fail" if wrong else "pass"), result.blame
     because = {row.because for row in result.rows["float64"] if row.phase == "at zero"}
     assert any("share the slope" in text for text in because) != wrong
+
+
+@pytest.mark.parametrize(
+    ("theirs", "right"),
+    [
+        (lambda x: torch.stack([x, 2 * x]).max(axis=0)[0], True),
+        (lambda x: F.max_pool1d(torch.stack([x, 2 * x], -1), 2).squeeze(-1), True),
+        (lambda x: F.adaptive_max_pool1d(torch.stack([x, 2 * x], -1), 1).squeeze(-1), True),
+        (lambda x: F.max_pool1d(torch.stack([x, 2 * x], -1), 2).squeeze(-1).relu().abs() + 0 * x, False),
+    ],
+    ids=["axis", "window of all", "adaptive", "control: another function"],
+)
+def test_equal_numbers_of_windows_share_the_slope_too(theirs, right):
+    result = checked(largest if right else lambda x: jnp.maximum(largest(x), 0), theirs)
+    assert result.status == ("pass" if right else "fail"), result.blame

@@ -145,3 +145,28 @@ class Compiled(torch.nn.Module):
 @pytest.mark.filterwarnings("ignore:Using `torch.compile:UserWarning")
 def test_programs_of_pytorchs_are_not_looked_into():
     assert check(Scales(-9.0, 9.0), Compiled(), X).status == "pass"
+
+
+class Capped(nnx.Module):
+    def __init__(self, cap):
+        self.cap, self.scale = cap, nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.scale(jnp.minimum(x, self.cap))
+
+
+class TorchCapped(torch.nn.Module):
+    def __init__(self, cap):
+        super().__init__()
+        self.cap, self.scale = cap, torch.nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.scale(x.clamp(max=self.cap))
+
+
+@pytest.mark.parametrize("cap, status", [(20.0, "pass"), (15.0, "fail")])
+def test_counts_go_beyond_a_bound_of_theirs(cap, status):
+    counts = np.arange(24, dtype=np.float32).reshape(6, 4) % 10
+    result = check(Capped(cap), TorchCapped(20.0), counts)
+    assert result.status == status, result.blame
+    assert {row.name for row in beyond(result)} >= {"output", "scale.weight"}

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import torch
 from flax import linen, nnx
@@ -114,3 +115,47 @@ def test_control_layers_of_other_inputs_are_no_parts():
     theirs = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 8, bias=False))
     with pytest.raises(InputError, match=r"only in Flax: both.kernel \(8, 16\)"):
         checked(Chain(nnx.Rngs(0)), theirs)
+
+
+class ByNorms(torch.optim.Optimizer):
+    """Takes steps as long as tensors are: of all that are named as one, of their norm together."""
+
+    def __init__(self, model_parameters, together):
+        super().__init__(model_parameters, {"lr": 0.1})
+        gate, up, down = self.param_groups[0]["params"]
+        self.sets = [[gate, up], [down]] if together else [[gate], [up], [down]]
+
+    @torch.no_grad()
+    def step(self):
+        for tensors in self.sets:
+            length = torch.cat([p.flatten() for p in tensors]).norm()
+            steepness = torch.cat([p.grad.flatten() for p in tensors]).norm()
+            for p in tensors:
+                p.sub_(self.param_groups[0]["lr"] * length / steepness * p.grad)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_optimiser_of_norms_meets_the_whole_array(together):
+    transformation = optax.chain(optax.scale_by_trust_ratio(), optax.scale(-0.1))
+    both = transformation, lambda parameters: ByNorms(parameters, together)
+    result = parity.check(Gated(), TorchGated(), X, optimizer=both, steps=2, layers=False, tiers=("float64",))
+    assert result.status == ("pass" if together else "fail"), result.blame
+    assert together or result.blame.text.startswith("the optimiser, at step 1"), result.blame
+
+
+@pytest.mark.parametrize("name, status", [("kernel", "pass"), ("bias", "fail")])
+def test_names_by_which_weights_decay_are_those_of_the_whole_array(name, status):
+    def mask(params):
+        return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == name, params)
+
+    def torch_adamw(parameters):
+        decays = {True: [], False: []}
+        for p in parameters:
+            decays[p.ndim > 1].append(p)
+        groups = [{"params": tensors, "weight_decay": 0.1 * decay} for decay, tensors in decays.items()]
+        return torch.optim.AdamW(groups, lr=0.01)
+
+    both = optax.adamw(0.01, weight_decay=0.1, mask=mask), torch_adamw
+    pair = Attending(nnx.Rngs(0)), TorchAttending()
+    result = parity.check(*pair, X, optimizer=both, steps=2, layers=False, tiers=("float64",))
+    assert result.status == status, result.blame

@@ -1,6 +1,6 @@
 """`parity.check`: a case of the catalogue by name, or two models of a user's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
 from parity.environment import jax_device, seeded, torch_device
 from parity.models.complex_parts import InParts
+from parity.models.cut import Cut
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
 from parity.proof.judging import Diverged
@@ -96,7 +97,7 @@ def check(
     def checked(learning: Learning) -> Result:
         twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
         result = _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
-        return replace(result, notes=(*result.notes, *note_of(twin, learning), *_complex_of(twin)))
+        return replace(result, notes=(*result.notes, *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin)))
 
     try:
         return checked(learning)
@@ -163,3 +164,11 @@ def _check_name(name: str, **options: Any) -> Result:
     from parity.proof.cases import check_case
 
     return check_case(get(name), **options)
+
+
+def _cut_of(twin: Twin) -> Iterator[str]:
+    """Yields a line about each of Flax's arrays that holds several tensors of PyTorch's."""
+    if isinstance(twin.flax.model, Cut):
+        for path, (_, parts) in twin.flax.model.cuts.items():
+            whole, tensors = ".".join(map(str, path)), ", ".join(key for _, key in parts)
+            yield f"{whole}: compared as {tensors}, one behind the other; where it holds them otherwise, the two differ"

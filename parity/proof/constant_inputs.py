@@ -34,7 +34,9 @@ def constant_inputs(twin: Twin, sides: Sides, marks: Collection[str]) -> tuple[l
     constant = [name for name, array in given.items() if array.size and np.all(array == array.flat[0])]
     plain = _outputs(twin, sides, batch) if constant else None
     rows, blames = [], []
-    for name in constant if plain else ():
+    if plain is None:
+        return [], []
+    for name in constant:
         altered = (_outputs(twin, sides, _altered(batch, given[name], value)) for value in _others(given[name]))
         text = _told([(plain, each) for each in altered if each], name in marks)
         if text:

@@ -39,6 +39,9 @@ def _refuse_damaged(path: Path) -> None:
     """Raises InputError where a tensor's bytes are not those that were saved; PyTorch does not look."""
     with zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if member.file_size]
+        if any(member.compress_type and "/data/" in member.filename for member in members):
+            # PyTorch takes the compressed bytes themselves for numbers.
+            raise corrupt(path, "it was packed again, with compression; `zip -0` packs without")
         wrong = [member.filename for member in members if not _whole(archive, member)]
     # Where all are wrong, they were saved without sums: torch.serialization.set_crc32_options(False).
     if wrong and len(wrong) < len(members):

@@ -129,6 +129,21 @@ def test_a_changed_byte_is_noticed_and_missing_sums_are_not_taken_for_it(tmp_pat
     assert loads(path)
 
 
+@pytest.mark.parametrize("how, right", [(zipfile.ZIP_STORED, True), (zipfile.ZIP_DEFLATED, False)])
+def test_an_archive_that_was_packed_again_is_read_where_nothing_in_it_is_compressed(
+    tmp_path: Path, how: int, right: bool
+):
+    again = tmp_path / "again.pt"
+    with zipfile.ZipFile(saved(tmp_path, WEIGHTS)) as before, zipfile.ZipFile(again, "w", how) as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name))
+    if right:
+        assert loads(again)
+        return
+    with pytest.raises(InputError, match="packed again, with compression; `zip -0` packs without"):
+        loads(again)
+
+
 def test_an_index_may_name_files_of_a_folder(tmp_path: Path):
     (tmp_path / "parts").mkdir()
     save_file({key: value.contiguous() for key, value in WEIGHTS.items()}, tmp_path / "parts" / "a.safetensors")

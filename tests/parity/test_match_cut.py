@@ -87,6 +87,7 @@ def test_control_parts_in_another_order_fail():
 def test_two_kernels_in_one_array():
     result = checked(Gated(), TorchGated())
     result.raise_if_failed()
+    assert any("gating: compared as gate.weight, up.weight, one behind the other" in note for note in result.notes)
     assert [leaf.path[-1] for leaf in result.weights if leaf.key == "up.weight"] == ["gating[axis 0, 1 to 2]/up.weight"]
 
 

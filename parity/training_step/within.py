@@ -106,7 +106,9 @@ def _wrong(pair: StepPair, outcome: Outcome, marks: Marks) -> Line | None:
     heard = Heard(marks, pair.torch.model)
     with _inside(pair, lambda: heard):
         _taken(pair, outcome)
-    moved = [row.key.tensor for row in outcome.rows if not row.passed and row.key.phase == "update"]
+    failed = [row.key for row in outcome.rows if not row.passed]
+    # Of another loss, all that is made of its gradient is another.
+    moved = [] if any(key.phase == "forward" for key in failed) else [k.tensor for k in failed if k.phase == "update"]
     parameters = dict(pair.torch.model.named_parameters())
     written = [heard.made.get(id(parameters.get(name))) for name in moved]
     return next((line for line in (*heard.minimised, *written) if line and not line.known), None)

@@ -275,3 +275,33 @@ def test_of_an_unknown_mistake_in_an_optimiser_by_hand_the_line_is_told(within):
     )
     assert result.status == ("pass" if within else "fail"), result.blame
     assert within or 'what `p.grad + group["decay"] * p`' in result.blame.text, result.blame
+
+
+def still(share):
+    """Gives a loss with the distance to a share of the scores themselves, which are held: none in PyTorch."""
+
+    def loss(params, batch):
+        x, y = batch
+        given = scores(params, x)
+        distance = jnp.sum((given - share * jax.lax.stop_gradient(given)) ** 2)
+        return optax.softmax_cross_entropy_with_integer_labels(given, y).mean() + distance
+
+    return jax.value_and_grad(loss)
+
+
+def torch_still(model, optimizer, batch):
+    x, y = batch
+    given = model(x)
+    loss = cross_entropy(given, y) + ((given - given.detach()) ** 2).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.slow
+def test_control_of_another_loss_no_line_of_the_update_is_told():
+    tx = optax.adam(0.01)
+    result = check(jax_step(tx, still(0.5)), tx, torch_still, adam)
+    assert result.status == "fail" and "loss: " in result.blame.text
+    assert "optimizer.step()" not in result.blame.text, result.blame

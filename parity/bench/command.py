@@ -78,8 +78,10 @@ def _scale(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any
 
 
 def _epochs(options: BenchOptions, cases: Sequence[Case], settings: dict[str, Any], progress: Progress) -> Report:
-    cut = {"batch_size": options.batch_size, "most": options.examples}
-    results = [epoch_comparison(case, **cut, progress=progress) for case in cases]
+    results = [
+        epoch_comparison(case, batch_size=options.batch_size, most=options.examples, progress=progress)
+        for case in cases
+    ]
     document = {"environment": settings, "epochs": [epoch_json(result) for result in results]}
     failed = any(result.status == "disagree" for result in results)
     return Report(settings, document, epoch_table(results), failed=failed)

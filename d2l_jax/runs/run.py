@@ -1,5 +1,6 @@
 """One training run of a Case: data, training, and a folder of results with `checkpoints` to resume from."""
 
+import contextlib
 import platform
 import tempfile
 import time
@@ -88,6 +89,8 @@ def train(job: Job, listener: Listener = SILENT) -> RunResult:
         run.learner.fit(job.data, job.order, range(first, job.case.epochs + 1), (run.hear, listener.event))
     except TrainingDiverged as error:
         saved = f"the last good checkpoint is {run.saved}" if run.saved else "no checkpoint was saved before"
+        with contextlib.suppress(OSError):  # a folder that is not empty stays
+            job.out.rmdir()
         raise TrainingDiverged(f"{error}; lower --lr ({saved})") from error
     return run.end()
 

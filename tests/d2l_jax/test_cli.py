@@ -138,6 +138,7 @@ def test_a_large_learning_rate_ends_with_status_2(capsys: pytest.CaptureFixture[
     err = capsys.readouterr().err
     assert stop.value.code == 2 and err.count("\n") == 1
     assert "training diverged: the loss is" in err and "no checkpoint was saved before" in err
+    assert not Path("runs/softmax-scratch").exists()
 
 
 def test_train_tells_the_data_the_figures_and_the_files(capsys: pytest.CaptureFixture[str]):

@@ -67,6 +67,9 @@ def fit(layer: TorchLayer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fi
     largest = max(flax.variables, key=lambda variable: math.prod(variable.shape))
     if not any(leaf.path == largest.path for leaf in alternatives[0]):
         return None
+    taken = {leaf.path for leaf in alternatives[0]}
+    if any(len(variable.shape) > 1 for variable in flax.variables if variable.path not in taken):
+        return None  # with a further matrix it is a module with parameters of its own
     keys = {key for leaf in alternatives[0] for key in (leaf.key, *leaf.merged)}
     missing = len(flax.variables) - len(alternatives[0]) + sum(layer.tensors[name] not in keys for name in needed)
     return Fit(layer, alternatives, missing)

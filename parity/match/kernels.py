@@ -37,6 +37,8 @@ def ways(
         if isinstance(module, AFFINE):
             return [leaf(*order) for order in _affine(shape, variable.shape)]
     leaves = [leaf(*order) for order in _orders(shape, variable.shape) or _joined(shape, variable.shape)]
+    if isinstance(module, AFFINE) and len(leaves) > 1 and leaves[0].axes == tuple(range(len(leaves[0].axes))):
+        leaves[:2] = leaves[1], leaves[0]  # JAX multiplies by (in, out) by hand, too
     return leaves[:1] if isinstance(module, ORDERED) else leaves
 
 

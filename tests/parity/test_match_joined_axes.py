@@ -44,6 +44,53 @@ def test_another_order_of_the_two_in_what_is_computed_is_a_mistake():
     assert result.blame and "flattened from (2, 3) in Flax, from (3, 2) in PyTorch" in result.blame.text
 
 
+class Attention(nnx.Module):
+    """Heads by hand, with all weights in one module; `width` may be the product of heads and features."""
+
+    def __init__(self, width, heads, features, rngs):
+        draw = nnx.initializers.lecun_normal()
+        for name in ("wq", "wk", "wv"):
+            setattr(self, name, nnx.Param(draw(rngs.params(), (width, heads, features))))
+        self.wo = nnx.Param(draw(rngs.params(), (heads, features, width)))
+
+    def __call__(self, x):
+        q, k, v = (jnp.einsum("btd,dhk->bhtk", x, w[...]) for w in (self.wq, self.wk, self.wv))
+        shares = jax.nn.softmax(jnp.einsum("bhtk,bhsk->bhts", q, k), -1)
+        return jnp.einsum("bhtk,hkd->btd", shares @ v, self.wo[...])
+
+
+class TorchAttention(torch.nn.Module):
+    def __init__(self, width, heads, features):
+        super().__init__()
+        self.wq, self.wk, self.wv = (torch.nn.Linear(width, heads * features, bias=False) for _ in range(3))
+        self.wo = torch.nn.Linear(heads * features, width, bias=False)
+        self.split = (heads, features)
+
+    def forward(self, x):
+        q, k, v = (lin(x).unflatten(-1, self.split).transpose(1, 2) for lin in (self.wq, self.wk, self.wv))
+        return self.wo((torch.softmax(q @ k.mT, -1) @ v).transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("sizes", [(8, 2, 3), (8, 2, 4), (8, 4, 2)])
+def test_an_attention_by_hand_is_matched_by_names_and_outputs_come_first(sizes):
+    x = np.random.default_rng(0).normal(size=(2, 5, sizes[0])).astype(np.float32)
+    result = parity.check(Attention(*sizes, nnx.Rngs(0)), TorchAttention(*sizes), x, steps=1, tiers=("float64",))
+    result.raise_if_failed()
+    assert [(leaf.key, leaf.path[0], leaf.axes) for leaf in result.weights] == [
+        *((f"{name}.weight", name, (1, 2, 0)) for name in ("wq", "wk", "wv")), ("wo.weight", "wo", (2, 0, 1))
+    ]  # fmt: skip
+
+
+def test_control_another_order_of_heads_is_a_mistake():
+    class Turned(TorchAttention):
+        def forward(self, x):
+            q, k, v = (lin(x).unflatten(-1, self.split).transpose(1, 2) for lin in (self.wq, self.wk, self.wv))
+            return self.wo((torch.softmax(q @ k.mT, -1) @ v).flip(1).transpose(1, 2).flatten(2))
+
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
+    assert not parity.check(Attention(8, 2, 4, nnx.Rngs(0)), Turned(8, 2, 4), x, steps=1, tiers=("float64",))
+
+
 @pytest.mark.parametrize(("shape", "stored"), [((6, 5), (5, 3, 3)), ((6, 5), (5, 6, 1, 2))])
 def test_other_sizes_are_no_map(shape, stored):
     variable = Variable(("w",), ("w",), True, stored, np.float32)

@@ -45,5 +45,6 @@ def test_no_draw_searches_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert searches(abstract, monkeypatch) == 0
 
 
+@pytest.mark.skipif(jax.__version_info__ >= (0, 12), reason="newer ones do not search")
 def test_control_flaxs_draws_search_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert searches(nnx.eval_shape, monkeypatch) > 0

@@ -83,7 +83,7 @@ def test_aligning_is_torchvisions(regions, sampling_ratio, aligned):
 def test_a_region_reversed_along_one_axis_is_zero_where_torchvision_fails():
     X = maps(False)
     rois = np.array([[0, 4.0, 1, 1, 3]])
-    with pytest.raises(ValueError, match="std::vector"):
+    with pytest.raises((ValueError, RuntimeError), match="std::vector"):
         torchvision.ops.roi_align(torch.tensor(X).permute(0, 3, 1, 2), torch.tensor(rois), (2, 3), aligned=True)
     assert not np.asarray(ours("roi_align", 1.0, -1, True)(X, rois, np.ones((1, 2, 3, 3)))[0]).any()
 

@@ -121,7 +121,7 @@ def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternativ
 
     def result(times: float) -> Any:
         scaled = lambda x: x if not is_number(x) else x / times if name in DIVISIONS else x * times  # noqa: E731
-        return call.function(*map(scaled, call.args), **{name: scaled(x) for name, x in call.kwargs.items()})
+        return call.function(*map(scaled, call.args), **{key: scaled(x) for key, x in call.kwargs.items()})
 
     values = [float(x) for x in (*call.args, *call.kwargs.values()) if is_number(x)]
     if values and name in FUNCTIONS:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jax.tree_util import tree_map
 
-from parity.arrays.key import Key, Record
+from parity.arrays.key import Arrays, Key, Record
 from parity.arrays.layout import named_leaves
 from parity.blame.diagnosis.calls import UNFIT
 from parity.compare.rows import Row, failure, sound
@@ -24,20 +24,24 @@ MASKED = -1e9  # what is added to scores that do not count
 Outputs = tuple[Record, Record]  # PyTorch's and Flax's
 
 
+def of_one_number(batch: Batch) -> Arrays:
+    """Returns the inputs all of whose numbers are equal, by name."""
+    given = named_leaves(batch.tensors.get("input", ()), "input")
+    return {name: array for name, array in given if array.size and np.all(array == array.flat[0])}
+
+
 def constant_inputs(twin: Twin, sides: Sides, marks: Collection[str]) -> tuple[list[Row], list[Blame]]:
     """Returns a failing row and a blame for each constant input that one side does not look at, or in another way.
 
     marks: inputs whose gradients differ
     """
     batch = twin.batches[0]
-    given = dict(named_leaves(batch.tensors.get("input", ()), "input"))
-    constant = [name for name, array in given.items() if array.size and np.all(array == array.flat[0])]
-    plain = _outputs(twin, sides, batch) if constant else None
+    plain = _outputs(twin, sides, batch)
     rows, blames = [], []
     if plain is None:
         return [], []
-    for name in constant:
-        altered = (_outputs(twin, sides, _altered(batch, given[name], value)) for value in _others(given[name]))
+    for name, array in of_one_number(batch).items():
+        altered = (_outputs(twin, sides, _altered(batch, array, value)) for value in _others(array))
         text = _told([(plain, each) for each in altered if each], name in marks)
         if text:
             text = f"{name} is one number alone in this batch; with another one in it, {text}"

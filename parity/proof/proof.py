@@ -24,7 +24,7 @@ from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.models.equal_maxima import SharedMaxima
 from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
-from parity.proof.constant_inputs import constant_inputs
+from parity.proof.constant_inputs import constant_inputs, of_one_number
 from parity.proof.free_run import free_run
 from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import bias_corrections
@@ -100,7 +100,7 @@ def _beyond(
 def _constant(twin: Twin, checking: Checking, sides: Sides, rows: RowsByTier, kept: Kept) -> Blame | None:
     """Adds a row for each input of one number alone that one side does not look at, where all is right without."""
     exact = rows.get("float64", [])
-    if not exact or not passed(exact) or not twin.turns:
+    if not exact or not passed(exact) or not twin.turns or not of_one_number(twin.batches[0]):
         return None
     checking.listener(twin.name, "inputs of one number alone")
     more, blames = constant_inputs(twin, sides, kept.marks)

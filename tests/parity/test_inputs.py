@@ -10,6 +10,7 @@ from flax import linen, nnx
 import parity
 from d2l_jax.errors import InputError
 from parity.twin.inputs import Inputs
+from parity.twin.other_batches import another
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(6, 3)).astype(np.float32)
@@ -170,10 +171,8 @@ def test_control_a_mask_that_one_side_ignores_is_seen():
 
 
 def test_rows_that_belong_together_stay_together_in_further_batches():
-    from parity.twin.of_pair import _like
-
     ids = np.arange(40).reshape(8, 5)
-    first, second = _like((ids, ids[:, 0].copy()), np.random.default_rng(0))
+    first, second = another((ids, ids[:, 0].copy()), np.random.default_rng(0))
     assert (first[:, 0] == second).all() and (second != ids[:, 0]).any()
 
 

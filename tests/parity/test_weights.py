@@ -180,11 +180,18 @@ def test_random_keys_are_no_weights():
     assert jax.tree.leaves(nnx.state(model, nnx.RngState))
 
 
-@pytest.mark.parametrize("content", [b"hello", b"\x80\x05h\x05.", b""])
+OTHER = "is corrupt or holds more than weights"
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [(b"hello", "is text, not weights: it begins 'hello'"), (b"\x80\x05h\x05.", OTHER), (b"", OTHER)],
+    ids=["text", "pickle", "nothing"],
+)
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_garbage_is_one_clear_line(tmp_path, suffix, content):
+def test_garbage_is_one_clear_line(tmp_path, suffix, content, told):
     (tmp_path / f"w{suffix}").write_bytes(content)
-    with pytest.raises(InputError, match="is corrupt or holds more than weights"):
+    with pytest.raises(InputError, match=told):
         parity.load_state_dict(lenet(), tmp_path / f"w{suffix}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from d2l_jax.command_line import Commands, explained
+from d2l_jax.command_line import Commands, ending_in_one_line
 from d2l_jax.errors import InputError
 from d2l_jax.runs.options import Options
 from d2l_jax.runs.search_options import SearchOptions
@@ -227,5 +227,5 @@ def main(args: Sequence[str] | None = None) -> None:
         return
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     open_output()
-    with explained("interrupted; what was saved is whole, go on with --resume"):
+    with ending_in_one_line("interrupted; what was saved is whole, go on with --resume"):
         app.run("d2l-jax", DESCRIPTION, args)

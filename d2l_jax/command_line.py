@@ -53,7 +53,7 @@ class Arguments(argparse.ArgumentParser):
 
 
 @contextmanager
-def explained(interrupted: str = "interrupted") -> Iterator[None]:
+def ending_in_one_line(interrupted: str = "interrupted") -> Iterator[None]:
     """Ends with status 2 and one line where the user's input, or the machine, is at fault; with 130 for Ctrl-C."""
     try:
         yield

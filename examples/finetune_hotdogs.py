@@ -18,7 +18,7 @@ import numpy as np
 from d2l_jax import InputError, keep_memory, models, optim
 from d2l_jax.augment import Augment, Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToFloat
 from d2l_jax.case import Case
-from d2l_jax.command_line import Arguments, explained
+from d2l_jax.command_line import Arguments, ending_in_one_line
 from d2l_jax.runs.choice import choose_data
 from d2l_jax.runs.comparison import compare
 from d2l_jax.runs.options import Options
@@ -86,6 +86,6 @@ if __name__ == "__main__":
     parser.add_argument("size", metavar="PIXELS", nargs="?", type=int, default=32, help="on a side; 32 if none")
     parser.add_argument("epochs", metavar="EPOCHS", nargs="?", type=int, default=1, help="1 if none")
     parser.add_argument("out", metavar="FOLDER", nargs="?", type=Path, help="for the runs and a picture of all")
-    with explained(), tempfile.TemporaryDirectory() as scratch:
+    with ending_in_one_line(), tempfile.TemporaryDirectory() as scratch:
         given = parser.parse_args()
         main(given.size, given.epochs, given.out or Path(scratch))

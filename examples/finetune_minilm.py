@@ -18,7 +18,7 @@ import numpy as np
 from d2l_jax import keep_memory, optim
 from d2l_jax.case import Case
 from d2l_jax.catalog import get
-from d2l_jax.command_line import Arguments, explained
+from d2l_jax.command_line import Arguments, ending_in_one_line
 from d2l_jax.data import Dataset
 from d2l_jax.data.text import reviews, snli
 from d2l_jax.data.text.word_pieces import Text, WordPieces
@@ -101,6 +101,6 @@ if __name__ == "__main__":
     parser.add_argument("count", metavar="EXAMPLES", nargs="?", type=int, default=256, help="to train on; 256 if none")
     parser.add_argument("epochs", metavar="EPOCHS", nargs="?", type=int, default=1, help="1 if none")
     parser.add_argument("out", metavar="FOLDER", nargs="?", type=Path, help="for the runs and a picture of both")
-    with explained(), tempfile.TemporaryDirectory() as scratch:
+    with ending_in_one_line(), tempfile.TemporaryDirectory() as scratch:
         given = parser.parse_args()
         main(given.name, given.count, given.epochs, given.out or Path(scratch))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from d2l_jax.command_line import Commands, explained
+from d2l_jax.command_line import Commands, ending_in_one_line
 from d2l_jax.write import check_writable, open_output
 from parity.bench.options import BenchOptions
 from parity.check_options import CheckOptions, File
@@ -220,5 +220,5 @@ def main(args: Sequence[str] | None = None) -> None:
     if list(sys.argv[1:] if args is None else args) == ["--version"]:
         print(f"parity {version('d2l-jax')}")
         sys.exit(0)
-    with explained():
+    with ending_in_one_line():
         sys.exit(app.run("parity", DESCRIPTION, args))

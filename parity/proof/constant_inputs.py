@@ -30,17 +30,20 @@ def of_one_number(batch: Batch) -> Arrays:
     return {name: array for name, array in given if array.size and np.all(array == array.flat[0])}
 
 
-def constant_inputs(twin: Twin, sides: Sides, marks: Collection[str]) -> tuple[list[Row], list[Blame]]:
+def constant_inputs(
+    twin: Twin, sides: Sides, constant: Arrays, marks: Collection[str]
+) -> tuple[list[Row], list[Blame]]:
     """Returns a failing row and a blame for each constant input that one side does not look at, or in another way.
 
-    marks: inputs whose gradients differ
+    constant: those of the first batch, as `of_one_number` lists them
+    marks:    inputs whose gradients differ
     """
     batch = twin.batches[0]
     plain = _outputs(twin, sides, batch)
     rows, blames = [], []
     if plain is None:
         return [], []
-    for name, array in of_one_number(batch).items():
+    for name, array in constant.items():
         altered = (_outputs(twin, sides, _altered(batch, array, value)) for value in _others(array))
         text = _told([(plain, each) for each in altered if each], name in marks)
         if text:

@@ -100,10 +100,11 @@ def _beyond(
 def _constant(twin: Twin, checking: Checking, sides: Sides, rows: RowsByTier, kept: Kept) -> Blame | None:
     """Adds a row for each input of one number alone that one side does not look at, where all is right without."""
     exact = rows.get("float64", [])
-    if not exact or not passed(exact) or not twin.turns or not of_one_number(twin.batches[0]):
+    constant = of_one_number(twin.batches[0])
+    if not exact or not passed(exact) or not twin.turns or not constant:
         return None
     checking.listener(twin.name, "inputs of one number alone")
-    more, blames = constant_inputs(twin, sides, kept.marks)
+    more, blames = constant_inputs(twin, sides, constant, kept.marks)
     rows["float64"] += more
     return blames[0].with_others(blames[1:]) if blames else None
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from d2l_jax import cli
-from d2l_jax.command_line import Arguments, explained, line_of
+from d2l_jax.command_line import Arguments, ending_in_one_line, line_of
 from d2l_jax.errors import InputError
 
 BOX = """\
@@ -54,7 +54,7 @@ def test_a_small_program_tells_a_wrong_call_in_one_line(capsys):
     parser = Arguments("program")
     parser.add_argument("steps", type=int)
     assert parser.parse_args(["3"]).steps == 3
-    with pytest.raises(SystemExit) as end, explained():
+    with pytest.raises(SystemExit) as end, ending_in_one_line():
         parser.parse_args(["x"])
     assert end.value.code == 2
     assert capsys.readouterr().err == "error: argument steps: invalid int value: 'x'; --help tells more\n"
@@ -62,7 +62,7 @@ def test_a_small_program_tells_a_wrong_call_in_one_line(capsys):
 
 def test_control_what_else_is_written_stays_as_it_is(capsys):
     before = sys.stderr
-    with pytest.raises(SystemExit), explained():
+    with pytest.raises(SystemExit), ending_in_one_line():
         print("progress ╭─ of a command", file=sys.stderr)
         raise InputError("the file is damaged")
     assert capsys.readouterr().err == "progress ╭─ of a command\nerror: the file is damaged\n"
@@ -71,7 +71,7 @@ def test_control_what_else_is_written_stays_as_it_is(capsys):
 
 @pytest.mark.parametrize("error, status", [(OSError("disk full"), 2), (KeyboardInterrupt(), 130)])
 def test_what_the_machine_ends_is_told(error, status, capsys):
-    with pytest.raises(SystemExit) as end, explained("stopped"):
+    with pytest.raises(SystemExit) as end, ending_in_one_line("stopped"):
         raise error
     assert end.value.code == status
     assert capsys.readouterr().err == f"error: {'stopped' if status == 130 else 'disk full'}\n"

@@ -38,20 +38,9 @@ from parity.blame.diagnosis.functions.slopes_of_heads import slopes
 from parity.blame.diagnosis.functions.waves import geometric
 
 
-def _linear(call: FunctionCall) -> Iterator[Alternative]:
-    yield from as_layer(LAYERS["linear"])(call)
-    yield from projections(call)
-    yield from reset_gates.behind(call)
-
-
-def _softmax(call: FunctionCall) -> Iterator[Alternative]:
-    yield from as_layer(LAYERS["softmax"])(call)
-    yield from choosing.softmax_before(call)
-
-
-def _sigmoid(call: FunctionCall) -> Iterator[Alternative]:
-    yield from as_layer(LAYERS["sigmoid"])(call)
-    yield from activations.gates(call)
+def _each(*sources: Alternatives) -> Alternatives:
+    """Returns what lists the alternatives of one source after the other."""
+    return lambda call: (alternative for source in sources for alternative in source(call))
 
 
 def _sums(call: FunctionCall) -> Iterator[Alternative]:
@@ -88,81 +77,16 @@ def _products(call: FunctionCall) -> Iterator[Alternative]:
     yield from complements(call)
 
 
-def _embedding(call: FunctionCall) -> Iterator[Alternative]:
-    yield from as_layer(LAYERS["embedding"])(call)
-    yield from buckets.embedded(call)
-
-
-def _picked(call: FunctionCall) -> Iterator[Alternative]:
-    yield from picked(call)
-    yield from buckets.picked(call)
-    yield from slopes(call)
-
-
-def _attention(call: FunctionCall) -> Iterator[Alternative]:
-    yield from attention.grouped(call)
-    yield from attention.fused(call)
-
-
-def _parts(call: FunctionCall) -> Iterator[Alternative]:
-    yield from attention.parts(call)
-    yield from attention.by_heads(call)
-
-
-def _reshaped(call: FunctionCall) -> Iterator[Alternative]:
-    yield from shapes.flattened(call)
-    yield from shapes.merged(call)
-    yield from layout.unturned(call)
-
-
-def _joined(call: FunctionCall) -> Iterator[Alternative]:
-    yield from in_parts(call)
-    yield from shapes.joined(call)
-    yield from layout.restacked(call)
-    yield from rotary_shares.of_part(call)
-
-
-def _powers(call: FunctionCall) -> Iterator[Alternative]:
-    yield from geometric(call)
-    yield from combined.powers(call)
-
-
-def _exponentials(call: FunctionCall) -> Iterator[Alternative]:
-    yield from geometric(call)
-    yield from activations.exponentials(call)
-
-
-def _multiplied(call: FunctionCall) -> Iterator[Alternative]:
-    yield from shapes.exchanged(call)
-    yield from reset_gates.behind(call)
-
-
-def _interpolate(call: FunctionCall) -> Iterator[Alternative]:
-    yield from interpolation(call)
-    yield from as_layer(LAYERS["interpolate"])(call)
-
-
-def _cross_entropy(call: FunctionCall) -> Iterator[Alternative]:
-    yield from losses.cross_entropy(call)
-    yield from targets.rows_of_classes(call)
-
-
-def _losses(call: FunctionCall) -> Iterator[Alternative]:
-    yield from losses.options(call)
-    yield from targets.positives(call)
-    yield from targets.others(call)
-
-
 DETACH = "detach"  # alters gradients alone
 
 TABLE: dict[str, Alternatives] = {
     **{name: as_layer(make) for name, make in LAYERS.items()},
-    "linear": _linear,
-    "embedding": _embedding,
-    "softmax": _softmax,
-    "sigmoid": _sigmoid,
+    "linear": _each(as_layer(LAYERS["linear"]), projections, reset_gates.behind),
+    "embedding": _each(as_layer(LAYERS["embedding"]), buckets.embedded),
+    "softmax": _each(as_layer(LAYERS["softmax"]), choosing.softmax_before),
+    "sigmoid": _each(as_layer(LAYERS["sigmoid"]), activations.gates),
     "topk": choosing.renormalised,
-    "interpolate": _interpolate,
+    "interpolate": _each(interpolation, as_layer(LAYERS["interpolate"])),
     **dict.fromkeys(("add", "radd", "iadd"), _sums),
     **dict.fromkeys(("sub", "rsub", "isub", "subtract"), _differences),
     **dict.fromkeys(("mul", "rmul", "imul", "div", "truediv", "itruediv", "multiply"), _products),
@@ -177,37 +101,42 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("index_add", "scatter_add"), gathered),
     "embedding_bag": arithmetic.bags,
     "normalize": arithmetic.normalised,
-    "scaled_dot_product_attention": _attention,
+    "scaled_dot_product_attention": _each(attention.grouped, attention.fused),
     "multi_head_attention_forward": attention.multi_head,
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), attention.comparisons),
     **dict.fromkeys(("triu", "tril"), attention.triangle),
     "masked_fill": attention.masked,
     "where": attention.chosen,
-    **dict.fromkeys(("chunk", "split", "unbind"), _parts),
-    **dict.fromkeys(("flatten", "reshape", "view", "unflatten"), _reshaped),
-    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined),
+    **dict.fromkeys(("chunk", "split", "unbind"), _each(attention.parts, attention.by_heads)),
+    **dict.fromkeys(
+        ("flatten", "reshape", "view", "unflatten"), _each(shapes.flattened, shapes.merged, layout.unturned)
+    ),
+    **dict.fromkeys(
+        ("cat", "concat", "concatenate", "stack"),
+        _each(in_parts, shapes.joined, layout.restacked, rotary_shares.of_part),
+    ),
     **dict.fromkeys(layout.TURNING, layout.shaped),
-    "cross_entropy": _cross_entropy,
-    **dict.fromkeys(losses.OTHERS, _losses),
-    "getitem": _picked,
+    "cross_entropy": _each(losses.cross_entropy, targets.rows_of_classes),
+    **dict.fromkeys(losses.OTHERS, _each(losses.options, targets.positives, targets.others)),
+    "getitem": _each(picked, buckets.picked, slopes),
     "setitem": placed,
     "einsum": discretised.fed,
     **dict.fromkeys(("floor_divide", "floordiv"), signs.floors),
     "pad": shapes.padded,
     DETACH: arithmetic.detached,
     "roll": shapes.rolled,
-    "exp": _exponentials,
+    "exp": _each(geometric, activations.exponentials),
     **dict.fromkeys(("repeat_interleave", "repeat"), shapes.repeated),
     "pack_padded_sequence": packed,
     **dict.fromkeys(transforms.NAMES, transforms.transforms),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), last_places),
-    **dict.fromkeys(("pow", "rpow"), _powers),
+    **dict.fromkeys(("pow", "rpow"), _each(geometric, combined.powers)),
     "glu": combined.halves,
     "pairwise_distance": distances.pairwise,
     "cdist": distances.mutual,
     "ctc_loss": losses.ctc,
     "arange": shapes.shifted,
-    **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), _multiplied),
+    **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), _each(shapes.exchanged, reset_gates.behind)),
 }
 
 

@@ -57,15 +57,16 @@ def high_probes(first: int, last: int, most: int = MOST_PROBES) -> Iterator[tupl
     yield range(last), True
 
 
-def low_probes(policy: Policy, first: int, most: int = MOST_PROBES) -> Iterator[tuple[range, int]]:
-    """Yields (seeds, ulps) of the runs that measure PyTorch's own error, until a verdict needs no more.
+def low_probes(policy: Policy, first: int, most: int = MOST_PROBES) -> Iterator[tuple[range, int, bool]]:
+    """Yields (seeds, ulps, whether operations round otherwise too) of the runs that measure PyTorch's own error.
 
-    Each can only widen what is allowed, so that what passes after few passes after all of them.
+    As many as a verdict needs: each can only widen what is allowed, so that what passes after few passes after all.
     """
-    yield range(-1, 0), 1
+    yield range(-1, 0), 1, False
     for seeds in _more_and_more(first, most):
-        yield seeds, 1
-        yield seeds, round(policy.ratio)
+        yield seeds, 1, False
+        yield seeds, round(policy.ratio), False
+    yield range(most), 1, True
 
 
 def most_probes(rows: Iterable[Row]) -> int:

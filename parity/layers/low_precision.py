@@ -18,7 +18,8 @@ from parity.environment import Device
 from parity.layers.flax_layer import Alone, Compiled, flax_records, run_flax_layers
 from parity.layers.isolate import Isolated
 from parity.layers.torch_layer import run_torch_layer
-from parity.sides.disturb import one_ulp
+from parity.sides.disturb_layers import Disturb
+from parity.sides.disturb_operations import by_an_ulp
 from parity.sides.flax import FlaxRun, precision
 from parity.sides.quick import quickly
 from parity.sides.torch import TorchRun
@@ -69,8 +70,9 @@ def _judged(twin: Twin, alone: Alone, flax: Record, run: TorchRun, policy: Polic
     oracle = alone.layer.oracle
     reference: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds, ulps in low_probes(policy, 1):
-        errors = errors_of(oracle, _torch_records(twin, alone, run, seeds, ulps))
+    for seeds, ulps, operations in low_probes(policy, 1):
+        disturbs = [by_an_ulp(seed, ulps, operations) for seed in seeds]
+        errors = errors_of(oracle, _torch_records(twin, alone, run, disturbs))
         reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), run.dtype, policy)
         if all(row.passed for row in rows):
@@ -78,9 +80,9 @@ def _judged(twin: Twin, alone: Alone, flax: Record, run: TorchRun, policy: Polic
     return rows
 
 
-def _torch_records(twin: Twin, alone: Alone, run: TorchRun, seeds: range, ulps: int) -> Iterator[Record]:
-    for seed in seeds:
-        yield run_torch_layer(twin, run, alone.layer, alone.ports, True, one_ulp(seed, ulps))
+def _torch_records(twin: Twin, alone: Alone, run: TorchRun, disturbs: Sequence[Disturb]) -> Iterator[Record]:
+    for disturb in disturbs:
+        yield run_torch_layer(twin, run, alone.layer, alone.ports, True, disturb)
 
 
 def told_by_layers(rows: Sequence[Row]) -> list[Row]:

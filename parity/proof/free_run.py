@@ -14,7 +14,6 @@ from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.result import Distance
 from parity.sides.constants import one_digit, shifting, torch_constants
-from parity.sides.disturb import one_ulp
 from parity.sides.disturb_operations import by_an_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch_runs import free_run_torch
@@ -108,10 +107,10 @@ def _precision(
     reference = [0.0] * len(steps)
     rows: list[Row] = []
     trajectory: list[Distance] = []
-    for seeds, ulps in low_probes(policy, PROBES, most):  # a unit may flip in one run of many
+    for seeds, ulps, operations in low_probes(policy, PROBES, most):  # a unit may flip in one run of many
         for seed in seeds:
             theirs = Followed(way, oracle, flax)
-            free_run_torch(twin, "float32", device, one_ulp(seed, ulps), keep=theirs)
+            free_run_torch(twin, "float32", device, by_an_ulp(seed, ulps, operations), keep=theirs)
             between = theirs.beside if seed < 0 else between
             reference = [max(r, distance / ulps) for r, distance in zip(reference, theirs.distances, strict=True)]
         trajectory = [Distance(*numbers) for numbers in zip(steps, reference, ours, between, exact, strict=True)]

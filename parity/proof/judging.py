@@ -174,8 +174,8 @@ def precise(
     """
     reference: dict[Key, float] = {}
     rows: list[Row] = []
-    for seeds, ulps in low_probes(policy, probes, most):
-        errors = errors_of(oracle, disturbed(seeds, ulps))
+    for seeds, ulps, operations in low_probes(policy, probes, most):
+        errors = errors_of(oracle, disturbed(seeds, ulps, operations))
         reference = largest_of(reference, {key: error / ulps for key, error in errors.items()})
         rows = compare_precision(oracle, reference, flax, longest_sum(twin), tier, policy, *roundings)
         if all(row.passed for row in rows):

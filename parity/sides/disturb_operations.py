@@ -6,10 +6,14 @@ which no neighbour of x shows.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
+from torch._decomp import get_decompositions
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, moved
@@ -21,10 +25,27 @@ ROUNDING = tuple(
         *("add", "sub", "rsub", "mul", "div", "pow", "addcmul", "addcdiv", "lerp", "reciprocal", "sqrt", "rsqrt"),
         *("square", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos"),
         *("atan", "atan2", "sinh", "cosh", "tanh", "erf", "erfc", "sigmoid", "gelu", "silu", "softplus", "elu"),
-        *("sum", "mean", "var", "std", "cumsum", "cumprod", "prod", "logsumexp", "norm", "linalg_vector_norm"),
+        *(
+            "sum",
+            "mean",
+            "var",
+            "var_mean",
+            "std",
+            "cumsum",
+            "cumprod",
+            "prod",
+            "logsumexp",
+            "norm",
+            "linalg_vector_norm",
+        ),
         *("dot", "mv", "mm", "bmm", "addmm", "baddbmm", "addmv", "convolution", "_softmax", "_log_softmax"),
-        *("native_layer_norm", "native_batch_norm", "native_group_norm"),
     )
+)
+aten = torch.ops.aten
+# Made of several sums, each of which rounds: far from zero the mean's last digit is many of the result's.
+OPENED = get_decompositions(
+    [aten.native_layer_norm, aten.native_layer_norm_backward, aten.native_group_norm, aten.native_group_norm_backward]
+    + [aten.native_batch_norm, aten.native_batch_norm_backward]
 )
 
 
@@ -46,12 +67,13 @@ class RoundedOtherwise(TorchDispatchMode):
         self.disturb = disturb
 
     def __torch_dispatch__(self, func: Callable, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
+        if opened := OPENED.get(func):  # type: ignore[call-overload]
+            with self:
+                return opened(*args, **(kwargs or {}))
         result = func(*args, **(kwargs or {}))
         name = func._schema.name  # type: ignore[attr-defined]
         if name in ROUNDING:
-            first, *others = result if isinstance(result, tuple) else (result,)  # a norm's statistics stay
-            first = moved(first, self.disturb, 1.0)
-            return (first, *others) if others else first
+            return tree_map(partial(moved, disturb=self.disturb, ulps=1.0), result)
         if name.endswith("_") and name[:-1] in ROUNDING:
             result.copy_(moved(result, self.disturb, 1.0))
         return result

@@ -85,9 +85,9 @@ def _precision(
     errors = [0.0] * len(steps)
     rows: list[Row] = []
     trajectory: list[Distance] = []
-    for seeds, ulps in low_probes(policy, PROBES, most):
+    for seeds, ulps, operations in low_probes(policy, PROBES, most):
         for seed in seeds:
-            run = _torch(pair, "float32", seed, ulps)
+            run = _torch(pair, "float32", seed, ulps, operations)
             plain = run if seed < 0 else plain
             errors = [max(error, way.apart(oracle, run, n) / ulps) for n, error in zip(steps, errors, strict=True)]
         trajectory = [_distance(way, oracle, free, plain, n, errors[n - 1]) for n in steps]

@@ -9,6 +9,8 @@ from flax import nnx
 import parity
 from parity.layers import isolate
 from parity.proof import judging
+from parity.proof.proof import check_twin
+from parity.selftest.run import pairs
 from parity.sides.disturb_operations import EveryOperation, rounding_otherwise
 
 WIDTH = 6
@@ -93,3 +95,33 @@ def test_operations_that_round_are_moved_and_others_are_not():
     assert torch.equal(copied, x.max())
     assert not torch.equal(added, x + 1e4)
     assert x.grad is not None and 0 < float((x.grad - 2 * x).detach().abs().max()) < 1e-14
+
+
+NORMS = {
+    "layer": lambda x: torch.nn.functional.layer_norm(x, (6,)),
+    "group": lambda x: torch.nn.functional.group_norm(x, 2),
+    "batch": lambda x: torch.nn.functional.batch_norm(x, None, None, training=True),
+}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_mean_within_a_norm_rounds_otherwise(norm):
+    far = torch.tensor(INPUTS.reshape(20, WIDTH), dtype=torch.float64) + 1e4
+    exact = NORMS[norm](far)
+    with rounding_otherwise(EveryOperation(0)):
+        moved = NORMS[norm](far)
+    gap = float((moved - exact).abs().max())
+    assert np.spacing(1e4) / 2 < gap < 100 * np.spacing(1e4)  # of the mean's digit, not of the result's
+
+
+def test_control_near_zero_only_the_last_digit_of_a_norm_moves():
+    near = torch.tensor(INPUTS.reshape(20, WIDTH), dtype=torch.float64)
+    with rounding_otherwise(EveryOperation(0)):
+        moved = NORMS["layer"](near)
+    assert 0 < float((moved - NORMS["layer"](near)).abs().max()) < 1e-14
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_images_far_from_zero_are_as_precise_as_the_order_of_sums_lets_them_be(seed):
+    result = check_twin(pairs()["images far from zero"].twin(seed=seed), tiers=("float64", "float32"))
+    assert result.status == "pass", result

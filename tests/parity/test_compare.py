@@ -129,9 +129,10 @@ def test_noise_and_errors_are_the_largest_of_the_runs():
 def test_there_is_an_end_of_probes(first):
     low, high = list(low_probes(POLICY, first)), list(high_probes(first, 4))
     for ulps in (1, 3):
-        seeds = [seed for some, by in low if by == ulps for seed in some if seed >= 0]
+        seeds = [seed for some, by, operations in low if by == ulps and not operations for seed in some if seed >= 0]
         assert seeds == list(range(max(first, MOST_PROBES))), ulps
-    assert low[0] == (range(-1, 0), 1) and high[-1] == (range(4), True)
+    assert low[0] == (range(-1, 0), 1, False) and high[-1] == (range(4), True)
+    assert low[-1] == (range(MOST_PROBES), 1, True)
 
 
 def test_the_spread_of_a_single_number_is_noted():

@@ -10,6 +10,7 @@ from parity.own_pair import check
 from parity.result import Result
 from parity.user_module import told, user_module
 
+DEFINES = "a function that returns (flax_model, torch_model, inputs) is right"
 RETURNS = "a tuple (flax_model, torch_model, inputs), or a dict of the arguments of parity.check, is right"
 
 
@@ -35,7 +36,11 @@ def _arguments(target: str) -> dict[str, Any] | Result:
     module = user_module(place)
     if not hasattr(module, name):
         public = [each for each, value in vars(module).items() if inspect.isfunction(value)]
-        raise one_of(f"function of {place}", name, public) if public else InputError(f"{place} has no function")
+        raise (
+            one_of(f"function of {place}", name, public)
+            if public
+            else InputError(f"{place} has no {name!r}; {DEFINES}")
+        )
     function = getattr(module, name)
     try:
         pair = function() if callable(function) else function

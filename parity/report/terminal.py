@@ -59,15 +59,18 @@ def _margin(row: Row | None, blunt: int) -> str:
 
 
 def show(console: Console, results: list[Result], environment: dict[str, Any]) -> None:
-    """The report for people, on a console."""
-    settings = " ".join(f"{key}={value}" for key, value in environment.items())
-    console.print(settings, style="dim", highlight=False, soft_wrap=True)
-    print_whole(console, table(results))
+    """The report for people, on a console; where nothing could be compared, the reasons alone."""
+    compared = not results or not all(result.refused for result in results)
+    if compared:
+        settings = " ".join(f"{key}={value}" for key, value in environment.items())
+        console.print(settings, style="dim", highlight=False, soft_wrap=True)
+        print_whole(console, table(results))
     for line in (line for result in results for line in details(result)):
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     for line in (f"{result.name}: {note}" for result in results for note in result.notes):
         console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
-    console.print(summary(results), highlight=False, markup=False, soft_wrap=True)
+    if compared:
+        console.print(summary(results), highlight=False, markup=False, soft_wrap=True)
 
 
 def print_whole(console: Console, table: Table) -> None:

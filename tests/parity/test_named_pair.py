@@ -42,6 +42,7 @@ def swapped(): return Theirs(), Net(), x
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "their_nets.py").write_text(MODULE)
+    (tmp_path / "empty.py").touch()
     (tmp_path / "half.py").write_text("import no_such_package")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -82,6 +83,7 @@ NOT_PAIRS = {
     "no_such:pair": "there is no module 'no_such' here",
     "none.py:pair": "there is no file none.py",
     "half:pair": "half does not load: ModuleNotFoundError: No module named 'no_such_package'",
+    "empty:pair": "empty has no 'pair'; a function that returns (flax_model, torch_model, inputs) is right",
     ":pair": "MODULE:FUNCTION has no module",
 }
 
@@ -92,6 +94,8 @@ def test_what_is_no_pair_is_one_line_each_and_status_2(folder, capsys):
     for name, words in NOT_PAIRS.items():
         (line,) = [line for line in lines if line.startswith(f"{name}: ")]
         assert words in line
+    progress = [line for line in lines if line.startswith("[")]
+    assert len(lines) == len(progress) + len(NOT_PAIRS), "no table of what was not compared"
 
 
 OTHER = """
@@ -154,7 +158,7 @@ def test_options_are_looked_at_before_anything_runs(folder, args, words, capsys)
     assert run("check", *args) == 2
     seen = capsys.readouterr()
     assert words in seen.err and seen.err.count("\n") == 1 and not seen.out
-    assert {path.name for path in folder.iterdir()} <= {"file", "their_nets.py", "half.py"}
+    assert {path.name for path in folder.iterdir()} <= {"file", "their_nets.py", "empty.py", "half.py"}
 
 
 @pytest.mark.parametrize("command", ["parity", "d2l_jax"])

@@ -14,6 +14,7 @@ from parity.compare.policy import POLICY, Policy
 from parity.environment import jax_device, seeded, torch_device
 from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
+from parity.models.evaluation import stays
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
 from parity.proof.judging import Diverged
@@ -54,7 +55,8 @@ def check(
 ) -> Result:
     """Checks whether a Flax and a PyTorch module are the same; or, with a name alone, a case of the catalogue.
 
-    model, torch_model: neither is changed; tensors are paired by names where all agree, else by structure and values
+    model, torch_model: neither is changed; tensors are paired by names where all agree, else by structure and values;
+               both train in their steps, but for two that are handed over in evaluation mode, which stay in it
     model:     or a function that makes an NNX module, `lambda: Net(nnx.Rngs(0))`, whose weights need not be drawn
     inputs:    one batch, an array, a tuple of them or a dict of keywords; images as (batch, height, width, channels)
     variables: of a Linen module; None initialises it
@@ -97,7 +99,8 @@ def check(
     def checked(learning: Learning) -> Result:
         twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
         result = _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
-        return replace(result, notes=(*result.notes, *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin)))
+        notes = *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin), *_mode_of(twin)
+        return replace(result, notes=(*result.notes, *notes))
 
     try:
         return checked(learning)
@@ -128,6 +131,15 @@ def _complex_of(twin: Twin) -> tuple[str, ...]:
         f"{', '.join(model.names)}: complex, compared by real and imaginary parts; JAX's own gradient of them is the"
         " conjugate of PyTorch's, so that Optax needs jnp.conj of it",
     )
+
+
+def _mode_of(twin: Twin) -> Iterator[str]:
+    """Yields a line about two models that were handed over in evaluation mode."""
+    if stays(twin.torch.model):
+        yield (
+            "both models were handed over in evaluation mode and stay in it in every step: what training alone does,"
+            " dropout and the statistics of batches, was not compared; PyTorch's model after train() has both train"
+        )
 
 
 def _with_start(result: Result, fresh: Fresh, twin: Twin, fails: bool) -> Result:

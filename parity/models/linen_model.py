@@ -16,11 +16,15 @@ from parity.models.flax_model import Called, FlaxModel, Part, Tensor, called, in
 
 
 class LinenModel(Called):
-    """A Linen module with its variables; its layers take the precision of what they are given."""
+    """A Linen module with its variables; its layers take the precision of what they are given.
 
-    def __init__(self, module: linen.Module, variables: Tree, names: tuple[str, ...] = ()):
+    trains: False: it stays in evaluation mode where a step would have it train
+    """
+
+    def __init__(self, module: linen.Module, variables: Tree, names: tuple[str, ...] = (), trains: bool = True):
         self.name = type(module).__name__
         self.names = names
+        self.trains = trains
         self.module = module
         plain = {name: dict(collection) for name, collection in variables.items()}
         self.params = plain.pop("params", {})
@@ -35,6 +39,7 @@ class LinenModel(Called):
         train: bool,
         around: Around | None = None,
     ) -> tuple[Any, Tree]:
+        train = train and self.trains
         flags = mode(type(self.module).__call__, train)
         state = [buffers]
 
@@ -63,7 +68,7 @@ class LinenModel(Called):
         part_buffers = {name: _below(tree, path) for name, tree in buffers.items()}
 
         def apply(params: Tree, buffers: Tree, args: tuple, kwargs: dict) -> tuple[Any, Tree]:
-            return _apply(child, params, buffers, args, kwargs, train)
+            return _apply(child, params, buffers, args, kwargs, train and self.trains)
 
         return Part(child, apply, _below(params, path), {name: tree for name, tree in part_buffers.items() if tree})
 

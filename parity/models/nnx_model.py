@@ -14,12 +14,16 @@ from parity.models.flax_model import Called, Part, Tensor, by_names, mode
 
 
 class NNXModel(Called):
-    """An NNX module; it is not changed."""
+    """An NNX module; it is not changed.
 
-    def __init__(self, model: nnx.Module, names: tuple[str, ...] = ()):
+    trains: False: it stays in evaluation mode where a step would have it train
+    """
+
+    def __init__(self, model: nnx.Module, names: tuple[str, ...] = (), trains: bool = True):
         self.name = type(model).__name__
         self.names = names
-        self._views = {True: train_view(model), False: eval_view(model)}
+        self.trains = trains
+        self._views = {True: train_view(model) if trains else eval_view(model), False: eval_view(model)}
         _, params, buffers = nnx.split(self._views[True], nnx.Param, ...)
         self.params = nnx.to_pure_dict(params)
         self.buffers = nnx.to_pure_dict(buffers)
@@ -36,7 +40,7 @@ class NNXModel(Called):
             for name in ("dtype", "param_dtype"):  # the latter is that of a recurrent cell's first state
                 if isinstance(node, nnx.Module) and getattr(node, name, None) == jnp.float32:
                     setattr(node, name, jnp.dtype(dtype))
-        return NNXModel(model, self.names)
+        return NNXModel(model, self.names, self.trains)
 
     def run(
         self,
@@ -49,7 +53,7 @@ class NNXModel(Called):
     ) -> tuple[Any, Tree]:
         module = nnx.merge(self._graphs[train], params, buffers)
         call = getattr(module, "__call__", None)  # noqa: B004
-        flags: dict[str, Any] = dict(mode(call, train)) if call else {}
+        flags: dict[str, Any] = dict(mode(call, train and self.trains)) if call else {}
         if call and "rngs" in inspect.signature(call).parameters:
             flags["rngs"] = nnx.Rngs(0)  # whatever it draws is replaced
 

@@ -1,23 +1,14 @@
 """The mode in which a fresh model stands: for training, or for evaluation."""
 
-import inspect
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from flax import linen, nnx
 
 from parity.arrays.key import Key
 from parity.compare.rows import row
+from parity.models.evaluation import training_by_attributes, training_by_default
 from parity.start.compare import Started
-
-IN_TRAINING = {
-    "deterministic": False,
-    "use_running_average": False,
-    "training": True,
-    "train": True,
-    "is_training": True,
-}
 
 
 def compare_modes(
@@ -28,35 +19,18 @@ def compare_modes(
     names: {PyTorch's submodule: Flax's path}
     """
     if isinstance(flax, linen.Module):
-        training = _training_by_default(flax)
+        training = training_by_default(flax)
         return [] if training is None else [_compared("", training, theirs.training)]
     modules = dict(theirs.named_modules())
     partners = {path: modules[name] for name, path in names.items() if name in modules}
     called = {path: name for name, path in names.items()}
     rows = []
     for path, module in nnx.iter_graph(flax):
-        training = _training(module) if isinstance(module, nnx.Module) else None
+        training = training_by_attributes(module) if isinstance(module, nnx.Module) else None
         if training is not None:
             partner = partners.get(path, theirs)
             rows.append(_compared(called.get(path) or ".".join(map(str, path)), training, partner.training))
     return rows
-
-
-def _training(module: Any) -> bool | None:
-    """Returns whether a module trains, by the attributes that are in use; None of one that has no mode."""
-    modes = [vars(module)[name] is trains for name, trains in IN_TRAINING.items() if vars(module).get(name) in MODES]
-    return all(modes) if modes else None
-
-
-def _training_by_default(module: linen.Module) -> bool | None:
-    """Returns whether a Linen module trains by its attributes and by the defaults of its call's arguments."""
-    arguments = inspect.signature(type(module).__call__).parameters.values()
-    flags = {argument.name: argument.default for argument in arguments} | vars(module)
-    modes = [flags[name] is trains for name, trains in IN_TRAINING.items() if flags.get(name) in MODES]
-    return all(modes) if modes else None
-
-
-MODES = (True, False)
 
 
 def _compared(name: str, ours: bool, theirs: bool) -> Started:

@@ -19,6 +19,7 @@ from d2l_jax.weights.leaf import Leaf, export
 from parity.arrays.key import input_names
 from parity.models.complex_parts import in_parts
 from parity.models.complex_parts_torch import in_parts as torch_in_parts
+from parity.models.evaluation import both_evaluate, staying
 from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
@@ -109,7 +110,8 @@ def _twin(
     steps: int,
     as_they_are: bool,
 ) -> Twin:
-    flax = _flax_model(model, variables, inputs, whole=as_they_are or weights is not None)
+    evaluating = both_evaluate(model, torch_model)
+    flax = _flax_model(model, variables, inputs, whole=as_they_are or weights is not None, trains=not evaluating)
     check_not_half(flax, torch_model)
     flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
     flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
@@ -118,7 +120,7 @@ def _twin(
     batches = [inputs.arrays, *(another(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
     axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
-    ours, theirs = learning.sides(flax, torch_model)
+    ours, theirs = learning.sides(flax, staying(torch_model) if evaluating else torch_model)
     ours = moved_as_sums(ours, tensors, learning)
     if labels is None:
         labels = learning.of_classes(_output_shapes(flax, inputs))
@@ -171,11 +173,11 @@ def _is_tracer(value: Any) -> bool:
     return isinstance(value, Tracer)
 
 
-def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool) -> FlaxModel:
+def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool, trains: bool = True) -> FlaxModel:
     if isinstance(model, nnx.Module):
-        return NNXModel(nnx.clone(model), inputs.names)
+        return NNXModel(nnx.clone(model), inputs.names, trains)
     if isinstance(model, linen.Module):
-        return LinenModel(model, variables or _initial(model, inputs, whole), inputs.names)
+        return LinenModel(model, variables or _initial(model, inputs, whole), inputs.names, trains)
     raise InputError(
         f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none"
     )

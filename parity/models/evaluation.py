@@ -1,0 +1,66 @@
+"""The mode in which a user hands over two models, and models that stay in evaluation: ports for inference."""
+
+import copy
+import inspect
+from types import MethodType
+from typing import Any
+
+import torch
+from flax import linen, nnx
+
+IN_TRAINING = {
+    "deterministic": False,
+    "use_running_average": False,
+    "training": True,
+    "train": True,
+    "is_training": True,
+}
+MODES = (True, False)
+
+
+def both_evaluate(flax: Any, theirs: torch.nn.Module) -> bool:
+    """Tells whether PyTorch's model is in evaluation mode, and Flax's too or has none of its own."""
+    return not theirs.training and not _trains(flax)
+
+
+def _trains(flax: Any) -> bool:
+    """Tells whether a Flax model that is called without a mode would train."""
+    by_default = training_by_default(flax)
+    if by_default is not None or not isinstance(flax, nnx.Module):
+        return bool(by_default)
+    modules = (module for _, module in nnx.iter_graph(flax) if isinstance(module, nnx.Module))
+    return any(training_by_attributes(module) for module in modules)
+
+
+def training_by_attributes(module: nnx.Module) -> bool | None:
+    """Returns whether a module trains, by the attributes that are in use; None of one that has no mode."""
+    return _all_train(vars(module))
+
+
+def training_by_default(module: Any) -> bool | None:
+    """Returns whether a model trains by the defaults of its call's arguments, a Linen one by its attributes, too."""
+    arguments = inspect.signature(type(module).__call__).parameters.values()
+    attributes = vars(module) if isinstance(module, linen.Module) else {}
+    return _all_train({argument.name: argument.default for argument in arguments} | attributes)
+
+
+def _all_train(flags: dict[str, Any]) -> bool | None:
+    modes = [flags[name] is trains for name, trains in IN_TRAINING.items() if any(flags.get(name) is x for x in MODES)]
+    return all(modes) if modes else None
+
+
+def staying(model: torch.nn.Module) -> torch.nn.Module:
+    """Returns a copy in evaluation mode, that stays there where a step would have it train."""
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        vars(module)["train"] = MethodType(_stay, module)
+    return model
+
+
+def _stay(module: torch.nn.Module, mode: bool = True) -> torch.nn.Module:
+    return module
+
+
+def stays(model: torch.nn.Module) -> bool:
+    """Tells whether a model is such a copy."""
+    return "train" in vars(model)

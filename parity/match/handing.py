@@ -14,6 +14,7 @@ from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer
 from parity.match.torch_layers import NumpyCall, TorchLayer, arrays_of
 
 DENSE = (nnx.LinearGeneral, linen.DenseGeneral)
+CONVOLUTIONS = (nnx.Conv, nnx.ConvTranspose, linen.Conv, linen.ConvTranspose)
 STOCK = (
     *(nnx.Linear, nnx.Conv, nnx.ConvTranspose, nnx.Embed, nnx.BatchNorm, nnx.LayerNorm, nnx.GroupNorm),
     *(nnx.RMSNorm, nnx.InstanceNorm, nnx.PReLU, linen.Dense, linen.Conv, linen.ConvTranspose, linen.Embed),

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax.weights.leaf import Leaf, flatten, place, unflatten
+from d2l_jax.weights.leaf import Leaf, place
 from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
 from parity.match.as_one import as_one
 from parity.match.candidates import Candidate, available, nearest, same_call, split
 from parity.match.draws import AnswersOfPyTorch
 from parity.match.fitting import Fit, alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
-from parity.match.handing import backward, corrected, handed, known, main_input
+from parity.match.handing import CONVOLUTIONS, backward, corrected, handed, known, main_input
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
@@ -44,6 +44,7 @@ class Pass:
 
     choices:  (which candidate, how many there were) of each such place
     guesses:  how many choices came before each layer whose input no layer of PyTorch's saw
+    fits, shapes: what earlier runs have found
     """
 
     model: FlaxModel
@@ -54,6 +55,7 @@ class Pass:
     excluded: set[tuple[Path, TorchLayer]]
     loaded: list[Leaf]
     fits: dict[tuple[Path, TorchLayer], Fit | None]
+    shapes: dict[tuple, tuple[int, ...]]
     choices: list[tuple[int, int]] = field(default_factory=list)
     guesses: list[int] = field(default_factory=list)
     partners: dict[Path, Partner] = field(default_factory=dict)
@@ -121,7 +123,17 @@ class Pass:
             seen = candidate.call
         if seen is None or not known(partner.layer, flax) or seen.inputs[0].size != x.size:
             return self.computed(flax, partner.leaves, args, kwargs)  # of experts, say, that see some tokens alone
-        return handed(partner.layer, seen, arranged, flax, x, kwargs)
+        output = handed(partner.layer, seen, arranged, flax, x, kwargs)
+        if issubclass(flax.kind, CONVOLUTIONS) and output.shape != self._own_shape(flax, partner.leaves, args, kwargs):
+            return self.computed(flax, partner.leaves, args, kwargs)  # padded otherwise, which PyTorch cuts behind it
+        return output
+
+    def _own_shape(self, flax: FlaxLayer, leaves: list[Leaf], args: tuple, kwargs: dict) -> tuple[int, ...]:
+        """Returns the shape of what a convolution puts out, which no other run has to trace again."""
+        key = flax.path, tuple(np.shape(x) for x in jax.tree.leaves((args, kwargs)))
+        if key not in self.shapes:
+            self.shapes[key] = jax.eval_shape(lambda: self.computed(flax, leaves, args, kwargs)).shape
+        return self.shapes[key]
 
     def pair(self, path: Path, candidate: Candidate, leaves: list[Leaf], guessed: bool) -> None:
         """Writes down the partner of a layer."""
@@ -227,17 +239,3 @@ class Pass:
 def _same(flax: np.ndarray, torch: np.ndarray) -> bool:
     fits = arrangement(flax, torch)
     return fits is not None and fits.gap < NEAR
-
-
-def in_float64(tree: dict) -> dict:
-    """The tree with arrays in place of shapes, floats in float64."""
-
-    def value(leaf: Any) -> Any:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return leaf
-        floating = jnp.issubdtype(leaf.dtype, jnp.inexact)
-        if isinstance(leaf, jax.ShapeDtypeStruct):
-            leaf = np.ones(leaf.shape, leaf.dtype)
-        return jax.device_put(np.asarray(leaf, np.float64) if floating else leaf)  # nothing to compile
-
-    return unflatten({path: value(leaf) for path, leaf in flatten(tree)})

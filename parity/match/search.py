@@ -5,18 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import linen, nnx
 from jaxtyping import Shaped
 
-from d2l_jax.weights.leaf import Leaf
+from d2l_jax.weights.leaf import Leaf, flatten, unflatten
 from parity.match.arrangement import NEAR, arrangement
 from parity.match.flax_layers import Variables
 from parity.match.fused import fused_layers
 from parity.match.leftovers import Books, check, completed
 from parity.match.numbered import numbered, renumber
-from parity.match.passing import Pass, Stolen, in_float64
+from parity.match.passing import Pass, Stolen
 from parity.match.torch_layers import Recorded, arrays_of, record
 from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
@@ -50,15 +51,15 @@ def match(
 def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Collection[Any]) -> list[Leaf]:
     variables = Variables(model, inputs)
     recorded = replace(recorded, layers=[*recorded.layers, *fused_layers(recorded, variables)])
-    start = in_float64(model.params), in_float64(model.buffers)
+    start = _in_float64(model.params), _in_float64(model.buffers)
     excluded = set()
-    fits = {}
+    fits, shapes = {}, {}
     prefix: tuple[int, ...] | None = ()
     loaded: list[Leaf] = []
     best: tuple[tuple, Pass, Books] | None = None
     variant = 0
     for _ in range(RUNS):
-        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits)
+        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits, shapes)
         try:
             run.run(inputs)
         except Stolen:
@@ -143,3 +144,17 @@ def _rewriting(model: FlaxModel) -> list[str]:
                 " PyTorch trains the unnormalised weight and its scale, and rewrites neither"
             )
     return notes
+
+
+def _in_float64(tree: dict) -> dict:
+    """The tree with arrays in place of shapes, floats in float64."""
+
+    def value(leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return leaf
+        floating = jnp.issubdtype(leaf.dtype, jnp.inexact)
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            leaf = np.ones(leaf.shape, leaf.dtype)
+        return jax.device_put(np.asarray(leaf, np.float64) if floating else leaf)  # nothing to compile
+
+    return unflatten({path: value(leaf) for path, leaf in flatten(tree)})

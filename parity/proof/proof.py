@@ -58,7 +58,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             checking.listener(twin.name, "numbers that are exactly 0")
             rows["float64"] += _at_zero(twin, sides, rows["float64"])
         idle, unbound = _beyond(twin, checking, sides, rows, kept)
-        more, trajectory = _in_a_row(twin, checking, sides, most_probes(rows.get("float64", [])))
+        more, trajectory = _in_a_row(twin, checking, sides, most_probes(rows))
         rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
         with formats_of(sides.torch_device):
             alone, around, guilty = _layers(twin, checking, sides, rows, states, kept)

@@ -127,7 +127,7 @@ def _single_step(
     step = Step(number, state, after, oracle, Roundings.of(sides.exact, number, state))
     for tier in sides.flax:
         checking.listener(twin.name, f"{words}, {tier}")
-        most = most_probes(rows.get("float64", []))
+        most = most_probes(rows)
         rows[tier] += _rows_of_step(twin, checking, sides, kept, tier, step, most)
     return rounded(exact, {slot for run in sides.flax.values() for held in run.slots for slot in held.left_out})
 

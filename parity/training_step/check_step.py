@@ -86,7 +86,7 @@ def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Result:
     compared = compared_in(with_draws(pair), tiers, policy)
     steps = single_steps(compared.pair, compared.tiers, compared.policy)
     beta = max(outcome.seen.beta for outcome in steps.outcomes)
-    most = most_probes(steps.rows.get("float64", []))
+    most = most_probes(steps.rows)
     several = len(pair.batches) > 1
     free, trajectory = free_run(compared.pair, compared.tiers, compared.policy, beta, most) if several else ({}, [])
     rows = {tier: [*compared.rows, *steps.rows[tier], *free.get(tier, [])] for tier in compared.tiers}

@@ -66,7 +66,7 @@ def single_steps(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Step
         for tier in tiers:
             flax, carried[tier] = _jax_taken(pair, number, forced[tier], tier, oracle)
             both = shared_losses(oracle, flax)
-            most = most_probes(steps.rows.get("float64", []))
+            most = most_probes(steps.rows)
             rows = _rows(pair, number, start, tier, *both, seen, policy, most)
             steps.rows[tier] += rows
             steps.outcomes.append(Outcome(number, tier, start, forced[tier], carried[tier], seen, *both, rows))

@@ -111,17 +111,23 @@ def newton_schulz(
     dtype = matrix.dtype if dtype is None else dtype
     sums = wide(jnp.dtype(dtype))
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).astype(dtype)
-    norm = jnp.linalg.norm(x.astype(sums)).astype(dtype)
-    x = x / jnp.maximum(norm, jnp.asarray(eps, dtype))
+    format = jnp.finfo(dtype)
+
+    def rounded(array: Array) -> Array:
+        # XLA leaves out the rounding of a conversion there and back, but not this one.
+        return jax.lax.reduce_precision(array, format.nexp, format.nmant).astype(dtype)
+
+    x = rounded(matrix.T if tall else matrix)
+    norm = rounded(jnp.linalg.norm(x.astype(sums)))
+    x = rounded(x.astype(sums) / jnp.maximum(norm, jnp.asarray(eps, dtype)).astype(sums))
 
     def product(left: Array, right: Array) -> Array:
         return jnp.matmul(left, right, preferred_element_type=sums)
 
     for _ in range(steps):
-        gram = product(x, x.T).astype(dtype)
-        polynomial = (b * gram.astype(sums) + c * product(gram, gram)).astype(dtype)
-        x = (a * x.astype(sums) + product(polynomial, x)).astype(dtype)
+        gram = rounded(product(x, x.T))
+        polynomial = rounded(b * gram.astype(sums) + c * product(gram, gram))
+        x = rounded(a * x.astype(sums) + product(polynomial, x))
     return x.T if tall else x
 
 

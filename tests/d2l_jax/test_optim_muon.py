@@ -1,5 +1,7 @@
 """Muon beside `torch.optim.Muon`: exact where both iterate in float64, within bfloat16's digits as PyTorch has it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from optim_runs import draw, jax_run, largest_gap, torch_run
 from d2l_jax import optim
 from d2l_jax.errors import InputError
 
+DEFAULTS = (3.4445, -4.7750, 2.0315)
 SHAPES = {"weight": (3, 5), "bias": (7, 4)}
 OPTIONS = [
     dict(),
@@ -23,8 +26,9 @@ OPTIONS = [
 
 @pytest.fixture
 def iterating_in_float64(monkeypatch):
-    """Lets PyTorch's iteration, which converts to bfloat16, go on in the dtype that it is given."""
+    """Lets PyTorch's iteration, which converts to bfloat16 by one name or the other, go on in the dtype it is given."""
     monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    monkeypatch.setattr(torch, "bfloat16", torch.float64)
 
 
 def of_torch(options):
@@ -41,16 +45,34 @@ def test_every_step_agrees_in_float64(options):
 
 
 @pytest.mark.parametrize("options", OPTIONS[:2], ids=str)
-def test_every_step_agrees_from_pytorchs_own_state_within_bfloat16(options):
-    """The iteration amplifies the roundings of bfloat16, which differ; the momentum is exact."""
+def test_every_step_agrees_from_pytorchs_own_state_in_bfloat16(options):
+    """One in hundreds differs: the order of a sum turns a rounding, which the iteration amplifies."""
     teacher = of_torch(options)
-    run = list(jax_run(optim.Muon(**options), teacher=teacher, drawn=draw(shapes=SHAPES)))
-    lr = options.get("lr", 1e-3)
-    for ours, theirs in zip(run, teacher, strict=True):
-        for name in SHAPES:
-            assert np.abs(ours[name] - theirs[name]).max() < 0.2 * lr
-            slot = f"momentum_buffer:{name}"
-            np.testing.assert_allclose(ours[slot], theirs[slot], rtol=1e-14, atol=1e-16)
+    run = jax_run(optim.Muon(**options), teacher=teacher, drawn=draw(shapes=SHAPES))
+    gaps = [np.abs(ours[k] - theirs[k]).max() for ours, theirs in zip(run, teacher, strict=True) for k in theirs]
+    assert np.quantile(gaps, 0.95) < 1e-14 and max(gaps) < 0.05 * options.get("lr", 1e-3)
+
+
+def test_a_compiled_iteration_rounds_as_one_operation_after_the_other():
+    matrix = jax.random.normal(jax.random.key(0), (6, 10), jnp.float32)
+    iterate = partial(optim.newton_schulz, dtype=jnp.bfloat16)
+    with jax.disable_jit():
+        plain = iterate(matrix)
+    np.testing.assert_array_equal(jax.jit(iterate)(matrix), plain)
+    theirs = torch.optim._muon._zeropower_via_newtonschulz(torch.from_numpy(np.array(matrix)), DEFAULTS, 5, 1e-7)
+    np.testing.assert_array_equal(plain.astype(jnp.float32), theirs.float().numpy())
+
+
+def test_control_the_compiler_leaves_out_the_rounding_of_a_product():
+    """Once XLA keeps them, `newton_schulz` needs no `reduce_precision`."""
+    matrix = jax.random.normal(jax.random.key(0), (6, 10), jnp.float32)
+
+    def product(x):
+        return (x.astype(jnp.bfloat16) * x.astype(jnp.bfloat16)).astype(jnp.float32)
+
+    with jax.disable_jit():
+        plain = product(matrix)
+    assert (jax.jit(product)(matrix) != plain).any()
 
 
 TRACE = {  # the second edition's scratch Muon, and PyTorch's, after two steps

@@ -6,6 +6,8 @@ Random weights never make a number that is exactly 0, while a fresh bias, a padd
 from dataclasses import replace
 
 import numpy as np
+import torch
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from parity.twin.twin import State, Twin
 
@@ -13,11 +15,13 @@ from parity.twin.twin import State, Twin
 def with_planted_zeros(twin: Twin) -> State:
     """Returns the start, the first unit of every trained weight and bias being 0; scales of norms stay."""
     tensors = dict(twin.start.tensors)
+    inputs_first = _inputs_first(twin.torch.model)
     for leaf in twin.leaves:
         for key in leaf.keys:
             array = tensors[key]
             if leaf.trained and np.issubdtype(array.dtype, np.floating) and not _is_scale(key, array):
-                tensors[key] = _without_first_unit(array, own_layout=leaf.axes == tuple(range(len(leaf.axes))))
+                own_layout = leaf.axes == tuple(range(len(leaf.axes)))
+                tensors[key] = _without_first_unit(array, own_layout, key in inputs_first)
     return replace(twin.start, tensors=tensors)
 
 
@@ -25,8 +29,17 @@ def _is_scale(key: str, array: np.ndarray) -> bool:
     return array.squeeze().ndim < 2 and key.rpartition(".")[2] not in ("bias", "beta", "b")
 
 
-def _without_first_unit(array: np.ndarray, own_layout: bool) -> np.ndarray:
+def _inputs_first(model: torch.nn.Module) -> set[str]:
+    """Returns the weights of transposed convolutions, (in, out, height, width)."""
+    transposed = (name for name, module in model.named_modules() if isinstance(module, _ConvTransposeNd))
+    return {f"{name}.weight".lstrip(".") for name in transposed}
+
+
+def _without_first_unit(array: np.ndarray, own_layout: bool, inputs_first: bool) -> np.ndarray:
     array = array.copy()
+    if inputs_first:
+        array[:, 0] = 0
+        return array
     units = array.reshape([n for n in array.shape if n > 1] or [-1])  # a bias of (1, channels, 1, 1), too
     if own_layout and units.ndim == 2:  # (in, out), as scratch classes have it
         units[..., 0] = 0

@@ -84,6 +84,32 @@ def test_equal_slopes_pass_and_are_compared(ours, theirs):
     assert {row.name for row in result.rows["float64"] if row.phase == "at zero"} >= {"first.weight", "first.bias"}
 
 
+class Upwards(nnx.Module):
+    def __init__(self, function):
+        self.up = nnx.ConvTranspose(3, 4, (2,), (2,), padding="VALID", transpose_kernel=True, rngs=nnx.Rngs(0))
+        self.function = function
+
+    def __call__(self, x):
+        return self.function(self.up(x))
+
+
+class TorchUpwards(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = torch.nn.ConvTranspose1d(3, 4, 2, 2)
+
+    def forward(self, x):
+        return torch.relu(self.up(x.transpose(1, 2))).transpose(1, 2)
+
+
+@pytest.mark.parametrize("function", [nnx.relu, lambda x: jnp.maximum(x, 0)])
+def test_a_unit_of_a_transposed_convolution_is_planted_too(function):
+    x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype("f4")
+    result = parity.check(Upwards(function), TorchUpwards(), x, steps=1, tiers=("float64",))
+    assert result.status == ("pass" if function is nnx.relu else "fail")
+    assert not result.blame or result.blame.cause == "slope-at-zero"
+
+
 def test_a_function_that_meets_no_zero_is_not_blamed():
     norm = lambda x: jnp.sqrt((x**2).sum(0, keepdims=True))  # noqa: E731
     never = lambda x: jnp.maximum(x**2 + 1, 0)  # noqa: E731, as Flax's norms take the largest of a variance and 0
@@ -102,7 +128,8 @@ def test_a_question_without_an_answer_is_not_asked():
 def test_the_first_channel_of_a_norm_alone_is_planted(name):
     """Plants nothing in a scale, and one channel of a bias, however many axes of length 1 stand beside."""
     leaf = Leaf(name, (name,), True, np.float32, (1, 3, 1, 1), (1, 3, 1, 1), (0, 1, 2, 3), (1, 3, 1, 1))
-    twin = SimpleNamespace(leaves=[leaf], start=State({name: np.ones((1, 3, 1, 1), "f4")}))
+    model = SimpleNamespace(model=torch.nn.Module())
+    twin = SimpleNamespace(leaves=[leaf], start=State({name: np.ones((1, 3, 1, 1), "f4")}), torch=model)
     planted = with_planted_zeros(twin).tensors[name].ravel()  # type: ignore[arg-type]
     np.testing.assert_array_equal(planted, [0, 1, 1] if name == "beta" else [1, 1, 1])
 

@@ -18,9 +18,9 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
 }
 BOTH_WAYS = ("getitem", "setitem")  # of which the same part is read in one place and written in another
 PADDING = ("causal-padding", "padding-side", "padding-mode", "crop-side")  # is what Flax's layer has as its own
-# features whose parts are exchanged are rotated the other way, too; other padding may be cropped to the same; any
-# tensor may fit
-RANKS = {DIRECTION: -1, "causal-padding": -1, WIRING: 1}
+# features whose parts are exchanged are rotated the other way, too; other padding may be cropped to the same; two sums
+# may be exchanged for means; any tensor may fit
+RANKS = {DIRECTION: -1, "causal-padding": -1, "padding-counted": -1, WIRING: 1}
 # A cause, a line for people, what was computed, the submodule in which it was altered.
 FunctionTrial = tuple[str, str, Any, str]
 

@@ -47,6 +47,16 @@ def masked_mean(divisor):
     return lambda m, x: (m.first(x) * MASK[..., None]).sum(1) / divisor
 
 
+def mean_of_words(masked):
+    """The mean over the words, or over all places: both sums in it as means are that, too, by the bound."""
+
+    def body(m, x):
+        mask = MASK[..., None].to(x.dtype)
+        return (m.first(x) * mask).sum(1) / mask.sum(1).clamp(min=1) if masked else (m.first(x) * mask).mean(1)
+
+    return body
+
+
 def messages(ends):
     return lambda m, x: torch.zeros_like(x).index_add(1, EDGES[ends[1]], x[:, EDGES[ends[0]]])
 
@@ -94,6 +104,7 @@ BODIES = [
         lambda m, x: m.scale * (m.first(x) + m.second(x)),
     ),
     ("padding-counted", "", masked_mean(MASK.sum(1, keepdim=True)), masked_mean(6)),
+    ("padding-counted", "", mean_of_words(True), mean_of_words(False)),
     (
         "padding-counted",
         "",

@@ -15,6 +15,7 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
     "heads-interleaved": (),
     "repeat-order": (),
     "causal-padding": ("pad", "getitem"),
+    "align-corners": ("affine_grid", "grid_sample"),
 }
 BOTH_WAYS = ("getitem", "setitem")  # of which the same part is read in one place and written in another
 PADDING = ("causal-padding", "padding-side", "padding-mode", "crop-side")  # is what Flax's layer has as its own

@@ -10,7 +10,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.lines import code_of_caller, quoted
+from parity.blame.diagnosis.places import PLACES
+from parity.blame.lines import code_of_caller, expression_of_caller, quoted
 from parity.blame.marks import Marks, flax_marks
 from parity.blame.one_call import at_call
 from parity.models.random_numbers_torch import ImposedOnTorch
@@ -22,8 +23,6 @@ from parity.twin.twin import State, Twin, in_turn
 
 MOST_LINES = 2
 
-# Causes that only say where.
-PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
 # A submodule, which of its calls, and which of the tensors that it is given is wrong; None: the one that it returns.
 Place = tuple[str, int, int | None]
 NOWHERE: Place = ("", 0, None)
@@ -67,13 +66,17 @@ class Line:
 
 
 class Heard(TorchFunctionMode):
-    """Notes all calls of functions, which made what, and of what a gradient has been taken."""
+    """Notes all calls of functions, which made what, and of what a gradient has been taken.
+
+    turns: what one expression has made in each turn of a loop, which Flax may have all at once
+    """
 
     def __init__(self, marks: Marks, model: torch.nn.Module):
         super().__init__()
         self.marks = marks
         self.made: dict[int, Line] = {}
         self.minimised: list[Line] = []
+        self.turns: dict[tuple, list[tuple[Line, torch.Tensor, int]]] = {}
         self._names = {id(module): name for name, module in model.named_modules()}
         self._constants = {id(x) for x in model.buffers()}
         self._kept: list[Any] = []  # what is alive keeps its id
@@ -101,7 +104,19 @@ class Heard(TorchFunctionMode):
         line = Line(*code_of_caller(self._names), name, known or name in MAKERS, constant, sources)
         self.made |= {id(x): line for x in results}
         self._kept += results
+        if len(results) == 1:
+            turns = self.turns.setdefault((name, line.place, expression_of_caller()), [])
+            turns.append((line, results[0], results[0]._version))
         return result
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        for turns in self.turns.values():
+            unknown = [line for line, _, _ in turns if not line.known]
+            changed = any(x._version != version for _, x, version in turns)
+            if unknown and not changed and self.marks.known(torch.cat([x.detach().flatten() for _, x, _ in turns])):
+                for line in unknown:  # a mark tells no order
+                    line.known = True
 
 
 def _picks(index: Any) -> bool:

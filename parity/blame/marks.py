@@ -30,12 +30,12 @@ class Marks:
         if not tensor.numel():
             return True
         x = tensor.detach().cpu()
-        mark = _mark(x.numpy(), np)
-        limits = NEAR * np.array([mark[0], 1.0, 1.0, 1.0, 1.0, 1.0])
-        return bool((np.abs(self.rows - mark) <= limits).all(1).any())
+        row = mark(x.numpy(), np)
+        limits = NEAR * np.array([row[0], 1.0, 1.0, 1.0, 1.0, 1.0])
+        return bool((np.abs(self.rows - row) <= limits).all(1).any())
 
 
-def _mark(x: Any, numpy: Any) -> Any:
+def mark(x: Any, numpy: Any) -> Any:
     """Returns the largest magnitude, and relative to it both ends and the means of the first three powers."""
     if numpy.iscomplexobj(x):
         x = numpy.stack([x.real, x.imag])
@@ -54,7 +54,12 @@ def flax_marks(twin: Twin, state: State, train: bool) -> Marks | None:
 
 def marked(results: Iterable[Any]) -> list[Any]:
     """Returns the marks of JAX's arrays, but for those that hold no numbers."""
-    return [_mark(jnp.asarray(x), jnp) for x in filter(_numeric, results)]
+    return [mark(jnp.asarray(x), jnp) for x in numeric(results)]
+
+
+def numeric(results: Iterable[Any]) -> list[Any]:
+    """Returns those of JAX's arrays that hold numbers."""
+    return list(filter(_numeric, results))
 
 
 def flax_told(

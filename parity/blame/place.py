@@ -10,12 +10,13 @@ import torch
 from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
-from parity.blame.apart import PLACES, parted
+from parity.blame.apart import parted
 from parity.blame.body import Watched, explain_body, explain_constant, explain_exchange, explain_number, explain_other
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.diagnosis.places import PLACES
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.loss import of_loss

@@ -17,10 +17,14 @@ def scales_of(oracle: Record) -> dict[Key, tuple[float, str]]:
 
     What is zero in exact arithmetic (the gradient of a bias before batch normalisation) is rounding error
     alone: it is measured against the other tensors of the same layer. Where all gradients of a layer are (those of
-    queries and keys, where all values are the same), they are measured against those of the other layers.
+    queries and keys, where all values are the same), they are measured against those of the other layers. What an
+    optimiser keeps of such a gradient is its eps and that error, as Adamax's largest gradient so far.
     """
     own = {key: rms(array) if array.size and sound(array) else 0.0 for key, array in oracle.items()}
     layers, models = _largest_of(own, layer_of), _largest_of(own, lambda key: key._replace(tensor=""))
+
+    def is_zero(gradient: Key) -> bool:
+        return gradient in own and own[gradient] <= ZERO * layers[layer_of(gradient)]
 
     def scale(key: Key, size: float) -> tuple[float, str]:
         layer, model = layers[layer_of(key)], models[key._replace(tensor="")]
@@ -28,6 +32,8 @@ def scales_of(oracle: Record) -> dict[Key, tuple[float, str]]:
             return 1.0, "; exactly zero"
         if key.phase == "gradients" and layer <= ZERO * model:
             return model, "; analytically zero like all of its layer, so measured against the other layers"
+        if key.phase == "optimizer" and is_zero(key._replace(phase="gradients", slot="")):
+            return layer, "; of a gradient that is analytically zero, so measured against its layer"
         if size <= ZERO * layer:
             return layer, "; analytically zero, so measured against its layer"
         return size, ""

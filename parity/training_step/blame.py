@@ -199,7 +199,9 @@ def _of_count(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
 
 def _of_rate(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
     """Returns that a schedule starts at 0, a step late: the slots agree, or the next step has the rate of this one."""
-    rate = float(replay.outcome.seen.options[-1][0]["lr"])
+    rate = next(iter(replay.outcome.seen.rates), None)
+    if rate is None:
+        return None
     number = replay.outcome.number
     text = f"Flax's rate of step {number} is 0, PyTorch's {rate:.6g}: its schedule is late, or starts at 0"
     slots = [key for key in replay.keys if key.phase == "optimizer" and replay.outcome.flax[key].any()]

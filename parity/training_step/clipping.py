@@ -150,7 +150,7 @@ def _with_decay(replay: Replay, decay: dict[str, float], eps: float) -> Arrays:
 def clipped_later(replay: Replay) -> Iterator[Trial]:
     """Yields the updates clipped, in place of the gradient."""
     most = replay.max_norm
-    rates = {float(options["lr"]) for options in replay.outcome.seen.options[-1]}
+    rates = set(replay.outcome.seen.rates) or {1.0}
     if not most or len(rates) > 1:
         return
     ways = product((1.0, rates.pop() or 1.0), (EPS, 0.0))

@@ -1,6 +1,7 @@
 """Hypotheses on the optimiser's options: the rate of another step, which tensors decay, and all that `blame` knows."""
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,26 +21,26 @@ ROUNDINGS = ("tf32", "bfloat16", "float16", "float32")
 def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
     """Yields the rate of each other step: a schedule that is late, or ahead."""
     groups = replay.outcome.seen.options[-1]
-    now = [options["lr"] for options in groups]
+    now = replay.outcome.seen.rates
     number = replay.outcome.number
+    if not now:
+        return
     for other in sorted(others, key=lambda each: abs(each.number - number)):
-        if not other.seen.options:
-            continue
-        rate = [options["lr"] for options in other.seen.options[-1]]
-        if np.allclose(np.asarray(rate, float), np.asarray(now, float), rtol=1e-12):
+        rate = other.seen.rates
+        if len(rate) != len(now) or np.allclose(rate, now, rtol=1e-12):
             continue
 
         late = f"{abs(number - other.number)} {'late' if other.number < number else 'ahead'}"
-        text = f"Flax's rate of step {number} is that of step {other.number}, {float(rate[0]):.6g} in place of"
+        text = f"Flax's rate of step {number} is that of step {other.number}, {rate[0]:.6g} in place of"
         yield (
             "learning-rate-count",
-            f"{text} {float(now[0]):.6g}: its schedule is {late}",
+            f"{text} {now[0]:.6g}: its schedule is {late}",
             lambda rate=rate: replay.pieces(replay.applied, _at_rates(rate)),
         )
-    first = [options.get("initial_lr", options["lr"]) for options in groups]  # what a scheduler begins with
-    text = f"Flax's rate of step {number} is {float(first[0]):.6g}, with which PyTorch's schedule begins, in place of"
+    first = [float(options.get("initial_lr", options["lr"])) for options in groups]  # what a scheduler begins with
+    text = f"Flax's rate of step {number} is {first[0]:.6g}, with which PyTorch's schedule begins, in place of"
     if first != now:
-        text = f"{text} {float(now[0]):.6g}: its schedule is late, or there is none"
+        text = f"{text} {now[0]:.6g}: its schedule is late, or there is none"
         yield "learning-rate-count", text, lambda: replay.pieces(replay.applied, _at_rates(first))
 
 
@@ -79,12 +80,13 @@ def learning_rates(replay: Replay) -> Iterator[Trial]:
     updates = {key.tensor: key for key in replay.keys if key.phase == "update"}
     rates = []
     words = []
-    for group, options in zip(side.optimizer.param_groups, replay.outcome.seen.options[-1], strict=True):
+    if not replay.outcome.seen.rates:
+        return
+    for group, rate in zip(side.optimizer.param_groups, replay.outcome.seen.rates, strict=True):
         keys = [updates[names[id(p)]] for p in group["params"] if names.get(id(p)) in updates]
         ours = np.concatenate([replay.outcome.flax[key].ravel() for key in keys] or [np.zeros(0)])
         theirs = np.concatenate([replay.outcome.oracle[key].ravel() for key in keys] or [np.zeros(0)])
         size = float(theirs @ theirs)
-        rate = float(options["lr"])
         rates.append(rate * float(ours @ theirs) / size if size else rate)
         if abs(rates[-1] - rate) > 1e-9 * abs(rate):
             words.append(f"{rates[-1]:.6g} for {_listed([key.tensor for key in keys])}, PyTorch's {rate:.6g}")
@@ -161,15 +163,13 @@ def option(replay: Replay) -> Cause | None:
     groups = [[owners.get(id(p), "") for p in group["params"]] for group in side.optimizer.param_groups]
     options = replay.outcome.seen.options[-1]
 
-    kind: Any = type(side.optimizer)
-
     def make(tensors: list[torch.Tensor]) -> torch.optim.Optimizer:
         tensor_of = dict(zip(names, tensors, strict=True))
         parts = [
             copy.copy(each) | {"params": [tensor_of[n] for n in group if n in tensor_of]}
             for each, group in zip(options, groups, strict=True)
         ]
-        return kind([part for part in parts if part["params"]])
+        return _again(side.optimizer, [part for part in parts if part["params"]])
 
     try:
         cause = explain_update(
@@ -181,5 +181,12 @@ def option(replay: Replay) -> Cause | None:
             slots={key.slot for key in replay.outcome.flax if key.phase == "optimizer"},
         )
         return None if cause and cause.name in ROUNDINGS else cause  # no state or step here rounds to them
-    except (RuntimeError, TypeError, ValueError):  # an optimiser of the user's tensor_of, made otherwise
+    except Exception:  # an optimiser of the user's may want anything
         return None
+
+
+def _again(optimizer: Any, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """Returns an optimiser of that kind with no slots yet, whatever the user's constructor takes."""
+    new = object.__new__(type(optimizer))
+    vars(new).update(vars(optimizer), param_groups=groups, state=defaultdict(dict))
+    return new

@@ -14,6 +14,7 @@ from parity.training_step.torch_memory import rounded
 
 TRIALS = 40
 CLEAR = 0.9  # of a correct map the updates point the same way, whatever else is wrong
+FAIR = 0.5  # which no map reaches where the gradients themselves are wrong: then the likeliest stays
 
 
 def settled(paired: Callable[[list[Leaf]], StepPair], leaves: list[Leaf], told: Container[str]) -> StepPair:
@@ -23,19 +24,19 @@ def settled(paired: Callable[[list[Leaf]], StepPair], leaves: list[Leaf], told: 
     leaves: the likeliest map
     told:   keys of PyTorch's whose places the user has named
     """
-    pair = paired(leaves)
+    first = pair = paired(leaves)
     oracle = torch_taken(pair, 1, rounded(pair.torch.original), "float64")[1]
     likeness = _likeness(pair, oracle)
     for _ in leaves:
         if likeness > CLEAR:
-            return pair
+            break
         others = list(islice(alternatives(pair.jax.state, pair.leaves, pair.torch.model, told), TRIALS))
         scores = [_likeness(paired(other), oracle) for other in others]
         if not scores or max(scores) <= likeness + 1e-6:
-            return pair
+            break
         likeness = max(scores)
         pair = paired(others[int(np.argmax(scores))])
-    return pair
+    return pair if likeness > FAIR else first
 
 
 def _likeness(pair: StepPair, oracle: Record) -> float:

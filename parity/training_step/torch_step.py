@@ -51,6 +51,12 @@ class Seen:
         betas = [beta for groups in self.options for group in groups for beta in group.get("betas", ())]
         return max((beta for beta in betas if isinstance(beta, float) and 0 < beta < 1), default=0.0)
 
+    @property
+    def rates(self) -> list[float]:
+        """Returns each group's learning rate at the last update; [] where one has none, as of a user's optimiser."""
+        groups = self.options[-1] if self.options else []
+        return [float(group["lr"]) for group in groups] if all("lr" in group for group in groups) else []
+
 
 class TorchStep:
     """The user's step with all that it reaches; `finish` leaves everything as it was."""
@@ -160,7 +166,8 @@ class TorchStep:
         }
         names = {id(p): name for name, p in self.model.named_parameters()}
         groups = self.optimizer.param_groups
-        rates = {names[id(p)]: float(group["lr"]) for group in groups for p in group["params"] if id(p) in names}
+        rated = [group for group in groups if "lr" in group]
+        rates = {names[id(p)]: float(group["lr"]) for group in rated for p in group["params"] if id(p) in names}
         return State(self.tensors(), slots, rates)
 
     def _slots(self, number: int) -> Record:

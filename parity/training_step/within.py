@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,16 +16,19 @@ from parity.blame.apart import Heard, Line, told
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause, agree, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
-from parity.blame.diagnosis.functions.altering import Choice
+from parity.blame.diagnosis.functions.altering import Choice, untouched
 from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.table import alternatives_of
 from parity.blame.diagnosis.functions.trials import FunctionTrial
+from parity.blame.diagnosis.optimizers.trial import listed
 from parity.blame.diagnosis.threads import one_thread
-from parity.blame.marks import MOST_EQUATIONS, Marks, marked
+from parity.blame.marks import MOST_EQUATIONS, Marks, mark, numeric
 from parity.models.programs import computed, length
 from parity.result import Blame
 from parity.training_step.judged import Outcome, in_tier
 from parity.training_step.pair import StepPair
+from parity.training_step.stopped import blocks_without_gradient, stops
+from parity.training_step.together import at_the_end, held_back
 
 NOISE = 1e-11
 PHASES = ("forward", "update", "optimizer", "buffers")
@@ -85,7 +89,18 @@ def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
             if losses and not of_loss and (found := choose(oracle[:losses], flax[:losses], one, NOISE)):
                 of_loss.append(replace(found, text=f"{found.text}; the update differs besides"))
 
-    whole = choose(oracle, flax, chain(trials(), number_trials(altering, oracle, flax, losses)), NOISE)
+    def together() -> list[np.ndarray]:
+        with _inside(pair, held_back):
+            record = _taken(pair, outcome)
+        return [record[key] for key in keys]
+
+    def gradients_alone() -> Iterator[FunctionTrial]:
+        yield from blocks_without_gradient(lambda: altering(untouched)[0])
+        yield from function_trials(partial(altering, find=stops))
+
+    hidden = gradients_alone() if not losses else ()  # where the loss is right
+    numbers = number_trials(altering, oracle, flax, losses)
+    whole = choose(oracle, flax, chain(at_the_end(outcome.seen, together), hidden, trials(), numbers), NOISE)
     return whole or next(iter(of_loss), None)
 
 
@@ -95,10 +110,35 @@ def parted_within(blame: Blame, pair: StepPair, outcome: Outcome) -> Blame:
         return blame
     try:
         marks = _marks(pair, outcome)
+        if marks and (text := _of_gradients(outcome, marks)):
+            return replace(blame, text=f"{blame.text}; {text}")
         wrong = _wrong(pair, outcome, marks) if marks else None
     except UNFIT:
         return blame
     return told(blame, wrong)
+
+
+def _of_gradients(outcome: Outcome, marks: Marks) -> str:
+    """Returns which gradients of PyTorch's only update Flax has nowhere; "" where none, or the loss is wrong."""
+    failed = [row.key for row in outcome.rows if not row.passed]
+    seen = outcome.seen
+    if len(seen.applied) != 1 or any(key.phase == "forward" for key in failed):
+        return ""
+    wrong = [key.tensor for key in failed if key.phase == "update" and key.tensor in seen.applied[0]]
+    unknown = [name for name in wrong if not _known(marks, seen.applied[0][name])]
+    if not unknown:
+        return ""
+    text = f"PyTorch's gradient of {listed(unknown)} is nowhere in Flax"
+    one = len(seen.passes) == 1 and all(name in seen.passes[0] for name in unknown)
+    if not one:
+        return text
+    if all(_known(marks, seen.passes[0][name]) for name in unknown):
+        return f"{text}, but that of the backward pass is: what is done to it before the update differs"
+    return f"{text}: another loss is differentiated, or a gradient is stopped on one side alone"
+
+
+def _known(marks: Marks, array: np.ndarray) -> bool:
+    return marks.known(torch.as_tensor(array))
 
 
 def _wrong(pair: StepPair, outcome: Outcome, marks: Marks) -> Line | None:
@@ -121,12 +161,12 @@ def _marks(pair: StepPair, outcome: Outcome) -> Marks | None:
         if length(program.jaxpr) > MOST_EQUATIONS:
             return None
 
-        def marks(*args: Any) -> list[jax.Array]:
-            found = marked([*program.consts, *args])
-            computed(program.jaxpr, program.consts, args, lambda _, __, results: found.extend(marked(results)))
+        def results_of_all(*args: Any) -> list[jax.Array]:
+            found = numeric([*program.consts, *args])
+            computed(program.jaxpr, program.consts, args, lambda _, __, results: found.extend(numeric(results)))
             return found
 
-        return Marks(np.stack([np.asarray(x) for x in jax.jit(marks)(*args)]))
+        return Marks(np.stack([mark(np.asarray(x), np) for x in jax.jit(results_of_all)(*args)]))
 
 
 def _taken(pair: StepPair, outcome: Outcome) -> dict:

@@ -144,3 +144,34 @@ def test_a_known_cause_needs_no_line():
     blame = found(Ours(right=True), Theirs(), loss=(ours, theirs))
     assert blame.cause
     assert "nowhere" not in blame.text
+
+
+class OurSequence(linen.Module):
+    """Computes the whole sequence at once; what it makes of it in the end is another, or what it makes of tokens."""
+
+    wrong: str = ""
+
+    @linen.compact
+    def __call__(self, x):
+        new = jnp.tanh(linen.Dense(6, name="given")(x))
+        kept = jnp.sinh(new + 0.2 * new**2 * (jnp.arange(4)[:, None] > 1) if self.wrong == "tokens" else new)
+        last = kept.sum(1)
+        return linen.Dense(3, name="out")(jnp.sinh(last + 0.2 * last**2 if self.wrong == "end" else last))
+
+
+class TokenByToken(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.given, self.out = torch.nn.Linear(4, 6), torch.nn.Linear(6, 3)
+
+    def forward(self, x):
+        total = 0.0
+        for t in range(x.shape[1]):
+            total = total + torch.sinh(torch.tanh(self.given(x[:, t])))
+        return self.out(torch.sinh(total))
+
+
+@pytest.mark.parametrize(("wrong", "line"), [("end", "torch.sinh(total)"), ("tokens", "torch.sinh(torch.tanh(")])
+def test_what_a_loop_makes_in_all_its_turns_flax_may_have_at_once(wrong, line):
+    blame = parity.check(OurSequence(wrong), TokenByToken(), SEQUENCES, tiers=("float64",), steps=1).blame
+    assert blame and f"what `{line}" in blame.text, blame

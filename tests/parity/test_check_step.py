@@ -64,6 +64,24 @@ def test_names_that_say_nothing_are_settled_by_the_step(forward, params):
     assert result.status == "pass", result.blame
 
 
+def numbered(params, x):
+    for number in range(2):
+        x = jnp.tanh(x @ params[f"layer{number}"]["kernel"] + params[f"layer{number}"]["bias"])
+    return x @ params["layer2"]["kernel"] + params["layer2"]["bias"]
+
+
+def test_wrong_gradients_do_not_exchange_weights():
+    layer = lambda out: {"kernel": np.zeros((6, out), np.float32), "bias": np.zeros(out, np.float32)}  # noqa: E731
+    params = {f"layer{number}": layer(out) for number, out in enumerate((6, 6, 3))}
+    tx = optax.sgd(0.1)
+    step = jax.jit(partial(table_step, tx=tx, forward=lambda params, x: -3 * numbered(params, x)))
+    theirs = deep()
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES[:1], tiers=EXACT)
+    assert result.status == "fail"
+    assert [leaf.path[-2] for leaf in result.weights] == [f"layer{number}" for number in (0, 0, 1, 1, 2, 2)]
+
+
 def test_names_that_are_spelt_alike_are_never_exchanged():
     where = {"re": ("params", "re"), "im": ("params", "imag"), "0.weight": ("params", 0, "w")}
     leaves: Any = [SimpleNamespace(key=key, path=path) for key, path in where.items()]

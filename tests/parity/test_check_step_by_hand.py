@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 import torch
-from training_steps import BATCHES, EXACT, loss_and_grads, net, params, torch_step
+from training_steps import BATCHES, EXACT, check, jax_step, loss_and_grads, net, params, torch_step
 
 import parity
 from parity.training_step.rounded_alike import rounded_alike
@@ -128,3 +128,24 @@ def test_single_numbers_are_rounded_where_pytorch_has_tensors_of_them():
         after = rounded_alike(leaves, [np.float32(third), np.full((1, 2), third, np.float32)])
     assert after["tensor",] == np.float32(third) and (after["many",] == np.float32(third)).all()
     assert after["number",] == seventh and (after["sum",] == third + seventh).all()
+
+
+class NoRate(torch.optim.Optimizer):
+    """Has its rate in a group's entry of another name."""
+
+    def __init__(self, model, step_size=0.1):
+        super().__init__(model.parameters(), {"step_size": step_size})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p -= group["step_size"] * p.grad
+
+
+@pytest.mark.parametrize(("factor", "cause"), [(1.0, ""), (2.0, "gradient-scale")])
+def test_an_optimiser_whose_groups_have_no_rate(factor, cause):
+    tx = optax.sgd(0.1 * factor)
+    result = check(jax_step(tx), tx, torch_step, NoRate)
+    assert result.status == ("fail" if cause else "pass"), result.blame
+    assert not cause or "not found" not in result.blame.text

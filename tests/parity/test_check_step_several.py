@@ -125,6 +125,7 @@ def test_a_mistake_in_one_of_two_optimisers_is_named():
 def test_a_generator_that_meets_the_old_discriminator_fails():
     result = check(adam(), "dict", stale=True)
     assert result.status == "fail" and "step 1, g: " in result.blame.text
+    assert result.blame.cause == "updates-together"
 
 
 class Net(nnx.Module):

@@ -169,3 +169,13 @@ def test_a_class_may_flip_only_where_the_margin_is_small():
     (excused,), (wrong,) = (compare_classes(record(oracle), record(flax), limit) for flax in (near, far))
     assert excused.passed and excused.because.startswith("1 of 2 classes flip")
     assert not wrong.passed and wrong.gap == 1
+
+
+@pytest.mark.parametrize(("gradient", "eps", "passes"), [(1e-17, 1e-8, True), (0.0, 1e-6, False), (1e-9, 1e-8, False)])
+def test_what_an_optimiser_keeps_of_such_a_gradient_too(gradient, eps, passes):
+    weight, bias = (key(f"gradients/conv.{name}") for name in ("weight", "bias"))
+    slots = [each._replace(phase="optimizer", slot="exp_inf") for each in (weight, bias)]
+    oracle = {weight: T, bias: np.full(3, 1e-17), slots[0]: np.abs(T), slots[1]: np.full(3, 1e-8)}
+    flax = oracle | {slots[1]: np.full(3, eps + gradient)}
+    row = next(row for row in compare_semantics(oracle, flax, dict.fromkeys(oracle, 0.0), 35) if row.key == slots[1])
+    assert row.passed is passes and "of a gradient that is analytically zero" in row.because

@@ -8,6 +8,8 @@ from parity.blame.diagnosis.factors import DROPOUT_RATES
 from parity.blame.diagnosis.order import Explanation
 
 CLOSE = 1e-11
+# Causes that only say where.
+PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
 
 
 def nonfinite(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:

@@ -21,7 +21,8 @@ from parity.blame.diagnosis.optimizers.rate import (
     tensor_rates,
 )
 from parity.blame.diagnosis.optimizers.step import Arrays, Make, ObservedStep, ready, update
-from parity.blame.diagnosis.optimizers.trial import Hypothesis
+from parity.blame.diagnosis.optimizers.trial import Hypothesis, first_group
+from parity.blame.diagnosis.places import PLACES
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
 
@@ -84,7 +85,11 @@ def _candidates(
 ) -> Iterator[tuple[str, str, list[np.ndarray]]]:
     """Computes the step of each hypothesis; an optimiser that cannot run with the altered option is left out."""
     for hypothesis in hypotheses or HYPOTHESES:
-        for name, text, altered_update in hypothesis(step, ready(step)):
+        try:
+            trials = list(hypothesis(step, ready(step)))
+        except KeyError:  # an optimiser of the user's, which has no such option
+            continue
+        for name, text, altered_update in trials:
             try:
                 yield name, text, altered_update()
             except (ArithmeticError, RuntimeError, ValueError, KeyError, TypeError):
@@ -112,7 +117,7 @@ def _one_factor(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.ndar
 def _a_factor_each(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
     """Tries a factor for each parameter: groups of them that learn at other rates."""
     sizes = [float(np.vdot(ours, ours)) for ours in oracle]
-    if not all(sizes):
+    if not all(sizes) or "lr" not in first_group(ready(step)):
         return None
     factors = [float(np.vdot(ours, theirs)) / size for ours, theirs, size in zip(oracle, flax, sizes)]
     named = dict(zip(step.before, factors))
@@ -122,8 +127,9 @@ def _a_factor_each(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.n
 
 
 def _by_numbers(oracle: list[np.ndarray], flax: list[np.ndarray], noise: float) -> Cause | None:
-    """The first parameter that differs, by its numbers alone."""
+    """The first parameter that differs, by its numbers alone: it has no rows of a batch, and no border."""
     for ours, theirs in zip(oracle, flax):
         if distance([ours], [theirs], [ours]) > 100 * noise:
-            return explain_tensor(ours, theirs, noise)
+            cause = explain_tensor(ours, theirs, noise)
+            return None if cause and cause.name in PLACES else cause
     return None

@@ -1,0 +1,51 @@
+"""Several optimisers whose updates one side makes in turn, and the other from gradients that were all taken before."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.diagnosis.functions.trials import FunctionTrial
+from parity.training_step.torch_step import Seen
+
+
+def at_the_end(seen: Seen, run: Callable[[], Any]) -> Iterator[FunctionTrial]:
+    """Yields what the step gives where no forward pass meets what an earlier optimiser has just moved.
+
+    run: takes the step within `held_back`, and returns the pieces that are compared
+    """
+    if len({id(optimizer) for optimizer in seen.optimizers}) < 2:
+        return
+    try:
+        pieces = run()
+    except UNFIT:
+        return
+    text = "Flax takes the gradients of all its optimisers before any update, PyTorch's later ones meet what the"
+    yield "updates-together", f"{text} earlier ones have moved already", pieces, ""
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Has the updates of all optimisers made at the end of the block."""
+    olds: dict[torch.Tensor, torch.Tensor] = {}
+    news: dict[torch.Tensor, torch.Tensor] = {}
+
+    def before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        olds.update({p: p.detach().clone() for group in optimizer.param_groups for p in group["params"]})
+
+    def after(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            news[parameter] = parameter.detach().clone()
+            parameter.data.copy_(olds[parameter])
+
+    handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
+    try:
+        yield
+        for parameter, new in news.items():
+            parameter.data.copy_(new)
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -53,8 +53,9 @@ def handed(
         return _sequence(layer, call, inputs, flax, kwargs)
     outputs: Any = arrays_of(call.output)
     if issubclass(flax.kind, CELLS):
-        carry: Any = tuple(map(jax.device_put, reversed(outputs)))
-        return (carry if len(carry) > 1 else carry[0]), jax.device_put(outputs[0])
+        states = [state[0] for state in outputs[1:]] if isinstance(layer.module, torch.nn.RNNBase) else outputs
+        carry: Any = tuple(map(jax.device_put, reversed(states)))  # of a whole layer that takes one step, too
+        return (carry if len(carry) > 1 else carry[0]), jax.device_put(states[0])
     y = _arranged(outputs[0], layer, inputs, x.shape)
     if issubclass(flax.kind, DENSE):
         features = getattr(flax.module, "out_features" if isinstance(flax.module, nnx.Module) else "features")

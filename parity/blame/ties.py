@@ -20,9 +20,11 @@ SLOPES = {  # the name in JAX's program: what people write, its slope at 0, and 
     "abs": ("abs", "jnp.abs has the slope 1 at 0, torch.abs 0"),
     "norm": ("norm", "jnp.linalg.norm has the slope NaN at 0, PyTorch's 0"),
     "sqrt": ("sqrt", "jnp.sqrt has an infinite slope at 0"),
-    "clip": ("clip", "jnp.clip has the slope 1/2 at a bound, torch.clamp 1"),
+    "clip": ("clip", "jnp.clip has the slope 1/2 at a bound, torch.clamp 0 where it is a number"),
     "sort": ("sort", "equal numbers are put in another order"),
+    "top_k": ("top-k", "of equal numbers jax.lax.top_k takes the first ones, torch.topk any"),
     "reduce_max": ("reduce-max", "jnp.max divides the slope among equal numbers, torch.max(dim) gives it to one"),
+    "reduce_min": ("reduce-min", "jnp.min divides the slope among equal numbers, torch.min(dim) gives it to one"),
 }
 MET = {  # operations of which it shows whether they meet such a number
     "max": lambda x, y: jnp.any(x == y),

@@ -1,6 +1,7 @@
 """Gradients where some numbers are exactly 0."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,12 @@ from parity.compare.scale import largest_gap, scales_of
 LIMIT = 1e-6  # another slope at 0 moves a gradient by far more, rounding by far less
 BECAUSE = "another slope at 0 would move it by more"
 SHARED = "equal numbers share the slope of their maximum in Flax, and in PyTorch one has all of it: no more than that"
+ANOTHER = "of equal numbers another one has the slope of what is taken by size: no more than that"
+EQUAL: dict[Literal["shared", "first", "last"], str] = {  # by which of equal numbers have the slope in PyTorch's place
+    "shared": SHARED,
+    "first": ANOTHER,
+    "last": ANOTHER,
+}
 
 
 def compare_ties(

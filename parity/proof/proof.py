@@ -16,12 +16,12 @@ from parity.blame.weights import blame_weights
 from parity.compare.constants import limits_at_zero
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row
-from parity.compare.ties import BECAUSE, SHARED, compare_ties
+from parity.compare.ties import BECAUSE, EQUAL, compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import pinned
 from parity.layers.isolate import Isolated, isolate
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
-from parity.models.equal_maxima import SharedMaxima
+from parity.models.equal_maxima import EqualNumbers
 from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
 from parity.proof.constant_inputs import constant_inputs, of_one_number
@@ -142,7 +142,7 @@ def _dropout(twin: Twin, rows: RowsByTier, guilty: Blame | None) -> Blame | None
 def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
     """Returns a row for each gradient of the first step that was right without numbers that are exactly 0.
 
-    Where a unit is 0 everywhere, all of its numbers are its largest: how they share the slope is no mistake.
+    Where a unit is 0 everywhere, all of its numbers are its largest: which of them has the slope is no mistake.
     """
     if not passed(rows):
         return []
@@ -156,9 +156,14 @@ def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
     plain = compared()
     if passed(plain):
         return plain
-    with SharedMaxima() as maxima:
-        shared = compared(SHARED)
-    return shared if maxima.shared and passed(shared) else plain
+    for slope, because in EQUAL.items():
+        with EqualNumbers(slope) as numbers:
+            other = compared(because)
+        if not numbers.met:
+            return plain
+        if passed(other):
+            return other
+    return plain
 
 
 def _layers(

@@ -149,6 +149,35 @@ def test_equal_numbers_may_share_the_slope_of_their_maximum(ours, wrong):
     assert any("share the slope" in text for text in because) != wrong
 
 
+def both(x):
+    return torch.stack([x, 2 * x, 3 * x])
+
+
+def two_largest(x):
+    return jax.lax.top_k(jnp.stack([x, 2 * x, 3 * x], -1), 2)[0].sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (lambda x: jnp.stack([x, 2 * x, 3 * x]).max(0), lambda x: both(x).topk(1, dim=0)[0][0]),
+        (lambda x: jnp.stack([x, 2 * x, 3 * x]).max(0), lambda x: both(x).sort(0, descending=True)[0][0]),
+        (lambda x: jnp.stack([x, 2 * x, 3 * x]).min(0), lambda x: both(x).min(0).values),
+        (lambda x: jnp.sort(jnp.stack([x, 2 * x, 3 * x]), 0)[-1], lambda x: both(x).amax(0)),
+        (two_largest, lambda x: both(x).sort(0)[0][1:].sum(0)),
+    ],
+    ids=["topk", "sort", "min", "amax", "two of three"],
+)
+def test_equal_numbers_that_are_taken_by_size_are_a_tie(ours, theirs):
+    assert checked(ours, theirs)
+
+
+def test_control_another_number_than_the_largest_is_no_tie():
+    result = checked(lambda x: jnp.sort(jnp.stack([x, 2 * x, 3 * x]), 0)[1], lambda x: both(x).topk(1, dim=0)[0][0])
+    assert result.status == "fail"
+    assert any(not row.passed and row.phase != "at zero" for row in result.rows["float64"])
+
+
 @pytest.mark.parametrize(
     ("theirs", "right"),
     [

@@ -32,8 +32,8 @@ DISTRIBUTED = (
 MARKS = {
     ".metadata": f"{DISTRIBUTED} of it",
     "zero_to_fp32.py": "a checkpoint of DeepSpeed; its zero_to_fp32.py makes one file of it",
-    "latest": "a checkpoint of DeepSpeed; its zero_to_fp32.py, or get_fp32_state_dict_from_zero_checkpoint, makes one "
-    "state_dict of it",
+    "*/*mp_rank_??_model_states.pt": "a checkpoint of DeepSpeed; its zero_to_fp32.py, or "
+    "get_fp32_state_dict_from_zero_checkpoint, makes one state_dict of it",
     "_CHECKPOINT_METADATA": ORBAX,
     "_METADATA": ORBAX,
     "saved_model.pb": "a model of TensorFlow",

@@ -154,14 +154,22 @@ def test_other_programs_files_are_known(tmp_path: Path, start: bytes, reason: st
     [
         (".metadata", "is a distributed checkpoint"),
         ("zero_to_fp32.py", "DeepSpeed"),
-        ("latest", "DeepSpeed"),
+        ("global_step5/mp_rank_00_model_states.pt", "DeepSpeed"),
+        ("global_step5/zero_pp_rank_0_mp_rank_00_model_states.pt", "DeepSpeed"),
         ("_CHECKPOINT_METADATA", "Orbax"),
     ],
 )
 def test_other_programs_folders_are_known(tmp_path: Path, name: str, reason: str):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
     with pytest.raises(InputError, match=reason):
         loads(tmp_path)
+
+
+def test_control_a_file_of_ones_own_that_says_which_is_the_latest_makes_no_checkpoint_of_deepspeeds(tmp_path: Path):
+    saved(tmp_path, WEIGHTS, "model.pt")
+    (tmp_path / "latest").write_text("model.pt")
+    assert loads(tmp_path)
 
 
 def test_an_exported_program_says_how_to_go_on(tmp_path: Path):

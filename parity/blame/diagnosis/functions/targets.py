@@ -52,7 +52,9 @@ def others(call: FunctionCall) -> Iterator[Alternative]:
     made = call.behind(target)
     for number, other in enumerate(itertools.islice(_behind(made), MOST_OTHERS) if made else (), 1):
         if other.shape == target.shape and other is not target:
-            text = f"Flax's target is another tensor, number {number} of those of which PyTorch makes its own"
+            source = call.behind(other)
+            what = f"what {source.name} gives" if source else "one that is given"
+            text = f"Flax's target is number {number} of the tensors of which PyTorch makes its own: {what}"
             rest = {name: value for name, value in call.kwargs.items() if name not in ("input", "target")}
             yield Alternative(
                 "target", text, lambda other=other, rest=rest: call.function(call.x, other, *call.args[2:], **rest)

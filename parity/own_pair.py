@@ -30,6 +30,9 @@ from parity.twin.merged_biases import note_of
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.twin import STEPS, Twin
 
+SHOWN = 3
+LIKELIEST = "(under the likeliest weight map: none was found under which the two agree)"
+
 
 @seeded()
 def check(
@@ -100,7 +103,7 @@ def check(
         twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
         result = _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
         notes = *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin), *_mode_of(twin)
-        return replace(result, notes=(*result.notes, *notes))
+        return _under_likeliest(replace(result, notes=(*result.notes, *notes)), twin.likeliest)
 
     try:
         return checked(learning)
@@ -178,9 +181,25 @@ def _check_name(name: str, **options: Any) -> Result:
     return check_case(get(name), **options)
 
 
+def _under_likeliest(result: Result, names: tuple[str, ...]) -> Result:
+    """Returns the result; of a failure, with a word that another map may be the right one, where this one is a guess.
+
+    names: of PyTorch's tensors that are guessed
+    """
+    if result.status != "fail" or not names:
+        return result
+    listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    note = (
+        f"no weight map was found under which the two models agree. The likeliest was taken: {listed} may be exchanged"
+        " with others of their shape, and the place and the cause are right only if they are not. result.weights is"
+        " the map; with other keys, [dataclasses.replace(leaf, key=...), ...], it goes in as weights="
+    )
+    blame = result.blame and replace(result.blame, text=f"{result.blame.text} {LIKELIEST}")
+    return replace(result, blame=blame, notes=(*result.notes, note))
+
+
 def _cut_of(twin: Twin) -> Iterator[str]:
     """Yields a line about each of Flax's arrays that holds several tensors of PyTorch's."""
     if isinstance(twin.flax.model, Cut):
-        for path, (_, parts) in twin.flax.model.cuts.items():
-            whole, tensors = ".".join(map(str, path)), ", ".join(key for _, key in parts)
-            yield f"{whole}: compared as {tensors}, one behind the other; where it holds them otherwise, the two differ"
+        for path, cutting in twin.flax.model.cuts.items():
+            yield f"{'.'.join(map(str, path))}: compared as {cutting}; where it holds them otherwise, the two differ"

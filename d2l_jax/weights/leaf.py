@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 Shape = tuple[int, ...]
+Rows = tuple[int, int] | tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Leaf:
     dtype:   Flax's
     stored:  its shape in Flax
     shape:   its shape in PyTorch, or that of its rows
-    rows:    (first, end) of PyTorch's first axis, where several of Flax's tensors make one of PyTorch's
+    rows:    (first, end) of PyTorch's first axis, where several of Flax's tensors make one of PyTorch's; and the
+             length of a block, where they are those of every block, as queries of every head's
     merged:  keys of further tensors of PyTorch, where Flax keeps the sum of all alone
     bound:   a bound of what is trained, which may be infinite
     """
@@ -38,7 +40,7 @@ class Leaf:
     axes: tuple[int, ...]
     shape: Shape
     flip: tuple[int, ...] = ()
-    rows: tuple[int, int] | None = None
+    rows: Rows | None = None
     merged: tuple[str, ...] = ()
     bound: bool = False
 
@@ -63,18 +65,30 @@ class Leaf:
 
 def export(tensors: list[Leaf], tree: Any) -> dict[str, np.ndarray]:
     """The arrays of a plain dict under PyTorch's names and in its layout."""
-    pieces: dict[str, list[tuple[int, np.ndarray]]] = {}
+    pieces: dict[str, list[tuple[Rows | None, np.ndarray]]] = {}
     for leaf in tensors:
-        piece = (leaf.rows or (0, 0))[0], leaf.to_torch(_at(tree, leaf.path))
-        pieces.setdefault(leaf.name, []).append(piece)
+        pieces.setdefault(leaf.name, []).append((leaf.rows, leaf.to_torch(_at(tree, leaf.path))))
     return {name: rows_joined(parts) for name, parts in pieces.items()}
 
 
-def rows_joined(parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
-    """Returns the rows of a tensor in their order; each comes with the number of its first."""
+def rows_of(array: Any, rows: Rows | None) -> Any:
+    """Returns these rows of a tensor: of its first axis, or of every block of it."""
+    if rows is None:
+        return array
+    first, end, *length = rows
+    blocks = array.reshape(-1, *(length or array.shape[:1]), *array.shape[1:])
+    return blocks[:, first:end].reshape(-1, *array.shape[1:])
+
+
+def rows_joined(parts: list[tuple[Rows | None, np.ndarray]]) -> np.ndarray:
+    """Returns a tensor of all of its rows: the reverse of `rows_of`."""
     if len(parts) == 1 or not parts[0][1].ndim:  # a count of steps has no rows
         return parts[0][1]
-    return np.concatenate([array for _, array in sorted(parts, key=lambda part: part[0])])
+    pieces = []
+    for rows, array in sorted(parts, key=lambda part: part[0] or ()):
+        width = rows[1] - rows[0] if rows else len(array)
+        pieces.append(array.reshape(-1, width, *array.shape[1:]))
+    return np.concatenate(pieces, 1).reshape(-1, *pieces[0].shape[2:])
 
 
 def place(tensors: list[Leaf], arrays: Mapping[str, Any], tree: dict, dtype: Any = None) -> dict:
@@ -82,7 +96,7 @@ def place(tensors: list[Leaf], arrays: Mapping[str, Any], tree: dict, dtype: Any
     flat = dict(flatten(tree))
     for leaf in tensors:
         array = np.sum([np.asarray(arrays[key]) for key in leaf.keys], 0) if leaf.merged else arrays[leaf.key]
-        array = leaf.to_flax(np.asarray(array)[slice(*leaf.rows)] if leaf.rows else np.asarray(array))
+        array = leaf.to_flax(rows_of(np.asarray(array), leaf.rows))
         flat[leaf.path] = _array(array, jnp.dtype(dtype if dtype is not None and floating(leaf) else leaf.dtype))
     return unflatten(flat)
 

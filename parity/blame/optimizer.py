@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from parity.arrays.key import Key, Record
 from parity.blame.diagnosis import Cause, explain_update
 from parity.blame.diagnosis.cause import confirmed
+from parity.blame.diagnosis.optimizers.step import ObservedStep
+from parity.blame.whole_arrays import of_whole_arrays
 from parity.result import Blame
 from parity.twin.twin import State, TorchTurn, Twin, leave
 
@@ -51,8 +54,11 @@ def _cause(twin: Twin, turn: TorchTurn, number: int, oracle: Record, flax: Recor
     slots = {name: dict(state.slots.get(name, {})) for name in names}
     rates = _rates(_for_tensors(turn, names, 1), turn, before, len(twin.batches) + 1)
     held = {key.slot for key in flax if (key.step, key.phase, key.turn) == (number, "optimizer", turn.name)}
-    make = _for_tensors(turn, names, number)
-    return explain_update(make, before, grads, slots, moved, number=number, rates=rates, slots=held)
+    make = partial(_for_tensors, turn, number=number)
+    step = ObservedStep(make(names), before, grads, slots, number, rates, held)
+    return of_whole_arrays(twin, make, step, moved) or explain_update(
+        step.make, before, grads, slots, moved, number=number, rates=rates, slots=held
+    )
 
 
 def _rates(make: Any, turn: TorchTurn, before: dict[str, np.ndarray], steps: int) -> tuple[float, ...]:

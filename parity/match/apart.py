@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -10,11 +11,11 @@ from parity.match.flax_layers import Variable
 from parity.match.kernels import ways
 from parity.match.torch_layers import Recorded
 from parity.models.calls import Path
-from parity.models.cut import Cuts
+from parity.models.cutting import Cuts, Cutting, Piece
 
+NUMBER = re.compile(r"\d+")
 Shape = tuple[int, ...]
 Tensor = tuple[Shape, int | None]  # and what tells the input of its layer from others
-Parts = tuple[tuple[int, str], ...]  # of each, how wide it is, and which tensor
 
 
 def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str]) -> Cuts:
@@ -25,17 +26,18 @@ def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str
     """
     given = _given(recorded)
     left = {key: (x.shape, given.get(key)) for key, x in recorded.arrays.items() if key not in sure}
-    found: dict[Path, tuple[int, Parts]] = {}
+    found: dict[Path, Cutting] = {}
     owners: dict[Path, set[str]] = {}
     for variable in sorted((v for v in variables if v.trained and v.shape), key=lambda v: -v.size):
         beside = owners.get(variable.path[:-1], set())
         ways_to_cut = list(_ways(variable, left, beside))
         if not ways_to_cut:
             continue
-        axis, parts = max(ways_to_cut, key=lambda way: (_usual(variable, *way), _likeness(variable, way[1])))
-        found[variable.path] = axis, parts
-        owners.setdefault(variable.path[:-1], set()).update(_owner(key) for _, key in parts)
-        left = {key: tensor for key, tensor in left.items() if all(key != own for _, own in parts)}
+        best = max(ways_to_cut, key=lambda way: _preference(variable, way, left))
+        found[variable.path] = best
+        taken = {piece.key for piece in best.pieces}
+        owners.setdefault(variable.path[:-1], set()).update(map(_owner, taken))
+        left = {key: tensor for key, tensor in left.items() if key not in taken}
     return found
 
 
@@ -45,27 +47,40 @@ def _given(recorded: Recorded) -> dict[str, int]:
     return {key: hash((x.shape, x.tobytes())) for layer, x in first for key in layer.tensors.values()}
 
 
-def _ways(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str]) -> Iterator[tuple[int, Parts]]:
-    """Yields (axis, parts) where tensors that follow each other, of layers with one input, make up the array.
+def _ways(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str]) -> Iterator[Cutting]:
+    """Yields cuts where tensors that follow each other, of layers with one input, make up the array.
 
     beside: the layers that the parts of an array of the same layer of Flax's are of, a bias being theirs, too
     """
+    yield from _stacks(variable, left, beside)
     keys = [key for key, (shape, _) in left.items() if _owner(key) in beside or not beside and len(shape) > 1]
     for axis in range(len(variable.shape)):
         unit = variable.size // variable.shape[axis]
         for start in range(len(keys)):
-            parts: list[tuple[int, str]] = []
+            parts: list[Piece] = []
             for key in keys[start:]:
                 shape, given = left[key]
                 width, rest = divmod(math.prod(shape), unit)
                 if rest or not width or given != left[keys[start]][1] or not _fits(variable, axis, width, key, shape):
                     break
-                parts.append((width, key))
-                total = sum(n for n, _ in parts)
+                parts.append(Piece(width, key))
+                total = sum(piece.width for piece in parts)
                 if total >= variable.shape[axis]:
                     if total == variable.shape[axis] and len(parts) > 1:
-                        yield axis, tuple(parts)
+                        yield Cutting(axis, tuple(parts))
                     break
+
+
+def _stacks(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str]) -> Iterator[Cutting]:
+    """Yields cuts of an array that counts layers along its first axis, as experts: tensors whose names count them.
+
+    Whatever their layers are given: one is not the other's neighbour, as q is k's.
+    """
+    count, *shape = variable.shape
+    for keys in families(key for key, (own, _) in left.items() if math.prod(own) == math.prod(shape)).values():
+        known = len(left[keys[0]][0]) > 1 or all(_owner(key) in beside for key in keys)
+        if len(keys) == count > 1 and known and all(_fits(variable, 0, 1, key, left[key][0]) for key in keys):
+            yield Cutting(0, tuple(Piece(1, key) for key in keys))
 
 
 def _fits(variable: Variable, axis: int, width: int, key: str, shape: Shape) -> bool:
@@ -77,15 +92,31 @@ def _owner(key: str) -> str:
     return key.rpartition(".")[0]
 
 
-def _usual(variable: Variable, axis: int, parts: Parts) -> bool:
+def _preference(variable: Variable, way: Cutting, left: Mapping[str, Tensor]) -> tuple[bool, bool, float]:
+    """Returns the likelier the more: an axis that one cuts, kernels with the units last, and how well names agree."""
+    shapes = [left[piece.key][0] for piece in way.pieces]
+    units_last = all(len(shape) != 2 or variable.shape[-1] % shape[0] == 0 for shape in shapes)
+    return _usual(variable, way), units_last, _likeness(variable, way)
+
+
+def families(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Returns the names that differ in one of their numbers alone, by what they have in common."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        for number in NUMBER.finditer(key):
+            found.setdefault(f"{key[: number.start()]}#{key[number.end() :]}", []).append(key)
+    return found
+
+
+def _usual(variable: Variable, way: Cutting) -> bool:
     """Tells whether an axis counts the parts, or else is that of a dense kernel's outputs."""
-    if all(width == 1 for width, _ in parts):
+    if all(piece.width == 1 for piece in way.pieces):
         return True
-    return len(variable.shape) < 3 and axis == len(variable.shape) - 1
+    return len(variable.shape) < 3 and way.axis == len(variable.shape) - 1
 
 
-def _likeness(variable: Variable, parts: Parts) -> float:
+def _likeness(variable: Variable, way: Cutting) -> float:
     """Returns how well the names agree, and that of layers: the tensors of one are nearer than those of several."""
     path = ".".join(map(str, variable.path))
-    keys = [key for _, key in parts]
+    keys = [piece.key for piece in way.pieces]
     return len(os.path.commonprefix(keys)) + alike(path, keys[0])

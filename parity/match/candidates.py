@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Shaped
 
-from d2l_jax.weights.leaf import Leaf
+from d2l_jax.weights.leaf import Leaf, Rows
 from parity.match.arrangement import Arrangement, arrangement
 from parity.match.fitting import Fit
 from parity.match.torch_layers import NumpyCall, TorchLayer
@@ -45,11 +45,11 @@ def available(layer: TorchLayer, paired: dict[TorchLayer, Path]) -> bool:
     return not any(_overlap(mine, theirs) for mine in _places(layer) for other in others for theirs in _places(other))
 
 
-def _places(layer: TorchLayer) -> list[tuple[str, tuple[int, int] | None]]:
+def _places(layer: TorchLayer) -> list[tuple[str, Rows | None]]:
     return [(key, layer.rows.get(name)) for name, key in layer.tensors.items()]
 
 
-def _overlap(left: tuple[str, tuple[int, int] | None], right: tuple[str, tuple[int, int] | None]) -> bool:
+def _overlap(left: tuple[str, Rows | None], right: tuple[str, Rows | None]) -> bool:
     return left[0] == right[0] and (left[1] is None or right[1] is None or left[1] == right[1])
 
 

@@ -9,6 +9,7 @@ from flax import linen, nnx
 
 from d2l_jax.weights.leaf import flatten
 from parity.models.calls import Path
+from parity.models.cutting import Piece
 from parity.models.flax_model import FlaxModel
 from parity.models.linen_model import LinenModel
 
@@ -71,6 +72,7 @@ class Variables:
             self.all = {t.path: Variable(t.path[-1:], t.path, t.trained, t.shape, t.dtype) for t in tensors}
         self._parts: frozenset[Path] = getattr(model, "parts", frozenset())
         self.promised: frozenset[str] = getattr(model, "promised", frozenset())  # PyTorch's, to these parts
+        self.pieces: dict[Path, Piece] = getattr(model, "pieces", {})
         self._by_id: dict[int, Any] = {}
 
     def enter(self, root: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from d2l_jax.weights.axes import output_first
 from d2l_jax.weights.leaf import Leaf
 from parity.match.flax_layers import Variable
-from parity.models.cut import PART
+from parity.models.cutting import PART
 
 Shape = tuple[int, ...]
 TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)

@@ -1,24 +1,25 @@
 """Tensors that no call paired: layers that were not called, weights that a model uses without a layer, shared ones."""
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 
 from d2l_jax.errors import InputError
-from d2l_jax.weights.leaf import Leaf
-from parity.match.apart import cuts
-from parity.match.fitting import alike, counter, fit
+from d2l_jax.weights.leaf import Leaf, rows_of
+from parity.match.apart import NUMBER, cuts
+from parity.match.books import Books
+from parity.match.fitting import alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
 from parity.match.spread import spread_fit
 from parity.match.stacked import stacked
 from parity.match.torch_layers import Recorded, TorchLayer
 from parity.models.calls import Path
-from parity.models.cut import Cuts
+from parity.models.cutting import Cuts
 
 LENGTH, DIRECTION = ("scale", "g"), ("kernel", "v")
 # What PyTorch's tensors are called in Flax, and by hand.
@@ -26,56 +27,6 @@ CALLED = {
     **{"original0": LENGTH, "weight_g": LENGTH, "original1": DIRECTION, "weight_v": DIRECTION},
     **{"weight": ("weight", "w"), "bias": ("bias", "b")},
 }
-
-
-class Books:
-    """Keeps account of the rows of PyTorch's tensors and of Flax's variables that have a counterpart."""
-
-    def __init__(self, recorded: Recorded, variables: Variables, leaves: list[Leaf]):
-        self.recorded = recorded
-        self.variables = variables
-        self.leaves = []
-        self.spread = False  # tells if a recurrent layer was paired with dense layers, by names
-        self.rows = {key: np.zeros(array.shape[:1] or 1, bool) for key, array in recorded.arrays.items()}
-        for leaf in leaves:
-            self.add(leaf)
-
-    def add(self, leaf: Leaf) -> None:
-        self.leaves.append(leaf)
-        for key in (leaf.key, *leaf.merged):
-            self.rows[key][slice(*leaf.rows) if leaf.rows else slice(None)] = True
-
-    def unpaired(self) -> list[str]:
-        """Lists tensors of which no row has a counterpart, counters aside; a shared tensor has one if any key has."""
-        return [
-            key
-            for key, rows in self.rows.items()
-            if not any(self.rows[alias].any() for alias in self.recorded.aliases[key]) and not self.optional(key)
-        ]
-
-    def optional(self, key: str) -> bool:
-        return counter(self.recorded.arrays[key])
-
-    def unpaired_variables(self) -> list[Variable]:
-        """Lists the variables of Flax's without a counterpart."""
-        done = {leaf.path for leaf in self.leaves}
-        return [variable for path, variable in self.variables.all.items() if path not in done]
-
-    def problems(self, constants: Collection[Any] = ()) -> Iterator[str]:
-        """Lists what has no counterpart; `constants`: keys and paths of what one model may hold alone."""
-        for key, rows in self.rows.items():
-            if self.optional(key) or rows.all() or key in constants and not rows.any():
-                continue
-            shape = self.recorded.arrays[key].shape
-            some = f" rows {', '.join(map(str, _runs(~rows)))}" if rows.any() else ""
-            yield f"only in PyTorch: {key} {shape}{some}"
-        for variable in (v for v in self.unpaired_variables() if v.path not in constants):
-            yield f"only in Flax: {'.'.join(map(str, variable.path))} {variable.shape}"
-
-
-def _runs(rows: np.ndarray) -> list[str]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(int)))
-    return [f"{first} to {end - 1}" for first, end in zip(edges[::2], edges[1::2])]
 
 
 def completed(
@@ -88,7 +39,7 @@ def completed(
     _single_tensors(books, layers, variant)
     for leaf in list(books.leaves):  # the further names of shared tensors
         for key in recorded.aliases[leaf.key]:
-            rows = books.rows[key][slice(*leaf.rows) if leaf.rows else slice(None)]
+            rows = rows_of(books.rows[key], leaf.rows)
             if not rows.any():
                 merged = tuple(_alias(recorded, other, key) for other in leaf.merged)
                 books.add(_renamed(leaf, key, merged))
@@ -120,7 +71,8 @@ def _whole_layers(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> 
     """Pairs layers without a partner, such as auxiliary heads that were not called; returns the rest of `variant`."""
     free = set(books.unpaired())
     promised = books.variables.promised
-    alone = [x for x in books.recorded.layers if x.whole is None and not promised & {*x.tensors.values()}]
+    free_standing = (x for x in books.recorded.layers if x.whole is None and not _is_one_parameter(x))
+    alone = [x for x in free_standing if not promised & {*x.tensors.values()}]
     for flax in _groups(books, layers):
         fits = [fit(layer, books.recorded.arrays, flax) for layer in alone if set(layer.tensors.values()) & free]
         fits = [candidate for candidate in fits if candidate and not candidate.missing]
@@ -134,6 +86,11 @@ def _whole_layers(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> 
             books.add(leaf)
         free -= set(best.layer.tensors.values())
     return variant
+
+
+def _is_one_parameter(layer: TorchLayer) -> bool:
+    """Tells that somebody's own module holds a single tensor, whose name says more than that it is one."""
+    return len(layer.tensors) == 1 and not type(layer.module).__module__.startswith("torch.nn.modules")
 
 
 def _spread_layers(books: Books, variant: int) -> int:
@@ -165,42 +122,59 @@ def _groups(books: Books, layers: dict[Path, FlaxLayer]) -> Iterator[FlaxLayer]:
 
 
 def _single_tensors(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> None:
-    """Pairs by shape; among several, by the likeliest name, then by order; `variant` counts through the others."""
+    """Pairs by shape, what has the likeliest names first, then by order; `variant` counts through the others."""
     modules = {key: layer for layer in books.recorded.layers if layer.whole is None for key in layer.tensors.values()}
-    for variable in books.unpaired_variables():
-        flax = layers.get(variable.path[:-1])
-        candidates = [
-            (key, leaf)
-            for key in books.unpaired()
-            for leaf in _ways(key, modules.get(key), variable, flax, books.recorded)
-        ]
-        if not candidates:
-            continue
-        names = {key: _name_score(key, variable) for key, _ in candidates}
-        candidates.sort(key=lambda item: -names[item[0]])
-        variant, choice = divmod(variant, len(candidates))
-        books.add(candidates[choice][1])
+    left = books.unpaired_variables()
+    found = {variable.path: _candidates(books, variable, layers, modules) for variable in left}
+    scores = {path: max((score for score, _ in candidates), default=0.0) for path, candidates in found.items()}
+    for variable in sorted(left, key=lambda variable: -scores[variable.path]):
+        free = {*books.unpaired()} if variable.path not in books.variables.pieces else None
+        candidates = [leaf for _, leaf in found[variable.path] if free is None or leaf.key in free]
+        if candidates:
+            variant, choice = divmod(variant, len(candidates))
+            books.add(candidates[choice])
+
+
+def _candidates(
+    books: Books, variable: Variable, layers: dict[Path, FlaxLayer], modules: dict[str, TorchLayer]
+) -> list[tuple[float, Leaf]]:
+    """Returns the ways in which a variable may be a tensor without a counterpart, the likeliest first."""
+    piece = books.variables.pieces.get(variable.path)
+    flax = layers.get(variable.path[:-1])
+    keys = [piece.key] if piece else books.unpaired()
+    options = {"rows": piece.rows, "merged": piece.merged} if piece else {}
+    scored = [
+        (0.0 if piece else _name_score(key, variable.path), leaf)
+        for key in keys
+        for leaf in _ways(key, modules.get(key), variable, flax, books.recorded, options)
+    ]
+    return sorted(scored, key=lambda item: -item[0])
 
 
 def _ways(
-    key: str, layer: TorchLayer | None, variable: Variable, flax: FlaxLayer | None, recorded: Recorded
+    key: str,
+    layer: TorchLayer | None,
+    variable: Variable,
+    flax: FlaxLayer | None,
+    recorded: Recorded,
+    options: Mapping[str, Any],
 ) -> list[Leaf]:
     module: Any = layer.module if layer else None
-    if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention):
+    if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention) and not options:
         return []
-    shape = recorded.arrays[key].shape
-    return list(itertools.islice(ways(key, shape, variable, module, flax.module if flax else None), 4))
+    shape = rows_of(recorded.arrays[key], options.get("rows")).shape
+    return list(itertools.islice(ways(key, shape, variable, module, flax.module if flax else None, **options), 4))
 
 
-def _name_score(key: str, variable: Variable) -> float:
-    """The likeness of two paths; the last names count most, whole or from their last underscore on."""
-    last = key.split(".")[-1]
-    own = str(variable.path[-1]).rpartition("/")[2]
-    if own == key:  # a part that was made for it
-        return 9.0
+@cache
+def _name_score(key: str, path: Path) -> float:
+    """The likeness of two paths; the last names count most, whole or from their last underscore on, then numbers."""
+    last = next((name for name in reversed(key.split(".")) if not name.isdecimal()), key)  # of lists of parameters
+    own = str(path[-1]).rpartition("/")[2]
     ends = (own, own.rpartition("_")[2])
     named = max(alike(name, end) for name in CALLED.get(last, (last,)) for end in ends)
-    return 2 * named + alike(key, ".".join(map(str, variable.path)))
+    whole = ".".join(map(str, path))
+    return 2 * named + alike(key, whole) + (NUMBER.findall(key) == NUMBER.findall(whole))
 
 
 class Unmatched(InputError):

@@ -60,8 +60,15 @@ def _check(leaf: Leaf) -> None:
         raise ValueError(f"{leaf.stored}, {leaf.split} and {leaf.shape} should hold as many numbers")
     if sorted(leaf.axes) != list(range(len(leaf.split))) or any(axis >= len(leaf.split) for axis in leaf.flip):
         raise ValueError(f"axes {leaf.axes} and flip {leaf.flip} should be axes of {leaf.split}")
-    if leaf.rows and not (len(leaf.rows) == 2 and leaf.shape and leaf.rows[1] - leaf.rows[0] == leaf.shape[0]):
+    if leaf.rows and not (leaf.shape and _fit(leaf.rows, leaf.shape[0])):
         raise ValueError(f"rows {leaf.rows} should be as many as the shape {leaf.shape} has")
+
+
+def _fit(rows: tuple[int, ...], count: int) -> bool:
+    """Tells whether rows are so many: one run of them, or as long a run of every block."""
+    first, end, *length = rows
+    width = end - first
+    return width == count if not length else len(length) == 1 and width > 0 and end <= length[0] and count % width == 0
 
 
 def _size(shape: tuple[int, ...]) -> int:

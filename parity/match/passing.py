@@ -25,6 +25,10 @@ from parity.models.random_numbers import answering
 STEALS = 30  # runs that are given up for it
 
 
+class Unchanged(Exception):
+    """Raised where a layer has to be guessed again: what was tried changes nothing before it."""
+
+
 class Stolen(Exception):
     """Raised where a layer's true partner went to another layer for want of a better one."""
 
@@ -42,6 +46,7 @@ class Partner:
 class Pass:
     """A run; `prefix` says which candidate to take where several saw the same input; later ones take the first.
 
+    until:    the layer at which it ends if this has to be guessed
     choices:  (which candidate, how many there were) of each such place
     guesses:  how many choices came before each layer whose input no layer of PyTorch's saw
     fits, shapes: what earlier runs have found
@@ -56,6 +61,7 @@ class Pass:
     loaded: list[Leaf]
     fits: dict[tuple[Path, TorchLayer], Fit | None]
     shapes: dict[tuple, tuple[int, ...]]
+    until: Path | None = None
     choices: list[tuple[int, int]] = field(default_factory=list)
     guesses: list[int] = field(default_factory=list)
     partners: dict[Path, Partner] = field(default_factory=dict)
@@ -161,6 +167,8 @@ class Pass:
                 return candidate, False
         if not free:
             return None
+        if flax.path == self.until:
+            raise Unchanged
         self.guesses.append(len(self.choices))
         return self.guess(free, x, backward(flax, kwargs)), True
 

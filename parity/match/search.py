@@ -1,7 +1,7 @@
 """The search for the map: run, and where the run shows that a choice was wrong, choose otherwise and run again."""
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from parity.match.leftovers import Books, check, completed
 from parity.match.numbered import numbered, renumber
 from parity.match.passing import Pass, Stolen
 from parity.match.torch_layers import Recorded, arrays_of, record
+from parity.models.calls import Path
 from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
 from parity.models.nnx_model import NNXModel
@@ -43,28 +44,81 @@ def match(
     Raises InputError if a parameter or persistent buffer of PyTorch's or a variable of Flax's has no counterpart,
     integer counters of PyTorch's aside, and lists all of them; or if a model does not run on these inputs.
     """
-    recorded = record(torch_model, tuple(torch_inputs))
-    with exact(), jax.default_matmul_precision("highest"):
-        return _search(flax, recorded, tuple(np.asarray(x) for x in inputs), {*constants, *flax.constants()})
+    return Search(torch_model, inputs, torch_inputs, constants).found(flax).leaves
 
 
-def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Collection[Any]) -> list[Leaf]:
-    variables = Variables(model, inputs)
-    recorded = replace(recorded, layers=[*recorded.layers, *fused_layers(recorded, variables)])
+@dataclass(frozen=True)
+class Found:
+    """A map, and how sure it is.
+
+    score: what speaks against it, the less the better: it does not run, layers guessed, other outputs
+    """
+
+    leaves: list[Leaf]
+    score: tuple[bool, int, bool]
+    run: Pass
+
+    @property
+    def agrees(self) -> bool:
+        """Tells whether both models compute the same under it, each layer given what its partner is given."""
+        return not any(self.score)
+
+
+class Search:
+    """Looks for maps of one PyTorch model, which it runs once, and Flax models of the same numbers; see `match`."""
+
+    def __init__(
+        self, torch_model: torch.nn.Module, inputs: tuple, torch_inputs: tuple, constants: Collection[str] = ()
+    ):
+        self.torch_model = torch_model
+        self.recorded = record(torch_model, tuple(torch_inputs))
+        self.inputs = tuple(np.asarray(x) for x in inputs)
+        self.constants = constants
+
+    def found(
+        self, flax: FlaxModel, blocks: int = 1, known: Sequence[Leaf] = (), runs: int = RUNS, until: Path | None = None
+    ) -> Found:
+        """Returns the map. Raises InputError as `match` does.
+
+        blocks: of the rows of PyTorch's fused layers, each with a part of all that are fused
+        known:  what no run is asked about
+        until:  the layer that is not to be guessed
+        """
+        with exact(), jax.default_matmul_precision("highest"):
+            variables = Variables(flax, self.inputs)
+            fused = fused_layers(self.recorded, variables, blocks)
+            recorded = replace(self.recorded, layers=[*self.recorded.layers, *fused])
+            score, run, books = _best(flax, recorded, variables, self.inputs, list(known), runs, until)
+            sure = {leaf.key for partner in run.partners.values() if not partner.guessed for leaf in partner.leaves}
+            constants = {*self.constants, *flax.constants()}
+            leaves = check(books, recorded, run.error, [*_notes(run), *_rewriting(flax)], constants, sure)
+            return Found(leaves, score, run)
+
+
+def _best(
+    model: FlaxModel,
+    recorded: Recorded,
+    variables: Variables,
+    inputs: tuple,
+    known: list[Leaf],
+    runs: int,
+    until: Path | None,
+) -> tuple[tuple[bool, int, bool], Pass, Books]:
+    """Returns the run with the fewest guesses, and its books."""
     start = _in_float64(model.params), _in_float64(model.buffers)
     excluded = set()
     fits, shapes = {}, {}
     prefix: tuple[int, ...] | None = ()
-    loaded: list[Leaf] = []
     best: tuple[tuple, Pass, Books] | None = None
+    loaded = known
     variant = 0
-    for _ in range(RUNS):
-        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits, shapes)
+    for _ in range(runs):
+        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits, shapes, until)
         try:
             run.run(inputs)
         except Stolen:
             continue
-        books = _books(run, recorded, variables, variant)
+        books = _books(run, recorded, variables, variant, known)
         score = (run.error is not None, len(run.guesses), not _agrees(run.output, recorded.output))
         if best is None or score < best[0]:
             best = score, run, books
@@ -75,22 +129,24 @@ def _search(model: FlaxModel, recorded: Recorded, inputs: tuple, constants: Coll
             continue
         if (not run.guesses or books.spread) and run.error is None and variant < VARIANTS and _open(run, books):
             variant += 1
-            loaded = _books(run, recorded, variables, variant).leaves
+            loaded = _books(run, recorded, variables, variant, known).leaves
             continue
         prefix = _next(run.choices[: run.guesses[0]] if run.guesses else run.choices)
         if prefix is None:
             break
     assert best, "a run without an end"
-    _, run, books = best
+    score, run, books = best
     if renamed := numbered(run) if run.guesses else {}:
         renumber(run, renamed)
-        books = _books(run, recorded, variables, variant=0)
-    sure = {leaf.key for partner in run.partners.values() if not partner.guessed for leaf in partner.leaves}
-    return check(books, recorded, run.error, [*_notes(run), *_rewriting(model)], constants, sure)
+        books = _books(run, recorded, variables, 0, known)
+    return score, run, books
 
 
-def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int) -> Books:
-    leaves = {(leaf.key, leaf.rows, leaf.path): leaf for partner in run.partners.values() for leaf in partner.leaves}
+def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int, known: Sequence[Leaf]) -> Books:
+    met = [leaf for partner in run.partners.values() for leaf in partner.leaves]
+    paths = {leaf.path for leaf in met}
+    others = [leaf for leaf in known if leaf.path not in paths]
+    leaves = {(leaf.key, leaf.rows, leaf.path): leaf for leaf in [*met, *others]}
     return completed(recorded, variables, list(leaves.values()), run.layers, variant)
 
 

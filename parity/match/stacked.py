@@ -1,10 +1,9 @@
 """Layers that Flax keeps stacked in one array, as `nn.scan` and `nnx.vmap` do, and PyTorch one by one."""
 
 import math
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from parity.match.apart import families
 from parity.match.flax_layers import Variable
 
 Shape = tuple[int, ...]
@@ -15,11 +14,12 @@ def stacked(variables: Iterable[Variable], shapes: Mapping[str, Shape]) -> Itera
 
     shapes: of PyTorch's tensors without a partner
     """
-    alike = Counter((re.sub(r"\d+", "#", key), math.prod(shape)) for key, shape in shapes.items())
+    sizes = {name: [math.prod(shapes[key]) for key in keys] for name, keys in families(shapes).items()}
     for variable in variables:
-        size = math.prod(variable.shape)
-        for (name, each), count in alike.items():
-            if count > 1 and len(variable.shape) > 1 and variable.shape[0] == count and size == count * each:
+        for name, each in sizes.items():
+            count = len(each)
+            stack = count > 1 and len(variable.shape) > 1 and variable.shape[0] == count and len(set(each)) == 1
+            if stack and variable.size == sum(each):
                 path = ".".join(map(str, variable.path))
                 yield (
                     f"Flax keeps {count} layers in one array, {path} {variable.shape}, as scans over layers do,"

@@ -1,7 +1,7 @@
 """PyTorch's layers: their tensors, with random values, and what flowed through them in one run."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from jaxtyping import Num
 from torch.nn.utils import parametrize
 
 from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.draws import SameForAShape
 from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
@@ -46,7 +47,7 @@ class TorchLayer:
     """A module of PyTorch's that owns tensors, or one direction of one depth of a recurrent one.
 
     tensors:  {local name: key in the state_dict}
-    rows:     {local name: rows of that tensor}, where not all of it belongs here
+    rows:     {local name: rows of that tensor}, where not all of it belongs here, as in Leaf
     whole:    the attention, or the fused dense layer, that this is one projection of
     backward: reads the sequence from its end
     """
@@ -56,13 +57,12 @@ class TorchLayer:
     tensors: dict[str, str]
     calls: list[NumpyCall] = field(default_factory=list)
     backward: bool = False
-    rows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    rows: Mapping[str, Rows] = field(default_factory=dict)
     whole: "TorchLayer | None" = None
 
     def shapes(self, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:
         """Shapes by local name."""
-        shapes = {name: arrays[key].shape for name, key in self.tensors.items()}
-        return shapes | {name: (end - first, *shapes[name][1:]) for name, (first, end) in self.rows.items()}
+        return {name: rows_of(arrays[key], self.rows.get(name)).shape for name, key in self.tensors.items()}
 
 
 @dataclass
@@ -227,4 +227,4 @@ def _projections(layer: TorchLayer, arrays: dict[str, Array], attended: dict[int
 def _rows(layer: TorchLayer, local: str, arrays: dict[str, Array]) -> Any:
     if local not in layer.tensors:
         return None
-    return arrays[layer.tensors[local]][slice(*layer.rows.get(local, (None,)))]
+    return rows_of(arrays[layer.tensors[local]], layer.rows.get(local))

@@ -51,6 +51,9 @@ class InParts(Called):
     def apart(self, tree: Tree) -> Tree:
         return jax.tree.map(_parts, self.inner.apart(tree))
 
+    def joined(self, tree: Tree) -> Tree:
+        return self.inner.joined(tree)  # in parts still: there an optimiser meets the gradient that is PyTorch's
+
     def in_precision(self, dtype: str) -> "InParts":
         return InParts(self.inner.in_precision(dtype))
 

@@ -72,6 +72,10 @@ class FlaxModel(Protocol):
         """Returns a tree of the module's as `params` and `buffers` are: stacked layers are taken apart there."""
         ...
 
+    def joined(self, tree: Tree) -> Tree:
+        """Returns the reverse of `apart`."""
+        ...
+
     def modules(self, inputs: tuple) -> list[Path]:
         """The path of every submodule, the model's own () first."""
         ...
@@ -105,6 +109,9 @@ class Called:
     run: Callable[..., tuple[Any, Tree]]
 
     def apart(self, tree: Tree) -> Tree:
+        return tree
+
+    def joined(self, tree: Tree) -> Tree:
         return tree
 
     def apply(

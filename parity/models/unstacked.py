@@ -71,6 +71,9 @@ class Unstacked(Called):
     def __init__(self, inner: FlaxModel, sizes: Mapping[Path, int]):
         self.inner = inner
         self.sizes = dict(sizes)
+        self.stacks = {
+            (*stack[:-1], part_name(stack[-1], n)): stack for stack, count in self.sizes.items() for n in range(count)
+        }
         self.name = inner.name
         self.params = self.apart(inner.params)
         self.buffers = self.apart(inner.buffers)
@@ -92,18 +95,21 @@ class Unstacked(Called):
         for start in (0, 1):  # Linen's buffers have their collection in front
             for end in range(start + 1, len(path) + 1):
                 count = self.sizes.get(path[start:end])
-                if count and (array is None or array.shape[:1] == (count,)):
+                if count and (array is None or getattr(array, "shape", ())[:1] == (count,)):
                     last = path[end - 1]
                     return [(*path[: end - 1], part_name(last, number), *path[end:]) for number in range(count)]
         return []
 
-    def _joined(self, tree: Tree, like: Tree) -> Tree:
+    def joined(self, tree: Tree) -> Tree:
         flat = dict(flatten(tree))
         whole: dict[Path, Any] = {}
-        for path, x in flatten(like):
-            places = self._parts(path, x)
-            whole[path] = jnp.stack([flat[place] for place in places]) if places else flat[path]
-        return unflatten(whole)
+        for path, x in flat.items():
+            place = self._place(path)
+            if place == path:
+                whole[path] = x
+            elif place not in whole:
+                whole[place] = jnp.stack([flat[part] for part in self._parts(place)])
+        return self.inner.joined(unflatten(whole))
 
     def run(
         self,
@@ -114,7 +120,7 @@ class Unstacked(Called):
         train: bool,
         around: Around | None = None,
     ) -> tuple[Any, Tree]:
-        whole = self._joined(params, self.inner.params), self._joined(buffers, self.inner.buffers)
+        whole = self.joined(params), self.joined(buffers)
         stacks = Stacks(_by_path(*whole), self.sizes)
         with ExitStack() as entered:
             entered.enter_context(loops(stacks))
@@ -147,7 +153,7 @@ class Unstacked(Called):
     def part(self, module: Any, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
         if not isinstance(self.inner, NNXModel):
             return self.inner.part(module, path, params, buffers, train=train)
-        whole = self._joined(params, self.inner.params), self._joined(buffers, self.inner.buffers)
+        whole = self.joined(params), self.joined(buffers)
         place = self._place(path)
         part = self.inner.part(module, place, *whole, train=train)
         if place == path:
@@ -155,11 +161,12 @@ class Unstacked(Called):
         return replace(part, params=_below(params, path), buffers=_below(buffers, path))
 
     def _place(self, path: Path) -> Path:
-        """Returns where the module of a layer stands among those of the model, which has one for all of a stack."""
-        names = {
-            (*stack[:-1], part_name(stack[-1], n)): stack for stack, count in self.sizes.items() for n in range(count)
-        }
-        return next(((*names[path[:n]], *path[n:]) for n in range(len(path) + 1) if path[:n] in names), path)
+        """Returns where the module or array of a layer stands in the model, which has one for all of a stack."""
+        for start in (0, 1):  # Linen's buffers have their collection in front
+            for end in range(start + 1, len(path) + 1):
+                if stack := self.stacks.get(path[start:end]):
+                    return (*path[:start], *stack, *path[end:])
+        return path
 
 
 def _below(tree: Tree, path: Path) -> Tree:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from d2l_jax.weights.leaf import Leaf, export, flatten, place
+from d2l_jax.weights.leaf import Leaf, export, flatten, place, rows_of
 from parity.arrays.key import Arrays, Key, Record
 from parity.sides.optax_states import Part, Place, arrays_of, parts, replaced
 from parity.twin.twin import State
@@ -135,7 +135,7 @@ class SlotMap:
             if theirs is None or leaf.merged or not theirs.ndim and leaf.shape:
                 continue
             [ours] = export([leaf], tree).values()
-            theirs = theirs[slice(*leaf.rows)] if leaf.rows else theirs
+            theirs = rows_of(theirs, leaf.rows)
             if ours.shape == theirs.shape:
                 yield ours.astype(np.float64), theirs.astype(np.float64), after.rates.get(leaf.key, 1.0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from d2l_jax.turns import Tensors
-from d2l_jax.weights.leaf import Leaf, rows_joined
+from d2l_jax.weights.leaf import Leaf, Rows, rows_joined, rows_of
 from parity.arrays.key import Arrays
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import as_numpy, to_numpy
@@ -48,13 +48,13 @@ def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays
     Rows of a tensor that Flax keeps apart are joined again under each name.
     """
     join = np.mean if mean else np.sum
-    pieces: dict[str, list[tuple[int, np.ndarray]]] = {}
+    pieces: dict[str, list[tuple[Rows | None, np.ndarray]]] = {}
     for leaf in leaves:
         there = [arrays[key] for key in leaf.keys if key in arrays]
-        parts = [array[slice(*leaf.rows)] if leaf.rows and array.ndim else array for array in there]
+        parts = [rows_of(array, leaf.rows) if array.ndim else array for array in there]
         if len(parts) == len(leaf.keys):
             piece = join(parts, 0) if len(parts) > 1 else parts[0]
-            pieces.setdefault(leaf.name, []).append(((leaf.rows or (0, 0))[0], piece))
+            pieces.setdefault(leaf.name, []).append((leaf.rows, piece))
     return {name: rows_joined(parts) for name, parts in pieces.items()}
 
 

@@ -7,13 +7,15 @@ import torch
 
 from d2l_jax.weights.leaf import Leaf
 from parity.models.calls import Path
+from parity.models.cutting import names_rows
 
 
 def correspondence(tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths: Iterable[Path]) -> dict[str, Path]:
     """{PyTorch's name: Flax's path}, the root included.
 
     Where several nested modules hold just the same tensors, the innermost of either side are partners, and so on
-    outwards: a layer is a layer on both sides, what stands around it may differ.
+    outwards: a layer is a layer on both sides, what stands around it may differ. A layer whose units stand in another
+    order than its partner's has none: what it gives is compared in the layers behind.
     """
     leaves = list(tensors)
     paths = list(paths)
@@ -23,6 +25,9 @@ def correspondence(tensors: Iterable[Leaf], torch_model: torch.nn.Module, paths:
     for content, names in theirs.items():
         paths_by_name |= dict(zip(reversed(names), reversed(ours.get(content, [])), strict=False))
     dotted = {_dotted(path): path for path in paths} | {".".join(map(str, path)): path for path in paths}
+    for name in {leaf.key.rpartition(".")[0] for leaf in leaves if names_rows(leaf.path)}:
+        if all(names_rows(leaf.path) for leaf in leaves if leaf.key.startswith(f"{name}.")):
+            paths_by_name.pop(name, None)
     free = {name for name, _ in torch_model.named_modules() if not _keys_under(name, leaves)}
     return paths_by_name | {
         name: dotted[name] for name in free if name in dotted and not _keys_at(dotted[name], leaves, paths)

@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def _twin(
     check_not_half(flax, torch_model)
     flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
     flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
-    flax, tensors = weight_map(flax, model, torch_model, inputs, weights)
+    flax, tensors, likeliest = weight_map(flax, model, torch_model, inputs, weights)
     random = np.random.default_rng(0)
     batches = [inputs.arrays, *(another(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
@@ -125,7 +126,9 @@ def _twin(
     if labels is None:
         labels = learning.of_classes(_output_shapes(flax, inputs))
     held = _held(tensors, flax) if as_they_are else None
-    return make_twin(flax.name, ours, theirs, tensors, named, partial(targets, labels, None), random, held, axes)
+    drawn = partial(targets, labels, None)
+    twin = make_twin(flax.name, ours, theirs, tensors, named, drawn, random, held, axes)
+    return replace(twin, likeliest=likeliest)
 
 
 def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:

@@ -10,28 +10,27 @@ from flax import nnx
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
-from parity.match import load_map, match
-from parity.match.leftovers import Unmatched
+from parity.match import load_map, map_of
 from parity.models.complex_parts import InParts
-from parity.models.cut import Cut, cuts_of
+from parity.models.cut import Cut
+from parity.models.cutting import cuts_of
 from parity.models.flax_model import FlaxModel
 from parity.models.torch_buffers import resting_buffers
-from parity.twin.by_names import named_alike
 from parity.twin.inputs import Inputs
 from parity.twin.structure import check_structure
 
 
 def weight_map(
     flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: Inputs, weights: Any
-) -> tuple[FlaxModel, list[Leaf]]:
-    """Returns Flax's model, cut where it keeps several tensors of PyTorch's in one array, and the map.
+) -> tuple[FlaxModel, list[Leaf], tuple[str, ...]]:
+    """Returns Flax's model, cut where it keeps several tensors of PyTorch's in one array, the map, and its guesses.
 
     weights: what the user says of it: a map, or its path
     """
     if weights is not None:
         told = _told(weights)
         cuts = cuts_of(leaf.path for leaf in told)
-        return Cut(flax, cuts) if cuts else flax, told
+        return Cut(flax, cuts) if cuts else flax, told, ()
     named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
     resting = resting_buffers(torch_model, inputs.tensors())
     held = {leaf.key for leaf in named if leaf.path in flax.constants()}
@@ -40,11 +39,12 @@ def weight_map(
         if named:
             check_structure(flax.name, model, torch_model, resting | held)  # type: ignore[arg-type]
             shared = torch_model.state_dict().keys()
-            return flax, [leaf for leaf in named if leaf.key in shared]
+            return flax, [leaf for leaf in named if leaf.key in shared], ()
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
     try:
-        return _found(flax, torch_model, inputs, resting)
+        found = map_of(flax, torch_model, inputs.arrays, inputs.tensors(), resting)
+        return found.flax, found.leaves, found.likeliest
     except InputError as error:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.
@@ -58,21 +58,3 @@ def _told(weights: Any) -> list[Leaf]:
     if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
         raise InputError("weights is no map; what parity.save_map wrote, or the weights of a Result, is right")
     return list(weights)
-
-
-def _found(
-    flax: FlaxModel, torch_model: torch.nn.Module, inputs: Inputs, resting: set[str]
-) -> tuple[FlaxModel, list[Leaf]]:
-    """Searches for the map, and once more with arrays cut that have no counterpart as a whole."""
-    tensors = inputs.tensors()
-    try:
-        found = match(flax, torch_model, inputs.arrays, tensors, resting)
-    except Unmatched as error:
-        if not error.cuts:
-            raise
-        flax = Cut(flax, error.cuts)
-        try:
-            found = match(flax, torch_model, inputs.arrays, tensors, resting)
-        except Unmatched:  # what is left is told of the model as it is
-            raise error from None
-    return flax, named_alike(found, torch_model.state_dict())

@@ -1,31 +1,41 @@
-"""Flax's optimiser beside arrays that the check has cut: it meets them whole, as their norms and names are."""
+"""Flax's optimiser beside arrays that the check has taken apart: it meets them whole, as their norms and names are."""
 
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import optax
 
-from parity.models.cut import Cut
+from d2l_jax.weights.leaf import flatten
 from parity.models.flax_model import FlaxModel
 
 
 def of_whole_arrays(
     flax: FlaxModel, transformation: optax.GradientTransformation
 ) -> optax.GradientTransformationExtraArgs:
-    """Returns the transformation for the parameters of the model, its state cut as they are."""
+    """Returns the transformation for the parameters of the model, its state taken apart as they are.
+
+    Its arrays are those of the user's module: q, k and v in one, the layers of a scan in one.
+    """
     inner = optax.with_extra_args_support(transformation)
-    if not isinstance(flax, Cut):
+    if not takes_apart(flax):
         return inner
 
     def init(params: Any) -> Any:
-        return _in_trees(inner.init(flax.joined(params)), flax.cut)
+        return _in_trees(inner.init(flax.joined(params)), flax.apart)
 
     def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
         whole = None if params is None else flax.joined(params)
         updates, state = inner.update(flax.joined(updates), _in_trees(state, flax.joined), whole, **more)
-        return flax.cut(updates), _in_trees(state, flax.cut)
+        return flax.apart(updates), _in_trees(state, flax.apart)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def takes_apart(flax: FlaxModel) -> bool:
+    """Tells whether arrays of the user's module are several of the model's."""
+    whole = jax.eval_shape(flax.joined, flax.params)
+    return dict(flatten(whole)).keys() != dict(flatten(flax.params)).keys()
 
 
 def _in_trees(state: Any, function: Callable[[Any], Any]) -> Any:

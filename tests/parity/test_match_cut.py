@@ -10,7 +10,7 @@ from flax import linen, nnx
 
 import parity
 from d2l_jax import InputError
-from parity.models.cut import cuts_of
+from parity.models.cutting import Cutting, Piece, cuts_of
 
 X = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
 
@@ -71,8 +71,8 @@ def test_one_dense_layer_for_several(tmp_path):
     result = checked(Attending(nnx.Rngs(0)), TorchAttending())
     result.raise_if_failed()
     assert cuts_of(leaf.path for leaf in result.weights) == {
-        ("qkv", "kernel"): (1, tuple((4, f"{name}.weight") for name in "qkvg")),
-        ("qkv", "bias"): (0, tuple((4, f"{name}.bias") for name in "qkvg")),
+        ("qkv", "kernel"): Cutting(1, tuple(Piece(4, f"{name}.weight") for name in "qkvg")),
+        ("qkv", "bias"): Cutting(0, tuple(Piece(4, f"{name}.bias") for name in "qkvg")),
     }
     parity.save_map(result.weights, tmp_path / "map.json")
     checked(Attending(nnx.Rngs(0)), TorchAttending(), weights=tmp_path / "map.json").raise_if_failed()

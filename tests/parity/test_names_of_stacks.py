@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from d2l_jax.weights.leaf import Leaf
-from parity.twin.by_names import named_alike
+from parity.match.by_names import named_alike
 
 
 class Gated(torch.nn.Module):

@@ -32,6 +32,11 @@ def named_alike(leaves: Sequence[Leaf], tensors: Mapping[str, torch.Tensor]) -> 
     return sorted(renamed, key=lambda leaf: order[leaf.key])
 
 
+def names_agree(leaves: Sequence[Leaf]) -> bool:
+    """Tells whether every tensor is called the same in both models."""
+    return all(_own_name(leaf) == _plain(leaf.key) for leaf in leaves)
+
+
 def _own_name(leaf: Leaf) -> str:
     *modules, last = map(str, leaf.path)
     return _plain(".".join([*modules, NAMES.get(last, last)]))

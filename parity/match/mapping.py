@@ -1,0 +1,129 @@
+"""The map of a pair, also where arrays of either side hold several tensors of the other's, in whatever order."""
+
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from d2l_jax.errors import InputError
+from d2l_jax.weights.leaf import Leaf
+from parity.match.by_names import named_alike, names_agree
+from parity.match.leftovers import Unmatched
+from parity.match.orders import blocks_of_rows, in_other_orders, of_fused, of_gates
+from parity.match.search import Found, Search
+from parity.models.calls import Path
+from parity.models.cut import Cut
+from parity.models.flax_model import FlaxModel
+
+KINDS = 4  # of arrays that stand in other orders
+MOST = 90  # orders that are tried for one of them
+
+
+@dataclass(frozen=True)
+class Map:
+    """Which tensor is which.
+
+    flax:      the model, cut where it keeps several tensors of PyTorch's in one array
+    agrees:    both models compute the same under the map
+    likeliest: where they do not, PyTorch's tensors that are this or that one by names and order alone
+    """
+
+    flax: FlaxModel
+    leaves: list[Leaf]
+    agrees: bool
+    likeliest: tuple[str, ...]
+
+
+def map_of(
+    flax: FlaxModel, torch_model: torch.nn.Module, inputs: tuple, torch_inputs: tuple, constants: Collection[str] = ()
+) -> Map:
+    """Returns the map, also where arrays hold several tensors; in whatever order, unless all names agree.
+
+    Raises InputError as `match` does.
+    """
+    search = Search(torch_model, inputs, torch_inputs, constants)
+    try:
+        model, found = flax, search.found(flax)
+    except Unmatched as error:
+        if not error.cuts:
+            raise
+        model = Cut(flax, error.cuts)
+        try:
+            found = search.found(model)
+        except Unmatched:  # what is left is told of the model as it is
+            raise error from None
+    leaves = named_alike(found.leaves, torch_model.state_dict())
+    if found.agrees or names_agree(leaves):
+        return Map(model, leaves, found.agrees, ())
+    for _ in range(KINDS):
+        better = next(_better(search, flax, model, found), None)
+        if better is None:
+            break
+        model, found = better
+        if found.agrees:
+            break
+    return Map(model, found.leaves, found.agrees, () if found.agrees else tuple(_undecided(found)))
+
+
+def _undecided(found: Found) -> Iterator[str]:
+    """Yields tensors whose layer no input told, where others of their shape were left for it, too."""
+    sure = {leaf.key for partner in found.run.partners.values() if not partner.guessed for leaf in partner.leaves}
+    shapes: dict[tuple[int, ...], list[str]] = {}
+    for leaf in found.leaves:
+        if leaf.key not in sure:
+            shapes.setdefault(tuple(sorted(leaf.shape)), []).append(leaf.key)
+    yield from (key for keys in shapes.values() if len({*keys}) > 1 for key in dict.fromkeys(keys))
+
+
+def _better(search: Search, flax: FlaxModel, model: FlaxModel, found: Found) -> Iterator[tuple[FlaxModel, Found]]:
+    """Yields models whose arrays are cut otherwise, under which the first layer that was guessed is not."""
+    cuts = model.cuts if isinstance(model, Cut) else {}
+    for blocks in blocks_of_rows(found.leaves, search.torch_model):
+        tried = _tried(search, model, blocks=blocks)
+        if tried and _is_better(tried, found):
+            yield model, tried
+    more = ({**cuts, **others} for others in of_fused(found.run, search.torch_model))
+    gates = ({**cuts, **others} for others in of_gates(found.leaves, search.torch_model))
+    first = _guessed(found)
+    for each in itertools.islice(itertools.chain(in_other_orders(cuts, search.torch_model), gates, more), MOST):
+        cut = Cut(flax, each)
+        pieces = list(_known(cut, found.leaves))
+        others = [leaf for leaf in found.leaves if leaf.key not in cut.promised]
+        tried = _tried(search, cut, known=[*pieces, *others], runs=1, until=first)
+        if tried and _is_better(tried, found):
+            yield cut, tried if tried.agrees else _tried(search, cut, known=pieces) or tried
+
+
+def _known(cut: Cut, leaves: Sequence[Leaf]) -> Iterator[Leaf]:
+    """Yields the leaves of all pieces, in the layout in which the tensors were found."""
+    by_path, by_key = ({getattr(leaf, name): leaf for leaf in leaves} for name in ("path", "key"))
+    for path, cutting in cut.cuts.items():
+        for place, piece, _ in cutting.places(path):
+            leaf = by_path.get(place) or replace(by_key[piece.key], path=place)
+            if piece.rows and place not in by_path:
+                width = cutting.blocks * piece.width
+                stored = (*leaf.stored[:-1], width)
+                shape = (width, *leaf.shape[1:])
+                leaf = replace(leaf, stored=stored, split=stored, shape=shape, rows=piece.rows)
+            yield leaf
+
+
+def _is_better(tried: Found, found: Found) -> bool:
+    """Tells whether all agrees, or at least the first layer that was guessed is given what its partner is given."""
+    first = _guessed(found)
+    partner = tried.run.partners.get(first) if first is not None else None
+    return tried.agrees or partner is not None and not partner.guessed and not tried.score[0]
+
+
+def _guessed(found: Found) -> Path | None:
+    """Returns the first layer that was guessed."""
+    return next((path for path, partner in found.run.partners.items() if partner.guessed), None)
+
+
+def _tried(search: Search, model: FlaxModel, **options: Any) -> Found | None:
+    try:
+        return search.found(model, **options)
+    except InputError:
+        return None

@@ -135,6 +135,8 @@ def _check_kinds(jax_step: Any, torch_step: Any, model: Any, optimizer: Any, tie
 def _pair(step: JaxStep, side: TorchStep, batches: list[Any], weights: Weights) -> StepPair:
     state = step.state
     roles = roles_of(state)
+    if roles.copies and len(roles.params) < len(list(side.model.parameters())):
+        side.set_aside()
     inputs = first_inputs(side)
     slots = any(array.ndim for of_one in side.state().slots.values() for array in of_one.values())
     others = {name: lambda name=name: side.tensors_of(name) for name in side.others}

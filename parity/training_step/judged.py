@@ -18,8 +18,8 @@ from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import by_an_ulp
 from parity.training_step.jax_state import Leaves
 from parity.training_step.pair import StepPair, in_tier, shared_losses
+from parity.training_step.seen import Seen
 from parity.training_step.torch_memory import Snapshot, rounded
-from parity.training_step.torch_step import Seen
 
 
 @dataclass(frozen=True)

@@ -38,20 +38,33 @@ def named_tensors(thing: Any, model: torch.nn.Module) -> dict[str, torch.Tensor]
 
 
 def of_part(name: str, tensors: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Returns the tensors of a copy of one of several models, a target network, by the names of the whole.
+    """Returns the tensors of a copy of a part of the model, a target network, by the names of the whole.
 
     name: of the copy, which tells which of two that are equal it is of
     """
     if tensors.keys() & model.state_dict().keys():
         return tensors
-    shapes = _shapes(tensors)
-    parts = [part for part, module in model.named_children() if tensors and _shapes(module.state_dict()) == shapes]
+    parts = [part for part, module in model.named_modules() if part and _shaped_as(tensors, module)]
     part = max(parts, key=lambda part: alike(part, name), default="")
     return {f"{part}.{key}": value for key, value in tensors.items()} if part else tensors
 
 
 def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in tensors.items()}
+
+
+def _shaped_as(tensors: Mapping[str, torch.Tensor], module: torch.nn.Module) -> bool:
+    return bool(tensors) and _shapes(module.state_dict()) == _shapes(tensors)
+
+
+def frozen_copies(models: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """Returns the models, of several, that nothing trains and that have the shapes of a part of the others."""
+    parts = dict(models.named_children())
+    frozen = {name: part for name, part in parts.items() if not any(p.requires_grad for p in part.parameters())}
+    others = [inner for name, part in parts.items() if name not in frozen for inner in part.modules()]
+    return {
+        name: part for name, part in frozen.items() if any(_shaped_as(part.state_dict(), other) for other in others)
+    }
 
 
 def _is_other(value: Any, model: torch.nn.Module) -> bool:

@@ -89,7 +89,8 @@ def roles_of(state: JaxState) -> Roles:
     below = {path[len(root) :]: np.shape(floating[path]) for path in params}
     others = [path for path in floating if path not in set(params)]
     copies = _copies(others, floating, below)
-    part_of = _of_parts([path for path in others if not copies], floating, params, homes.values())
+    apart = [path for path in others if not copies]
+    part_of = _of_parts(apart, floating, params, homes.values()) or _of_parts(apart, floating, params, _above(params))
     copies |= {root: paths for root, (_, paths) in part_of.items()}
     copied = {path for paths in copies.values() for path in paths}
     buffers = [path for path in others if path not in copied and np.ndim(floating[path])]
@@ -191,7 +192,13 @@ def _of_parts(
         for root, paths in _copies(others, floating, below).items():
             if root not in found or _alike(home, root) > _alike(found[root][0], root):
                 found[root] = home, paths
-    return found
+    return {root: what for root, what in found.items() if not any(p != root and _below(root, p) for p in found)}
+
+
+def _above(params: list[Path]) -> list[Path]:
+    """Returns the paths above two parameters or more, as of the encoder within a net that has a predictor besides."""
+    above = [path[:length] for path in params for length in range(1, len(path))]
+    return [path for path in dict.fromkeys(above) if above.count(path) > 1]
 
 
 def _alike(one: Path, other: Path) -> float:

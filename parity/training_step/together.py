@@ -9,7 +9,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.trials import FunctionTrial
-from parity.training_step.torch_step import Seen
+from parity.training_step.seen import Seen
 
 
 def at_the_end(seen: Seen, run: Callable[[], Any]) -> Iterator[FunctionTrial]:

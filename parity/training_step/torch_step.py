@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from typing import Any
@@ -21,41 +20,11 @@ from parity.models.torch_precision import torch_precision
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
 from parity.training_step.losses import scalars
-from parity.training_step.named_tensors import named_tensors, of_part, unwrapped
+from parity.training_step.named_tensors import frozen_copies, named_tensors, of_part, unwrapped
+from parity.training_step.seen import Seen
 from parity.training_step.several_optimizers import as_module, as_optimizer
 from parity.training_step.torch_memory import Memory, Snapshot, reached
 from parity.twin.twin import State
-
-
-@dataclass
-class Seen:
-    """Events within one step of PyTorch's.
-
-    passes:  the gradient that each backward pass added, by parameter, without the scale of a GradScaler
-    applied: the gradients that each call of the optimiser's step has met
-    options: the optimiser's groups at that time, without their parameters
-    optimizers, backward: which optimiser it was, and how many passes there had been
-    before:  the parameters at the start
-    """
-
-    passes: list[Arrays] = field(default_factory=list)
-    applied: list[Arrays] = field(default_factory=list)
-    options: list[list[dict[str, Any]]] = field(default_factory=list)
-    optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
-    backward: list[int] = field(default_factory=list)
-    before: Arrays = field(default_factory=dict)
-
-    @property
-    def beta(self) -> float:
-        """Returns the largest decay of a moment whose bias is corrected, as Adam's; 0 where there is none."""
-        betas = [beta for groups in self.options for group in groups for beta in group.get("betas", ())]
-        return max((beta for beta in betas if isinstance(beta, float) and 0 < beta < 1), default=0.0)
-
-    @property
-    def rates(self) -> list[float]:
-        """Returns each group's learning rate at the last update; [] where one has none, as of a user's optimiser."""
-        groups = self.options[-1] if self.options else []
-        return [float(group["lr"]) for group in groups] if all("lr" in group for group in groups) else []
 
 
 class TorchStep:
@@ -90,6 +59,14 @@ class TorchStep:
         self.scalers = reached(self.memory.roots, torch.amp.GradScaler)
         self.within: Callable[[int], AbstractContextManager] = lambda number: nullcontext()  # for random numbers
         self._random = torch.get_rng_state()
+
+    def set_aside(self) -> None:
+        """Has models of a dict that nothing trains, target networks and references, as copies of what they are like."""
+        copies = frozen_copies(self.model)
+        if not isinstance(self.whole, torch.nn.Module) and not copies.keys() & self.others.keys():
+            self.others = self.others | copies  # the dict of before is put back with all else
+            rest = {name: part for name, part in self.model.named_children() if name not in copies}
+            self.model = torch.nn.ModuleDict(rest)
 
     def finish(self) -> None:
         """Puts everything back exactly as the user had it."""

@@ -18,6 +18,7 @@ from parity.blame.diagnosis.cause import Cause, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice, Find, untouched
 from parity.blame.diagnosis.functions.exchanging import Exchanging, exchanged_trials
+from parity.blame.diagnosis.functions.families import family_trials
 from parity.blame.diagnosis.functions.following import Following, following_trials
 from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.tables import Replacing, table_trials
@@ -164,7 +165,8 @@ def explain_number(
         return [_watched(run, twin, state, train, mode, watched)], mode
 
     oracle, flax = [watched.oracle], [watched.flax]
-    return choose(oracle, flax, number_trials(altering, oracle, flax))
+    numbers, families = (fit(altering, oracle, flax) for fit in (number_trials, family_trials))
+    return choose(oracle, flax, itertools.chain(numbers, families))
 
 
 def _recurrent_trials(

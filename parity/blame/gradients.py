@@ -7,19 +7,23 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
-from parity.arrays.key import Record
+from parity.arrays.key import Key, Record
+from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.cause import Cause, choose
-from parity.blame.diagnosis.functions import Altering, function_trials
+from parity.blame.diagnosis.functions import Altering, function_trials, straight_through, targets
 from parity.blame.diagnosis.functions.altering import Choice
 from parity.blame.diagnosis.functions.alternative import Alternatives
 from parity.blame.diagnosis.functions.slopes import SLOPES
-from parity.blame.diagnosis.functions.table import DETACH, alternatives_of
+from parity.blame.diagnosis.functions.table import DETACH, alternatives_of, each
 from parity.blame.diagnosis.threads import one_thread
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import gradient, leaves, parameters, touched
 from parity.twin.twin import State, Twin
+
+OF_SUMS = ("add", "radd", "iadd", "sub", "isub")
+SUMS = each(straight_through.missing, targets.exchanged)
 
 
 @one_thread()
@@ -33,8 +37,8 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
     keys = [key for key in keys if key.tensor in names or key.is_input]
 
     def gradients(mode: Altering) -> list[np.ndarray]:
-        found = _gradients(run, twin, state, mode)
-        return [found[key.tensor] for key in keys]
+        found, loss = _gradients(run, twin, state, mode)
+        return [loss, *(found[key.tensor] for key in keys)]
 
     def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
         mode = Altering(run.model, choice, find=_alternatives)
@@ -44,13 +48,14 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
         yield from function_trials(altering)
         yield from _stopped(run.model, lambda: gradients(Altering(run.model, lambda *_: None)))
 
-    theirs, ours = ([np.asarray(record[key], np.float64) for key in keys] for record in (oracle, flax))
+    loss = Key(1, "forward", "loss", twin.torch.turns[0].name)  # which stays as it is
+    theirs, ours = ([np.asarray(record[key], np.float64) for key in (loss, *keys)] for record in (oracle, flax))
     return choose(theirs, ours, candidates())
 
 
 def _alternatives(name: str, right: bool) -> Alternatives | None:
-    """Returns what alters gradients alone."""
-    return alternatives_of(name) if name == DETACH else SLOPES.get(name)
+    """Returns what alters gradients alone, if at all."""
+    return alternatives_of(name) if name == DETACH else SUMS if name in OF_SUMS else SLOPES.get(name)
 
 
 def _stopped(model: torch.nn.Module, run: Callable[[], list[np.ndarray]]) -> Iterator[tuple]:
@@ -71,8 +76,8 @@ def _detached(value: Any) -> Any:
     return tree_map(lambda x: x.detach() if isinstance(x, torch.Tensor) else x, value)
 
 
-def _gradients(run: TorchRun, twin: Twin, state: State, mode: Altering) -> dict[str, np.ndarray]:
-    """Returns the gradients of PyTorch's first step as the mode has it."""
+def _gradients(run: TorchRun, twin: Twin, state: State, mode: Altering) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns the gradients of PyTorch's first step as the mode has it, and the loss."""
     run.load(state)
     run.model.train()
     run.model.zero_grad()
@@ -82,4 +87,5 @@ def _gradients(run: TorchRun, twin: Twin, state: State, mode: Altering) -> dict[
         loss, _ = run.turns[0].objective(run.model, touched(tensors))
     loss.backward()
     inputs = {name: gradient(x) for name, x in leaves(tensors) if x.requires_grad and x.is_leaf}
-    return inputs | run.compared({name: gradient(p) for name, p in parameters(run.model)}, mean=True)
+    of_parameters = run.compared({name: gradient(p) for name, p in parameters(run.model)}, mean=True)
+    return inputs | of_parameters, to_numpy(loss)

@@ -16,7 +16,7 @@ from parity.blame.constants import constant_trials, flax_arrays
 from parity.blame.diagnosis import Cause, explain_layer
 from parity.blame.diagnosis.calls import Call
 from parity.blame.diagnosis.calls import run as run_call
-from parity.blame.diagnosis.cause import choose
+from parity.blame.diagnosis.cause import NOISE, choose
 from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.blame.diagnosis.functions.tables import Replacing, tables_of
 from parity.blame.norm_place import explain_norm_place
@@ -87,7 +87,7 @@ def _of_layer(
     explained: bool,
 ) -> Blame:
     call = layer.theirs
-    cause = _cause(twin, layer, direction, train, state, right) if explained else None
+    cause = _cause(twin, layer, direction, train, state, right, _noise(layer, isolated)) if explained else None
     if cause is None and direction == "forward":
         cause = explain_norm_place(isolated, call.name) or explain_wiring(isolated, call.name)
     kind = type(call.module).__name__
@@ -97,7 +97,16 @@ def _of_layer(
     return parted(found, twin, state, train, (call.name, call.number, None)) if told else found
 
 
-def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, right: Sequence[str]) -> Cause | None:
+def _noise(layer: Layer, isolated: Isolated) -> float:
+    """Returns what rounding leaves of the layer: less than usual where a gap is, that is proven to be none."""
+    wrong = [row for row in isolated.rows if row.key.layer == layer.label and not row.passed]
+    small = [row.threshold for row in wrong if 0 < row.threshold < row.gap <= 100 * NOISE]
+    return min(small) / 100 if small and len(small) == len(wrong) else NOISE
+
+
+def _cause(
+    twin: Twin, layer: Layer, direction: str, train: bool, state: State, right: Sequence[str], noise: float
+) -> Cause | None:
     run = TorchRun(twin, "float64", "cpu")
     run.load(state)
     call = layer.theirs
@@ -124,6 +133,7 @@ def _cause(twin: Twin, layer: Layer, direction: str, train: bool, state: State, 
         training=train,
         numbers=drawn if any(True for _ in module.children()) else (),
         right=[name.removeprefix(inside) for name in right if name.startswith(inside)],
+        noise=noise,
     )
     back = {"cotangent": tree_map(_on_cpu, pulled), "flax_grads": parts["backward"]}
     back = back if call.cotangents and pulled and parts["backward"] else {}

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-import numpy as np
 import torch
 
 from d2l_jax.runs.settings import name_of
@@ -16,22 +15,22 @@ from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.diagnosis.places import PLACES
+from parity.blame.diagnosis.places import VAGUE
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.loss import of_loss
 from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_optimizer
+from parity.blame.other_form import explain_buckets, turned_mask
 from parity.blame.tied import explain_ties
 from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
 from parity.layers.isolate import Isolated, Unfit
-from parity.layers.received import Received, first_other, gap_of, received_without
+from parity.layers.received import first_other, gap_of, received_without
 from parity.result import Blame
 from parity.twin.twin import State, Twin
 
 BODY = "the model's own body"
-VAGUE = (*PLACES, "scale-per-channel", "bias", "shared-offset", "scale-and-offset", "reordered", "signs", "scale")
 
 
 def blame(
@@ -59,12 +58,14 @@ def blame(
         if wrong_loss and (key.phase == "gradients" or key.is_made_of_outputs):
             break  # the loss is wrong, the model is right
         if key.is_made_of_outputs:
-            return Blame.because(_of_tensor(oracle, flax, key), "evaluation", key.phase, f"what is measured: {key}")
+            return Blame.because(
+                _of_tensor(twin, oracle, flax, key), "evaluation", key.phase, f"what is measured: {key}"
+            )
         train = key.phase != "evaluation"
         if key.is_output:
             return _of_body(twin, states[0], layers[train], key, oracle, flax, train)
         stopped = explain_gradients(twin, states[0], oracle, flax) if key.phase == "gradients" else None
-        cause = stopped or _of_tensor(oracle, flax, key)
+        cause = stopped or _of_tensor(twin, oracle, flax, key)
         place = _called(twin, key) or f"{BODY}, between its layers"
         return Blame.because(cause, cause.part if cause else "", key.phase, f"{place}: {key}")
     if wrong_loss or any(key.step == 1 and key.phase == "gradients" for key in wrong):
@@ -73,7 +74,7 @@ def blame(
     beside = sorted((key for key in wrong if key.step == 1 and key.phase == "forward" and not key.layer), key=str)
     if beside:
         place = f"{_called(twin, beside[0]) or 'the objective'}: {beside[0]}"
-        return Blame.because(_of_tensor(oracle, flax, beside[0]), "", "forward", place)
+        return Blame.because(_of_tensor(twin, oracle, flax, beside[0]), "", "forward", place)
     return _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
 
 
@@ -110,7 +111,7 @@ def _beside_buffers(
         if key.phase == "forward" and not key.is_made_of_outputs:
             return [_of_body(twin, state, isolated, key, oracle, flax, True)]
         if key.phase == "gradients" and not _is_loss_wrong(wrong):
-            cause = explain_gradients(twin, state, oracle, flax) or _of_tensor(oracle, flax, key)
+            cause = explain_gradients(twin, state, oracle, flax) or _of_tensor(twin, oracle, flax, key)
             return [Blame.because(cause, cause.part if cause else "", key.phase, f"{BODY}, between its layers: {key}")]
     return []
 
@@ -168,8 +169,8 @@ def _of_body(
     if received:
         watched = Watched(received.torch, received.flax, received=received)
         place = f"{BODY}, before {received.label}"
-        if turned := _turned_mask(received):
-            return Blame.because(turned, received.name, key.phase, place)
+        if given := turned_mask(received) or explain_buckets(twin.torch.model, received):
+            return Blame.because(given, received.name, key.phase, place)
     right = right_modules(isolated)
     cause = explain_body(twin, state, train, watched, right) or explain_constant(twin, state, train, watched)
     if cause is None and isolated.unfit:
@@ -198,14 +199,6 @@ def _by_numbers(twin: Twin, state: State, train: bool, watched: Watched, right: 
 def _drops(twin: Twin) -> bool:
     """Tells whether PyTorch's model drops anything out, by a layer or otherwise at random."""
     return bool(twin.torch_numbers(twin.batches[0])) or any(isinstance(x, DROPOUTS) for x in twin.torch.model.modules())
-
-
-def _turned_mask(received: Received) -> Cause | None:
-    """The mask of an attention the other way round."""
-    if received.torch.dtype != bool or not np.array_equal(received.torch, np.asarray(received.flax) == 0):
-        return None
-    text = f"Flax gives {received.label} the mask the other way round: true is masked in PyTorch, and seen in Flax"
-    return Cause("mask-polarity", text, 0.0)
 
 
 def _drawn_alone(twin: Twin) -> Cause:
@@ -244,7 +237,6 @@ def _of_first_step(wrong: set[Key]) -> Iterator[Key]:
         yield from (key for key in first if key.phase == phase)
 
 
-def _of_tensor(oracle: Record, flax: Record, key: Key) -> Cause | None:
-    if key not in oracle or key not in flax:
-        return None
-    return explain_tensor(oracle[key], flax[key])
+def _of_tensor(twin: Twin, oracle: Record, flax: Record, key: Key) -> Cause | None:
+    both = key in oracle and key in flax
+    return explain_tensor(oracle[key], flax[key], drops=_drops(twin)) if both else None

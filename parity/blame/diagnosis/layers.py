@@ -18,6 +18,7 @@ from parity.blame.diagnosis.call_trials import CALLS
 from parity.blame.diagnosis.calls import UNFIT, Call, arrays_in, run
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.functions.altering import Altering, Choice, Find
+from parity.blame.diagnosis.functions.families import family_trials
 from parity.blame.diagnosis.functions.following import Following, following_trials
 from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.table import alternatives_of
@@ -164,9 +165,10 @@ def _functions(
 def _numbers(
     call: Call, right: Collection[str], oracle: list[np.ndarray], flax: list[np.ndarray]
 ) -> Iterator[tuple[str, str, Any, str]]:
-    """Fits the numbers that a module which somebody wrote computes with."""
+    """Fits the numbers that a module which somebody wrote computes with, and the constant of an activation."""
     if not type(call.module).__module__.startswith("torch.nn."):
         yield from number_trials(partial(_altering, call, right), oracle, flax)
+    yield from family_trials(partial(_altering, call, right), oracle, flax)
 
 
 def _altering(

@@ -10,6 +10,10 @@ from parity.blame.diagnosis.order import Explanation
 CLOSE = 1e-11
 # Causes that only say where.
 PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
+VAGUE = (  # that tell how numbers differ, not why
+    *(*PLACES, "scale-per-channel", "bias", "shared-offset", "scale-and-offset", "reordered", "signs", "scale"),
+    *("clipped", "unclipped"),
+)
 
 
 def nonfinite(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
@@ -98,6 +102,17 @@ def _stretches(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
         return False
 
 
+def numbered(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
+    """Whole numbers that count the places along an axis, where PyTorch's are others, such as of what is no padding."""
+    if oracle.shape != flax.shape or (oracle % 1).any() or (flax % 1).any():
+        return
+    for axis, length in enumerate(flax.shape):
+        counted = np.arange(length).reshape([-1 if a == axis else 1 for a in range(flax.ndim)]) + flax.flat[0]
+        if length >= 3:
+            text = f"Flax counts the places of axis {axis} from {flax.flat[0]:g}, PyTorch has other whole numbers"
+            yield "positions", text, np.broadcast_to(counted, flax.shape)
+
+
 def cropped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     """More rows or columns on one side; the shared part agrees (ceil mode, padding at one end)."""
     if oracle.ndim != flax.ndim or oracle.shape == flax.shape:
@@ -163,6 +178,6 @@ def _only_in(different: np.ndarray, lines: list[tuple[int, int]]) -> bool:
     return not rest.any()
 
 
-FIRST = [nonfinite, nothing]
+FIRST = [nonfinite, nothing, numbered]
 HYPOTHESES = [triangle, zeros, broadcast, cropped]
 LAST = [some_places]

@@ -114,7 +114,8 @@ def unclipped(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     at_high = (oracle == high) & (flax > high)
     beyond = (at_low if np.sum(at_low) >= 2 else False) | (at_high if np.sum(at_high) >= 2 else np.zeros_like(at_high))
     if np.any(beyond) and np.unique(oracle[~beyond]).size > 3:
-        text = f"Flax goes on where PyTorch is clipped to {low:.6g} .. {high:.6g}"
+        ends = (f"{bound:.6g}" for bound, at in ((low, at_low), (high, at_high)) if np.sum(at) >= 2)
+        text = f"Flax goes on where PyTorch is clipped to {' and '.join(ends)}"
         yield "unclipped", text, np.where(beyond, flax, oracle)
 
 

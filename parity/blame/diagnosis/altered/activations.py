@@ -29,6 +29,10 @@ ACTIVATIONS = (
     nn.Hardsigmoid,
     nn.Hardtanh,
     nn.PReLU,
+    nn.Softshrink,
+    nn.Hardshrink,
+    nn.Tanhshrink,
+    nn.Threshold,
 )
 # name, what Flax computes
 FUNCTIONS: list[tuple[str, str, Function]] = [
@@ -51,6 +55,10 @@ FUNCTIONS: list[tuple[str, str, Function]] = [
     ("hard-swish", "the hard swish", F.hardswish),
     ("hard-sigmoid", "the hard sigmoid of slope 1/6", F.hardsigmoid),
     ("hard-sigmoid", "the hard sigmoid of slope 1/5", lambda x: torch.clamp(0.2 * x + 0.5, 0, 1)),
+    ("soft-shrink", "the soft shrinkage by 0.5", F.softshrink),
+    ("hard-shrink", "the hard shrinkage by 0.5", F.hardshrink),
+    ("relu-squared", "the square of ReLU", lambda x: F.relu(x).square()),
+    ("squareplus", "(x + sqrt(x^2 + 4)) / 2", lambda x: (x + (x * x + 4).sqrt()) / 2),
     ("lecun-tanh", "1.7159 * tanh(2/3 x)", lambda x: 1.7159 * torch.tanh(2 / 3 * x)),
     ("exponential", "the exponential", torch.exp),
     ("absolute", "the absolute value", torch.abs),

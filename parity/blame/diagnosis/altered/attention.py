@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from parity.blame.diagnosis.altered.change import Altered, changed, followed, forwarding, reweighted
 
@@ -142,6 +143,40 @@ def layout(module: Any) -> Iterator[Altered]:
         yield "transposed", text, turned
 
 
+def over_queries(module: Any) -> Iterator[Altered]:
+    """A softmax along the other axis of the scores."""
+    if _packed(module) and module.bias_k is None and not module.add_zero_attn:
+        text = "Flax's softmax of the scores is over the queries, PyTorch's over the keys"
+        yield "softmax-axis", text, forwarding(module, _over_queries)
+
+
+def _over_queries(
+    m: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    key_padding_mask: torch.Tensor | None = None,
+    need_weights: bool = True,
+    attn_mask: torch.Tensor | None = None,
+    average_attn_weights: bool = True,
+    **options: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    inputs = [x if m.batch_first else x.transpose(0, 1) for x in (query, key, value)]
+    biases = (None,) * 3 if m.in_proj_bias is None else m.in_proj_bias.chunk(3)
+    projected = [F.linear(*each) for each in zip(inputs, m.in_proj_weight.chunk(3), biases)]
+    q, k, v = (x.unflatten(-1, (m.num_heads, m.head_dim)).transpose(1, 2) for x in projected)
+    scores = q @ k.mT / math.sqrt(m.head_dim)
+    if attn_mask is not None and attn_mask.ndim == 3:
+        attn_mask = attn_mask.unflatten(0, (-1, m.num_heads))
+    padding = None if key_padding_mask is None else key_padding_mask[:, None, None]
+    for mask in (x for x in (attn_mask, padding) if x is not None):
+        scores = scores.masked_fill(mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+    weights = F.dropout(scores.softmax(-2), m.dropout, m.training)
+    y = m.out_proj((weights @ v).transpose(1, 2).flatten(2))
+    shown = weights.mean(1) if average_attn_weights else weights
+    return y if m.batch_first else y.transpose(0, 1), shown if need_weights else None
+
+
 def _packed(module: nn.Module) -> bool:
     return isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None
 
@@ -151,4 +186,4 @@ def _projecting(module: nn.Module, function: Callable[[torch.Tensor], torch.Tens
     return reweighted(module, **dict.fromkeys(names, function))
 
 
-ALTERATIONS = [scales, projection_order, heads, head_count, biases, masks, layout]
+ALTERATIONS = [scales, projection_order, heads, head_count, biases, masks, layout, over_queries]

@@ -1,12 +1,13 @@
 """The statistics of batch normalisation under other conventions: which normalise, and how they are averaged."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
-from parity.blame.diagnosis.altered.change import Altered, changed, forwarding
+from parity.blame.diagnosis.altered.change import Altered, changed, forward_of, forwarding
 
 
 def momentum(module: nn.Module) -> Iterator[Altered]:
@@ -27,17 +28,16 @@ def biased_running_variance(module: nn.Module) -> Iterator[Altered]:
     """Running averages of the biased variance."""
     if isinstance(module, _BatchNorm) and module.track_running_stats:
         text = "Flax's running variance averages the biased variance, PyTorch's the unbiased one, n / (n - 1) larger"
-        yield "biased-variance", text, forwarding(module, _observing_biased)
+        yield "biased-variance", text, forwarding(module, partial(_observing_biased, forward_of(module)))
 
 
-def _observing_biased(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    before = m.running_var
-    y = type(m).forward(m, x)
-    if m.training and before is not None and m.momentum is not None:
-        axes = [axis for axis in range(x.ndim) if axis != 1]
-        with torch.no_grad():
-            gained = m.momentum * (x.var(axes, unbiased=True) - x.var(axes, unbiased=False))
-            m.running_var = before - gained.to(before.dtype)  # in place, the backward pass would refuse
+def _observing_biased(inner: Callable[..., torch.Tensor], m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
+    before = m.running_var.clone() if m.running_var is not None else None
+    y = inner(m, x)
+    if m.training and before is not None and m.running_var is not None and m.momentum is not None:
+        n = x.numel() / len(before)
+        gained = m.running_var - (1 - m.momentum) * before
+        m.running_var = m.running_var - gained / n  # in place, the backward pass would refuse
     return y
 
 

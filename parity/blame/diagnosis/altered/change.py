@@ -30,20 +30,20 @@ def forwarding(module: nn.Module, function: Callable[..., Any]) -> nn.Module:
 
 def through(module: nn.Module, before: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
     """A copy that first applies `before` to its input."""
-    inner = _forward(module)
+    inner = forward_of(module)
     return forwarding(module, lambda m, x, *more: inner(m, before(x), *more))
 
 
 def followed(module: nn.Module, after: Callable[[Any], Any]) -> nn.Module:
     """A copy that applies `after` to its output."""
-    inner = _forward(module)
+    inner = forward_of(module)
     return forwarding(module, lambda m, *args, **kwargs: after(inner(m, *args, **kwargs)))
 
 
 def reweighted(module: nn.Module, **weights: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
     """A copy that computes with functions of its parameters; gradients still reach the parameters."""
 
-    inner = _forward(module)
+    inner = forward_of(module)
 
     def forward(m: nn.Module, *args: Any, **kwargs: Any) -> Any:
         plain = copy.copy(m)
@@ -60,7 +60,7 @@ def _tensor(module: nn.Module, name: str) -> torch.Tensor:
     return getattr(module.get_submodule(owner), last)
 
 
-def _forward(module: nn.Module) -> Callable[..., Any]:
+def forward_of(module: nn.Module) -> Callable[..., Any]:
     """The forward as it is, altered before or not, as a function of the module."""
     return getattr(module.__dict__.get("forward"), "__func__", type(module).forward)
 

@@ -11,6 +11,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from parity.blame.diagnosis.altered.batch_statistics import biased_running_variance, momentum, observing, statistics
 from parity.blame.diagnosis.altered.change import Altered, changed, forwarding, reweighted
+from parity.blame.diagnosis.altered.standardised import of_variance, other_channels
 
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 EPS = (1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 1e-4, 1e-7, 0.0, 2.0**-23, 2.0**-52)
@@ -48,36 +49,11 @@ def affine(module: nn.Module) -> Iterator[Altered]:
 
 
 def unbiased(module: nn.Module) -> Iterator[Altered]:
-    """Normalising by n - 1."""
+    """Layer normalisation by n - 1."""
     if isinstance(module, nn.LayerNorm):
         axes = tuple(range(-len(module.normalized_shape), 0))
         text = "Flax normalises by the unbiased variance, PyTorch by the biased one"
         yield "unbiased-variance", text, forwarding(module, lambda m, x: _normalised(m, x, axes, 1))
-    if isinstance(module, _BatchNorm):
-        text = "Flax normalises by the unbiased variance, PyTorch by the biased one"
-        yield "unbiased-variance", text, forwarding(module, _unbiased_batch)
-    if isinstance(module, nn.GroupNorm):
-        text = "Flax normalises by the unbiased variance, PyTorch by the biased one"
-        yield "unbiased-variance", text, forwarding(module, _unbiased_groups)
-
-
-def _unbiased_groups(m: nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
-    grouped = x.reshape(len(x), m.num_groups, -1)
-    var, mean = torch.var_mean(grouped, -1, correction=1, keepdim=True)
-    y = ((grouped - mean) / torch.sqrt(var + m.eps)).reshape(x.shape)
-    shape = (1, -1, *(1,) * (x.ndim - 2))
-    return y if m.weight is None else y * m.weight.reshape(shape) + m.bias.reshape(shape)
-
-
-def _unbiased_batch(m: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    if not m.training:
-        return type(m).forward(m, x)
-    type(m).forward(m, x)
-    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
-    shape = (1, -1, *(1,) * (x.ndim - 2))
-    var, mean = torch.var_mean(x, axes, correction=1, keepdim=True)
-    y = (x - mean) / torch.sqrt(var + m.eps)
-    return y if m.weight is None else y * m.weight.reshape(shape) + m.bias.reshape(shape)
 
 
 def eps_outside(module: nn.Module) -> Iterator[Altered]:
@@ -203,10 +179,12 @@ ALTERATIONS = [
     statistics,
     observing,
     unbiased,
+    of_variance,
     eps_outside,
     no_mean,
     mean_too,
     other_axes,
+    other_channels,
     groups,
     instance_as_batch,
 ]

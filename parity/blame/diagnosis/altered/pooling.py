@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from parity.blame.diagnosis.altered.change import Altered, changed, followed, forwarding, sized
 from parity.blame.diagnosis.altered.convolution import Pads, flat, same
+from parity.blame.diagnosis.altered.maxima import MAXIMUM, ties
 
 AVERAGE = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-MAXIMUM = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 ADAPTIVE = tuple(getattr(nn, f"Adaptive{kind}Pool{axes}d") for kind in ("Avg", "Max") for axes in (1, 2, 3))
 AVG = {3: F.avg_pool1d, 4: F.avg_pool2d, 5: F.avg_pool3d}
 MAX = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}
@@ -112,4 +112,4 @@ def exchanged(module: nn.Module) -> Iterator[Altered]:
         yield "transposed", "Flax exchanges height and width", followed(module, lambda y: y.transpose(-1, -2))
 
 
-ALTERATIONS = [options, kinds, padding, exchanged]
+ALTERATIONS = [options, kinds, padding, exchanged, ties]

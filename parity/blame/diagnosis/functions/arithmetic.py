@@ -39,6 +39,8 @@ def differences(call: FunctionCall) -> Iterator[Alternative]:
     if isinstance(call.x, torch.Tensor) and call.x.shape == call.result.shape:
         yield Alternative("term-missing", "Flax leaves out what is subtracted", lambda: call.x * 1)
         yield Alternative("sign", "Flax subtracts the other way round", lambda: -call.result)
+        if isinstance(second := (*call.args, None)[1], torch.Tensor):
+            yield Alternative("sign", "Flax adds what PyTorch subtracts", lambda: call.x + second)
 
 
 def products(call: FunctionCall) -> Iterator[Alternative]:

@@ -11,6 +11,7 @@ from parity.blame.diagnosis.functions import masks
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 BY_HEADS = "qkv-by-heads"
+MOST_PARTS = 9
 
 
 def fused(call: FunctionCall) -> Iterator[Alternative]:
@@ -46,6 +47,25 @@ def fused(call: FunctionCall) -> Iterator[Alternative]:
     ):
         if not math.isclose(factor, scale or size**-0.5):
             yield Alternative("attention-scale", f"Flax {what}", lambda factor=factor: attention(scale=factor))
+
+
+def over_queries(call: FunctionCall) -> Iterator[Alternative]:
+    """`F.scaled_dot_product_attention` with the softmax along the other axis of the scores."""
+    query, key, value = call.args[:3]
+    mask = call.option(3, "attn_mask")
+    if call.option(5, "is_causal", False):
+        mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+    if call.option(4, "dropout_p", 0.0) or query.shape[:-2] != key.shape[:-2]:
+        return
+
+    def weights() -> torch.Tensor:
+        scores = query @ key.mT * (call.kwargs.get("scale") or query.shape[-1] ** -0.5)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+        return scores.softmax(-2)
+
+    text = "Flax's softmax of the scores is over the queries, PyTorch's over the keys"
+    yield Alternative("softmax-axis", text, lambda: weights() @ value)
 
 
 def grouped(call: FunctionCall) -> Iterator[Alternative]:
@@ -159,15 +179,27 @@ def chosen(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def parts(call: FunctionCall) -> Iterator[Alternative]:
-    """Query, key and value, or gates, in another order."""
-    if not isinstance(call.result, tuple | list) or not 1 < len(call.result) < 5:
+    """Query, key and value, or gates, in another order; of more, two exchanged, or groups of three alike."""
+    if not isinstance(call.result, tuple | list) or not 1 < len(call.result) <= MOST_PARTS:
         return
     if len({part.shape for part in call.result}) > 1:
         return
-    for order in itertools.permutations(range(len(call.result))):
-        if order != tuple(range(len(call.result))):
-            text = f"Flax takes the {len(order)} parts in the order {order}"
-            yield Alternative("projection-order", text, lambda order=order: tuple(call.result[i] for i in order))
+    for text, order in _orders(len(call.result)):
+        yield Alternative("projection-order", text, lambda order=order: tuple(call.result[i] for i in order))
+
+
+def _orders(count: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    whole = tuple(range(count))
+    if count < 5:
+        orders = (order for order in itertools.permutations(whole) if order != whole)
+        yield from ((f"Flax takes the {count} parts in the order {order}", order) for order in orders)
+        return
+    for one, other in itertools.combinations(whole, 2):
+        order = tuple(other if at == one else one if at == other else at for at in whole)
+        yield f"Flax exchanges the parts {one} and {other} of {count}, counted from 0", order
+    for order in list(itertools.permutations(range(3)))[1:] if count % 3 == 0 else ():
+        text = f"Flax takes the {count} parts in the order {order} of every three"
+        yield text, tuple(at - at % 3 + order[at % 3] for at in whole)
 
 
 def by_heads(call: FunctionCall) -> Iterator[Alternative]:

@@ -17,7 +17,7 @@ Index = tuple[str, torch.Tensor]
 def embedded(call: FunctionCall) -> Iterator[Alternative]:
     """Yields the rows of a table of embeddings that other buckets look up."""
     index, weight = call.x, call.option(1, "weight")
-    for text, other in _others(index, len(weight)):
+    for text, other in others(index, len(weight)):
         yield Alternative(CAUSE, text, partial(call.again, other))
 
 
@@ -25,11 +25,11 @@ def picked(call: FunctionCall) -> Iterator[Alternative]:
     """Yields the same of a table that is indexed."""
     table, index = call.args[:2]
     if isinstance(index, torch.Tensor):
-        for text, other in _others(index, len(table)):
+        for text, other in others(index, len(table)):
             yield Alternative(CAUSE, text, lambda other=other: table[other])
 
 
-def _others(index: torch.Tensor, count: int) -> Iterator[Index]:
+def others(index: torch.Tensor, count: int) -> Iterator[Index]:
     """Yields what other buckets give, of numbers that depend on how far a key is behind a query alone."""
     if index.dtype not in (torch.int32, torch.int64) or index.ndim < 2 or min(index.shape[-2:]) < 3:
         return

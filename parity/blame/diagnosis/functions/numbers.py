@@ -4,19 +4,19 @@ What two tensors give has a number, too: the one that it may be multiplied by.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.diagnosis.cause import distance
-from parity.blame.diagnosis.functions.altering import Altering, Choice, Find, Label, Site, untouched
+from parity.blame.diagnosis.factors import telling
+from parity.blame.diagnosis.functions.altering import Find, Label, Site, untouched
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+from parity.blame.diagnosis.functions.fitting import Run, fitted, is_sharp, shown
 from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 
 SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
@@ -37,14 +37,19 @@ FUNCTIONS = (*SUMS, *PRODUCTS, *OPTIONS, "full", "full_like", "new_full")
 OF_TENSORS = ("mul", "sub", "rsub", "matmul", "bmm", "mm", "einsum", "sum", "mean", "tanh", "sin", "exp", "softmax")
 NUMBERED = (*FUNCTIONS, *OF_TENSORS)
 CAUSE = "constant"
-TIMES = "scale"
+TIMES = ("scale", "1.0")  # of what a function gives
+TERMS = {"first": ("scale", "first"), "second": ("scale", "second")}  # of one term of a sum
 SQUARES = {2: "constant-squared", -2: "constant-squared-inverse"}  # as that of a temperature
 LEAST = 6  # numbers to which the one is fitted
 MOST_GROUPS = 48
-MOST_RUNS = 12
-DONE = 1e-10
 
-Run = Callable[[Choice, Find], tuple[Any, Altering]]
+
+class Group(NamedTuple):
+    """Calls that have one number, and what each of them is to give."""
+
+    value: float
+    sites: list[Site]
+    labels: list[Label]
 
 
 def number_trials(
@@ -62,36 +67,39 @@ def number_trials(
         _, seen = run(untouched, _times(1.0))
     except UNFIT:
         return
-    groups = itertools.chain(_groups(seen.sites), _alone(seen.sites))
-    for (value, sites), _ in zip(groups, range(MOST_GROUPS)):
-        chosen = {(site.function, site.number): _power(site, value) for site in sites}
+    groups = itertools.chain(_groups(seen.sites), _alone(seen.sites), _of_terms(seen.sites))
+    for group, _ in zip(groups, range(MOST_GROUPS)):
+        chosen = {(site.function, site.number): label for site, label in zip(group.sites, group.labels)}
 
         def computed(factor: float, chosen: dict = chosen) -> list[np.ndarray]:
             return run(lambda function, number: chosen.get((function, number)), _times(factor))[0]
 
         try:
             first = slice(head or None)
-            factor = _fitted(lambda x, of=computed, at=first: of(x)[at], oracle[first], flax[first])
-            pieces = computed(factor) if factor else None
+            fit = lambda x, of=computed, at=first: of(x)[at]  # noqa: E731
+            factor = fitted(fit, oracle[first], flax[first])
+            pieces = computed(factor) if factor and is_sharp(fit, factor, flax[first]) else None
         except UNFIT:
             continue
-        if factor and pieces is not None:
-            yield sites[0].labels[0][0], _told(factor, value, sites), pieces, around(sites)
+        if pieces is not None:
+            yield group.labels[0][0], _told(factor, group), pieces, around(group.sites)
 
 
-def _told(factor: float, value: float, sites: list[Site]) -> str:
+def _told(factor: float, group: Group) -> str:
     """Says which number Flax computes with."""
-    first = sites[0]
-    if first.labels[0][0] == TIMES:
-        text = f"Flax multiplies by {_shown(factor)} what PyTorch's {first.function} gives"
+    first, label = group.sites[0], group.labels[0]
+    if label in (TIMES, *TERMS.values()):
+        known = telling(factor, first.shape)
+        which = "what PyTorch's" if label == TIMES else f"the {label[1]} term of PyTorch's"
+        text = f"Flax multiplies by {shown(factor)}{f', {known[1]},' if known else ''} {which} {first.function}"
+        text = f"{text} gives" if label == TIMES else text
         return f"{text} ({first.function} number {first.number} of those without a number, of shape {first.shape})"
-    plain = [site for site in sites if _power(site, value) == site.labels[0]]
-    divisor = all(site.function in DIVISIONS for site in plain)
-    ours, theirs = (_shown(1 / x if divisor else x) for x in (value * factor, value))
+    divisor = all(site.function in DIVISIONS for site, of in zip(group.sites, group.labels) if of[0] == CAUSE)
+    ours, theirs = (shown(1 / x if divisor else x) for x in (group.value * factor, group.value))
     text = f"Flax {'divides by' if divisor else 'computes with'} {ours} where PyTorch has {theirs}"
-    functions = ", ".join(dict.fromkeys(site.function for site in sites))
-    squared = ", a square of it included" if len(plain) < len(sites) else ""
-    return f"{text} (in {len(sites)} calls of {functions}{squared})"
+    functions = ", ".join(dict.fromkeys(site.function for site in group.sites))
+    squared = ", a square of it included" if any(of[0] != CAUSE for of in group.labels) else ""
+    return f"{text} (in {len(group.sites)} calls of {functions}{squared})"
 
 
 def _power(site: Site, value: float) -> Label:
@@ -128,67 +136,41 @@ def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternativ
         number = repr(1 / values[0] if name in DIVISIONS else values[0])
         yield Alternative(CAUSE, number, partial(result, factor))
         for exponent, cause in SQUARES.items():
-            yield Alternative(cause, number, partial(result, factor**exponent))
+            yield Alternative(cause, number, lambda exponent=exponent: result(factor**exponent))
     elif name in OF_TENSORS and isinstance(call.result, torch.Tensor) and call.result.is_floating_point():
-        yield Alternative(TIMES, "1.0", lambda: call.result * factor)
+        yield Alternative(*TIMES, lambda: call.result * factor)
+    if name in SUMS and not values and len(call.args) > 1:
+        first, second = call.args[:2]
+        yield Alternative(*TERMS["first"], lambda: call.function(first * factor, second, **call.kwargs))
+        yield Alternative(*TERMS["second"], lambda: call.function(first, second * factor, **call.kwargs))
 
 
-def _alone(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
+def _group(value: float, sites: Sequence[Site]) -> Group:
+    return Group(value, list(sites), [_power(site, value) for site in sites])
+
+
+def _alone(sites: Sequence[Site]) -> Iterator[Group]:
     """Yields each call by itself, where several have its number, and those of tensors without one."""
-    numbers = [site.labels[0][1] for site in sites if site.labels and site.labels[0][0] == CAUSE]
-    for site in sorted((site for site in sites if site.labels), key=lambda site: site.labels[0][0] == TIMES):
-        cause, number = site.labels[0]
-        if cause == TIMES or numbers.count(number) > 1:
-            yield float(number), [site]
+    numbered = [site for site in sites if site.labels and site.labels[0][0] == CAUSE]
+    numbers = [site.labels[0][1] for site in numbered]
+    yield from (_group(float(x), [site]) for site, x in zip(numbered, numbers) if numbers.count(x) > 1)
+    yield from (Group(1.0, [site], [TIMES]) for site in sites if TIMES in site.labels)
 
 
-def _groups(sites: Sequence[Site]) -> Iterator[tuple[float, list[Site]]]:
+def _of_terms(sites: Sequence[Site]) -> Iterator[Group]:
+    """Yields each term of a sum of tensors, as of an embedding that is multiplied on one side alone."""
+    yield from (Group(1.0, [site], [term]) for site in sites for term in TERMS.values() if term in site.labels)
+
+
+def _groups(sites: Sequence[Site]) -> Iterator[Group]:
     """Yields each number with the calls that have it, those that have a multiple, as times of steps, and its square."""
     found = [(float(site.labels[0][1]), site) for site in sites if site.labels and site.labels[0][0] == CAUSE]
     for value in dict.fromkeys(value for value, _ in found):
         same = [site for other, site in found if other == value]
-        yield value, same
+        yield _group(value, same)
         multiples = [site for other, site in found if abs(other / value - round(other / value)) < 1e-9 <= other / value]
         if len(multiples) > len(same):
-            yield value, multiples
+            yield _group(value, multiples)
         squares = [site for other, site in found if abs(value) != 1 and any(_near(other, value**k) for k in SQUARES)]
         if squares:
-            yield value, [*same, *squares]
-
-
-def _fitted(
-    computed: Callable[[float], Sequence[np.ndarray]], oracle: Sequence[np.ndarray], flax: Sequence[np.ndarray]
-) -> float:
-    """Returns the factor under which the model computes what Flax does, by secants; 0 where none is found."""
-    target = _row(flax)
-    factor, before = 1.1, 1.0
-    last, gap = _row(oracle), distance(oracle, flax, oracle)
-    for number in range(MOST_RUNS):
-        pieces = computed(factor)
-        now, left = _row(pieces), distance(pieces, flax, oracle)
-        if left <= DONE:
-            return factor
-        slope = (now - last) / (factor - before)
-        square = float(slope @ slope)
-        if (
-            not np.isfinite(left) or not square or (number and left > (0.5 if number > 1 else 0.9) * gap)
-        ):  # the first step goes far
-            return 0.0
-        before, last, gap = factor, now, left
-        factor += float(slope @ (target - now)) / square
-        if factor == before:
-            return 0.0
-    return 0.0
-
-
-def _row(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.asarray(piece, np.float64).ravel() for piece in pieces])
-
-
-def _shown(value: float) -> str:
-    """Returns the number as a fraction where it is one of few digits that no decimal is."""
-    if float(f"{value:.6g}") == value or abs(value - float(f"{value:.4g}")) <= 1e-10 * abs(value):
-        return f"{value:.6g}"
-    fraction = Fraction(value).limit_denominator(999)
-    near = fraction and abs(value - fraction) <= 1e-10 * abs(value)
-    return f"{fraction} = {value:.6g}" if near else f"{value:.10g}"
+            yield _group(value, [*same, *squares])

@@ -33,6 +33,7 @@ def picked(call: FunctionCall) -> Iterator[Alternative]:
 def placed(call: FunctionCall) -> Iterator[Alternative]:
     """Yields what is written into other places of a tensor."""
     target, index, value = call.result, _whole(call.args[1], call.x.ndim), call.args[2]
+    yield Alternative("part-missing", "Flax leaves out what PyTorch writes there", lambda: target.copy_(call.x))
     for cause, text, other in _bounds(call.x, index) if index is not None else ():
         yield Alternative(cause, text, lambda other=other: _written(target, call.x, other, value))
 

@@ -189,5 +189,5 @@ def exchanged(call: FunctionCall) -> Iterator[Alternative]:
     if first.ndim == second.ndim > 2:  # scores of attention
         size = first.shape[-1]
         for factor, what in ((size**-0.5, f"root of {size}, the head's size"), (1 / size, f"head's size, {size}")):
-            text = f"Flax divides the scores by the {what}, PyTorch does not"
+            text = f"Flax divides the scores by the {what}, more than PyTorch"
             yield Alternative("attention-scale", text, lambda factor=factor: call.result * factor)

@@ -18,7 +18,7 @@ def slopes(call: FunctionCall) -> Iterator[Alternative]:
     for place, x in enumerate(call.args[:2]):
         if _is_table(x):
             flat = x.reshape(-1)
-            for text, other in (*_slopes(flat), *_decays(flat)):
+            for text, other in (*_of_any_number(flat), *_slopes(flat), *_decays(flat)):
                 yield Alternative(CAUSE, text, partial(_again, call, place, other.reshape(x.shape)))
 
 
@@ -35,6 +35,19 @@ def _slopes(flat: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         for first, other in ((1.0, flat / ratio), (ratio**2, flat * ratio)):
             yield f"Flax's slopes of heads (ALiBi) begin with {first:.6g}, PyTorch's with {ratio:.6g}", other
         yield "Flax's slopes of heads (ALiBi) rise from head to head, PyTorch's fall", flat.flip(0)
+
+
+def _of_any_number(flat: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yields the slopes of a number of heads that is no power of two by the other of two formulas."""
+    n = len(flat)
+    even = flat.new_tensor([2.0 ** (-8 * (head + 1) / n) for head in range(n)])
+    power = 2 ** math.floor(math.log2(n))
+    first, between = ([2.0 ** (-8 * at / many) for at in range(1, many + 1)] for many in (power, 2 * power))
+    nearest = flat.new_tensor([*first, *between[::2]][:n])
+    ways = f"of one series of {n}", f"of the series of {power} heads and every second one of {2 * power}"
+    for now, other, (theirs, ours) in ((even, nearest, ways), (nearest, even, ways[::-1])):
+        if power < n and torch.allclose(now, flat, rtol=NEAR):
+            yield f"Flax's slopes of heads (ALiBi) are {ours}, PyTorch's {theirs}", other
 
 
 def _decays(flat: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:

@@ -1,26 +1,33 @@
 """Which functions have alternatives, by their plain names: `torch.add`, `x + y` and `x += y` are all "add"."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions import (
     activations,
     arithmetic,
     attention,
     blending,
+    bounding,
     buckets,
     choosing,
     combined,
+    degrees,
     discretised,
     distances,
+    gathering,
     layout,
     losses,
     masks,
     reset_gates,
     rotary_shares,
     sampling,
+    saturating,
     shapes,
     signs,
+    smoothing,
     subsets,
     targets,
     transforms,
@@ -39,59 +46,49 @@ from parity.blame.diagnosis.functions.slopes_of_heads import slopes
 from parity.blame.diagnosis.functions.waves import geometric
 
 
-def _each(*sources: Alternatives) -> Alternatives:
-    """Returns what lists the alternatives of one source after the other."""
-    return lambda call: (alternative for source in sources for alternative in source(call))
+def each(*sources: Alternatives) -> Alternatives:
+    """Returns what lists the alternatives of one source after the other; one that a call does not fit has none."""
+
+    def alternatives(call: FunctionCall) -> Iterator[Alternative]:
+        for source in sources:
+            with suppress(*UNFIT):
+                yield from list(source(call))
+
+    return alternatives
 
 
-def _sums(call: FunctionCall) -> Iterator[Alternative]:
-    yield from masks.added(call)
-    yield from arithmetic.sums(call)
-    yield from blending.blended(call)
-    yield from combined.terms(call)
-    yield from targets.exchanged(call)
-    yield from subsets.subsets(call) if call.name == "add" else ()
-    yield from rotary_shares.of_whole(call)
-
-
-def _differences(call: FunctionCall) -> Iterator[Alternative]:
-    yield from arithmetic.differences(call)
-    yield from targets.exchanged(call)
-    yield from subsets.subsets(call) if call.name == "sub" else ()
-
-
-def _reductions(call: FunctionCall) -> Iterator[Alternative]:
-    yield from arithmetic.reductions(call)
-    yield from subsets.masked(call) if call.name == "sum" else ()
-
-
-def _products(call: FunctionCall) -> Iterator[Alternative]:
-    divides = "div" in call.name
-    yield from combined.averaged(call)
-    yield from targets.means(call) if divides else written.activated(call)
-    yield from () if divides else reset_gates.before(call)
-    yield from slopes(call)
-    yield from combined.counted(call) if divides else combined.gated(call)
-    yield from signs.floors(call) if divides else discretised.fed(call)
-    yield from discretised.held(call) if divides else ()
-    yield from arithmetic.products(call)
-    yield from complements(call)
+SUM = (masks.added, smoothing.by_hand, arithmetic.sums, blending.blended, combined.terms, targets.exchanged)
+PRODUCT = (
+    *(combined.averaged, written.activated, reset_gates.before, slopes, combined.gated, discretised.fed),
+    *(degrees.by_roots, arithmetic.products, complements),
+)
+QUOTIENT = (
+    *(combined.averaged, targets.means, slopes, combined.counted, signs.floors, discretised.held),
+    *(discretised.bilinear, degrees.by_sums, arithmetic.products, complements),
+)
 
 
 DETACH = "detach"  # alters gradients alone
 
 TABLE: dict[str, Alternatives] = {
     **{name: as_layer(make) for name, make in LAYERS.items()},
-    "linear": _each(as_layer(LAYERS["linear"]), projections, reset_gates.behind),
-    "embedding": _each(as_layer(LAYERS["embedding"]), buckets.embedded),
-    "softmax": _each(as_layer(LAYERS["softmax"]), choosing.softmax_before),
-    "sigmoid": _each(as_layer(LAYERS["sigmoid"]), activations.gates),
+    "linear": each(as_layer(LAYERS["linear"]), projections, reset_gates.behind),
+    "embedding": each(as_layer(LAYERS["embedding"]), buckets.embedded),
+    "softmax": each(as_layer(LAYERS["softmax"]), choosing.softmax_before),
+    "softplus": each(saturating.of_scores, as_layer(LAYERS["softplus"])),
+    **{name: each(saturating.of_scores, as_layer(LAYERS[name])) for name in ("logsigmoid", "log_sigmoid")},
+    "log": saturating.of_shares,
+    "sigmoid": each(as_layer(LAYERS["sigmoid"]), activations.gates),
     "topk": choosing.renormalised,
-    "interpolate": _each(interpolation, as_layer(LAYERS["interpolate"])),
-    **dict.fromkeys(("add", "radd", "iadd"), _sums),
-    **dict.fromkeys(("sub", "rsub", "isub", "subtract"), _differences),
-    **dict.fromkeys(("mul", "rmul", "imul", "div", "truediv", "itruediv", "multiply"), _products),
-    **dict.fromkeys(("mean", "sum", "amax", "max"), _reductions),
+    "interpolate": each(interpolation, as_layer(LAYERS["interpolate"])),
+    "add": each(*SUM, subsets.subsets, rotary_shares.of_whole),
+    **dict.fromkeys(("radd", "iadd"), each(*SUM, rotary_shares.of_whole)),
+    "sub": each(arithmetic.differences, targets.exchanged, subsets.subsets),
+    **dict.fromkeys(("rsub", "isub", "subtract"), each(arithmetic.differences, targets.exchanged)),
+    **dict.fromkeys(("mul", "rmul", "imul", "multiply"), each(*PRODUCT)),
+    **dict.fromkeys(("div", "truediv", "itruediv"), each(*QUOTIENT)),
+    **dict.fromkeys(("mean", "amax", "max"), arithmetic.reductions),
+    "sum": each(arithmetic.reductions, subsets.masked),
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), arithmetic.variances),
     **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
     **dict.fromkeys(("neg", "negative"), signs.negatives),
@@ -102,24 +99,24 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("index_add", "scatter_add"), gathered),
     "embedding_bag": arithmetic.bags,
     "normalize": arithmetic.normalised,
-    "scaled_dot_product_attention": _each(attention.grouped, attention.fused),
+    "scaled_dot_product_attention": each(attention.grouped, attention.fused, attention.over_queries),
     "multi_head_attention_forward": attention.multi_head,
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), attention.comparisons),
     **dict.fromkeys(("triu", "tril"), attention.triangle),
     "masked_fill": attention.masked,
     "where": attention.chosen,
-    **dict.fromkeys(("chunk", "split", "unbind"), _each(attention.parts, attention.by_heads)),
+    **dict.fromkeys(("chunk", "split", "unbind"), each(attention.parts, attention.by_heads)),
     **dict.fromkeys(
-        ("flatten", "reshape", "view", "unflatten"), _each(shapes.flattened, shapes.merged, layout.unturned)
+        ("flatten", "reshape", "view", "unflatten"), each(shapes.flattened, shapes.merged, layout.unturned)
     ),
     **dict.fromkeys(
         ("cat", "concat", "concatenate", "stack"),
-        _each(in_parts, shapes.joined, layout.restacked, rotary_shares.of_part),
+        each(in_parts, shapes.joined, layout.restacked, rotary_shares.of_part),
     ),
     **dict.fromkeys(layout.TURNING, layout.shaped),
-    "cross_entropy": _each(losses.cross_entropy, targets.rows_of_classes),
-    **dict.fromkeys(losses.OTHERS, _each(losses.options, targets.positives, targets.others)),
-    "getitem": _each(picked, buckets.picked, slopes),
+    "cross_entropy": each(losses.cross_entropy, targets.rows_of_classes),
+    **dict.fromkeys(losses.OTHERS, each(losses.options, saturating.of_targets, targets.positives, targets.others)),
+    "getitem": each(picked, buckets.picked, slopes),
     "setitem": placed,
     "einsum": discretised.fed,
     **dict.fromkeys(("floor_divide", "floordiv"), signs.floors),
@@ -128,18 +125,21 @@ TABLE: dict[str, Alternatives] = {
     "affine_grid": sampling.grids,
     "grid_sample": sampling.samples,
     "roll": shapes.rolled,
-    "exp": _each(geometric, activations.exponentials),
+    "exp": each(geometric, activations.exponentials, discretised.decays),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), bounding.of_two),
+    **dict.fromkeys(("gather", "take_along_dim"), gathering.gathered),
+    **dict.fromkeys(("argsort", "sort"), gathering.sorted_otherwise),
     **dict.fromkeys(("repeat_interleave", "repeat"), shapes.repeated),
     "pack_padded_sequence": packed,
-    **dict.fromkeys(transforms.NAMES, transforms.transforms),
+    **dict.fromkeys(transforms.NAMES, each(transforms.transforms, transforms.convolved)),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), last_places),
-    **dict.fromkeys(("pow", "rpow"), _each(geometric, combined.powers)),
+    **dict.fromkeys(("pow", "rpow"), each(geometric, combined.powers)),
     "glu": combined.halves,
     "pairwise_distance": distances.pairwise,
     "cdist": distances.mutual,
     "ctc_loss": losses.ctc,
     "arange": shapes.shifted,
-    **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), _each(shapes.exchanged, reset_gates.behind)),
+    **dict.fromkeys(("matmul", "rmatmul", "mm", "bmm"), each(shapes.exchanged, reset_gates.behind)),
 }
 
 

@@ -15,13 +15,16 @@ FLAT = (*SHAPING, "flatten")
 
 
 def exchanged(call: FunctionCall) -> Iterator[Alternative]:
-    """Yields a * y + b * x where PyTorch has a * x + b * y: a mixture, or a target of noise and data."""
-    terms = [call.behind(term) for term in call.args[:2]]
-    if len(terms) < 2 or any(term is None or term.name not in PRODUCTS for term in terms):
-        return
+    """Yields a * y + b * x where PyTorch has a * x + b * y: a mixture, a target of noise and data, or two losses."""
     shape = call.result.shape
-    (a, x), (b, y) = [_factors(term, shape) for term in terms if term]
-    if x is None or y is None or x is y or _whole(a, b):  # `complements` exchanges weights that add up to 1
+    terms = call.args[:2]
+    products = [x if x is not None and x.name in PRODUCTS else None for x in map(call.behind, terms)]
+    if len(terms) < 2 or not any(products) or "rsub" in call.name:
+        return
+    (a, x), (b, y) = [_factors(made, shape) if made else (1, term) for made, term in zip(products, terms)]
+    if not all(isinstance(tensor, torch.Tensor) and tensor.shape == shape for tensor in (x, y)) or x is y:
+        return
+    if _whole(a, b):  # `complements` exchanges weights that add up to 1
         return
     sign = -1 if "sub" in call.name else 1
     text = "Flax exchanges the two tensors that PyTorch adds in shares: the first has the second's share"

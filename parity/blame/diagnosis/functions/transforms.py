@@ -1,6 +1,9 @@
-"""Fourier transforms left out, of another scale, or along another axis."""
+"""Fourier transforms left out, of another scale, along another axis, or too short for what they convolve."""
 
 from collections.abc import Iterator
+
+import torch
+from torch.nn import functional as F
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
@@ -22,6 +25,34 @@ def transforms(call: FunctionCall) -> Iterator[Alternative]:
         if other != axis % call.x.ndim:
             text = f"Flax's {call.name} is along axis {other}, PyTorch's along {axis % call.x.ndim}"
             yield Alternative("transform-axis", text, lambda other=other: _again(call, dim=other))
+
+
+def convolved(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a convolution without the zeros that keep a sequence's end from its beginning, or with them."""
+    product = call.behind(call.x)
+    forward = {"fft_irfft": "fft_rfft", "fft_ifft": "fft_fft"}.get(call.name)
+    if product is None or product.name not in ("mul", "rmul") or forward is None:
+        return
+    made = [call.behind(x) for x in product.args[:2]]
+    if any(each is None or each.name != forward for each in made):
+        return
+    both = [(each.x, each.option(2, "dim", -1)) for each in made if each]
+    lengths = {x.shape[axis] for x, axis in both}
+    axis, now = call.option(2, "dim", -1), call.result.shape[call.option(2, "dim", -1)]
+    if len(lengths) > 1 or {axis for _, axis in both} != {axis} or axis not in (-1, call.result.ndim - 1):
+        return
+    length = lengths.pop()
+    other = length if now > length else 2 * length
+    text = "Flax's convolution by Fourier transforms {}, PyTorch's {}"
+    ways = "is circular: no zeros behind the sequence", "is not: it has zeros behind the sequence"
+    text = text.format(*(ways if now > length else ways[::-1]))
+
+    def again() -> torch.Tensor:
+        parts = [each.function(each.x, n=other, dim=axis) for each in made if each]
+        y = call.function(product.function(*parts), n=other, dim=axis)
+        return F.pad(y, (0, now - other))  # crops, too
+
+    yield Alternative("circular-convolution", text, again)
 
 
 def _again(call: FunctionCall, **changed: object) -> object:

@@ -7,21 +7,24 @@ from typing import Any
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.altering import Altering, Choice, Label, Site, untouched
 from parity.blame.diagnosis.functions.combined import WIRING
+from parity.blame.diagnosis.functions.discretised import DISCRETISATION
 from parity.blame.diagnosis.functions.rotation import DIRECTION
+from parity.blame.diagnosis.functions.straight_through import CAUSE as STRAIGHT
 
 MOST_RUNS = 400
 # that a model follows in several functions at once: in these, or in any
 CONVENTIONS: dict[str, tuple[str, ...]] = {
     "heads-interleaved": (),
     "repeat-order": (),
+    DISCRETISATION: ("exp", "div", "truediv"),
     "causal-padding": ("pad", "getitem"),
     "align-corners": ("affine_grid", "grid_sample"),
 }
 BOTH_WAYS = ("getitem", "setitem")  # of which the same part is read in one place and written in another
 PADDING = ("causal-padding", "padding-side", "padding-mode", "crop-side")  # is what Flax's layer has as its own
 # features whose parts are exchanged are rotated the other way, too; other padding may be cropped to the same; two sums
-# may be exchanged for means; any tensor may fit
-RANKS = {DIRECTION: -1, "causal-padding": -1, "padding-counted": -1, WIRING: 1}
+# may be exchanged for means; any tensor may fit; so may a decay
+RANKS = {DIRECTION: -1, STRAIGHT: -1, "causal-padding": -1, "padding-counted": -1, WIRING: 1, DISCRETISATION: 1}
 # A cause, a line for people, what was computed, the submodule in which it was altered.
 FunctionTrial = tuple[str, str, Any, str]
 

@@ -31,7 +31,7 @@ def adam(
     corrected:       the moments' bias corrections
     later:           added to the count of steps
     single:          bias corrections in float32
-    largest:         of the corrected second moments so far (optax.amsgrad)
+    largest:         of the corrected second moments so far (optax.amsgrad), of the last two where none is kept
     """
     b1, b2 = o["betas"]
     lr = float(o["lr"])
@@ -44,7 +44,8 @@ def adam(
     v = b2 * slots.get("exp_avg_sq", np.full_like(w, fresh)) + (1 - b2) * g * g
     c1, c2 = (_correction(b, t, single) if on and t > 0 else 1.0 for b, on in zip((b1, b2), corrected))
     if largest:
-        root = np.sqrt(np.maximum(v / c2, slots.get("max_exp_avg_sq", 0.0))) + eps
+        before = slots.get("exp_avg_sq", np.zeros_like(w)) / (1 - b2 ** (t - 1) if t > 1 else 1.0)
+        root = np.sqrt(np.maximum(v / c2, slots.get("max_exp_avg_sq", before))) + eps
     elif eps_inside:
         root = np.sqrt(v / c2 + eps)
     elif eps_uncorrected:

@@ -33,6 +33,10 @@ def betas(step: ObservedStep, about: Ready) -> Iterator[Trial]:
             text = "Flax takes the largest of the second moments corrected for their start at zero (optax.amsgrad),"
             text += " PyTorch of those that are not corrected"
             yield "amsgrad-corrected", text, partial(_formula, formulas.adam, step, about, {"largest": True})
+        if new and "max_exp_avg_sq" in step.slots:
+            text = "Flax takes the largest second moment so far (AMSGrad), of those corrected for their start at zero"
+            text += " (optax.amsgrad); PyTorch takes the last one"
+            yield "amsgrad-corrected", text, partial(_formula, formulas.adam, step, about, {"largest": True})
         text = f"Flax {'takes' if new else 'does not take'} the largest second moment so far (AMSGrad)"
         yield "amsgrad", text, lambda: update(step, lambda now: _amsgrad(now, new))
 
@@ -170,7 +174,8 @@ def _counted(now: Ready, by: int) -> None:
 def _formula(
     rule: Callable[..., np.ndarray], step: ObservedStep, about: Ready, options: dict[str, Any]
 ) -> list[np.ndarray]:
+    slots = {name: {key: np.float64(x) for key, x in held.items()} for name, held in step.state.items()}
     return [
-        rule(w, np.asarray(step.grads[name], np.float64), step.state.get(name, {}), about.options(name), **options)
+        rule(w, np.asarray(step.grads[name], np.float64), slots.get(name, {}), about.options(name), **options)
         for name, w in step.before.items()
     ]

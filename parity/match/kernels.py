@@ -35,7 +35,7 @@ def ways(
         if isinstance(module, TRANSPOSED):
             return [leaf(*order) for order in _transposed(shape, variable.shape, flax_module)]
         if isinstance(module, AFFINE):
-            return [leaf(*order) for order in _affine(shape, variable.shape)]
+            return [leaf(*order) for order in _affine(shape, variable.shape, module)]
     leaves = [leaf(*order) for order in _orders(shape, variable.shape) or _joined(shape, variable.shape)]
     if isinstance(module, AFFINE) and len(leaves) > 1 and leaves[0].axes == tuple(range(len(leaves[0].axes))):
         leaves[:2] = leaves[1], leaves[0]  # JAX multiplies by (in, out) by hand, too
@@ -53,14 +53,18 @@ def _transposed(shape: Shape, stored: Shape, flax_module: Any) -> list[tuple]:
     return [order for order in orders if tuple(stored[axis] for axis in order[1]) == shape]
 
 
-def _affine(shape: Shape, stored: Shape) -> list[tuple]:
+def _affine(shape: Shape, stored: Shape, module: Any) -> list[tuple]:
     """Orders for (*window, in, out), or a dense kernel with any number of input and output axes."""
     if len(shape) == len(stored) and _permuted(stored, output_first(len(stored))) == shape:
         return [(stored, output_first(len(stored)))]
     outputs = shape[0]
     inputs = math.prod(shape[1:])
-    if math.prod(shape[2:]) > 1:
-        return []  # a window cannot be a dense layer
+    if math.prod(shape[2:]) > 1:  # a window is a dense layer of patches, flattened with their channels last or first
+        channels, *window = shape[1:]
+        axes = range(len(window) + 2)
+        last = ((*window, channels, outputs), (axes[-1], axes[-2], *axes[:-2]))
+        first = ((channels, *window, outputs), (axes[-1], *axes[:-1]))
+        return [last, first] if stored == (inputs, outputs) and isinstance(module, torch.nn.Linear) else []
     for cut in range(len(stored) + 1):
         if math.prod(stored[:cut]) == inputs and math.prod(stored[cut:]) == outputs:
             return [(stored, (*range(cut, len(stored)), *range(cut)))]

@@ -1,0 +1,52 @@
+"""Convolutions whose windows do not overlap, as dense layers of patches: what a Flax model may have in their place."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.match.flax_layers import Variables
+from parity.match.torch_layers import NumpyCall, Recorded, TorchLayer
+
+CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
+
+def layers_of_patches(recorded: Recorded, variables: Variables) -> Iterator[TorchLayer]:
+    """Yields the dense layers, where Flax has matrices of their sizes and too few kernels with windows."""
+    windows = Counter(variable.size for variable in variables.all.values() if len(variable.shape) > 2)
+    matrices = {variable.size for variable in variables.all.values() if len(variable.shape) == 2}
+    theirs = Counter(array.size for array in recorded.arrays.values() if array.ndim > 2)
+    for layer in recorded.layers:
+        weight = recorded.arrays.get(layer.tensors.get("weight", ""))
+        if weight is None or windows[weight.size] >= theirs[weight.size] or weight.size not in matrices:
+            continue
+        if isinstance(layer.module, CONVOLUTIONS) and _takes_patches(layer.module):
+            yield _of_patches(layer)
+
+
+def _takes_patches(module: Any) -> bool:
+    plain = module.groups == 1 and not any(module.padding) and all(n == 1 for n in module.dilation)
+    return plain and module.stride == module.kernel_size and math.prod(module.kernel_size) > 1
+
+
+def _of_patches(layer: TorchLayer) -> TorchLayer:
+    whole: Any = layer.module
+    dense = torch.nn.Linear(math.prod(whole.kernel_size) * whole.in_channels, whole.out_channels, device="meta")
+    calls = [
+        NumpyCall([_patches(call.inputs[0], whole.kernel_size)], np.moveaxis(call.output, 1, -1))
+        for call in layer.calls
+    ]
+    return TorchLayer(f"{layer.name}.patches", dense, layer.tensors, calls, whole=layer)
+
+
+def _patches(x: np.ndarray, window: tuple[int, ...]) -> np.ndarray:
+    """Returns (batch, *grid, numbers of a patch, its channels last) of images with their channels first."""
+    batch, channels, *sizes = x.shape
+    grid = [size // length for size, length in zip(sizes, window, strict=True)]
+    whole = x[(..., *(slice(n * length) for n, length in zip(grid, window, strict=True)))]
+    parts = whole.reshape(batch, channels, *(n for pair in zip(grid, window, strict=True) for n in pair))
+    places = range(2, 2 + 2 * len(window))
+    return parts.transpose(0, *places[::2], *places[1::2], 1).reshape(batch, *grid, -1)

@@ -53,6 +53,22 @@ def _adaptive(m: Any, x: torch.Tensor, average: bool) -> torch.Tensor:
     return getattr(F, f"adaptive_{'avg' if average else 'max'}_pool{axes}")(x, m.output_size)
 
 
+def windows(module: nn.Module) -> Iterator[Altered]:
+    """Windows of one size where PyTorch's adaptive ones overlap, since the size is no multiple of their number."""
+    if isinstance(module, ADAPTIVE):
+        for wide, what in ((False, "size // number, which leave out the rest"), (True, "size - (number - 1) * stride")):
+            text = f"Flax pools windows of {what}; PyTorch's {module.output_size} adaptive ones overlap"
+            yield "adaptive-windows", text, forwarding(module, lambda m, x, wide=wide: _even(m, x, wide))
+
+
+def _even(m: Any, x: torch.Tensor, wide: bool) -> torch.Tensor:
+    counts = [n or size for n, size in zip(sized(m, x.ndim - 2, m.output_size), x.shape[2:])]
+    strides = [size // n for size, n in zip(x.shape[2:], counts)]
+    longest = [size - (n - 1) * stride for size, n, stride in zip(x.shape[2:], counts, strides)]
+    pool = AVG if "Avg" in type(m).__name__ else MAX
+    return pool[x.ndim](x, longest if wide else strides, strides)[(..., *map(slice, counts))]
+
+
 def _pooled(kind: str) -> Callable[[Any, torch.Tensor], torch.Tensor]:
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
         if kind == "max":
@@ -112,4 +128,4 @@ def exchanged(module: nn.Module) -> Iterator[Altered]:
         yield "transposed", "Flax exchanges height and width", followed(module, lambda y: y.transpose(-1, -2))
 
 
-ALTERATIONS = [options, kinds, padding, exchanged, ties]
+ALTERATIONS = [options, kinds, padding, windows, exchanged, ties]

@@ -26,10 +26,19 @@ SLOPES = {  # the name in JAX's program: what people write, its slope at 0, and 
     "reduce_max": ("reduce-max", "jnp.max divides the slope among equal numbers, torch.max(dim) gives it to one"),
     "reduce_min": ("reduce-min", "jnp.min divides the slope among equal numbers, torch.min(dim) gives it to one"),
 }
+
+
+def _several(equation: Any, x: jax.Array) -> jax.Array:
+    """Tells whether several numbers are the largest along the axes of a maximum."""
+    axes = equation.params["axes"]
+    return jnp.any((x == x.max(axes, keepdims=True)).sum(axes) > 1)
+
+
 MET = {  # operations of which it shows whether they meet such a number
-    "max": lambda x, y: jnp.any(x == y),
-    "abs": lambda x: jnp.any(x == 0),
-    "sqrt": lambda x: jnp.any(x == 0),
+    "max": lambda equation, x, y: jnp.any(x == y),
+    "abs": lambda equation, x: jnp.any(x == 0),
+    "sqrt": lambda equation, x: jnp.any(x == 0),
+    "reduce_max": _several,
 }
 HIDDEN = ("relu", "relu6", "softmax", "log_softmax", "logsumexp")  # their maxima have slopes of their own, or none
 
@@ -57,13 +66,13 @@ def _names(twin: Twin) -> list[str]:
     def tell(equation: Any, given: Sequence[Any], results: Sequence[Any]) -> Iterator[jax.Array]:
         for name in _operations([equation]) if equation is not None and not _open(equation) else ():
             names.append(name)
-            yield jnp.asarray(MET.get(name, _unknown)(*given) if name == _name(equation) else True)
+            yield jnp.asarray(MET.get(name, _unknown)(equation, *given) if name == _name(equation) else True)
 
     met = flax_told(twin, with_planted_zeros(twin), True, tell, _open)
     return [name for name, tie in zip(names, met, strict=False) if tie]
 
 
-def _unknown(*given: Any) -> bool:
+def _unknown(equation: Any, *given: Any) -> bool:
     return True
 
 

@@ -136,6 +136,19 @@ def _dealt(m: nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
     return y if m.weight is None else y * m.weight.reshape(shape) + m.bias.reshape(shape)
 
 
+def channels_together(module: nn.Module) -> Iterator[Altered]:
+    """Normalises groups of channels, or all of them, where PyTorch normalises each by itself."""
+    channels = int(module.num_features) if isinstance(module, _InstanceNorm) else 0
+    for count in range(1, channels):
+        if channels % count == 0:
+            text = f"Flax normalises the channels in {count} group{'s' * (count > 1)}, PyTorch each by itself"
+            yield (
+                "group-count",
+                text,
+                forwarding(module, lambda m, x, n=count: nn.functional.group_norm(x, n, m.weight, m.bias, m.eps)),
+            )
+
+
 def instance_as_batch(module: nn.Module) -> Iterator[Altered]:
     """Normalises the same channels over the batch, or each instance by itself."""
     if isinstance(module, _InstanceNorm):
@@ -186,5 +199,6 @@ ALTERATIONS = [
     other_axes,
     other_channels,
     groups,
+    channels_together,
     instance_as_batch,
 ]

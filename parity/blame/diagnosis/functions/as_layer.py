@@ -75,6 +75,13 @@ def group_norm(call: FunctionCall) -> Made:
     return module, {"weight": weight, "bias": call.option(3, "bias")}
 
 
+def instance_norm(call: FunctionCall) -> Made:
+    weight = call.option(3, "weight")
+    kind: Any = getattr(nn, f"InstanceNorm{call.x.ndim - 2}d")
+    module = kind(call.x.shape[1], call.option(7, "eps", 1e-5), affine=weight is not None)
+    return module, {"weight": weight, "bias": call.option(4, "bias")}
+
+
 def convolution(transposed: bool) -> Callable[[FunctionCall], Made]:
     def make(call: FunctionCall) -> Made:
         weight = call.option(1, "weight")
@@ -135,6 +142,7 @@ LAYERS: dict[str, Callable[[FunctionCall], Made]] = {
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
     "group_norm": group_norm,
+    "instance_norm": instance_norm,
     "embedding": embedding,
     "dropout": dropout,
     **{f"conv{n}d": convolution(False) for n in (1, 2, 3)},

@@ -1,7 +1,7 @@
 """Why a model's own body differs, between layers that are all right: PyTorch's with one of its functions altered."""
 
 import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from parity.blame.diagnosis.functions.altering import Choice, Find, untouched
 from parity.blame.diagnosis.functions.exchanging import Exchanging, exchanged_trials
 from parity.blame.diagnosis.functions.families import family_trials
 from parity.blame.diagnosis.functions.following import Following, following_trials
+from parity.blame.diagnosis.functions.moved import Moved
 from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.tables import Replacing, table_trials
 from parity.blame.diagnosis.functions.transposing import Transposing, transposed_trials
@@ -27,12 +28,14 @@ from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
 from parity.blame.elsewhere import Results, explain_elsewhere, explain_order
 from parity.blame.one_call import at_call
-from parity.layers.received import Received
+from parity.layers.received import Received, gap_of
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
 from parity.twin.twin import State, Twin, in_turn
+
+NEAR = 1e-9  # relative to a tensor's scale
 
 
 class _Met(BaseException):
@@ -119,6 +122,31 @@ def _results(
 
 
 @one_thread()
+def explain_moved(
+    twin: Twin, state: State, train: bool, watched: Watched, received: Iterable[Received]
+) -> Cause | None:
+    """The function before one of the layers that Flax computes behind it, if that is all.
+
+    watched:  the model's output
+    received: what layers are given, something else in Flax or not
+    """
+    layers = dict.fromkeys((x.name, x.number) for x in received if gap_of(x.torch, x.flax) > NEAR)
+    run = TorchRun(twin, "float64", "cpu")
+
+    def trials() -> Iterator[FunctionTrial]:
+        for name, number in layers:
+            with suppress(*UNFIT):
+                seen = Moved(run.model, name, number)
+                _watched(run, twin, state, train, seen, watched)
+                if seen.moved is not None:
+                    moved = Moved(run.model, name, number, seen.moved)
+                    text = f"PyTorch computes {seen.words} before {name}, Flax behind it"
+                    yield "order-exchanged", text, [_watched(run, twin, state, train, moved, watched)], ""
+
+    return choose([watched.oracle], [watched.flax], trials())
+
+
+@one_thread()
 def explain_constant(twin: Twin, state: State, train: bool, watched: Watched) -> Cause | None:
     """The table, such as a mask, of which Flax has other numbers."""
     run = TorchRun(twin, "float64", "cpu")
@@ -183,7 +211,7 @@ def _recurrent_trials(
         setattr(model.get_submodule(parent), last, layer)
 
 
-Mode = Altering | Transposing | Replacing | Exchanging | Following | Results
+Mode = Altering | Transposing | Replacing | Exchanging | Following | Results | Moved
 
 
 def _watched(

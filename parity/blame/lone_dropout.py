@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from parity.arrays.key import Key
+from parity.blame.diagnosis.cause import Cause
 from parity.compare.rows import Row, failure
 from parity.result import Blame
 
@@ -25,3 +26,12 @@ def blame_lone(places: Sequence[str]) -> Blame | None:
 def _module(place: str) -> str:
     """Returns the submodule's name; a place in its own body is followed by the layer before it."""
     return "" if place.startswith("after ") else place.partition(" ")[0]
+
+
+def drawn_alone(places: Sequence[str]) -> Cause:
+    """Returns that Flax drops in evaluation, too."""
+    text = (
+        f"Flax draws random numbers in evaluation, too, {', '.join(places)}, PyTorch none: a dropout that is not"
+        " told that nothing is trained (deterministic=True)"
+    )
+    return Cause("dropout-in-evaluation", text, 0.0)

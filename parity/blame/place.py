@@ -10,7 +10,15 @@ from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
 from parity.blame.apart import parted
-from parity.blame.body import Watched, explain_body, explain_constant, explain_exchange, explain_number, explain_other
+from parity.blame.body import (
+    Watched,
+    explain_body,
+    explain_constant,
+    explain_exchange,
+    explain_moved,
+    explain_number,
+    explain_other,
+)
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
@@ -18,6 +26,7 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.places import VAGUE
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
+from parity.blame.lone_dropout import drawn_alone
 from parity.blame.loss import of_loss
 from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_optimizer
@@ -162,15 +171,17 @@ def _of_body(
 ) -> Blame:
     """The body before the first layer that is given something else, or behind all of them."""
     if twin.lone and not train:
-        return Blame.because(_drawn_alone(twin), "", key.phase, f"{BODY}, in evaluation")
+        return Blame.because(drawn_alone(twin.lone), "", key.phase, f"{BODY}, in evaluation")
     received = first_other(isolated.received, gap_of(oracle[key], flax[key]))
     watched = Watched(oracle[key], flax[key], key.tensor)
     place = f"{BODY}, between its layers: {key}"
     if received:
-        watched = Watched(received.torch, received.flax, received=received)
         place = f"{BODY}, before {received.label}"
         if given := turned_mask(received) or explain_buckets(twin.torch.model, received):
             return Blame.because(given, received.name, key.phase, place)
+        if moved := explain_moved(twin, state, train, watched, isolated.received):
+            return Blame.because(moved, "", key.phase, place)
+        watched = Watched(received.torch, received.flax, received=received)
     right = right_modules(isolated)
     cause = explain_body(twin, state, train, watched, right) or explain_constant(twin, state, train, watched)
     if cause is None and isolated.unfit:
@@ -199,14 +210,6 @@ def _by_numbers(twin: Twin, state: State, train: bool, watched: Watched, right: 
 def _drops(twin: Twin) -> bool:
     """Tells whether PyTorch's model drops anything out, by a layer or otherwise at random."""
     return bool(twin.torch_numbers(twin.batches[0])) or any(isinstance(x, DROPOUTS) for x in twin.torch.model.modules())
-
-
-def _drawn_alone(twin: Twin) -> Cause:
-    text = (
-        f"Flax draws random numbers in evaluation, too, {', '.join(twin.lone)}, PyTorch none: a dropout that is not"
-        " told that nothing is trained (deterministic=True)"
-    )
-    return Cause("dropout-in-evaluation", text, 0.0)
 
 
 def _body_behind(twin: Twin, isolated: Isolated, state: State, known: Sequence[str]) -> Blame | None:

@@ -36,7 +36,7 @@ def _clamp(call: FunctionCall) -> Iterator[Alternative]:
         x = call.x if low is None else torch.maximum(call.x, torch.as_tensor(low, dtype=call.x.dtype))
         return x if high is None else torch.minimum(x, torch.as_tensor(high, dtype=x.dtype))
 
-    yield Alternative(SLOPE, "jnp.clip has the slope 1/2 at a bound, torch.clamp 1", bounded)
+    yield Alternative(SLOPE, "jnp.clip has the slope 1/2 at a bound, torch.clamp 0 where it is a number", bounded)
 
 
 SLOPES: dict[str, Alternatives] = {

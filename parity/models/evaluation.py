@@ -19,8 +19,11 @@ MODES = (True, False)
 
 
 def both_evaluate(flax: Any, theirs: torch.nn.Module) -> bool:
-    """Tells whether PyTorch's model is in evaluation mode, and Flax's too or has none of its own."""
-    return not theirs.training and not _trains(flax)
+    """Tells whether PyTorch's model is in evaluation mode with all its parts, and Flax's too or has none of its own.
+
+    Of a model whose dropout alone is in training mode, as for samples of its predictions, dropout is compared.
+    """
+    return not any(part.training for part in theirs.modules()) and not _trains(flax)
 
 
 def _trains(flax: Any) -> bool:

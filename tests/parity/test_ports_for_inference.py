@@ -87,6 +87,15 @@ def test_the_mode_in_which_models_are_handed_over(flax, evaluates):
     assert not both_evaluate(flax, theirs(training=True))
 
 
+def test_dropout_that_draws_in_evaluation_is_compared():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Dropout(0.5)).eval()
+    assert both_evaluate(nnx.Linear(4, 5, rngs=nnx.Rngs(0)), model)  # control
+    model[1].train()
+    result = parity.check(nnx.Linear(4, 5, rngs=nnx.Rngs(0)), model, X, steps=1, tiers=("float64",))
+    assert result.status == "fail"
+    assert not any("stay in it" in note for note in result.notes)
+
+
 def test_a_copy_stays_in_evaluation_mode_and_the_model_does_not():
     model = theirs()
     still = staying(model)

@@ -171,6 +171,7 @@ class TokenByToken(torch.nn.Module):
         return self.out(torch.sinh(total))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wrong", "line"), [("end", "torch.sinh(total)"), ("tokens", "torch.sinh(torch.tanh(")])
 def test_what_a_loop_makes_in_all_its_turns_flax_may_have_at_once(wrong, line):
     blame = parity.check(OurSequence(wrong), TokenByToken(), SEQUENCES, tiers=("float64",), steps=1).blame

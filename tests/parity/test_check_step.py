@@ -70,6 +70,7 @@ def numbered(params, x):
     return x @ params["layer2"]["kernel"] + params["layer2"]["bias"]
 
 
+@pytest.mark.slow
 def test_wrong_gradients_do_not_exchange_weights():
     layer = lambda out: {"kernel": np.zeros((6, out), np.float32), "bias": np.zeros(out, np.float32)}  # noqa: E731
     params = {f"layer{number}": layer(out) for number, out in enumerate((6, 6, 3))}

@@ -53,6 +53,7 @@ def test_zeros_are_where_tensorflow_has_them(size, stride, kernel, zeros):
     assert not padded[0, : zeros[0]].any() and padded.shape[1] == sum(zeros) + size
 
 
+@pytest.mark.slow
 def test_outputs_are_the_twins():
     theirs = reference.EfficientNetLite0(**NARROW).double().eval()
     ours = parity.load_state_dict(outline("EfficientNetLite0", **NARROW), theirs.state_dict(), dtype=jnp.float64)

@@ -57,5 +57,6 @@ def test_a_cell_is_paired_with_it(kind):
     assert result.status == "pass", result.blame
 
 
+@pytest.mark.slow
 def test_control_a_decoder_that_is_fed_something_else():
     assert checked("GRU", feeds=False).status == "fail"

@@ -91,6 +91,7 @@ def test_two_kernels_in_one_array():
     assert [leaf.path[-1] for leaf in result.weights if leaf.key == "up.weight"] == ["gating[axis 0, 1 to 2]/up.weight"]
 
 
+@pytest.mark.slow
 def test_weights_as_they_are_are_those_of_the_parts():
     ours, theirs = Attending(nnx.Rngs(0)), TorchAttending()
     assert checked(ours, theirs, weights="as they are").status == "fail"

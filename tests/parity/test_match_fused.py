@@ -82,7 +82,7 @@ def rows(result):
     return {leaf.path[-2]: leaf.rows for leaf in result.weights if leaf.path[-1] == "kernel" and leaf.rows}
 
 
-@pytest.mark.parametrize("scale, status", [(1.0, "pass"), (1.5, "fail")])
+@pytest.mark.parametrize("scale, status", [(1.0, "pass"), pytest.param(1.5, "fail", marks=pytest.mark.slow)])
 def test_query_key_and_value_are_parts_of_one_layer(scale, status):
     result = check(Blocks(scale), torch.nn.Sequential(TorchBlock(), TorchBlock()))
     assert result.status == status

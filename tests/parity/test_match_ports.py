@@ -53,6 +53,7 @@ def test_a_mistake_within_a_layer_or_between_two_does_not_hide_the_map():
     assert keys(match(NNXModel(ours), theirs, x, tx)) == right
 
 
+@pytest.mark.slow
 def test_control_a_missing_block_is_listed():
     ours, theirs, x, tx = resnet()
     ours.stages = nnx.List([block for i, block in enumerate(ours.stages) if i != 5])

@@ -66,6 +66,7 @@ def test_a_small_published_bert_equals_pytorchs_own_layers(tmp_path: Path, dtype
     assert max(largest_gaps(tmp_path, dtype, small_texts())) < gap
 
 
+@pytest.mark.slow
 def test_control_swapped_layers_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_published(tmp_path)
     swapped = {"query": "W_k", "key": "W_q"}

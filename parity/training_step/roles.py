@@ -118,7 +118,7 @@ def _named(path: Path) -> bool:
 
 
 def _is_optax(node: Any) -> bool:
-    if isinstance(node, optax.MaskedNode):  # which stands for another's parameter
+    if isinstance(node, optax.MaskedNode | optax.LookaheadParams):  # which stand for parameters, or are some
         return False
     names = fields_of(node)
     if isinstance(node, tuple) and type(node).__module__.partition(".")[0] == "optax":
@@ -146,6 +146,8 @@ def _roots(state: JaxState, floating: Leaves, moved: set[Path]) -> list[Path]:
         outer = [p for p in modules if not any(q != p and _below(p, q) for q in modules)]
         if outer:
             return outer
+    if fast := [(*path, "fast") for path, node in nodes(state.original) if isinstance(node, optax.LookaheadParams)]:
+        return fast
     if moved:
         first = min(moved, key=str)
         ends = [path[: len(path) - len(first)] for path in floating if path[len(path) - len(first) :] == first]

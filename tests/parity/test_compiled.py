@@ -97,3 +97,27 @@ def test_control_a_port_that_is_less_precise_is_not_the_compilers_fault():
     result = parity.check(Careless(), Torch(), rows(50), steps=1, layers=False)
     assert result.status == "fail"
     assert result.blame is None or result.blame.cause != "compiler"
+
+
+@pytest.mark.slow
+def test_control_a_formula_that_cancels_is_not_the_compilers_fault():
+    """Its gap is some limits wide, and the same operation by operation."""
+
+    class Cancelling(nnx.Module):
+        def __init__(self):
+            self.first = nnx.Linear(3, 4, rngs=nnx.Rngs(0))
+
+        def __call__(self, x):
+            return -jnp.log(1 - jax.nn.sigmoid(self.first(x) + 7))
+
+    class Stable(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Linear(3, 4)
+
+        def forward(self, x):
+            return torch.nn.functional.softplus(self.first(x) + 7)
+
+    result = parity.check(Cancelling(), Stable(), rows(7), steps=1, tiers=("float32",), layers=False)
+    assert result.status == "fail"
+    assert result.blame is None or result.blame.cause != "compiler"

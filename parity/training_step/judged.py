@@ -3,19 +3,28 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from d2l_jax.errors import InputError
 from parity.arrays.key import Key, Record
+from parity.compare.constants import shifted_records
 from parity.compare.policy import Policy
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row
 from parity.compare.scale import rms
+from parity.proof.checking import PROBES
 from parity.proof.judging import Roundings, precise, semantics
+from parity.sides.constants import one_digit
 from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import by_an_ulp
+from parity.training_step.constants import (
+    jax_constants,
+    torch_constants,
+    with_jax_constants,
+    with_torch_constants,
+)
 from parity.training_step.jax_state import Leaves
 from parity.training_step.pair import StepPair, in_tier, shared_losses
 from parity.training_step.seen import Seen
@@ -67,7 +76,8 @@ def single_steps(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Step
             flax, carried[tier] = _jax_taken(pair, number, forced[tier], tier, oracle)
             both = shared_losses(oracle, flax)
             most = most_probes(steps.rows)
-            rows = _rows(pair, number, start, tier, *both, seen, policy, most)
+            taken = Taken(pair, number, start, following, forced[tier], carried[tier])
+            rows = _rows(taken, tier, *both, seen, policy, most)
             steps.rows[tier] += rows
             steps.outcomes.append(Outcome(number, tier, start, forced[tier], carried[tier], seen, *both, rows))
         start = rounded(following, pair.held.left_out)
@@ -119,17 +129,43 @@ def _check_repeatable(first: Record, second: Record) -> None:
             )
 
 
-def _rows(
-    pair: StepPair,
-    number: int,
-    start: Snapshot,
-    tier: str,
-    oracle: Record,
-    flax: Record,
-    seen: Seen,
-    policy: Policy,
-    most: int,
-) -> list[Row]:
+class Taken(NamedTuple):
+    """A step as both sides have taken it in float64, to be taken once more with what they hold moved.
+
+    start, end:    of PyTorch's
+    before, after: of JAX's
+    """
+
+    pair: StepPair
+    number: int
+    start: Snapshot
+    end: Snapshot
+    before: Leaves
+    after: Leaves
+
+    def shifted(self, oracle: Record, flax: Record) -> Iterator[Record]:
+        """Yields what the step becomes where constants move by a digit of float32; JAX's as PyTorch's moved as much."""
+        pair, number = self.pair, self.number
+        in_torch = torch_constants(pair, self.start, self.end)
+        in_jax = jax_constants(pair, self.before, self.after)
+        slots = {key.slot for key in oracle if key.phase == "optimizer"}
+
+        def theirs(seed: int) -> Record:
+            start = with_torch_constants(self.start, in_torch, one_digit(seed))
+            return torch_taken(pair, number, start, "float64")[1]
+
+        def ours(seed: int) -> Record:
+            before = with_jax_constants(self.before, in_jax, one_digit(seed))
+            with in_tier("float64"):
+                after, returned = pair.jax_taken(number, before, "float64")
+                record = pair.jax_record(number, before, after, returned, slots, "float64")
+            return flax | shared_losses(oracle, record)[1]
+
+        return shifted_records(oracle, flax, range(PROBES), theirs if in_torch else None, ours if in_jax else None)
+
+
+def _rows(taken: Taken, tier: str, oracle: Record, flax: Record, seen: Seen, policy: Policy, most: int) -> list[Row]:
+    pair, number, start = taken[:3]
     if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
         oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
     oracle = {key: a for key, a in oracle.items() if key.phase != "optimizer" or key.slot not in pair.held.left_out}
@@ -141,7 +177,8 @@ def _rows(
         disturbs = (by_an_ulp(seed, pair.ulps(ulps, tier), operations) for seed in seeds)
         return (torch_taken(pair, number, start, tier, disturb)[1] for disturb in disturbs)
 
-    judge: Any = semantics if tier == "float64" else partial(precise, tier=tier, most=most)
+    exact: Any = partial(semantics, shifted=partial(taken.shifted, oracle, flax))
+    judge: Any = exact if tier == "float64" else partial(precise, tier=tier, most=most)
     roundings = _roundings(pair, oracle, seen, number, tier)
     rows = judge(oracle, flax, pair.problem, disturbed, policy, roundings)
     return [row for row in rows if row.key.phase != "gradients"]

@@ -1,6 +1,7 @@
 """Constants of a step: tables that either side holds, which float32 knows to a digit, and no map names.
 
-PyTorch's are buffers and what else the step reaches; JAX's are numbers of the state. What a step changes is none.
+PyTorch's are buffers of modules that the step reaches, for its other tensors may be data; JAX's are numbers of the
+state. What a step changes is none.
 """
 
 from dataclasses import replace
@@ -16,7 +17,7 @@ from parity.training_step.torch_memory import Snapshot, Value, reached
 
 
 def torch_constants(pair: StepPair, before: Snapshot, after: Snapshot) -> list[int]:
-    """Returns the identities of PyTorch's: tensors that are no parameters, slots, averages or counterparts of JAX's.
+    """Returns the identities of PyTorch's: buffers that are no slots, averages or counterparts of JAX's.
 
     before, after: what the step has reached then, in which a constant is the same
     """
@@ -24,14 +25,14 @@ def torch_constants(pair: StepPair, before: Snapshot, after: Snapshot) -> list[i
     mapped = {key for leaf in pair.leaves for key in (leaf.key, *leaf.merged)}
     known = [value for key, value in side.model.state_dict(keep_vars=True).items() if key in mapped]
     known += reached([*reached(side.memory.roots, torch.optim.Optimizer), side.others], torch.Tensor)
-    others = {id(tensor) for tensor in known}
-    alone = {name: value for name, value in before.values.items() if name not in others and _computed(value)}
+    modules = [side.model, *reached(side.memory.roots, torch.nn.Module)]
+    buffers = {id(buffer) for module in modules for buffer in module.buffers()} - {id(tensor) for tensor in known}
+    alone = {name: value for name, value in before.values.items() if name in buffers and _computed(value)}
     return [name for name, value in alone.items() if name in after.values and _equal(value, after.values[name])]
 
 
 def _computed(value: Value) -> bool:
-    numbers = not value.exact or value.tensor.is_complex()
-    return numbers and not isinstance(value.tensor, torch.nn.Parameter)
+    return not value.exact or value.tensor.is_complex()
 
 
 def _equal(one: Value, other: Value) -> bool:

@@ -69,10 +69,9 @@ def test_a_buffer_of_float32_beside_what_flax_computes(factor, status):
     assert because or status == "fail"
 
 
-@pytest.mark.parametrize("factor, status", [(1.0, "pass"), (1.001, "fail")])
-def test_a_table_that_pytorchs_step_reaches(factor, status):
+def test_control_a_tensor_of_the_closure_may_be_data_and_excuses_nothing():
     table = torch.exp(torch.tensor(EXPONENTS, dtype=torch.float32))
-    assert check(computed(factor), net(), table=table).status == status
+    assert check(computed(), net(), table=table).status == "fail"
 
 
 class Computing(torch.nn.Module):

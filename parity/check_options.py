@@ -87,6 +87,8 @@ class CheckOptions:
             raise InputError(f"--memory {self.memory:g} is too little; more than 0 GB is right")
         if self.own_pairs and (self.devices is not None or self.full):
             raise InputError(f"--devices and --full are for cases; leave them out for {self.own_pairs[0]}")
+        if file := next((name for name in self.case_names if name.endswith(".py")), None):
+            raise InputError(f"{file} is a file; {file}:FUNCTION, which returns a pair, is right")
         files = {"--json": self.json, "--markdown": self.markdown, "--html": self.html, "--junit": self.junit}
         check_writable(files | {"--repro": self.repro}, folders=("--repro",))
 

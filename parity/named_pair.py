@@ -53,7 +53,8 @@ def _arguments(target: str) -> dict[str, Any] | Result:
     if isinstance(pair, tuple) and len(pair) == 3:
         return dict(zip(("model", "torch_model", "inputs"), pair, strict=True))
     if not isinstance(pair, dict):
-        raise InputError(f"the function returns {type(pair).__name__}; {RETURNS}")
+        what = f"a tuple of {len(pair)}" if isinstance(pair, tuple) else type(pair).__name__
+        raise InputError(f"the function returns {what}; {RETURNS}")
     known = list(inspect.signature(check).parameters)
     if unknown := [key for key in pair if key not in known]:
         raise one_of("argument of parity.check", str(unknown[0]), known)

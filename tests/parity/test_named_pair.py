@@ -33,6 +33,7 @@ def pair(): return Net(), Theirs(), x
 def wrong(): return dict(model=Net(1.001), torch_model=Theirs(), inputs=x, steps=2, tiers=("float64",))
 def checked(): return parity.check(Net(), Theirs(), x, steps=1, tiers=("float64",))
 def number(): return 3
+def four(): return Net(), Theirs(), x, {}
 def misspelt(): return dict(model=Net(), torch_modl=Theirs(), inputs=x)
 def raising(): return 1 / 0
 def swapped(): return Theirs(), Net(), x
@@ -76,8 +77,9 @@ def test_a_pair_that_differs_is_placed_and_its_own_options_count(folder, capsys)
 
 NOT_PAIRS = {
     "their_nets:number": "the function returns int; a tuple (flax_model, torch_model, inputs), or a dict",
+    "their_nets:four": "the function returns a tuple of 4; a tuple (flax_model, torch_model, inputs), or a dict",
     "their_nets:misspelt": "'torch_modl'; did you mean torch_model",
-    "their_nets:raising": "the function raises ZeroDivisionError: division by zero (their_nets.py, line 25)",
+    "their_nets:raising": "the function raises ZeroDivisionError: division by zero (their_nets.py, line 26)",
     "their_nets:swapped": "Flax's comes first",
     "their_nets:pare": "unknown function of their_nets 'pare'; did you mean pair",
     "no_such:pair": "there is no module 'no_such' here",
@@ -149,6 +151,7 @@ def test_each_file_is_itself_and_has_its_own_neighbours(files, capsys):
         (["my-linear", "--html", "."], "cannot write .: it is a folder"),
         (["my-linear", "--junit", "file/x"], "cannot write file/x"),
         (["my-linear", "--repro", "file"], "cannot write file: it is no folder"),
+        (["their_nets.py"], "their_nets.py is a file; their_nets.py:FUNCTION, which returns a pair, is right"),
         (["their_nets:pair", "--full"], "--devices and --full are for cases"),
         (["their_nets:pair", "--devices", "2"], "--devices and --full are for cases"),
     ],

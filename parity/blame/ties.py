@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import torch
 
+from parity.blame.diagnosis.functions.slopes import OF_ABS, OF_CLIP, OF_LEAKY, OF_MAXIMUM
 from parity.blame.marks import flax_told
 from parity.compare.rows import Row
 from parity.models.programs import called, programs_in
@@ -15,12 +16,12 @@ from parity.twin.planted_zeros import with_planted_zeros
 from parity.twin.twin import Twin
 
 SLOPES = {  # the name in JAX's program: what people write, its slope at 0, and PyTorch's of the same
-    "max": ("maximum", "jnp.maximum(x, 0) has the slope 1/2 at 0, PyTorch's relu 0; nnx.relu has 0"),
-    "leaky_relu": ("leaky-relu", "jax.nn.leaky_relu has the slope 1 at 0, PyTorch's the negative one"),
-    "abs": ("abs", "jnp.abs has the slope 1 at 0, torch.abs 0"),
+    "max": ("maximum", OF_MAXIMUM),
+    "leaky_relu": ("leaky-relu", OF_LEAKY),
+    "abs": ("abs", OF_ABS),
     "norm": ("norm", "jnp.linalg.norm has the slope NaN at 0, PyTorch's 0"),
     "sqrt": ("sqrt", "jnp.sqrt has an infinite slope at 0"),
-    "clip": ("clip", "jnp.clip has the slope 1/2 at a bound, torch.clamp 0 where it is a number"),
+    "clip": ("clip", OF_CLIP),
     "sort": ("sort", "equal numbers are put in another order"),
     "top_k": ("top-k", "of equal numbers jax.lax.top_k takes the first ones, torch.topk any"),
     "reduce_max": ("reduce-max", "jnp.max divides the slope among equal numbers, torch.max(dim) gives it to one"),

@@ -12,7 +12,7 @@ from d2l_jax.weights.leaf import Leaf
 from parity.match.by_names import named_alike, names_agree
 from parity.match.leftovers import Unmatched
 from parity.match.orders import blocks_of_rows, in_other_orders, of_fused, of_gates
-from parity.match.search import Found, Search
+from parity.match.search import Found, Search, sure_of
 from parity.models.calls import Path
 from parity.models.cut import Cut
 from parity.models.flax_model import FlaxModel
@@ -69,7 +69,7 @@ def map_of(
 
 def _undecided(found: Found) -> Iterator[str]:
     """Yields tensors whose layer no input told, where others of their shape were left for it, too."""
-    sure = {leaf.key for partner in found.run.partners.values() if not partner.guessed for leaf in partner.leaves}
+    sure = sure_of(found.run)
     shapes: dict[tuple[int, ...], list[str]] = {}
     for leaf in found.leaves:
         if leaf.key not in sure:

@@ -48,6 +48,11 @@ def match(
     return Search(torch_model, inputs, torch_inputs, constants).found(flax).leaves
 
 
+def sure_of(run: Pass) -> set[str]:
+    """Returns PyTorch's tensors of the layers that no guess has paired."""
+    return {leaf.key for partner in run.partners.values() if not partner.guessed for leaf in partner.leaves}
+
+
 @dataclass(frozen=True)
 class Found:
     """A map, and how sure it is.
@@ -90,9 +95,8 @@ class Search:
             others = *fused_layers(self.recorded, variables, blocks), *layers_of_patches(self.recorded, variables)
             recorded = replace(self.recorded, layers=[*self.recorded.layers, *others])
             score, run, books = _best(flax, recorded, variables, self.inputs, list(known), runs, until)
-            sure = {leaf.key for partner in run.partners.values() if not partner.guessed for leaf in partner.leaves}
             constants = {*self.constants, *flax.constants()}
-            leaves = check(books, recorded, run.error, [*_notes(run), *_rewriting(flax)], constants, sure)
+            leaves = check(books, recorded, run.error, [*_notes(run), *_rewriting(flax)], constants, sure_of(run))
             return Found(leaves, score, run)
 
 

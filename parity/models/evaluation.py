@@ -15,7 +15,6 @@ IN_TRAINING = {
     "train": True,
     "is_training": True,
 }
-MODES = (True, False)
 
 
 def both_evaluate(flax: Any, theirs: torch.nn.Module) -> bool:
@@ -48,7 +47,7 @@ def training_by_default(module: Any) -> bool | None:
 
 
 def _all_train(flags: dict[str, Any]) -> bool | None:
-    modes = [flags[name] is trains for name, trains in IN_TRAINING.items() if any(flags.get(name) is x for x in MODES)]
+    modes = [flags[name] is trains for name, trains in IN_TRAINING.items() if isinstance(flags.get(name), bool)]
     return all(modes) if modes else None
 
 

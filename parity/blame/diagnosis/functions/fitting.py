@@ -1,5 +1,6 @@
 """One constant under which PyTorch's model computes what Flax does: fitted by secants, and shown in few digits."""
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -13,6 +14,7 @@ Run = Callable[[Choice, Find], tuple[Any, Altering]]
 Computed = Callable[[float], Sequence[np.ndarray]]
 MOST_RUNS = 12
 DONE = 1e-10
+SHARES = (math.inf, 0.9, 0.5)  # of the gap before that a step may leave; the first goes aside, the second far
 ASIDE = 1.1  # a factor under which a constant that is proven gives something else
 
 
@@ -28,9 +30,7 @@ def fitted(computed: Computed, oracle: Sequence[np.ndarray], flax: Sequence[np.n
             return factor
         slope = (now - last) / (factor - before)
         square = float(slope @ slope)
-        if (
-            not np.isfinite(left) or not square or (number and left > (0.5 if number > 1 else 0.9) * gap)
-        ):  # the first step goes far
+        if not np.isfinite(left) or not square or left > SHARES[min(number, 2)] * gap:
             return 0.0
         before, last, gap = factor, now, left
         factor += float(slope @ (target - now)) / square

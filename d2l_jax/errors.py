@@ -1,4 +1,4 @@
-"""The one error that a user's own input can cause."""
+"""The one error that a user's own input can cause, and any other in one line."""
 
 
 class InputError(ValueError):
@@ -15,3 +15,8 @@ def one_of(kind: str, name: str, known: list[str]) -> InputError:
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
     return InputError(f"unknown {kind} {name!r}; {hint}")
+
+
+def in_a_line(error: Exception) -> str:
+    """Returns an exception's kind and text, short."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

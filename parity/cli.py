@@ -59,10 +59,10 @@ def check(options: Annotated[CheckOptions, tyro.conf.arg(name="")]) -> int:
     results = sorted(ended, key=lambda result: order.get(result.name, len(order)))
     show(console, results, settings)
     documented = settings | circumstances()
-    write(options.json, lambda: to_json(results, documented))
-    write(options.markdown, lambda: markdown_table(results))
-    write(options.html, lambda: page(results, documented))
-    write(options.junit, lambda: junit_xml(results))
+    write(options.json, lambda: to_json(results, documented), console)
+    write(options.markdown, lambda: markdown_table(results), console)
+    write(options.html, lambda: page(results, documented), console)
+    write(options.junit, lambda: junit_xml(results), console)
     write_repros(options.repro, results, console)
     return status_of(results)
 
@@ -97,8 +97,8 @@ def bench(options: Annotated[BenchOptions, tyro.conf.arg(name="")]) -> int:
     print_whole(console, report.table)
     for line in report.lines:
         console.print(line, highlight=False, soft_wrap=True)
-    write(options.json, lambda: jsonlib.dumps(report.document, indent=1))
-    write(options.markdown, report.markdown)
+    write(options.json, lambda: jsonlib.dumps(report.document, indent=1), console)
+    write(options.markdown, report.markdown, console)
     if options.picture:
         report.draw(options.picture)
     return int(report.failed)
@@ -171,8 +171,8 @@ def selftest(
     print_whole(console, report.table(score))
     for line in report.shortcomings(score):
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
-    write(json, lambda: report.to_json(score, environment("cpu")))
-    write(markdown, lambda: report.markdown(score))
+    write(json, lambda: report.to_json(score, environment("cpu")), console)
+    write(markdown, lambda: report.markdown(score), console)
     return int(not score.good)
 
 
@@ -209,7 +209,7 @@ def mutants(options: Annotated[MutantOptions, tyro.conf.arg(name="")]) -> int:
     score = run(options, tell)
     for line in report.lines(score):
         tell(line)
-    write(options.json, lambda: report.to_json(score, environment("cpu")))
+    write(options.json, lambda: report.to_json(score, environment("cpu")), console)
     return int(not score.good)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from d2l_jax.errors import InputError
+from d2l_jax.errors import InputError, in_a_line
 
 if TYPE_CHECKING:
     import jax
@@ -68,15 +68,11 @@ def torch_problem() -> str:
     except ModuleNotFoundError as error:
         if error.name == "torch":
             return "parity compares with PyTorch, which is not installed: pip install 'd2l-jax[parity]'"
-        return f"PyTorch is installed, but does not load: {_line(error)}; install it anew"
+        return f"PyTorch is installed, but does not load: {in_a_line(error)}; install it anew"
     except Exception as error:  # a library that is missing, or of another version: any kind of error
-        return f"PyTorch is installed, but does not load: {_line(error)}; install it anew"
+        return f"PyTorch is installed, but does not load: {in_a_line(error)}; install it anew"
     whole = hasattr(torch, "nn")
     return "" if whole else f"the torch that is found is not PyTorch: {list(getattr(torch, '__path__', ['?']))[0]}"
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def require_torch() -> None:

@@ -80,7 +80,8 @@ def compare(
 
     check_writable({"--json": json, "--html": html})
     result = compare_recordings(load(left), load(right))
-    show(console_beside(json, html), [result], result.settings)
-    write(json, lambda: to_json([result], result.settings))
-    write(html, lambda: page([result], result.settings))
+    console = console_beside(json, html)
+    show(console, [result], result.settings)
+    write(json, lambda: to_json([result], result.settings), console)
+    write(html, lambda: page([result], result.settings), console)
     return int(result.status != "pass")

@@ -41,13 +41,18 @@ def console_beside(*files: Path | None) -> "Console":
     return Console(stderr=stderr, force_interactive=(sys.stderr if stderr else sys.stdout).isatty(), emoji=False)
 
 
-def write(path: Path | None, text: Callable[[], str]) -> None:
-    """Writes to standard output for -, else a file, whole or not at all."""
+def write(path: Path | None, text: Callable[[], str], console: "Console") -> None:
+    """Writes to standard output for -, else a file, whole or not at all, which the console then names."""
     if path == STDOUT:
         print(text())
     elif path:
         with replacing(path) as part:
             part.write_text(text(), encoding="utf-8")
+        _tell_written(path, console)
+
+
+def _tell_written(path: Path, console: "Console") -> None:
+    console.print(f"written   {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def write_repros(folder: Path | None, results: Sequence["Result"], console: "Console") -> None:
@@ -56,4 +61,4 @@ def write_repros(folder: Path | None, results: Sequence["Result"], console: "Con
 
     for result in results if folder else ():
         if folder and result.evidence and (written := save_repro(result, folder)):
-            console.print(f"written   {written}/repro.py", highlight=False, soft_wrap=True)
+            _tell_written(written / "repro.py", console)

@@ -1,5 +1,6 @@
 """How far a command has come, on a terminal and in a file."""
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -27,16 +28,23 @@ class PhasesBelow(Progress):
 
 
 class Watch:
-    """Shows how far a command has come: on a terminal a bar with phases, else a line for each case as it ends."""
+    """Shows how far a command has come: on a terminal a bar with phases, else a line for each case as it ends.
+
+    That a case begins is then said on standard error, so that minutes do not pass without a word.
+    """
 
     def __init__(self, total: int, console: Console):
         self.total = total
         self.console = console
         self.bar = PhasesBelow(console)
+        self.begun = set[str]()
 
     def hear(self, name: str, phase: str) -> None:
         """Notes the phase in which a case is."""
         self.bar.phases[name] = phase
+        if name not in self.begun and not self.console.is_interactive:
+            self.begun.add(name)
+            print(f"[{len(self.begun)}/{self.total}] {name} begins", file=sys.stderr, flush=True)
 
     def over(self, results: Iterator["Result"]) -> Iterator["Result"]:
         """Yields the results one by one, and shows them."""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from d2l_jax.errors import in_a_line
 from d2l_jax.weights.leaf import export
 from parity.arrays.key import Record, input_names
 from parity.arrays.layout import Axes, Shape, as_flax, as_torch, named_leaves
@@ -223,8 +224,3 @@ def _own_leaves(twin: Twin, layer: Layer) -> list:
         elif not leaf.trained and leaf.path[1 : depth + 1] == path:
             own.append(replace(leaf, path=(leaf.path[0], *leaf.path[depth + 1 :])))
     return own
-
-
-def in_a_line(error: Exception) -> str:
-    """Returns an exception's kind and text, short."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from d2l_jax.errors import in_a_line
 from parity.arrays.key import Record
 from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.policy import Policy
@@ -17,7 +18,7 @@ from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
 from parity.layers.calls import Values, given_values, label, layer_calls, traced_calls
-from parity.layers.flax_layer import Alone, flax_records, in_a_line, run_flax_layers
+from parity.layers.flax_layer import Alone, flax_records, run_flax_layers
 from parity.layers.layer import Layer
 from parity.layers.nearest import is_part
 from parity.layers.nesting import dropped, with_nested

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from d2l_jax.errors import InputError
+from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.weights.leaf import Leaf, rows_of
 from parity.match.apart import NUMBER, cuts
 from parity.match.books import Books
@@ -204,6 +204,6 @@ def check(
         variables = books.unpaired_variables()
         raise Unmatched([*stacked(variables, left), *problems], notes, cuts(variables, recorded, sure))
     if error is not None:
-        raise InputError(f"Flax's model does not run on these inputs: {error}") from error
+        raise InputError(f"Flax's model does not run on these inputs: {in_a_line(error)}") from error
     order = {key: number for number, key in enumerate(recorded.arrays)}
     return sorted(books.leaves, key=lambda leaf: (order[leaf.key], leaf.rows or (0, 0)))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Num
 from torch.nn.utils import parametrize
 
-from d2l_jax.errors import InputError
+from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.draws import SameForAShape
 from parity.match.projections import contexts, projections
@@ -102,7 +102,7 @@ def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int =
         try:
             output = run(*arguments)
         except Exception as error:
-            raise InputError(f"PyTorch's model does not run on these inputs: {error}") from error
+            raise InputError(f"PyTorch's model does not run on these inputs: {in_a_line(error)}") from error
     state = run.state_dict(keep_vars=True)
     by_tensor: dict[int, list[str]] = {}
     for key, tensor in state.items():

@@ -37,7 +37,7 @@ def _case(result: Result) -> dict[str, Any]:
         "skipped": result.skipped,
         "notes": list(result.notes),
         "start": [
-            {"name": each.name, "flax": each.flax, "torch": each.torch, "same": each.same} for each in result.start
+            {"name": each.name, "flax": each.flax, "torch": each.torch, "same": each.told} for each in result.start
         ],
     }
 

@@ -22,17 +22,24 @@ class Started:
     flax, torch: in words
     row:         its verdict; the gap is log10 of 1 / the probability that equal starts differ so, or of a constant
                  the difference relative to its root mean square
+    one_draw:    one draw is random on either side: that it seems alike is no proof
     """
 
     name: str
     flax: str
     torch: str
     row: Row
+    one_draw: bool = False
 
     @property
     def same(self) -> bool:
         """Tells whether both start it alike, as far as the numbers tell."""
         return self.row.passed
+
+    @property
+    def told(self) -> bool | None:
+        """Returns whether both start it alike; None where one draw of random numbers cannot tell."""
+        return None if self.same and self.one_draw else self.same
 
     def __str__(self) -> str:
         if self.flax == self.torch:
@@ -64,7 +71,8 @@ def _tensor(name: str, ours: np.ndarray, theirs: np.ndarray, fans: dict[str, Fan
     alone = min(len(ours), len(theirs)) == 1
     flax, torch = (_Side.of(draws.astype(np.float64), alone) for draws in (ours, theirs))
     verdict = _judged(key, flax, torch)
-    started = Started(name, flax.words(name, fans), torch.words(name, fans), verdict)
+    one_draw = alone and (flax.still.size == 1 or bool(flax.random.size))
+    started = Started(name, flax.words(name, fans), torch.words(name, fans), verdict, one_draw)
     return started if started.same else replace(started, row=replace(verdict, because=str(started)))
 
 
@@ -125,7 +133,7 @@ def _judged(key: Key, ours: _Side, theirs: _Side) -> Row:
         return row(key, difference, ROUNDING, "a constant")
     if ours.orthogonal != theirs.orthogonal:
         return row(key, CERTAIN, LIMIT, "orthogonal on one side alone")
-    return row(key, -log_chance(ours.random, theirs.random), LIMIT, "chance, 1 in 10^9")
+    return row(key, abs(log_chance(ours.random, theirs.random)), LIMIT, "chance, 1 in 10^9")
 
 
 def _rows(still: np.ndarray) -> str:

@@ -147,6 +147,12 @@ def test_every_page_is_in_a_table_of_contents():
     assert [path.name for path in PAGES if path.name != "index.md" and path.stem not in listed] == []
 
 
+def test_the_first_example_of_a_training_step_runs_as_it_stands(capsys, promoting):
+    code = next(FENCE.finditer((DOCS / "training-step.md").read_text()))["code"]
+    exec(compile(code, "training-step.md", "exec"), {})
+    assert code.rstrip().endswith(f"# {capsys.readouterr().out.strip()}")
+
+
 def test_control_a_broken_link_is_seen():
     text = "[a](nowhere.md) [b](limits.md#nothing) [c](limits.md#what-a-gap-is) [d](https://d2l.ai)"
     assert broken_links(DOCS / "index.md", text) == ["nowhere.md", "limits.md#nothing"]

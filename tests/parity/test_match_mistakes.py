@@ -71,7 +71,7 @@ def test_a_model_that_does_not_run():
         raise TypeError("no such thing")
 
     ours = Chain(nnx.Linear(8, 8, rngs=R), broken, nnx.Linear(8, 8, rngs=R))
-    assert "does not run on these inputs: no such thing" in refusal(ours, theirs, S, torch.tensor(S))
+    assert "does not run on these inputs: TypeError: no such thing" in refusal(ours, theirs, S, torch.tensor(S))
     assert "PyTorch's model does not run" in refusal(ours, theirs, S, torch.ones(3, 7))
 
 

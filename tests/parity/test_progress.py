@@ -55,6 +55,7 @@ def shown(terminal: bool, width: int = 60) -> str:
     watch = Watch(2, Console(width=width, file=file, force_terminal=terminal))
 
     def working() -> Iterator[Result]:
+        watch.hear("lenet", "two models")
         watch.hear("lenet", "step 3 of 5, float32")
         watch.bar.refresh()
         yield Result("lenet", "7.6", 1)
@@ -76,8 +77,14 @@ def test_a_phase_is_cut_where_the_terminal_ends():
     assert "lenet: step 3 of 5…" in shown(terminal=True, width=19)
 
 
-def test_a_file_has_no_phases():
+def test_a_file_has_no_phases_and_standard_error_says_what_begins(capsys):
     assert shown(terminal=False) == "[1/2] lenet error\n[2/2] vgg11 error\n"
+    assert capsys.readouterr().err == "[1/2] lenet begins\n[2/2] vgg11 begins\n"
+
+
+def test_control_on_a_terminal_no_line_says_what_begins(capsys):
+    shown(terminal=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_notebooks_pipe_has_colours_and_no_bar(monkeypatch, capsys):

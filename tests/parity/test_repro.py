@@ -143,6 +143,7 @@ def test_the_command_writes_a_folder_for_failures_alone(tmp_path, monkeypatch, c
     with pytest.raises(SystemExit) as exit:
         main(["check", "my-linear", "--repro", str(tmp_path), "--junit", str(tmp_path / "junit.xml")])
     assert exit.value.code == 1 and sorted(p.name for p in tmp_path.iterdir()) == ["bad", "junit.xml"]
-    assert f"written   {tmp_path}/bad/repro.py" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"written   {tmp_path}/bad/repro.py" in told and f"written   {tmp_path}/junit.xml" in told
     rows = json.loads((tmp_path / "bad" / "rows.json").read_text())["rows"]
     assert {row["place"] for row in rows} == {"update/w"}

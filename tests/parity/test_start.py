@@ -214,6 +214,17 @@ def test_a_row_that_is_never_drawn_is_seen():
     assert all(each.same for each in compared(theirs[:10], theirs[10:], {}))
 
 
+def test_one_draw_that_seems_alike_is_no_proof():
+    random = np.random.default_rng(0)
+    ours, theirs = ({"weight": random.normal(size=(4, 5)), "bias": np.zeros(4)} for _ in range(2))
+    assert {each.name: each.told for each in compared([ours], [theirs], {})} == {"weight": None, "bias": True}
+    (other,) = compared([{"bias": np.ones(4)}], [{"bias": np.zeros(4)}], {})
+    assert other.told is False
+    several = compared(*([{"weight": random.normal(size=(4, 5))} for _ in range(6)] for _ in range(2)), {})
+    assert [each.told for each in several] == [True]
+    assert all(str(each.row.gap) != "-0.0" for each in several)
+
+
 def test_distributions_have_the_names_that_people_use():
     random = np.random.default_rng(0)
     fans = Fans(inputs=100, outputs=400)

@@ -40,7 +40,10 @@ PROMISES = {
 LONG = {
     "learning_rates_at_once.py",
     "asynchronous_dispatch.py",
+    "draw_descent.py",
     "fasttext.py",
+    "frozen_lake.py",
+    "fused_attention.py",
     "gaussian_process.py",
     "gaussian_process_times.py",
     "recommender_epochs.py",

@@ -13,6 +13,7 @@ import pytest
 import torch
 from flax import nnx
 from parameter_counts import flax_count, torch_count
+from sampled import sampled
 
 import parity.reference as reference
 from d2l_jax import eval_view, functional, models, train_view
@@ -181,7 +182,7 @@ STRIDED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SUPERVISED)
+@pytest.mark.parametrize("name", sampled(SUPERVISED))
 def test_probe_has_different_sizes_and_fits(name):
     case = get(name)
     probes = case.probe_arrays

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sampled import sampled
 
 from d2l_jax.catalog import get
 from d2l_jax.data import Dataset, load
@@ -95,6 +96,7 @@ def test_the_folder_holds_what_is_promised(name: str, trained):
         assert not any("accuracy" in key for key in record)
 
 
+@pytest.mark.slow
 def test_samples_are_continuations_or_translations_with_their_bleu(trained):
     for sample in trained("gru-lm")[1].metrics["texts"]:
         assert sample["made"].startswith(sample["given"]) and len(sample["made"]) == len(sample["given"]) + 20
@@ -123,7 +125,7 @@ def test_two_epochs_and_one_more_are_three(name: str, tmp_path: Path):
     assert records(tmp_path / "straight") == records(tmp_path / "parts")
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", sampled(SMALL, 3))
 def test_the_twin_learns_alike(name: str, trained, tmp_path: Path):
     out, ours = trained(name)
     theirs = train(without_dropout(small(name, tmp_path / "torch", framework="torch")))

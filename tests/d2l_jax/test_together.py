@@ -79,6 +79,7 @@ def largest_gap(left: dict, right: dict) -> float:
     return max(float(np.max(np.abs(left[key].astype(np.float64) - right[key]), initial=0)) for key in left)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_two_devices_bit_for_bit(tmp_path: Path):
     two = trained(tmp_path / "processes", "--processes", "2")
     one = trained(tmp_path / "devices", "--devices", "2")

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from parity.arrays.layout import as_flax, between, fitting
 from parity.models.random_numbers import RandomRequest, Shape, numbers, torch_shape
 from parity.models.random_numbers_torch import ImposedOnTorch
 
@@ -23,7 +24,7 @@ class SameForAShape(ImposedOnTorch):
 
 
 class AnswersOfPyTorch:
-    """Answers JAX's requests with the numbers that PyTorch got for the same shape, or for that of an image.
+    """Answers JAX's requests with the numbers that PyTorch got for the same shape, or one of other axes' order.
 
     seen: PyTorch's requests
     """
@@ -33,10 +34,10 @@ class AnswersOfPyTorch:
 
     def __call__(self, shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
         """Returns the numbers in Flax's layout."""
-        theirs = torch_shape(shape)
-        if (shape, normal) not in self.kinds and (theirs, normal) in self.kinds:
-            return jax.numpy.asarray(_numbers(theirs, normal).transpose(0, 2, 3, 1))
-        return jax.numpy.asarray(_numbers(shape, normal))
+        alike = (theirs for theirs, kind in self.kinds if kind == normal and any(fitting(shape, theirs)))
+        theirs = min(alike, key=lambda other: (other != shape, other != torch_shape(shape), other), default=shape)
+        values = _numbers(theirs, normal)
+        return jax.numpy.asarray(values if theirs == shape else as_flax(values, between(shape, theirs), shape))
 
 
 def _numbers(shape: Shape, normal: bool) -> Float[np.ndarray, "..."]:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from d2l_jax.errors import InputError
+from parity.arrays.layout import as_flax, between, fitting
 
 Shape = tuple[int, ...]
 NOTHING_DROPPED = np.nan  # in place of a number between 0 and 1
@@ -74,14 +75,15 @@ def partners(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) ->
 
     Raises InputError where the one draws what the other does not.
     """
-    there = _assigned(flax, pytorch, lambda ours, theirs: ours.site == theirs.site and _fits(ours, theirs))
-    if there is not None:
-        return there
-    if len(flax) != len(pytorch) or not all(map(_fits, flax, pytorch)):
-        listed = (", ".join(map(str, requests)) or "none" for requests in (pytorch, flax))
-        text = "random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed)
-        raise InputError(f"{text}; {_on_one_side(flax, pytorch)}")
-    return tuple(range(len(flax)))
+    for fits in FITS:
+        there = _assigned(flax, pytorch, fits)
+        if there is not None:
+            return there
+        if len(flax) == len(pytorch) and all(map(fits, flax, pytorch)):
+            return tuple(range(len(flax)))
+    listed = (", ".join(map(str, requests)) or "none" for requests in (pytorch, flax))
+    text = "random numbers differ: PyTorch draws {}; Flax draws {}".format(*listed)
+    raise InputError(f"{text}; {_on_one_side(flax, pytorch)}")
 
 
 def dropped_alone(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:
@@ -91,7 +93,8 @@ def dropped_alone(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest
     """
     left = list(range(len(pytorch)))
     for request in flax:
-        number = next((i for i in left if pytorch[i].site == request.site and _fits(request, pytorch[i])), None)
+        there = [i for i in left if pytorch[i].site == request.site]
+        number = next((i for fits in FITS for i in there if fits(request, pytorch[i])), None)
         if number is None:
             return ()
         left.remove(number)
@@ -109,7 +112,7 @@ def _assigned(
     left = list(range(len(flax)))
     order: list[int] = []
     for request in pytorch:
-        number = next((i for i in left if fits(flax[i], request)), None)
+        number = next((i for i in left if flax[i].site == request.site and fits(flax[i], request)), None)
         if number is None:
             return None
         left.remove(number)
@@ -120,6 +123,14 @@ def _assigned(
 def _fits(ours: RandomRequest, theirs: RandomRequest) -> bool:
     same = theirs.shape in (ours.shape, torch_shape(ours.shape)) or is_shared(ours.shape, theirs.shape)
     return ours.normal == theirs.normal and same
+
+
+def _fits_turned(ours: RandomRequest, theirs: RandomRequest) -> bool:
+    """Tells whether the one's axes in another order are the other's: channels first within 1-d convolutions, say."""
+    return ours.normal == theirs.normal and any(fitting(ours.shape, theirs.shape))
+
+
+FITS = _fits, _fits_turned  # the likelier first
 
 
 def is_shared(ours: Shape, theirs: Shape) -> bool:
@@ -164,7 +175,7 @@ def _alike_there(request: RandomRequest, other: RandomRequest) -> bool:
 
 
 def _alike(request: RandomRequest, other: RandomRequest) -> bool:
-    return request.normal == other.normal and torch_shape(other.shape) in (request.shape, torch_shape(request.shape))
+    return request.normal == other.normal and sorted(request.shape) == sorted(other.shape)
 
 
 def _where(request: RandomRequest) -> str:
@@ -196,10 +207,9 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
 
     def answer(shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
         value = next(remaining, None)
-        if value is None or value.shape not in (tuple(shape), torch_shape(shape)):
+        if value is None or sorted(value.shape) != sorted(shape):
             raise InputError(f"Flax draws other random numbers than when it was first traced: {shape}")
-        image = len(shape) == 4 and value.shape == torch_shape(shape)
-        return value.transpose(0, 2, 3, 1) if image else value
+        return as_flax(value, between(tuple(shape), value.shape), shape)
 
     with answering(answer):
         yield

@@ -12,7 +12,7 @@ def resting_buffers(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) ->
     Neither the model nor the state of PyTorch's random numbers is changed; a model that does not run has none.
     """
     saved = model.state_dict()
-    names = {name for name, _ in model.named_buffers()} & saved.keys()
+    names = {name for name, _ in model.named_buffers(remove_duplicate=False)} & saved.keys()
     if not names:
         return set()
     with torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -11,6 +11,7 @@ from d2l_jax import InputError
 from parity.models.random_numbers import (
     RandomRequest,
     dropped_alone,
+    given_shapes,
     imposed_on_jax,
     numbers,
     partners,
@@ -71,6 +72,24 @@ def test_control_the_numbers_in_another_order_make_other_masks():
 def test_requests_are_paired_by_their_site():
     flax = [RandomRequest((3,), site="a"), RandomRequest((3,), site="b")]
     assert partners(flax, flax[::-1]) == (1, 0) and partners(flax, flax) == (0, 1)
+
+
+def test_a_mask_of_other_axes_order_is_the_same_mask_and_one_of_other_sizes_is_none():
+    """PyTorch's 1-d convolutions have their channels first, and so has what is dropped between them."""
+    flax, pytorch = [RandomRequest((4, 9, 6))], [RandomRequest((4, 6, 9))]
+    assert partners(flax, pytorch) == (0,)
+    (value,) = numbers(flax, np.random.default_rng(0), given_shapes(flax, pytorch, (0,)))
+    with imposed_on_jax([jnp.asarray(value)]):
+        ours = jax.random.bernoulli(KEY, 0.5, (4, 9, 6))
+    with ImposedOnTorch([value]):
+        theirs = torch.bernoulli(torch.full((4, 6, 9), 0.5, dtype=torch.float64)).numpy()
+    np.testing.assert_array_equal(ours, theirs.transpose(0, 2, 1))
+    assert partners([*flax, RandomRequest((4, 6, 9))], [*pytorch, RandomRequest((4, 9, 6))]) == (
+        1,
+        0,
+    )  # equal ones first
+    with pytest.raises(InputError, match=r"\(4, 6, 1\) in PyTorch alone.*whole channels"):
+        partners(flax, [RandomRequest((4, 6, 1))])
 
 
 def test_a_dropout_that_flax_lacks_is_told_where_it_is_sure():

@@ -11,8 +11,8 @@ import torch
 
 MOST_CODE = 60
 HERE = Path(__file__).parent
-OWN = (HERE.parent / room for room in ("blame", "models", "proof", "sides", "training_step"))
-ELSEWHERE = tuple(map(str, (Path(torch.__file__).parent, *OWN)))  # no lines of a user's
+OWN = tuple(str(HERE.parent / room) for room in ("blame", "models", "proof", "sides", "training_step"))
+ELSEWHERE = (str(Path(torch.__file__).parent), *OWN)  # no lines of a user's
 STEPS = str(HERE.parent / "reference" / "turns.py")  # which call a model as a whole
 
 

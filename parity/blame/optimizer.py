@@ -37,6 +37,16 @@ def of_optimizer(twin: Twin, wrong: set[Key], oracle: Record, flax: Record, stat
     return Blame("", "training", "", f"only after several steps in a row: {rest[0]}") if rest else None
 
 
+def of_later_step(wrong: set[Key]) -> Blame | None:
+    """Blames the body in a later step, which starts where PyTorch's does: no optimiser moves its outputs."""
+    made = sorted((key for key in wrong if key.phase in ("forward", "gradients") and not key.layer), key=str)
+    moved = [key.step for key in wrong if key.phase in ("update", "optimizer")]
+    first = min(made, key=lambda key: key.step, default=None)
+    if first is None or first.step == 1 or any(step < first.step for step in moved):
+        return None
+    return Blame("", first.phase, "", f"the model's own body, where steps before are right: {first}")
+
+
 def _moves(wrong: set[Key], step: int, turn: TorchTurn) -> bool:
     """Tells whether an update of the turn differs at the step."""
     return any((key.step, key.phase, key.turn) == (step, "update", turn.name) for key in wrong)

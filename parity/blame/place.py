@@ -29,7 +29,7 @@ from parity.blame.layer import blame_layers, right_modules
 from parity.blame.lone_dropout import drawn_alone
 from parity.blame.loss import of_loss
 from parity.blame.norm_place import explain_norm_place
-from parity.blame.optimizer import of_optimizer
+from parity.blame.optimizer import of_later_step, of_optimizer
 from parity.blame.other_form import explain_buckets, turned_mask
 from parity.blame.tied import explain_ties
 from parity.blame.wiring import explain_wiring
@@ -84,7 +84,9 @@ def blame(
     if beside:
         place = f"{_called(twin, beside[0]) or 'the objective'}: {beside[0]}"
         return Blame.because(_of_tensor(twin, oracle, flax, beside[0]), "", "forward", place)
-    return _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
+    optimised = _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
+    told = optimised and optimised.cause not in ("", "not-finite")
+    return optimised if told else of_later_step(wrong) or optimised
 
 
 def _is_loss_wrong(wrong: set[Key]) -> bool:

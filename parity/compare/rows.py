@@ -1,7 +1,7 @@
 """Rows: each compared tensor has a gap, a threshold and the reason for it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,11 @@ class Row:
     @property
     def passed(self) -> bool:
         return self.status == "pass"
+
+
+def passed(rows: Iterable[Row]) -> bool:
+    """Tells whether every row has passed."""
+    return all(row.passed for row in rows)
 
 
 def structure(oracle: Record, other: Record, dtype: str) -> Iterator[Row]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+Heard = Callable[[Any, Sequence[Any], Sequence[Any]], Sequence[Any] | None]
 CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint")
 
 
@@ -38,11 +39,12 @@ def computed(
     jaxpr: Any,
     constants: Sequence[Any],
     inputs: Sequence[Any],
-    heard: Callable[[Any, Sequence[Any], Sequence[Any]], None],
+    heard: Heard,
     opened: Callable[[Any], bool] = lambda equation: True,
 ) -> list[Any]:
     """Returns the outputs of a program; `heard` is told of each equation what it is given and what it gives.
 
+    It may return other results, with which the program goes on.
     opened: whether a program within, which the equation calls once, is computed step by step as well; a scan, too
     """
     values = dict(zip(jaxpr.constvars, constants, strict=True)) | dict(zip(jaxpr.invars, inputs, strict=True))
@@ -56,7 +58,7 @@ def computed(
             results = _scanned(equation.params, given, heard, opened)
         else:
             results = bound(equation, given)
-        heard(equation, given, results)
+        results = heard(equation, given, results) or results
         values |= dict(zip(equation.outvars, results, strict=True))
     return [read(variable) for variable in jaxpr.outvars]
 
@@ -64,7 +66,7 @@ def computed(
 def _scanned(
     params: dict[str, Any],
     given: Sequence[Any],
-    heard: Callable[[Any, Sequence[Any], Sequence[Any]], None],
+    heard: Heard,
     opened: Callable[[Any], bool],
 ) -> list[Any]:
     """Returns what a scan gives, its steps computed one after the other."""

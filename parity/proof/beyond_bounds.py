@@ -18,10 +18,10 @@ from d2l_jax.errors import InputError
 from d2l_jax.turns import Tensors
 from parity.arrays.key import Key, Record
 from parity.blame.diagnosis.calls import UNFIT
-from parity.compare.rows import Row, failure, row, sound
+from parity.compare.rows import Row, failure, passed, row, sound
 from parity.compare.scale import largest_gap, scales_of
 from parity.proof.idle_bounds import Bounds, Side
-from parity.proof.steps import Sides, passed
+from parity.proof.steps import Sides
 from parity.result import Blame
 from parity.sides.disturb import one_ulp
 from parity.twin.other_batches import is_mask

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from parity.blame.diagnosis.precision import formats_of
+from parity.blame.digits import with_digits
 from parity.blame.held_formats import held_formats
 from parity.blame.lone_dropout import blame_lone, lone_rows
 from parity.blame.place import blame
@@ -15,7 +16,7 @@ from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
 from parity.compare.constants import limits_at_zero
 from parity.compare.probes import most_probes
-from parity.compare.rows import Row
+from parity.compare.rows import Row, passed
 from parity.compare.ties import BECAUSE, EQUAL, compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import pinned
@@ -30,7 +31,7 @@ from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
-from parity.proof.steps import Kept, RowsByTier, Sides, first_step, modeless, passed, single_steps
+from parity.proof.steps import Kept, RowsByTier, Sides, first_step, modeless, single_steps
 from parity.report.repro import evidence_of
 from parity.result import Blame, Distance, Result
 from parity.sides.quick import quickly
@@ -66,6 +67,8 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                     guilty = _diagnosed(blame_precision, twin, tier, rows[tier])
+            if sides.torch_device == "cpu":
+                guilty = _diagnosed(with_digits, guilty, twin, rows)
         guilty = _constant(twin, checking, sides, rows, kept) or _dropout(twin, rows, guilty or unbound)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(

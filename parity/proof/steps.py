@@ -11,7 +11,7 @@ import numpy as np
 from parity.arrays.key import Record
 from parity.compare.classes import compare_classes
 from parity.compare.probes import most_probes
-from parity.compare.rows import Row
+from parity.compare.rows import Row, passed
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
 from parity.proof.idle_bounds import Bounds
@@ -93,11 +93,6 @@ class Kept:
         if not passed(rows):
             left |= oracle
             right |= flax
-
-
-def passed(rows: Sequence[Row]) -> bool:
-    """Tells whether every row has passed."""
-    return all(row.passed for row in rows)
 
 
 def single_steps(twin: Twin, checking: Checking, sides: Sides, kept: Kept) -> tuple[RowsByTier, list[State]]:

@@ -10,6 +10,8 @@ from small_twin import planted, small_twin
 
 from d2l_jax import losses, nn, optim
 from d2l_jax.turns import Supervised
+from parity.arrays.key import Key
+from parity.blame.optimizer import of_later_step
 from parity.proof.proof import check_twin
 
 
@@ -52,6 +54,15 @@ ALL = {
     "": lambda: small_twin(halved(), steps=1).with_flax(**LOSS, **OPTIMIZER),
     "loss": lambda: small_twin(steps=1).with_flax(**LOSS, **OPTIMIZER),
 }
+
+
+def test_no_optimiser_is_blamed_for_outputs_of_a_later_step():
+    forward, update = Key(2, "forward", "output"), Key(2, "update", "square.weight")
+    later = of_later_step({forward, update})
+    assert (
+        later is not None and str(later) == "the model's own body, where steps before are right: step 2 forward/output"
+    )
+    assert of_later_step({forward, update, update._replace(step=1)}) is None and of_later_step({update}) is None
 
 
 @pytest.mark.parametrize("place", sampled(MISTAKES, 3))

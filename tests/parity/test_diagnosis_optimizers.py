@@ -256,3 +256,9 @@ def test_bad_calls_say_what_would_be_right():
         explain_update(SGD, before, grads, {}, {"weight": before["weight"]})
     with pytest.raises(InputError, match="no gradient of shape"):
         explain_update(SGD, before, {"weight": grads["weight"]}, {}, before)
+
+
+def test_control_a_step_that_is_not_a_number_has_no_factor():
+    before, grads = {"w": np.ones(4)}, {"w": np.arange(1.0, 5)}
+    cause = explain_update(ADAM, before, grads, {}, {"w": np.full(4, np.nan)})
+    assert cause is None or cause.name == "not-finite", cause

@@ -156,6 +156,13 @@ def test_a_planted_difference_is_named(number, square):
     assert cause.text and "\n" not in cause.text
 
 
+def test_a_quotient_of_variances_that_is_a_plain_number_too_is_told_as_both():
+    oracle = normal(40, 7)
+    cause = explain_tensor(oracle, oracle * (4 / 3.9))
+    assert cause is not None and cause.name == "scale"
+    assert "n / (n - 1) for n = 40" in cause.text and cause.text.endswith("the plain number 1 / 0.975")
+
+
 def test_a_counter():
     cause = explain_tensor(np.array(1.0), np.array(2.0))
     assert cause is not None and cause.name == "count"

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
+VARIANCES = ("unbiased", "biased")
 DROPOUT_RATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 
 
@@ -69,10 +70,24 @@ def _constants() -> Iterator[tuple[str, str, float]]:
 
 
 def telling(factor: float, shape: tuple[int, ...], tolerance: float = 1e-9) -> tuple[str, str, float] | None:
-    """The name of a factor, the reasons that fit it, and its exact value; None where no reason does."""
+    """The name of a factor, the reasons that fit it, and its exact value; None where no reason does.
+
+    A quotient of variances that is a plain number as well, as 40 / 39 is 1 / 0.975, is a factor that has no name.
+    """
     near = ((*known, abs(factor - known[2])) for known in factors(shape) if known[2] != 1)
     hits = [(name, reason, value) for name, reason, value, gap in near if gap <= tolerance * abs(value)]
     if not hits:
         return None
-    reasons = list(dict.fromkeys(reason for _, reason, _ in hits))
-    return hits[0][0], "; or ".join(reasons[:3]), hits[0][2]
+    name, _, value = hits[0]
+    reasons = list(dict.fromkeys(reason for _, reason, _ in hits))[:3]
+    if name in VARIANCES and (number := plain(value)):
+        return "scale", "; or ".join([*reasons[:2], f"the plain number {number}"]), value
+    return name, "; or ".join(reasons), value
+
+
+def plain(factor: float, digits: int = 3) -> str:
+    """Returns a number, or 1 over one, that has few digits as people write them; "" where it has more."""
+    for text, number in (("{}", factor), ("1 / {}", 1 / factor)):
+        if abs(float(f"{number:.{digits}g}") - number) <= 1e-9 * abs(number):
+            return text.format(f"{number:.{digits}g}")
+    return ""

@@ -1,5 +1,6 @@
 """Why an update differs: PyTorch's optimiser with one option altered, until it takes Flax's step."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -103,7 +104,7 @@ def _one_factor(step: ObservedStep, oracle: list[np.ndarray], flax: list[np.ndar
     if ours.size < 3 or not ours.any():
         return None
     factor = float(np.vdot(ours, theirs) / np.vdot(ours, ours))
-    if not factor:
+    if not factor or not math.isfinite(factor):
         return None
     known = telling(factor, ())
     text = f"Flax's step is {factor:.8g} times PyTorch's" + (f": {known[1]}" if known else "")

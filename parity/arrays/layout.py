@@ -64,6 +64,11 @@ def squeezed(shape: Shape) -> Shape:
     return tuple(size for size in shape if size != 1)
 
 
+def from_first(shape: Shape) -> Shape:
+    """Returns the shape without axes of size 1 in front, which mean nothing where arrays meet others."""
+    return next((shape[axis:] for axis, size in enumerate(shape) if size != 1), ())
+
+
 def copied(array: np.ndarray, axes: Axes) -> np.ndarray:
     """A copy with its axes in that order, as PyTorch keeps it in memory."""
     return np.array(transposed(array, axes), order="C")

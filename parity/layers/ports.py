@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from flax import linen, nnx
 
-from parity.arrays.layout import Axes, between, is_ambiguous, named_leaves, squeezed
+from parity.arrays.layout import Axes, between, from_first, is_ambiguous, named_leaves, squeezed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.calls import FlaxCall, Values
 from parity.layers.masks import mask_of
@@ -140,10 +140,12 @@ def _results(theirs: TorchCall, ours: FlaxCall, flat: Callable[[tuple[int, ...]]
     pairs = []
     left = [(i, results[i]) for i in _states_first(ours, len(results))]
     for name, shape in names:
-        number = next((i for i, r in left if sorted(r) == sorted(shape)), None)
+        same = (i for i, r in left if sorted(r) == sorted(shape))
+        number = next(same, next((i for i, r in left if from_first(r) == from_first(shape)), None))
         if number is not None:
             left = [(i, r) for i, r in left if i != number]
-            pairs.append((name, number, between(results[number], shape)))
+            of_one_rank = len(results[number]) == len(shape)
+            pairs.append((name, number, between(results[number], shape) if of_one_rank else tuple(range(len(shape)))))
     if not pairs and [flat(shape) for _, shape in names] == [flat(shape) for shape in results]:
         pairs = [(name, i, tuple(range(len(shape)))) for i, (name, shape) in enumerate(names)]
     return pairs

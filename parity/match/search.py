@@ -132,11 +132,14 @@ def _best(
         if set(books.leaves) != set(loaded):  # weights that are used outside of layers count from now on
             loaded = books.leaves
             continue
-        if (not run.guesses or books.spread) and run.error is None and variant < VARIANTS and _open(run, books):
+        following = _next(run.choices[: run.guesses[0]] if run.guesses else run.choices)
+        undecided = run.error is None and variant < VARIANTS and _open(run, books)
+        if undecided and (not run.guesses or books.spread or following is None):
             variant += 1
             loaded = _books(run, recorded, variables, variant, known).leaves
+            prefix = () if run.guesses and following is None else prefix
             continue
-        prefix = _next(run.choices[: run.guesses[0]] if run.guesses else run.choices)
+        prefix = following
         if prefix is None:
             break
     assert best, "a run without an end"

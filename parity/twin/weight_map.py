@@ -1,6 +1,7 @@
 """Which tensor is which, of a user's own pair: as it is told, by names, or else by structure and values."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,7 @@ def weight_map(
     try:
         if named:
             check_structure(flax.name, model, torch_model, resting | held)  # type: ignore[arg-type]
-            shared = torch_model.state_dict().keys()
-            return flax, [leaf for leaf in named if leaf.key in shared], ()
+            return flax, _in_both(named, held, torch_model.state_dict(), resting), ()
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
     try:
@@ -50,6 +50,23 @@ def weight_map(
             # Most of the names are the same: those that are not, are the news.
             raise InputError("; ".join([str(by_name or flax.name), *getattr(error, "notes", ())])) from None
         raise
+
+
+def _in_both(named: Sequence[Leaf], held: Collection[str], theirs: Mapping[str, Any], resting: set[str]) -> list[Leaf]:
+    """Returns the leaves that both models hold; of a constant that stands elsewhere in PyTorch's, under its key there.
+
+    held: keys of the constants of Flax's
+    """
+    own = {leaf.key for leaf in named}
+    leaves = []
+    for leaf in named:
+        last = leaf.key.rpartition(".")[2]
+        there = [key for key in resting - own if key.rpartition(".")[2] == last and theirs[key].shape == leaf.shape]
+        if leaf.key in theirs:
+            leaves.append(leaf)
+        elif leaf.key in held and len(there) == 1:
+            leaves.append(replace(leaf, key=there[0]))
+    return leaves
 
 
 def _told(weights: Any) -> list[Leaf]:

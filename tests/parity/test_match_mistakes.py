@@ -129,3 +129,35 @@ class TorchGated(torch.nn.Module):
 def test_what_is_known_of_a_layer_is_told_where_most_names_are_the_same():
     with pytest.raises(InputError, match="update.weight_hh .* is only in PyTorch; .*nnx.GRUCell has no bias of"):
         parity.check(Gated(R), TorchGated(), np.ones((3, 6), np.float32))
+
+
+class Sine(T.Module):
+    def __init__(self):
+        super().__init__()
+        self.freq = T.Parameter(torch.ones(1, 7))
+
+    def forward(self, x):
+        return torch.sin(self.freq * x)
+
+
+class Sines(nnx.Module):
+    """Frequencies that names give to the wrong sines: PyTorch's are numbers 1 and 3."""
+
+    def __init__(self, mistaken=False):
+        self.l0, self.l1, self.l2 = nnx.Linear(4, 7, rngs=R), nnx.Linear(7, 7, rngs=R), nnx.Linear(7, 3, rngs=R)
+        self.f0, self.f1, self.mistaken = nnx.Param(jnp.ones(7)), nnx.Param(jnp.ones(7)), mistaken
+
+    def __call__(self, x):
+        hidden = jnp.sin(self.f1 * self.l1(jnp.sin(self.f0 * self.l0(x))))
+        return self.l2(hidden + 1 if self.mistaken else hidden)
+
+
+@pytest.mark.parametrize("mistaken", [False, True], ids=["right", "control: with a mistake behind them"])
+def test_weights_without_a_layer_are_exchanged_where_those_behind_them_do_not_fit(mistaken):
+    torch.manual_seed(0)
+    theirs = T.Sequential(T.Linear(4, 7), Sine(), T.Linear(7, 7), Sine(), T.Linear(7, 3))
+    for layer in (theirs[1], theirs[3]):
+        T.init.uniform_(layer.freq)  # type: ignore[arg-type]
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    leaves = match(NNXModel(Sines(mistaken)), theirs, (x,), (torch.tensor(x),))
+    assert [leaf.path[0] for leaf in leaves if leaf.key.endswith("freq")] == ["f0", "f1"]

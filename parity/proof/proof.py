@@ -135,8 +135,8 @@ def _as_they_are(twin: Twin, sides: "Sides", rows: RowsByTier) -> Blame | None:
 def _dropout(twin: Twin, rows: RowsByTier, guilty: Blame | None) -> Blame | None:
     """Adds a row for each mask of dropout that Flax draws once for many, or not at all, and blames these."""
     first = next(iter(rows))
-    rows[first] = [*rows[first], *shared_rows(twin.shared), *lone_rows(twin.dropping)]
-    lone = blame_lone(twin.dropping)
+    rows[first] = [*rows[first], *shared_rows(twin.shared), *lone_rows(twin.dropping, twin.awake)]
+    lone = blame_lone(twin.dropping, twin.awake)
     if guilty and lone:
         return guilty.with_others([lone])
     return guilty or lone or blame_shared(twin.shared)

@@ -111,9 +111,9 @@ def make_twin(
     shapes = given_shapes(ours.requests, other.requests, order)
     complete = tuple(_with_targets(batch, drawn, ours, random, shapes) for batch in batches)
     evaluation_order: tuple[int, ...] = ()
-    lone: tuple[str, ...] = ()
+    awake, lone = (), ()
     if forward and order:
-        complete, evaluation_order, lone = _with_evaluation(complete, *traced(train=False), random)
+        complete, evaluation_order, awake, lone = _with_evaluation(complete, *traced(train=False), random)
     return Twin(
         name=name,
         leaves=tensors,
@@ -131,6 +131,7 @@ def make_twin(
         shared=_shared_masks(ours, other, order),
         lone=lone,
         dropping=dropping,
+        awake=tuple(place for place in awake if place not in dropping),
     )
 
 
@@ -186,20 +187,20 @@ def _paired(ours: Traced, theirs: Traced) -> tuple[Traced, tuple[int, ...], tupl
 
 def _with_evaluation(
     batches: tuple[Batch, ...], ours: Traced, theirs: Traced, random: np.random.Generator
-) -> tuple[tuple[Batch, ...], tuple[int, ...], tuple[str, ...]]:
-    """Returns the batches with numbers for evaluation, and their order in PyTorch, where both draw the same there.
+) -> tuple[tuple[Batch, ...], tuple[int, ...], tuple[str, ...], tuple[str, ...]]:
+    """Returns the batches with numbers for evaluation, their order in PyTorch, and the places where it drops alone.
 
-    What one of them draws alone is not imposed: the outputs differ, and the mode of a dropout is blamed. Of Flax's
+    What else one of them draws alone is not imposed: the outputs differ, and the mode of a dropout is blamed. Of Flax's
     alone the requests are returned last, in words.
     """
     try:
-        order = partners(ours.requests, theirs.requests)
+        ours, order, places = _paired(ours, theirs)
     except InputError:
         lone = [f"{request.shape} in {request.place or 'the model itself'}" for request in ours.requests]
-        return batches, (), () if theirs.requests else tuple(lone)
+        return batches, (), (), () if theirs.requests else tuple(lone)
     shapes = given_shapes(ours.requests, theirs.requests, order)
     drawn = [numbers(ours.requests, random, shapes) for _ in batches]
-    return tuple(replace(b, evaluation_numbers=some) for b, some in zip(batches, drawn, strict=True)), order, ()
+    return tuple(replace(b, evaluation_numbers=some) for b, some in zip(batches, drawn, strict=True)), order, places, ()
 
 
 def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], str]) -> None:

@@ -149,7 +149,7 @@ class Problem:
     uncertain: of the random numbers that PyTorch draws, those of which a model makes masks by hand
     turned: those of them that PyTorch gets as 1 - u: it drops where Flax keeps
     lone:   in words, random numbers that Flax alone asks for in evaluation
-    dropping: the places where PyTorch alone has a dropout, which then drops nothing
+    dropping: the places where PyTorch alone has a dropout, which then drops nothing; awake: where it has in evaluation
     likeliest: PyTorch's tensors whose partners neither numbers nor shapes have decided, as no map was found that agrees
     held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
@@ -169,6 +169,7 @@ class Problem:
     turned: tuple[int, ...] = field(default=(), kw_only=True)
     lone: tuple[str, ...] = field(default=(), kw_only=True)
     dropping: tuple[str, ...] = field(default=(), kw_only=True)
+    awake: tuple[str, ...] = field(default=(), kw_only=True)
     likeliest: tuple[str, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str | tuple[str, ...] = "") -> list[Leaf]:

@@ -78,6 +78,39 @@ def test_a_wrong_standard_deviation_is_no_matter_of_chance():
     assert not wrong & {"evaluation/output.1", "forward/output.1"}
 
 
-def test_what_one_draws_alone_is_refused():
+class Restless(nnx.Module):
+    """Drops its inputs as `AlwaysDropping` does, or in training alone."""
+
+    def __init__(self, always: bool):
+        self.first, self.coder = nnx.Dropout(0.5, rngs=nnx.Rngs(0)), Coder()
+        self.always = always
+
+    def __call__(self, x):
+        return self.coder(self.first(x, deterministic=False if self.always else None))
+
+
+@pytest.mark.parametrize(
+    "always", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in training alone", "control: always"]
+)
+def test_a_dropout_that_ends_in_evaluation_is_named(always):
+    result = parity.check(Restless(always), AlwaysDropping(), TABLE, steps=1, tiers=("float64",))
+    assert result.status == ("pass" if always else "fail"), result.blame
+    assert always or result.blame and result.blame.cause == "dropout-in-evaluation", result.blame
+    assert sum(not row.passed for row in result.rows["float64"]) == (not always)
+
+
+def test_what_pytorch_drops_alone_throughout_is_told_once():
+    result = parity.check(Coder(), AlwaysDropping(), TABLE, steps=1, tiers=("float64",))
+    assert result.blame and result.blame.cause == "dropout-missing" and not result.blame.others
+
+
+class Sampling(TorchCoder):
+    """A model that samples where Flax's does not."""
+
+    def sampled(self, mean, logvar):
+        return super().sampled(mean, logvar) if self.training else super().sampled(mean, logvar).normal_()
+
+
+def test_other_numbers_that_one_draws_alone_are_refused():
     with pytest.raises(InputError, match="PyTorch's model is not deterministic"):
-        check(Coder(), AlwaysDropping())
+        check(Coder(), Sampling())

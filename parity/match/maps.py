@@ -27,7 +27,10 @@ def load_map(path: str | Path) -> list[Leaf]:
         content = json.loads(Path(path).read_text())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:  # no JSON, or no text at all
+    except UnicodeDecodeError:
+        advice = "a checkpoint is put into both models first, and compared with weights='as they are'"
+        raise InputError(f"{path} is no weight map, which is text; {advice}") from None
+    except ValueError as error:
         raise InputError(f"{path} is no weight map: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("leaves"), list):
         raise InputError(f"{path} is no weight map: it should hold the format {FORMAT!r} and a list of leaves")

@@ -73,5 +73,8 @@ def _told(weights: Any) -> list[Leaf]:
     if isinstance(weights, str | Path):
         return load_map(Path(weights))
     if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
-        raise InputError("weights is no map; what parity.save_map wrote, or the weights of a Result, is right")
+        raise InputError(
+            "weights is no map; what parity.save_map wrote, or the weights of a Result, is right; "
+            "those of a checkpoint are put into both models first, and compared with weights='as they are'"
+        )
     return list(weights)

@@ -3,14 +3,18 @@
 A wrapper's `module.`, a trainer's `state_dict`, an average beside the model: each is a prefix.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from os.path import commonprefix
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
+from parity.weights.constants import constants
 from parity.weights.content import TIED_TO, Content
 from parity.weights.tensors import to_numpy
 
@@ -90,13 +94,30 @@ def _choice(leaves: list[Leaf], prefix: str, tensors: dict[str, Any], allowed: l
             allowed.append(f"{key} is {twins[0]}, to which the model ties it")
     unexpected = [key for key in tensors if key not in expected]
     misshapen = sum(tuple(tensors[key].shape) != leaf.shape for key, leaf in expected.items() if key in tensors)
-    if not missing and not misshapen and len(unexpected) <= TIED:
-        for key in unexpected[:]:
-            if twin := _twin(tensors[key], {name: tensors[name] for name in expected if name in tensors}):
-                unexpected.remove(key)
-                del tensors[key]
-                allowed.append(f"{key} is {twin} once more and left out")
+    if not missing and not misshapen:
+        surplus = {key: tensors[key] for key in unexpected}
+        gone = _computed(surplus) | _twins(surplus, {key: tensors[key] for key in expected})
+        allowed += dict.fromkeys(gone.values())
+        tensors = {key: tensor for key, tensor in tensors.items() if key not in gone}
+        unexpected = [key for key in unexpected if key not in gone]
     return Choice(prefix, tensors, missing, unexpected, misshapen, tuple(allowed))
+
+
+def _computed(surplus: dict[str, Any]) -> dict[str, str]:
+    """Returns what is said of each surplus key whose numbers nobody has learned."""
+    return {
+        key: f"{keys[0]}{f' (and {len(keys) - 1} more)' * (len(keys) > 1)} {word} left out"
+        for word, keys in constants(surplus).items()
+        for key in keys
+    }
+
+
+def _twins(surplus: dict[str, Any], others: dict[str, Any]) -> dict[str, str]:
+    """Returns what is said of each surplus key that is another tensor once more."""
+    if len(surplus) > TIED:
+        return {}
+    twins = {key: _twin(tensor, others) for key, tensor in surplus.items()}
+    return {key: f"{key} is {twin} once more and left out" for key, twin in twins.items() if twin}
 
 
 def _sibling(key: str, tensors: Any) -> bool:
@@ -116,6 +137,21 @@ def _twin(tensor: Any, others: dict[str, Any]) -> str:
     except InputError:
         return ""
     return equal[0] if equal and array.size > 1 and np.any(array != array.flat[0]) else ""
+
+
+def part_of(leaves: list[Leaf], content: Content, entry: str = "") -> str:
+    """Returns the name of the only part of a model that fits, "encoder"; "" if there is none, or more than one."""
+    names = [name for name in content.tensors if not entry or name.startswith(f"{entry}.")]
+    shared = commonprefix(names)
+    prefix = shared[: shared.rfind(".") + 1]
+    tensors = {name[len(prefix) :]: content.tensors[name] for name in names}
+    heads = dict.fromkeys(leaf.key[: dot.start()] for leaf in leaves for dot in re.finditer(r"\.", leaf.key))
+    fitting = []
+    for head in heads:
+        part = [replace(leaf, key=leaf.key[len(head) + 1 :]) for leaf in leaves if leaf.key.startswith(f"{head}.")]
+        if _choice(part, prefix, dict(tensors), []).fits:
+            fitting.append(head)
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def chosen(fitting: list[Choice], content: Content, entry: str) -> Choice | None:

@@ -11,6 +11,7 @@ from parity.weights.tensors import is_tensor
 WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 EXTRA_STATE = "_extra_state"
 TIED_TO = "tied to "
+OPTIMIZER = "an optimiser's state"
 
 
 class Content(NamedTuple):
@@ -86,11 +87,19 @@ def _walk(value: Any, home: str) -> Iterator[tuple[str, str, Any]]:
     if not isinstance(value, Mapping):
         yield "", home.rstrip("."), value
         return
+    if home and _is_optimizer(value):
+        yield "", home.rstrip("."), OPTIMIZER
+        return
     for key, inner in value.items():
         if isinstance(inner, Mapping | tuple | list):
             yield from _walk(inner, f"{home}{key}.")
         else:
             yield home, str(key), inner
+
+
+def _is_optimizer(value: Mapping) -> bool:
+    """Tells whether it is what an optimiser's state_dict() returns."""
+    return isinstance(value.get("state"), Mapping) and isinstance(value.get("param_groups"), list | tuple)
 
 
 def _opened(value: StandIn) -> Any:
@@ -128,4 +137,5 @@ def _words(value: Any) -> str:
         return f"an object of {value.name}"
     if isinstance(value, tuple | list) and value and all(map(is_tensor, value)):
         return f"a list of {len(value)} tensors without names; copy them into a model and save its state_dict"
-    return value if isinstance(value, str) and value.startswith(TIED_TO) else f"of type {type(value).__name__}"
+    told = isinstance(value, str) and (value is OPTIMIZER or value.startswith(TIED_TO))
+    return str(value) if told else f"of type {type(value).__name__}"

@@ -3,6 +3,7 @@
 Each reason is a predicate: "PATH is ...".
 """
 
+from difflib import get_close_matches
 from pathlib import Path
 
 HEAD = 512  # bytes that tell what a file is: tar's mark stands at 257
@@ -91,4 +92,5 @@ def absent(path: Path) -> str:
         return f"{path} is a link to {path.readlink()}, which is not there; download the file again"
     if Path(f"{path}.index").is_file():
         return f"{path} is the name {TENSORFLOW}"
-    return f"no such file: {path}"
+    near = get_close_matches(path.name, [each.name for each in path.parent.glob("*")])
+    return f"no such file: {path}{f' (there is {near[0]})' if near else ''}"

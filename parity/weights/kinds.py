@@ -19,7 +19,8 @@ def kind_of(names: Iterable[str], others: Iterable[str] = ()) -> str:
     others: names of what is no tensor
     """
     names = list(names)
-    if names and all(map(SLOTS.fullmatch, names)):
+    groups = any(other.partition(".")[0] == "param_groups" for other in others)
+    if names and all(SLOTS.fullmatch(name) or (groups and name.startswith("state.")) for name in names):
         return f"holds an optimiser's state ({names[0]}) and no weights; load the file of the model"
     for kind, pattern in (("LoRA's differences", LORA), ("IA3's factors", IA3)):
         if part := next(filter(pattern.fullmatch, names), ""):

@@ -16,7 +16,7 @@ from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
 from d2l_jax.weights.state_dict import put
 from d2l_jax.weights.state_dict import state_dict as state_dict
-from parity.weights.choice import Choice, choices, chosen, left_out, names_of, without_prefix
+from parity.weights.choice import Choice, choices, chosen, left_out, names_of, part_of, without_prefix
 from parity.weights.content import Content, content_of
 from parity.weights.files import read_state_dict
 from parity.weights.kinds import kind_of
@@ -41,8 +41,7 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
     a value is not finite, or a shared tensor has two values; the first ten of each kind are listed.
     """
     where = str(source) if isinstance(source, str | Path) else ""
-    if not isinstance(model, nnx.Module):
-        raise InputError(f"weights go into an nnx.Module, not into {type(model).__name__}")
+    _refuse_other_models(model)
     content = content_of(_read(model, source))
     place = where or f"the {type(source).__name__}"
     if not content.tensors and leaves(model):
@@ -51,6 +50,9 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
     choice, notes = _chosen(leaves(model), content, entry.rstrip("."), place)
     if not choice.fits and (kind := kind_of(content.tensors, content.others)):
         raise InputError(f"{place} {kind}")
+    if not choice.fits and (part := part_of(leaves(model), content, entry)):
+        owner = type(model).__name__
+        raise InputError(f"{place} holds the weights of {part!r} alone, a part of {owner}; load them into that part")
     hints = _hints(leaves(model), choice, content)
     if choice.prefix:
         where = f"{place}, under {choice.prefix.rstrip('.')!r},"
@@ -58,6 +60,13 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
     if notes:
         log.warning("%s: %s", place, "; ".join(notes))
     return model
+
+
+def _refuse_other_models(model: Any) -> None:
+    if isinstance(model, type):
+        raise InputError(f"{model.__name__} is a class; weights go into a model that was made of it")
+    if not isinstance(model, nnx.Module):
+        raise InputError(f"weights go into an nnx.Module, not into {type(model).__name__}")
 
 
 def _hints(tensors: list[Leaf], choice: Choice, content: Content) -> dict[str, str]:

@@ -11,6 +11,7 @@ from parity.weights.foreign import foreign_archive
 from parity.weights.stand_in import load, names_in
 
 AGAIN = "save it again with torch.save(model.state_dict(), path)"
+TRUSTED = ", or give what pickle.load returns where you trust its writer"
 CHUNK = 1 << 20  # bytes that are read at a time
 DTENSOR, SUBCLASS = "torch.distributed.tensor.DTensor", "torch._utils._rebuild_wrapper_subclass"
 LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # the number with which torch.save began until 1.5
@@ -65,7 +66,7 @@ def read_pickle(path: Path) -> Any:
     if head[2:] != LEGACY:
         if len(head) < 2 + len(LEGACY):
             raise corrupt(path, "it is too short")
-        raise corrupt(path, f"it is a plain pickle, which runs code where it is read; {AGAIN}")
+        raise corrupt(path, f"it is a plain pickle, which runs code where it is read; {AGAIN}{TRUSTED}")
     return _read(path)
 
 
@@ -89,6 +90,8 @@ def _read(path: Path) -> Any:
         classes = [name for name in names if not name.startswith(("torch.", "collections.", "builtins."))]
         reason = f"it needs {', '.join(classes[:3])}" if classes else f"PyTorch stops with {type(error).__name__}"
         again = "save plain tensors, tensor.dequantize() of each" if SUBCLASS in names else AGAIN
+        if "EOF" in str(error):
+            raise corrupt(path, "its tensors are cut off; copy or download it again") from None
         raise corrupt(path, f"{reason} to be opened; {again}") from None
 
 

@@ -210,6 +210,7 @@ def test_a_file_that_is_cut_off_is_one_line_of_ours(tmp_path: Path, new: bool, s
         with pytest.raises(InputError, match=f"m{suffix} is corrupt or holds more than weights: ") as error:
             loads(path)
         text = str(error.value)
+        assert part == 20 or "cut off" in text or "not whole" in text or part == 300
         assert "\n" not in text and "\x1b" not in text and "weights_only" not in text and "torch.load" not in text
 
 

@@ -110,6 +110,8 @@ def test_names_of_files_that_are_not_there(tmp_path: Path):
         loads(tmp_path / "model.ckpt-10")
     with pytest.raises(InputError, match="no such file: .*other.ckpt"):
         loads(tmp_path / "other.ckpt")
+    with pytest.raises(InputError, match=r"no such file: .*model-safetensors \(there is model.safetensors\)"):
+        loads(tmp_path / "model-safetensors")
     with pytest.raises(InputError, match="https://pytorch.org/m.pth is an address; download the file"):
         loads("https://pytorch.org/m.pth")
 

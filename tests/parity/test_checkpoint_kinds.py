@@ -37,6 +37,11 @@ def _optimizer() -> dict[str, Any]:
 
 OTHER_NAMES = [
     (_optimizer, r"holds an optimiser's state \(state.0.step\) and no weights"),
+    (
+        lambda: {"state": {"fc.weight": {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]},
+        "an optimiser's state",
+    ),
+    (lambda: {"optim": _optimizer(), "epoch": 3}, "holds no state_dict .*: optim is an optimiser's state"),
     (partial(_low_rank, False), "holds LoRA's differences .* without the model that they belong to"),
     (partial(_low_rank, True), "holds LoRA's differences .* beside the weights that they change"),
     (lambda: {"lora_unet_0.lora_down.weight": np.ones((2, 3)), "lora_unet_0.alpha": np.ones(())}, "LoRA's .* without"),

@@ -66,6 +66,12 @@ def test_control_a_corrupt_map_is_refused(tmp_path, text):
         load_map(tmp_path / "none.json")
 
 
+def test_a_checkpoint_is_no_map_and_the_way_to_compare_it_is_told(tmp_path):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "m.pt")
+    with pytest.raises(InputError, match="m.pt is no weight map, which is text; a checkpoint is put into both models"):
+        load_map(tmp_path / "m.pt")
+
+
 def test_arrangements():
     x = values(2, 4, 5, 3)  # PyTorch's
     last = x.transpose(0, 2, 3, 1)

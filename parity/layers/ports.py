@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from flax import linen, nnx
 
-from parity.arrays.layout import Axes, between, from_first, is_ambiguous, named_leaves, squeezed
+from parity.arrays.layout import Axes, between, is_ambiguous, named_leaves, squeezed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.calls import FlaxCall, Values
 from parity.layers.masks import mask_of
 from parity.layers.nearest import nearest_axes
+from parity.layers.results import results_of, states_first
 from parity.models.calls import TorchCall
 from parity.models.packed import Packed, first_packed, valid_positions
 
 EMBEDDING = (nnx.Embed, linen.Embed)
 HEADS = (nnx.LinearGeneral, linen.DenseGeneral)  # heads and their features are two axes, PyTorch's are one
 Turn = Callable[[np.ndarray], np.ndarray]
-LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTMCell)
 
 
 class Mismatch(Exception):
@@ -72,7 +72,7 @@ class Ports:
                 called.append(name)
         arrays = named_arguments(type(ours.module).__call__, (None, *ours.args), dict(sorted(ours.kwargs.items())))
         shapes = [x.shape for _, x in arrays]
-        order = _states_first(ours, len(shapes))
+        order = states_first(ours, len(shapes))
         theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
         apart = partial(_distance, tensors, [values.inputs[i] for i in order]) if values else None
         flat = _decisive(theirs, ours)
@@ -90,7 +90,7 @@ class Ports:
         needed = {i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))} - made_of
         if not {number for number, _ in inputs} >= needed:
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
-        outputs = _results(theirs, ours, flat)
+        outputs = results_of(theirs, ours, flat)
         if sequence and not any(_is_lengths(tensors[number], sequence) for number, _ in inputs):
             # Flax's final state is that behind the padding, which such a model leaves aside.
             outputs = [output for output in outputs if output[0].endswith(".values")]
@@ -133,24 +133,6 @@ def has_equal_sizes(call: FlaxCall) -> bool:
     return any(is_ambiguous(x.shape) for x in jax.tree.leaves((call.args, call.kwargs, call.output)) if is_array(x))
 
 
-def _results(theirs: TorchCall, ours: FlaxCall, flat: Callable[[tuple[int, ...]], Any]) -> list[tuple[str, int, Axes]]:
-    """Returns PyTorch's results by name, each with the number of Flax's of as many numbers and the order of axes."""
-    names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
-    results = [x.shape for _, x in named_leaves(ours.output, "output")]
-    pairs = []
-    left = [(i, results[i]) for i in _states_first(ours, len(results))]
-    for name, shape in names:
-        same = (i for i, r in left if sorted(r) == sorted(shape))
-        number = next(same, next((i for i, r in left if from_first(r) == from_first(shape)), None))
-        if number is not None:
-            left = [(i, r) for i, r in left if i != number]
-            of_one_rank = len(results[number]) == len(shape)
-            pairs.append((name, number, between(results[number], shape) if of_one_rank else tuple(range(len(shape)))))
-    if not pairs and [flat(shape) for _, shape in names] == [flat(shape) for shape in results]:
-        pairs = [(name, i, tuple(range(len(shape)))) for i, (name, shape) in enumerate(names)]
-    return pairs
-
-
 def has_states_apart(theirs: TorchCall, ours: FlaxCall) -> bool:
     """Tells whether several states of a recurrent layer are like none of PyTorch's but for axes of size 1."""
     if not isinstance(theirs.module, torch.nn.RNNBase):
@@ -158,12 +140,6 @@ def has_states_apart(theirs: TorchCall, ours: FlaxCall) -> bool:
     sizes = [sorted(x.shape) for x in tensors_of([theirs.args, theirs.kwargs])]
     arrays = [x for x in jax.tree.leaves((ours.args, ours.kwargs)) if is_array(x)]
     return sum(sorted(x.shape) not in sizes for x in arrays) > 1
-
-
-def _states_first(ours: FlaxCall, count: int) -> list[int]:
-    """The order of arrays in which PyTorch has them: h before c, where Flax's LSTM cells have (c, h)."""
-    carried = isinstance(ours.module, LSTM) and count > 1
-    return [1, 0, *range(2, count)] if carried else list(range(count))
 
 
 def _is_lengths(tensor: torch.Tensor, sequence: Packed) -> bool:

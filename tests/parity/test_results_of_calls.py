@@ -1,0 +1,32 @@
+"""How the results of two calls belong together where their shapes do not tell."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from flax import nnx
+
+from parity.layers.results import results_of
+
+H, C, Y = (np.full((3, 8), float(number)) for number in range(3))
+
+
+def numbers(theirs: Any, ours: Any) -> list[int]:
+    """Returns which of Flax's results each of PyTorch's is, by the numbers of their calls."""
+    there: Any = SimpleNamespace(output=theirs)
+    here: Any = SimpleNamespace(output=ours, module=nnx.Linear)
+    return [number for _, number, _ in results_of(there, here, tuple)]
+
+
+def test_a_cell_may_return_its_states_first_or_last():
+    h, c, y = map(torch.tensor, (H, C, Y))
+    assert numbers((y, (h, c)), ((H, C), Y)) == [2, 0, 1]
+    assert numbers((y, (h, c)), (Y, (H, C))) == numbers(((y, h), c), ((Y, H), C)) == [0, 1, 2]
+    assert numbers((y, h, c), ((H, C), Y)) == [0, 1, 2], "nothing but their order is known of single tensors"
+
+
+def test_axes_in_front_make_no_pair_of_what_could_be_two():
+    h, y = torch.ones(1, 3, 8), torch.ones(3, 5, 8)
+    assert numbers((y, h), (H, np.ones((3, 5, 8)))) == [1, 0]
+    assert numbers((y, (h, h)), ((H, C), np.ones((3, 5, 8)))) == [2]

@@ -37,27 +37,41 @@ def of_average(pair: StepPair, copy: Copy, outcome: Sequence[Outcome], wrong: Se
     statistics = {key.tensor for key in wrong} - trained
     names = trained if len(statistics) < len(wrong) else statistics
     steps = [_moved(pair, copy, each, names) for each in outcome]
-    theirs = [_fit(s, s.theirs, s.last) for s in steps]
-    if not all(fit is not None for fit in theirs):
+    theirs = rule_of(steps, [s.theirs for s in steps])
+    if theirs is None:
         return None
-    decay = 1 - _number(theirs[-1])
+    decay = theirs.decays[-1]
     if all(np.allclose(s.ours, s.old, rtol=0, atol=_small(s)) for s in steps):
         return Cause("ema-missing", f"Flax's average stays as it was; PyTorch's decay is {decay:.6g}", 0.0)
-    if len(steps) > 1 or not np.allclose(steps[0].first, steps[0].old):
-        earlier = [_fit(s, s.ours, s.first) for s in steps]
-        if all(fit is not None for fit in earlier):
-            ours = 1 - _number(earlier[-1])
-            same = "" if abs(ours - decay) < 1e-6 else f", with decay {ours:.6g} in place of {decay:.6g}"
-            text = f"Flax averages the weights from before the update, PyTorch those after{same}"
-            return Cause("ema-before-update", text, 0.0)
-    ours = [_fit(s, s.ours, s.last) for s in steps]
-    if all(fit is not None for fit in ours):
-        return _of_decays([1 - _number(fit) for fit in ours], [1 - _number(fit) for fit in theirs], outcome)
-    return _corrected(steps, outcome, decay)
+    ours = rule_of(steps, [s.ours for s in steps])
+    if ours is None:
+        return None if theirs.before else _corrected(steps, outcome, decay)
+    if ours.before is theirs.before:
+        return _of_decays(ours.decays, theirs.decays, outcome)
+    same = "" if abs(ours.decays[-1] - decay) < 1e-6 else f", with decay {ours.decays[-1]:.6g} in place of {decay:.6g}"
+    if ours.before:
+        text = f"Flax averages the weights from before the update, PyTorch those after{same}"
+    else:
+        text = f"Flax averages the weights from after the update, PyTorch those before{same}"
+    return Cause("ema-before-update", text, 0.0)
 
 
-def _number(fit: float | None) -> float:
-    return fit or 0.0
+class Rule(NamedTuple):
+    """How an average moves: towards the weights from before each update, or after it, and its decay at each step."""
+
+    before: bool
+    decays: list[float]
+
+
+def rule_of(steps: Sequence[Moved], averages: Sequence[np.ndarray]) -> Rule | None:
+    """Returns the rule by which the average moves at every step; None where there is none."""
+    for before in (False, True):
+        weights = [step.first if before else step.last for step in steps]
+        fits = [_fit(*each) for each in zip(steps, averages, weights, strict=True)]
+        known = [fit for fit in fits if fit is not None]
+        if len(known) == len(fits):
+            return Rule(before, [1 - fit for fit in known])
+    return None
 
 
 def _small(step: Moved) -> float:

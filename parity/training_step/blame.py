@@ -132,7 +132,8 @@ def _returned(outcome: Outcome, key: Key) -> str:
 def _first_cause(pair: StepPair, first: Outcome, outcomes: Sequence[Outcome]) -> Cause | None:
     """Returns the cause that the first step shows, or a later one."""
     wrong = [(outcome, _moved(outcome)) for outcome in outcomes if outcome.number >= first.number]
-    return confirmed(_of_update(pair, outcome, outcomes, moved) for outcome, moved in wrong if moved)
+    causes = (_of_update(pair, outcome, outcomes, moved) for outcome, moved in wrong if moved)
+    return confirmed(causes, strict=True)
 
 
 def _moved(outcome: Outcome) -> list[Key]:

@@ -32,16 +32,25 @@ IMPOSSIBLE = 1e3
 UNUSUAL = 2.0
 
 
-def named_map(state: JaxState, roles: Roles, model: torch.nn.Module, named: Mapping[str, Any]) -> list[Leaf]:
-    """Returns the likeliest map; `named` are {PyTorch's key: path in the state} that are known."""
+def named_map(
+    state: JaxState, roles: Roles, model: torch.nn.Module, moved: Container[int], named: Mapping[str, Any]
+) -> list[Leaf]:
+    """Returns the likeliest map.
+
+    moved: identities of the parameters that an optimiser of PyTorch's moves
+    named: {PyTorch's key: path in the state}, of what is known
+    """
     tensors = {key: value for key, value in model.state_dict(keep_vars=True).items() if _counts(value)}
     pinned = {key: _path(state, key, place) for key, place in named.items()}
     trained = {id(parameter) for parameter in model.parameters()}
     leaves: list[Leaf] = []
-    for paths, is_trained in ((roles.params, True), (roles.buffers, False)):
+    others = set(roles.others)
+    for paths, is_trained in ((roles.buffers, False), ([*roles.params, *roles.others], True)):
         keys = [key for key, value in tensors.items() if (id(value) in trained) is is_trained]
         keys = _first_of_shared(keys, tensors)
-        leaves += _assigned(state, paths, keys, model, pinned, is_trained)
+        free = [path for path in paths if path not in {leaf.path for leaf in leaves}]
+        odd = {(key, path) for key in keys for path in free if (id(tensors[key]) in moved) is (path in others)}
+        leaves += _assigned(state, free, keys, model, pinned, is_trained, odd if is_trained else ())
     order = list(tensors)
     return sorted(leaves, key=lambda leaf: order.index(leaf.key))
 
@@ -66,7 +75,13 @@ def _path(state: JaxState, key: str, place: Any) -> Path:
 
 
 def _assigned(
-    state: JaxState, paths: list[Path], keys: list[str], model: torch.nn.Module, pinned: dict[str, Path], trained: bool
+    state: JaxState,
+    paths: list[Path],
+    keys: list[str],
+    model: torch.nn.Module,
+    pinned: dict[str, Path],
+    trained: bool,
+    odd: Container[tuple[str, Path]],
 ) -> list[Leaf]:
     options: dict[tuple[int, int], Leaf] = {}
     costs = np.full((len(keys), len(paths)), IMPOSSIBLE)
@@ -77,7 +92,8 @@ def _assigned(
             if leaf := next(iter(layouts(state, path, key, model, trained)), None):
                 options[row, column] = leaf
                 apart = abs(row / max(len(keys), 1) - column / max(len(paths), 1))
-                costs[row, column] = -_likeness(key, path) + 0.1 * apart + (UNUSUAL if _as_it_is(leaf) else 0.0)
+                unusual = _as_it_is(leaf) + ((key, path) in odd)
+                costs[row, column] = -_likeness(key, path) + 0.1 * apart + UNUSUAL * unusual
     rows, columns = linear_sum_assignment(costs)
     return [options[pair] for pair in zip(rows.tolist(), columns.tolist(), strict=True) if pair in options]
 

@@ -27,11 +27,12 @@ from parity.training_step.halves import compared_in
 from parity.training_step.jax_state import JaxState, JaxStep
 from parity.training_step.judged import single_steps
 from parity.training_step.pair import StepPair
-from parity.training_step.roles import roles_of
+from parity.training_step.roles import Roles, roles_of
 from parity.training_step.settled import settled
 from parity.training_step.several_optimizers import as_module, optimizers_of
 from parity.training_step.torch_step import TorchStep, first_inputs
-from parity.training_step.weight_map import Weights, check_whole, copies_of, known_map, unpaired
+from parity.training_step.weight_map import Inputs, Weights, check_whole, copies_of, known_map, unpaired
+from parity.training_step.wider import may_hold, narrowed, wider
 
 ALONE = "the other side has no such thing: it goes on by itself, and is not compared"
 
@@ -133,24 +134,41 @@ def _check_kinds(jax_step: Any, torch_step: Any, model: Any, optimizer: Any, tie
 
 
 def _pair(step: JaxStep, side: TorchStep, batches: list[Any], weights: Weights) -> StepPair:
-    state = step.state
-    roles = roles_of(state)
+    roles = roles_of(step.state)
     if roles.copies and len(roles.params) < len(list(side.model.parameters())):
         side.set_aside()
     inputs = first_inputs(side)
+    try:
+        return _mapped(step, side, roles, batches, inputs, weights)
+    except InputError:
+        if not may_hold(roles, step.state, len(list(side.model.parameters()))):
+            raise
+        try:
+            return _mapped(step, side, wider(step.state, roles), batches, inputs, weights)
+        except InputError:
+            pass
+        raise
+
+
+def _mapped(
+    step: JaxStep, side: TorchStep, roles: Roles, batches: list[Any], inputs: Inputs, weights: Weights
+) -> StepPair:
+    """Returns the pair, where everything that either side trains has its counterpart in this reading of the state."""
+    state = step.state
     slots = any(array.ndim for of_one in side.state().slots.values() for array in of_one.values())
     others = {name: lambda name=name: side.tensors_of(name) for name in side.others}
 
     def paired(tensors: list[Leaf]) -> StepPair:
-        copies = copies_of(roles, tensors, others)
+        whole = narrowed(roles, tensors)
+        copies = copies_of(whole, tensors, others)
         compared = {leaf.path for copy in copies for leaf in copy.leaves}
-        return StepPair(step, side, with_moments(roles, state, compared, slots), tensors, copies, batches)
+        return StepPair(step, side, with_moments(whole, state, compared, slots), tensors, copies, batches)
 
     tensors = known_map(state, roles, side.model, inputs, weights)
     if tensors is not None:
         check_whole(state, roles, side.model, tensors)
         return paired(tensors)
     named = weights if isinstance(weights, Mapping) else {}
-    tensors = named_map(state, roles, side.model, named)
+    tensors = named_map(state, roles, side.model, side.moved(), named)
     check_whole(state, roles, side.model, tensors)
     return settled(paired, tensors, {*named, *spelt(tensors)})

@@ -10,19 +10,36 @@ from parity.match.fitting import alike
 Path = tuple[Any, ...]
 
 
-def homes_of(moments: Mapping[Path, Mapping[Path, Any]], floating: Mapping[Path, Any]) -> dict[Path, Path]:
+def homes_of(
+    moments: Mapping[Path, Mapping[Path, Any]], floating: Mapping[Path, Any], apart: bool = False
+) -> dict[Path, Path]:
     """Returns the path above the parameters of each of Optax's states; {} where one path fits all of them.
 
     moments:  {path of a state of Optax's: {path below its field: array}}, of those that hold any
     floating: the numbers that may be parameters
+    apart:    where one path fits all, the optimisers move one equal net each: alike in name, or in their order
     """
     fitting = {place: _fitting(tensors, floating) for place, tensors in moments.items()}
-    if len(fitting) < 2 or not all(fitting.values()) or set.intersection(*map(set, fitting.values())):
+    if not all(fitting.values()):
+        return {}
+    if not apart and (len(fitting) < 2 or set.intersection(*map(set, fitting.values()))):
         return {}
     homes: dict[Path, Path] = {}
-    for place, roots in fitting.items():
-        homes[place] = max(roots, key=lambda root, place=place: (*_likeness(place, root), root not in homes.values()))
+    for places in _of_one_optimizer(list(fitting)) if apart else [[place] for place in fitting]:
+        free = [root for root in fitting[places[0]] if not apart or root not in homes.values()]
+        roots = free or fitting[places[0]]
+        one = max(roots, key=lambda root, place=places[0]: (*_likeness(place, root), root not in homes.values()))
+        homes |= {place: one if one in fitting[place] else fitting[place][0] for place in places}
     return homes
+
+
+def _of_one_optimizer(places: list[Path]) -> list[list[Path]]:
+    """Returns the places of Optax's states by the optimiser that they are parts of: by the first name that differs."""
+    length = 1 + next((n for n, names in enumerate(zip(*places)) if len(set(names)) > 1), 0)
+    groups: dict[Path, list[Path]] = {}
+    for place in places:
+        groups.setdefault(place[:length], []).append(place)
+    return list(groups.values())
 
 
 def _fitting(tensors: Mapping[Path, Any], floating: Mapping[Path, Any]) -> list[Path]:

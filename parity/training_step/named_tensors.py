@@ -1,6 +1,6 @@
 """A model of PyTorch's within what wraps it, and an averaged copy of it under its names."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import torch
@@ -57,10 +57,13 @@ def _shaped_as(tensors: Mapping[str, torch.Tensor], module: torch.nn.Module) -> 
     return bool(tensors) and _shapes(module.state_dict()) == _shapes(tensors)
 
 
-def frozen_copies(models: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    """Returns the models, of several, that nothing trains and that have the shapes of a part of the others."""
+def frozen_copies(models: torch.nn.Module, moved: Container[int]) -> dict[str, torch.nn.Module]:
+    """Returns the models, of several, that nothing trains and that have the shapes of a part of the others.
+
+    moved: identities of the parameters that an optimiser moves
+    """
     parts = dict(models.named_children())
-    frozen = {name: part for name, part in parts.items() if not any(p.requires_grad for p in part.parameters())}
+    frozen = {name: part for name, part in parts.items() if not any(id(p) in moved for p in part.parameters())}
     others = [inner for name, part in parts.items() if name not in frozen for inner in part.modules()]
     return {
         name: part for name, part in frozen.items() if any(_shaped_as(part.state_dict(), other) for other in others)

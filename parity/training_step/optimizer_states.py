@@ -60,5 +60,6 @@ def _rebuilt(part: Part, leaves: Leaves) -> Any:
     for field in part.kind._fields:  # type: ignore[attr-defined]
         where = part.at(field)
         below = {path[len(where) :]: leaf for path, leaf in leaves.items() if path[: len(where)] == where}
-        values[field] = below[()] if () in below else unflatten({(*part.home, *path): x for path, x in below.items()})
+        number = () in below and (field == "count" or part.home not in leaves)  # or the slot of a single array
+        values[field] = below[()] if number else unflatten({(*part.home, *path): x for path, x in below.items()})
     return part.kind(**values)

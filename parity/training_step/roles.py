@@ -56,6 +56,7 @@ class Roles:
     model:   the NNX or Linen module, where the state holds it
     injected: Optax's hyper-parameters are numbers of the state
     part_of: {path above a copy of one of several models: the path above that model}
+    others:  buffers that may be parameters, too, in a wider reading
     """
 
     root: Path
@@ -66,6 +67,7 @@ class Roles:
     model: Any
     injected: bool = False
     part_of: dict[Path, Path] = field(default_factory=dict)
+    others: list[Path] = field(default_factory=list)
 
 
 def roles_of(state: JaxState) -> Roles:
@@ -76,7 +78,7 @@ def roles_of(state: JaxState) -> Roles:
         path: leaf for path, leaf in state.leaves.items() if not any(_below(path, above) for above in optax_paths)
     }
     floating = {path: leaf for path, leaf in numbers.items() if _floating(leaf)}
-    moments = {part.path: _moments(state.leaves, part) for part in parts}
+    moments = {part.path: moments_of(state.leaves, part) for part in parts}
     homes = homes_of({path: tensors for path, tensors in moments.items() if tensors}, floating)
     moved = {path for tensors in moments.values() for path in tensors}
     roots = [()] if homes else _roots(state, floating, moved)
@@ -133,10 +135,13 @@ def _parts(state: Any) -> list[Part]:
     return [Part(path, type(node)) for path, node in states if not any(p != path and _below(p, path) for p in inner)]
 
 
-def _moments(leaves: Leaves, part: Part) -> dict[Path, Any]:
-    """Returns what an optimiser holds of parameters, by their paths below their root."""
+def moments_of(leaves: Leaves, part: Part) -> dict[Path, Any]:
+    """Returns what an optimiser holds of parameters, by their paths below their root: () of the only array."""
     start = len(part.path) + 1
-    return {path[start:]: x for path, x in leaves.items() if _below(path, part.path) and len(path) > start}
+    mine = {path: x for path, x in leaves.items() if _below(path, part.path) and len(path) >= start}
+    of_many = {path[start:]: x for path, x in mine.items() if len(path) > start}
+    of_one = {path[start:]: x for path, x in mine.items() if path[-1] in SLOTS and _floating(x)}
+    return of_many or of_one
 
 
 def _roots(state: JaxState, floating: Leaves, moved: set[Path]) -> list[Path]:

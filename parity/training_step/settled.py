@@ -14,6 +14,7 @@ from parity.training_step.torch_memory import rounded
 
 TRIALS = 40
 CLEAR = 0.9  # of a correct map the updates point the same way, whatever else is wrong
+ROUNDING = 1e-7  # of the largest update: no more moves a bias before a batch's norm
 FAIR = 0.5  # which no map reaches where the gradients themselves are wrong: then the likeliest stays
 
 
@@ -49,9 +50,21 @@ def _likeness(pair: StepPair, oracle: Record) -> float:
             flax = pair.jax_record(1, before, after, returned, set(), "float64")
     except Exception:  # of this map the step does not run
         return -2.0
-    cosines = []
-    for leaf in pair.trained:
-        ours, theirs = (record[Key(1, "update", leaf.name)].ravel() for record in (flax, oracle))
-        if size := float(np.linalg.norm(theirs)):
-            cosines.append(float(ours @ theirs) / (size * float(np.linalg.norm(ours)) or 1.0))
+    records = [[record[Key(1, "update", leaf.name)].ravel() for leaf in pair.trained] for record in (flax, oracle)]
+    moves = zip(*map(without_rounding, records), strict=True)
+    cosines = [_cosine(ours, theirs) for ours, theirs in moves if ours.any() or theirs.any()]
     return float(np.mean(cosines)) if cosines else 1.0
+
+
+def without_rounding(updates: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns the updates with zeros for those that are mere rounding, which points anywhere."""
+    least = ROUNDING * max((_size(update) for update in updates), default=0.0)
+    return [update if _size(update) > least else np.zeros_like(update) for update in updates]
+
+
+def _size(array: np.ndarray) -> float:
+    return float(np.abs(array).max(initial=0.0))
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other) / (float(np.linalg.norm(one) * np.linalg.norm(other)) or 1.0)

@@ -58,9 +58,26 @@ def _parts(several: Any) -> dict[str, Any]:
     return {str(number): part for number, part in enumerate(several)} if isinstance(several, tuple | list) else {}
 
 
-def as_optimizer(optimizer: Any, others: Iterable[torch.optim.Optimizer], model: torch.nn.Module) -> Any:
-    """Returns the only optimiser, of these and others, that moves parameters of the model, or all of them as one."""
+def as_optimizer(optimizer: Any, others: Iterable[torch.optim.Optimizer]) -> Any:
+    """Returns the only optimiser, of these and others, or all of them as one."""
     several = list({id(each): each for each in (*optimizers_of(optimizer), *others)}.values())
-    mine = {id(parameter) for parameter in model.parameters()}
-    moving = [each for each in several if any(id(p) in mine for group in each.param_groups for p in group["params"])]
-    return Optimizers(moving) if len(moving) > 1 else (moving or several)[0]
+    return Optimizers(several) if len(several) > 1 else several[0]
+
+
+def moved_by(optimizer: Any) -> list[torch.Tensor]:
+    """Returns the tensors that the optimiser moves."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def beside(model: torch.nn.Module, optimizer: Any, names: Mapping[int, str]) -> dict[str, torch.Tensor]:
+    """Returns the tensors, by name, that the optimiser moves and the model does not hold: a temperature, an image.
+
+    names: of tensors, by identity
+    """
+    held = {id(parameter) for parameter in model.parameters()}
+    taken = {*dict(model.named_children()), *model._parameters, *model._buffers}
+    alone: dict[str, torch.Tensor] = {}
+    for number, tensor in enumerate(tensor for tensor in moved_by(optimizer) if id(tensor) not in held):
+        name = names.get(id(tensor), "").replace(".", "_")
+        alone[name if name and name not in taken | alone.keys() else f"parameter{number}"] = tensor
+    return alone

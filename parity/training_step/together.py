@@ -1,7 +1,7 @@
 """Several optimisers whose updates one side makes in turn, and the other from gradients that were all taken before."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -27,25 +27,32 @@ def at_the_end(seen: Seen, run: Callable[[], Any]) -> Iterator[FunctionTrial]:
     yield "updates-together", f"{text} earlier ones have moved already", pieces, ""
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Has the updates of all optimisers made at the end of the block."""
-    olds: dict[torch.Tensor, torch.Tensor] = {}
-    news: dict[torch.Tensor, torch.Tensor] = {}
+def held_back(steps: int) -> Callable[[], AbstractContextManager[None]]:
+    """Returns what has the updates of all optimisers made together, after that many calls of their `step`."""
 
-    def before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        olds.update({p: p.detach().clone() for group in optimizer.param_groups for p in group["params"]})
+    @contextmanager
+    def holding() -> Iterator[None]:
+        olds: dict[torch.Tensor, torch.Tensor] = {}
+        news: dict[torch.Tensor, torch.Tensor] = {}
+        done: list[torch.optim.Optimizer] = []
 
-    def after(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-            news[parameter] = parameter.detach().clone()
-            parameter.data.copy_(olds[parameter])
+        def before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+            olds.update({p: p.detach().clone() for group in optimizer.param_groups for p in group["params"]})
 
-    handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
-    try:
-        yield
-        for parameter, new in news.items():
-            parameter.data.copy_(new)
-    finally:
-        for handle in handles:
-            handle.remove()
+        def after(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+                news[parameter] = parameter.detach().clone()
+                parameter.data.copy_(olds[parameter])
+            done.append(optimizer)
+            if len(done) == steps:  # what follows, an average, meets the new ones
+                for parameter, new in news.items():
+                    parameter.data.copy_(new)
+
+        handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    return holding

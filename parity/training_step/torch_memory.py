@@ -110,6 +110,12 @@ def reached(roots: Iterable[Any], kind: type) -> list[Any]:
     return list({id(item): item for item in (*roots, *items) if isinstance(item, kind)}.values())
 
 
+def names_of(roots: Iterable[Any]) -> dict[int, str]:
+    """Returns what the tensors that the roots reach are called there, by identity: an attribute, a variable, a key."""
+    named = [(key, item) for _, items in _walk(roots) for key, item in items if isinstance(key, str)]
+    return {id(item): key for key, item in named if isinstance(item, torch.Tensor)}
+
+
 def _walk(roots: Iterable[Any]) -> Iterator[tuple[Any, list[tuple[Any, Any]]]]:
     """Yields each container that the roots reach once, with its items."""
     waiting = list(roots)
@@ -144,9 +150,9 @@ def _contents(node: Any) -> Iterator[tuple[Any, list[tuple[Any, Any]]]]:
 def _of_function(function: types.FunctionType) -> Iterator[tuple[Any, list[tuple[Any, Any]]]]:
     if str(function.__module__).partition(".")[0] in FOREIGN:
         return
-    for cell in function.__closure__ or ():
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
-            yield cell, [("cell_contents", cell.cell_contents)]
+            yield cell, [(name, cell.cell_contents)]
         except ValueError:  # not bound yet
             continue
     names = set(_names(function.__code__))

@@ -22,8 +22,9 @@ from parity.sides.disturb_operations import rounding_otherwise
 from parity.training_step.losses import scalars
 from parity.training_step.named_tensors import frozen_copies, named_tensors, of_part, unwrapped
 from parity.training_step.seen import Seen
-from parity.training_step.several_optimizers import as_module, as_optimizer
-from parity.training_step.torch_memory import Memory, Snapshot, reached
+from parity.training_step.several_optimizers import as_module, as_optimizer, beside, moved_by
+from parity.training_step.torch_memory import Memory, Snapshot, names_of, reached
+from parity.training_step.views import with_parameters, without_children
 from parity.twin.twin import State
 
 
@@ -54,19 +55,23 @@ class TorchStep:
         self.batches = batches
         self.channels_last = channels_last
         self.memory = Memory([model, optimizer, self.others, step])
-        self.optimizer = as_optimizer(optimizer, reached(self.memory.roots, torch.optim.Optimizer), self.model)
+        self.optimizer = as_optimizer(optimizer, reached(self.memory.roots, torch.optim.Optimizer))
+        self.model = with_parameters(self.model, beside(self.model, self.optimizer, names_of(self.memory.roots)))
         self.original = self.memory.taken()
         self.scalers = reached(self.memory.roots, torch.amp.GradScaler)
         self.within: Callable[[int], AbstractContextManager] = lambda number: nullcontext()  # for random numbers
         self._random = torch.get_rng_state()
 
     def set_aside(self) -> None:
-        """Has models of a dict that nothing trains, target networks and references, as copies of what they are like."""
-        copies = frozen_copies(self.model)
-        if not isinstance(self.whole, torch.nn.Module) and not copies.keys() & self.others.keys():
+        """Has models that nothing trains, target networks and references, as copies of what they are like."""
+        copies = frozen_copies(self.model, self.moved())
+        if not copies.keys() & self.others.keys():
             self.others = self.others | copies  # the dict of before is put back with all else
-            rest = {name: part for name, part in self.model.named_children() if name not in copies}
-            self.model = torch.nn.ModuleDict(rest)
+            self.model = without_children(self.model, copies)
+
+    def moved(self) -> set[int]:
+        """Returns the identities of the parameters that an optimiser moves."""
+        return {id(parameter) for parameter in moved_by(self.optimizer) if parameter.requires_grad}
 
     def finish(self) -> None:
         """Puts everything back exactly as the user had it."""

@@ -90,7 +90,7 @@ def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
                 of_loss.append(replace(found, text=f"{found.text}; the update differs besides"))
 
     def together() -> list[np.ndarray]:
-        with _inside(pair, held_back):
+        with _inside(pair, held_back(len(outcome.seen.optimizers))):
             record = _taken(pair, outcome)
         return [record[key] for key in keys]
 

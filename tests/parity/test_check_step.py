@@ -20,6 +20,7 @@ from d2l_jax.errors import InputError
 from parity.training_step.by_name import spelt
 from parity.training_step.jax_state import JaxState
 from parity.training_step.roles import roles_of
+from parity.training_step.settled import without_rounding
 
 
 def table_step(params, opt_state, batch, tx, forward):
@@ -62,6 +63,12 @@ def test_names_that_say_nothing_are_settled_by_the_step(forward, params):
     optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=1e-4)
     result = parity.check_step(step, (params, tx.init(params)), torch_step, theirs, optimizer, TABLES)
     assert result.status == "pass", result.blame
+
+
+def test_an_update_that_is_mere_rounding_points_nowhere():
+    some, few = np.ones(3), 1e-12 * np.ones(2)
+    kept, gone = without_rounding([some, few])
+    assert kept.all() and not gone.any() and without_rounding([few])[0].all()  # small beside others alone
 
 
 def numbered(params, x):

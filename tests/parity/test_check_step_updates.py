@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training_steps import BOTH, adam, check, jax_step, named, net, params, sgd, torch_step
 
 from d2l_jax.errors import InputError
+from parity.training_step.averages import Moved, rule_of
 
 
 def matrices(params):
@@ -154,6 +156,39 @@ def test_averages(rule, cause, text):
     else:
         named(result, cause, text)
     assert average.n_averaged == 1
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_an_average_of_the_weights_before_an_update_or_after_it(before):
+    first, last = np.array([1.0, 2.0]), np.array([3.0, -1.0])
+    steps = [Moved(first, first, first, first, last), Moved(first, first, first, last, 2 * first)]
+    averages = [0.9 * step.old + 0.1 * (step.first if before else step.last) for step in steps]
+    assert rule_of(steps, averages) == (before, pytest.approx([1.0 if before else 0.9, 0.9]))
+    assert rule_of(steps, [average + first for average in averages]) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "cause"), [(True, ""), (False, "ema-before-update")])
+def test_an_average_that_pytorch_makes_before_the_update(before, cause):
+    model = net()
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    average.n_averaged.fill_(1)
+
+    def theirs(model, optimizer, batch):
+        average.update_parameters(model)
+        return torch_step(model, optimizer, batch)
+
+    def after(state, new):
+        weights = state["params"] if before else new["params"]
+        return {"ema": jax.tree.map(lambda e, p: 0.9 * e + 0.1 * p, state["ema"], weights)}
+
+    tx = optax.sgd(0.1)
+    result = check(
+        jax_step(tx, after=after), tx, theirs, sgd, model, more={"ema": params()}, torch_state={"ema": average}
+    )
+    assert result.status == ("fail" if cause else "pass"), result.blame
+    if cause:
+        named(result, cause, "from after the update, PyTorch those before")
 
 
 @pytest.mark.slow

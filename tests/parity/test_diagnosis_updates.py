@@ -116,7 +116,8 @@ def test_a_guess_is_confirmed_by_another_step():
     guess = Cause("momentum-missing", "first", 0.0)
     sure = Cause("nesterov", "second", 0.0)
     assert confirmed([guess, sure]) is sure
-    assert confirmed([None, guess, None]) is guess
+    assert confirmed([None, guess, None]) is guess and confirmed([None, guess], strict=True) is guess
+    assert confirmed([guess, None], strict=True) is None  # a later update refutes it
     assert confirmed([guess, Cause("momentum-missing", "another", 0.0), sure]) is guess
     assert confirmed([sure, guess]) is sure
     assert confirmed([None]) is None

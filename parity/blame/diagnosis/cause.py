@@ -57,14 +57,19 @@ def choose(
     return best
 
 
-def confirmed(causes: Iterable[Cause | None]) -> Cause | None:
+def confirmed(causes: Iterable[Cause | None], strict: bool = False) -> Cause | None:
     """Returns the cause that the first of several updates shows, or a later one.
 
     Adam's first step hides its decays, the first step with Nesterov's momentum is one with another rate, and a
     schedule that is late may begin with a step of 0.
+
+    strict: a guess falls where a later update is wrong, too, and nothing explains it
     """
     guess = None
-    for cause in filter(None, causes):
+    for cause in causes:
+        if cause is None:
+            guess = None if strict and guess and guess.name != STILL else guess
+            continue
         if guess and guess.name == cause.name != STILL:
             return guess
         if not cause.name.startswith((*GUESSES, STILL)):

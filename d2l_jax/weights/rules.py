@@ -16,6 +16,7 @@ ORDERS: dict[str, AxisOrder] = {
     "output_first": output_first,
     "channels_first": channels_first,
     "flipped": input_first,  # and the window turned round
+    "one_number": as_is,  # which PyTorch has as an array
 }
 SCALE = {"scale": ("weight", "as_is")}
 
@@ -29,7 +30,9 @@ RULES: dict[type, dict[str, tuple[str, str]]] = {
     nnx.BatchNorm: SCALE | {"mean": ("running_mean", "as_is"), "var": ("running_var", "as_is")},
     nnx.LayerNorm: SCALE,
     nnx.GroupNorm: SCALE,
+    nnx.InstanceNorm: SCALE,
     nnx.RMSNorm: SCALE,
+    nnx.PReLU: {"negative_slope": ("weight", "one_number")},
 }
 
 
@@ -43,7 +46,7 @@ def leaf(key: str, path: tuple, trained: bool, variable: Any, order: str) -> Lea
     """A tensor whose axes alone are in another order."""
     rank = len(variable.shape)
     axes = ORDERS[order](rank)
-    shape = tuple(variable.shape[axis] for axis in axes)
+    shape = (1,) if order == "one_number" else tuple(variable.shape[axis] for axis in axes)
     flip = tuple(range(rank - 2)) if order == "flipped" else ()
     bound = getattr(type(variable), "bound", False)
     return Leaf(key, path, trained, variable.dtype, variable.shape, variable.shape, axes, shape, flip, bound=bound)

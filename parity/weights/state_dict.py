@@ -19,6 +19,7 @@ from d2l_jax.weights.state_dict import state_dict as state_dict
 from parity.weights.choice import Choice, choices, chosen, left_out, names_of, part_of, without_prefix
 from parity.weights.content import Content, content_of
 from parity.weights.files import read_state_dict
+from parity.weights.joined import joined
 from parity.weights.kinds import kind_of
 from parity.weights.parametrized import as_computed, folded, others
 from parity.weights.tensors import to_numpy
@@ -71,7 +72,7 @@ def _refuse_other_models(model: Any) -> None:
 
 def _hints(tensors: list[Leaf], choice: Choice, content: Content) -> dict[str, str]:
     """Returns what is said of missing keys: what stands in their place."""
-    hints = others(choice.tensors)
+    hints = others(choice.tensors) | joined(choice.missing, choice.tensors)
     hints |= {name.removeprefix(choice.prefix): f" ({kind})" for name, kind in content.others.items()}
     if len(choice.missing) == 1 and (twin := _alike(tensors, choice)):
         hints.setdefault(choice.missing[0], f" (was it left out as tied? {twin} has its shape)")

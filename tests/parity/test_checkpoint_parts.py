@@ -35,6 +35,39 @@ def test_the_weights_of_a_part_alone_say_which(wrap: Any):
             parity.load_state_dict(model, wrap(WEIGHTS))
 
 
+@pytest.mark.parametrize(
+    "ours, theirs",
+    [
+        (nnx.InstanceNorm(4, rngs=nnx.Rngs(0)), torch.nn.InstanceNorm2d(4, affine=True)),
+        (nnx.PReLU(), torch.nn.PReLU(init=0.3)),
+    ],
+)
+def test_layers_of_flaxs_with_names_of_their_own_load(ours: nnx.Module, theirs: torch.nn.Module):
+    weights = {key: torch.rand(tensor.shape) for key, tensor in theirs.state_dict().items()}
+    back = parity.state_dict(parity.load_state_dict(ours, weights))
+    assert all(np.array_equal(back[key], tensor.numpy()) for key, tensor in weights.items())
+    with pytest.raises(
+        InputError, match=r"weight .*has shape"
+    ):  # control: a slope, or a scale, for each of many channels
+        parity.load_state_dict(ours, {key: torch.rand(7) for key in weights})
+
+
+def test_rows_of_a_joint_tensor_are_told():
+    attention = nnx.Dict(mix=nnx.MultiHeadAttention(2, 4, rngs=nnx.Rngs(0)))
+    weights = {f"mix.{key}": tensor for key, tensor in torch.nn.MultiheadAttention(4, 2).state_dict().items()}
+    with pytest.raises(
+        InputError, match=r"missing mix.query.kernel .*\(rows of mix.in_proj_weight: query, key, value in"
+    ):
+        parity.load_state_dict(attention, weights)
+    cell = nnx.Dict(rnn=nnx.RNN(nnx.LSTMCell(2, 3, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0)))
+    weights = {f"rnn.{key}": tensor for key, tensor in torch.nn.LSTM(2, 3).state_dict().items()}
+    with pytest.raises(InputError, match=r"missing rnn.cell.if_.weight .*\(rows of rnn.weight_ih_l0: gates i, f, g, o"):
+        parity.load_state_dict(cell, weights)
+    with pytest.raises(InputError, match="missing mix.query.kernel") as error:  # control: nothing joint is there
+        parity.load_state_dict(attention, {"mix.out_proj.weight": torch.ones(4, 4), "mix.out_proj.bias": torch.ones(4)})
+    assert "rows of" not in str(error.value)
+
+
 MASKS = (np.tri(6, dtype=bool)[None, None], np.triu(np.full((5, 5), -np.inf, np.float32), 1))
 
 

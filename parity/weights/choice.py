@@ -146,8 +146,10 @@ def part_of(leaves: list[Leaf], content: Content, entry: str = "") -> str:
     prefix = shared[: shared.rfind(".") + 1]
     tensors = {name[len(prefix) :]: content.tensors[name] for name in names}
     heads = dict.fromkeys(leaf.key[: dot.start()] for leaf in leaves for dot in re.finditer(r"\.", leaf.key))
+    # A file of "decoder." names its part itself; another one of the same shape is not meant.
+    named = [head for head in heads if f".{prefix}".endswith(f".{head}.")]
     fitting = []
-    for head in heads:
+    for head in named or heads:
         part = [replace(leaf, key=leaf.key[len(head) + 1 :]) for leaf in leaves if leaf.key.startswith(f"{head}.")]
         if _choice(part, prefix, dict(tensors), []).fits:
             fitting.append(head)

@@ -14,14 +14,12 @@ from d2l_jax import InputError
 
 
 def test_parts_under_their_names_load_beside_an_optimisers_state(tmp_path: Path):
-    optimizer = torch.optim.Adam(NET.parameters())
-    for parameter in NET.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
+    slots = {i: {"step": torch.ones(()), "exp_avg": parameter.detach()} for i, parameter in enumerate(NET.parameters())}
+    optimizer = {"state": slots, "param_groups": [{"lr": 0.1, "params": list(slots)}]}
     parts = {name: layer.state_dict() for name, layer in NET.named_children()}
-    assert loads(saved(tmp_path, {**parts, "optimizer": optimizer.state_dict(), "epoch": 3}))
+    assert loads(saved(tmp_path, {**parts, "optimizer": optimizer, "epoch": 3}))
     with pytest.raises(InputError, match="unexpected other.weight"):  # control: another part is left over
-        loads({**parts, "optimizer": optimizer.state_dict(), "other": {"weight": torch.ones(2)}})
+        loads({**parts, "optimizer": optimizer, "other": {"weight": torch.ones(2)}})
 
 
 @pytest.mark.parametrize("wrap", [dict, lambda weights: {"state_dict": prefixed("module.", weights=weights)}])
@@ -29,6 +27,10 @@ def test_the_weights_of_a_part_alone_say_which(wrap: Any):
     outer = nnx.Dict(encoder=flax_net(), fc=nnx.Linear(2, 2, rngs=nnx.Rngs(0)))
     with pytest.raises(InputError, match="the dict holds the weights of 'encoder' alone, a part of Dict"):
         parity.load_state_dict(outer, wrap(WEIGHTS))
+    with pytest.raises(InputError, match="holds the weights of 'encoder' alone"):
+        parity.load_state_dict(outer, wrap(prefixed("encoder.")))
+    with pytest.raises(InputError, match="missing encoder.conv"):  # control: the file names another part
+        parity.load_state_dict(outer, prefixed("fc."))
     two = nnx.Dict(encoder=flax_net(), decoder=flax_net())
     for model in (two, nnx.Dict(encoder=nnx.Linear(2, 2, rngs=nnx.Rngs(0)), fc=nnx.Linear(2, 2, rngs=nnx.Rngs(0)))):
         with pytest.raises(InputError, match="missing encoder"):  # control: two parts fit, or none

@@ -1,6 +1,7 @@
 """Why gradients differ where all that is computed forward is right: one is stopped, or has another slope at 0."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from torch.utils._pytree import tree_map
 from parity.arrays.key import Key, Record
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.cause import Cause, choose
-from parity.blame.diagnosis.functions import Altering, function_trials, straight_through, targets
-from parity.blame.diagnosis.functions.altering import Choice
+from parity.blame.diagnosis.functions import Altering, function_trials, stopped, straight_through, targets
+from parity.blame.diagnosis.functions.altering import Choice, Find
 from parity.blame.diagnosis.functions.alternative import Alternatives
 from parity.blame.diagnosis.functions.slopes import SLOPES
 from parity.blame.diagnosis.functions.table import DETACH, alternatives_of, each
@@ -40,13 +41,14 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
         found, loss = _gradients(run, twin, state, mode)
         return [loss, *(found[key.tensor] for key in keys)]
 
-    def altering(choice: Choice) -> tuple[list[np.ndarray], Altering]:
-        mode = Altering(run.model, choice, find=_alternatives)
+    def altering(choice: Choice, find: Find = _alternatives) -> tuple[list[np.ndarray], Altering]:
+        mode = Altering(run.model, choice, find=find)
         return gradients(mode), mode
 
     def candidates() -> Iterator[tuple]:
         yield from function_trials(altering)
         yield from _stopped(run.model, lambda: gradients(Altering(run.model, lambda *_: None)))
+        yield from function_trials(partial(altering, find=stopped.alternatives_of))
 
     loss = Key(1, "forward", "loss", twin.torch.turns[0].name)  # which stays as it is
     theirs, ours = ([np.asarray(record[key], np.float64) for key in (loss, *keys)] for record in (oracle, flax))

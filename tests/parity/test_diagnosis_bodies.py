@@ -244,6 +244,11 @@ def gated(factor):
     return Body(lambda m, x: m.first(x) * m.second(x).sigmoid() * factor if factor != 1 else _gate(m, x))
 
 
+def of_length(length):
+    """Divides by a norm, to which a number is added that could be another as well, but none that anybody writes."""
+    return Body(lambda m, x: m.first(x) * (length / (m.first(x).norm() + 1e-12)))
+
+
 def _gate(m, x):
     return m.first(x) * m.second(x).sigmoid()
 
@@ -253,6 +258,7 @@ def _gate(m, x):
     [
         (stepped(0.25), stepped(0.1), "constant", "computes with 0.1 where PyTorch has 0.25 (in 1 calls of mul)"),
         (gated(1), gated(1.7), "scale", "multiplies by 1.7 what PyTorch's mul gives"),
+        (of_length(0.05), of_length(0.02), "constant", "computes with 0.02 where PyTorch has 0.05"),
     ],
 )
 def test_another_number_of_one_call_is_named(theirs, ours, cause, text):

@@ -92,8 +92,40 @@ def written(both):
     return y
 
 
+def filtered(length):
+    """A convolution along an axis that is not the last, by Fourier transforms."""
+    product = torch.fft.rfft(X, n=length, dim=1) * torch.fft.rfft(X[0].cos(), n=length, dim=0)
+    return torch.fft.irfft(product, n=length, dim=1)[:, :6]
+
+
+def spectrum(length):
+    return torch.fft.rfft(X, n=length, dim=1).abs()[:, :4]
+
+
+def middle(x):
+    return x.sort(1).values[:, 2:4].mean(1)
+
+
+def ascended(step):
+    """The step of SAM: along the gradients of all tensors, divided by their norm."""
+    parts = X[0], X[1, :2], X[2, :3, :2]
+    norm = torch.stack([part.norm() for part in parts]).norm()
+    return torch.cat([step(part, norm).flatten() for part in parts])
+
+
+def of_all(part, norm, length=0.05):
+    return part * (length / (norm + 1e-12))
+
+
 # a cause, what PyTorch computes, what Flax does
 MISTAKES = [
+    ("median", lambda: X.median(1).values.exp(), lambda: middle(X).exp()),
+    ("median", lambda: X.median(1, keepdim=True)[0] * X, lambda: X.sort(1).values[:, 3:4] * X),
+    ("transform-length", lambda: spectrum(9), lambda: spectrum(6)),
+    ("circular-convolution", lambda: filtered(12), lambda: filtered(6)),
+    ("step-norm", lambda: ascended(of_all), lambda: ascended(lambda part, _: part * 0.05 / part.norm())),
+    ("step-norm", lambda: ascended(of_all), lambda: ascended(lambda part, _: part * 0.05)),
+    ("step-norm", lambda: ascended(of_all), lambda: ascended(lambda part, _: part.sign() * 0.05)),
     ("discretisation", lambda: states(held, zero_order), lambda: states(euler, fed_by_euler)),
     ("discretisation", lambda: states(held, zero_order), lambda: states(bilinear, fed_bilinear)),
     ("discretisation", lambda: states(bilinear, fed_bilinear), lambda: states(held, zero_order)),

@@ -59,6 +59,25 @@ ADAMW = partial(torch.optim.AdamW, lr=1e-2)
 RMSPROP = partial(torch.optim.RMSprop, lr=1e-2)
 ADAGRAD = partial(torch.optim.Adagrad, lr=1e-2)
 
+
+class OfNorms(torch.optim.Optimizer):
+    """Gradient descent whose step, the weight decay included, is as long as the weights: LAMB without its moments."""
+
+    def __init__(self, params, lr, weight_decay):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                way = p.grad + group["weight_decay"] * p
+                p.sub_(group["lr"] * p.norm() / way.norm() * way)
+
+
+BY_NORMS = partial(OfNorms, lr=1e-2, weight_decay=0.1)
+BESIDE = optax.chain(optax.scale_by_trust_ratio(), optax.add_decayed_weights(0.1), optax.scale(-1e-2))
+NO_DECAY = optax.chain(optax.scale_by_trust_ratio(), optax.scale(-1e-2))
+
 # name, PyTorch's optimiser, Optax's with the defaults or the option that differ
 AFTERWARDS = optax.stateless(lambda updates, params: jax.tree.map(lambda u, p: u - 1e-4 * (p + u), updates, params))
 OPTAX = [
@@ -67,6 +86,8 @@ OPTAX = [
     ("weight-decay-after", ADAMW, optax.chain(optax.adam(1e-2), AFTERWARDS)),
     ("weight-decay-l2", ADAMW, optax.chain(optax.add_decayed_weights(1e-2), optax.adam(1e-2))),
     ("weight-decay-decoupled", partial(ADAM, weight_decay=1e-2), optax.adamw(1e-2, weight_decay=1e-2)),
+    ("weight-decay-decoupled", BY_NORMS, BESIDE),
+    ("weight-decay-missing", BY_NORMS, NO_DECAY),
     ("accumulator-start+eps-in-root", ADAGRAD, optax.adagrad(1e-2)),
     ("alpha+eps-in-root", RMSPROP, optax.rmsprop(1e-2)),
     ("eps-in-root", RMSPROP, optax.rmsprop(1e-2, decay=0.99)),

@@ -59,3 +59,45 @@ def test_the_stop_is_named(stop, detach, cause, layer):
 def test_control_equal_stops_pass():
     assert check(Siamese(), TorchSiamese()).status == "pass"
     assert check(Siamese(""), TorchSiamese(False)).status == "pass"
+
+
+class Gated(nnx.Module):
+    def __init__(self, gate):
+        self.first, self.gate = nnx.Linear(6, 4, rngs=nnx.Rngs(0)), gate
+
+    def __call__(self, x):
+        return self.gate(self.first(x))
+
+
+class TorchGated(torch.nn.Module):
+    def __init__(self, gate):
+        super().__init__()
+        self.first, self.gate = torch.nn.Linear(6, 4), gate
+
+    def forward(self, x):
+        return self.gate(self.first(x))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        (lambda h: h * jax.lax.stop_gradient(nnx.sigmoid(h)), lambda h: h * torch.sigmoid(h), "the second factor"),
+        pytest.param(
+            lambda h: jax.lax.stop_gradient(h) * nnx.sigmoid(h),
+            lambda h: h * torch.sigmoid(h).detach(),
+            "the other operand than PyTorch, which stops that of the second factor",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_factor_whose_gradient_is_stopped_is_named(ours, theirs, words):
+    result = parity.check(Gated(ours), TorchGated(theirs), TABLE, steps=1, tiers=("float64",), layers=False)
+    assert result.blame and result.blame.cause == "stop-gradient", result.blame
+    assert words in result.blame.text
+
+
+@pytest.mark.slow
+def test_control_a_gradient_that_is_another_is_not_stopped():
+    ours = Gated(lambda h: h * (0.5 * jax.lax.stop_gradient(nnx.sigmoid(h)) + 0.5 * nnx.sigmoid(h)))
+    result = parity.check(ours, TorchGated(lambda h: h * torch.sigmoid(h)), TABLE, steps=1, tiers=("float64",))
+    assert result.blame and not result.blame.cause.startswith("stop-gradient"), result.blame

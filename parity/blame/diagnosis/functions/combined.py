@@ -13,7 +13,7 @@ REMEMBERED = (  # earlier calls that later ones are of
     *(*ACTIVATIONS, "topk", "masked_fill", "pack_padded_sequence"),
     *("mul", "rmul", "add", "sub", "sum", "exp", "expm1", "einsum", "flatten", "clamp"),
     *(*TURNING, *SHAPING),
-    *("fft_rfft", "fft_fft", "detach", "sigmoid", "radd", "rsub", "outer"),
+    *("fft_rfft", "fft_fft", "detach", "sigmoid", "radd", "rsub", "outer", "rdiv", "rtruediv"),
     *("cat", "linear", "matmul", "mm", "chunk", "split", "unbind", "getitem"),
 )
 WIRING = "wiring"

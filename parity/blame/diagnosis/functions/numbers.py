@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.diagnosis.factors import telling
+from parity.blame.diagnosis.factors import plain, telling
 from parity.blame.diagnosis.functions.altering import Find, Label, Site, untouched
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 from parity.blame.diagnosis.functions.fitting import Run, fitted, is_sharp, shown
@@ -21,7 +21,7 @@ from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 
 SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
 DIVISIONS = ("div", "truediv", "itruediv", "divide")
-PRODUCTS = ("mul", "rmul", "imul", "multiply", "rtruediv", "lerp", *DIVISIONS)
+PRODUCTS = ("mul", "rmul", "imul", "multiply", "rdiv", "rtruediv", "lerp", *DIVISIONS)
 WHOLE = (*PRODUCTS, "pow")  # in which a whole number may stand for any
 OPTIONS = (
     "cross_entropy",
@@ -42,6 +42,7 @@ TERMS = {"first": ("scale", "first"), "second": ("scale", "second")}  # of one t
 SQUARES = {2: "constant-squared", -2: "constant-squared-inverse"}  # as that of a temperature
 LEAST = 6  # numbers to which the one is fitted
 MOST_GROUPS = 48
+MOST_TIMES = 1000  # a step; of a number as small as eps every other one is a multiple
 
 
 class Group(NamedTuple):
@@ -67,6 +68,7 @@ def number_trials(
         _, seen = run(untouched, _times(1.0))
     except UNFIT:
         return
+    others: list[FunctionTrial] = []  # numbers that nobody has written may explain what one that somebody has does
     groups = itertools.chain(_groups(seen.sites), _alone(seen.sites), _of_terms(seen.sites))
     for group, _ in zip(groups, range(MOST_GROUPS)):
         chosen = {(site.function, site.number): label for site, label in zip(group.sites, group.labels)}
@@ -81,8 +83,14 @@ def number_trials(
             pieces = computed(factor) if factor and is_sharp(fit, factor, flax[first]) else None
         except UNFIT:
             continue
-        if pieces is not None:
-            yield group.labels[0][0], _told(factor, group), pieces, around(group.sites)
+        if pieces is None:
+            continue
+        trial = group.labels[0][0], _told(factor, group), pieces, around(group.sites)
+        if plain(group.value * factor):
+            yield trial
+        else:
+            others.append(trial)
+    yield from others
 
 
 def _told(factor: float, group: Group) -> str:
@@ -108,6 +116,10 @@ def _power(site: Site, value: float) -> Label:
         SQUARES[exponent]: exponent for exponent in SQUARES if _near(float(site.labels[0][1]), value**exponent)
     }
     return next((label for label in site.labels if label[0] in exponents), site.labels[0])
+
+
+def _is_multiple(ratio: float) -> bool:
+    return 0.5 < ratio <= MOST_TIMES and abs(ratio - round(ratio)) < 1e-9
 
 
 def _near(one: float, other: float) -> bool:
@@ -168,7 +180,7 @@ def _groups(sites: Sequence[Site]) -> Iterator[Group]:
     for value in dict.fromkeys(value for value, _ in found):
         same = [site for other, site in found if other == value]
         yield _group(value, same)
-        multiples = [site for other, site in found if abs(other / value - round(other / value)) < 1e-9 <= other / value]
+        multiples = [site for other, site in found if _is_multiple(other / value)]
         if len(multiples) > len(same):
             yield _group(value, multiples)
         squares = [site for other, site in found if abs(value) != 1 and any(_near(other, value**k) for k in SQUARES)]

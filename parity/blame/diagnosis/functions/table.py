@@ -35,8 +35,10 @@ from parity.blame.diagnosis.functions import (
 )
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
+from parity.blame.diagnosis.functions.ascents import by_norm
 from parity.blame.diagnosis.functions.combined import REMEMBERED as REMEMBERED
 from parity.blame.diagnosis.functions.complements import complements
+from parity.blame.diagnosis.functions.medians import medians
 from parity.blame.diagnosis.functions.packing import last_places, packed
 from parity.blame.diagnosis.functions.picking import picked, placed
 from parity.blame.diagnosis.functions.resizing import interpolation
@@ -60,7 +62,7 @@ def each(*sources: Alternatives) -> Alternatives:
 SUM = (masks.added, smoothing.by_hand, arithmetic.sums, blending.blended, combined.terms, targets.exchanged)
 PRODUCT = (
     *(combined.averaged, written.activated, reset_gates.before, slopes, combined.gated, discretised.fed),
-    *(degrees.by_roots, arithmetic.products, complements),
+    *(degrees.by_roots, by_norm, arithmetic.products, complements),
 )
 QUOTIENT = (
     *(combined.averaged, targets.means, slopes, combined.counted, signs.floors, discretised.held),
@@ -89,6 +91,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("div", "truediv", "itruediv"), each(*QUOTIENT)),
     **dict.fromkeys(("mean", "amax", "max"), arithmetic.reductions),
     "sum": each(arithmetic.reductions, subsets.masked),
+    "median": medians,
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), arithmetic.variances),
     **dict.fromkeys(("clamp", "clip"), arithmetic.bounds),
     **dict.fromkeys(("neg", "negative"), signs.negatives),

@@ -20,11 +20,26 @@ def transforms(call: FunctionCall) -> Iterator[Alternative]:
         if other != norm:
             text = f"Flax's {call.name} is scaled as norm='{other}', PyTorch's as '{norm}'"
             yield Alternative("transform-norm", text, lambda other=other: _again(call, norm=other))
+    yield from _of_its_length(call)
     axis = call.option(2, "dim", -1)
     for other in range(call.x.ndim) if isinstance(axis, int) and not call.name.endswith("2") else ():
         if other != axis % call.x.ndim:
             text = f"Flax's {call.name} is along axis {other}, PyTorch's along {axis % call.x.ndim}"
             yield Alternative("transform-axis", text, lambda other=other: _again(call, dim=other))
+
+
+def _of_its_length(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields the transform of a sequence as long as it is, where PyTorch pads or crops it to another length."""
+    length = call.option(1, "n")
+    now = call.x.shape[_from_the_end(call)]
+    if isinstance(length, int) and call.name in ("fft_fft", "fft_rfft", "fft_ifft") and length != now:
+        text = f"Flax's {call.name} is of length {now}, PyTorch's of n={length}"
+        yield Alternative("transform-length", text, lambda: _again(call, n=None))
+
+
+def _from_the_end(call: FunctionCall) -> int:
+    axis = call.option(2, "dim", -1)
+    return axis if axis < 0 else axis - call.x.ndim
 
 
 def convolved(call: FunctionCall) -> Iterator[Alternative]:
@@ -36,10 +51,10 @@ def convolved(call: FunctionCall) -> Iterator[Alternative]:
     made = [call.behind(x) for x in product.args[:2]]
     if any(each is None or each.name != forward for each in made):
         return
-    both = [(each.x, each.option(2, "dim", -1)) for each in made if each]
-    lengths = {x.shape[axis] for x, axis in both}
-    axis, now = call.option(2, "dim", -1), call.result.shape[call.option(2, "dim", -1)]
-    if len(lengths) > 1 or {axis for _, axis in both} != {axis} or axis not in (-1, call.result.ndim - 1):
+    axis = _from_the_end(call)
+    lengths = {each.x.shape[axis] for each in made if each}
+    now = call.result.shape[axis]
+    if len(lengths) > 1 or {_from_the_end(each) for each in made if each} != {axis}:
         return
     length = lengths.pop()
     other = length if now > length else 2 * length
@@ -50,7 +65,7 @@ def convolved(call: FunctionCall) -> Iterator[Alternative]:
     def again() -> torch.Tensor:
         parts = [each.function(each.x, n=other, dim=axis) for each in made if each]
         y = call.function(product.function(*parts), n=other, dim=axis)
-        return F.pad(y, (0, now - other))  # crops, too
+        return F.pad(y, (*(0, 0) * (-1 - axis), 0, now - other))  # crops, too
 
     yield Alternative("circular-convolution", text, again)
 

@@ -28,6 +28,9 @@ def weight_decay(step: ObservedStep, about: Ready) -> Iterator[Trial]:
             else ("weight-decay-decoupled", "Flax decays the weights (AdamW), PyTorch adds to the gradient (L2)")
         )
         yield name, text, after(step, _into_gradient if decoupled else _into_weights)
+        if not decoupled:
+            text = "Flax decays the weights beside the step, PyTorch within it, before a ratio of norms (LAMB's)"
+            yield "weight-decay-decoupled", text, lambda: _decayed_beside(step)
         text = "Flax decays weights by weight_decay, not by lr * weight_decay"
         yield "weight-decay-unscaled", text, after(step, _unscaled_decay)
         if decoupled:
@@ -70,6 +73,13 @@ def _decayed_after(step: ObservedStep) -> list[np.ndarray]:
     shares = [group["lr"] * group["weight_decay"] for group in groups]
     moved = zip(step.before.values(), update(step, _no_decay), shares, strict=True)
     return [change - share * (old + change) for old, change, share in moved]
+
+
+def _decayed_beside(step: ObservedStep) -> list[np.ndarray]:
+    groups = map(ready(step).options, step.before)
+    shares = [group["lr"] * group["weight_decay"] for group in groups]
+    moved = zip(step.before.values(), update(step, _no_decay), shares, strict=True)
+    return [change - share * old for old, change, share in moved]
 
 
 def _no_decay(now: Ready) -> None:

@@ -1,5 +1,7 @@
 """Digits that float32 loses: the lines of Flax's that lose them, and how; nothing where that is not all of it."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,8 @@ from flax import nnx
 
 import parity
 from parity.arrays.key import Key
-from parity.blame.digits.explain import Trials, _searched, like_rounding
+from parity.blame.diagnosis import Cause
+from parity.blame.digits.explain import Trials, _overflows, _searched, like_rounding
 from parity.blame.digits.shadow import Exact
 from parity.compare.rows import row
 from parity.sides.flax import precision
@@ -102,6 +105,13 @@ def test_control_a_mistake_beside_lost_digits_is_not_explained_by_them():
 )
 def test_float64_is_wrong_like_rounding_only_where_it_loses_as_many_digits(exact, low, like):
     assert like_rounding([row(OUTPUT, exact, 1e-14, "")], [row(OUTPUT, low, 1e-6, "")]) is like
+
+
+def test_float64_that_is_not_finite_either_goes_with_what_overflows_alone():
+    infinite, finite = row(OUTPUT, math.inf, 0.0, "", "fail"), row(OUTPUT, 1e-3, 1e-14, "")
+    for name, beyond in (("overflow", True), ("underflow", True), ("cancellation", False)):
+        assert _overflows([infinite], Cause(name, "", 0.0)) is beyond
+        assert not _overflows([infinite, finite], Cause(name, "", 0.0))
 
 
 class Ours(nnx.Module):

@@ -96,7 +96,7 @@ def like_rounding(exact: Sequence[Row], low: Sequence[Row]) -> bool:
 
 def _overflows(exact: Sequence[Row], cause: Cause) -> bool:
     """Tells whether float64 is not finite either, in a later step with larger numbers."""
-    return cause.name == "overflow" and bool(exact) and all(math.isinf(row.gap) for row in exact)
+    return cause.name in ("overflow", "underflow") and bool(exact) and all(math.isinf(row.gap) for row in exact)
 
 
 def explain_digits(twin: Twin, wrong: Sequence[Row], dtype: str = "float32") -> Cause | None:

@@ -188,5 +188,8 @@ def option(replay: Replay) -> Cause | None:
 def _again(optimizer: Any, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     """Returns an optimiser of that kind with no slots yet, whatever the user's constructor takes."""
     new = object.__new__(type(optimizer))
-    vars(new).update(vars(optimizer), param_groups=groups, state=defaultdict(dict))
+    rest = {
+        name: value for name, value in vars(optimizer).items() if name != "step"
+    }  # a scheduler's, of that optimiser
+    vars(new).update(rest, param_groups=groups, state=defaultdict(dict))
     return new

@@ -212,3 +212,13 @@ def test_average_with_bias_correction():
 
     result = check(jax_step(tx, after=after), tx, theirs, sgd, model, more={"ema": params()}, torch_state={"s": shadow})
     named(result, "ema-bias-correction", "1 - decay^t")
+
+
+def test_options_are_found_beside_a_scheduler():
+    def scheduled(model):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.85)
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda number: 1.0)  # it binds the optimiser's `step`
+        return optimizer
+
+    tx = optax.sgd(0.1, momentum=0.9)
+    named(check(jax_step(tx), tx, torch_step, scheduled), "momentum", "is 0.9, PyTorch's 0.85", step=2)

@@ -120,6 +120,8 @@ def test_a_guess_is_confirmed_by_another_step():
     assert confirmed([guess, None], strict=True) is None  # a later update refutes it
     assert confirmed([guess, Cause("momentum-missing", "another", 0.0), sure]) is guess
     assert confirmed([sure, guess]) is sure
+    scheduled = Cause("momentum-schedule", "NAdam", 0.0)
+    assert confirmed([Cause("learning-rate", "of one step", 0.0), scheduled]) is scheduled
     assert confirmed([None]) is None
     still = Cause("step-missing", "a rate of 0", 0.0)
     late = Cause("learning-rate", "a step late", 0.0)

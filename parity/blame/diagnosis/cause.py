@@ -11,6 +11,7 @@ Pieces = Sequence[np.ndarray]
 FLOAT32 = 2e-7  # what rounding to it leaves
 NOISE = 1e-12  # what float64 makes of a layer's rounding, relative to the result
 GUESSES = ("momentum", "learning-rate", "gradient-scale", "step-scale")  # of an update: another one has to confirm them
+CERTAIN = ("momentum-schedule",)  # whose first update alone may be taken for another rate
 STILL = "step-missing"  # a guess that any other replaces
 
 
@@ -72,7 +73,7 @@ def confirmed(causes: Iterable[Cause | None], strict: bool = False) -> Cause | N
             continue
         if guess and guess.name == cause.name != STILL:
             return guess
-        if not cause.name.startswith((*GUESSES, STILL)):
+        if cause.name in CERTAIN or not cause.name.startswith((*GUESSES, STILL)):
             return cause
         guess = cause if guess is None or guess.name == STILL else guess
     return guess

@@ -83,6 +83,30 @@ def last_states(forward_after_padding):
     return body
 
 
+def incoming(turned):
+    """Edges to one node; two of the axes are nodes, as in a triangle of AlphaFold's."""
+
+    def body(m, x):
+        pairs = m.first(x)[:, :, None] * m.second(x)[:, None]
+        y = torch.einsum("bkic,bkjc->bijc", pairs, pairs.sin())
+        return y.transpose(1, 2) if turned else y
+
+    return body
+
+
+def outgoing(turned):
+    def body(m, x):
+        pairs = m.first(x)[:, :, None] * m.second(x)[:, None]
+        return torch.einsum("bikc,bjkc->bijc", pairs.transpose(1, 2) if turned else pairs, pairs.sin())
+
+    return body
+
+
+def shifted(*axes):
+    """The exponential without its largest, over some of the axes."""
+    return lambda m, x: (m.first(x) - m.first(x).amax(axes, keepdim=True)).exp()
+
+
 def symmetric(x):
     return torch.cat([x[..., 1:2], x[..., :1], x, x[..., -1:], x[..., -2:-1]], -1)
 
@@ -133,6 +157,10 @@ BODIES = [
     ("mean-for-sum", "", masked_mean(1), masked_mean(MASK.sum(1, keepdim=True))),
     ("factor-missing", "", nodes(True), nodes(False)),
     ("padding-mode", "", lambda m, x: F.pad(m.first(x), (2, 2), mode="reflect"), lambda m, x: symmetric(m.first(x))),
+    ("transposed", "", incoming(False), incoming(True)),
+    ("transposed", "", outgoing(False), outgoing(True)),
+    ("axis", "", shifted(-1, -2), shifted(-1)),
+    ("axis", "", shifted(-1), shifted(-1, -2)),
     (
         "causal-padding",
         "convolution",
@@ -158,6 +186,13 @@ def test_a_sum_of_what_no_layer_returns_has_no_cause():
     wrong.double().load_state_dict(right.state_dict())
     flax = wrong(torch.as_tensor(X)).detach().numpy()
     assert explain_layer(right, (X,), {}, flax, training=False) is None
+
+
+def test_control_a_product_of_other_numbers_is_not_one_of_other_axes():
+    right = seeded(Layers(incoming(False)))
+    wrong = Layers(lambda m, x: incoming(True)(m, x).tanh())
+    wrong.double().load_state_dict(right.state_dict())
+    assert explain_layer(right, (X,), {}, wrong(torch.as_tensor(X)).detach().numpy(), training=False) is None
 
 
 def clip(x, y):

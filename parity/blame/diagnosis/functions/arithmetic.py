@@ -86,6 +86,14 @@ def reductions(call: FunctionCall) -> Iterator[Alternative]:
         yield from _reduced(call, x, dim)
 
 
+def _fewer_or_more(x: torch.Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yields the axes without one of them, and with another."""
+    if len(axes) > 1:
+        yield from (tuple(a for a in axes if a != left_out) for left_out in axes)
+    kept = {*range(x.ndim)} - {axis % x.ndim for axis in axes}
+    yield from ((*axes, axis) for axis in sorted(kept))
+
+
 def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternative]:
     keep = bool(call.option(2, "keepdim", False))
     axes = tuple(range(x.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
@@ -104,6 +112,9 @@ def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternat
             other = tuple(axis if a == left_out else a for a in axes)
             text = f"Flax takes the {call.name} along axes {other}, PyTorch along {axes}"
             yield Alternative("axis", text, lambda other=other: reduction(x, other, keep))
+    for other in _fewer_or_more(x, axes) if keep else ():
+        text = f"Flax takes the {call.name} along axes {other}, PyTorch along {axes}"
+        yield Alternative("axis", text, lambda other=other: reduction(x, other, keep))
     if len(axes) == 1:
         axis = axes[0] % x.ndim
         for other in (axis for axis in range(x.ndim) if axis != axes[0] % x.ndim):

@@ -1,6 +1,7 @@
 """Transpositions and reshapes that belong together: one without the other mixes heads with places."""
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import torch
 
@@ -38,6 +39,35 @@ def restacked(call: FunctionCall) -> Iterator[Alternative]:
     for axis in range(parts[0].ndim):
         text = f"Flax stacks the {len(parts)} parts along a new axis {axis} and reshapes: they are mixed otherwise"
         yield Alternative("join-axis", text, lambda axis=axis: torch.stack(parts, axis).reshape(call.result.shape))
+
+
+def exchanged(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a sum of products with two axes of one size exchanged, in what it gives or in a factor."""
+    equation, *factors = call.args
+    terms = str(equation).replace(" ", "").split("->")
+    if len(terms) == 2 and "." not in terms[0]:
+        for turned in _pairs(terms[1], call.result):
+            text = f"Flax's einsum gives {terms[0]}->{_exchanged(terms[1], *turned)}, PyTorch's {terms[0]}->{terms[1]}"
+            yield Alternative("transposed", text, lambda turned=turned: call.result.transpose(*turned))
+        names = terms[0].split(",")
+        for place, (name, factor) in enumerate(zip(names, factors)):
+            for turned in _pairs(name, factor):
+                other = ",".join([*names[:place], _exchanged(name, *turned), *names[place + 1 :]])
+                text = f"Flax's einsum has {other}->{terms[1]}, PyTorch's {terms[0]}->{terms[1]}"
+                given = [*factors[:place], factor.transpose(*turned), *factors[place + 1 :]]
+                yield Alternative("transposed", text, lambda given=given: torch.einsum(equation, *given))
+
+
+def _pairs(names: str, tensor: torch.Tensor) -> Iterator[tuple[int, int]]:
+    """Yields pairs of axes of the same size."""
+    pairs = combinations(range(len(names)), 2)
+    yield from ((i, j) for i, j in pairs if tensor.shape[i] == tensor.shape[j] > 1)
+
+
+def _exchanged(names: str, i: int, j: int) -> str:
+    letters = list(names)
+    letters[i], letters[j] = letters[j], letters[i]
+    return "".join(letters)
 
 
 def _shown(tensor: torch.Tensor) -> str:

@@ -121,7 +121,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(losses.OTHERS, each(losses.options, saturating.of_targets, targets.positives, targets.others)),
     "getitem": each(picked, buckets.picked, slopes),
     "setitem": placed,
-    "einsum": discretised.fed,
+    "einsum": each(discretised.fed, layout.exchanged),
     **dict.fromkeys(("floor_divide", "floordiv"), signs.floors),
     "pad": shapes.padded,
     DETACH: arithmetic.detached,

@@ -125,12 +125,18 @@ def _fits(ours: RandomRequest, theirs: RandomRequest) -> bool:
     return ours.normal == theirs.normal and same
 
 
-def _fits_turned(ours: RandomRequest, theirs: RandomRequest) -> bool:
-    """Tells whether the one's axes in another order are the other's: channels first within 1-d convolutions, say."""
-    return ours.normal == theirs.normal and any(fitting(ours.shape, theirs.shape))
+def _fits_otherwise(ours: RandomRequest, theirs: RandomRequest) -> bool:
+    """Tells whether the layout is another: channels first between 1-d convolutions, heads within the batch."""
+    fits = any(fitting(ours.shape, theirs.shape)) or is_merged(ours.shape, theirs.shape)
+    return ours.normal == theirs.normal and fits
 
 
-FITS = _fits, _fits_turned  # the likelier first
+FITS = _fits, _fits_otherwise  # the likelier first
+
+
+def is_merged(ours: Shape, theirs: Shape) -> bool:
+    """Tells whether the first axis of PyTorch's is the first two of Flax's."""
+    return len(ours) > 2 and tuple(theirs) == (ours[0] * ours[1], *ours[2:])
 
 
 def is_shared(ours: Shape, theirs: Shape) -> bool:
@@ -207,6 +213,8 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
 
     def answer(shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
         value = next(remaining, None)
+        if value is not None and is_merged(tuple(shape), value.shape):
+            return value.reshape(shape)
         if value is None or sorted(value.shape) != sorted(shape):
             raise InputError(f"Flax draws other random numbers than when it was first traced: {shape}")
         return as_flax(value, between(tuple(shape), value.shape), shape)

@@ -92,6 +92,19 @@ def test_a_mask_of_other_axes_order_is_the_same_mask_and_one_of_other_sizes_is_n
         partners(flax, [RandomRequest((4, 6, 1))])
 
 
+def test_heads_within_the_batch_have_the_masks_of_heads_beside_it():
+    flax, pytorch = [RandomRequest((4, 2, 7, 5))], [RandomRequest((8, 7, 5))]
+    assert partners(flax, pytorch) == (0,)
+    (value,) = numbers(flax, np.random.default_rng(0), given_shapes(flax, pytorch, (0,)))
+    with imposed_on_jax([jnp.asarray(value)]):
+        ours = jax.random.bernoulli(KEY, 0.5, (4, 2, 7, 5))
+    with ImposedOnTorch([value]):
+        theirs = torch.bernoulli(torch.full((8, 7, 5), 0.5, dtype=torch.float64)).numpy()
+    np.testing.assert_array_equal(ours, theirs.reshape(4, 2, 7, 5))
+    with pytest.raises(InputError, match="random numbers differ"):
+        partners(flax, [RandomRequest((14, 4, 5))])
+
+
 def test_a_dropout_that_flax_lacks_is_told_where_it_is_sure():
     pytorch = [RandomRequest((3,), place="drop"), RandomRequest((3,), site="a"), RandomRequest((4,), site="a")]
     assert dropped_alone(pytorch[1:], pytorch) == (0,) and dropped_alone(pytorch[:2], pytorch) == (2,)

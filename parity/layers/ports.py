@@ -191,7 +191,7 @@ def matched(
             fits = free = [i for i in unused if flat(torch[i][1]) == flat(shape)]
             if len(free) > 1 and apart:
                 free.sort(key=lambda i, place=place: apart(place, i))
-        number = next(iter(free or fits), None)
+        number = next(iter(free or fits[::-1]), None)  # keys and values are one tensor, behind the queries
         if number is None:
             raise Mismatch(f"arguments {[s for _, s in torch]} in PyTorch, {[s for _, s in flax]} in Flax")
         unused = [i for i in unused if i != number]

@@ -1,4 +1,4 @@
-"""How the results of two calls belong together where their shapes do not tell."""
+"""How the arguments and results of two calls belong together where their shapes do not tell."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from flax import nnx
 
+from parity.layers.ports import matched
 from parity.layers.results import results_of
 
 H, C, Y = (np.full((3, 8), float(number)) for number in range(3))
@@ -30,3 +31,10 @@ def test_axes_in_front_make_no_pair_of_what_could_be_two():
     h, y = torch.ones(1, 3, 8), torch.ones(3, 5, 8)
     assert numbers((y, h), (H, np.ones((3, 5, 8)))) == [1, 0]
     assert numbers((y, (h, h)), ((H, C), np.ones((3, 5, 8)))) == [2]
+
+
+def test_keys_and_values_that_are_one_tensor_are_not_the_queries():
+    names = "inputs_q", "inputs_k", "inputs_v"
+    both = [("query", (3, 5, 8)), ("key", (3, 5, 8))]
+    assert [number for number, _ in matched([(name, (3, 5, 8)) for name in names], both)] == [0, 1, 1]
+    assert [number for number, _ in matched([(name, (3, 5, 8)) for name in names], both[:1])] == [0, 0, 0]

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from parity.match import load_by_map as load_by_map
     from parity.match import save_map as save_map
     from parity.own_pair import check as check
     from parity.report.repro import save_repro as save_repro
@@ -16,6 +17,7 @@ PLACES = {
     "check": "own_pair",
     "check_step": "training_step.check_step",
     "Result": "result",
+    "load_by_map": "match",
     "save_map": "match",
     "save_repro": "report.repro",
     "load_state_dict": "weights.state_dict",

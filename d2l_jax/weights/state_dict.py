@@ -1,7 +1,7 @@
 """A state_dict into an NNX model and out of it: exact, or an error that lists what does not fit."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -46,18 +46,37 @@ def put(
     Raises InputError, and changes nothing, if a key is missing or left over, a shape differs, a value
     is not finite, or a shared tensor has two values; the first ten of each kind are listed.
     """
-    by_key = {leaf.key: leaf for leaf in leaves(model)}
-    hints = hints or {}
-    missing = [f"missing {key} {leaf.shape}{hints.get(key, '')}" for key, leaf in by_key.items() if key not in tensors]
-    left = [f"unexpected {key} {tuple(tensors[key].shape)}" for key in tensors if key not in by_key]
-    values, wrong = _converted(by_key, tensors, dtype, read)
-    if problems := [*_first(missing), *_first(left), *_first(wrong)]:
-        where = f" from {source}" if source else ""
-        raise InputError(f"the state_dict{where} does not fit {type(model).__name__}: {'; '.join(problems)}")
+    values = converted(leaves(model), tensors, dtype, read, hints, source, type(model).__name__)
+    return take(model, values)
+
+
+def take(model: nnx.Module, values: Values) -> nnx.Module:
+    """Puts arrays into the variables that stand at these paths of `model`, which is returned."""
     by_path = variables(model)
     for path, value in values.items():
         by_path[path].set_value(value)
     return model
+
+
+def converted(
+    expected: Sequence[Leaf],
+    tensors: Mapping[str, Any],
+    dtype: Any = None,
+    read: Callable[[Any], np.ndarray] = np.asarray,
+    hints: Mapping[str, str] | None = None,
+    source: str = "",
+    owner: str = "the model",
+) -> Values:
+    """Returns {path: JAX's array} of all that a model expects; options and errors are those of `put`."""
+    by_key = {leaf.key: leaf for leaf in expected}
+    hints = hints or {}
+    missing = [f"missing {key} {leaf.shape}{hints.get(key, '')}" for key, leaf in by_key.items() if key not in tensors]
+    left = [f"unexpected {key} {tuple(tensors[key].shape)}" for key in tensors if key not in by_key]
+    values, wrong = _arrays(by_key, tensors, dtype, read)
+    if problems := [*_first(missing), *_first(left), *_first(wrong)]:
+        where = f" from {source}" if source else ""
+        raise InputError(f"the state_dict{where} does not fit {owner}: {'; '.join(problems)}")
+    return values
 
 
 def _first(problems: list[str]) -> list[str]:
@@ -65,7 +84,7 @@ def _first(problems: list[str]) -> list[str]:
     return [*problems[:LISTED], *([f"and {more} more of that kind"] if more > 0 else [])]
 
 
-def _converted(
+def _arrays(
     by_key: dict[str, Leaf], tensors: Mapping[str, Any], dtype: Any, read: Callable
 ) -> tuple[Values, list[str]]:
     """Returns {path: JAX's array}, and a line for each reason why tensors cannot be such."""

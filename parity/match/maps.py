@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,18 @@ def load_map(path: str | Path) -> list[Leaf]:
     if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("leaves"), list):
         raise InputError(f"{path} is no weight map: it should hold the format {FORMAT!r} and a list of leaves")
     return [_leaf(path, number, entry) for number, entry in enumerate(content["leaves"])]
+
+
+def told_map(weights: Any) -> list[Leaf]:
+    """Returns the map that is given, or that of a file. Raises InputError if it is none."""
+    if isinstance(weights, str | Path):
+        return load_map(Path(weights))
+    if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
+        raise InputError(
+            "weights is no map; what parity.save_map wrote, or the weights of a Result, is right; "
+            "those of a checkpoint are put into both models first, and compared with weights='as they are'"
+        )
+    return list(weights)
 
 
 def _leaf(path: str | Path, number: int, entry: Any) -> Leaf:

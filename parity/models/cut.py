@@ -50,14 +50,14 @@ class Cut(Called):
         train: bool,
         around: Around | None = None,
     ) -> tuple[Any, Tree]:
-        whole = _joined(params, self.cuts)
+        whole = joined(params, self.cuts)
         return self.inner.run(function, whole, buffers, *inputs, train=train, around=around)
 
     def apart(self, tree: Tree) -> Tree:
         return _apart(self.inner.apart(tree), self.cuts)
 
     def joined(self, tree: Tree) -> Tree:
-        return self.inner.joined(_joined(tree, self.cuts))
+        return self.inner.joined(joined(tree, self.cuts))
 
     def in_precision(self, dtype: str) -> "Cut":
         return Cut(self.inner.in_precision(dtype), self.cuts)
@@ -80,13 +80,13 @@ class Cut(Called):
         return self.inner.modules(inputs)
 
     def part(self, module: Any, path: Path, params: Tree, buffers: Tree, *, train: bool) -> Part:
-        part = self.inner.part(module, path, _joined(params, self.cuts), buffers, train=train)
+        part = self.inner.part(module, path, joined(params, self.cuts), buffers, train=train)
         inside = {place[len(path) :]: cut for place, cut in self.cuts.items() if place[: len(path)] == path}
         if not inside:
             return part
 
         def apply(params: Tree, buffers: Tree, args: tuple, kwargs: dict) -> tuple[Any, Tree]:
-            return part.apply(_joined(params, inside), buffers, args, kwargs)
+            return part.apply(joined(params, inside), buffers, args, kwargs)
 
         return replace(part, key=(part.key, *inside), apply=apply, params=_apart(part.params, inside))
 
@@ -100,7 +100,8 @@ def _apart(tree: Tree, cuts: Cuts) -> Tree:
     return unflatten(flat)
 
 
-def _joined(tree: Tree, cuts: Cuts) -> Tree:
+def joined(tree: Tree, cuts: Cuts) -> Tree:
+    """Returns a tree in which pieces are one array again."""
     flat = dict(flatten(tree))
     for path, cutting in cuts.items():
         parts = [flat.pop(place) for place, _, _ in cutting.places(path) if place in flat]

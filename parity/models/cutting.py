@@ -95,6 +95,12 @@ def names_rows(path: Path) -> bool:
     return bool(found and found[7])
 
 
+def whole_name(last: Any) -> Any:
+    """Returns the name of the array of which `last` names a piece; of any other, its own."""
+    found = PART.fullmatch(str(last))
+    return found[1] if found else last
+
+
 Cuts = Mapping[Path, Cutting]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from flax import nnx
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
-from parity.match import load_map, map_of
+from parity.match import map_of, told_map
 from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
 from parity.models.cutting import cuts_of
@@ -29,7 +28,7 @@ def weight_map(
     weights: what the user says of it: a map, or its path
     """
     if weights is not None:
-        told = _told(weights)
+        told = told_map(weights)
         cuts = cuts_of(leaf.path for leaf in told)
         return Cut(flax, cuts) if cuts else flax, told, ()
     named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
@@ -67,14 +66,3 @@ def _in_both(named: Sequence[Leaf], held: Collection[str], theirs: Mapping[str, 
         elif leaf.key in held and len(there) == 1:
             leaves.append(replace(leaf, key=there[0]))
     return leaves
-
-
-def _told(weights: Any) -> list[Leaf]:
-    if isinstance(weights, str | Path):
-        return load_map(Path(weights))
-    if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
-        raise InputError(
-            "weights is no map; what parity.save_map wrote, or the weights of a Result, is right; "
-            "those of a checkpoint are put into both models first, and compared with weights='as they are'"
-        )
-    return list(weights)

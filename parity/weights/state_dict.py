@@ -14,7 +14,7 @@ from d2l_jax.train import checkpoint
 from d2l_jax.weights.file import NAME
 from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
-from d2l_jax.weights.state_dict import put
+from d2l_jax.weights.state_dict import Values, converted, take
 from d2l_jax.weights.state_dict import state_dict as state_dict
 from parity.weights.choice import Choice, choices, chosen, left_out, names_of, part_of, without_prefix
 from parity.weights.content import Content, content_of
@@ -41,26 +41,33 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
     Nothing of a file is run. Raises InputError, and changes nothing, if a key is missing or left over, a shape differs,
     a value is not finite, or a shared tensor has two values; the first ten of each kind are listed.
     """
-    where = str(source) if isinstance(source, str | Path) else ""
     _refuse_other_models(model)
-    content = content_of(_read(model, source))
+    return take(model, arrays_of(leaves(model), read(source, model), source, dtype, entry, type(model).__name__))
+
+
+def arrays_of(expected: list[Leaf], held: Any, source: Source, dtype: Any, entry: str, owner: str) -> Values:
+    """Returns {path: JAX's array} of what a model expects; errors and lines of the log are those of `load_state_dict`.
+
+    held: what the source holds
+    """
+    where = str(source) if isinstance(source, str | Path) else ""
+    content = content_of(held)
     place = where or f"the {type(source).__name__}"
-    if not content.tensors and leaves(model):
+    if not content.tensors and expected:
         kinds = "; ".join(f"{name or 'it'} is {kind}" for name, kind in list(content.others.items())[:4])
         raise InputError(f"{place} holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}")
-    choice, notes = _chosen(leaves(model), content, entry.rstrip("."), place)
+    choice, notes = _chosen(expected, content, entry.rstrip("."), place)
     if not choice.fits and (kind := kind_of(content.tensors, content.others)):
         raise InputError(f"{place} {kind}")
-    if not choice.fits and (part := part_of(leaves(model), content, entry)):
-        owner = type(model).__name__
+    if not choice.fits and (part := part_of(expected, content, entry)):
         raise InputError(f"{place} holds the weights of {part!r} alone, a part of {owner}; load them into that part")
-    hints = _hints(leaves(model), choice, content)
+    hints = _hints(expected, choice, content)
     if choice.prefix:
         where = f"{place}, under {choice.prefix.rstrip('.')!r},"
-    put(model, choice.tensors, dtype, read=to_numpy, hints=hints, source=where)
+    values = converted(expected, choice.tensors, dtype, to_numpy, hints, where, owner)
     if notes:
         log.warning("%s: %s", place, "; ".join(notes))
-    return model
+    return values
 
 
 def _refuse_other_models(model: Any) -> None:
@@ -86,14 +93,15 @@ def _alike(tensors: list[Leaf], choice: Choice) -> str:
     return keys[0] if keys else ""
 
 
-def _read(model: nnx.Module, source: Any) -> Any:
+def read(source: Any, model: nnx.Module | None = None) -> Any:
+    """Returns what a source holds; `model` is that of a run, whose folder it may be."""
     if isinstance(source, str | Path):
         if ADDRESS.match(str(source)):
             raise InputError(f"{source} is an address; download the file and name it")
         path = Path(source)
         if (path / NAME).is_file():
             return read_state_dict(path / NAME)
-        if checkpoint.holds_checkpoints(path):
+        if model and checkpoint.holds_checkpoints(path):
             return state_dict(checkpoint.load_params(path, nnx.clone(model)))
         return read_state_dict(path)
     if isinstance(source, nnx.Module):

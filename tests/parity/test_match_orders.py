@@ -9,7 +9,7 @@ from flax import nnx
 from torch.nn.functional import glu, scaled_dot_product_attention
 
 import parity
-from parity.match import map_of
+from parity.match import load_by_map, map_of
 from parity.models.cut import Cut
 from parity.models.nnx_model import NNXModel
 
@@ -153,9 +153,14 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_the_order_is_found_under_which_both_compute_the_same(name: str):
-    ours, theirs = RIGHT[name]
-    assert found(ours(), theirs()).agrees
+def test_the_order_is_found_under_which_both_compute_the_same_and_weights_load_in_it(name: str):
+    ours, twin = RIGHT[name][0](), RIGHT[name][1]()
+    weight_map = found(ours, twin)
+    assert weight_map.agrees
+    loaded = load_by_map(
+        ours, {f"module.{key}": tensor for key, tensor in twin.state_dict().items()}, weight_map.leaves
+    )
+    np.testing.assert_allclose(loaded(jnp.asarray(X)), twin(torch.tensor(X)).detach(), atol=1e-5)
 
 
 WRONG = {

@@ -59,9 +59,10 @@ def arrays_of(expected: list[Leaf], held: Any, source: Source, dtype: Any, entry
     choice, notes = _chosen(expected, content, entry.rstrip("."), place)
     if not choice.fits and (kind := kind_of(content.tensors, content.others)):
         raise InputError(f"{place} {kind}")
-    if not choice.fits and (part := part_of(expected, content, entry)):
-        raise InputError(f"{place} holds the weights of {part!r} alone, a part of {owner}; load them into that part")
     hints = _hints(expected, choice, content)
+    told = any(key in hints for key in choice.missing)  # of tied tensors, which are no other part
+    if not (choice.fits or told) and (part := part_of(expected, content, entry)):
+        raise InputError(f"{place} holds the weights of {part!r} alone, a part of {owner}; load them into that part")
     if choice.prefix:
         where = f"{place}, under {choice.prefix.rstrip('.')!r},"
     values = converted(expected, choice.tensors, dtype, to_numpy, hints, where, owner)

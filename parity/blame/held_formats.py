@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Literal
 
 from d2l_jax.train import TrainState
 from parity.blame.marks import forward_of
@@ -14,7 +17,8 @@ from parity.twin.twin import State, Twin
 
 FORMATS = ("bfloat16", "float16", "float32")
 ROUNDED = {7: "bfloat16", 10: "float16", 23: "float32"}  # by the bits of a fraction
-ANY = ("bitcast_convert_type", "pure_callback", "io_callback")  # who knows what becomes of the bits
+BITS = "bitcast_convert_type"
+ANY = (BITS, "pure_callback", "io_callback")  # who knows what becomes of the bits
 
 
 def held_formats(twin: Twin, state: State) -> frozenset[str]:
@@ -43,10 +47,30 @@ def _formats(program: Any) -> Iterator[str]:
         yield from _dtypes((*equation.invars, *equation.outvars))
         if equation.primitive.name == "reduce_precision":
             yield ROUNDED.get(equation.params["mantissa_bits"], "")
+        elif equation.primitive.name == BITS and (kept := _kept(program, equation)):
+            yield ROUNDED.get(kept, "")
         elif equation.primitive.name in ANY:
             yield from FORMATS
         for inner in programs_in(equation):
             yield from _formats(inner)
+
+
+def _kept(program: Any, equation: Any) -> int:
+    """Returns how many bits of a fraction a mask leaves, as JAX's own functions split numbers; 0 where it is none."""
+    (given,), (made,) = equation.invars, equation.outvars
+    users = [each for each in program.eqns if made in _named(each)]
+    near = [each for each in program.eqns if given in each.outvars] if given.aval.dtype.kind == "u" else users
+    words = {int(x.val) for each in near for x in each.invars if isinstance(x, Literal) and not np.shape(x.val)}
+    floats = [x.aval.dtype for x in (given, made) if jnp.issubdtype(x.aval.dtype, jnp.floating)]
+    if len(words) != 1 or len(floats) != 1 or any(each.primitive.name != "and" for each in near):
+        return 0
+    (word,) = words
+    return jnp.finfo(floats[0]).nmant - (word & -word).bit_length() + 1
+
+
+def _named(equation: Any) -> list[Any]:
+    """Returns what an equation is given, without numbers."""
+    return [x for x in equation.invars if not isinstance(x, Literal)]
 
 
 def _dtypes(variables: Sequence[Any]) -> Iterator[str]:

@@ -40,7 +40,7 @@ def torch_step(model, optimizer, batch, block):
 
 STOPS = [
     (jax.lax.stop_gradient, torch.no_grad, "", ""),
-    (lambda x: x, torch.no_grad, "stop-gradient-missing", "what PyTorch computes in `with block():`"),
+    (lambda x: x, torch.no_grad, "stop-gradient-missing", "block()"),  # Python 3.13 has no `with` there
     (jax.lax.stop_gradient, torch.enable_grad, "stop-gradient", "Flax stops the gradient behind `-each`"),
 ]
 

@@ -11,6 +11,7 @@ from flax import nnx
 import parity
 from parity.blame.diagnosis import explain_tensor
 from parity.blame.diagnosis.precision import formats_of
+from parity.blame.held_formats import FORMATS, _formats
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(6, 5)).astype(np.float32)
@@ -58,6 +59,22 @@ def test_a_format_that_is_not_held_is_asked_for_once_and_is_no_cause():
     with formats_of("cpu", lambda: asked.append(1) or ("float32",)):
         assert explain_tensor(oracle, flax) is None and explain_tensor(oracle, flax) is None
     assert asked == [1]
+
+
+def masked(zeros, then=lambda bits: bits):
+    """Leaves out so many bits of a fraction, as JAX's own functions split numbers."""
+
+    def split(x):
+        bits = jax.lax.bitcast_convert_type(x, jnp.uint64)
+        return jax.lax.bitcast_convert_type(then(bits & np.uint64(2**64 - 2**zeros)), jnp.float64)
+
+    return set(_formats(jax.make_jaxpr(split)(jnp.ones(3, jnp.float64)).jaxpr)) & set(FORMATS)
+
+
+def test_a_number_that_is_split_by_a_mask_holds_what_the_mask_leaves():
+    assert masked(27) == set()
+    assert masked(52 - 7) == {"bfloat16"} and masked(52 - 23) == {"float32"}
+    assert masked(27, lambda bits: bits + np.uint64(1)) == set(FORMATS), "control: bits that are more than masked"
 
 
 def test_moments_that_an_optimiser_keeps_in_bfloat16_are_held():

@@ -143,6 +143,7 @@ class Compiled(torch.nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:Using `torch.compile:UserWarning")
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 def test_programs_of_pytorchs_are_not_looked_into():
     assert check(Scales(-9.0, 9.0), Compiled(), X).status == "pass"
 

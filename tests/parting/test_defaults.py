@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from versions import is_from
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
 
@@ -63,6 +64,7 @@ def test_starts_of_embeddings():
     assert (round(float(ours), 2), round(theirs.item(), 2)) == (0.1, 1)
 
 
+@pytest.mark.skipif(is_from("flax", "0.12.9"), reason="newer ones hold its factors as a parameter")
 def test_a_wrapped_norm_of_weights_holds_no_parameter_of_its_own():
     ours = nnx.WeightNorm(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0))
     theirs = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 2))

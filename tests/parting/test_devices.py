@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from versions import is_from
 
 
 def lookup(axis_types: tuple[AxisType, ...] | None) -> jax.Array:
@@ -26,6 +27,7 @@ def test_rows_of_a_table_that_lies_along_a_meshs_axis():
     assert lookup((AxisType.Auto,)).tolist() == [[0, 1], [6, 7]]
 
 
+@pytest.mark.skipif(is_from("jax", "0.11"), reason="newer ones have no such option")
 def test_the_gradient_of_a_maximum_without_optimisation():
     random = np.random.default_rng(0)
     x, w = random.normal(size=(64, 32)).astype(np.float32), random.normal(size=(1, 32)).astype(np.float32)

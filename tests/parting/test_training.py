@@ -11,6 +11,7 @@ import torch
 from flax import nnx
 from jax._src.interpreters.partial_eval import JaxprStackFrame
 from torch.optim.swa_utils import AveragedModel
+from versions import is_from
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -86,6 +87,7 @@ def assign(variable: nnx.Variable, x: jax.Array) -> None:
     variable[...] = x
 
 
+@pytest.mark.skipif(is_from("jax", "0.11"), reason="newer ones search nothing")
 def test_what_an_assignment_searches_while_jax_traces(monkeypatch: pytest.MonkeyPatch):
     searches = []
     search = JaxprStackFrame.find_progenitors

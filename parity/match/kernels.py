@@ -59,6 +59,8 @@ def _affine(shape: Shape, stored: Shape, module: Any) -> list[tuple]:
         return [(stored, output_first(len(stored)))]
     outputs = shape[0]
     inputs = math.prod(shape[1:])
+    if len(shape) == 4 and isinstance(module, torch.nn.Conv1d):  # windows as wide as the images
+        return [(stored, (2, 0, 1))] if stored == (*shape[2:], outputs) and shape[1] == 1 else []
     if math.prod(shape[2:]) > 1:  # a window is a dense layer of patches, flattened with their channels last or first
         channels, *window = shape[1:]
         axes = range(len(window) + 2)

@@ -1,4 +1,8 @@
-"""Convolutions whose windows do not overlap, as dense layers of patches: what a Flax model may have in their place."""
+"""Convolutions as what a Flax model may have in their place.
+
+One whose windows do not overlap is a dense layer of patches; one whose windows are as wide as its images, of a single
+channel, is a convolution along the height, whose channels are the columns: words and their features, say.
+"""
 
 import math
 from collections import Counter
@@ -25,6 +29,27 @@ def layers_of_patches(recorded: Recorded, variables: Variables) -> Iterator[Torc
             continue
         if isinstance(layer.module, CONVOLUTIONS) and _takes_patches(layer.module):
             yield _of_patches(layer)
+
+
+def layers_of_rows(recorded: Recorded, variables: Variables) -> Iterator[TorchLayer]:
+    """Yields the convolutions along the height, where Flax has kernels of their sizes with one axis less."""
+    shapes = {variable.shape for variable in variables.all.values()}
+    for layer in recorded.layers:
+        module: Any = layer.module
+        if not isinstance(module, torch.nn.Conv2d) or module.in_channels > 1 or module.padding[1:] != (0,):
+            continue
+        length, width = module.kernel_size
+        images = [call.inputs[0] for call in layer.calls]
+        if (length, width, module.out_channels) in shapes and all(x.shape[-1] == width and x.ndim == 4 for x in images):
+            yield _of_rows(layer)
+
+
+def _of_rows(layer: TorchLayer) -> TorchLayer:
+    whole: Any = layer.module
+    (length, width), options = whole.kernel_size, (whole.stride[0], whole.padding[0], whole.dilation[0])
+    along = torch.nn.Conv1d(width, whole.out_channels, length, *options, device="meta")
+    calls = [NumpyCall([call.inputs[0][:, 0].swapaxes(1, 2)], call.output[..., 0]) for call in layer.calls]
+    return TorchLayer(f"{layer.name}.rows", along, layer.tensors, calls, whole=layer)
 
 
 def _takes_patches(module: Any) -> bool:

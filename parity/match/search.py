@@ -18,7 +18,7 @@ from parity.match.fused import fused_layers
 from parity.match.leftovers import Books, check, completed
 from parity.match.numbered import numbered, renumber
 from parity.match.passing import Pass, Stolen
-from parity.match.patches import layers_of_patches
+from parity.match.patches import layers_of_patches, layers_of_rows
 from parity.match.torch_layers import Recorded, arrays_of, record
 from parity.models.calls import Path
 from parity.models.exact import exact
@@ -92,7 +92,8 @@ class Search:
         """
         with exact(), jax.default_matmul_precision("highest"):
             variables = Variables(flax, self.inputs)
-            others = *fused_layers(self.recorded, variables, blocks), *layers_of_patches(self.recorded, variables)
+            others = [*fused_layers(self.recorded, variables, blocks), *layers_of_patches(self.recorded, variables)]
+            others += layers_of_rows(self.recorded, variables)
             recorded = replace(self.recorded, layers=[*self.recorded.layers, *others])
             score, run, books = _best(flax, recorded, variables, self.inputs, list(known), runs, until)
             constants = {*self.constants, *flax.constants()}

@@ -51,3 +51,35 @@ def test_control_a_patch_that_is_turned_round_fails():
 def test_control_windows_that_overlap_are_no_patches():
     with pytest.raises(InputError, match="stem.weight"):
         checked(Ours(), Theirs(stride=1))
+
+
+WORDS = np.random.default_rng(1).normal(size=(3, 7, 6)).astype(np.float32)
+
+
+class TorchWords(torch.nn.Module):
+    """Windows of words over an image of one channel, as wide as the features of a word."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = torch.nn.ModuleList(torch.nn.Conv2d(1, 5, (n, 6)) for n in (2, 3))
+        self.fc = torch.nn.Linear(10, 2)
+
+    def forward(self, x):
+        return self.fc(torch.cat([torch.tanh(conv(x[:, None])).squeeze(3).amax(2) for conv in self.convs], 1))
+
+
+class Words(nnx.Module):
+    def __init__(self, turned=False):
+        rngs = nnx.Rngs(0)
+        self.short, self.long = (nnx.Conv(6, 5, (n,), padding="VALID", rngs=rngs) for n in (2, 3))
+        self.head, self.turned = nnx.Linear(10, 2, rngs=rngs), turned
+
+    def __call__(self, x):
+        windows = [self.short(x), self.long(x[:, ::-1] if self.turned else x)]
+        return self.head(jnp.concatenate([jnp.tanh(each).max(1) for each in windows], -1))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_convolution_over_words_is_that_over_an_image_as_wide_as_they_are(turned: bool):
+    result = parity.check(Words(turned), TorchWords(), WORDS, steps=1, tiers=("float64",))
+    assert result.status == ("fail" if turned else "pass"), result.blame

@@ -48,10 +48,10 @@ def load_by_map(
     Raises InputError, and changes nothing, where `load_state_dict` does, and where the map is another model's.
     """
     homes, owner = _homes(model)
-    told = [_as_here(leaf, homes, owner) for leaf in told_map(weights)]
-    whole = {leaf.key: leaf for leaf in _whole(told)}
+    leaves = [_as_here(leaf, homes, owner) for leaf in told_map(weights)]
+    whole = {leaf.key: leaf for leaf in _whole(leaves)}
     theirs = arrays_of(list(whole.values()), read(source), source, dtype, entry, owner)
-    parts = place(told, {key: theirs[leaf.path] for key, leaf in whole.items()}, {}, dtype)
+    parts = place(leaves, {key: theirs[leaf.path] for key, leaf in whole.items()}, {}, dtype)
     arrays = {homes[path].path: array for path, array in _together(parts, homes)}
     for home in homes.values():
         shape = getattr(arrays.get(home.path), "shape", home.array.shape)
@@ -141,9 +141,9 @@ def _together(parts: dict, homes: Homes) -> Iterator[tuple[Path, Any]]:
     cuts = cuts_of(path for path, _ in flatten(parts))
     stacks: dict[Path, dict[int, Any]] = {}
     for path, array in flatten(joined(parts, cuts)):
-        found = _home(path, homes)
-        assert found is not None, path
-        whole, number = found
+        home = _home(path, homes)
+        assert home is not None, path  # since all leaves have one
+        whole, number = home
         stacks.setdefault(whole, {})[number] = array
     for whole, layers in stacks.items():
         yield whole, layers[-1] if -1 in layers else jnp.stack([layers[number] for number in sorted(layers)])

@@ -50,8 +50,10 @@ def _arguments(side: str, call: Callable, inputs: Inputs) -> str:
         parameters.bind_partial(*args, **dict.fromkeys(inputs.names))
     except TypeError:
         handed = f"the inputs {', '.join(inputs.names)}" if inputs.names else f"{len(inputs.arrays)} inputs"
-        labels = "; of a batch [images, labels] the images alone are the inputs" if len(args) == 2 else ""
-        return f"{side}'s model takes {parameters}, and is given {handed}{labels}"
+        right = "; of a batch [images, labels] the images alone are the inputs" if len(args) == 2 else ""
+        if inputs.names and len(parameters.parameters) == 1:
+            right = "; the entries of a dict are keywords: a model that takes the dict itself needs one around it"
+        return f"{side}'s model takes {parameters}, and is given {handed}{right}"
     return ""
 
 

@@ -222,6 +222,14 @@ def test_a_flax_model_that_does_not_run_says_so():
     refused("Flax's model does not run on inputs", Broken, Theirs, X)
 
 
+def test_a_model_that_takes_the_dict_itself_is_told_of_keywords():
+    class OfABatch(Theirs):
+        def forward(self, batch):
+            return super().forward(batch["x"])
+
+    refused("a dict are keywords: a model that takes the dict itself needs one around it", Ours, OfABatch, {"x": X})
+
+
 def test_variables_without_their_collection():
     params = LinenWords().init(jax.random.key(0), IDS, MASK)["params"]
     for variables, match in ((params, "no 'params'"), ([1], "variables is a list")):

@@ -28,10 +28,14 @@ def code_of_caller(names: Mapping[int, str]) -> tuple[str, str, str]:
         return "", "", ""
     positions = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
     line, end, first, last = next(positions, (None, None, None, None))
-    text = linecache.getline(frame.f_code.co_filename, line or 0).encode()
-    code = text[first : last if end == line else None].decode(errors="replace").strip()
-    code = code if len(code) <= MOST_CODE else f"{code[:MOST_CODE]}..."
+    code = code_at(frame.f_code.co_filename, line or 0, first, last if end == line else None)
     return code, f"{Path(frame.f_code.co_filename).name}, line {line}", _module(frame, names)
+
+
+def code_at(file: str, line: int, first: int | None, last: int | None) -> str:
+    """Returns what stands in a line of a file between two of its bytes, not too long; None is the line's end."""
+    code = linecache.getline(file, line).encode()[first:last].decode(errors="replace").strip()
+    return code if len(code) <= MOST_CODE else f"{code[:MOST_CODE]}..."
 
 
 def line_of_caller() -> str:

@@ -68,6 +68,12 @@ def rms_gap(one: np.ndarray, other: np.ndarray) -> float:
     return _rms(differences(one, other), one.size)
 
 
+def relative_gap(oracle: np.ndarray, array: np.ndarray) -> float:
+    """Returns the root mean square difference relative to the oracle's size, which may be 0; infinite if not finite."""
+    gap = rms_gap(array, oracle) / (rms(oracle) or 1.0)
+    return gap if np.isfinite(gap) else np.inf
+
+
 def largest_gap(one: np.ndarray, other: np.ndarray) -> float:
     """The largest magnitude of the difference, which is taken in float64; NaN where any is."""
     return _largest(differences(one, other))

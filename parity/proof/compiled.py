@@ -10,11 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.rows import Row, row
-from parity.compare.scale import rms, rms_gap
+from parity.compare.scale import relative_gap
 from parity.environment import jax_device, torch_device
 from parity.result import Blame, Result
 from parity.sides.otherwise import OtherwiseRun
@@ -65,7 +64,7 @@ def _rows(limits: dict[Key, Row], oracle: Record, record: Record) -> Iterator[Ro
         if key.phase == "evaluation" and key in oracle and key in record and checked.threshold:
             yield row(
                 _of_compiled(key),
-                _gap(oracle[key], record[key]),
+                relative_gap(oracle[key], record[key]),
                 ROOM * checked.threshold,
                 f"jax.jit by itself: {ROOM:.0f} x the limit of the check's own program",
             )
@@ -74,11 +73,6 @@ def _rows(limits: dict[Key, Row], oracle: Record, record: Record) -> Iterator[Ro
 def _of_compiled(key: Key) -> Key:
     """Returns the key of the same tensor in the program of `jax.jit`."""
     return key._replace(phase="compiled", tensor=f"{key.phase}/{key.tensor}")
-
-
-def _gap(oracle: np.ndarray, array: np.ndarray) -> float:
-    gap = rms_gap(array, oracle) / (rms(oracle) or 1.0)
-    return gap if np.isfinite(gap) else np.inf
 
 
 def _blamed(result: Result, wrong: list[Row], oracle: Record, run: OtherwiseRun, how: str) -> Result:
@@ -92,7 +86,7 @@ def _blamed(result: Result, wrong: list[Row], oracle: Record, run: OtherwiseRun,
         if key is None or key not in oracle:
             return result
         limit = each.threshold or ROOM * 2.0**-24
-        gaps.append((_gap(oracle[key], eager[key]), min(ROOM * limit, SHARE * each.gap)))
+        gaps.append((relative_gap(oracle[key], eager[key]), min(ROOM * limit, SHARE * each.gap)))
     if any(gap > limit for gap, limit in gaps):
         return result
     worst = max(wrong, key=lambda each: each.gap)

@@ -1,6 +1,7 @@
 """`parity.check_step`: a user's own training step in JAX beside the one in PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -143,10 +144,8 @@ def _pair(step: JaxStep, side: TorchStep, batches: list[Any], weights: Weights) 
     except InputError:
         if not may_hold(roles, step.state, len(list(side.model.parameters()))):
             raise
-        try:
+        with suppress(InputError):
             return _mapped(step, side, wider(step.state, roles), batches, inputs, weights)
-        except InputError:
-            pass
         raise
 
 

@@ -10,7 +10,7 @@ from parity.arrays.key import Key, Record
 from parity.compare.constants import excused, shifted_records
 from parity.compare.policy import UNIT, Policy
 from parity.compare.probes import high_probes, largest_of, low_probes, noise_of
-from parity.compare.rows import Row, row
+from parity.compare.rows import Row, passed, row
 from parity.compare.semantics import compare_semantics
 from parity.proof.free_run import PROBES, Way
 from parity.result import Distance
@@ -92,7 +92,7 @@ def _semantics(pair: StepPair, oracle: Record, flax: Record, policy: Policy, mos
         runs = (_last(_torch(pair, "float64", seed, operations=operations), end) for seed in seeds)
         noise = largest_of(noise, noise_of(last, runs))
         rows = compare_semantics(last, flax, noise, longest_sum(pair.problem), chaotic)
-        if all(each.passed for each in rows):
+        if passed(rows):
             return rows
     noise = largest_of(noise, noise_of(last, _shifted(pair, last, flax)))
     return excused(rows, compare_semantics(last, flax, noise, longest_sum(pair.problem), chaotic))

@@ -10,6 +10,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.training_step.seen import Seen
+from parity.training_step.several_optimizers import moved_by
 
 
 def at_the_end(seen: Seen, run: Callable[[], Any]) -> Iterator[FunctionTrial]:
@@ -37,10 +38,10 @@ def held_back(steps: int) -> Callable[[], AbstractContextManager[None]]:
         done: list[torch.optim.Optimizer] = []
 
         def before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            olds.update({p: p.detach().clone() for group in optimizer.param_groups for p in group["params"]})
+            olds.update({parameter: parameter.detach().clone() for parameter in moved_by(optimizer)})
 
         def after(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            for parameter in moved_by(optimizer):
                 news[parameter] = parameter.detach().clone()
                 parameter.data.copy_(olds[parameter])
             done.append(optimizer)

@@ -21,7 +21,7 @@ from parity.blame.digits.shadow import Exact, Lossy, Low
 from parity.blame.digits.source import Source, source_of
 from parity.compare.policy import POLICY, UNIT
 from parity.compare.rows import Row, passed
-from parity.compare.scale import rms, rms_gap
+from parity.compare.scale import relative_gap
 from parity.result import Blame
 from parity.sides.otherwise import OtherwiseRun
 from parity.sides.torch import TorchRun
@@ -57,7 +57,7 @@ class Trials:
         """Returns the largest gap, the largest in terms of its limit, and the run."""
         steps = Low(self.exact, replaced, self.floor)
         record = self.low(steps)
-        gaps = {key: _gap(self.oracle[key], record[key]) for key in self.limits}
+        gaps = {key: relative_gap(self.oracle[key], record[key]) for key in self.limits}
         return max(gaps.values()), max(gap / self.limits[key] for key, gap in gaps.items()), steps
 
 
@@ -181,8 +181,3 @@ def _words(source: Source, kind: Kind) -> str:
     if kind.name == "fast-variance" and source.inside in NORMS:
         return f"{kind.words}; use_fast_variance=False is right"
     return kind.words
-
-
-def _gap(oracle: np.ndarray, array: np.ndarray) -> float:
-    gap = rms_gap(array, oracle) / (rms(oracle) or 1.0)
-    return gap if np.isfinite(gap) else math.inf

@@ -1,6 +1,5 @@
 """Which line of a user's asks for an equation of a traced program."""
 
-import linecache
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import flax
 from jax._src import source_info_util
 
-from parity.blame.lines import MOST_CODE, OWN, quoted
+from parity.blame.lines import OWN, code_at, quoted
 
 LIBRARY = str(Path(flax.__file__).parent)
 
@@ -48,7 +47,5 @@ def _frames(equation: Any) -> Iterator[Any]:
 
 
 def _code(frame: Any) -> str:
-    text = linecache.getline(frame.file_name, frame.start_line).encode()
     one_line = frame.end_line == frame.start_line
-    code = text[frame.start_column : frame.end_column if one_line else None].decode(errors="replace").strip()
-    return code if len(code) <= MOST_CODE else f"{code[:MOST_CODE]}..."
+    return code_at(frame.file_name, frame.start_line, frame.start_column, frame.end_column if one_line else None)

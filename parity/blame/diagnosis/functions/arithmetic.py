@@ -86,12 +86,14 @@ def reductions(call: FunctionCall) -> Iterator[Alternative]:
         yield from _reduced(call, x, dim)
 
 
-def _fewer_or_more(x: torch.Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yields the axes without one of them, and with another."""
+def _other_axes(x: torch.Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yields the axes with another in the place of one, without one, and with one more; of a single one, this alone."""
+    kept = sorted({*range(x.ndim)} - {axis % x.ndim for axis in axes})
     if len(axes) > 1:
+        for left_out, axis in itertools.product(axes, kept):
+            yield tuple(axis if a == left_out else a for a in axes)
         yield from (tuple(a for a in axes if a != left_out) for left_out in axes)
-    kept = {*range(x.ndim)} - {axis % x.ndim for axis in axes}
-    yield from ((*axes, axis) for axis in sorted(kept))
+    yield from ((*axes, axis) for axis in kept)
 
 
 def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternative]:
@@ -106,13 +108,7 @@ def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternat
         text = "Flax takes the root of a sum (a norm, a distance), PyTorch the sum itself, of squares"
         yield Alternative("root-of-sum", text, lambda: call.result.sqrt())
     yield from _examples(call, x, tuple(axis % x.ndim for axis in axes), keep)
-    if len(axes) > 1 and keep:
-        kept = [axis for axis in range(x.ndim) if axis not in {a % x.ndim for a in axes}]
-        for left_out, axis in itertools.product(axes, kept):
-            other = tuple(axis if a == left_out else a for a in axes)
-            text = f"Flax takes the {call.name} along axes {other}, PyTorch along {axes}"
-            yield Alternative("axis", text, lambda other=other: reduction(x, other, keep))
-    for other in _fewer_or_more(x, axes) if keep else ():
+    for other in _other_axes(x, axes) if keep else ():
         text = f"Flax takes the {call.name} along axes {other}, PyTorch along {axes}"
         yield Alternative("axis", text, lambda other=other: reduction(x, other, keep))
     if len(axes) == 1:

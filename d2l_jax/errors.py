@@ -1,5 +1,7 @@
 """The one error that a user's own input can cause, and any other in one line."""
 
+LONGEST = 300  # characters of another library's message
+
 
 class InputError(ValueError):
     """An error in the user's input: its message says what is wrong, where, and what would be right, in one line.
@@ -18,5 +20,6 @@ def one_of(kind: str, name: str, known: list[str]) -> InputError:
 
 
 def in_a_line(error: Exception) -> str:
-    """Returns an exception's kind and text, short."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    """Returns an exception's kind and text, not too long."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:LONGEST]}{'...' * (len(text) > LONGEST)}"

@@ -8,8 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import d2l_jax
-from d2l_jax.errors import InputError
-from parity.twin.explain import first_line
+from d2l_jax.errors import InputError, in_a_line
 
 OURS = ("parity", "d2l_jax")  # they may lie beside the user's file
 _folders: list[Path] = []  # that of the file that was imported last
@@ -42,7 +41,7 @@ def told(error: Exception) -> str:
     installed = Path(sys.prefix).resolve(), *places
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_file()]
     own = [frame for frame in frames if not any(map(Path(frame.filename).resolve().is_relative_to, installed))]
-    return first_line(error) + (f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else "")
+    return in_a_line(error) + (f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else "")
 
 
 def _by_name(name: str) -> ModuleType:

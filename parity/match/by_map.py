@@ -16,6 +16,7 @@ from parity.match.maps import told_map
 from parity.models.calls import Path
 from parity.models.cut import joined
 from parity.models.cutting import cuts_of, whole_name
+from parity.models.seen_within import stack_and_number
 from parity.weights.state_dict import Source, arrays_of, read
 
 
@@ -105,10 +106,10 @@ def _home(path: Path, homes: Homes) -> tuple[Path, int] | None:
     """Returns where an array stands, and its number there, if it is a layer of a stack: 2 of blocks.2.kernel."""
     if path in homes:
         return path, -1
-    for n, part in enumerate(map(str, path)):
-        stack, _, number = part.rpartition(".")
-        if (whole := (*path[:n], stack, *path[n + 1 :])) in homes and number.isdecimal():
-            return whole, int(number)
+    for n, part in enumerate(path):
+        stack, number = stack_and_number(part) or ("", -1)
+        if (whole := (*path[:n], stack, *path[n + 1 :])) in homes and stack:
+            return whole, number
     return None
 
 

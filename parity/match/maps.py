@@ -13,6 +13,7 @@ from d2l_jax.weights.leaf import Leaf
 from d2l_jax.write import write_json
 
 FORMAT = "parity weight map 1"
+CHECKPOINT = "a checkpoint is put into both models first, and compared with weights='as they are'"
 FIELDS = {field.name for field in dataclasses.fields(Leaf)}
 
 
@@ -29,8 +30,7 @@ def load_map(path: str | Path) -> list[Leaf]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError:
-        advice = "a checkpoint is put into both models first, and compared with weights='as they are'"
-        raise InputError(f"{path} is no weight map, which is text; {advice}") from None
+        raise InputError(f"{path} is no weight map, which is text; {CHECKPOINT}") from None
     except ValueError as error:
         raise InputError(f"{path} is no weight map: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("leaves"), list):
@@ -44,8 +44,7 @@ def told_map(weights: Any) -> list[Leaf]:
         return load_map(Path(weights))
     if not isinstance(weights, Sequence) or not all(isinstance(leaf, Leaf) for leaf in weights):
         raise InputError(
-            "weights is no map; what parity.save_map wrote, or the weights of a Result, is right; "
-            "those of a checkpoint are put into both models first, and compared with weights='as they are'"
+            f"weights is no map; what parity.save_map wrote, or the weights of a Result, is right; {CHECKPOINT}"
         )
     return list(weights)
 

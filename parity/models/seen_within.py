@@ -93,6 +93,12 @@ def part_name(name: Any, number: int) -> str:
     return f"{name}.{number}"
 
 
+def stack_and_number(name: Any) -> tuple[str, int] | None:
+    """Returns the stack and the layer's number of a name that `part_name` gave; of any other, None."""
+    stack, _, number = str(name).rpartition(".")
+    return (stack, int(number)) if stack and number.isdecimal() else None
+
+
 @contextmanager
 def loops(stacks: Stacks) -> Iterator[None]:
     """Lets scans and maps over the stacks be loops within the block, and hears of all over a model's variables.

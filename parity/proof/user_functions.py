@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from d2l_jax.errors import InputError
+from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.turns import arguments
 from parity.arrays.layout import named_leaves
 from parity.environment import jax_device
@@ -14,7 +14,6 @@ from parity.models.random_numbers import requested
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.sides.flax import FlaxRun, named_tensors, precision
 from parity.sides.torch import TorchRun
-from parity.twin.explain import first_line
 from parity.twin.twin import Twin
 
 
@@ -25,7 +24,7 @@ def explain(error: Exception, twin: Twin) -> None:
 
 
 def _refuse(error: Exception, what: str, raised: Exception | str) -> NoReturn:
-    raise InputError(f"{what} {raised if isinstance(raised, str) else 'raises ' + first_line(raised)}") from error
+    raise InputError(f"{what} {raised if isinstance(raised, str) else 'raises ' + in_a_line(raised)}") from error
 
 
 def _tried(error: Exception, what: str, function: Callable, *args: Any) -> Any:

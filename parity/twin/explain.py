@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from d2l_jax.errors import InputError
+from d2l_jax.errors import InputError, in_a_line
 from parity.twin.inputs import Inputs, failure_of
 
-LONGEST = 300  # characters of another library's message
 Failure = Callable[[Inputs], Exception | None]
 
 
@@ -29,14 +28,8 @@ def explained(error: Exception, theirs: torch.nn.Module, ours: Failure, flax_cal
     for side, failure, call in sides:
         if (raised := failure(inputs)) is not None:
             hint = _arguments(side, call, inputs) or _ids(theirs, inputs) or _remedy(inputs, failure)
-            plain = f"{side}'s model does not run on inputs {inputs.shapes}: {first_line(raised)}"
+            plain = f"{side}'s model does not run on inputs {inputs.shapes}: {in_a_line(raised)}"
             raise InputError(hint or plain) from error
-
-
-def first_line(error: Exception) -> str:
-    """Returns the message of another library's in one line, not too long."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:LONGEST]}{'...' * (len(text) > LONGEST)}"
 
 
 def _arguments(side: str, call: Callable, inputs: Inputs) -> str:

@@ -205,7 +205,7 @@ WRONG = {
     "no step": (dict(steps=0), "steps=0 is too few"),
     "no answer": (dict(layers="no"), "layers='no' is neither"),
     "no memory": (dict(memory=0), "memory=0 GB is too little"),
-    "a map that is none": (dict(weights={"fc.weight": 3}), "weights is no map.*those of a checkpoint are put"),
+    "a map that is none": (dict(weights={"fc.weight": 3}), "weights is no map.*a checkpoint is put"),
     "variables of an NNX module": (dict(variables={"params": {}}), "variables are those of a Linen module"),
 }
 

@@ -3,13 +3,12 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from written import ROOT
 
 from parity.cli import main
 
-ROOT = Path(__file__).parents[2]
 MODULE = """
 import numpy as np, torch
 from flax import nnx

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from flax import nnx
 from small_pair import INPUTS, TRAINING, SmallTorch, small
+from written import ROOT
 
 from d2l_jax import InputError, Observed, optim, supervised
 from d2l_jax.catalog import get
@@ -22,7 +22,6 @@ from parity.own_pair import twin_of_pair
 from parity.proof.proof import check_twin
 from parity.twin.learning import Learning
 
-ROOT = Path(__file__).parents[2]
 NAME = "linear-regression"
 OUTPUT = Key(1, "forward", "output")
 LOSS = Key(1, "forward", "loss")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import optax
 import pytest
+from written import ROOT
 
 from d2l_jax.catalog import get
 from parity.proof.cases import check_case
 
-ROOT = Path(__file__).parents[2]
 UPDATES = {"apply_updates", "value_and_grad"}
 
 

@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from small_results import BAD, BROKEN, GOOD
+from written import ROOT
 
 pytest_plugins = ["pytester"]
-ROOT = Path(__file__).parents[2]
 USED = 'pytest_plugins = ["parity.plugin"]\n'
 PAIRS = """
 import numpy as np, torch

@@ -9,6 +9,7 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
+from written import ROOT
 
 from parity.processes import processes
 
@@ -91,6 +92,5 @@ def test_an_exception_does_not_wait_for_what_runs():
 
 
 def test_every_pool_of_the_product_is_such_a_one():
-    root = Path(__file__).parents[2]
-    files = [path for path in (root / "parity").rglob("*.py") if "ProcessPoolExecutor(" in path.read_text()]
-    assert files == [root / "parity/processes.py"]
+    files = [path for path in (ROOT / "parity").rglob("*.py") if "ProcessPoolExecutor(" in path.read_text()]
+    assert files == [ROOT / "parity/processes.py"]

@@ -15,6 +15,7 @@ from parity.environment import jax_device, seeded, torch_device
 from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
 from parity.models.evaluation import stays
+from parity.models.wrapped_model import linen_parts
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
 from parity.proof.judging import Diverged
@@ -60,7 +61,8 @@ def check(
 
     model, torch_model: neither is changed; tensors are paired by names where all agree, else by structure and values;
                both train in their steps, but for two that are handed over in evaluation mode, which stay in it
-    model:     or a function that makes an NNX module, `lambda: Net(nnx.Rngs(0))`, whose weights need not be drawn
+    model:     or a function that makes an NNX module, `lambda: Net(nnx.Rngs(0))`, whose weights need not be drawn; or an
+               object that holds a Linen module and its params, as Hugging Face's classes, and is called with them
     inputs:    one batch, an array, a tuple of them or a dict of keywords; images as (batch, height, width, channels)
     variables: of a Linen module; None initialises it
     loss:      a function of `d2l_jax.losses`, or (Flax's, PyTorch's), each of (outputs, targets); None is squares
@@ -92,7 +94,7 @@ def check(
         return _check_name(model, **options, steps=steps)
     if torch_model is None or inputs is None:
         raise InputError("parity.check needs a Flax model, a PyTorch model and inputs, or the name of a case")
-    fresh = Fresh(model, torch_model, variables, Inputs.of(inputs).arrays)
+    fresh = Fresh(*linen_parts(model, variables), torch_model, Inputs.of(inputs).arrays)
     learning = Learning(loss, optimizer, scheduler, before_step)
     labels = None if outputs is None else outputs == "scores"
     as_they_are = isinstance(weights, str) and weights == "as they are"

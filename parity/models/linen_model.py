@@ -1,7 +1,7 @@
 """A Linen module as pure functions."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ class LinenModel(Called):
         self.names = names
         self.trains = trains
         self.module = module
+        self.call: Callable = type(module).__call__
         plain = {name: dict(collection) for name, collection in variables.items()}
         self.params = plain.pop("params", {})
         self.buffers = plain
@@ -40,16 +41,20 @@ class LinenModel(Called):
         around: Around | None = None,
     ) -> tuple[Any, Tree]:
         train = train and self.trains
-        flags = mode(type(self.module).__call__, train)
+        flags = mode(self.call, train)
         state = [buffers]
 
         def bound(*args: Any) -> Any:
             args, named = in_names(self.names, args)
-            outputs, state[0] = _apply(self.module, params, state[0], args, named | flags, train)
+            outputs, state[0] = self.applied(params, state[0], args, named | flags, train)
             return outputs
 
         with linen_calls(around) if around else nullcontext():
             return function(bound, *inputs), state[0]
+
+    def applied(self, params: Tree, buffers: Tree, args: tuple, kwargs: dict, train: bool) -> tuple[Any, Tree]:
+        """Returns (outputs, buffers) of a call of the module."""
+        return _apply(self.module, params, buffers, args, kwargs, train)
 
     def in_precision(self, dtype: str) -> "LinenModel":
         return self
@@ -98,13 +103,18 @@ def linen_tensors(model: FlaxModel, inputs: tuple) -> Iterator[Tensor]:
 def _apply(
     module: linen.Module, params: Tree, buffers: Tree, args: tuple, kwargs: dict, train: bool
 ) -> tuple[Any, Tree]:
-    rngs = {"dropout": jax.random.key(0)}
+    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}  # the first is that of any other name
     variables = {"params": params, **buffers}
-    with linen.intercept_methods(_without_eps):
+    with plain_weight_norm():
         if not train:
             return module.apply(variables, *args, rngs=rngs, **kwargs), buffers
         outputs, changed = module.apply(variables, *args, rngs=rngs, mutable=list(buffers), **kwargs)
     return outputs, {**buffers, **changed}
+
+
+def plain_weight_norm() -> AbstractContextManager:
+    """Lets weight norm compute within the block as PyTorch's does."""
+    return linen.intercept_methods(_without_eps)
 
 
 def _without_eps(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:

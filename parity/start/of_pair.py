@@ -43,8 +43,8 @@ class Fresh:
     """A user's two models, or their makers, as they stand in the call; see `parity.check`."""
 
     model: Any
-    torch_model: Any
     variables: Any
+    torch_model: Any
     inputs: tuple
 
     def compared(self, twin: Twin) -> list[Started]:

@@ -26,6 +26,7 @@ from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 from parity.models.torch_precision import has_attributes, with_attributes
 from parity.models.unstacked import unstacked
+from parity.models.wrapped_model import held_variables, is_wrapper, wrapped
 from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
@@ -59,7 +60,7 @@ def twin_of_pair(
     whole = as_they_are or weights is not None
     if inspect.isroutine(model) or isinstance(model, type | partial):
         model = _module_of(model, whole)
-    model, variables = _with_variables(model, variables)
+    variables = _checked_variables(model, variables)
     torch_model = getattr(torch_model, "_orig_mod", torch_model)  # of torch.compile, which computes the same
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
     theirs = by_keywords(torch_model, batch.names)
@@ -67,25 +68,23 @@ def twin_of_pair(
     try:
         return _twin(model, theirs, batch, variables, learning or Learning(), weights, labels, steps, as_they_are)
     except Exception as error:
-        if isinstance(model, nnx.Module | linen.Module):
-            explained(
-                error, theirs, partial(_flax_failure, model, variables), type(model).__call__.__get__(model), batch
-            )
+        if isinstance(model, nnx.Module | linen.Module) or is_wrapper(model):
+            call = partial(type(model).__call__, model)
+            explained(error, theirs, partial(_flax_failure, model, variables), call, batch)
         raise
 
 
-def _with_variables(model: Any, variables: Any) -> tuple[Any, Any]:
-    """Returns the module and the variables that Linen needs; one of Hugging Face's holds both."""
-    inner = getattr(model, "module", None)
-    if isinstance(inner, linen.Module) and hasattr(model, "params"):
-        return inner, variables or {"params": model.params}
+def _checked_variables(model: Any, variables: Any) -> Any:
+    """Returns the variables that Linen needs; those that a model holds beside its module, where none are given."""
+    if is_wrapper(model):
+        return variables or held_variables(model)
     if variables is not None and not isinstance(model, linen.Module):
         raise InputError("variables are those of a Linen module; an NNX module has its own: leave them out")
     if variables is not None and not isinstance(variables, Mapping):
         raise InputError(f"variables is a {type(variables).__name__}; a dict such as {{'params': ...}} is right")
     if variables and "params" not in variables:
         raise InputError(f"variables has {', '.join(map(str, variables))}, no 'params'; {{'params': ...}} is right")
-    return model, variables
+    return variables
 
 
 def _flax_failure(model: Any, variables: Any, inputs: Inputs) -> Exception | None:
@@ -181,6 +180,8 @@ def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool, trains:
         return NNXModel(nnx.clone(model), inputs.names, trains)
     if isinstance(model, linen.Module):
         return LinenModel(model, variables or _initial(model, inputs, whole), inputs.names, trains)
+    if is_wrapper(model):
+        return wrapped(model, variables, inputs.names, inputs.arrays, trains)
     raise InputError(
         f"parity.check compares a Flax module, NNX or Linen, with PyTorch's; {type(model).__name__} is none"
     )

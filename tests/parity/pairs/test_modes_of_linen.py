@@ -1,5 +1,6 @@
 """The mode in which a Linen module runs where nobody says one, beside the mode of a fresh PyTorch module."""
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -48,3 +49,33 @@ def test_a_result_tells_of_it():
     result = parity.check(Evaluating(), theirs, x, steps=1, layers=False, tiers=("float64",))
     assert result.status == "pass"
     assert "mode" in {each.name for each in result.start if not each.same}
+
+
+class OfPaths(linen.Module):
+    """Drops whole rows by random numbers of a stream of its own."""
+
+    kept: float = 0.7
+
+    @linen.compact
+    def __call__(self, x, train: bool = False):
+        x = linen.Dense(10)(x)
+        if not train:
+            return x
+        return x * jax.random.bernoulli(self.make_rng("paths"), self.kept, (len(x), 1)) / self.kept
+
+
+class TorchOfPaths(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(12, 10)
+
+    def forward(self, x):
+        x = self.linear(x)
+        return x * torch.bernoulli(torch.full((len(x), 1), 0.7)) / 0.7 if self.training else x
+
+
+def test_random_numbers_may_come_of_a_stream_of_any_name():
+    x = np.random.default_rng(0).normal(size=(6, 12)).astype(np.float32)
+    short = {"steps": 1, "layers": False, "tiers": ("float64",)}
+    assert parity.check(OfPaths(), TorchOfPaths(), x, **short)
+    assert parity.check(OfPaths(kept=0.8), TorchOfPaths(), x, **short).status == "fail"

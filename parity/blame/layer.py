@@ -14,6 +14,7 @@ from parity.arrays.layout import named_leaves
 from parity.blame.apart import parted
 from parity.blame.constants import constant_trials, flax_arrays
 from parity.blame.diagnosis import Cause, explain_layer
+from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.calls import Call
 from parity.blame.diagnosis.calls import run as run_call
 from parity.blame.diagnosis.cause import NOISE, choose
@@ -131,7 +132,7 @@ def _cause(
         kwargs,
         outputs or None,
         training=train,
-        numbers=drawn if any(True for _ in module.children()) else (),
+        numbers=() if isinstance(module, DROPOUTS) else drawn,  # of which Flax's zeros tell the mask
         right=[name.removeprefix(inside) for name in right if name.startswith(inside)],
         noise=noise,
     )

@@ -1,4 +1,4 @@
-"""Constants that a model holds: tables and divisors that were computed in float32 before the check began.
+"""Constants that a model holds: tables, divisors and rates that were computed in float32 before the check began.
 
 No map names them and both models may have computed them by other roundings, so that they are known to a digit of
 float32 only. Where that digit may explain a gap in float64, it is measured how far it moves each tensor.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -57,12 +57,39 @@ def shifting(run: HoldsConstants, shift: Shift) -> Iterator[None]:
 
 
 def torch_constants(model: torch.nn.Module, leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:
-    """Returns PyTorch's buffers of floating-point or complex numbers that have no counterpart in Flax."""
+    """Returns PyTorch's buffers of floating-point or complex numbers that have no counterpart in Flax.
+
+    And the numbers of float32 that its modules hold, by the names of their attributes.
+    """
     from parity.arrays.torch_arrays import to_numpy
 
     names = {key for leaf in leaves for key in leaf.keys}
     buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in names]
-    return {name: to_numpy(buffer).copy() for name, buffer in buffers if _computed(buffer)}
+    held = {name: to_numpy(buffer).copy() for name, buffer in buffers if _computed(buffer)}
+    attributes = [(where, *each) for where, module in model.named_modules() for each in vars(module).items()]
+    numbers = {f"{where}.{name}": np.asarray(x) for where, name, x in attributes if is_of_float32(x)}
+    return held | numbers
+
+
+def put_constant(model: torch.nn.Module, name: str, array: np.ndarray) -> None:
+    """Puts it where the model holds it."""
+    from parity.arrays.torch_arrays import to_torch
+
+    where, _, last = name.rpartition(".")
+    module = model.get_submodule(where)
+    if last in dict(module.named_buffers(recurse=False)):
+        module.get_buffer(last).copy_(to_torch(array))
+    else:
+        setattr(module, last, float(array))
+
+
+def is_of_float32(value: Any) -> bool:
+    """Tells whether a number was computed in float32, as `torch.linspace(0, 1, 4)[1].item()`; short ones are exact."""
+    if type(value) is not float:
+        return False
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
+    return float(rounded) == value != float(str(rounded))
 
 
 def _computed(tensor: torch.Tensor) -> bool:

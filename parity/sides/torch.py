@@ -14,7 +14,7 @@ from parity.arrays.layout import Axes, copied
 from parity.arrays.torch_arrays import slot_array, slot_value, to_numpy, to_torch
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
-from parity.sides.constants import Shift, torch_constants, unmoved
+from parity.sides.constants import Shift, put_constant, torch_constants, unmoved
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
 from parity.sides.torch_tensors import (
@@ -69,7 +69,7 @@ class TorchRun:
         tensors = {k: self.tensor(a) if floating[k] else torch.as_tensor(a) for k, a in arrays.items()}
         self.model.load_state_dict(tensors, strict=not below)
         for name, array in self.constants.items():
-            self.model.get_buffer(name).copy_(to_torch(self.shift(array)))
+            put_constant(self.model, name, self.shift(array))
         for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
             for name, parameter in self.model.named_parameters():
                 optimizer.state.pop(parameter, None)

@@ -15,6 +15,7 @@ from parity.blame.diagnosis.altered.change import forwarding
 from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.calls import Call
 from parity.blame.diagnosis.factors import DROPOUT_RATES
+from parity.blame.diagnosis.written_gradients import derived
 from parity.models.packed import Packed
 
 CallTrial = tuple[str, str, Call]
@@ -102,4 +103,10 @@ def _over_padding(module: nn.Module, sequence: Packed) -> nn.Module:
     return forwarding(module, forward)
 
 
-CALLS: list[Callable[[Call], Iterator[CallTrial]]] = [dropout_mask, other_mode, arguments_exchanged, padding_counted]
+CALLS: list[Callable[[Call], Iterator[CallTrial]]] = [
+    dropout_mask,
+    derived,
+    other_mode,
+    arguments_exchanged,
+    padding_counted,
+]

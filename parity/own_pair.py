@@ -61,8 +61,8 @@ def check(
 
     model, torch_model: neither is changed; tensors are paired by names where all agree, else by structure and values;
                both train in their steps, but for two that are handed over in evaluation mode, which stay in it
-    model:     or a function that makes an NNX module, `lambda: Net(nnx.Rngs(0))`, whose weights need not be drawn; or an
-               object that holds a Linen module and its params, as Hugging Face's classes, and is called with them
+    model:     or a function that makes an NNX module, `lambda: Net(nnx.Rngs(0))`, whose weights need not be drawn; or
+               an object that holds a Linen module and its params, as Hugging Face's classes, and is called with them
     inputs:    one batch, an array, a tuple of them or a dict of keywords; images as (batch, height, width, channels)
     variables: of a Linen module; None initialises it
     loss:      a function of `d2l_jax.losses`, or (Flax's, PyTorch's), each of (outputs, targets); None is squares

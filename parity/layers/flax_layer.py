@@ -16,6 +16,7 @@ from parity.arrays.layout import Axes, Shape, as_flax, as_torch, named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.environment import Device
 from parity.layers.layer import Layer
+from parity.layers.padding import without_padding
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
 from parity.models.random_numbers import imposed_on_jax
@@ -134,7 +135,7 @@ def _record(twin: Twin, alone: Alone, train: bool, result: tuple) -> Record:
         varied = [np.asarray(input_grads[i]) for i in alone.ports.varied]
         record |= layer.record("backward", dict(zip(input_names(len(varied)), varied, strict=True)))
         record |= layer.record("backward", export([x for x in own if x.trained], grads))
-    return record
+    return without_padding(layer, record)
 
 
 class Arguments(NamedTuple):

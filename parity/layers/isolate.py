@@ -3,8 +3,9 @@
 So a layer's own error is told from the one that it inherits, in both directions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -96,14 +97,18 @@ def isolate(
     containers: bool,
     train: bool = True,
     known: Sequence[Layer] = (),
+    masked: Mapping[str, int] = MappingProxyType({}),
 ) -> Isolated:
     """Compares every layer that both models have, and with `containers` every module around some, in float64.
 
-    known: layers that have been run in this mode: Flax's are not compiled again
+    known:  layers that have been run in this mode: Flax's are not compiled again
+    masked: see `masked_outside`
     """
     runs = Runs.of(twin, torch_device, jax_device, train)
     found = Isolated()
     layers, values = _shared_layers(runs, containers)
+    for layer in layers:
+        layer.padding = masked
     with precision(jax_device):
         alone, noisy = _torch_alone(runs, layers, values, found)
         records = {layer.label: layer.flax for layer in known}

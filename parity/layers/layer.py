@@ -1,5 +1,6 @@
 """A call that both models make, and what either side makes of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from parity.arrays.key import Arrays, Key, Phase, Record
@@ -13,6 +14,7 @@ class Layer:
     """A call that both models make.
 
     oracle, flax: what either side makes of PyTorch's inputs and cotangents
+    padding:      see `masked_outside`
     ports:        how arguments and results of the two belong together; set where they do
     """
 
@@ -21,6 +23,7 @@ class Layer:
     ours: FlaxCall
     oracle: Record = field(default_factory=dict)
     flax: Record = field(default_factory=dict)
+    padding: Mapping[str, int] = field(default_factory=dict)
     ports: Ports = field(init=False)
 
     def record(self, phase: Phase, arrays: Arrays) -> Record:

@@ -3,8 +3,10 @@
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+
+import torch
 
 from parity.match.fitting import alike
 from parity.match.flax_layers import Variable
@@ -42,13 +44,14 @@ def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str
 
 
 def _given(recorded: Recorded) -> dict[str, int]:
-    """Returns of layers' tensors what tells the input of the layer's first call from others."""
-    first = [(layer, layer.calls[0].inputs[0]) for layer in recorded.layers if layer.calls and layer.calls[0].inputs]
+    """Returns of layers' tensors what tells the input of the layer's first call from others; numbers of rows do not."""
+    called = [layer for layer in recorded.layers if layer.calls and layer.calls[0].inputs]
+    first = [(layer, layer.calls[0].inputs[0]) for layer in called if not isinstance(layer.module, torch.nn.Embedding)]
     return {key: hash((x.shape, x.tobytes())) for layer, x in first for key in layer.tensors.values()}
 
 
 def _ways(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str]) -> Iterator[Cutting]:
-    """Yields cuts where tensors that follow each other, of layers with one input, make up the array.
+    """Yields cuts where tensors of layers with one input, those that follow each other, make up the array.
 
     beside: the layers that the parts of an array of the same layer of Flax's are of, a bias being theirs, too
     """
@@ -56,19 +59,24 @@ def _ways(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str
     keys = [key for key, (shape, _) in left.items() if _owner(key) in beside or not beside and len(shape) > 1]
     for axis in range(len(variable.shape)):
         unit = variable.size // variable.shape[axis]
-        for start in range(len(keys)):
-            parts: list[Piece] = []
-            for key in keys[start:]:
-                shape, given = left[key]
-                width, rest = divmod(math.prod(shape), unit)
-                if rest or not width or given != left[keys[start]][1] or not _fits(variable, axis, width, key, shape):
-                    break
-                parts.append(Piece(width, key))
-                total = sum(piece.width for piece in parts)
-                if total >= variable.shape[axis]:
-                    if total == variable.shape[axis] and len(parts) > 1:
-                        yield Cutting(axis, tuple(parts))
-                    break
+        groups: dict[int | None, list[Piece]] = {}
+        for key in keys:
+            shape, given = left[key]
+            width, rest = divmod(math.prod(shape), unit)
+            if width and not rest and _fits(variable, axis, width, key, shape):
+                groups.setdefault(given, []).append(Piece(width, key))
+        for pieces in groups.values():
+            yield from (Cutting(axis, parts) for parts in _runs(pieces, variable.shape[axis]))
+
+
+def _runs(pieces: Sequence[Piece], length: int) -> Iterator[tuple[Piece, ...]]:
+    """Yields the runs of two or more pieces that are as long together."""
+    for start in range(len(pieces)):
+        total = 0
+        for end in range(start, len(pieces)):
+            total += pieces[end].width
+            if total == length and end > start:
+                yield tuple(pieces[start : end + 1])
 
 
 def _stacks(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str]) -> Iterator[Cutting]:

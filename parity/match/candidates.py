@@ -1,13 +1,17 @@
 """Layers of PyTorch's that might be the partner of one of Flax's."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
 from d2l_jax.weights.leaf import Leaf, Rows
+from parity.match.apart import NUMBER
 from parity.match.arrangement import Arrangement, arrangement
-from parity.match.fitting import Fit
+from parity.match.fitting import Fit, alike
+from parity.match.flax_layers import FlaxLayer
+from parity.match.sums import leaves_room
 from parity.match.torch_layers import NumpyCall, TorchLayer
 from parity.models.calls import Path
 
@@ -37,12 +41,43 @@ def nearest(fits: Fit, x: Array) -> Candidate:
     return best
 
 
+def likeliest_first(same: list[Candidate], flax: FlaxLayer, from_end: bool, usual: str | None) -> list[Candidate]:
+    """Sorts those that saw the same input by direction, kind and name.
+
+    usual: the last name of the partner that a layer of this name has in another block
+    """
+    last = str(flax.path[-1]) if flax.path else ""
+    kind = flax.kind.__name__
+
+    def unlikely(candidate: Candidate) -> tuple:
+        layer = candidate.fit.layer
+        other = type(layer.module).__name__.rstrip("123d")
+        return layer.backward != from_end, other != kind, usual not in (None, layer.last), alike(last, layer.last) < 1
+
+    return sorted(same, key=unlikely)
+
+
+def kind_of_path(path: Path) -> str:
+    """Returns a layer's name, and where it stands without the numbers of blocks."""
+    return f"{NUMBER.sub('#', '.'.join(map(str, path[:-1])))}.{path[-1] if path else ''}"
+
+
 def available(layer: TorchLayer, paired: dict[TorchLayer, Path]) -> bool:
     """Tells if a layer is free; an attention is matched whole, by its projections, or by the one that makes three."""
     if layer in paired or layer.whole in paired:
         return False
     others = [other for other in paired if other.whole and other.whole in (layer, layer.whole)]
-    return not any(_overlap(mine, theirs) for mine in _places(layer) for other in others for theirs in _places(other))
+    if any(_overlap(mine, theirs) for mine in _places(layer) for other in others for theirs in _places(other)):
+        return False
+    return not layer.widths or _leaves_room(layer, others)
+
+
+def _leaves_room(layer: TorchLayer, others: list[TorchLayer]) -> bool:
+    """Tells whether the other parts of a fused layer still find a place beside this one and those."""
+    rows = [next(iter(part.rows.values())) for part in (layer, *others)]
+    whole: Any = layer.whole
+    length = rows[0][2] if len(rows[0]) > 2 else whole.module.out_features
+    return leaves_room(length, [(first, end) for first, end, *_ in rows], layer.widths)
 
 
 def _places(layer: TorchLayer) -> list[tuple[str, Rows | None]]:
@@ -50,7 +85,9 @@ def _places(layer: TorchLayer) -> list[tuple[str, Rows | None]]:
 
 
 def _overlap(left: tuple[str, Rows | None], right: tuple[str, Rows | None]) -> bool:
-    return left[0] == right[0] and (left[1] is None or right[1] is None or left[1] == right[1])
+    if left[0] != right[0] or left[1] is None or right[1] is None:
+        return left[0] == right[0]
+    return left[1][0] < right[1][1] and right[1][0] < left[1][1]  # in one block, where there are several
 
 
 def same_call(layer: TorchLayer, x: Array, number: int) -> tuple[Arrangement | None, NumpyCall | None]:

@@ -1,7 +1,7 @@
 """Layers of PyTorch's that compute several of Flax's at once: `qkv` of a vision transformer, two gates, groups."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.flax_layers import Variables
+from parity.match.sums import spans
 from parity.match.torch_layers import NumpyCall, Recorded, TorchLayer
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
@@ -16,27 +17,32 @@ NAMES = {3: ("query", "key", "value"), 2: ("first", "second")}
 
 
 def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> Iterator[TorchLayer]:
-    """Yields equal parts of dense layers, one below the other, where Flax lacks kernels of the whole size.
+    """Yields parts of dense layers, one below the other, where Flax lacks kernels of the whole size.
 
     A part that has the input of a layer of Flax's may be its partner; what it computes is known. Of several blocks,
     as of heads, each has rows of all parts.
     """
     ours = Counter(variable.size for variable in variables.all.values() if len(variable.shape) > 1)
-    theirs = Counter(array.size for array in recorded.arrays.values() if array.ndim > 1)
-    for layer in recorded.layers:
-        weight = recorded.arrays.get(layer.tensors.get("weight", ""))
-        if layer.whole or weight is None or ours[weight.size] >= theirs[weight.size]:
-            continue  # of an attention, or a layer that Flax may have whole
+    tensors = {names[0]: recorded.arrays[names[0]] for key, names in recorded.aliases.items() if key in recorded.arrays}
+    theirs = Counter(array.size for array in tensors.values() if array.ndim > 1)
+    fused = [
+        (layer, weight)
+        for layer in recorded.layers
+        if (weight := recorded.arrays.get(layer.tensors.get("weight", ""))) is not None
+        and layer.whole is None  # else of an attention
+        and ours[weight.size] < theirs[weight.size]  # else Flax may have it whole
+    ]
+    shapes = Counter(weight.shape for _, weight in fused)
+    for layer, weight in fused:
         if isinstance(layer.module, CONVOLUTIONS) and ours[weight.size // layer.module.groups] >= layer.module.groups:
             yield from _groups(layer)
-        if not isinstance(layer.module, torch.nn.Linear):
-            continue
-        for count, names in NAMES.items():
-            rows, rest = divmod(len(weight), count * blocks)
-            if not rest and ours[weight.size // count] >= count:
-                for number, name in enumerate(names):
-                    part = number * rows, (number + 1) * rows
-                    yield _part(layer, name, part if blocks == 1 else (*part, count * rows))
+        if isinstance(layer.module, torch.nn.Linear):
+            rows, columns = weight.shape
+            alone = {size // columns: n for size, n in (ours - theirs).items() if not size % (columns * blocks)}
+            lacking = min(shapes[weight.shape], theirs[weight.size] - ours[weight.size])
+            widths = {width // blocks: count // lacking for width, count in alone.items()}
+            for first, end in [] if rows % blocks else spans(rows // blocks, widths):
+                yield _part(layer, (first, end) if blocks == 1 else (first, end, rows // blocks), widths)
 
 
 def _groups(layer: TorchLayer) -> Iterator[TorchLayer]:
@@ -53,11 +59,21 @@ def _groups(layer: TorchLayer) -> Iterator[TorchLayer]:
         yield TorchLayer(f"{layer.name}.{number}", part, layer.tensors, calls, rows=rows, whole=layer)
 
 
-def _part(layer: TorchLayer, name: str, rows: Rows) -> TorchLayer:
+def _part(layer: TorchLayer, rows: Rows, widths: Mapping[int, int]) -> TorchLayer:
     whole: Any = layer.module
     units = rows_of(np.arange(whole.out_features), rows)
     dense = torch.nn.Linear(whole.in_features, len(units), device="meta")
     calls = [NumpyCall(call.inputs, call.output[..., units]) for call in layer.calls]
-    return TorchLayer(
-        f"{layer.name}.{name}", dense, layer.tensors, calls, rows=dict.fromkeys(layer.tensors, rows), whole=layer
-    )
+    name = f"{layer.name}.{_name(rows, whole.out_features)}"
+    everywhere = dict.fromkeys(layer.tensors, rows)
+    return TorchLayer(name, dense, layer.tensors, calls, rows=everywhere, whole=layer, widths=widths)
+
+
+def _name(rows: Rows, count: int) -> str:
+    """Returns what equal parts are mostly called; of any others, the rows."""
+    first, end, *length = rows
+    width = end - first
+    block = length[0] if length else count
+    number, rest = divmod(first, width)
+    names = NAMES.get(block // width, ()) if not block % width and not rest else ()
+    return names[number] if names else f"{first} to {end}"

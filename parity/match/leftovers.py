@@ -15,6 +15,7 @@ from parity.match.books import Books
 from parity.match.fitting import alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
+from parity.match.rows import tensors_by_rows
 from parity.match.spread import spread_fit
 from parity.match.stacked import stacked
 from parity.match.torch_layers import Recorded, TorchLayer
@@ -36,7 +37,8 @@ def completed(
     books = Books(recorded, variables, _renamed_twins(recorded, leaves))
     variant = _whole_layers(books, layers, variant)
     variant = _spread_layers(books, variant)
-    _single_tensors(books, layers, variant)
+    variant = _single_tensors(books, layers, variant)
+    tensors_by_rows(books, variant)
     for leaf in list(books.leaves):  # the further names of shared tensors
         for key in recorded.aliases[leaf.key]:
             rows = rows_of(books.rows[key], leaf.rows)
@@ -106,7 +108,7 @@ def _spread_layers(books: Books, variant: int) -> int:
 
 
 def _groups(books: Books, layers: dict[Path, FlaxLayer]) -> Iterator[FlaxLayer]:
-    left = books.unpaired_variables()
+    left = [variable for variable in books.unpaired_variables() if variable.path not in books.variables.pieces]
     by_owner: dict[tuple, list[Variable]] = {}
     for variable in left:
         by_owner.setdefault((variable.path[:-1], variable.trained or None), []).append(variable)
@@ -121,8 +123,8 @@ def _groups(books: Books, layers: dict[Path, FlaxLayer]) -> Iterator[FlaxLayer]:
             yield FlaxLayer(path, kind, called.module if called else None, tuple(owns), False)
 
 
-def _single_tensors(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> None:
-    """Pairs by shape, what has the likeliest names first, then by order; `variant` counts through the others."""
+def _single_tensors(books: Books, layers: dict[Path, FlaxLayer], variant: int) -> int:
+    """Pairs by shape, what has the likeliest names first, then by order; returns the rest of `variant`."""
     modules = {key: layer for layer in books.recorded.layers if layer.whole is None for key in layer.tensors.values()}
     left = books.unpaired_variables()
     found = {variable.path: _candidates(books, variable, layers, modules) for variable in left}
@@ -133,6 +135,7 @@ def _single_tensors(books: Books, layers: dict[Path, FlaxLayer], variant: int) -
         if candidates:
             variant, choice = divmod(variant, len(candidates))
             books.add(candidates[choice])
+    return variant
 
 
 def _candidates(
@@ -141,7 +144,7 @@ def _candidates(
     """Returns the ways in which a variable may be a tensor without a counterpart, the likeliest first."""
     piece = books.variables.pieces.get(variable.path)
     flax = layers.get(variable.path[:-1])
-    keys = [piece.key] if piece else books.unpaired()
+    keys = [piece.key] if piece else [key for key in books.unpaired() if key not in books.variables.promised]
     options = {"rows": piece.rows, "merged": piece.merged} if piece else {}
     scored = [
         (0.0 if piece else _name_score(key, variable.path), leaf)

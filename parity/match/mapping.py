@@ -12,6 +12,7 @@ from d2l_jax.weights.leaf import Leaf
 from parity.match.by_names import named_alike, names_agree
 from parity.match.leftovers import Unmatched
 from parity.match.orders import blocks_of_rows, in_other_orders, of_fused, of_gates
+from parity.match.passing import Pass
 from parity.match.search import Found, Search, sure_of
 from parity.models.calls import Path
 from parity.models.cut import Cut
@@ -57,11 +58,13 @@ def map_of(
     leaves = named_alike(found.leaves, torch_model.state_dict())
     if found.agrees or names_agree(leaves):
         return Map(model, leaves, found.agrees, ())
+    runs = [found.run]
     for _ in range(KINDS):
-        better = next(_better(search, flax, model, found), None)
+        better = next(_better(search, flax, model, found, runs), None)
         if better is None:
             break
         model, found = better
+        runs.insert(0, found.run)
         if found.agrees:
             break
     return Map(model, found.leaves, found.agrees, () if found.agrees else tuple(_undecided(found)))
@@ -77,14 +80,19 @@ def _undecided(found: Found) -> Iterator[str]:
     yield from (key for keys in shapes.values() if len({*keys}) > 1 for key in dict.fromkeys(keys))
 
 
-def _better(search: Search, flax: FlaxModel, model: FlaxModel, found: Found) -> Iterator[tuple[FlaxModel, Found]]:
-    """Yields models whose arrays are cut otherwise, under which the first layer that was guessed is not."""
+def _better(
+    search: Search, flax: FlaxModel, model: FlaxModel, found: Found, runs: Sequence[Pass]
+) -> Iterator[tuple[FlaxModel, Found]]:
+    """Yields models whose arrays are cut otherwise, under which the first layer that was guessed is not.
+
+    runs: the best up to now, the latest first; in the former, layers were whole that were cut, not yet rightly
+    """
     cuts = model.cuts if isinstance(model, Cut) else {}
     for blocks in blocks_of_rows(found.leaves, search.torch_model):
         tried = _tried(search, model, blocks=blocks)
         if tried and _is_better(tried, found):
             yield model, tried
-    more = ({**cuts, **others} for others in of_fused(found.run, search.torch_model))
+    more = ({**cuts, **others} for run in runs for others in of_fused(run, search.torch_model))
     gates = ({**cuts, **others} for others in of_gates(found.leaves, search.torch_model))
     first = _guessed(found)
     for each in itertools.islice(itertools.chain(in_other_orders(cuts, search.torch_model), gates, more), MOST):

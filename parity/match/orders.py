@@ -18,6 +18,8 @@ from parity.models.cutting import Cuts, Cutting, Piece
 
 COUNTS = (3, 2, 4)  # queries, keys and values; a gate and its values; an LSTM's gates
 MOST = 60  # orders that are tried for one kind of array
+Widths = tuple[int, ...]
+Layout = tuple[int, int, Widths, Sequence[int]]  # blocks in PyTorch, blocks in Flax, widths in PyTorch's order, order
 SMALL = 16  # heads, where no module tells how many it has
 
 
@@ -53,15 +55,54 @@ def of_fused(run: Pass, model: torch.nn.Module) -> Iterator[Cuts]:
     """Yields cuts of the dense layers before the first that had to be guessed, which PyTorch has in one, too."""
     family = _family(run)
     leaves = [leaf for _, partner in family for leaf in partner.leaves]
-    rows = leaves[0].shape[0] if leaves else 1
-    layouts = []
-    for parts in (count for count in COUNTS if rows % count == 0):
-        of_heads = _blocks(model, leaves[0].key, [rows // parts]) if parts < 4 else []
-        orders = itertools.product([1, *of_heads], [1, *of_heads], itertools.permutations(range(parts)))
-        layouts += [(a, b, order) for a, b, order in orders if a != b or order != tuple(range(parts))]
-    layouts.sort(key=lambda layout: (layout[0] > 1) + (layout[1] > 1))  # the usual first
-    for theirs, ours, order in layouts[:MOST]:
-        yield {leaf.path: _cutting(leaf, theirs, ours, order) for leaf in leaves}
+    layouts = sorted(_layouts(leaves[0], model), key=_oddity) if leaves else []
+    for layout in layouts[:MOST]:
+        yield {leaf.path: _cutting(leaf, *layout) for leaf in leaves}
+
+
+def _layouts(leaf: Leaf, model: torch.nn.Module) -> Iterator[Layout]:
+    """Yields how the rows of a fused layer may stand in both models, but for the ways in which they stand alike."""
+    rows = leaf.shape[0]
+    equal = [_equal(leaf, parts) for parts in COUNTS if not rows % parts]
+    for widths in (*equal, *dict.fromkeys(_unequal(rows, _behind(leaf.key, model)))):
+        of_heads = _blocks(model, leaf.key, widths) if len(widths) < 4 else []
+        orders = itertools.permutations(range(len(widths)))
+        for theirs, ours, order in itertools.product([1, *of_heads], [1, *of_heads], orders):
+            if theirs != ours or order != tuple(range(len(widths))):
+                yield theirs, ours, widths, order
+
+
+def _oddity(layout: Layout) -> int:
+    """Returns in how much a layout differs from parts one behind the other in both models."""
+    theirs, ours, _, order = layout
+    return (theirs > 1) + (ours > 1) + (list(order) != sorted(order))
+
+
+def _equal(leaf: Leaf, parts: int) -> Widths:
+    return (leaf.shape[0] // parts,) * parts
+
+
+def _unequal(rows: int, told: Sequence[int]) -> Iterator[Widths]:
+    """Yields widths of parts in PyTorch's order: two that are alike, as keys and values, beside one or two others.
+
+    told: what others may be, as layers behind it are as wide: what is attended, an MLP's inner units
+    """
+    lone = sorted((width for width in told if width < rows), reverse=True)
+    for others in (*((width,) for width in lone), *itertools.combinations(lone, 2)):
+        pair, odd = divmod(rows - sum(others), 2)
+        if pair > 0 and not odd and pair not in others:
+            yield (others[0], pair, pair, *others[1:])
+            yield (*others[1:], pair, pair, others[0])
+    for width in (width for width in lone if 2 * width != rows):
+        yield from ((width, rows - width), (rows - width, width))
+
+
+def _behind(key: str, model: torch.nn.Module) -> list[int]:
+    """Returns how many inputs the other dense layers of the same module have."""
+    own = key.rpartition(".")[0]
+    around = model.get_submodule(own.rpartition(".")[0])
+    others = [module for name, module in around.named_modules() if name != own.rpartition(".")[2]]
+    return list(dict.fromkeys(module.in_features for module in others if isinstance(module, torch.nn.Linear)))
 
 
 def of_gates(leaves: Sequence[Leaf], model: torch.nn.Module) -> Iterator[Cuts]:
@@ -70,7 +111,7 @@ def of_gates(leaves: Sequence[Leaf], model: torch.nn.Module) -> Iterator[Cuts]:
     for kind, gates in GATES.items():
         held = [leaf for leaf in leaves if _is_plain(leaf) and kinds.get(leaf.key.rpartition(".")[0]) == kind]
         for order in itertools.islice(itertools.permutations(range(len(gates))), 1, None) if held else ():
-            yield {leaf.path: _cutting(leaf, 1, 1, order) for leaf in held}
+            yield {leaf.path: _cutting(leaf, 1, 1, _equal(leaf, len(gates)), order) for leaf in held}
 
 
 def _family(run: Pass) -> list[tuple[Path, Partner]]:
@@ -92,17 +133,15 @@ def _is_plain(leaf: Leaf) -> bool:
     return leaf.axes in ((1, 0), (0,)) and not leaf.rows
 
 
-def _cutting(leaf: Leaf, theirs: int, ours: int, order: Sequence[int]) -> Cutting:
-    """Returns the cut of a kernel's or a bias' last axis; each part has as many rows, in blocks of PyTorch's own."""
-    width = leaf.shape[0] // len(order)
-    each = width // theirs
-    length = each * len(order)
+def _cutting(leaf: Leaf, theirs: int, ours: int, widths: Widths, order: Sequence[int]) -> Cutting:
+    """Returns the cut of a kernel's or a bias' last axis into parts of PyTorch's rows, in blocks of either's own."""
+    length = leaf.shape[0] // theirs
 
     def rows(number: int) -> Rows:
-        first = number * each
-        return (first, first + each) if theirs == 1 else (first, first + each, length)
+        first, end = (sum(widths[:n]) // theirs for n in (number, number + 1))
+        return (first, end) if theirs == 1 else (first, end, length)
 
-    pieces = tuple(Piece(width // ours, leaf.key, rows(number), leaf.merged) for number in order)
+    pieces = tuple(Piece(widths[number] // ours, leaf.key, rows(number), leaf.merged) for number in order)
     return Cutting(len(leaf.stored) - 1, pieces, ours)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 
 from d2l_jax.weights.leaf import Leaf, place
 from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
 from parity.match.as_one import as_one
-from parity.match.candidates import Candidate, available, nearest, same_call, split
+from parity.match.candidates import Candidate, available, kind_of_path, likeliest_first, nearest, same_call, split
 from parity.match.draws import AnswersOfPyTorch
-from parity.match.fitting import Fit, alike, fit
+from parity.match.fitting import Fit, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
 from parity.match.handing import CONVOLUTIONS, backward, corrected, handed, known, main_input
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
@@ -22,6 +23,7 @@ from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
 from parity.models.random_numbers import answering
 
+LISTS = (torch.nn.ParameterList, torch.nn.ParameterDict)  # are given nothing
 STEALS = 30  # runs that are given up for it
 
 
@@ -147,7 +149,8 @@ class Pass:
 
     def choose(self, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> tuple[Candidate, bool] | None:
         """The candidate, and whether it was guessed."""
-        fits = [fitting for layer in self.recorded.layers if (fitting := self.fitting(layer, flax))]
+        layers = (layer for layer in self.recorded.layers if not isinstance(layer.module, LISTS))
+        fits = [fitting for layer in layers if (fitting := self.fitting(layer, flax))]
         paired = {partner.layer: path for path, partner in self.partners.items()}
         candidates = [nearest(fitting, x) for fitting in fits]
         open_ones = [c for c in candidates if available(c.fit.layer, paired)]
@@ -183,15 +186,8 @@ class Pass:
         """Chooses among those that saw the same input: the prefix's, or the likeliest by kind, name and order."""
         if len(same) == 1:
             return same[0]
-        last = str(flax.path[-1]) if flax.path else ""
-        kind = flax.kind.__name__
-
-        def likely(candidate: Candidate) -> tuple:
-            layer = candidate.fit.layer
-            other = type(layer.module).__name__.rstrip("123d")
-            return (layer.backward != backward(flax, kwargs), other != kind, alike(last, layer.name.split(".")[-1]) < 1)
-
-        same = sorted(same, key=likely)
+        usual = {kind_of_path(path): partner.layer.last for path, partner in self.partners.items()}
+        same = likeliest_first(same, flax, backward(flax, kwargs), usual.get(kind_of_path(flax.path)))
         number = len(self.choices)
         choice = self.prefix[number] if number < len(self.prefix) else 0
         choice = min(choice, len(same) - 1)

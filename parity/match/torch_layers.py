@@ -17,6 +17,7 @@ from parity.match.draws import SameForAShape
 from parity.match.projections import contexts, projections
 from parity.match.recurrent import by_depth
 from parity.models.calls import TorchCall, torch_calls
+from parity.models.padding_rows import padding_rows
 from parity.models.random_numbers import RandomRequest
 from parity.models.torch_precision import in_precision, torch_precision
 
@@ -49,6 +50,7 @@ class TorchLayer:
     tensors:  {local name: key in the state_dict}
     rows:     {local name: rows of that tensor}, where not all of it belongs here, as in Leaf
     whole:    the attention, or the fused dense layer, that this is one projection of
+    widths:   how many parts of each width the fused layer may have
     backward: reads the sequence from its end
     """
 
@@ -59,6 +61,12 @@ class TorchLayer:
     backward: bool = False
     rows: Mapping[str, Rows] = field(default_factory=dict)
     whole: "TorchLayer | None" = None
+    widths: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def last(self) -> str:
+        """Returns the last part of the name."""
+        return self.name.rpartition(".")[2]
 
     def shapes(self, arrays: dict[str, Array]) -> dict[str, tuple[int, ...]]:
         """Shapes by local name."""
@@ -144,8 +152,9 @@ def slow_attention() -> Iterator[None]:
 
 
 def randomize(model: torch.nn.Module, random: np.random.Generator) -> None:
-    """Draws weights that keep a signal's size; biases, scales and statistics away from 0 and 1."""
+    """Draws weights that keep a signal's size; biases, scales and statistics away from 0 and 1. Padding stays zero."""
     done: set[int] = set()
+    padding = list(padding_rows(model))
     with torch.no_grad():
         for module in model.modules():
             statistics = [(n, b) for n, b in module.named_buffers(recurse=False) if n.startswith("running_")]
@@ -153,6 +162,8 @@ def randomize(model: torch.nn.Module, random: np.random.Generator) -> None:
                 if id(tensor) not in done and tensor.is_floating_point():
                     tensor.copy_(torch.from_numpy(_values(name, tuple(tensor.shape), random)))
                     done.add(id(tensor))
+        for key, row in padding:
+            model.get_parameter(key)[row] = 0
 
 
 def _values(name: str, shape: tuple[int, ...], random: np.random.Generator) -> Array:

@@ -22,6 +22,7 @@ from parity.compare.weights import compare_weights
 from parity.environment import pinned
 from parity.layers.isolate import Isolated, isolate
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
+from parity.layers.padding import masked_outside
 from parity.models.equal_maxima import EqualNumbers
 from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
@@ -178,7 +179,8 @@ def _layers(
     """
     if "float64" not in rows:
         return Isolated(), Isolated(), None
-    inside = partial(isolate, twin, sides.torch_device, sides.jax_device, checking.policy)
+    masked = masked_outside(twin, *kept.records.get("float64", ({}, {})))
+    inside = partial(isolate, twin, sides.torch_device, sides.jax_device, checking.policy, masked=masked)
     if checking.layers:
         checking.listener(twin.name, "layers on their own")
     alone = inside(containers=False) if checking.layers else Isolated()

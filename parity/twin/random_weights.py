@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from d2l_jax.weights.leaf import Leaf
+from parity.models.padding_rows import padding_rows
 
 
 def random_weights(
@@ -15,7 +16,8 @@ def random_weights(
 ) -> dict[str, np.ndarray]:
     """Returns values for every tensor, biases and statistics too: a bias of 0 or a variance of 1 would hide bugs.
 
-    What PyTorch's model alone has keeps its values there, and so do tables that a model of one's own computed.
+    What PyTorch's model alone has keeps its values there, and so do tables that a model of one's own computed, and
+    rows for padding that are zero.
     """
     by_path: dict[tuple, np.ndarray] = {}
     values: dict[str, np.ndarray] = {}
@@ -28,6 +30,9 @@ def random_weights(
             by_path[leaf.path] = torch_values[leaf.key] if leaf.key in tables else drawn
         for key in leaf.keys:
             values.setdefault(key, by_path[leaf.path])
+    for key, row in padding_rows(model) if model is not None else ():
+        if key in values:
+            values[key][row] = 0
     return torch_values | values | _tied(model, values)
 
 

@@ -10,7 +10,9 @@ from flax import linen, nnx
 
 import parity
 from d2l_jax import InputError
+from parity.match import map_of
 from parity.models.cutting import Cutting, Piece, cuts_of
+from parity.models.linen_model import LinenModel
 
 X = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
 
@@ -103,6 +105,35 @@ def test_weights_as_they_are_are_those_of_the_parts():
         theirs.out.weight.copy_(torch.tensor(np.asarray(ours.out.kernel[...]).T))
         theirs.out.bias.copy_(torch.tensor(np.asarray(ours.out.bias[...])))
     checked(ours, theirs, weights="as they are").raise_if_failed()
+
+
+class Gates(linen.Module):
+    """One dense layer has the gates of both experts; their biases are as large as one of these."""
+
+    @linen.compact
+    def __call__(self, x):
+        gates = jax.nn.softmax(linen.Dense(2, use_bias=False, name="gates")(x))
+        first, second = (self.param(name, linen.initializers.normal(), (8,)) for name in ("b_0", "b_1"))
+        return gates[..., :1] * jnp.tanh(x + first) + gates[..., 1:] * jnp.sin(x + second)
+
+
+class TorchGates(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gates = torch.nn.ModuleList(torch.nn.Linear(8, 1, bias=False) for _ in range(2))
+        self.biases = torch.nn.ParameterList(torch.nn.Parameter(torch.zeros(8, 1)) for _ in range(2))
+
+    def forward(self, x):
+        gates = torch.cat([gate(x) for gate in self.gates], -1).softmax(-1)
+        first, second = (x + bias[:, 0] for bias in self.biases)
+        return gates[..., :1] * torch.tanh(first) + gates[..., 1:] * torch.sin(second)
+
+
+def test_a_bias_as_large_as_a_part_is_not_taken_for_it():
+    weight_map = map_of(LinenModel(Gates(), Gates().init(jax.random.key(0), X)), TorchGates(), (X,), (torch.tensor(X),))
+    assert weight_map.agrees
+    parts = {leaf.key: leaf.path[0] for leaf in weight_map.leaves}
+    assert parts == {"gates.0.weight": "gates", "gates.1.weight": "gates", "biases.0": "b_0", "biases.1": "b_1"}
 
 
 class Chain(nnx.Module):

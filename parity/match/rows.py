@@ -1,0 +1,71 @@
+"""Tensors without a layer that told their counterpart, whose rows are several arrays of Flax's: tokens, tables."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from d2l_jax.weights.leaf import Leaf
+from parity.match.books import Books
+from parity.match.flax_layers import Variable
+from parity.match.kernels import ways
+
+PARTS = 4  # of one tensor
+MOST = 100  # ways to share what is left
+
+Shape = tuple[int, ...]
+Parts = tuple[Variable, ...]
+
+
+def tensors_by_rows(books: Books, variant: int) -> None:
+    """Pairs what is left where arrays of Flax's make up all rows of a tensor.
+
+    Which rows are whose is no more than supposed: another `variant` has another order, and the runs decide.
+    """
+    left = [v for v in books.unpaired_variables() if v.trained and v.path not in books.variables.pieces]
+    keys = [key for key in books.unpaired() if key not in books.variables.promised and len(left) > 1]
+    shapes = {key: books.recorded.arrays[key].shape for key in keys}
+    sets = {key: found for key, shape in shapes.items() if (found := list(_sets(key, shape, left)))}
+    shared = sorted(itertools.islice(_shared(sets), MOST), key=lambda parts: _oddity(left, parts))
+    orders = itertools.chain.from_iterable(map(_orders, shared))
+    for key, parts in (next(itertools.islice(orders, variant, None), None) or {}).items():
+        for leaf in _leaves(key, shapes[key], parts):
+            books.add(leaf)
+
+
+def _sets(key: str, shape: Shape, variables: Sequence[Variable]) -> Iterator[Parts]:
+    """Yields the variables, two or more, that have as many numbers together as the tensor, each some of its rows."""
+    unit = math.prod(shape[1:]) if shape else 0
+    narrower = [v for v in variables if unit and not v.size % unit and 0 < v.size < unit * shape[0]]
+    for count in range(2, PARTS + 1):
+        for parts in itertools.combinations(narrower, count):
+            if sum(v.size for v in parts) == unit * shape[0] and len(list(_leaves(key, shape, parts))) == count:
+                yield parts
+
+
+def _shared(sets: Mapping[str, Sequence[Parts]]) -> Iterator[dict[str, Parts]]:
+    """Yields which tensor has which variables, none of them twice."""
+    for chosen in itertools.product(*([*parts, ()] for parts in sets.values())):
+        paths = [variable.path for parts in chosen for variable in parts]
+        if len({*paths}) == len(paths):
+            yield {key: parts for key, parts in zip(sets, chosen, strict=True) if parts}
+
+
+def _oddity(left: Sequence[Variable], shared: Mapping[str, Parts]) -> tuple[int, int]:
+    """Returns how many variables are left, and of how many modules and names those of one tensor are."""
+    kinds = [
+        min(len({variable.path[:-1] for variable in parts}), len({variable.path[-1] for variable in parts}))
+        for parts in shared.values()
+    ]
+    return len(left) - sum(map(len, shared.values())), sum(kinds)
+
+
+def _orders(shared: Mapping[str, Parts]) -> Iterator[dict[str, Parts]]:
+    for orders in itertools.product(*map(itertools.permutations, shared.values())):
+        yield dict(zip(shared, orders, strict=True))
+
+
+def _leaves(key: str, shape: Shape, parts: Parts) -> Iterator[Leaf]:
+    end = 0
+    for variable in parts:
+        first, end = end, end + variable.size // math.prod(shape[1:])
+        yield from ways(key, (end - first, *shape[1:]), variable, None, rows=(first, end))[:1]

@@ -1,12 +1,13 @@
 """Rows of one step: how far rounding may move it is measured as often as the verdict needs it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from d2l_jax.errors import InputError
+from d2l_jax.errors import InputError, in_a_line
 from parity.arrays.key import Key, Record
 from parity.compare.constants import HELD_CEILING, STEEP_CEILING, excused, only_gradients, shifted_records
 from parity.compare.policy import Policy
@@ -36,6 +37,20 @@ class Diverged(InputError):
     """Training has left the numbers that can be compared: its rate is too large for these models."""
 
 
+@contextmanager
+def running_still(twin: Twin, number: int) -> Iterator[None]:
+    """Raises Diverged where PyTorch's model, which has taken the first step, refuses what training has made of it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if number == 1:
+            raise
+        raised = f"{twin.name}: PyTorch's model does not run at step {number}: {in_a_line(error)}"
+        raise Diverged(f"{raised}; {_nearer(number)}") from error
+
+
 def check_finite(twin: Twin, number: int, oracle: Record) -> None:
     """Raises InputError where an objective of PyTorch's is not finite: there is nothing to be measured against."""
     for name, _ in twin.turns:
@@ -49,7 +64,11 @@ def check_finite(twin: Twin, number: int, oracle: Record) -> None:
             said = f"{twin.name}: {called} is {float(loss)} in PyTorch at step {number}"
             if number == 1:
                 raise InputError(f"{said}; a number is right")
-            raise Diverged(f"{said}; a smaller learning rate, or steps={number - 1}, is right")
+            raise Diverged(f"{said}; {_nearer(number)}")
+
+
+def _nearer(number: int) -> str:
+    return f"a smaller learning rate, or steps={number - 1}, is right"
 
 
 class Roundings(NamedTuple):

@@ -23,6 +23,7 @@ from parity.proof.judging import (
     check_repeatable,
     disturbed_steps,
     precise,
+    running_still,
     semantics,
 )
 from parity.sides.flax import FlaxRun
@@ -112,7 +113,7 @@ def _single_step(
     """Adds the rows of one step, and returns PyTorch's state after it; what is recorded goes, for it is gigabytes."""
     words = f"step {number} of {len(twin.batches)}"
     checking.listener(twin.name, f"{words}, PyTorch")
-    with kept.bounds if number == 1 else nullcontext():
+    with kept.bounds if number == 1 else nullcontext(), running_still(twin, number):
         oracle = sides.exact.taken(number, state)
     check_finite(twin, number, oracle)
     if number == 1:

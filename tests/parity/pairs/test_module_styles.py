@@ -44,6 +44,26 @@ def test_training_that_diverges_is_slower_where_no_optimiser_is_named():
         exact(Grown(nnx.Rngs(0)), TorchGrown(), X, optimizer=named)
 
 
+class Refusing(TorchGrown):
+    """Raises where training has diverged, as `binary_cross_entropy` does for what is no probability."""
+
+    def forward(self, x):
+        grown = super().forward(x)
+        if not grown.abs().max() < 1e6:
+            raise ValueError("a number is too large")
+        return grown
+
+
+def test_a_model_that_refuses_what_diverging_training_has_made_of_it_is_trained_slower():
+    result = exact(Grown(nnx.Rngs(0)), Refusing(), X)
+    result.raise_if_failed()
+    assert {row.key.step for row in result.rows["float64"]} >= {1, 5}
+    named = (optax.sgd(0.1), lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+    said = "PyTorch's model does not run at step .: ValueError: a number is too large; a smaller learning rate"
+    with pytest.raises(InputError, match=said):
+        exact(Grown(nnx.Rngs(0)), Refusing(), X, optimizer=named)
+
+
 class Waves(linen.Module):
     factors: tuple[float, ...]
 

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from parity.arrays.layout import as_flax, between, fitting
-from parity.models.random_numbers import RandomRequest, Shape, numbers, torch_shape
+from parity.models.random_numbers import RandomRequest, numbers, torch_shape
 from parity.models.random_numbers_torch import ImposedOnTorch
+from parity.models.random_shapes import Shape
 
 
 class SameForAShape(ImposedOnTorch):

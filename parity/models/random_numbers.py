@@ -15,8 +15,8 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from parity.arrays.layout import as_flax, between, fitting
+from parity.models.random_shapes import Shape, is_merged, is_shared
 
-Shape = tuple[int, ...]
 NOTHING_DROPPED = np.nan  # in place of a number between 0 and 1
 
 
@@ -132,16 +132,6 @@ def _fits_otherwise(ours: RandomRequest, theirs: RandomRequest) -> bool:
 
 
 FITS = _fits, _fits_otherwise  # the likelier first
-
-
-def is_merged(ours: Shape, theirs: Shape) -> bool:
-    """Tells whether the first axis of PyTorch's is the first two of Flax's."""
-    return len(ours) > 2 and tuple(theirs) == (ours[0] * ours[1], *ours[2:])
-
-
-def is_shared(ours: Shape, theirs: Shape) -> bool:
-    """Tells whether Flax draws once what PyTorch draws for every example, or every head."""
-    return ours != theirs and len(ours) == len(theirs) and all(m in (1, n) for m, n in zip(ours, theirs))
 
 
 def given_shapes(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int]) -> list[Shape]:

@@ -8,7 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2l_jax.errors import InputError
-from parity.models.random_numbers import RandomRequest, is_shared, nowhere
+from parity.models.random_numbers import RandomRequest, nowhere
+from parity.models.random_shapes import is_shared, spread
 
 aten = torch.ops.aten
 
@@ -98,7 +99,7 @@ class ImposedOnTorch(TorchDispatchMode):
     def _next(self, like: torch.Tensor, normal: bool, uniform: bool = False) -> torch.Tensor:
         request = RandomRequest(tuple(like.shape), normal, self.site(), self.place(), uniform)
         self.seen.append(request)
-        value = np.broadcast_to(self.answer(request), request.shape).copy()
+        value = spread(self.answer(request), request.shape)
         plain = like.is_floating_point() and like.dtype != torch.bfloat16
         exact = like.dtype if plain else torch.float32  # a rounded number may cross the rate
         return torch.as_tensor(value, dtype=exact, device=like.device)

@@ -18,7 +18,8 @@ from d2l_jax.weights.rules import leaves
 from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.nnx_model import NNXModel
-from parity.models.random_numbers import dropped_alone, given_shapes, is_shared, numbers, partners, uncertain
+from parity.models.random_numbers import dropped_alone, given_shapes, numbers, partners, uncertain
+from parity.models.random_shapes import is_shared
 from parity.twin.modules import correspondence
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference

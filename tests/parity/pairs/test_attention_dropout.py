@@ -20,18 +20,22 @@ class Attention(nnx.Module):
 
 
 class TorchAttention(torch.nn.Module):
-    def __init__(self):
+    """`weights`: returned by PyTorch, whose masks have the heads of all examples along one axis then."""
+
+    def __init__(self, weights: bool = False):
         super().__init__()
+        self.weights = weights
         self.attention = torch.nn.MultiheadAttention(8, 2, dropout=0.3, batch_first=True)
 
     def forward(self, x):
-        return self.attention(x, x, x, need_weights=False)[0]
+        return self.attention(x, x, x, need_weights=self.weights)[0]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("broadcast", [False, True])
-def test_one_mask_for_the_whole_batch_is_named_and_the_rest_is_compared(broadcast):
-    result = parity.check(Attention(broadcast), TorchAttention(), X, steps=1)
+def test_one_mask_for_the_whole_batch_is_named_and_the_rest_is_compared(broadcast, weights):
+    result = parity.check(Attention(broadcast), TorchAttention(weights), X, steps=1)
     wrong = [row.name for rows in result.rows.values() for row in rows if not row.passed]
     assert wrong == (["attention.dropout"] if broadcast else [])
     assert result.status == ("fail" if broadcast else "pass")

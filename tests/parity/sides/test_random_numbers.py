@@ -105,6 +105,20 @@ def test_heads_within_the_batch_have_the_masks_of_heads_beside_it():
         partners(flax, [RandomRequest((14, 4, 5))])
 
 
+@pytest.mark.parametrize("ours", [(1, 1, 7, 5), (4, 1, 7, 5), (1, 2, 7, 5)])
+def test_one_mask_for_heads_within_the_batch_is_that_of_each(ours):
+    flax, pytorch = [RandomRequest(ours)], [RandomRequest((8, 7, 5))]
+    assert partners(flax, pytorch) == (0,)
+    (value,) = numbers(flax, np.random.default_rng(0), given_shapes(flax, pytorch, (0,)))
+    assert value.shape == ours
+    with ImposedOnTorch([value]):
+        theirs = torch.bernoulli(torch.full((8, 7, 5), 0.5, dtype=torch.float64)).numpy()
+    np.testing.assert_array_equal(np.broadcast_to(value < 0.5, (4, 2, 7, 5)), theirs.reshape(4, 2, 7, 5))
+    for other in (5, 7, 5), (8, 7, 6):
+        with pytest.raises(InputError, match="random numbers differ"):
+            partners([RandomRequest((2, 1, 7, 5))], [RandomRequest(other)])
+
+
 def test_a_dropout_that_flax_lacks_is_told_where_it_is_sure():
     pytorch = [RandomRequest((3,), place="drop"), RandomRequest((3,), site="a"), RandomRequest((4,), site="a")]
     assert dropped_alone(pytorch[1:], pytorch) == (0,) and dropped_alone(pytorch[:2], pytorch) == (2,)

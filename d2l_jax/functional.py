@@ -95,9 +95,16 @@ def _split(model: nnx.Module) -> tuple[nnx.GraphDef, Tree, Tree]:
 
 def train_view(model: nnx.Module) -> nnx.Module:
     """The same variables, with dropout on and batch statistics in use."""
-    return nnx.view(model, deterministic=False, use_running_average=False, raise_if_not_found=False)
+    return _view(model, deterministic=False, use_running_average=False)
 
 
 def eval_view(model: nnx.Module) -> nnx.Module:
     """The same variables, with dropout off and running statistics in use."""
-    return nnx.view(model, deterministic=True, use_running_average=True, raise_if_not_found=False)
+    return _view(model, deterministic=True, use_running_average=True)
+
+
+def _view(model: nnx.Module, **attributes: bool) -> nnx.Module:
+    """Returns new modules around the same variables, in a mode; a user's own, too, as `train` and `eval` do it."""
+    view = nnx.view(model)  # given attributes, it would set those of Flax's own layers alone
+    nnx.Module.set_attributes(view, raise_if_not_found=False, **attributes)
+    return view

@@ -2,11 +2,14 @@
 
 import copy
 import inspect
+import itertools
 from types import MethodType
 from typing import Any
 
 import torch
 from flax import linen, nnx
+
+from d2l_jax.functional import eval_view, train_view
 
 IN_TRAINING = {
     "deterministic": False,
@@ -32,6 +35,16 @@ def _trains(flax: Any) -> bool:
         return bool(by_default)
     modules = (module for _, module in nnx.iter_graph(flax) if isinstance(module, nnx.Module))
     return any(training_by_attributes(module) for module in modules)
+
+
+def in_mode(model: nnx.Module, train: bool) -> nnx.Module:
+    """Returns a view of the model in that mode, of which modules of a user's own may keep another name than Flax."""
+    view = train_view(model) if train else eval_view(model)
+    modules = [module for _, module in nnx.iter_graph(view) if isinstance(module, nnx.Module)]
+    for module, name in itertools.product(modules, IN_TRAINING):
+        if isinstance(vars(module).get(name), bool):
+            setattr(module, name, IN_TRAINING[name] is train)
+    return view
 
 
 def training_by_attributes(module: nnx.Module) -> bool | None:

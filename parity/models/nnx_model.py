@@ -8,8 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from d2l_jax.functional import Tree, captured, eval_view, train_view
+from d2l_jax.functional import Tree, captured
 from parity.models.calls import Around, Path, nnx_calls
+from parity.models.evaluation import in_mode
 from parity.models.flax_model import Called, Part, Tensor, by_names, mode
 
 
@@ -23,7 +24,7 @@ class NNXModel(Called):
         self.name = type(model).__name__
         self.names = names
         self.trains = trains
-        self._views = {True: train_view(model) if trains else eval_view(model), False: eval_view(model)}
+        self._views = {train: in_mode(model, train and trains) for train in (True, False)}
         _, params, buffers = nnx.split(self._views[True], nnx.Param, ...)
         self.params = nnx.to_pure_dict(params)
         self.buffers = nnx.to_pure_dict(buffers)

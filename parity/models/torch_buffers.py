@@ -1,6 +1,7 @@
-"""PyTorch's buffers: those that a run changes are statistics, the others constants."""
+"""PyTorch's constants: buffers that no run changes, and parameters that nothing trains."""
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -23,6 +24,22 @@ def resting_buffers(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) ->
             return set()
     after = run.state_dict()
     return {name for name in names if torch.equal(after[name], saved[name].cpu())}
+
+
+def frozen_parameters(model: torch.nn.Module) -> set[str]:
+    """Returns the names of the parameters that require no gradient, as a layer has them whose weights are a table."""
+    return {name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
+
+
+def as_buffers(model: torch.nn.Module, names: Collection[str]) -> torch.nn.Module:
+    """Returns a copy of the model in which these parameters are buffers of the same names and values."""
+    model = copy.deepcopy(model)
+    for where, _, last in (name.rpartition(".") for name in names):
+        module = model.get_submodule(where)
+        tensor = module.get_parameter(last).detach()
+        delattr(module, last)
+        module.register_buffer(last, tensor)
+    return model
 
 
 def _dtype(model: torch.nn.Module) -> torch.dtype:

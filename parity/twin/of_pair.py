@@ -24,6 +24,7 @@ from parity.models.evaluation import both_evaluate, staying
 from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
+from parity.models.torch_buffers import as_buffers, frozen_parameters
 from parity.models.torch_precision import has_attributes, with_attributes
 from parity.models.unstacked import unstacked
 from parity.models.wrapped_model import held_variables, is_wrapper, wrapped
@@ -116,6 +117,7 @@ def _twin(
     flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
     flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
     flax, tensors, likeliest = weight_map(flax, model, torch_model, inputs, weights)
+    torch_model = _without_tables(torch_model, tensors)
     random = np.random.default_rng(0)
     batches = [inputs.arrays, *(another(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
@@ -128,6 +130,12 @@ def _twin(
     drawn = partial(targets, labels, None)
     twin = make_twin(flax.name, ours, theirs, tensors, named, drawn, random, held, axes)
     return replace(twin, likeliest=likeliest)
+
+
+def _without_tables(model: torch.nn.Module, tensors: list[Leaf]) -> torch.nn.Module:
+    """Returns PyTorch's model, whose frozen parameters are buffers where the map leaves them out: tables."""
+    tables = frozen_parameters(model) - {key for leaf in tensors for key in leaf.keys}
+    return as_buffers(model, tables) if tables else model
 
 
 def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:

@@ -11,11 +11,13 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
 from parity.match import map_of, told_map
+from parity.match.leftovers import Unmatched
+from parity.match.mapping import Map
 from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
 from parity.models.cutting import cuts_of
 from parity.models.flax_model import FlaxModel
-from parity.models.torch_buffers import resting_buffers
+from parity.models.torch_buffers import frozen_parameters, resting_buffers
 from parity.twin.inputs import Inputs
 from parity.twin.structure import check_structure
 
@@ -42,13 +44,27 @@ def weight_map(
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
     try:
-        found = map_of(flax, torch_model, inputs.arrays, inputs.tensors(), resting)
+        found = _found(flax, torch_model, inputs, resting)
         return found.flax, found.leaves, found.likeliest
     except InputError as error:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.
             raise InputError("; ".join([str(by_name or flax.name), *getattr(error, "notes", ())])) from None
         raise
+
+
+def _found(flax: FlaxModel, torch_model: torch.nn.Module, inputs: Inputs, resting: set[str]) -> Map:
+    """Returns the map; parameters that PyTorch's model has frozen may be left out, where there is none with them."""
+    pair = flax, torch_model, inputs.arrays, inputs.tensors()
+    try:
+        return map_of(*pair, resting)
+    except Unmatched as error:
+        if not (frozen := frozen_parameters(torch_model)):
+            raise
+        try:
+            return map_of(*pair, resting | frozen)
+        except InputError:  # then it is not these alone
+            raise error from None
 
 
 def _in_both(named: Sequence[Leaf], held: Collection[str], theirs: Mapping[str, Any], resting: set[str]) -> list[Leaf]:

@@ -1,0 +1,48 @@
+"""Parameters that PyTorch's model has frozen and that Flax's computes, as the bins of a detector's distances."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+import parity
+from d2l_jax import InputError
+
+X = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+BINS = 4
+
+
+class Expected(nnx.Module):
+    """The mean of a distribution over bins."""
+
+    def __init__(self, first: int):
+        self.scores, self.first = nnx.Linear(3, BINS, rngs=nnx.Rngs(0)), first
+
+    def __call__(self, x):
+        return jax.nn.softmax(self.scores(x)) @ jnp.arange(self.first, self.first + BINS, dtype=x.dtype)
+
+
+class TorchExpected(torch.nn.Module):
+    def __init__(self, trained: bool):
+        super().__init__()
+        self.scores, self.project = torch.nn.Linear(3, BINS), torch.nn.Linear(BINS, 1, bias=False)
+        self.project.weight.data[:] = torch.arange(BINS)
+        self.project.requires_grad_(trained)
+
+    def forward(self, x):
+        return self.project(self.scores(x).softmax(-1))[:, 0]
+
+
+@pytest.mark.parametrize("first, passes", [(0, True), (1, False)])
+def test_a_table_in_a_frozen_layer_is_pytorchs_own(first, passes):
+    theirs = TorchExpected(trained=False)
+    result = parity.check(Expected(first), theirs, X, tiers=("float64",), steps=2)
+    assert (result.status == "pass") is passes
+    assert isinstance(theirs.project.weight, torch.nn.Parameter)  # the user's model stays as it was
+
+
+def test_control_a_layer_that_is_trained_needs_its_partner():
+    with pytest.raises(InputError, match="project.weight .1, 4. is only in PyTorch"):
+        parity.check(Expected(0), TorchExpected(trained=True), X)

@@ -64,22 +64,22 @@ class Ports:
         """
         if isinstance(ours.module, EMBEDDING) and isinstance(theirs.module, torch.nn.Linear):
             raise Mismatch("its weight is Flax's embedding's, used by `attend` or the like: compared in the model")
-        tensors: list[torch.Tensor] = []
-        called: list[str] = []
-        for name, tensor in named_arguments(theirs.module.forward, theirs.args, theirs.kwargs):
-            if not _among(tensor, tensors):
-                tensors.append(tensor)
-                called.append(name)
+        given = named_arguments(theirs.module.forward, theirs.args, theirs.kwargs)
+        different = [at for at, (_, x) in enumerate(given) if not _among(x, [other for _, other in given[:at]])]
+        called, tensors = [given[at][0] for at in different], [given[at][1] for at in different]
         arrays = named_arguments(type(ours.module).__call__, (None, *ours.args), dict(sorted(ours.kwargs.items())))
         shapes = [x.shape for _, x in arrays]
         order = states_first(ours, len(shapes))
-        theirs_named = [(name, tuple(x.shape)) for name, x in zip(called, tensors, strict=True)]
-        apart = partial(_distance, tensors, [values.inputs[i] for i in order]) if values else None
         flat = _decisive(theirs, ours)
         mask = mask_of(theirs.module, ours.module, list(zip(called, tensors)), [(n, x.shape) for n, x in arrays])
         order = [i for i in order if mask is None or i != mask.place]
+        # of as many arguments each has its own partner, though two of them be equal, as queries and keys of q, q, v
+        partners = given if mask is None and len(given) == len(arrays) else list(zip(called, tensors))
+        theirs_named = [(name, tuple(x.shape)) for name, x in partners]
+        apart = partial(_distance, [x for _, x in partners], [values.inputs[i] for i in order]) if values else None
         pairs = matched([(arrays[i][0], shapes[i]) for i in order], theirs_named, apart, flat)
-        by_place = dict(zip(order, pairs, strict=True))
+        numbers = [next(i for i, x in enumerate(tensors) if _same(x, tensor)) for _, tensor in partners]
+        by_place = dict(zip(order, ((numbers[at], axes) for at, axes in pairs), strict=True))
         turned = {len(tensors): (mask.source, mask.turned)} if mask else {}
         if mask:
             by_place[mask.place] = len(tensors), tuple(range(len(shapes[mask.place])))
@@ -125,7 +125,11 @@ class Ports:
 
 
 def _among(tensor: torch.Tensor, others: Sequence[torch.Tensor]) -> bool:
-    return any(x.shape == tensor.shape and torch.equal(x, tensor) for x in others)
+    return any(_same(tensor, x) for x in others)
+
+
+def _same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    return other.shape == tensor.shape and torch.equal(other, tensor)
 
 
 def has_equal_sizes(call: FlaxCall) -> bool:

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from flax import nnx
 
-from parity.layers.ports import matched
+from parity.layers.calls import FlaxCall
+from parity.layers.ports import Ports, matched
 from parity.layers.results import results_of
+from parity.models.calls import TorchCall
 
 H, C, Y = (np.full((3, 8), float(number)) for number in range(3))
 
@@ -38,3 +40,22 @@ def test_keys_and_values_that_are_one_tensor_are_not_the_queries():
     both = [("query", (3, 5, 8)), ("key", (3, 5, 8))]
     assert [number for number, _ in matched([(name, (3, 5, 8)) for name in names], both)] == [0, 1, 1]
     assert [number for number, _ in matched([(name, (3, 5, 8)) for name in names], both[:1])] == [0, 0, 0]
+
+
+class TorchAttention(torch.nn.Module):
+    def forward(self, q, k, v):
+        return q + k + v
+
+
+class Attention(nnx.Module):
+    def __call__(self, a, b, c):
+        return a + b + c
+
+
+def test_each_of_as_many_arguments_is_its_own_though_two_be_equal():
+    q, v = torch.ones(3, 8), torch.zeros(3, 8)
+    shape = np.zeros((3, 8))
+    for given, expected in (((q, q, v), [0, 0, 1]), ((q, v, q), [0, 1, 0]), ((q, v, v), [0, 1, 1])):
+        theirs = TorchCall("attention", 0, TorchAttention(), given, {}, None, output=q)
+        ours = FlaxCall(("attention",), 0, Attention(), (shape,) * 3, {}, output=shape)
+        assert [number for number, _ in Ports.of(theirs, ours).inputs] == expected

@@ -22,6 +22,7 @@ from parity.sides.torch_tensors import leaves
 from parity.twin.twin import State, Twin, in_turn
 
 MOST_LINES = 2
+MOST_PLACES = 3
 
 # A submodule, which of its calls, and which of the tensors that it is given is wrong; None: the one that it returns.
 Place = tuple[str, int, int | None]
@@ -145,11 +146,12 @@ def told(blame: Blame, wrong: Line | None) -> Blame:
     lines = list(dict.fromkeys(quoted(line.code, line.where) for line in first if line.code))[:MOST_LINES]
     if not lines:
         return blame
-    places = {line.place for line in first}
-    inside = places.pop() if not blame.layer and len(places) == 1 else ""
-    more = f"{f'in {inside}, ' if inside else ''}what {' and '.join(lines)} gives is nowhere in Flax"
+    places = list(dict.fromkeys(line.place for line in first))
+    inside = places if not blame.layer and all(places) and len(places) <= MOST_PLACES else [""]
+    within = f"in {' and '.join(inside)}, " if inside[0] else ""
+    more = f"{within}what {' and '.join(lines)} gives is nowhere in Flax"
     text = f"{blame.text}; {more}, while all that it is made of is"
-    return replace(blame, text=text, layer=blame.layer or inside)
+    return replace(blame, text=text, layer=blame.layer or inside[0])
 
 
 def _wrong(twin: Twin, state: State, train: bool, marks: Marks, place: Place, output: str) -> Line | None:

@@ -14,7 +14,7 @@ from parity.blame.constants import constant_trials, flax_arrays
 from parity.blame.diagnosis.altered.recurrent import ALTERATIONS as RECURRENT
 from parity.blame.diagnosis.altered.recurrent import KINDS as RECURRENT_KINDS
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.diagnosis.cause import Cause, choose
+from parity.blame.diagnosis.cause import NOISE, Cause, choose, distance
 from parity.blame.diagnosis.functions import Altering, function_trials
 from parity.blame.diagnosis.functions.altering import Choice, Find, untouched
 from parity.blame.diagnosis.functions.exchanging import Exchanging, exchanged_trials
@@ -31,11 +31,13 @@ from parity.blame.one_call import at_call
 from parity.layers.received import Received, gap_of
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
+from parity.sides.constants import one_digit, shifting
 from parity.sides.torch import TorchRun
 from parity.sides.torch_tensors import leaves
 from parity.twin.twin import State, Twin, in_turn
 
 NEAR = 1e-9  # relative to a tensor's scale
+MOST_NOISE = 1e-5
 
 
 class _Met(BaseException):
@@ -88,13 +90,23 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
         return [_watched(run, twin, state, train, mode, watched)]
 
     oracle, flax = [watched.oracle], [watched.flax]
+    noise = _noise_of_constants(run, lambda: altering(untouched)[0], oracle)
     trials = itertools.chain(
         function_trials(altering),
         _recurrent_trials(run.model, right, altering),
         transposed_trials(run.model, right, computed),
         table_trials(run.model, computed, oracle, flax),
     )
-    return choose(oracle, flax, trials)
+    return choose(oracle, flax, trials, noise)
+
+
+def _noise_of_constants(run: TorchRun, again: Callable[[], list[np.ndarray]], oracle: list[np.ndarray]) -> float:
+    """Returns the noise of rounding, or what a digit of float32 of the model's own tables makes of a tensor."""
+    if not run.constants:
+        return NOISE
+    with shifting(run, one_digit(0)):
+        moved = distance(again(), oracle, oracle)
+    return max(NOISE, min(4 * moved, MOST_NOISE) / 1e3)  # a thousand times the noise is near
 
 
 @one_thread()

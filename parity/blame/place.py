@@ -10,6 +10,7 @@ from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
 from parity.blame.apart import parted
+from parity.blame.behind import body_behind, by_what_comes
 from parity.blame.body import (
     Watched,
     explain_body,
@@ -22,7 +23,6 @@ from parity.blame.body import (
 from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
-from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.places import VAGUE
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
@@ -35,7 +35,7 @@ from parity.blame.tied import explain_ties
 from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
 from parity.layers.isolate import Isolated, Unfit
-from parity.layers.received import first_other, gap_of, received_without
+from parity.layers.received import first_other, gap_of
 from parity.result import Blame
 from parity.twin.twin import State, Twin
 
@@ -107,7 +107,8 @@ def _with_others(
     guilty: list[Blame], twin: Twin, isolated: Isolated, state: State, oracle: Record, flax: Record, wrong: set[Key]
 ) -> Blame:
     """Returns the first of the guilty layers, and what else is wrong by itself: others, the body, the loss."""
-    behind = _body_behind(twin, isolated, state, [blame.layer for blame in guilty])
+    behind = body_behind(twin, isolated, state, [blame.layer for blame in guilty])
+    guilty = [by_what_comes(guilty[0], twin, isolated, state), *guilty[1:]]
     beside = _loss_beside(twin, state, oracle, flax, wrong)
     if all(each.direction == "buffers" for each in guilty):  # behind which outputs are right
         guilty = [*_beside_buffers(twin, isolated, state, oracle, flax, wrong), *guilty]
@@ -212,25 +213,6 @@ def _by_numbers(twin: Twin, state: State, train: bool, watched: Watched, right: 
 def _drops(twin: Twin) -> bool:
     """Tells whether PyTorch's model drops anything out, by a layer or otherwise at random."""
     return bool(twin.torch_numbers(twin.batches[0])) or any(isinstance(x, DROPOUTS) for x in twin.torch.model.modules())
-
-
-def _body_behind(twin: Twin, isolated: Isolated, state: State, known: Sequence[str]) -> Blame | None:
-    """A mistake of the body's beside those of layers, which hand on what is right; told only with its cause.
-
-    known: the layers whose mistakes are known, all that is inside included
-    """
-    wrong = {row.key.layer for row in isolated.rows if not row.passed and row.key.phase == "forward"}
-    if not wrong:
-        return None
-    with suppress(*UNFIT):
-        all_received = received_without(twin, isolated.layers, wrong, True)
-        received = first_other([x for x in all_received if not any(x.name.startswith(f"{name}.") for name in known)])
-        if received:
-            watched = Watched(received.torch, received.flax, received=received)
-            cause = explain_body(twin, state, True, watched, right_modules(isolated))
-            place = f"{BODY}, before {received.label}"
-            return Blame.because(cause, cause.part, "forward", place) if cause else None
-    return None
 
 
 def _of_first_step(wrong: set[Key]) -> Iterator[Key]:

@@ -8,6 +8,7 @@ from parity.blame.diagnosis.factors import DROPOUT_RATES
 from parity.blame.diagnosis.order import Explanation
 
 CLOSE = 1e-11
+MOST_RUNS = 8  # of numbers that are told one by one
 # Causes that only say where.
 PLACES = ("channels", "batch-rows", "border", "first-line", "last-line", "first-step", "last-step")
 VAGUE = (  # that tell how numbers differ, not why
@@ -168,7 +169,15 @@ def _where(different: np.ndarray) -> Iterator[tuple[str, str]]:
             others = tuple(place for place in range(different.ndim) if place != axis)
             wrong = np.flatnonzero(different.any(others))
             if wrong.size <= different.shape[axis] / 2:
-                yield name, f"Flax differs in {what} {', '.join(map(str, wrong[:8]))} alone (axis {axis})"
+                yield name, f"Flax differs in {what} {_ranges(wrong)} alone (axis {axis})"
+
+
+def _ranges(numbers: np.ndarray) -> str:
+    """Returns increasing whole numbers in words: `3`, `4 to 7, 9`; of many, how many there are between which."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    if len(runs) > MOST_RUNS:
+        return f"{numbers[0]}, {numbers[1]}, ... {numbers[-1]} ({numbers.size} of them)"
+    return ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def _only_in(different: np.ndarray, lines: list[tuple[int, int]]) -> bool:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from parity.blame.diagnosis.altered.change import Altered, changed, followed, forwarding, reweighted, through
+from parity.blame.diagnosis.factors import DROPOUT_RATES
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
@@ -99,8 +100,14 @@ def shuffle(module: nn.Module) -> Iterator[Altered]:
 
 
 def dropout(module: nn.Module) -> Iterator[Altered]:
-    """Dropout inside a larger module: absent, or active in evaluation."""
+    """Dropout inside a larger module: absent, or of another rate, as where what is kept is taken for it."""
     if isinstance(module, DROPOUTS):
+        p = module.p
+        for rate in dict.fromkeys((round(1 - p, 12), *DROPOUT_RATES)) if module.training and 0 < p < 1 else ():
+            if rate != p:
+                text = f"Flax's rate of dropout is {rate:g}, PyTorch's {p:g}"
+                text += ", the share that Flax keeps" if rate == round(1 - p, 12) else ""
+                yield "dropout-rate", text, changed(module, p=rate)
         yield "dropout-off", "Flax does not drop anything", forwarding(module, lambda m, x: x * 1)
 
 

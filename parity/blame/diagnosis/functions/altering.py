@@ -16,6 +16,8 @@ from parity.blame.diagnosis.functions.passed import Passed
 from parity.blame.diagnosis.functions.table import REMEMBERED, alternatives_of, plain_name
 from parity.blame.lines import expression_of_caller
 
+DRAWING = "dropout"
+
 
 class Site(NamedTuple):
     """A call that has alternatives.
@@ -105,7 +107,8 @@ class Altering(TorchFunctionMode):
         if find is None and name not in REMEMBERED:
             return func(*args, **kwargs)
         before = _kept(func, args, kwargs)
-        result = func(*args, **kwargs)
+        draws_instead = name == DRAWING and self.choice(name, self._counts.get(name, 0) + 1) is not None
+        result = args[0] if draws_instead else func(*args, **kwargs)  # random numbers come in order, each once
         result = args[0] if name == "setitem" else result  # which returns nothing
         call = FunctionCall(func, name, before, kwargs, result, self._earlier, self.passed)
         if name in REMEMBERED:

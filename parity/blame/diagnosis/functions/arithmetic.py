@@ -9,6 +9,9 @@ import torch
 
 from parity.blame.diagnosis.altered.norms import EPS
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+from parity.blame.lines import line_of_caller
+
+STOP_MISSING = "stop-gradient-missing"
 
 
 def sums(call: FunctionCall) -> Iterator[Alternative]:
@@ -55,6 +58,9 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
     does = "divides" if divides else "multiplies"
     shown = f" by {factor:.6g}" if isinstance(factor, float | int) else " by another tensor"
     yield Alternative("factor-missing", f"Flax does not {what}{shown}", lambda: call.x * 1)
+    other = "multiplies" if divides else "divides"
+    inverse = lambda: call.x * factor if divides else call.x / factor  # noqa: E731
+    yield Alternative("factor-inverted", f"Flax {other}{shown}, PyTorch {does} by it", inverse)
     if isinstance(factor, float | int):
         text = f"Flax's factor is {factor * factor:.6g}, PyTorch's {factor:.6g}, its root"
         yield Alternative("factor-squared", text, lambda: call.again(call.x, factor * factor))
@@ -69,7 +75,10 @@ def products(call: FunctionCall) -> Iterator[Alternative]:
 
 
 CIRCLE = {math.pi: "pi", 2 * math.pi: "2 pi", 1 / math.pi: "1 / pi", 0.5 / math.pi: "1 / (2 pi)"}
-REDUCTIONS = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax, "amax": torch.amax, "amin": torch.amin}
+REDUCTIONS = {
+    **{"mean": torch.mean, "sum": torch.sum, "max": torch.amax, "amax": torch.amax, "amin": torch.amin},
+    "logsumexp": torch.logsumexp,
+}
 
 
 def reductions(call: FunctionCall) -> Iterator[Alternative]:
@@ -86,7 +95,7 @@ def reductions(call: FunctionCall) -> Iterator[Alternative]:
         yield from _reduced(call, x, dim)
 
 
-def _other_axes(x: torch.Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def other_axes(x: torch.Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """Yields the axes with another in the place of one, without one, and with one more; of a single one, this alone."""
     kept = sorted({*range(x.ndim)} - {axis % x.ndim for axis in axes})
     if len(axes) > 1:
@@ -108,7 +117,7 @@ def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternat
         text = "Flax takes the root of a sum (a norm, a distance), PyTorch the sum itself, of squares"
         yield Alternative("root-of-sum", text, lambda: call.result.sqrt())
     yield from _examples(call, x, tuple(axis % x.ndim for axis in axes), keep)
-    for other in _other_axes(x, axes) if keep else ():
+    for other in other_axes(x, axes) if keep else ():
         text = f"Flax takes the {call.name} along axes {other}, PyTorch along {axes}"
         yield Alternative("axis", text, lambda other=other: reduction(x, other, keep))
     if len(axes) == 1:
@@ -169,40 +178,22 @@ def variances(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def bounds(call: FunctionCall) -> Iterator[Alternative]:
-    if call.elementwise:
-        yield Alternative("unclipped", f"Flax leaves out {call.name}", lambda: call.x * 1)
+    """Leaves out both bounds, or one of them."""
+    if not call.elementwise:
+        return
+    yield Alternative("unclipped", f"Flax leaves out {call.name}", lambda: call.x * 1)
+    low, high = call.option(1, "min"), call.option(2, "max")
+    if low is not None and high is not None:
+        for which, bound, kept in (("lower", low, {"max": high}), ("upper", high, {"min": low})):
+            shown = f" of {bound:g}" if isinstance(bound, float | int) else ""
+            text = f"Flax leaves out the {which} bound{shown}"
+            yield Alternative("unclipped", text, lambda kept=kept: torch.clamp(call.x, **kept))
 
 
 def detached(call: FunctionCall) -> Iterator[Alternative]:
-    text = "Flax lets the gradient through where PyTorch detaches: no jax.lax.stop_gradient"
-    yield Alternative("stop-gradient-missing", text, lambda: call.x * 1)
-
-
-def normalised(call: FunctionCall) -> Iterator[Alternative]:
-    """F.normalize along another axis, with another norm or left out."""
-    yield Alternative("normalize-missing", "Flax does not normalise", lambda: call.x * 1)
-    for axis in range(call.x.ndim):
-        if axis != call.option(2, "dim", 1) % call.x.ndim:
-            text = f"Flax normalises along axis {axis}, PyTorch along axis {call.option(2, 'dim', 1)}"
-            yield Alternative(
-                "normalize-axis", text, lambda axis=axis: torch.nn.functional.normalize(call.x, 2.0, axis)
-            )
-    p = call.option(1, "p", 2.0)
-    for other in (1.0, 2.0):
-        if other != p:
-            text = f"Flax normalises by the norm of order {other:g}, PyTorch by that of order {p:g}"
-            yield Alternative(
-                "norm-order",
-                text,
-                lambda other=other: torch.nn.functional.normalize(call.x, other, call.option(2, "dim", 1)),
-            )
-    for eps in (0.0, 1e-8, 1e-6, 1e-5):
-        text = f"Flax adds eps={eps:g} under the root of the squares' sum, PyTorch bounds the norm from below"
-        yield Alternative(
-            "eps",
-            text,
-            lambda eps=eps: call.x / (call.x.square().sum(call.option(2, "dim", 1), keepdim=True) + eps).sqrt(),
-        )
+    where = f", {line}" if (line := line_of_caller()) else ""
+    text = f"Flax lets the gradient through where PyTorch detaches{where}: no jax.lax.stop_gradient"
+    yield Alternative(STOP_MISSING, text, lambda: call.x * 1)
 
 
 def waves(call: FunctionCall) -> Iterator[Alternative]:
@@ -223,9 +214,3 @@ def reciprocal_roots(call: FunctionCall) -> Iterator[Alternative]:
     for eps in (1e-5, 1e-6, 1e-8, 1e-12):
         text = f"Flax adds eps={eps:g} under a root, PyTorch nothing"
         yield Alternative("eps", text, lambda eps=eps: call.function(call.x + eps))
-
-
-def norms(call: FunctionCall) -> Iterator[Alternative]:
-    """Yields the square of a norm."""
-    text = "Flax takes the sum of squares, without the root of PyTorch's norm"
-    yield Alternative("root-missing", text, lambda: call.result.square())

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
+from parity.blame.diagnosis.functions import masks
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 CAUSE = "gates-normalised"
@@ -22,11 +23,10 @@ def softmax_before(call: FunctionCall) -> Iterator[Alternative]:
 
 def _masked_later(call: FunctionCall) -> Iterator[Alternative]:
     """Masks what the softmax gives, which then does not add to 1."""
-    masked = call.behind(call.x)
-    if masked and masked.name == "masked_fill":
+    if masked := masks.hidden(call.behind(call.x)):
+        scores, seen = masked
         text = "Flax masks behind the softmax: what is left does not add to 1"
-        after = lambda: call.again(masked.x).masked_fill(masked.args[1], 0.0)  # noqa: E731
-        yield Alternative("mask-behind-softmax", text, after)
+        yield Alternative("mask-behind-softmax", text, lambda: call.again(scores) * seen)
 
 
 def renormalised(call: FunctionCall) -> Iterator[Alternative]:

@@ -10,7 +10,7 @@ from parity.blame.diagnosis.functions.layout import SHAPING, TURNING
 
 ACTIVATIONS = ("silu", "gelu", "relu", "sigmoid", "tanh", "softplus", "mish", "elu")
 REMEMBERED = (  # earlier calls that later ones are of
-    *(*ACTIVATIONS, "topk", "masked_fill", "pack_padded_sequence"),
+    *(*ACTIVATIONS, "topk", "masked_fill", "where", "pack_padded_sequence"),
     *("mul", "rmul", "add", "sub", "sum", "exp", "expm1", "einsum", "flatten", "clamp"),
     *(*TURNING, *SHAPING),
     *("fft_rfft", "fft_fft", "detach", "sigmoid", "radd", "rsub", "outer", "rdiv", "rtruediv"),

@@ -26,6 +26,18 @@ def by_roots(call: FunctionCall) -> Iterator[Alternative]:
                 yield Alternative(CAUSE, twice(COLUMNS if of_rows else ROWS), lambda once=once: once * 1)
 
 
+def of_edges(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields d[i] * d[j] of a list of edges i, j with the number of one end twice."""
+    first, second = map(call.behind, call.args[:2])
+    if not first or not second or not first.name == second.name == "getitem":
+        return
+    if first.x.ndim != 1 or not torch.equal(first.x, second.x) or torch.equal(first.args[1], second.args[1]):
+        return
+    for factor, which in zip(call.args[:2], ("first", "second")):
+        text = f"Flax takes the number of an edge's {which} end twice, PyTorch those of both ends (roots of degrees)"
+        yield Alternative(CAUSE, text, lambda factor=factor: factor * factor)
+
+
 def by_sums(call: FunctionCall) -> Iterator[Alternative]:
     """Yields a_ij / d_i with the degrees of the columns, or with the roots of both."""
     x, degrees = (*call.args, None)[:2]

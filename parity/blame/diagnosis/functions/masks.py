@@ -43,5 +43,23 @@ def added(call: FunctionCall) -> Iterator[Alternative]:
             yield Alternative(cause, text, lambda s=scores, h=hidden: s + h)
 
 
+def hidden(call: FunctionCall | None) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Returns scores as they were before a call that masks some of them, and what is seen, if the call does."""
+    first, second, third = (*call.args, None, None, None)[:3] if call else (None, None, None)
+    if call is None or not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):
+        return None
+    if call.name == "masked_fill":
+        return first, ~second
+    if call.name == "where":
+        for scores, value, seen in ((second, third, first), (third, second, ~first)):
+            if isinstance(scores, torch.Tensor) and bool((torch.as_tensor(value) <= LOW).all()):
+                return scores, seen
+    if call.name in ("add", "radd"):
+        for scores, mask in ((first, second), (second, first)):
+            if _hides(mask):
+                return scores, mask == 0
+    return None
+
+
 def _hides(mask: torch.Tensor) -> bool:
     return mask.is_floating_point() and bool(((mask == 0) | (mask <= LOW)).all() and (mask != 0).any())

@@ -35,9 +35,11 @@ OPTIONS = (
 )
 FUNCTIONS = (*SUMS, *PRODUCTS, *OPTIONS, "full", "full_like", "new_full")
 OF_TENSORS = ("mul", "sub", "rsub", "matmul", "bmm", "mm", "einsum", "sum", "mean", "tanh", "sin", "exp", "softmax")
-NUMBERED = (*FUNCTIONS, *OF_TENSORS)
+CLAMPS = ("clamp", "clip")
+NUMBERED = (*FUNCTIONS, *OF_TENSORS, *CLAMPS)
 CAUSE = "constant"
 TIMES = ("scale", "1.0")  # of what a function gives
+BOUND = "bound"
 TERMS = {"first": ("scale", "first"), "second": ("scale", "second")}  # of one term of a sum
 SQUARES = {2: "constant-squared", -2: "constant-squared-inverse"}  # as that of a temperature
 LEAST = 6  # numbers to which the one is fitted
@@ -69,7 +71,7 @@ def number_trials(
     except UNFIT:
         return
     others: list[FunctionTrial] = []  # numbers that nobody has written may explain what one that somebody has does
-    groups = itertools.chain(_groups(seen.sites), _alone(seen.sites), _of_terms(seen.sites))
+    groups = itertools.chain(_groups(seen.sites), _alone(seen.sites), _of_terms(seen.sites), _of_bounds(seen.sites))
     for group, _ in zip(groups, range(MOST_GROUPS)):
         chosen = {(site.function, site.number): label for site, label in zip(group.sites, group.labels)}
 
@@ -102,6 +104,9 @@ def _told(factor: float, group: Group) -> str:
         text = f"Flax multiplies by {shown(factor)}{f', {known[1]},' if known else ''} {which} {first.function}"
         text = f"{text} gives" if label == TIMES else text
         return f"{text} ({first.function} number {first.number} of those without a number, of shape {first.shape})"
+    if label[0] == BOUND:
+        which, value = label[1].split("=")
+        return f"Flax's {which} bound is {shown(float(value) * factor)}, PyTorch's {value} (in {first.function})"
     divisor = all(site.function in DIVISIONS for site, of in zip(group.sites, group.labels) if of[0] == CAUSE)
     ours, theirs = (shown(1 / x if divisor else x) for x in (group.value * factor, group.value))
     text = f"Flax {'divides by' if divisor else 'computes with'} {ours} where PyTorch has {theirs}"
@@ -151,6 +156,13 @@ def _listed(name: str, factor: float, call: FunctionCall) -> Iterator[Alternativ
             yield Alternative(cause, number, lambda exponent=exponent: result(factor**exponent))
     elif name in OF_TENSORS and isinstance(call.result, torch.Tensor) and call.result.is_floating_point():
         yield Alternative(*TIMES, lambda: call.result * factor)
+    if name in CLAMPS:
+        bounds = {"lower": (1, "min"), "upper": (2, "max")}
+        now = {option: call.option(place, option) for place, option in bounds.values()}
+        for which, (_, option) in bounds.items():
+            if is_number(now[option]):
+                moved = now | {option: now[option] * factor}
+                yield Alternative(BOUND, f"{which}={now[option]!r}", lambda moved=moved: torch.clamp(call.x, **moved))
     if name in SUMS and not values and len(call.args) > 1:
         first, second = call.args[:2]
         yield Alternative(*TERMS["first"], lambda: call.function(first * factor, second, **call.kwargs))
@@ -172,6 +184,14 @@ def _alone(sites: Sequence[Site]) -> Iterator[Group]:
 def _of_terms(sites: Sequence[Site]) -> Iterator[Group]:
     """Yields each term of a sum of tensors, as of an embedding that is multiplied on one side alone."""
     yield from (Group(1.0, [site], [term]) for site in sites for term in TERMS.values() if term in site.labels)
+
+
+def _of_bounds(sites: Sequence[Site]) -> Iterator[Group]:
+    """Yields each bound of what is clipped, wherever it is the same and by itself."""
+    bounds = dict.fromkeys(label for site in sites for label in site.labels if label[0] == BOUND)
+    for bound in bounds:
+        same = [site for site in sites if bound in site.labels]
+        yield Group(float(bound[1].split("=")[1]), same, [bound] * len(same))
 
 
 def _groups(sites: Sequence[Site]) -> Iterator[Group]:

@@ -85,6 +85,7 @@ def _cropped(x: torch.Tensor, index: tuple) -> Iterator[Alternative]:
         )
         yield Alternative("causal-padding", text, lambda: x.narrow(axis, cut // 2, stop))
         text = f"Flax crops the first {cut} of axis {axis}, PyTorch the last"
+        text += " (padding='SAME' of an even kernel)" if cut == 1 else ""
         yield Alternative("crop-side", text, lambda: x.narrow(axis, cut, stop))
 
 

@@ -172,12 +172,15 @@ def merged(call: FunctionCall) -> Iterator[Alternative]:
 
 
 def shifted(call: FunctionCall) -> Iterator[Alternative]:
-    """Positions that start one earlier or later."""
+    """Positions that start one earlier or later, or run the other way."""
     x = call.result
     if isinstance(x, torch.Tensor) and x.ndim == 1 and x.numel() > 1:
         for by in (1, -1, 2):
             text = f"Flax's numbers start at {float(x[0]) + by:g}, PyTorch's at {float(x[0]):g} (positions, offsets)"
             yield Alternative("offset", text, lambda by=by: x + by)
+        first, last = (f"{float(x[at]):g}" for at in (0, -1))
+        text = f"Flax counts from {last} to {first}, PyTorch from {first} to {last} (positions)"
+        yield Alternative("order-reversed", text, lambda: x.flip(0))
 
 
 def exchanged(call: FunctionCall) -> Iterator[Alternative]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
+from parity.blame.diagnosis.functions.masks import LOW
 
 CAUSE = "slopes"
 NEAR = 1e-5  # tables are made in float32
@@ -20,6 +21,32 @@ def slopes(call: FunctionCall) -> Iterator[Alternative]:
             flat = x.reshape(-1)
             for text, other in (*_of_any_number(flat), *_slopes(flat), *_decays(flat)):
                 yield Alternative(CAUSE, text, partial(_again, call, place, other.reshape(x.shape)))
+
+
+def biased(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields sums in which the term that is a slope times a distance for each head is of other slopes."""
+    for scores, bias in (call.args[:2], call.args[1::-1]):
+        if (flat := _of_distances(bias)) is None:
+            continue
+        for text, other in _slopes(flat):
+            factor = (other / flat)[:, None, None]
+            yield Alternative(CAUSE, text, lambda s=scores, b=bias * factor: s + b)
+
+
+def _of_distances(bias: Any) -> torch.Tensor | None:
+    """Returns the slopes of a bias (heads, queries, keys) that is a slope times the places between, or hides."""
+    if not isinstance(bias, torch.Tensor) or bias.requires_grad or bias.ndim < 3 or bias.shape[-3] < 2:
+        return None
+    if bias.numel() != bias.shape[-3:].numel() or min(bias.shape[-2:]) < 2:
+        return None
+    queries, keys = bias.shape[-2:]
+    apart = (torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)).abs().to(bias)
+    seen = (bias > LOW) & (apart > 0)
+    slopes = (bias.abs() / apart).reshape(-1, queries, keys)
+    each = [head[where] for head, where in zip(slopes, seen.reshape(slopes.shape))]
+    if not all(x.numel() and bool(((x - x[0]).abs() <= NEAR * x[0]).all()) for x in each):
+        return None
+    return torch.stack([x[0] for x in each])
 
 
 def _is_table(x: Any) -> bool:

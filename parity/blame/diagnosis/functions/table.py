@@ -25,12 +25,14 @@ from parity.blame.diagnosis.functions import (
     rotary_shares,
     sampling,
     saturating,
+    scaled_sums,
     shapes,
     signs,
     smoothing,
     subsets,
     targets,
     transforms,
+    vector_norms,
     written,
 )
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
@@ -44,7 +46,7 @@ from parity.blame.diagnosis.functions.picking import picked, placed
 from parity.blame.diagnosis.functions.resizing import interpolation
 from parity.blame.diagnosis.functions.rotation import in_parts, projections
 from parity.blame.diagnosis.functions.running import NEUTRAL, cumulated, gathered
-from parity.blame.diagnosis.functions.slopes_of_heads import slopes
+from parity.blame.diagnosis.functions.slopes_of_heads import biased, slopes
 from parity.blame.diagnosis.functions.waves import geometric
 
 
@@ -59,10 +61,19 @@ def each(*sources: Alternatives) -> Alternatives:
     return alternatives
 
 
-SUM = (masks.added, smoothing.by_hand, arithmetic.sums, blending.blended, combined.terms, targets.exchanged)
+SUM = (
+    masks.added,
+    smoothing.by_hand,
+    arithmetic.sums,
+    blending.blended,
+    biased,
+    scaled_sums.of_term,
+    combined.terms,
+    targets.exchanged,
+)
 PRODUCT = (
     *(combined.averaged, written.activated, reset_gates.before, slopes, combined.gated, discretised.fed),
-    *(degrees.by_roots, by_norm, arithmetic.products, complements),
+    *(degrees.by_roots, degrees.of_edges, by_norm, scaled_sums.of_whole, arithmetic.products, complements),
 )
 QUOTIENT = (
     *(combined.averaged, targets.means, slopes, combined.counted, signs.floors, discretised.held),
@@ -89,7 +100,7 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("rsub", "isub", "subtract"), each(arithmetic.differences, targets.exchanged)),
     **dict.fromkeys(("mul", "rmul", "imul", "multiply"), each(*PRODUCT)),
     **dict.fromkeys(("div", "truediv", "itruediv"), each(*QUOTIENT)),
-    **dict.fromkeys(("mean", "amax", "max"), arithmetic.reductions),
+    **dict.fromkeys(("mean", "amax", "max", "logsumexp"), arithmetic.reductions),
     "sum": each(arithmetic.reductions, subsets.masked),
     "median": medians,
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), arithmetic.variances),
@@ -97,11 +108,11 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("neg", "negative"), signs.negatives),
     **dict.fromkeys(("sin", "cos"), arithmetic.waves),
     **dict.fromkeys(("sqrt", "rsqrt"), arithmetic.reciprocal_roots),
-    **dict.fromkeys(("norm", "linalg_norm", "linalg_vector_norm"), arithmetic.norms),
+    **dict.fromkeys(("norm", "linalg_norm", "linalg_vector_norm"), vector_norms.norms),
     **dict.fromkeys(NEUTRAL, cumulated),
     **dict.fromkeys(("index_add", "scatter_add"), gathered),
     "embedding_bag": arithmetic.bags,
-    "normalize": arithmetic.normalised,
+    "normalize": vector_norms.normalised,
     "scaled_dot_product_attention": each(attention.grouped, attention.fused, attention.over_queries),
     "multi_head_attention_forward": attention.multi_head,
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), attention.comparisons),

@@ -1,4 +1,4 @@
-"""Tables of waves that a model has made beforehand, each in its place altered alike."""
+"""Tables of waves and of frequencies that a model has made beforehand, each in its place altered alike."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_map
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import distance
+from parity.blame.diagnosis.functions.spacings import other_spacings
 from parity.blame.diagnosis.functions.waves import other_waves, waves_of
 
 NEAR = 1e-5  # tables have the digits of float32
@@ -51,16 +52,15 @@ def table_trials(
     oracle: Sequence[np.ndarray],
     flax: Sequence[np.ndarray],
 ) -> Iterator[tuple[str, str, Any, str]]:
-    """Yields what the model computes with its tables of waves under another convention, to the digits of a table.
+    """Yields what the model computes with its tables under another convention, to the digits of a table.
 
     run: computes under a mode, and returns the pieces that are compared
     """
     gap = distance(oracle, flax, oracle)
     trials: dict[tuple[str, str], Named] = {}
     for place, table in tables_of(model).items():
-        waves = waves_of(table)
-        for cause, text, other in other_waves(waves) if waves else ():
-            trials.setdefault((cause, text), {})[place] = other.table(table.numel() // table.shape[-1])
+        for cause, text, other in _others(table):
+            trials.setdefault((cause, text), {})[place] = other
     for (cause, text), others in trials.items():
         try:
             pieces = run(Replacing(model, others))
@@ -69,6 +69,14 @@ def table_trials(
         if distance(pieces, flax, oracle) <= min(NEAR, 1e-3 * gap):
             names = ", ".join(".".join(filter(None, place)) for place in others)
             yield cause, f"{text} ({names})", flax, ""
+
+
+def _others(table: torch.Tensor) -> Iterator[tuple[str, str, np.ndarray]]:
+    waves = waves_of(table)
+    for cause, text, other in other_waves(waves) if waves else ():
+        yield cause, text, other.table(table.numel() // table.shape[-1])
+    if table.is_floating_point():
+        yield from other_spacings(table.detach().cpu().numpy())
 
 
 def tables_of(model: torch.nn.Module) -> dict[tuple[str, str], torch.Tensor]:

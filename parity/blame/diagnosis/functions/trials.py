@@ -92,10 +92,10 @@ def _choices(sites: list[Site]) -> Iterator[_Chosen]:
         if len(several) > 1:
             text = f"{label[1]} (in all {len(several)} calls of {function})"
             yield _Chosen(label[0], text, several, _all(function, label, several))
-    yield from _some_together(sites)
     yield from _but_for_one(sites)
     yield from _in_every_turn(sites)
     yield from _single(sites, repeated=False)
+    yield from _some_together(sites)
     yield from _everywhere(sites)
     yield from _read_and_written(sites)
     for (function, label), several in _alike(sites, "paired"):

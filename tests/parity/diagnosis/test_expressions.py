@@ -2,15 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from altered import Calling, cause_of
 from torch.nn import functional as F
 
+from parity.blame.diagnosis import explain_layer
 from parity.blame.diagnosis.cause import choose
+from parity.blame.diagnosis.functions import function_trials
 from parity.blame.diagnosis.functions.altering import Altering
 from parity.blame.diagnosis.functions.numbers import number_trials
 from parity.blame.diagnosis.functions.spacings import other_spacings
+from parity.models.random_numbers_torch import ImposedOnTorch
 
 R = torch.Generator().manual_seed(0)
 X, Y, S = (torch.randn(3, 4, 5, 5, generator=R, dtype=torch.float64) for _ in range(3))
@@ -80,9 +84,7 @@ def test_frequencies_that_are_spaced_otherwise():
 @pytest.mark.parametrize("rate, told", [(0.7, True), (0.2, True), (0.3, False)])
 def test_dropout_of_another_rate_draws_its_numbers_once(rate, told):
     def dropped(x, p):
-        return F.dropout(torch.relu(x), p) @ Y
-
-    from parity.models.random_numbers_torch import ImposedOnTorch
+        return F.dropout(x, p) @ Y
 
     numbers = [torch.rand(X.shape, generator=R, dtype=torch.float64).numpy()]
     module = Calling(lambda x: dropped(x, 0.3))
@@ -96,7 +98,41 @@ def test_dropout_of_another_rate_draws_its_numbers_once(rate, told):
         with mode.running():
             return drawn(module), mode
 
-    from parity.blame.diagnosis.functions import function_trials
-
     found = choose(drawn(module), drawn(lambda x: dropped(x, rate) * (1 if told else 2)), function_trials(run))
     assert (found and found.name == "dropout-rate") if told else (not found or found.name != "dropout-rate"), found
+
+
+class Codes(torch.nn.Module):
+    """A codebook's losses: each stops the gradient of the other side."""
+
+    def __init__(self, stopped=("z", "q", "past")):
+        super().__init__()
+        self.codes = torch.nn.Parameter(torch.linspace(-1, 1, 15, dtype=torch.float64).reshape(3, 5).square())
+        self.stopped = stopped
+
+    def stop(self, name, x):
+        return x if name not in self.stopped else x.detach()
+
+    def forward(self, z):
+        if len(self.stopped) < 3:  # as Flax has it
+            q = self.codes[z.detach().argmax(1) % 3]
+            loss = (q - self.stop("z", z)).square().mean() + 0.25 * (self.stop("q", q) - z).square().mean()
+            return z + self.stop("past", q - z), loss
+        q = self.codes[z.detach().argmax(1) % 3]
+        loss = (q - z.detach()).square().mean() + 0.25 * (q.detach() - z).square().mean()
+        return z + (q - z).detach(), loss
+
+
+@pytest.mark.parametrize("stopped, told", [(("past",), "zq"), (("z", "past"), "q"), (("q", "past"), "z")])
+def test_gradients_that_are_let_through_are_told_with_their_expressions(stopped, told):
+    z = X[0, 0].clone().requires_grad_()
+    back = [torch.ones(5, 5, dtype=torch.float64) * Y[0, 0], torch.tensor(2.0, dtype=torch.float64)]
+    ours = Codes(stopped)
+    outputs = ours(z)
+    torch.autograd.backward(outputs, back)
+    grads = {name: np.asarray(x.grad) for name, x in (("codes", ours.codes), ("input", z))}
+    arrays = tuple(x.detach().numpy() for x in outputs)
+    cotangent = tuple(x.numpy() for x in back)
+    found = explain_layer(Codes(), (X[0, 0],), {}, arrays, training=True, cotangent=cotangent, flax_grads=grads)
+    assert found and found.name == "stop-gradient-missing", found
+    assert [f"`{name}.detach()`" in found.text for name in "zq"] == [name in told for name in "zq"], found

@@ -54,4 +54,4 @@ class Net(nnx.Module):
 def test_a_block_is_explained_by_what_the_next_layer_is_given(end, cause):
     result = parity.check(Net(end, nnx.Rngs(0)), TorchNet(), X, steps=1, tiers=("float64",))
     assert (result.blame and result.blame.cause) == cause, result.blame
-    assert not cause or result.blame.layer == "block", result.blame
+    assert not cause or (result.blame and result.blame.layer.startswith("block")), result.blame

@@ -80,7 +80,7 @@ def test_a_line_that_loses_digits_is_quoted_and_named(name):
     function, x, words = KINDS[name]
     cause = explained(function, x)
     assert cause and cause.name == name and words in cause.text, cause
-    assert "test_blame_digits.py, line" in cause.text
+    assert "test_digits.py, line" in cause.text
 
 
 def test_what_both_lose_is_not_told_beside_it():
@@ -142,8 +142,8 @@ def test_a_pair_that_differs_in_float32_alone_has_its_line_and_its_twin_passes(n
     if naive:
         assert all(row.passed for row in result.rows["float64"])
         assert result.blame and result.blame.cause == "overflow", result.blame
-        assert "`jnp.log(1 + jnp.exp(x))` (test_blame_digits.py, line" in result.blame.text
-        assert "`jnp.exp(x)` (test_blame_digits.py, line" in result.blame.text
+        assert "`jnp.log(1 + jnp.exp(x))` (test_digits.py, line" in result.blame.text
+        assert "`jnp.exp(x)` (test_digits.py, line" in result.blame.text
 
 
 @pytest.mark.parametrize("fast", [pytest.param(True, marks=pytest.mark.slow), False])
@@ -154,5 +154,5 @@ def test_flax_fast_variance_is_named_far_from_zero_and_the_slow_one_passes(fast)
     assert result.status == ("fail" if fast else "pass")
     if fast:
         assert result.blame and (result.blame.layer, result.blame.cause) == ("0", "fast-variance")
-        assert "`self.first(x)` (test_blame_digits.py, line" in result.blame.text
+        assert "`self.first(x)` (test_digits.py, line" in result.blame.text
         assert "use_fast_variance=False is right" in result.blame.text

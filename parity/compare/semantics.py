@@ -1,7 +1,7 @@
 """float64 against float64: is it the same mathematics?"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -74,6 +74,28 @@ def near(rows: Sequence[Row], policy: Policy, noise: Mapping[Key, float] = NOTHI
         or (row.key.phase == "update" and policy.noise_factor * noise.get(row.key, 0.0) > policy.ceiling)
         for row in sharp
     ) or bool(wrong and not sharp)
+
+
+def told_sharply(rows: Sequence[Row], policy: Policy) -> set[Key]:
+    """Returns the tensors, with no step, that are a function of a step's state and have passed below the ceiling."""
+    functions = [row for row in rows if row.key.phase in ("forward", "gradients")]
+    return {row.key._replace(step=0) for row in functions if row.passed and 0 < row.threshold <= policy.ceiling}
+
+
+def steep_here(rows: Sequence[Row], told: Collection[Key], noise: Mapping[Key, float], policy: Policy) -> list[Row]:
+    """Returns the rows; a gap within the noise passes above the ceiling, too, where a step before has told the tensor.
+
+    Training may lead to a state in which an ulp moves a tensor by more than the ceiling: a mistake in it would have
+    been seen in the state before.
+    """
+
+    def judged(each: Row) -> Row:
+        threshold = policy.noise_factor * noise.get(each.key, 0.0)
+        if each.passed or each.key._replace(step=0) not in told or not each.gap <= threshold:
+            return each
+        return row(each.key, each.gap, threshold, f"{each.because}; a step before has told it")
+
+    return list(map(judged, rows))
 
 
 def _below_ceiling(key: Key, gap: float, threshold: float, because: str, policy: Policy) -> Row:

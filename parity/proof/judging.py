@@ -1,6 +1,6 @@
 """Rows of one step: how far rounding may move it is measured as often as the verdict needs it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
 from parity.compare.probes import MOST_PROBES, errors_of, high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row
-from parity.compare.semantics import compare_semantics, near
+from parity.compare.semantics import compare_semantics, near, steep_here
 from parity.proof.checking import PROBES
 from parity.sides.constants import one_digit, shifting
 from parity.sides.disturb_operations import by_an_ulp
@@ -141,9 +141,11 @@ def semantics(
     roundings: Roundings,
     probes: int = PROBES,
     shifted: Shifted = tuple,
+    told: Collection[Key] = (),
 ) -> list[Row]:
     """Returns the rows of float64. Where a gap seems too large, more probes tell how far rounding can move it.
 
+    told: what steps before have told, see `steep_here`
     shifted: at last, runs whose constants are moved by a digit of float32
     """
     spread: Record = {}
@@ -167,7 +169,7 @@ def semantics(
                     oracle, flax, noise, longest_sum(twin), loose, roundings.subtracted, spread, roundings.corrected
                 )
                 rows = excused(rows, again)
-    return rows
+    return steep_here(rows, told, noise, policy)
 
 
 def precise(

@@ -1,6 +1,6 @@
 """Single steps: each starts from the state in which PyTorch has been, on both sides, and every tensor is compared."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity.arrays.key import Record
+from parity.arrays.key import Key, Record
 from parity.compare.classes import compare_classes
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row, passed
+from parity.compare.semantics import told_sharply
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
 from parity.proof.idle_bounds import Bounds
@@ -124,16 +125,18 @@ def _single_step(
     for tier in sides.flax:
         checking.listener(twin.name, f"{words}, {tier}")
         most = most_probes(rows)
-        rows[tier] += _rows_of_step(twin, checking, sides, kept, tier, step, most)
+        told = told_sharply(rows[tier], checking.policy) if tier == "float64" else ()
+        rows[tier] += _rows_of_step(twin, checking, sides, kept, tier, step, most, told)
     return rounded(exact, {slot for run in sides.flax.values() for held in run.slots for slot in held.left_out})
 
 
 def _rows_of_step(
-    twin: Twin, checking: Checking, sides: Sides, kept: Kept, tier: str, step: Step, most: int
+    twin: Twin, checking: Checking, sides: Sides, kept: Kept, tier: str, step: Step, most: int, told: Collection[Key]
 ) -> list[Row]:
     """Takes Flax's step in one precision, and returns its rows.
 
     most: runs that measure the error of low precision
+    told: what steps before have told in float64
     """
     run = sides.flax[tier]
     taking = step.number, step.before, step.after.slot_names
@@ -147,7 +150,7 @@ def _rows_of_step(
     disturbed = partial(disturbed_steps, sides.torch[tier], step.number, step.before)
     if tier == "float64":
         shifted = partial(Shifts(sides.exact, run).records, *taking, oracle, flax, step.after)
-        judge = partial(semantics, probes=checking.probes, shifted=shifted)
+        judge = partial(semantics, probes=checking.probes, shifted=shifted, told=told)
     else:
         judge = partial(precise, tier=tier, probes=checking.probes, most=most)
     rows = judge(oracle, flax, twin, disturbed, checking.policy, step.roundings)

@@ -11,7 +11,7 @@ from parity.compare.policy import POLICY
 from parity.compare.precision import compare_precision
 from parity.compare.probes import MOST_PROBES, errors_of, high_probes, low_probes, noise_of
 from parity.compare.rows import Row
-from parity.compare.semantics import compare_semantics
+from parity.compare.semantics import compare_semantics, steep_here, told_sharply
 from parity.result import Result
 
 T = np.random.default_rng(0).normal(size=(5, 7))
@@ -85,6 +85,21 @@ def test_the_noise_sets_the_threshold_and_has_a_ceiling():
     assert row.passed and row.threshold == POLICY.ceiling and "above it" in row.because
     row = only(semantics({"forward/x": T}, {"forward/x": T * (1 + 5e-9)}, noise=1e-9))
     assert not row.passed and "ill-conditioned" in row.because
+
+
+@pytest.mark.parametrize("part", ["forward/x", "gradients/w", "update/w"])
+@pytest.mark.parametrize(
+    "gap, noise, before", [(5e-9, 1e-9, 0), (5e-9, 1e-9, 1e-10), (5e-9, 1e-9, 5e-9), (5e-8, 1e-9, 0)]
+)
+def test_a_state_in_which_rounding_moves_more_than_the_ceiling_hides_nothing_that_a_step_before_has_told(
+    part, gap, noise, before
+):
+    earlier = semantics({part: T}, {part: T * (1 + before)}, noise)
+    later = key(part)._replace(step=4)
+    rows = compare_semantics({later: T}, {later: T * (1 + gap)}, {later: noise}, 35)
+    row = only(steep_here(rows, told_sharply(earlier, POLICY), {later: noise}, POLICY))
+    assert row.passed is (part != "update/w" and before < POLICY.ceiling and gap < 16 * noise)
+    assert not only(steep_here(rows, (), {later: noise}, POLICY)).passed
 
 
 def adam_start(gradient: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def one_ulp(seed: int, ulps: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """Moves every number of an array up or down by `ulps` at random, but 0 and what is nearer to it than that.
+    """Moves every number of an array up or down by `ulps` at random, but 0, what is nearer to it, and infinity.
 
     With one: to one of its two neighbours. Seed -1 moves nothing.
     """
@@ -23,7 +23,7 @@ def one_ulp(seed: int, ulps: int = 1) -> Callable[[np.ndarray], np.ndarray]:
         moved += array.view(bits)
         result = moved.view(array.dtype)
         small = array == 0 if ulps == 1 else array.view(bits) & np.iinfo(bits).max < ulps
-        np.copyto(result, array, where=small)
+        np.copyto(result, array, where=small | ~np.isfinite(array))
         return result
 
     return disturb

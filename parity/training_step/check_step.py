@@ -116,8 +116,8 @@ def _array(x: Any) -> Any:
     if isinstance(x, torch.Tensor):
         return to_numpy(x)
     array = np.asarray(x) if hasattr(x, "__array__") or hasattr(x, "dtype") else x
-    if hasattr(array, "dtype") and array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-        raise InputError("batches have values that are not finite")
+    if hasattr(array, "dtype") and array.dtype.kind == "f" and np.any(np.isnan(array)):
+        raise InputError("batches have values that are no numbers (NaN)")
     return array.astype(np.float32) if hasattr(array, "dtype") and array.dtype == np.float64 else array
 
 

@@ -40,6 +40,13 @@ def test_a_number_moves_by_so_many_ulps_and_never_through_zero():
     assert np.array_equal(np.sign(moved), np.sign(array)) and np.array_equal(moved[2:], array[2:])
 
 
+@pytest.mark.parametrize("ulps", [1, 3])
+def test_infinities_stay_as_masks_have_them(ulps):
+    array = np.array([1.0, -np.inf, np.inf, 0.0], np.float32)
+    moved = one_ulp(0, ulps)(array)
+    assert np.array_equal(moved[1:], array[1:]) and moved[0] != 1
+
+
 def network() -> nn.Sequential:
     torch.manual_seed(0)
     layers = nn.Linear(5, 64), nn.ReLU(inplace=True), nn.Linear(64, 3), nn.MaxPool1d(2)

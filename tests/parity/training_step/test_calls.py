@@ -31,7 +31,7 @@ WRONG = [
     ({"jax_step": lambda state, batch: state["horse"]}, "jax_step does not run on the first batch"),
     ({"torch_model": torch.nn.Linear(2, 2)}, "do not hold the same tensors"),
     ({"torch_batches": TABLES[:1]}, "torch_batches 1"),
-    ({"batches": [(np.full((9, 6), np.nan, np.float32), TABLES[0][1])]}, "not finite"),
+    ({"batches": [(np.full((9, 6), np.nan, np.float32), TABLES[0][1])]}, "NaN"),
 ]
 
 

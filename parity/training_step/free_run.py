@@ -1,8 +1,10 @@
 """All steps in a row on both sides, from the one start: how far they drift, judged by PyTorch's own drift."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -17,17 +19,14 @@ from parity.result import Distance
 from parity.sides.constants import one_digit
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_operations import by_an_ulp
-from parity.training_step.constants import (
-    jax_constants,
-    torch_constants,
-    with_jax_constants,
-    with_torch_constants,
-)
+from parity.training_step.constants import constants_of
 from parity.training_step.jax_state import Leaves
 from parity.training_step.judged import equalised
 from parity.training_step.pair import StepPair, in_tier
 from parity.training_step.torch_memory import Snapshot, rounded
 from parity.twin.pairing import longest_sum
+
+Taking = Callable[[int, Leaves], tuple[Leaves, Any]]
 
 
 def free_run(
@@ -66,12 +65,15 @@ def _torch(
     return record
 
 
-def _jax(pair: StepPair, dtype: str, leaves: Leaves) -> tuple[Record, Leaves]:
-    """Returns what JAX's steps from these leaves make, and the last of it."""
+def _jax(pair: StepPair, dtype: str, leaves: Leaves, taken: Taking | None = None) -> tuple[Record, Leaves]:
+    """Returns what JAX's steps from these leaves make, and the last of it.
+
+    taken: takes the step of a number in its place
+    """
     record: Record = {}
     for number in range(1, len(pair.batches) + 1):
         with in_tier(dtype):
-            leaves, _ = pair.jax_taken(number, leaves, dtype)
+            leaves, _ = taken(number, leaves) if taken else pair.jax_taken(number, leaves, dtype)
             record |= pair.jax_tensors(number, leaves)
     return record, leaves
 
@@ -103,18 +105,22 @@ def _shifted(pair: StepPair, oracle: Record, flax: Record) -> Iterator[Record]:
     end = len(pair.batches)
     start = rounded(pair.torch.original)
     _torch(pair, "float64", -1)
-    in_torch = torch_constants(pair, start, pair.torch.memory.taken())
+    end_of_torch = pair.torch.memory.taken()
     begun = _beginning(pair, "float64")
-    in_jax = jax_constants(pair, begun, _jax(pair, "float64", begun)[1])
+    numbers = range(1, end + 1)
+    ours_after = _jax(pair, "float64", begun)[1]
+    constants = constants_of(pair, numbers, (start, end_of_torch), (begun, ours_after))
 
     def theirs(seed: int) -> Record:
-        moved = with_torch_constants(start, in_torch, one_digit(seed))
-        return _last(_torch(pair, "float64", -1, start=moved), end)
+        return _last(_torch(pair, "float64", -1, start=constants.of_torch(start, one_digit(seed))), end)
 
     def ours(seed: int) -> Record:
-        return _last(_jax(pair, "float64", with_jax_constants(begun, in_jax, one_digit(seed)))[0], end)
+        shift = one_digit(seed)
+        taken = partial(constants.jax_taken, shift=shift)
+        return _last(_jax(pair, "float64", constants.of_jax(begun, shift), taken)[0], end)
 
-    return shifted_records(oracle, flax, range(PROBES), theirs if in_torch else None, ours if in_jax else None)
+    sides = theirs if constants.torch else None, ours if constants.in_jax else None
+    return shifted_records(oracle, flax, range(PROBES), *sides)
 
 
 def _precision(

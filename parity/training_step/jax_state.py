@@ -137,11 +137,11 @@ class JaxStep:
 
     def taken(self, leaves: Mapping[Path, Any], batch: Any, dtype: str) -> tuple[Leaves, Any]:
         """Takes one step from the leaves; the batch is of numpy arrays."""
-        state = self.state.rebuilt(leaves, dtype)
-        return self._split(self._called(state, _ready(batch, dtype)), state)
+        return self.called(self.state.rebuilt(leaves, dtype), _ready(batch, dtype))
 
-    def _called(self, state: Any, batch: Any) -> Any:
-        return self.step(*state, batch) if self._unpacked else self.step(state, batch)
+    def called(self, state: Any, batch: Any) -> tuple[Leaves, Any]:
+        """Takes one step from a state of the user's kind."""
+        return self._split(self.step(*state, batch) if self._unpacked else self.step(state, batch), state)
 
     def traced(self, leaves: Mapping[Path, Any], batch: Any, dtype: str) -> tuple[Any, Any, list[Any]]:
         """Returns the step's program, the form of what it returns, and its arguments."""
@@ -150,12 +150,16 @@ class JaxStep:
         def program(numbers: list[Any], batch: Any) -> Any:
             whole = dict(leaves) | dict(zip(paths, numbers, strict=True))
             state = self.state.merged([whole[path] for path in self.state.leaves])
-            after, returned = self._split(self._called(state, batch), state)
+            after, returned = self.called(state, batch)
             return list(after.values()), scalars(returned, jnp.reshape)
 
         args = [cast(leaves[path], dtype) for path in paths], _ready(batch, dtype)
         jaxpr, form = jax.make_jaxpr(program, return_shape=True)(*args)
         return jaxpr, form, jax.tree.leaves(args)
+
+    def arguments(self, leaves: Mapping[Path, Any], batch: Any, dtype: str) -> list[Any]:
+        """Returns the arguments of the traced program for other leaves."""
+        return jax.tree.leaves(([cast(x, dtype) for x in leaves.values() if hasattr(x, "dtype")], _ready(batch, dtype)))
 
     def draws(self, batch: Any) -> bool:
         """Tells whether the step asks for random numbers; one that cannot be traced is taken not to."""

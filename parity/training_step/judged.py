@@ -19,12 +19,7 @@ from parity.proof.judging import Roundings, precise, semantics
 from parity.sides.constants import one_digit
 from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import by_an_ulp
-from parity.training_step.constants import (
-    jax_constants,
-    torch_constants,
-    with_jax_constants,
-    with_torch_constants,
-)
+from parity.training_step.constants import constants_of
 from parity.training_step.jax_state import Leaves
 from parity.training_step.pair import StepPair, in_tier, shared_losses
 from parity.training_step.seen import Seen
@@ -146,22 +141,22 @@ class Taken(NamedTuple):
     def shifted(self, oracle: Record, flax: Record) -> Iterator[Record]:
         """Yields what the step becomes where constants move by a digit of float32; JAX's as PyTorch's moved as much."""
         pair, number = self.pair, self.number
-        in_torch = torch_constants(pair, self.start, self.end)
-        in_jax = jax_constants(pair, self.before, self.after)
+        constants = constants_of(pair, [number], (self.start, self.end), (self.before, self.after))
         slots = {key.slot for key in oracle if key.phase == "optimizer"}
 
         def theirs(seed: int) -> Record:
-            start = with_torch_constants(self.start, in_torch, one_digit(seed))
-            return torch_taken(pair, number, start, "float64")[1]
+            return torch_taken(pair, number, constants.of_torch(self.start, one_digit(seed)), "float64")[1]
 
         def ours(seed: int) -> Record:
-            before = with_jax_constants(self.before, in_jax, one_digit(seed))
+            shift = one_digit(seed)
             with in_tier("float64"):
-                after, returned = pair.jax_taken(number, before, "float64")
+                before = constants.of_jax(self.before, shift)
+                after, returned = constants.jax_taken(number, before, shift)
                 record = pair.jax_record(number, before, after, returned, slots, "float64")
             return flax | shared_losses(oracle, record)[1]
 
-        return shifted_records(oracle, flax, range(PROBES), theirs if in_torch else None, ours if in_jax else None)
+        sides = theirs if constants.torch else None, ours if constants.in_jax else None
+        return shifted_records(oracle, flax, range(PROBES), *sides)
 
 
 def _rows(taken: Taken, tier: str, oracle: Record, flax: Record, seen: Seen, policy: Policy, most: int) -> list[Row]:

@@ -28,10 +28,11 @@ NARROW = (np.dtype("float32"), np.dtype("float16"), jnp.dtype(jnp.bfloat16))
 
 def widened(program: ClosedJaxpr) -> Callable[..., list[jax.Array]]:
     """Returns the program as a function that computes in float64 throughout."""
-    return lambda *args: _evaluated(program.jaxpr, program.consts, args)
+    return lambda *args: evaluated(program.jaxpr, program.consts, args)
 
 
-def _evaluated(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+def evaluated(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+    """Returns the program's results, all computed in float64."""
     values: dict[Any, Any] = {}
 
     def read(variable: Any) -> Any:
@@ -67,7 +68,7 @@ def _applied(equation: Any, args: list[Any]) -> Sequence[Any]:
     if name in CONTROL:
         return CONTROL[name](params, args)
     if name in CALLS:
-        return _evaluated(
+        return evaluated(
             *_parts(next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)), args
         )
     if name in SCATTERS:
@@ -94,7 +95,7 @@ def _scan(params: dict[str, Any], args: list[Any]) -> Sequence[Any]:
     end = params["num_consts"] + params["num_carry"]
 
     def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
-        results = _evaluated(*_parts(params["jaxpr"]), [*consts, *carry, *x])
+        results = evaluated(*_parts(params["jaxpr"]), [*consts, *carry, *x])
         return results[: params["num_carry"]], results[params["num_carry"] :]
 
     start = args[params["num_consts"] : end]
@@ -106,14 +107,14 @@ def _while(params: dict[str, Any], args: list[Any]) -> Sequence[Any]:
     first = params["cond_nconsts"]
     second = first + params["body_nconsts"]
     return jax.lax.while_loop(
-        lambda carry: _evaluated(*_parts(params["cond_jaxpr"]), [*args[:first], *carry])[0],
-        lambda carry: _evaluated(*_parts(params["body_jaxpr"]), [*args[first:second], *carry]),
+        lambda carry: evaluated(*_parts(params["cond_jaxpr"]), [*args[:first], *carry])[0],
+        lambda carry: evaluated(*_parts(params["body_jaxpr"]), [*args[first:second], *carry]),
         args[second:],
     )
 
 
 def _cond(params: dict[str, Any], args: list[Any]) -> Sequence[Any]:
-    branches = [lambda *operands, b=branch: _evaluated(*_parts(b), operands) for branch in params["branches"]]
+    branches = [lambda *operands, b=branch: evaluated(*_parts(b), operands) for branch in params["branches"]]
     return jax.lax.switch(args[0], branches, *args[1:])
 
 

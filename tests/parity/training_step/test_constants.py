@@ -69,9 +69,10 @@ def test_a_buffer_of_float32_beside_what_flax_computes(factor, status):
     assert because or status == "fail"
 
 
-def test_control_a_tensor_of_the_closure_may_be_data_and_excuses_nothing():
+@pytest.mark.parametrize("factor, status", [(1.0, "pass"), (1 + 1e-5, "fail")])
+def test_a_table_of_float32_in_pytorchs_closure(factor, status):
     table = torch.exp(torch.tensor(EXPONENTS, dtype=torch.float32))
-    assert check(computed(), net(), table=table).status == "fail"
+    assert check(computed(factor), net(), table=table).status == status
 
 
 class Computing(torch.nn.Module):
@@ -87,6 +88,21 @@ class Computing(torch.nn.Module):
 def test_a_table_in_jaxs_state(factor, status):
     freq = factor * jnp.exp(jnp.asarray(EXPONENTS, jnp.float32))
     assert check(held, Computing(), {"freq": freq}).status == status
+
+
+def waves(table, factor=1.0):
+    """Gives waves of a table that JAX's step holds in its closure."""
+    return jax.jit(lambda state, x: jnp.sin(x * factor * table[None]))
+
+
+@pytest.mark.parametrize("factor, status", [(1.0, "pass"), pytest.param(1 + 1e-5, "fail", marks=pytest.mark.slow)])
+def test_a_table_of_float32_in_jaxs_closure(factor, status):
+    assert check(waves(jnp.exp(jnp.asarray(EXPONENTS, jnp.float32)), factor), Computing()).status == status
+
+
+def test_control_data_that_both_closures_hold_excuses_nothing():
+    table = np.exp(EXPONENTS).astype(np.float32)
+    assert check(waves(jnp.asarray(table), 1 + 1e-7), net(), table=torch.as_tensor(table)).status == "fail"
 
 
 def test_control_a_step_without_constants_excuses_nothing():

@@ -31,6 +31,7 @@ from parity.training_step.pair import StepPair
 from parity.training_step.roles import Roles, roles_of
 from parity.training_step.settled import settled
 from parity.training_step.several_optimizers import as_module, optimizers_of
+from parity.training_step.stacked import taken_apart
 from parity.training_step.torch_step import TorchStep, first_inputs
 from parity.training_step.weight_map import Inputs, Weights, check_whole, copies_of, known_map, unpaired
 from parity.training_step.wider import may_hold, narrowed, wider
@@ -139,6 +140,19 @@ def _pair(step: JaxStep, side: TorchStep, batches: list[Any], weights: Weights) 
     if roles.copies and len(roles.params) < len(list(side.model.parameters())):
         side.set_aside()
     inputs = first_inputs(side)
+    try:
+        return _read(step, side, roles, batches, inputs, weights)
+    except InputError:
+        for apart in taken_apart(step, side.model):
+            with suppress(InputError):
+                return _read(apart, side, replace(roles_of(apart.state), model=None), batches, None, weights)
+        raise
+
+
+def _read(
+    step: JaxStep, side: TorchStep, roles: Roles, batches: list[Any], inputs: Inputs | None, weights: Weights
+) -> StepPair:
+    """Returns the pair in these roles, or in a wider reading."""
     try:
         return _mapped(step, side, roles, batches, inputs, weights)
     except InputError:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from parity.training_step.homes import AVERAGED
 from parity.training_step.jax_state import JaxState, Path
-from parity.training_step.roles import AVERAGED, Part, Roles
+from parity.training_step.roles import Part, Roles
 
 # What people call them -> Optax's names, which say what slots of PyTorch's they may be; the numbers decide.
 MOMENTS = {

@@ -8,6 +8,7 @@ import numpy as np
 from parity.match.fitting import alike
 
 Path = tuple[Any, ...]
+AVERAGED = ("ema", "average", "avg", "polyak", "shadow", "target", "teacher", "slow", "swa")
 
 
 def homes_of(
@@ -28,7 +29,7 @@ def homes_of(
     for places in _of_one_optimizer(list(fitting)) if apart else [[place] for place in fitting]:
         free = [root for root in fitting[places[0]] if not apart or root not in homes.values()]
         roots = free or fitting[places[0]]
-        one = max(roots, key=lambda root, place=places[0]: (*_likeness(place, root), root not in homes.values()))
+        one = max(roots, key=lambda root, place=places[0]: (*_preference(place, root), root not in homes.values()))
         homes |= {place: one if one in fitting[place] else fitting[place][0] for place in places}
     return homes
 
@@ -55,7 +56,12 @@ def _shape(floating: Mapping[Path, Any], path: Path) -> tuple[int, ...] | None:
     return np.shape(floating[path]) if path in floating else None
 
 
-def _likeness(place: Path, root: Path) -> tuple[int, float]:
-    """Returns how many names the two begin with alike, and how alike the others are."""
+def averaged(path: Path) -> bool:
+    """Tells whether a path is called as averaged copies are: of those, an optimiser moves none."""
+    return any(word in str(name).lower() for name in path for word in AVERAGED)
+
+
+def _preference(place: Path, root: Path) -> tuple[int, bool, float]:
+    """Returns how many names the two begin with alike, whether it may be trained, and how alike the others are."""
     common = next((n for n, (one, other) in enumerate(zip(place, root)) if one != other), min(len(place), len(root)))
-    return common, alike(".".join(map(str, place[common:])), ".".join(map(str, root[common:])))
+    return common, not averaged(root), alike(".".join(map(str, place[common:])), ".".join(map(str, root[common:])))

@@ -13,10 +13,9 @@ from flax import linen, nnx
 from d2l_jax.errors import InputError
 from parity.match.fitting import alike
 from parity.sides.slots import SLOTS
-from parity.training_step.homes import homes_of
+from parity.training_step.homes import averaged, homes_of
 from parity.training_step.jax_state import JaxState, Leaves, Path, dotted, fields_of, nodes
 
-AVERAGED = ("ema", "average", "avg", "polyak", "shadow", "target", "teacher", "slow", "swa")
 NAMED = ("params", "param", "parameters", "weights", "theta", "model", "variables")
 
 
@@ -84,7 +83,7 @@ def roles_of(state: JaxState) -> Roles:
     roots = [()] if homes else _roots(state, floating, moved)
     if not roots:
         raise InputError("jax_state holds no parameters that parity.check_step knows; name them 'params' in a dict")
-    root = min(roots, key=lambda each: (_averaged(each), not _named(each)))  # gradients that are added up look alike
+    root = min(roots, key=lambda each: (averaged(each), not _named(each)))  # gradients that are added up look alike
     each_root = dict.fromkeys(homes.values() or [root])
     params = [path for home in each_root for path in _params(state, home, floating, moved)]
     parts = [replace(part, home=homes.get(part.path, ())) for part in parts]
@@ -109,10 +108,6 @@ def _below(path: Path, above: Path) -> bool:
 
 def _floating(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
-
-
-def _averaged(path: Path) -> bool:
-    return any(word in str(name).lower() for name in path for word in AVERAGED)
 
 
 def _named(path: Path) -> bool:
@@ -170,7 +165,7 @@ def _params(state: JaxState, root: Path, floating: Leaves, moved: set[Path]) -> 
         inside = [path for path in floating if _below(path, root)]
         if root == () and moved:
             return [path for path in inside if path in moved]
-        return [path for path in inside if not _averaged(path[len(root) :])]
+        return [path for path in inside if not averaged(path[len(root) :])]
     kinds = dict(nnx.iter_graph(state.original))
     return [path for path in floating if _below(path, root) and isinstance(kinds.get(path), nnx.Param)]
 
@@ -224,7 +219,7 @@ def _with_buffers(
             copies[roots[0]].append(path)
         else:
             mine.append(path)
-    return copies, [path for path in mine if not _averaged(path)]
+    return copies, [path for path in mine if not averaged(path)]
 
 
 def _model(state: Any, root: Path) -> Any:

@@ -173,3 +173,11 @@ def test_target_networks_are_copies_of_one_model_each():
     named, other = (dict(torch.nn.Linear(inputs, 1).state_dict()) for inputs in (4, 5))
     assert of_part("target", named, whole).keys() == {"critic.weight", "critic.bias"}
     assert of_part("target", other, whole).keys() == {"weight", "bias"}  # of none of them
+
+
+def test_an_optimisers_net_is_not_the_target_that_has_its_shapes():
+    nets = {"actor": dense(4, 2), "critic": dense(3, 2), "target": dense(3, 2)}
+    states = {"oa": adam().init(nets["actor"]), "oc": adam().init(nets["critic"])}
+    roles = roles_of(JaxState(nets | states))
+    assert {part.home for part in roles.parts if part.home} == {("actor",), ("critic",)}
+    assert set(roles.copies) == {("target",)}

@@ -9,10 +9,13 @@ from parity.arrays.key import Arrays
 from parity.training_step.clipping import Trial, clipped, clipped_later
 from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled, slope
 
+SCALES = tuple(2**power for power in range(5, 25))  # of a loss in float16
+
 
 def gradients(replay: Replay) -> Iterator[Trial]:
     """Yields every hypothesis: (name, text, what PyTorch's optimiser would have made of it)."""
-    for name, text, gradient in (*_accumulated(replay), *_weighted(replay), *clipped(replay), *_scaled(replay)):
+    trials = (*_accumulated(replay), *_not_moved(replay), *_weighted(replay), *clipped(replay), *_scaled(replay))
+    for name, text, gradient in trials:
         yield name, text, lambda gradient=gradient: replay.pieces(gradient())
     yield from clipped_later(replay)
 
@@ -45,6 +48,17 @@ def _accumulated(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays
         yield kind, text, lambda divisor=divisor: replay.clipped(scaled(whole, count / divisor))
     for eps in (EPS, 0.0) if replay.max_norm else ():
         yield from _clipped_each(replay, eps)
+
+
+def _not_moved(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
+    """Yields the gradient of a pass before PyTorch's step has moved the parameters to where it takes its own."""
+    away = replay.outcome.seen.away
+    if len(replay.met) == len(replay.backward) or len(away) != len(replay.backward) or not away[-1]:
+        return
+    text = "Flax takes the gradient at the parameters of the step's start, PyTorch at those to which its step has moved"
+    for each, moved in zip(replay.backward, away, strict=True):
+        if not moved:
+            yield "ascent-missing", f"{text} them first, as SAM does", lambda each=each: each
 
 
 def _weighted(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
@@ -90,7 +104,8 @@ def _scaled(replay: Replay) -> Iterator[tuple[str, str, Callable[[], Arrays]]]:
 def scale(replay: Replay) -> Iterator[Trial]:
     """Yields the gradient times the one factor that Flax's state or step shows."""
     factor = replay.factors.get("", 0.0)
-    if factor and abs(factor - 1) > 1e-9:
+    several = sum(ours.size for ours, _ in replay.linear.values()) > 1  # a single number is always a multiple
+    if several and factor and abs(factor - 1) > 1e-9:
         yield "gradient-scale", _met(factor), lambda: replay.pieces(scaled(replay.applied, factor))
 
 
@@ -124,8 +139,15 @@ def _of_power(replay: Replay, factor: float) -> tuple[str, str] | None:
 
 def _of_norm(replay: Replay, factor: float) -> tuple[str, str] | None:
     sizes = [norm(replay.applied) * factor * (1 + eps / (norm(replay.raw) or 1.0)) for eps in (EPS, 0.0)]
-    size = next((size for size in sizes if abs(size - float(f"{size:.3g}")) < 1e-9 * size), 0.0)
-    if size <= 0:
-        return None
     theirs = f"PyTorch to {replay.max_norm:.6g}" if replay.max_norm else "PyTorch does not"
-    return "clipping", f"Flax clips the gradient to a norm of {size:.3g}, {theirs}"
+    if size := next(filter(_is_round, sizes), 0.0):
+        return "clipping", f"Flax clips the gradient to a norm of {size:.3g}, {theirs}"
+    size = norm(replay.applied) * factor
+    if any(_is_round(size * scale, 1e-8) for scale in SCALES):
+        text = f"the gradient that Flax's optimiser meets has a norm of {size:.6g}, a round limit over a power of two"
+        return "loss-scale", f"{text}: clipped before it is divided by the loss's scale; {theirs}"
+    return None
+
+
+def _is_round(size: float, eps: float = 1e-9) -> bool:
+    return size > 0 and abs(size - float(f"{size:.3g}")) < eps * size

@@ -120,11 +120,17 @@ def _of_decays(ours: list[float], theirs: list[float], outcome: Sequence[Outcome
     mine, yours = ([f"{decay if abs(decay) > 1e-9 else 0:.4g}" for decay in decays] for decays in (ours, theirs))
     steps = f"steps {outcome[0].number} to {outcome[-1].number}"
     text = f"the average's decay is {', '.join(mine)} in Flax, {', '.join(yours)} in PyTorch, at {steps}"
-    if np.ptp(ours[1:]) < 1e-6 and abs(ours[0]) < 1e-9:
+    if _begins_with_a_copy(ours):
         return Cause("ema-decay", f"{text}: Flax's first update copies the weights", 0.0)
-    if np.ptp(theirs[1:]) < 1e-6 and abs(theirs[0]) < 1e-9:
+    if _begins_with_a_copy(theirs):
         return Cause("ema-decay", f"{text}: PyTorch's first update copies the weights", 0.0)
     return Cause("ema-decay", text, 0.0)
+
+
+def _begins_with_a_copy(decays: list[float]) -> bool:
+    """Tells whether the first update alone copies, and the others have one decay."""
+    first, *others = decays
+    return abs(first) < 1e-9 and (not others or (np.ptp(others) < 1e-6 and others[0] > 1e-6))
 
 
 def _corrected(steps: list[Moved], outcome: Sequence[Outcome], decay: float) -> Cause | None:

@@ -117,7 +117,9 @@ def _forward(outcome: Outcome, wrong: list[Key]) -> str:
     key = next(key for key in wrong if key.phase == "forward")
     ours = float(outcome.flax[key])
     theirs = float(outcome.oracle[key])
-    said = f"step {outcome.number}, {key.tensor}: {ours:.8g} in Flax, {theirs:.8g} in PyTorch from equal states and one"
+    near = f" ({abs(ours / theirs - 1):.1e} of it apart)" if theirs and f"{ours:.8g}" == f"{theirs:.8g}" else ""
+    both = f"{ours:.8g} in Flax, {theirs:.8g} in PyTorch{near}"
+    said = f"step {outcome.number}, {key.tensor}: {both} from equal states and one"
     return f"{said} batch: the model or the loss computes something else"
 
 
@@ -185,6 +187,10 @@ def _of_count(replay: Replay, outcomes: Sequence[Outcome]) -> Cause | None:
     if not any(each.seen.applied for each in outcomes):  # PyTorch's step moves its parameters itself
         return None
     if ours and not theirs:
+        moved = {key.tensor for key in replay.keys if key.phase == "update"}
+        if not any(moved & each.keys() for each in replay.outcome.seen.passes):
+            text = f"Flax updates at step {number}, where PyTorch's step takes no gradient of these: it waits"
+            return Cause("update-count", text, 0.0)
         text = f"Flax updates at step {number}, where PyTorch still accumulates gradients"
         return Cause("gradient-accumulation", text, 0.0)
     if theirs and not ours:

@@ -12,7 +12,7 @@ from parity.blame.diagnosis.optimizers.rate import is_round
 from parity.blame.diagnosis.optimizers.trial import listed
 from parity.compare.scale import rms
 from parity.training_step.judged import torch_taken
-from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled
+from parity.training_step.replay import EPS, Replay, added, clip, norm, scaled, slope
 
 LIMITS = (0.1, 0.5, 1.0, 5.0, 10.0)  # to which people clip
 Trial = tuple[str, str, Callable[[], Pieces]]
@@ -26,7 +26,7 @@ def _norm(array: np.ndarray) -> float:
 
 def clipped(replay: Replay) -> Iterator[Gradient]:
     """Yields gradients that are clipped otherwise than PyTorch's step does: (name, text, the gradients)."""
-    most, each = replay.max_norm, _limit_of_each(replay.raw, replay.applied)
+    most, (each, together) = replay.max_norm, _limit_of_each(replay.raw, replay.applied)
     number = _limit_of_numbers(replay.raw, replay.applied)
     if most:
         theirs = f"PyTorch all of them together to {most:.6g}"
@@ -39,7 +39,7 @@ def clipped(replay: Replay) -> Iterator[Gradient]:
             yield "clipping-by-norm", whole, lambda limit=limit, eps=eps: clip(replay.raw, limit, eps)
     elif each:
         theirs = f"PyTorch to a norm of {each:.6g}"
-        text = f"PyTorch each tensor by itself to a norm of {each:.6g}"
+        text = f"PyTorch {together} to a norm of {each:.6g}"
         yield "clipping-missing", f"Flax does not clip the gradient, {text}", lambda: replay.raw
         for limit, eps in product(dict.fromkeys((each, *LIMITS)), (EPS, 0.0)):
             whole = f"Flax clips all tensors together to a norm of {limit:.6g}, {text}"
@@ -59,6 +59,22 @@ def clipped(replay: Replay) -> Iterator[Gradient]:
             text = f"Flax clips each tensor by itself, to a {what} of {limit:.6g}, {theirs}"
             gradient = {name: _by_itself(array, limit, eps, size) for name, array in replay.raw.items()}
             yield "clipping-per-tensor", text, lambda gradient=gradient: gradient
+    yield from _by_groups(replay, theirs)
+
+
+def _by_groups(replay: Replay, theirs: str) -> Iterator[Gradient]:
+    """Yields tensors that Flax clips by the norm of some, as those of a layer, where its state shows one limit."""
+    names = [name for name in replay.factors if name in replay.raw]
+    ours = {name: replay.factors[name] * replay.applied[name] for name in names}
+    factors = {name: slope(ours[name].ravel(), replay.raw[name].ravel()) for name in names}
+    groups = _together(factors)
+    sizes = [(_norm_of(ours, group), _norm_of(replay.raw, group)) for group in groups]
+    limits = [[size * (1 + eps / whole) for size, whole in sizes] for eps in (EPS, 0.0)]
+    limit = next((each[0] for each in limits if each and np.ptp(each) < 1e-8 * each[0] and is_round(each[0])), 0.0)
+    if limit and any(1 < len(group) < len(names) for group in groups):
+        text = f"Flax clips {_each_of(groups)} to a norm of {limit:.6g}, {theirs}"
+        gradient = {name: factors.get(name, 1.0) * array for name, array in replay.raw.items()}
+        yield "clipping-per-layer", text, lambda: gradient
 
 
 def _whole_norm(replay: Replay, most: float) -> Iterator[Gradient]:
@@ -99,16 +115,40 @@ def _by_itself(array: np.ndarray, limit: float, eps: float, size: Size = _norm) 
     return array * min(1.0, limit / (size(array) + eps or 1.0))
 
 
-def _limit_of_each(raw: Arrays, applied: Arrays) -> float:
-    """Returns the norm to which PyTorch's step clips tensors by themselves; 0 where it does not."""
-    smaller = [name for name in applied if name in raw and _norm(applied[name]) < _norm(raw[name]) * (1 - 1e-9)]
-    for eps in (EPS, 0.0) if len(smaller) > 1 or len(applied) > 1 else ():
-        limits = [_norm(applied[name]) * (1 + eps / _norm(raw[name])) for name in smaller]
-        each = {name: _by_itself(raw[name], limits[0], eps) for name in applied if name in raw} if limits else {}
-        theirs = [applied[name] for name in each]
-        if each and distance(list(each.values()), theirs, theirs) < 1e-9:
-            return float(f"{limits[0]:.9g}")
-    return 0.0
+def _limit_of_each(raw: Arrays, applied: Arrays) -> tuple[float, str]:
+    """Returns the norm to which PyTorch's step clips tensors by themselves, or some together; 0 where it does not."""
+    names = [name for name in applied if name in raw]
+    sizes = {name: slope(applied[name].ravel(), raw[name].ravel()) for name in names}
+    theirs = [applied[name] for name in names]
+    if len(applied) < 2 or distance([sizes[name] * raw[name] for name in names], theirs, theirs) > 1e-9:
+        return 0.0, ""
+    groups = _together(sizes)
+    for eps in (EPS, 0.0) if groups else ():
+        limits = [_norm_of(applied, group) * (1 + eps / _norm_of(raw, group)) for group in groups]
+        if np.ptp(limits) < 1e-9 * limits[0]:
+            return float(f"{limits[0]:.9g}"), _each_of(groups)
+    return 0.0, ""
+
+
+def _together(factors: dict[str, float]) -> list[list[str]]:
+    """Returns the tensors whose gradients were made smaller, those by one factor together."""
+    groups: list[list[str]] = []
+    for name in sorted((name for name in factors if 0 < factors[name] < 1 - 1e-9), key=factors.__getitem__):
+        if groups and factors[name] - factors[groups[-1][0]] < 1e-9 * factors[name]:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    return groups
+
+
+def _norm_of(gradients: Arrays, names: list[str]) -> float:
+    return norm({name: gradients[name] for name in names})
+
+
+def _each_of(groups: list[list[str]]) -> str:
+    """Returns in words what is clipped by itself."""
+    shared = next((group for group in groups if len(group) > 1), None)
+    return f"tensors of a layer, {listed(shared)}, together and by themselves" if shared else "each tensor by itself"
 
 
 def _limit_of_numbers(raw: Arrays, applied: Arrays) -> float:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from d2l_jax.errors import InputError
-from parity.models.random_numbers import imposed_on_jax, numbers, partners, requested
+from parity.models.random_numbers import given_shapes, imposed_on_jax, numbers, partners, requested
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.training_step.pair import StepPair, in_tier
 from parity.training_step.torch_memory import rounded
@@ -58,6 +58,7 @@ def with_draws(pair: StepPair) -> StepPair:
     except InputError as error:
         raise InputError(f"{error}; steps that draw the same random numbers can be compared") from None
     random = np.random.default_rng(0)
-    draws = Draws([numbers(ours, random) for _ in pair.batches], order)
+    shapes = given_shapes(ours, drawing.seen, order)
+    draws = Draws([numbers(ours, random, shapes) for _ in pair.batches], order)
     pair.torch.within = draws.on_torch
     return replace(pair, within=draws.on_jax)

@@ -3,6 +3,7 @@
 import copy
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,16 +26,17 @@ def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
     number = replay.outcome.number
     if not now:
         return
+    every = sorted((replay.outcome, *others), key=lambda each: each.number)
+    held = any(one.seen.rates == following.seen.rates != [] for one, following in pairwise(every))
     for other in sorted(others, key=lambda each: abs(each.number - number)):
         rate = other.seen.rates
         if len(rate) != len(now) or np.allclose(rate, now, rtol=1e-12):
             continue
 
-        late = f"{abs(number - other.number)} {'late' if other.number < number else 'ahead'}"
         text = f"Flax's rate of step {number} is that of step {other.number}, {rate[0]:.6g} in place of"
         yield (
             "learning-rate-count",
-            f"{text} {now[0]:.6g}: its schedule is {late}",
+            f"{text} {now[0]:.6g}: its schedule {_late(replay.outcome, other, held)}",
             lambda rate=rate: replay.pieces(replay.applied, _at_rates(rate)),
         )
     first = [float(options.get("initial_lr", options["lr"])) for options in groups]  # what a scheduler begins with
@@ -42,6 +44,14 @@ def rates(replay: Replay, others: list[Outcome]) -> Iterator[Trial]:
     if first != now:
         text = f"{text} {now[0]:.6g}: its schedule is late, or there is none"
         yield "learning-rate-count", text, lambda: replay.pieces(replay.applied, _at_rates(first))
+
+
+def _late(outcome: Outcome, other: Outcome, held: bool) -> str:
+    """Returns in words how a schedule differs that has the rate of another step; `held`: PyTorch's is one of epochs."""
+    ahead = other.number > outcome.number
+    if held:
+        return f"moves {'sooner' if ahead else 'later'} than PyTorch's, which holds a rate for several steps"
+    return f"is {abs(outcome.number - other.number)} {'ahead' if ahead else 'late'}"
 
 
 def decays(replay: Replay) -> Iterator[Trial]:

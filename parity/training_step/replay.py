@@ -49,12 +49,28 @@ class Replay:
         return self.outcome.seen.applied[-1] if self.outcome.seen.applied else {}
 
     @cached_property
+    def met(self) -> list[Arrays]:
+        """Returns the gradients of the passes that PyTorch's update is made of: the last alone where others are not."""
+        last = self.backward[-1:]
+        return last if self._from(last) and not self._from(self.backward) else self.backward
+
+    def _from(self, passes: list[Arrays]) -> bool:
+        """Tells whether PyTorch's optimiser has met the sum of these, up to a factor."""
+        whole = {name: array for name, array in added(passes).items() if name in self.applied}
+        sizes = norm(whole), norm(self.applied)
+        if not all(sizes) or whole.keys() != self.applied.keys():
+            return False
+        theirs = list(self.applied.values())
+        ours = scaled({name: whole[name] for name in self.applied}, sizes[1] / sizes[0])
+        return distance(list(ours.values()), theirs, theirs) <= 1e-6
+
+    @cached_property
     def passes(self) -> list[Arrays]:
-        """Returns the gradients of all passes, divided as PyTorch's step divides their sum: by a whole number."""
-        sizes = [norm(arrays) for arrays in (added(self.backward), self.applied)]
+        """Returns these gradients, divided as PyTorch's step divides their sum: by a whole number."""
+        sizes = [norm(arrays) for arrays in (added(self.met), self.applied)]
         number = sizes[0] / sizes[1] if all(sizes) else 1.0
         whole = number > 1.5 and abs(number - round(number)) <= 1e-9 * number
-        return [scaled(one, 1 / round(number)) for one in self.backward] if whole else self.backward
+        return [scaled(one, 1 / round(number)) for one in self.met] if whole else self.met
 
     @cached_property
     def raw(self) -> Arrays:
@@ -67,12 +83,10 @@ class Replay:
         """Returns the norm to which PyTorch's step has clipped the gradient; 0 where it has not."""
         whole = norm(self.raw)
         clipped = norm(self.applied)
-        if not whole or not clipped < whole * (1 - 1e-9) or self.raw.keys() != self.applied.keys():
+        if not self._from(self.met) or not clipped < whole * (1 - 1e-9):
             return 0.0
-        theirs = list(self.applied.values())
-        uniform = distance(list(scaled(self.raw, clipped / whole).values()), theirs, theirs)
         limit = clipped * (1 + self.clip_eps / whole)
-        return 0.0 if uniform > 1e-6 else float(f"{limit:.9g}")
+        return float(f"{limit:.9g}")
 
     @cached_property
     def clip_eps(self) -> float:

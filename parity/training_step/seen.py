@@ -13,6 +13,7 @@ class Seen:
     """Events within one step of PyTorch's.
 
     passes:  the gradient that each backward pass added, by parameter, without the scale of a GradScaler
+    away:    whether each of them was at other parameters than those of the start
     applied: the gradients that each call of the optimiser's step has met
     options: the optimiser's groups at that time, without their parameters
     optimizers, backward: which optimiser it was, and how many passes there had been
@@ -20,6 +21,7 @@ class Seen:
     """
 
     passes: list[Arrays] = field(default_factory=list)
+    away: list[bool] = field(default_factory=list)
     applied: list[Arrays] = field(default_factory=list)
     options: list[list[dict[str, Any]]] = field(default_factory=list)
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)

@@ -168,6 +168,8 @@ class TorchStep:
         def added(name: str, gradient: torch.Tensor) -> None:
             if not seen.passes or name in seen.passes[-1]:
                 seen.passes.append({})
+                here = ((to_numpy(p), seen.before[name]) for name, p in self.model.named_parameters() if seen.before)
+                seen.away.append(not all(np.array_equal(now, then) for now, then in here))
             scale = next((scaler.get_scale() for scaler in self.scalers), 1.0)
             seen.passes[-1][name] = to_numpy(gradient) / scale
 

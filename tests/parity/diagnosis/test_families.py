@@ -117,6 +117,10 @@ def of_all(part, norm, length=0.05):
     return part * (length / (norm + 1e-12))
 
 
+def of_all_below(part, norm):
+    return part * 0.05 / (norm + 1e-12)
+
+
 # a cause, what PyTorch computes, what Flax does
 MISTAKES = [
     ("median", lambda: X.median(1).values.exp(), lambda: middle(X).exp()),
@@ -125,6 +129,7 @@ MISTAKES = [
     ("circular-convolution", lambda: filtered(12), lambda: filtered(6)),
     ("step-norm", lambda: ascended(of_all), lambda: ascended(lambda part, _: part * 0.05 / part.norm())),
     ("step-norm", lambda: ascended(of_all), lambda: ascended(lambda part, _: part * 0.05)),
+    ("step-norm", lambda: ascended(of_all_below), lambda: ascended(lambda part, _: part * 0.05 / part.norm())),
     ("step-norm", lambda: ascended(of_all), lambda: ascended(lambda part, _: part.sign() * 0.05)),
     ("discretisation", lambda: states(held, zero_order), lambda: states(euler, fed_by_euler)),
     ("discretisation", lambda: states(held, zero_order), lambda: states(bilinear, fed_bilinear)),

@@ -69,6 +69,18 @@ def test_accumulation_over_several_calls(every):
         named(result, "gradient-accumulation", "where PyTorch still accumulates", step=2)
 
 
+def every_second(model, optimizer, batch, counter):
+    counter["n"] += 1
+    if counter["n"] % 2 == 0:
+        torch_step(model, optimizer, batch)
+
+
+def test_an_update_at_steps_where_pytorch_takes_no_gradient_is_no_accumulation():
+    tx = optax.sgd(0.1)
+    result = check(jax_step(tx), tx, partial(every_second, counter={"n": 0}), sgd)
+    named(result, "update-count", "takes no gradient of these")
+
+
 CLIPPED = [
     (optax.sgd(0.1), "clipping-missing", "does not clip the gradient, PyTorch to a norm of 0.2"),
     (optax.chain(clip_grad_norm(0.1), optax.sgd(0.1)), "clipping", "to a norm of 0.1, PyTorch to 0.2"),
@@ -110,7 +122,20 @@ def clip_each(parameters, most):
         clip_by_hand([parameter], most)
 
 
+def clip_layers(parameters, most):
+    weight, bias, *others = parameters
+    for layer in ((weight, bias), others):
+        clip_by_hand(layer, most)
+
+
+def layers(tree):
+    return {name: jax.tree.map(lambda _, name=name: name, of_one) for name, of_one in tree.items()}
+
+
 each_by_hand = partial(by_hand, prepare=clip_each)
+layers_by_hand = partial(by_hand, prepare=clip_layers)
+each_layer = optax.multi_transform({f"dense{number}": optax.clip_by_global_norm(0.2) for number in (0, 1)}, layers)
+scaled = (optax.scale(1024), optax.clip_by_global_norm(0.5), optax.scale(1 / 1024))
 numbers = partial(by_hand, prepare=lambda parameters, most: torch.nn.utils.clip_grad_value_(parameters, most / 10))
 with_momentum = partial(sgd, momentum=0.9)
 heavy = optax.sgd(0.1, momentum=0.9)
@@ -122,10 +147,13 @@ BY_HAND = [
     (optax.chain(optax.clip_by_block_rms(0.02), heavy), torch_step, "clipping-per-tensor", "mean square of 0.02, Py"),
     (heavy, each_by_hand, "clipping-missing", "PyTorch each tensor by itself to a norm of 0.2"),
     (optax.chain(optax.clip_by_global_norm(0.2), heavy), each_by_hand, "clipping-per-tensor", "all tensors together"),
+    (optax.chain(optax.clip_by_global_norm(0.2), heavy), layers_by_hand, "clipping-per-tensor", "tensors of a layer"),
+    (optax.chain(each_layer, heavy), torch_step, "clipping-per-layer", "2.bias, 2.weight, together and by themselves"),
+    (optax.chain(*scaled, heavy), torch_step, "loss-scale", "a round limit over a power of two: clipped before"),
     (heavy, numbers, "clipping-missing", "does not clip the gradient, PyTorch every number to 0.02"),
     (optax.chain(optax.clip_by_global_norm(0.02), heavy), numbers, "clipping-by-norm", "PyTorch every number to 0.02"),
     (optax.chain(optax.scale(0.25), heavy), torch_step, "gradient-scale", "0.25 times PyTorch's"),
-    (optax.sgd(0.3, momentum=0.9), by_hand, "step-scale", "times PyTorch's"),  # two mistakes
+    (optax.sgd(0.3, momentum=0.9), by_hand, "", "what is done to it before the update differs"),  # two mistakes
 ]
 
 
@@ -209,3 +237,60 @@ def test_clipping_before_unscaling():
 
     result = check(jax_step(tx, grads), tx, partial(torch_step, clip=0.2), sgd)
     named(result, "loss-scale", "clipped before it is divided")
+
+
+def ascending(model, optimizer, batch, length=0.05):
+    x, y = batch
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x), y)
+    loss.backward()
+    with torch.no_grad():
+        parameters = list(model.parameters())
+        norm = torch.stack([p.grad.norm() for p in parameters]).norm()
+        steps = [p.grad * (length / (norm + 1e-12)) for p in parameters]
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.add_(step)
+    optimizer.zero_grad()
+    cross_entropy(model(x), y).backward()
+    with torch.no_grad():
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.sub_(step)
+    optimizer.step()
+    return loss
+
+
+def ascended(params, batch, length):
+    loss, grads = jax.value_and_grad(loss_of)(params, batch)
+    factor = length / (optax.tree.norm(grads) + 1e-12)
+    return loss, jax.grad(loss_of)(jax.tree.map(lambda p, g: p + factor * g, params, grads), batch)
+
+
+def test_sams_step_that_is_missing_is_no_micro_batch():
+    named(check(jax_step(heavy), heavy, ascending, with_momentum), "ascent-missing", "as SAM does")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [0.05, 0.1])
+def test_the_length_of_sams_step(length):
+    result = check(jax_step(heavy, partial(ascended, length=length)), heavy, ascending, with_momentum)
+    if length == 0.05:
+        assert result.status == "pass"
+    else:
+        named(result, "step-length", "0.1 long in Flax, 0.05 in PyTorch")
+
+
+def noisy(model, optimizer, batch):
+    x, y = batch
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x), y)
+    loss.backward()
+    for parameter in model.parameters():
+        parameter.grad.add_(torch.randn_like(parameter.grad), alpha=0.1)
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize("variance, status", [(0.01, "pass"), pytest.param(0.04, "fail", marks=pytest.mark.slow)])
+def test_noise_of_a_gradient_is_the_same_in_both_layouts(variance, status):
+    tx = optax.chain(optax.add_noise(variance, 0.0, 0), optax.sgd(0.1))
+    assert check(jax_step(tx), tx, noisy, sgd).status == status

@@ -7,7 +7,11 @@ import torch
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 CAUSE = "step-norm"
+LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # that people write
 DIVIDING = ("rdiv", "rtruediv")
+PRODUCTS = ("mul", "multiply", "rmul")
+SUMS = ("add", "radd")
+NORMS = ("norm", "linalg_norm", "linalg_vector_norm", "sqrt")
 
 
 def by_norm(call: FunctionCall) -> Iterator[Alternative]:
@@ -16,12 +20,30 @@ def by_norm(call: FunctionCall) -> Iterator[Alternative]:
         made = call.behind(factor)
         number = made.args[1] if made and made.name in DIVIDING else None
         if isinstance(number, float | int) and not factor.ndim and isinstance(x, torch.Tensor) and x.ndim:
-            yield from _otherwise(x, float(number))
+            yield from _otherwise(x, float(number), call.result)
 
 
-def _otherwise(x: torch.Tensor, length: float) -> Iterator[Alternative]:
+def over_norm(call: FunctionCall) -> Iterator[Alternative]:
+    """Yields a tensor, or c times one, that is divided by a norm of more than itself, in the same ways."""
+    x, divisor = call.args[:2]
+    norm, eps = call.behind(divisor), 0.0
+    if norm and norm.name in SUMS:
+        eps = next((each for each in norm.args if isinstance(each, float)), 0.0)
+        norm = call.behind(norm.args[0])
+    if not norm or norm.name not in NORMS or divisor.ndim or not x.ndim:
+        return
+    made = call.behind(x)
+    tensors = [each for each in made.args if isinstance(each, torch.Tensor)] if made and made.name in PRODUCTS else []
+    number = next((each for each in made.args if isinstance(each, float)), 0.0) if made and tensors else 0.0
+    yield from _otherwise(tensors[0] if number else x, number or 1.0, call.result, eps)
+
+
+def _otherwise(x: torch.Tensor, length: float, step: torch.Tensor, eps: float = 0.0) -> Iterator[Alternative]:
     text = f"Flax's step of length {length:g} {{}}, PyTorch's is divided by one norm of all tensors"
     own = "is divided by each tensor's own norm"
-    yield Alternative(CAUSE, text.format(own), lambda: x * (length / x.norm()))
+    yield Alternative(CAUSE, text.format(own), lambda: x * (length / (x.norm() + eps)))
     yield Alternative(CAUSE, text.format("is not divided by the norm"), lambda: x * length)
     yield Alternative(CAUSE, text.format("is along the signs"), lambda: x.sign() * length)
+    for other in LENGTHS if length != 1 else ():
+        longer = f"the step to where the gradient is taken is {other:g} long in Flax, {length:g} in PyTorch"
+        yield Alternative("step-length", longer, lambda other=other: step * (other / length))

@@ -15,6 +15,7 @@ REMEMBERED = (  # earlier calls that later ones are of
     *(*TURNING, *SHAPING),
     *("fft_rfft", "fft_fft", "detach", "sigmoid", "radd", "rsub", "outer", "rdiv", "rtruediv"),
     *("cat", "linear", "matmul", "mm", "chunk", "split", "unbind", "getitem"),
+    *("norm", "linalg_norm", "linalg_vector_norm", "sqrt"),
 )
 WIRING = "wiring"
 MOST_OTHERS = 12

@@ -37,7 +37,7 @@ from parity.blame.diagnosis.functions import (
 )
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
 from parity.blame.diagnosis.functions.as_layer import LAYERS, as_layer
-from parity.blame.diagnosis.functions.ascents import by_norm
+from parity.blame.diagnosis.functions.ascents import by_norm, over_norm
 from parity.blame.diagnosis.functions.combined import REMEMBERED as REMEMBERED
 from parity.blame.diagnosis.functions.complements import complements
 from parity.blame.diagnosis.functions.medians import medians
@@ -77,7 +77,7 @@ PRODUCT = (
 )
 QUOTIENT = (
     *(combined.averaged, targets.means, slopes, combined.counted, signs.floors, discretised.held),
-    *(discretised.bilinear, degrees.by_sums, arithmetic.products, complements),
+    *(discretised.bilinear, degrees.by_sums, over_norm, arithmetic.products, complements),
 )
 
 

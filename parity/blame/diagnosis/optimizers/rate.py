@@ -42,6 +42,8 @@ def tensor_rates(factors: Mapping[str, float], step: ObservedStep, about: Ready)
     named: dict[str, list[str]] = {}
     for name, factor in factors.items():
         lr = float(about.options(name)["lr"])
+        if step.before[name].size == 1 and not is_round(factor * lr):  # a single number is always a multiple
+            return
         if abs(factor - 1) > 1e-8:
             named.setdefault(f"{factor * lr:.6g}, PyTorch's {lr:.6g}", []).append(name)
     if not named or min(factors.values()) <= 0:

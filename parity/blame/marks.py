@@ -10,11 +10,13 @@ import torch
 
 from parity.layers.calls import functions_of
 from parity.models.programs import computed, length
+from parity.sides.constants import torch_constants
 from parity.sides.flax import FlaxRun, imposed, named_tensors, precision
 from parity.sides.quick import quickly
 from parity.twin.twin import State, Twin
 
 NEAR = 1e-9
+NEAR_CONSTANTS = 1e-6  # where a model holds tables in float32, which a few digits of it have moved
 MOST_EQUATIONS = 5000  # of a program that is computed step by step
 Tell = Callable[[Any, Sequence[Any], Sequence[Any]], Iterable[Any]]
 
@@ -22,8 +24,9 @@ Tell = Callable[[Any, Sequence[Any], Sequence[Any]], Iterable[Any]]
 class Marks:
     """What Flax has computed anywhere in a run."""
 
-    def __init__(self, rows: np.ndarray):
+    def __init__(self, rows: np.ndarray, near: float = NEAR):
         self.rows = rows
+        self.near = near
 
     def known(self, tensor: torch.Tensor) -> bool:
         """Tells whether Flax has these numbers somewhere, in any order."""
@@ -31,7 +34,7 @@ class Marks:
             return True
         x = tensor.detach().cpu()
         row = mark(x.numpy(), np)
-        limits = NEAR * np.array([row[0], 1.0, 1.0, 1.0, 1.0, 1.0])
+        limits = self.near * np.array([row[0], 1.0, 1.0, 1.0, 1.0, 1.0])
         return bool((np.abs(self.rows - row) <= limits).all(1).any())
 
 
@@ -49,7 +52,8 @@ def mark(x: Any, numpy: Any) -> Any:
 def flax_marks(twin: Twin, state: State, train: bool) -> Marks | None:
     """Returns the marks of all results in Flax's forward program and of what it is given; None of a long one."""
     rows = flax_told(twin, state, train, lambda _, __, results: marked(results))
-    return Marks(np.stack(rows)) if rows else None
+    held = torch_constants(twin.torch.model, twin.leaves)
+    return Marks(np.stack(rows), NEAR_CONSTANTS if held else NEAR) if rows else None
 
 
 def marked(results: Iterable[Any]) -> list[Any]:

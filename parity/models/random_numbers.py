@@ -29,6 +29,7 @@ class RandomRequest:
     place: the innermost submodule around it, by the name that its own framework has for it
     uniform: it is for numbers between 0 and 1, of which the model itself may make a mask
     keeps:   the other framework does not ask for it, so that it is answered in a way that drops nothing
+    idle:    nothing depends on what it is answered, as where a layer is left out with a probability of 0
     """
 
     shape: Shape
@@ -37,6 +38,7 @@ class RandomRequest:
     place: str = ""
     uniform: bool = False
     keeps: bool = False
+    idle: bool = False
 
     def __str__(self) -> str:
         kind = "normal" if self.normal else "uniform"
@@ -143,12 +145,6 @@ def given_shapes(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]
     return shapes
 
 
-def uncertain(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int]) -> tuple[int, ...]:
-    """Lists requests of PyTorch's whose masks a model may make by hand: kept below the rate, or dropped below it."""
-    pairs = [(flax[number], request) for number, request in zip(order, pytorch, strict=True)]
-    return tuple(number for number, (ours, theirs) in enumerate(pairs) if ours.uniform or theirs.uniform)
-
-
 def _on_one_side(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> str:
     """Says where the one draws and the other does not, as dropout that was left out."""
     ours = list(flax)
@@ -188,7 +184,7 @@ def numbers(
 
     def make(request: RandomRequest, shape: Shape) -> np.ndarray:
         if request.keeps:
-            return np.full(shape, NOTHING_DROPPED)
+            return np.full(shape, 0.5 if request.idle else NOTHING_DROPPED)
         if request.normal:
             return random.normal(size=shape).astype(np.float32).astype(np.float64)
         return (random.integers(0, 2**20, shape) + 0.5) / 2.0**20  # none is a rate, and 1 - u is one of them

@@ -57,15 +57,15 @@ def shifting(run: HoldsConstants, shift: Shift) -> Iterator[None]:
 
 
 def torch_constants(model: torch.nn.Module, leaves: Sequence[Leaf]) -> dict[str, np.ndarray]:
-    """Returns PyTorch's buffers of floating-point or complex numbers that have no counterpart in Flax.
+    """Returns PyTorch's buffers and frozen parameters of floating-point or complex numbers that Flax has not.
 
     And the numbers of float32 that its modules hold, by the names of their attributes.
     """
     from parity.arrays.torch_arrays import to_numpy
 
     names = {key for leaf in leaves for key in leaf.keys}
-    buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in names]
-    held = {name: to_numpy(buffer).copy() for name, buffer in buffers if _computed(buffer)}
+    tensors = [*model.named_buffers(), *((name, x) for name, x in model.named_parameters() if not x.requires_grad)]
+    held = {name: to_numpy(x).copy() for name, x in tensors if name not in names and _computed(x)}
     attributes = [(where, *each) for where, module in model.named_modules() for each in vars(module).items()]
     numbers = {f"{where}.{name}": np.asarray(x) for where, name, x in attributes if is_of_float32(x)}
     return held | numbers
@@ -77,10 +77,11 @@ def put_constant(model: torch.nn.Module, name: str, array: np.ndarray) -> None:
 
     where, _, last = name.rpartition(".")
     module = model.get_submodule(where)
-    if last in dict(module.named_buffers(recurse=False)):
-        module.get_buffer(last).copy_(to_torch(array))
-    else:
+    held = getattr(module, last)
+    if isinstance(held, float):
         setattr(module, last, float(array))
+    else:
+        held.data.copy_(to_torch(array))
 
 
 def is_of_float32(value: Any) -> bool:

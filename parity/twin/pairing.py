@@ -18,9 +18,10 @@ from d2l_jax.weights.rules import leaves
 from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.nnx_model import NNXModel
-from parity.models.random_numbers import dropped_alone, given_shapes, numbers, partners, uncertain
+from parity.models.random_numbers import given_shapes, numbers
 from parity.models.random_shapes import is_shared
 from parity.twin.modules import correspondence
+from parity.twin.paired_requests import paired, uncertain
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
 from parity.twin.structure import check_book_sizes, check_settings, check_structure, with_shapes
@@ -108,7 +109,7 @@ def make_twin(
     where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
     _check_outputs(name, ours.shapes, other.shapes, where if drawn else lambda: "")
     axes |= _output_axes(ours.shapes, other.shapes, drawn is not None)
-    ours, order, dropping = _paired(ours, other)
+    ours, order, dropping = paired(ours, other)
     shapes = given_shapes(ours.requests, other.requests, order)
     complete = tuple(_with_targets(batch, drawn, ours, random, shapes) for batch in batches)
     evaluation_order: tuple[int, ...] = ()
@@ -169,23 +170,6 @@ def _traced(
     return ours, trace_torch(theirs, batch, axes, names, forward, train)
 
 
-def _paired(ours: Traced, theirs: Traced) -> tuple[Traced, tuple[int, ...], tuple[str, ...]]:
-    """Returns Flax's trace, for each of PyTorch's requests which of it it is, and where PyTorch alone drops.
-
-    What PyTorch alone asks for stands at the end of the trace, to be answered so that it drops nothing.
-
-    Raises InputError where the one draws what the other does not.
-    """
-    alone = dropped_alone(ours.requests, theirs.requests)
-    both = [request for number, request in enumerate(theirs.requests) if number not in alone]
-    order = list(partners(ours.requests, both))
-    for place, number in enumerate(alone):
-        order.insert(number, len(ours.requests) + place)
-    more = [replace(theirs.requests[number], keeps=True) for number in alone]
-    places = tuple(request.place for request in more)
-    return replace(ours, requests=[*ours.requests, *more]), tuple(order), places
-
-
 def _with_evaluation(
     batches: tuple[Batch, ...], ours: Traced, theirs: Traced, random: np.random.Generator
 ) -> tuple[tuple[Batch, ...], tuple[int, ...], tuple[str, ...], tuple[str, ...]]:
@@ -195,7 +179,7 @@ def _with_evaluation(
     alone the requests are returned last, in words.
     """
     try:
-        ours, order, places = _paired(ours, theirs)
+        ours, order, places = paired(ours, theirs)
     except InputError:
         lone = [f"{request.shape} in {request.place or 'the model itself'}" for request in ours.requests]
         return batches, (), (), () if theirs.requests else tuple(lone)

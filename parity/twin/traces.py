@@ -16,6 +16,7 @@ from parity.models.flax_model import FlaxModel
 from parity.models.random_numbers import RandomRequest, requested
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.twin.half_precision import NoHalves
+from parity.twin.idle_draws import told_idle
 from parity.twin.modules import site_of
 from parity.twin.twin import FlaxSide, TorchSide, in_turn
 
@@ -105,7 +106,8 @@ def trace_torch(
             imposed = nullcontext() if function is side.observe else ImposedOnTorch(None, site, partial(_place, calls))
             with imposed as drawing:
                 results = function(run.train(train and function is not side.observe), tensors)
-        requests += drawing.seen if drawing else []
+        again = lambda function=function: function(copy.deepcopy(side.model).cpu().train(train), tensors)  # noqa: E731
+        requests += told_idle(drawing.seen, results, again) if drawing else []
         shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
     return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
 

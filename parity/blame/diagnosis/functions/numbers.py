@@ -117,10 +117,15 @@ def _told(factor: float, group: Group) -> str:
 
 def _power(site: Site, value: float) -> Label:
     """Returns the label of the call, which computes with the number, or with its square, also as a divisor."""
-    exponents = {
-        SQUARES[exponent]: exponent for exponent in SQUARES if _near(float(site.labels[0][1]), value**exponent)
-    }
-    return next((label for label in site.labels if label[0] in exponents), site.labels[0])
+    number = float(site.labels[0][1])
+    causes = [cause for exponent, cause in SQUARES.items() if _near(number, _to_the(value, exponent))]
+    return next((label for label in site.labels if label[0] in causes), site.labels[0])
+
+
+def _to_the(value: float, exponent: int) -> float:
+    """Returns the power; that of the lowest number, as of what is masked, is infinite."""
+    with np.errstate(over="ignore"):
+        return float(np.float64(value) ** exponent)
 
 
 def _is_multiple(ratio: float) -> bool:
@@ -128,7 +133,7 @@ def _is_multiple(ratio: float) -> bool:
 
 
 def _near(one: float, other: float) -> bool:
-    return abs(one - other) <= 1e-9 * abs(other)
+    return isfinite(other) and abs(one - other) <= 1e-9 * abs(other)
 
 
 def _times(factor: float) -> Find:
@@ -203,6 +208,8 @@ def _groups(sites: Sequence[Site]) -> Iterator[Group]:
         multiples = [site for other, site in found if _is_multiple(other / value)]
         if len(multiples) > len(same):
             yield _group(value, multiples)
-        squares = [site for other, site in found if abs(value) != 1 and any(_near(other, value**k) for k in SQUARES)]
+        squares = [
+            site for other, site in found if abs(value) != 1 and any(_near(other, _to_the(value, k)) for k in SQUARES)
+        ]
         if squares:
             yield _group(value, [*same, *squares])

@@ -1,0 +1,71 @@
+"""Layers that are left out with a probability, of which PyTorch draws a number even where it is 0; frozen tables."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import linen
+
+import parity
+from d2l_jax.errors import InputError
+
+IDS = np.random.default_rng(0).integers(0, 11, (4, 5))
+SHORT = {"steps": 1, "tiers": ("float64",), "layers": False}
+
+
+def sinusoids(rows: int, columns: int) -> np.ndarray:
+    angles = np.arange(rows)[:, None] / 10000 ** (np.arange(columns // 2) / (columns // 2))
+    return np.concatenate([np.sin(angles), np.cos(angles)], 1).astype(np.float32)
+
+
+class Net(linen.Module):
+    first: int = 0
+
+    @linen.compact
+    def __call__(self, ids, train: bool = False):
+        x = linen.Embed(11, 8, name="words")(ids) + jnp.asarray(sinusoids(9, 8))[self.first : self.first + 5]
+        for number in range(2):
+            branch = linen.relu(linen.Dense(8, name=f"layer_{number}")(x))
+            x = x + linen.Dropout(0.2)(branch, deterministic=not train)
+        return linen.Dense(3, name="head")(x)
+
+
+class Sinusoids(torch.nn.Embedding):
+    """Keeps its table as a frozen parameter."""
+
+    def __init__(self, rows: int, columns: int):
+        super().__init__(rows, columns)
+        self.weight = torch.nn.Parameter(torch.tensor(sinusoids(rows, columns)), requires_grad=False)
+
+    def forward(self, ids):
+        return super().forward(torch.arange(ids.shape[1]))
+
+
+class TorchNet(torch.nn.Module):
+    def __init__(self, left_out: float = 0.0):
+        super().__init__()
+        self.words, self.positions = torch.nn.Embedding(11, 8), Sinusoids(9, 8)
+        self.layer_0, self.layer_1, self.head = (torch.nn.Linear(8, n) for n in (8, 8, 3))
+        self.dropout = torch.nn.Dropout(0.2)
+        self.left_out = left_out
+
+    def forward(self, ids):
+        x = self.words(ids) + self.positions(ids)
+        for layer in (self.layer_0, self.layer_1):
+            if self.training and torch.rand([]) < self.left_out:
+                continue
+            x = x + self.dropout(layer(x).relu())
+        return self.head(x)
+
+
+def test_numbers_that_change_nothing_and_tables_that_are_frozen_have_no_partner():
+    parity.check(Net(), TorchNet(), IDS, **SHORT).raise_if_failed()
+
+
+def test_control_another_table_is_seen():
+    assert parity.check(Net(first=1), TorchNet(), IDS, **SHORT).status == "fail"
+
+
+def test_control_a_number_that_leaves_layers_out_is_not_idle():
+    with pytest.raises(InputError, match="random numbers differ"):
+        parity.check(Net(), TorchNet(left_out=0.3), IDS, **SHORT)

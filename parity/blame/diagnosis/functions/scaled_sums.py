@@ -1,7 +1,6 @@
 """Sums that are scaled as a whole where PyTorch scales one of their terms, and the other way round."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
@@ -25,16 +24,10 @@ def of_whole(call: FunctionCall) -> Iterator[Alternative]:
 
 def of_term(call: FunctionCall) -> Iterator[Alternative]:
     """Yields (a + b) * s where PyTorch has a * s + b."""
-    for term, other in (call.args[:2], call.args[1::-1]):
+    for term, other, which in ((*call.args[:2], "first"), (*call.args[1::-1], "second")):
         made = call.behind(term)
         if made is None or made.name not in PRODUCTS or not isinstance(other, torch.Tensor):
             continue
-        for scaled, factor in _factors(made):
-            text = "Flax scales the whole sum, PyTorch one of its terms alone"
+        for scaled, factor, what in ((*made.args[:2], "second"), (*made.args[1::-1], "first")):
+            text = f"Flax multiplies a whole sum by the {what} factor of its {which} term, PyTorch that term alone"
             yield Alternative(CAUSE, text, lambda s=scaled, f=factor, o=other: (s + o) * f)
-
-
-def _factors(product: FunctionCall) -> Iterator[tuple[Any, Any]]:
-    """Yields the two factors, either as what is scaled; a number is no such."""
-    first, second = product.args[:2]
-    yield from ((x, by) for x, by in ((first, second), (second, first)) if isinstance(x, torch.Tensor))

@@ -31,7 +31,7 @@ PADDING = ("causal-padding", "padding-side", "padding-mode", "crop-side")  # is 
 # what is divided by may be bounded, which hides of what it is made
 RANKS = {
     "dropout-rate": 1,
-    "mean-for-sum": 1,
+    **dict.fromkeys(("mean-for-sum", "max-for-sum"), 1),
     "crop-side": -1,
     DIRECTION: -1,
     STRAIGHT: -1,

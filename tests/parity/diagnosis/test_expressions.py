@@ -29,9 +29,9 @@ LOW = torch.full_like(X, -(2.0**32))
 
 CAUSES = {
     "mask-behind-softmax": (lambda x: torch.where(SEEN, x, LOW).softmax(-1), lambda x: x.softmax(-1) * SEEN),
-    "scale-and-shift": (lambda x: (x + Y) * S, lambda x: x * S + Y),
-    "scale-and-shift of the first factor": (lambda x: x.cos() * S[0] + Y, lambda x: (x.cos() + Y) * S[0]),
-    "scale-and-shift of the second": (lambda x: S[0] * x.cos() + Y, lambda x: (x.cos() + Y) * S[0]),
+    "scale-of-term": (lambda x: (x + Y) * S, lambda x: x * S + Y),
+    "scale-over-sum of the first factor": (lambda x: x.cos() * S[0] + Y, lambda x: (x.cos() + Y) * S[0]),
+    "scale-over-sum of the second": (lambda x: S[0] * x.cos() + Y, lambda x: (x.cos() + Y) * S[0]),
     "factor-missing": (lambda x: x / EDGES.sum(-1, keepdim=True).clamp(min=1), lambda x: x * 1),
     "slopes": (lambda x: (x + SLOPES * BACK).softmax(-1), lambda x: (x + 4 * SLOPES * BACK).softmax(-1)),
     "order-reversed": (lambda x: x * torch.arange(4, -1, -1), lambda x: x * torch.arange(5)),

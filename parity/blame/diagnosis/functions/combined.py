@@ -7,6 +7,7 @@ import torch
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 from parity.blame.diagnosis.functions.layout import SHAPING, TURNING
+from parity.blame.diagnosis.functions.scaled_sums import OVER_SUM
 
 ACTIVATIONS = ("silu", "gelu", "relu", "sigmoid", "tanh", "softplus", "mish", "elu")
 REMEMBERED = (  # earlier calls that later ones are of
@@ -32,7 +33,7 @@ def terms(call: FunctionCall) -> Iterator[Alternative]:
         if other.shape == call.result.shape and getattr(call.behind(other), "name", "") != "mul":
             text = f"Flax scales the whole sum along axis {axis}, PyTorch its {which} term"
             scaled = lambda other=other, factor=factor: call.result + other * (factor - 1)  # noqa: E731
-            yield Alternative("scale-over-sum", text, scaled)
+            yield Alternative(OVER_SUM, text, scaled)
     for words, other in itertools.islice(call.passed.of_shape(call.result.shape), MOST_OTHERS):
         for kept, replaced, which in ((first, second, "second"), (second, first, "first")):
             if kept.shape == other.shape and other is not replaced:

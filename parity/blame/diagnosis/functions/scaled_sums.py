@@ -6,7 +6,8 @@ import torch
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
-CAUSE = "scale-and-shift"
+OF_TERM = "scale-of-term"
+OVER_SUM = "scale-over-sum"
 SUMS = ("add", "radd")
 PRODUCTS = ("mul", "rmul")
 
@@ -19,7 +20,7 @@ def of_whole(call: FunctionCall) -> Iterator[Alternative]:
             continue
         for scaled, other, which in (made.args[:2] + ("first",), made.args[1::-1] + ("second",)):
             text = f"Flax scales the {which} term of a sum alone, PyTorch the whole sum"
-            yield Alternative(CAUSE, text, lambda s=scaled, o=other, f=factor: s * f + o)
+            yield Alternative(OF_TERM, text, lambda s=scaled, o=other, f=factor: s * f + o)
 
 
 def of_term(call: FunctionCall) -> Iterator[Alternative]:
@@ -30,4 +31,4 @@ def of_term(call: FunctionCall) -> Iterator[Alternative]:
             continue
         for scaled, factor, what in ((*made.args[:2], "second"), (*made.args[1::-1], "first")):
             text = f"Flax multiplies a whole sum by the {what} factor of its {which} term, PyTorch that term alone"
-            yield Alternative(CAUSE, text, lambda s=scaled, f=factor, o=other: (s + o) * f)
+            yield Alternative(OVER_SUM, text, lambda s=scaled, f=factor, o=other: (s + o) * f)

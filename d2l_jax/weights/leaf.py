@@ -25,8 +25,8 @@ class Leaf:
     dtype:   Flax's
     stored:  its shape in Flax
     shape:   its shape in PyTorch, or that of its rows
-    rows:    (first, end) of PyTorch's first axis, where several of Flax's tensors make one of PyTorch's; and the
-             length of a block, where they are those of every block, as queries of every head's
+    rows:    (first, end) of PyTorch's first axis that is longer than 1, where several of Flax's tensors make one of
+             PyTorch's; and the length of a block, where they are those of every block, as queries of every head's
     merged:  keys of further tensors of PyTorch, where Flax keeps the sum of all alone
     bound:   a bound of what is trained, which may be infinite
     """
@@ -72,12 +72,18 @@ def export(tensors: list[Leaf], tree: Any) -> dict[str, np.ndarray]:
 
 
 def rows_of(array: Any, rows: Rows | None) -> Any:
-    """Returns these rows of a tensor: of its first axis, or of every block of it."""
+    """Returns these rows of a tensor: of its first axis that is longer than 1, or of every block of it."""
     if rows is None:
         return array
+    array = array.reshape(without_ones(array.shape))
     first, end, *length = rows
     blocks = array.reshape(-1, *(length or array.shape[:1]), *array.shape[1:])
     return blocks[:, first:end].reshape(-1, *array.shape[1:])
+
+
+def without_ones(shape: Shape) -> Shape:
+    """Returns a shape without axes of size 1 before the others."""
+    return shape if len(shape) < 2 or shape[0] != 1 else without_ones(shape[1:])
 
 
 def rows_joined(parts: list[tuple[Rows | None, np.ndarray]]) -> np.ndarray:

@@ -36,7 +36,7 @@ def arrangement(
 ) -> Arrangement | None:
     """The nearest arrangement, or None if all are further away than `NEAR`.
 
-    loose: however far; but of two arrays that differ, a flattening in another order has to be nearer by half
+    loose: however far; but of two arrays that differ, an unusual arrangement has to be nearer by half
     """
     if flax.size != torch.size or _integer(flax) != _integer(torch) or not flax.size:
         return None
@@ -45,7 +45,7 @@ def arrangement(
     best = None
     for candidate, view in _views(torch, flax.shape):
         found = Arrangement(gap(flax, view), *candidate)
-        margin = 0.5 if found.split and best and not best.split and found.gap > NEAR else 1.0
+        margin = 0.5 if best and found.gap > NEAR else 1.0
         if best is None or found.gap < margin * best.gap:
             best = found
         if found.gap < EXACT:

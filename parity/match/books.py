@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from d2l_jax.weights.leaf import Leaf, rows_of
+from d2l_jax.weights.leaf import Leaf, rows_of, without_ones
 from parity.match.fitting import counter
 from parity.match.flax_layers import Variable, Variables
 from parity.match.torch_layers import Recorded
@@ -19,7 +19,7 @@ class Books:
         self.variables = variables
         self.leaves = []
         self.spread = False  # tells if a recurrent layer was paired with dense layers, by names
-        self.rows = {key: np.zeros(array.shape[:1] or 1, bool) for key, array in recorded.arrays.items()}
+        self.rows = {key: np.zeros(without_ones(array.shape)[:1] or 1, bool) for key, array in recorded.arrays.items()}
         for leaf in leaves:
             self.add(leaf)
 

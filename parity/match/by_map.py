@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from d2l_jax.errors import InputError
-from d2l_jax.weights.leaf import Leaf, flatten, place, unflatten
+from d2l_jax.weights.leaf import Leaf, flatten, place, unflatten, without_ones
 from d2l_jax.weights.rules import variables
 from d2l_jax.weights.state_dict import take
 from parity.match.maps import told_map
@@ -17,6 +17,7 @@ from parity.models.calls import Path
 from parity.models.cut import joined
 from parity.models.cutting import cuts_of, whole_name
 from parity.models.seen_within import stack_and_number
+from parity.weights.content import content_of
 from parity.weights.state_dict import Source, arrays_of, read
 
 
@@ -50,8 +51,9 @@ def load_by_map(
     """
     homes, owner = _homes(model)
     leaves = [_as_here(leaf, homes, owner) for leaf in told_map(weights)]
-    whole = {leaf.key: leaf for leaf in _whole(leaves)}
-    theirs = arrays_of(list(whole.values()), read(source), source, dtype, entry, owner)
+    held = read(source)
+    whole = {leaf.key: _as_there(leaf, content_of(held).tensors) for leaf in _whole(leaves)}
+    theirs = arrays_of(list(whole.values()), held, source, dtype, entry, owner)
     parts = place(leaves, {key: theirs[leaf.path] for key, leaf in whole.items()}, {}, dtype)
     arrays = {homes[path].path: array for path, array in _together(parts, homes)}
     for home in homes.values():
@@ -127,6 +129,13 @@ def _whole(told: Iterable[Leaf]) -> Iterator[Leaf]:
         tied = (*leaf.path, str((leaf.split, leaf.axes))) if leaf.rows is None and not leaf.merged else (key,)
         axes = tuple(range(len(shape)))
         yield Leaf(key, tied, leaf.trained, leaf.dtype, shape, shape, axes, shape, bound=leaf.bound)
+
+
+def _as_there(leaf: Leaf, tensors: Mapping[str, Any]) -> Leaf:
+    """Returns a whole tensor in the shape of a checkpoint, where axes of size 1 may stand before that of the rows."""
+    shapes = (tuple(tensor.shape) for name, tensor in tensors.items() if f".{name}".endswith(f".{leaf.key}"))
+    shape = next((shape for shape in shapes if without_ones(shape) == leaf.shape), leaf.shape)
+    return replace(leaf, stored=shape, split=shape, axes=tuple(range(len(shape))), shape=shape)
 
 
 def _length(leaf: Leaf) -> int:

@@ -15,6 +15,7 @@ from parity.match.sums import leaves_room
 from parity.match.torch_layers import NumpyCall, TorchLayer
 from parity.models.calls import Path
 
+CALLED = {name: (short := name[0], f"w{short}", f"{short}_proj", f"to_{short}") for name in ("query", "key", "value")}
 Array = Shaped[np.ndarray, "..."]
 
 
@@ -52,7 +53,8 @@ def likeliest_first(same: list[Candidate], flax: FlaxLayer, from_end: bool, usua
     def unlikely(candidate: Candidate) -> tuple:
         layer = candidate.fit.layer
         other = type(layer.module).__name__.rstrip("123d")
-        return layer.backward != from_end, other != kind, usual not in (None, layer.last), alike(last, layer.last) < 1
+        named = alike(last, layer.last) == 1 or last.lower() in CALLED.get(layer.last, ())
+        return layer.backward != from_end, other != kind, usual not in (None, layer.last), not named
 
     return sorted(same, key=unlikely)
 

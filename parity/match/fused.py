@@ -1,5 +1,6 @@
 """Layers of PyTorch's that compute several of Flax's at once: `qkv` of a vision transformer, two gates, groups."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.flax_layers import Variables
-from parity.match.sums import spans
+from parity.match.sums import Widths, spans, sums
 from parity.match.torch_layers import NumpyCall, Recorded, TorchLayer
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
@@ -64,16 +65,21 @@ def _part(layer: TorchLayer, rows: Rows, widths: Mapping[int, int]) -> TorchLaye
     units = rows_of(np.arange(whole.out_features), rows)
     dense = torch.nn.Linear(whole.in_features, len(units), device="meta")
     calls = [NumpyCall(call.inputs, call.output[..., units]) for call in layer.calls]
-    name = f"{layer.name}.{_name(rows, whole.out_features)}"
+    name = f"{layer.name}.{_name(rows, whole.out_features, widths)}"
     everywhere = dict.fromkeys(layer.tensors, rows)
     return TorchLayer(name, dense, layer.tensors, calls, rows=everywhere, whole=layer, widths=widths)
 
 
-def _name(rows: Rows, count: int) -> str:
-    """Returns what equal parts are mostly called; of any others, the rows."""
+def _name(rows: Rows, count: int, widths: Mapping[int, int]) -> str:
+    """Returns what a part is mostly called: of equal ones, or of queries before fewer keys; of any others, its rows."""
     first, end, *length = rows
-    width = end - first
-    block = length[0] if length else count
-    number, rest = divmod(first, width)
-    names = NAMES.get(block // width, ()) if not block % width and not rest else ()
-    return names[number] if names else f"{first} to {end}"
+    for parts in sums(length[0] if length else count, widths):
+        for name, start, width in zip(_usual(parts), itertools.accumulate(parts, initial=0), parts):
+            if (start, start + width) == (first, end):
+                return name
+    return f"{first} to {end}"
+
+
+def _usual(parts: Widths) -> tuple[str, ...]:
+    names = NAMES.get(len(parts), ())
+    return names if len({*parts[len(parts) - 2 :]}) == 1 else ()

@@ -196,7 +196,7 @@ class Pass:
 
     def guess(self, free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
         """Guesses where no layer saw this input: the one with the most alike, or else the next in order."""
-        free = sorted(free, key=lambda c: c.fit.layer.backward != from_end)
+        free = sorted(free, key=lambda c: (c.fit.layer.backward != from_end, bool(c.fit.layer.widths)))
         if len(free) > 1:
             alikeness = [
                 max((correlation(x, s.inputs[0]) for s in c.fit.layer.calls if s.inputs), default=0.0) for c in free

@@ -4,8 +4,9 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from d2l_jax.weights.leaf import Leaf
+from d2l_jax.weights.leaf import Leaf, without_ones
 from parity.match.books import Books
+from parity.match.fitting import alike
 from parity.match.flax_layers import Variable
 from parity.match.kernels import ways
 
@@ -23,7 +24,7 @@ def tensors_by_rows(books: Books, variant: int) -> None:
     """
     left = [v for v in books.unpaired_variables() if v.trained and v.path not in books.variables.pieces]
     keys = [key for key in books.unpaired() if key not in books.variables.promised and len(left) > 1]
-    shapes = {key: books.recorded.arrays[key].shape for key in keys}
+    shapes = {key: without_ones(books.recorded.arrays[key].shape) for key in keys}
     sets = {key: found for key, shape in shapes.items() if (found := list(_sets(key, shape, left)))}
     shared = sorted(itertools.islice(_shared(sets), MOST), key=lambda parts: _oddity(left, parts))
     orders = itertools.chain.from_iterable(map(_orders, shared))
@@ -50,13 +51,14 @@ def _shared(sets: Mapping[str, Sequence[Parts]]) -> Iterator[dict[str, Parts]]:
             yield {key: parts for key, parts in zip(sets, chosen, strict=True) if parts}
 
 
-def _oddity(left: Sequence[Variable], shared: Mapping[str, Parts]) -> tuple[int, int]:
-    """Returns how many variables are left, and of how many modules and names those of one tensor are."""
+def _oddity(left: Sequence[Variable], shared: Mapping[str, Parts]) -> tuple[int, int, float]:
+    """Returns how many variables are left, of how many modules and names the parts are, and how little names agree."""
     kinds = [
         min(len({variable.path[:-1] for variable in parts}), len({variable.path[-1] for variable in parts}))
         for parts in shared.values()
     ]
-    return len(left) - sum(map(len, shared.values())), sum(kinds)
+    likeness = sum(alike(key.rpartition(".")[2], v.path[-1]) for key, parts in shared.items() for v in parts)
+    return len(left) - sum(map(len, shared.values())), sum(kinds), -likeness
 
 
 def _orders(shared: Mapping[str, Parts]) -> Iterator[dict[str, Parts]]:

@@ -165,6 +165,12 @@ def test_control_no_rows_make_another_group_of_each_head_right(ours, theirs):
     assert not found(ours(), theirs()).agrees
 
 
+def test_the_parts_of_a_pair_with_a_mistake_stand_in_the_usual_order():
+    weight_map = found(Apart(spread=tiled), TorchFused())
+    assert not weight_map.agrees
+    assert rows_of_layers(weight_map) == {"query": (0, 12), "key": (12, 18), "value": (18, 24)}
+
+
 @pytest.mark.parametrize("rate, status", [(1e-2, "pass"), pytest.param(1.1e-2, "fail", marks=slow)])
 def test_a_step_is_that_of_the_whole_tensor(rate, status):
     adam = optax.adam(rate), lambda parameters: torch.optim.Adam(parameters, 1e-2)
@@ -181,15 +187,16 @@ CODES = np.random.default_rng(2).integers(0, 3, (3, 2)).astype(np.int32)
 class TorchTokens(torch.nn.Module):
     """A row for the class and one for each number of a table in one parameter, categories in one embedding."""
 
-    def __init__(self, last=False, more=0):
+    def __init__(self, last=False, more=0, ahead=()):
         super().__init__()
         self.last = last
-        self.tokens = torch.nn.Parameter(torch.randn(5 + more, 6))
+        self.tokens = torch.nn.Parameter(torch.randn(*ahead, 5 + more, 6))
         self.codes = torch.nn.Embedding(sum(COLUMNS), 6)
         self.mix, self.head = torch.nn.Linear(6, 6), torch.nn.Linear(6, 2)
 
     def forward(self, x, codes):
-        cls, features = (self.tokens[4:], self.tokens[:4]) if self.last else (self.tokens[:1], self.tokens[1:5])
+        rows = self.tokens.reshape(-1, 6)
+        cls, features = (rows[4:], rows[:4]) if self.last else (rows[:1], rows[1:5])
         return self.mixed(x, cls, features, self.codes(codes + torch.tensor([0, 3])))
 
     def mixed(self, x, cls, features, coded):
@@ -244,6 +251,7 @@ def found_tokens(ours, theirs):
     [
         pytest.param(Tokens, TorchTokens, id="first"),
         pytest.param(Tokens, lambda: TorchTokens(last=True), id="last"),
+        pytest.param(Tokens, lambda: TorchTokens(ahead=(1,)), id="behind an axis of size 1"),
         pytest.param(TokensInOne, TorchTokensApart, id="one", marks=slow),
     ],
 )

@@ -4,6 +4,8 @@ Outside CI: `pip install transformers==4.46.3`, the last minor version that has 
 `pytest -m slow` of this file.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -111,3 +113,47 @@ def test_the_row_of_the_padding_is_named():
     result = parity.check(flax.module, theirs, inputs, variables={"params": flax.params}, steps=1)
     assert result.blame is not None
     assert "padding_idx" in result.blame.text
+
+
+SEQUENCES = {
+    "d_model": 16,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 24,
+    "decoder_ffn_dim": 24,
+    "use_cache": False,
+    "max_position_embeddings": 12,
+}
+LLAMA = {**SIZES, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 12}
+
+
+def of_family(family: str, head: str = "Model", more=(), **options):
+    """Returns both classes as they are and the inputs that both are called with: no more than users give."""
+    config = getattr(transformers, f"{family}Config")(vocab_size=50, **options)
+    inputs = {"input_ids": RANDOM.integers(5, 50, (3, LENGTH)), "attention_mask": np.ones((3, LENGTH), np.int64)}
+    inputs |= {name: RANDOM.integers(5, 50, (3, 5)) for name in more}
+    return getattr(transformers, f"Flax{family}{head}")(config), getattr(transformers, family + head)(config), inputs
+
+
+FAMILIES = {
+    "RoBERTa": partial(of_family, "Roberta", **SIZES, **WITHOUT_DROPOUT, max_position_embeddings=12),
+    "ALBERT": partial(of_family, "Albert", **SIZES, embedding_size=12, max_position_embeddings=12),
+    "BART": partial(of_family, "Bart", more=["decoder_input_ids"], **SEQUENCES),
+    "LLaMA": partial(of_family, "Llama", "ForCausalLM", **LLAMA, use_cache=False),
+}
+SHORT = {"steps": 1, "tiers": ("float64",), "layers": False}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_classes_are_called_as_users_call_them(family):
+    flax, theirs, inputs = FAMILIES[family]()
+    parity.check(flax, theirs, inputs, **SHORT).raise_if_failed()
+
+
+def test_segments_that_electra_takes_for_the_second_are_placed():
+    flax, theirs, inputs = of_family("Electra", **SIZES, **WITHOUT_DROPOUT, embedding_size=12)
+    blame = parity.check(flax, theirs, inputs, steps=1, tiers=("float64",)).blame
+    assert blame is not None
+    assert blame.layer == "embeddings" and "token_type_embeddings" in blame.text

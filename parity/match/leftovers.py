@@ -149,12 +149,12 @@ def _candidates(
     scored = [
         (0.0 if piece else _name_score(key, variable.path), leaf)
         for key in keys
-        for leaf in _ways(key, modules.get(key), variable, flax, books.recorded, options)
+        for leaf in ways_of(key, modules.get(key), variable, flax, books.recorded, options)
     ]
     return sorted(scored, key=lambda item: -item[0])
 
 
-def _ways(
+def ways_of(
     key: str,
     layer: TorchLayer | None,
     variable: Variable,

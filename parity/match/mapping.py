@@ -14,6 +14,7 @@ from parity.match.leftovers import Unmatched
 from parity.match.orders import blocks_of_rows, in_other_orders, of_fused, of_gates
 from parity.match.passing import Pass
 from parity.match.search import Found, Search, sure_of
+from parity.match.settling import settled
 from parity.models.calls import Path
 from parity.models.cut import Cut
 from parity.models.flax_model import FlaxModel
@@ -58,6 +59,8 @@ def map_of(
     leaves = named_alike(found.leaves, torch_model.state_dict())
     if found.agrees or names_agree(leaves):
         return Map(model, leaves, found.agrees, ())
+    if leaves := settled(search, model, found):
+        return Map(model, leaves, True, ())
     runs = [found.run]
     for _ in range(KINDS):
         better = next(_better(search, flax, model, found, runs), None)

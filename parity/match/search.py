@@ -1,6 +1,6 @@
 """The search for the map: run, and where the run shows that a choice was wrong, choose otherwise and run again."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,9 +77,14 @@ class Search:
         self, torch_model: torch.nn.Module, inputs: tuple, torch_inputs: tuple, constants: Collection[str] = ()
     ):
         self.torch_model = torch_model
-        self.recorded = record(torch_model, tuple(torch_inputs))
+        self.torch_inputs = tuple(torch_inputs)
+        self.recorded = record(torch_model, self.torch_inputs)
         self.inputs = tuple(np.asarray(x) for x in inputs)
         self.constants = constants
+
+    def again(self, held: Mapping[str, np.ndarray]) -> Recorded:
+        """Returns another run of PyTorch's model, in which these tensors hold other numbers than in the first."""
+        return record(self.torch_model, self.torch_inputs, held=held)
 
     def found(
         self, flax: FlaxModel, blocks: int = 1, known: Sequence[Leaf] = (), runs: int = RUNS, until: Path | None = None
@@ -111,7 +116,7 @@ def _best(
     until: Path | None,
 ) -> tuple[tuple[bool, int, bool], Pass, Books]:
     """Returns the run with the fewest guesses, and its books."""
-    start = _in_float64(model.params), _in_float64(model.buffers)
+    start = in_float64(model.params), in_float64(model.buffers)
     excluded = set()
     fits, shapes = {}, {}
     prefix: tuple[int, ...] | None = ()
@@ -211,7 +216,7 @@ def _rewriting(model: FlaxModel) -> list[str]:
     return notes
 
 
-def _in_float64(tree: dict) -> dict:
+def in_float64(tree: dict) -> dict:
     """The tree with arrays in place of shapes, floats in float64."""
 
     def value(leaf: Any) -> Any:

@@ -91,13 +91,19 @@ class Recorded:
     drawn: list[RandomRequest] = field(default_factory=list)
 
 
-def record(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], seed: int = 0) -> Recorded:
-    """Runs a copy of `model` in float64 and evaluation mode, with random weights and statistics."""
+def record(
+    model: torch.nn.Module,
+    inputs: tuple[torch.Tensor, ...],
+    seed: int = 0,
+    held: Mapping[str, Array] | None = None,
+) -> Recorded:
+    """Runs a copy of `model` in float64 and evaluation mode, with random weights and statistics, but those held."""
     try:
         run = in_precision(copy.deepcopy(model).eval(), torch.float64)
     except Exception as error:
         raise InputError(f"PyTorch's model cannot be copied: {error}") from error
     randomize(run, np.random.default_rng(seed))
+    run.load_state_dict({key: torch.from_numpy(np.array(x)) for key, x in (held or {}).items()}, strict=False)
     arguments = [x.detach().cpu().double() if x.is_floating_point() else x.cpu() for x in inputs]
     with (
         torch.no_grad(),

@@ -276,7 +276,7 @@ def test_the_length_of_sams_step(length):
     if length == 0.05:
         assert result.status == "pass"
     else:
-        named(result, "step-length", "0.1 long in Flax, 0.05 in PyTorch")
+        named(result, "constant", "computes with 0.1 where PyTorch has 0.05")
 
 
 def noisy(model, optimizer, batch):

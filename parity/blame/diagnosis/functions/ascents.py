@@ -7,7 +7,6 @@ import torch
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 CAUSE = "step-norm"
-LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # that people write
 DIVIDING = ("rdiv", "rtruediv")
 PRODUCTS = ("mul", "multiply", "rmul")
 SUMS = ("add", "radd")
@@ -20,7 +19,7 @@ def by_norm(call: FunctionCall) -> Iterator[Alternative]:
         made = call.behind(factor)
         number = made.args[1] if made and made.name in DIVIDING else None
         if isinstance(number, float | int) and not factor.ndim and isinstance(x, torch.Tensor) and x.ndim:
-            yield from _otherwise(x, float(number), call.result)
+            yield from _otherwise(x, float(number))
 
 
 def over_norm(call: FunctionCall) -> Iterator[Alternative]:
@@ -35,15 +34,12 @@ def over_norm(call: FunctionCall) -> Iterator[Alternative]:
     made = call.behind(x)
     tensors = [each for each in made.args if isinstance(each, torch.Tensor)] if made and made.name in PRODUCTS else []
     number = next((each for each in made.args if isinstance(each, float)), 0.0) if made and tensors else 0.0
-    yield from _otherwise(tensors[0] if number else x, number or 1.0, call.result, eps)
+    yield from _otherwise(tensors[0] if number else x, number or 1.0, eps)
 
 
-def _otherwise(x: torch.Tensor, length: float, step: torch.Tensor, eps: float = 0.0) -> Iterator[Alternative]:
+def _otherwise(x: torch.Tensor, length: float, eps: float = 0.0) -> Iterator[Alternative]:
     text = f"Flax's step of length {length:g} {{}}, PyTorch's is divided by one norm of all tensors"
     own = "is divided by each tensor's own norm"
     yield Alternative(CAUSE, text.format(own), lambda: x * (length / (x.norm() + eps)))
     yield Alternative(CAUSE, text.format("is not divided by the norm"), lambda: x * length)
     yield Alternative(CAUSE, text.format("is along the signs"), lambda: x.sign() * length)
-    for other in LENGTHS if length != 1 else ():
-        longer = f"the step to where the gradient is taken is {other:g} long in Flax, {length:g} in PyTorch"
-        yield Alternative("step-length", longer, lambda other=other: step * (other / length))

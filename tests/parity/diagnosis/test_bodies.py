@@ -64,7 +64,7 @@ def heads(swapped):
 
 def split(swapped):
     def body(m, x):
-        y = m.first(x)
+        y = m.first(x).contiguous()  # gives back what it is given
         y = y.view(3, 8, 2, 3).transpose(1, 2) if swapped else y.reshape(3, 2, 8, 3)
         return y.cumsum(-2)
 

@@ -19,7 +19,8 @@ class Earlier:
     def add(self, call: "FunctionCall") -> None:
         self.calls.append(call)
         results = call.result if isinstance(call.result, tuple | list) else (call.result,)
-        self._made |= {id(result): call for result in results}
+        made = [result for result in results if result is not call.x]  # `contiguous` may give back what it is given
+        self._made |= {id(result): call for result in made}
 
     def behind(self, tensor: Any) -> "FunctionCall | None":
         """Returns the latest call that gave this very tensor, alone or among several."""

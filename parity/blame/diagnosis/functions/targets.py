@@ -66,13 +66,14 @@ def others(call: FunctionCall) -> Iterator[Alternative]:
 
 def _behind(made: FunctionCall) -> Iterator[torch.Tensor]:
     """Yields the tensors that a result is made of by products and sums, the nearest first."""
-    waiting = [made]
+    waiting, seen = [made], {id(made)}
     while waiting:
         call = waiting.pop(0)
         for x in (x for x in call.args[:2] if isinstance(x, torch.Tensor) and x.is_floating_point()):
             earlier = call.behind(x)
             if earlier and earlier.name in (*PRODUCTS, "add", "sub"):
-                waiting.append(earlier)
+                waiting += [earlier] if id(earlier) not in seen else []
+                seen.add(id(earlier))
             elif x.ndim:
                 yield x
 

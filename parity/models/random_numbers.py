@@ -89,10 +89,13 @@ def partners(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) ->
 
 
 def dropped_alone(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:
-    """Lists PyTorch's requests for dropout that Flax does not make, where this is all that differs.
+    """Lists PyTorch's requests for dropout that Flax does not make, where that is all and no other is like them."""
+    left = _beyond_sites(flax, pytorch) or _beyond_order(flax, pytorch)
+    return () if any(pytorch[number].normal or pytorch[number].uniform for number in left) else left
 
-    None are where it could as well be another of the same shape in the same submodule.
-    """
+
+def _beyond_sites(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:
+    """Lists those that are left once each of Flax's has its like in the same submodule."""
     left = list(range(len(pytorch)))
     for request in flax:
         there = [i for i in left if pytorch[i].site == request.site]
@@ -103,7 +106,17 @@ def dropped_alone(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest
     alike = Counter((request.site, request.shape) for request in pytorch)
     alone = [pytorch[number] for number in left]
     sure = all(alike[x.site, x.shape] == sum((x.site, x.shape) == (y.site, y.shape) for y in alone) for x in alone)
-    return tuple(left) if sure and not any(x.normal or x.uniform for x in alone) else ()
+    return tuple(left) if sure else ()
+
+
+def _beyond_order(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:
+    """Lists those that are like none of Flax's, where the others are Flax's in their order."""
+    for fits in FITS:
+        left = [i for i, theirs in enumerate(pytorch) if not any(fits(ours, theirs) for ours in flax)]
+        both = [theirs for i, theirs in enumerate(pytorch) if i not in left]
+        if len(both) == len(flax) and all(map(fits, flax, both)):
+            return tuple(left)
+    return ()
 
 
 def _assigned(

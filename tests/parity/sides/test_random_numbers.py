@@ -124,6 +124,8 @@ def test_a_dropout_that_flax_lacks_is_told_where_it_is_sure():
     assert dropped_alone(pytorch[1:], pytorch) == (0,) and dropped_alone(pytorch[:2], pytorch) == (2,)
     assert dropped_alone(pytorch, pytorch) == ()
     assert dropped_alone(pytorch[:1], [pytorch[0], *pytorch[:2]]) == ()  # which of the first two, nobody knows
+    elsewhere = [RandomRequest(shape, site="t") for shape in ((3,), (3,), (4,))]  # a container that PyTorch never calls
+    assert dropped_alone(elsewhere[:2], pytorch) == (2,) and dropped_alone(elsewhere[1:], pytorch) == ()
     assert dropped_alone([], [RandomRequest((3,), normal=True)]) == dropped_alone(pytorch, pytorch[1:]) == ()
 
 

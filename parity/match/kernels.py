@@ -94,7 +94,16 @@ def _joined(shape: Shape, stored: Shape) -> list[tuple]:
     rank = len(stored)
     usual = [(*range(cut, rank), *range(cut)) for cut in range(rank)]  # as they are, or outputs first
     orders = dict.fromkeys([*usual, *itertools.permutations(range(rank))])
-    return [(stored, axes) for axes in orders if _falls_into(_permuted(stored, axes), shape)]
+    fitting = [axes for axes in orders if _falls_into(_permuted(stored, axes), shape)]
+    # Heads stand before their features in both, whatever stands between them.
+    return [(stored, axes) for axes in sorted(fitting, key=lambda axes: _exchanged(axes, stored, shape))]
+
+
+def _exchanged(axes: Shape, stored: Shape, shape: Shape) -> int:
+    """Returns how many neighbours within one axis of PyTorch's have the other order among Flax's."""
+    starts = {1, *itertools.accumulate(shape, operator.mul)}
+    before = [1, *itertools.accumulate(_permuted(stored, axes), operator.mul)]
+    return sum(axes[n - 1] > axes[n] for n in range(1, len(axes)) if before[n] not in starts)
 
 
 def _falls_into(parts: Shape, shape: Shape) -> bool:

@@ -11,13 +11,14 @@ from torch.utils._pytree import tree_map
 
 MODULE = frozenset(vars(torch.nn.Module()))  # the attributes that PyTorch itself keeps
 MAKERS = (torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy)  # take the dtype of what they are given
+WIDE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
 
 
 @contextmanager
 def torch_precision(dtype: str) -> Iterator[None]:
     """Makes new tensors of that dtype within the block, as those of a user in whose program it is the default.
 
-    In float64 a float32 that is written out (`x.float()`, `dtype=torch.float32`) means float64.
+    In float64 a float32 that is written out (`x.float()`, `dtype=torch.float32`) means float64, and so with `cfloat`.
     """
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, dtype))
@@ -46,11 +47,11 @@ class Float32AsFloat64(TorchFunctionMode):
         if func is torch.rms_norm and len(args) + len(kwargs) < 4 or kwargs.get("eps", 0) is None:
             kwargs["eps"] = torch.finfo(torch.float32).eps
         result = func(*args, **kwargs)
-        return result.double() if func in MAKERS and result.dtype == torch.float32 else result
+        return result.to(WIDE[result.dtype]) if func in MAKERS and result.dtype in WIDE else result
 
 
 def _read(value: Any) -> Any:
-    return torch.float64 if value is torch.float32 else value
+    return WIDE[value] if isinstance(value, torch.dtype) and value in WIDE else value
 
 
 def with_attributes(model: torch.nn.Module) -> torch.nn.Module:

@@ -91,6 +91,16 @@ def test_control_another_order_of_heads_is_a_mistake():
     assert not parity.check(Attention(8, 2, 4, nnx.Rngs(0)), Turned(8, 2, 4), x, steps=1, tiers=("float64",))
 
 
+@pytest.mark.parametrize(
+    "shape, stored, axes",
+    [((32, 24), (4, 24, 8), (0, 2, 1)), ((24, 32), (4, 8, 24), (2, 0, 1)), ((16, 24), (1, 2, 24, 8), (0, 1, 3, 2))],
+)
+def test_heads_stand_before_their_features_in_the_first_way(shape, stored, axes):
+    variable = Variable(("w",), ("w",), True, stored, jnp.float32)
+    first, *others = ways("q_proj.weight", shape, variable, None)
+    assert first.axes == axes and others
+
+
 @pytest.mark.parametrize(("shape", "stored"), [((6, 5), (5, 3, 3)), ((6, 5), (5, 6, 1, 2))])
 def test_other_sizes_are_no_map(shape, stored):
     variable = Variable(("w",), ("w",), True, stored, np.float32)

@@ -39,7 +39,9 @@ class TorchSpectral(torch.nn.Module):
 
     def forward(self, x):
         w = torch.view_as_complex(self.weight) if self.parts else self.weight
-        return torch.fft.irfft(torch.fft.rfft(x, dim=1) * w.T[None], n=x.shape[1], dim=1)
+        waves = torch.zeros(len(x), x.shape[1] // 2 + 1, x.shape[2], dtype=torch.cfloat)  # as papers write it out
+        waves[:] = torch.fft.rfft(x, dim=1) * w.T[None]
+        return torch.fft.irfft(waves, n=x.shape[1], dim=1)
 
 
 @pytest.mark.slow

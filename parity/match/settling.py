@@ -55,12 +55,13 @@ def settled(search: Search, model: FlaxModel, found: Found) -> list[Leaf] | None
 
 
 def _told(run: Pass) -> Iterator[str]:
-    """Yields the tensors that their layer and their size tell, or a layer of PyTorch's own tells by its names."""
+    """Yields the tensors that their layer and their size tell, or names: of PyTorch's own layers, and equal ones."""
     for layer, leaves in ((each.layer, each.leaves) for each in run.partners.values() if not each.guessed):
         sizes = [_size(leaf.shape) for leaf in leaves]
         for leaf, size in zip(leaves, sizes, strict=True):
             alone = sizes.count(size) == 1 and len(set(size)) == len(size)
-            if alone or type(layer.module).__module__.startswith("torch."):
+            named = leaf.key == ".".join(map(str, leaf.path))
+            if alone or named or type(layer.module).__module__.startswith("torch."):
                 yield leaf.key
 
 

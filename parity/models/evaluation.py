@@ -2,14 +2,11 @@
 
 import copy
 import inspect
-import itertools
 from types import MethodType
 from typing import Any
 
 import torch
 from flax import linen, nnx
-
-from d2l_jax.functional import eval_view, train_view
 
 IN_TRAINING = {
     "deterministic": False,
@@ -18,6 +15,7 @@ IN_TRAINING = {
     "train": True,
     "is_training": True,
 }
+SWITCHED = "deterministic", "use_running_average"  # by `nnx.Module.train` and `eval`
 
 
 def both_evaluate(flax: Any, theirs: torch.nn.Module) -> bool:
@@ -38,13 +36,22 @@ def _trains(flax: Any) -> bool:
 
 
 def in_mode(model: nnx.Module, train: bool) -> nnx.Module:
-    """Returns a view of the model in that mode, of which modules of a user's own may keep another name than Flax."""
-    view = train_view(model) if train else eval_view(model)
-    modules = [module for _, module in nnx.iter_graph(view) if isinstance(module, nnx.Module)]
-    for module, name in itertools.product(modules, IN_TRAINING):
-        if isinstance(vars(module).get(name), bool):
-            setattr(module, name, IN_TRAINING[name] is train)
+    """Returns a view of the model in that mode, in which modules of a user's own are as `train` or `eval` makes them.
+
+    One that was handed over in evaluation beside layers of Flax's in training stays there: it is configured so.
+    """
+    view = nnx.view(model, deterministic=not train, use_running_average=not train, raise_if_not_found=False)
+    modules = [module for _, module in nnx.iter_graph(model) if isinstance(module, nnx.Module)]
+    kept = not any(getattr(module, name, None) for module in modules for name in SWITCHED if _is_flax(module))
+    for _, module in nnx.iter_graph(view):
+        for name in SWITCHED if isinstance(module, nnx.Module) and not _is_flax(module) else ():
+            if isinstance(value := vars(module).get(name), bool) and not (value and kept):
+                setattr(module, name, not train)
     return view
+
+
+def _is_flax(module: nnx.Module) -> bool:
+    return hasattr(module, "set_view")
 
 
 def training_by_attributes(module: nnx.Module) -> bool | None:

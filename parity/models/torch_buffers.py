@@ -26,9 +26,13 @@ def resting_buffers(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) ->
     return {name for name in names if torch.equal(after[name], saved[name].cpu())}
 
 
-def frozen_parameters(model: torch.nn.Module) -> set[str]:
-    """Returns the names of the parameters that require no gradient, as a layer has them whose weights are a table."""
-    return {name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
+def frozen_tables(model: torch.nn.Module) -> set[str]:
+    """Returns the names of the parameters that require no gradient and hold different numbers.
+
+    Equal numbers are a start, ones or zeros, from which a checkpoint may have gone on.
+    """
+    frozen = [(name, p) for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad]
+    return {name for name, p in frozen if bool((p != p.flatten()[:1]).any())}
 
 
 def as_buffers(model: torch.nn.Module, names: Collection[str]) -> torch.nn.Module:

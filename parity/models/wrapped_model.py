@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from flax import linen
 
+from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree
 from parity.models.flax_model import called
 from parity.models.linen_model import LinenModel, plain_weight_norm
@@ -31,10 +32,17 @@ def linen_parts(model: Any, variables: Any) -> tuple[Any, Any]:
 
 
 def wrapped(wrapper: Any, variables: Any, names: tuple[str, ...], arrays: tuple, trains: bool) -> LinenModel:
-    """Returns the model as it is called; its module alone where that runs on the inputs and the whole does not."""
+    """Returns the model as it is called; its module alone where that runs on the inputs and the whole does not.
+
+    Raises InputError where what the object computes with its parameters cannot be seen.
+    """
     module = LinenModel(wrapper.module, variables, names, trains)
-    if "params" not in inspect.signature(type(wrapper).__call__).parameters:
+    if not callable(wrapper):
         return module
+    if "params" not in inspect.signature(type(wrapper).__call__).parameters:
+        kind = type(wrapper).__name__
+        hand = "hand over its module, and variables={'params': ...}"
+        raise InputError(f"{kind} holds a Linen module, and its call takes no params to be called with; {hand}")
     whole = WrappedModel(wrapper, variables, names, trains)
     return module if not _runs(whole, arrays) and _runs(module, arrays) else whole
 

@@ -160,6 +160,7 @@ def semantics(
         )
         if all(row.passed for row in rows):
             return rows
+    rounding = noise
     if moved := list(shifted()):
         noise = largest_of(noise, noise_of(oracle, moved, spread))
         for ceiling in (HELD_CEILING, STEEP_CEILING):
@@ -169,7 +170,7 @@ def semantics(
                     oracle, flax, noise, longest_sum(twin), loose, roundings.subtracted, spread, roundings.corrected
                 )
                 rows = excused(rows, again)
-    return steep_here(rows, told, noise, policy)
+    return steep_here(rows, told, rounding, policy)
 
 
 def precise(

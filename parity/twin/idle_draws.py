@@ -1,6 +1,6 @@
 """Numbers that PyTorch's model draws and that change nothing, as where layers are left out with a probability of 0."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,36 +12,51 @@ from parity.models.random_numbers import RandomRequest
 from parity.models.random_numbers_torch import ImposedOnTorch
 
 ENDS = (2.0**-21, 1 - 2.0**-21)
+MOST = 48  # such numbers, each of which asks for two runs
 
 
-def told_idle(requests: list[RandomRequest], results: Tensors, again: Callable[[], Tensors]) -> list[RandomRequest]:
-    """Returns the requests; for single numbers they are idle where the results are the same at both ends of the range.
+def told_idle(requests: list[RandomRequest], again: Callable[[], Tensors]) -> list[RandomRequest]:
+    """Returns the requests; a single number is idle where results are the same at both ends of its range.
 
-    again: runs the model once more
+    That is asked with all others at either end, too: what one leaves out may hide another.
+
+    again: runs the model once more, with weights none of which is 0
     """
-    if not any(map(_is_single, requests)):
+    singles = [number for number, request in enumerate(requests) if _is_single(request)]
+    if not singles or len(singles) > MOST:
         return requests
-    for end in ENDS:
-        with torch.no_grad(), _AtAnEnd(end) as drawing:
-            others = again()
-        if len(drawing.seen) != len(requests) or not _equal(results, others):
-            return requests
-    return [replace(request, idle=_is_single(request)) for request in requests]
+    plain = [_results(again, [end] * len(singles), len(requests)) for end in ENDS]
+    idle = set()
+    for place, number in enumerate(singles):
+        ends = [[*[end] * place, other, *[end] * (len(singles) - place - 1)] for end, other in (ENDS, ENDS[::-1])]
+        moved = [_results(again, each, len(requests)) for each in ends]
+        if all(a is not None and b is not None and _equal(a, b) for a, b in zip(plain, moved, strict=True)):
+            idle.add(number)
+    return [replace(request, idle=number in idle) for number, request in enumerate(requests)]
 
 
-class _AtAnEnd(ImposedOnTorch):
-    """Answers requests for a single uniform number with one end of its range."""
+def _results(again: Callable[[], Tensors], ends: Sequence[float], requests: int) -> Tensors | None:
+    """Returns the results with these single numbers; None where other ones are drawn then."""
+    with torch.no_grad(), _AtEnds(ends) as drawing:
+        results = again()
+    return results if len(drawing.seen) == requests else None
 
-    def __init__(self, end: float):
+
+class _AtEnds(ImposedOnTorch):
+    """Answers requests for a single uniform number with these, in turn."""
+
+    def __init__(self, ends: Sequence[float]):
         super().__init__()
-        self.end = end
+        self.left = list(ends)
 
     def answer(self, request: RandomRequest) -> np.ndarray:
-        return np.full((), self.end) if _is_single(request) else super().answer(request)
+        if _is_single(request) and self.left:
+            return np.full(request.shape, self.left.pop(0))
+        return super().answer(request)
 
 
 def _is_single(request: RandomRequest) -> bool:
-    return request.uniform and request.shape == ()
+    return request.uniform and request.shape in ((), (1,))
 
 
 def _equal(one: Tensors, other: Tensors) -> bool:

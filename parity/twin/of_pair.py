@@ -24,7 +24,7 @@ from parity.models.evaluation import both_evaluate, staying
 from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
-from parity.models.torch_buffers import as_buffers, frozen_parameters
+from parity.models.torch_buffers import as_buffers, frozen_tables
 from parity.models.torch_precision import has_attributes, with_attributes
 from parity.models.unstacked import unstacked
 from parity.models.wrapped_model import held_variables, is_wrapper, wrapped
@@ -134,7 +134,7 @@ def _twin(
 
 def _without_tables(model: torch.nn.Module, tensors: list[Leaf]) -> torch.nn.Module:
     """Returns PyTorch's model, whose frozen parameters are buffers where the map leaves them out: tables."""
-    tables = frozen_parameters(model) - {key for leaf in tensors for key in leaf.keys}
+    tables = frozen_tables(model) - {key for leaf in tensors for key in leaf.keys}
     return as_buffers(model, tables) if tables else model
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from d2l_jax.turns import Tensors, arguments
 from parity.arrays.layout import Axes, copied, named_leaves
+from parity.match.torch_layers import randomize
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.random_numbers import RandomRequest, requested
@@ -106,10 +108,17 @@ def trace_torch(
             imposed = nullcontext() if function is side.observe else ImposedOnTorch(None, site, partial(_place, calls))
             with imposed as drawing:
                 results = function(run.train(train and function is not side.observe), tensors)
-        again = lambda function=function: function(copy.deepcopy(side.model).cpu().train(train), tensors)  # noqa: E731
-        requests += told_idle(drawing.seen, results, again) if drawing else []
+        again = partial(_with_random_weights, function, side.model, train, tensors)
+        requests += told_idle(drawing.seen, again) if drawing else []
         shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
     return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
+
+
+def _with_random_weights(function: Callable, model: torch.nn.Module, train: bool, tensors: Tensors) -> Tensors:
+    """Runs a copy of the model whose weights are random, so that none is 0 and hides what stands before it."""
+    model = copy.deepcopy(model).cpu().train(train)
+    randomize(model, np.random.default_rng(0))
+    return function(model, tensors)
 
 
 def _place(calls: Sequence[TorchCall]) -> str:

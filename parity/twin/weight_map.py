@@ -17,7 +17,7 @@ from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
 from parity.models.cutting import cuts_of
 from parity.models.flax_model import FlaxModel
-from parity.models.torch_buffers import frozen_parameters, resting_buffers
+from parity.models.torch_buffers import frozen_tables, resting_buffers
 from parity.twin.inputs import Inputs
 from parity.twin.structure import check_structure
 
@@ -59,7 +59,7 @@ def _found(flax: FlaxModel, torch_model: torch.nn.Module, inputs: Inputs, restin
     try:
         return map_of(*pair, resting)
     except Unmatched as error:
-        if not (frozen := frozen_parameters(torch_model)):
+        if not (frozen := frozen_tables(torch_model)):
             raise
         try:
             return map_of(*pair, resting | frozen)

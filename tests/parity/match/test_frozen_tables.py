@@ -12,6 +12,7 @@ from d2l_jax import InputError
 
 X = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
 BINS = 4
+TABLE = torch.arange(BINS)
 
 
 class Expected(nnx.Module):
@@ -25,10 +26,10 @@ class Expected(nnx.Module):
 
 
 class TorchExpected(torch.nn.Module):
-    def __init__(self, trained: bool):
+    def __init__(self, trained: bool, table: torch.Tensor | float = TABLE):
         super().__init__()
         self.scores, self.project = torch.nn.Linear(3, BINS), torch.nn.Linear(BINS, 1, bias=False)
-        self.project.weight.data[:] = torch.arange(BINS)
+        self.project.weight.data[:] = table
         self.project.requires_grad_(trained)
 
     def forward(self, x):
@@ -43,6 +44,7 @@ def test_a_table_in_a_frozen_layer_is_pytorchs_own(first, passes):
     assert isinstance(theirs.project.weight, torch.nn.Parameter)  # the user's model stays as it was
 
 
-def test_control_a_layer_that_is_trained_needs_its_partner():
+@pytest.mark.parametrize("theirs", [TorchExpected(trained=True), TorchExpected(False, 1.0)], ids=["trained", "ones"])
+def test_control_what_is_trained_or_a_mere_start_needs_its_partner(theirs):
     with pytest.raises(InputError, match="project.weight .1, 4. is only in PyTorch"):
-        parity.check(Expected(0), TorchExpected(trained=True), X)
+        parity.check(Expected(0), theirs, X)

@@ -8,6 +8,8 @@ from flax import linen
 
 import parity
 from d2l_jax.errors import InputError
+from parity.models.random_numbers import RandomRequest
+from parity.twin.idle_draws import told_idle
 
 IDS = np.random.default_rng(0).integers(0, 11, (4, 5))
 SHORT = {"steps": 1, "tiers": ("float64",), "layers": False}
@@ -42,12 +44,16 @@ class Sinusoids(torch.nn.Embedding):
 
 
 class TorchNet(torch.nn.Module):
-    def __init__(self, left_out: float = 0.0):
+    def __init__(self, left_out: float = 0.0, started: bool = True):
         super().__init__()
         self.words, self.positions = torch.nn.Embedding(11, 8), Sinusoids(9, 8)
         self.layer_0, self.layer_1, self.head = (torch.nn.Linear(8, n) for n in (8, 8, 3))
         self.dropout = torch.nn.Dropout(0.2)
         self.left_out = left_out
+        if not started:  # as residual branches are that begin with nothing
+            for layer in (self.layer_0, self.layer_1):
+                torch.nn.init.zeros_(layer.weight)
+                torch.nn.init.zeros_(layer.bias)
 
     def forward(self, ids):
         x = self.words(ids) + self.positions(ids)
@@ -66,6 +72,16 @@ def test_control_another_table_is_seen():
     assert parity.check(Net(first=1), TorchNet(), IDS, **SHORT).status == "fail"
 
 
-def test_control_a_number_that_leaves_layers_out_is_not_idle():
+@pytest.mark.parametrize("started", [True, False])
+def test_control_a_number_that_leaves_layers_out_is_not_idle(started):
     with pytest.raises(InputError, match="random numbers differ"):
-        parity.check(Net(), TorchNet(left_out=0.3), IDS, **SHORT)
+        parity.check(Net(), TorchNet(0.3, started), IDS, **SHORT)
+
+
+def test_each_number_is_asked_with_the_others_at_either_end():
+    def between():  # the second and third decide together: no one of them is idle
+        one, first, last = (float(torch.rand(shape)) for shape in ((), (1,), ()))
+        return {"output": torch.ones(3) * (first < 0.5 < last)}
+
+    numbers = [RandomRequest(shape, uniform=True) for shape in ((), (1,), ())]
+    assert [each.idle for each in told_idle(numbers, between)] == [True, False, False]

@@ -1,4 +1,4 @@
-"""The mode of a user's own NNX modules: an attribute of any name in use is switched, as PyTorch's `training` is."""
+"""The mode of a user's own NNX modules: they are switched as `train` and `eval` of Flax's switch them, no further."""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from flax import nnx
 
 import parity
 from d2l_jax import eval_view, train_view
+from parity.models.evaluation import in_mode
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
@@ -33,12 +34,26 @@ class Norm(nnx.Module):
 
 @pytest.mark.parametrize(
     "mode, trains, passes",
-    [("use_running_average", False, True), ("training", True, True), ("unheard_of", True, False)],
+    [("use_running_average", False, True), ("training", True, False)],
 )
 def test_a_module_of_ones_own_is_compared_in_both_modes(mode, trains, passes):
     result = parity.check(Norm(mode, trains), torch.nn.BatchNorm1d(3), X, tiers=("float64",), steps=2)
     assert (result.status == "pass") is passes
     assert passes or "evaluation" in repr(result)
+
+
+class Policy(nnx.Module):
+    """Configured to act without noise, beside a layer of Flax's that trains."""
+
+    def __init__(self):
+        self.deterministic, self.noise = True, nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+
+
+def test_what_is_configured_stays_unless_all_was_put_in_evaluation():
+    assert [in_mode(Policy(), train).deterministic for train in (True, False)] == [True, True]
+    policy = Policy()
+    policy.eval()
+    assert [in_mode(policy, train).deterministic for train in (True, False)] == [False, True]
 
 
 def test_views_switch_modules_of_ones_own_and_share_their_variables():

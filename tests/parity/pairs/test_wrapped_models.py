@@ -58,6 +58,18 @@ class TorchWords(torch.nn.Module):
         return self.head(self.dropout(self.words(ids) + self.positions(ids)))
 
 
+class Closed(Held):
+    """Computes more than its module, with parameters that nobody can hand to it."""
+
+    def __call__(self, ids):
+        return jax.nn.softmax(super().__call__(ids))
+
+
+def test_control_one_that_cannot_be_given_parameters_is_refused():
+    with pytest.raises(InputError, match="Closed holds a Linen module, and its call takes no params"):
+        parity.check(Closed(), TorchWords(), IDS, **SHORT)
+
+
 def test_it_is_called_as_a_whole():
     result = parity.check(Held(), TorchWords(), {"ids": IDS}, **SHORT)
     assert result.status == "pass" and result.start

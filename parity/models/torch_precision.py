@@ -24,12 +24,23 @@ def torch_precision(dtype: str) -> Iterator[None]:
     torch.set_default_dtype(getattr(torch, dtype))
     try:
         if dtype == "float64":
-            with Float32AsFloat64():
+            with Float32AsFloat64(), _float_tensors_of_64_bits():
                 yield
         else:
             yield
     finally:
         torch.set_default_dtype(before)
+
+
+@contextmanager
+def _float_tensors_of_64_bits() -> Iterator[None]:
+    """Lets `torch.FloatTensor([0.5])` be of float64 within the block; as a type, no mode hears of its calls."""
+    before = torch.FloatTensor
+    torch.FloatTensor = torch.DoubleTensor
+    try:
+        yield
+    finally:
+        torch.FloatTensor = before
 
 
 class Float32AsFloat64(TorchFunctionMode):

@@ -215,6 +215,19 @@ def test_the_precision_of_a_block_ends_with_it():
         assert jnp.linspace(0, 1, 3, dtype="float32").dtype == jnp.float32
 
 
+@pytest.mark.parametrize("dtype, double", [("float64", True), ("float32", False)])
+def test_legacy_constructors_and_complex_dtypes_follow_the_run(dtype, double):
+    third = np.float32(1 / 3)
+    with torch_precision(dtype):
+        made = (
+            torch.sqrt(torch.FloatTensor([0.5])),
+            torch.zeros(2, dtype=torch.cfloat),
+            torch.ones(1).type(torch.FloatTensor),
+        )
+    assert [x.dtype in (torch.float64, torch.complex128) for x in made] == [double] * 3
+    assert torch.FloatTensor([third]).dtype == torch.float32
+
+
 class TorchRotated(torch.nn.Module):
     """Pairs of numbers are turned by a table of complex numbers, as language models hold it."""
 

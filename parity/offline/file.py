@@ -90,6 +90,8 @@ def save(recording: Recording, path: Path | str) -> None:
 
 def load(path: Path | str) -> Recording:
     """Raises InputError if the file is missing, damaged, cut short or no recording."""
+    if Path(path).is_file() and not zipfile.is_zipfile(path):  # for which NumPy advises to unpickle it
+        raise InputError(f"{path} is damaged or no recording of `parity record`: it is no archive of arrays")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

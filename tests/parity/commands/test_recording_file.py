@@ -49,6 +49,7 @@ def test_damage_is_one_line(kind, torch_side, tmp_path, capsys):
     assert exit.value.code == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ") and "damaged or no recording" in message and message.count("\n") == 1
+    assert "pickle" not in message
 
 
 def test_other_archives_are_refused(tmp_path):

@@ -109,10 +109,12 @@ def check(
 
     try:
         return checked(learning)
-    except Diverged:
+    except Diverged as error:
         if not learning.plain:
             raise
-        return checked(replace(learning, optimizer=SLOW_SGD))
+        result = checked(replace(learning, optimizer=SLOW_SGD))
+        note = f"{str(error).rpartition('; ')[0]}: all steps were taken anew at a smaller learning rate"
+        return replace(result, notes=(*result.notes, note))
 
 
 def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, Any]) -> Result:

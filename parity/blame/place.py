@@ -10,7 +10,7 @@ from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
 from parity.blame.apart import parted
-from parity.blame.behind import body_behind, by_what_comes
+from parity.blame.behind import BODY, body_behind, by_what_comes
 from parity.blame.body import (
     Watched,
     explain_body,
@@ -38,8 +38,6 @@ from parity.layers.isolate import Isolated, Unfit
 from parity.layers.received import first_other, gap_of
 from parity.result import Blame
 from parity.twin.twin import State, Twin
-
-BODY = "the model's own body"
 
 
 def blame(

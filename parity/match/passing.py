@@ -1,7 +1,7 @@
 """One run of Flax's model in which each layer finds its partner."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,21 @@ class Partner:
     guessed: bool
 
 
+def in_jax(inputs: tuple) -> tuple:
+    """Returns the inputs in float64, as arrays of JAX's, integers too: some models look whether they are."""
+    floating = (np.issubdtype(x.dtype, np.floating) for x in inputs)
+    return tuple(jax.device_put(x.astype(np.float64) if real else x) for x, real in zip(inputs, floating, strict=True))
+
+
+def loaded(leaves: Sequence[Leaf], recorded: Recorded, start: tuple[dict, dict]) -> tuple[dict, dict]:
+    """Returns Flax's parameters and buffers with PyTorch's numbers."""
+    params, buffers = start
+    trained = [leaf for leaf in leaves if leaf.trained]
+    others = [leaf for leaf in leaves if not leaf.trained]
+    arrays = recorded.arrays
+    return place(trained, arrays, params, jnp.float64), place(others, arrays, buffers, jnp.float64)
+
+
 @dataclass
 class Pass:
     """A run; `prefix` says which candidate to take where several saw the same input; later ones take the first.
@@ -76,11 +91,8 @@ class Pass:
 
     def run(self, inputs: tuple) -> "Pass":
         """Runs the model. Raises Stolen if it should be run again, with another entry in `excluded`."""
-        self.params, self.buffers = self._trees(self.loaded)
-        floating = (np.issubdtype(x.dtype, np.floating) for x in inputs)
-        arguments = tuple(  # arrays of JAX's, integers too: some models look whether they are
-            jax.device_put(x.astype(np.float64) if real else x) for x, real in zip(inputs, floating, strict=True)
-        )
+        self.params, self.buffers = loaded(self.loaded, self.recorded, self.start)
+        arguments = in_jax(inputs)
         try:
             with answering(AnswersOfPyTorch(self.recorded.drawn)):
                 output, _ = self.model.apply(self.params, self.buffers, arguments, train=False, around=self._around)
@@ -90,13 +102,6 @@ class Pass:
         except Exception as error:  # the caller decides whether missing partners explain it
             self.error = error
         return self
-
-    def _trees(self, leaves: list[Leaf]) -> tuple[dict, dict]:
-        params, buffers = self.start
-        trained = [leaf for leaf in leaves if leaf.trained]
-        others = [leaf for leaf in leaves if not leaf.trained]
-        arrays = self.recorded.arrays
-        return place(trained, arrays, params, jnp.float64), place(others, arrays, buffers, jnp.float64)
 
     def _around(self, path: Path, module: Any, call: Callable, args: tuple, kwargs: dict) -> Any:
         if self._busy:
@@ -231,7 +236,7 @@ class Pass:
 
     def computed(self, flax: FlaxLayer, leaves: list[Leaf], args: tuple, kwargs: dict) -> Any:
         """Computes Flax's layer with PyTorch's weights."""
-        params, buffers = self._trees(leaves)
+        params, buffers = loaded(leaves, self.recorded, self.start)
         self._busy = True
         try:
             part = self.model.part(flax.module, flax.path, params, buffers, train=False)

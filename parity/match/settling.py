@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Num
 
-from d2l_jax.weights.leaf import Leaf, place
-from parity.match.arrangement import EXACT, NEAR, arrangement
+from d2l_jax.weights.leaf import Leaf
+from parity.match.arrangement import EXACT, NEAR
 from parity.match.draws import AnswersOfPyTorch
 from parity.match.leftovers import ways_of
-from parity.match.passing import Pass
-from parity.match.search import Found, Search, in_float64
-from parity.match.torch_layers import Recorded, arrays_of
+from parity.match.passing import Pass, in_jax, loaded
+from parity.match.search import Found, Search, in_float64, outputs_gap
+from parity.match.torch_layers import Recorded
 from parity.models.calls import Path
 from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
@@ -141,21 +140,14 @@ class _Flax:
     def __post_init__(self) -> None:
         self.start = in_float64(self.model.params), in_float64(self.model.buffers)
         self.run = jax.jit(partial(self.model.apply, train=False))
-        self.inputs = tuple(
-            jnp.asarray(x, np.float64 if np.issubdtype(x.dtype, np.floating) else None) for x in self.search.inputs
-        )
+        self.inputs = in_jax(self.search.inputs)
 
     def gap(self, leaves: Sequence[Leaf], recorded: Recorded) -> float:
         """Returns how far the outputs are apart, in the arrangement that suits best."""
-        trees = [
-            place([leaf for leaf in leaves if leaf.trained is trained], recorded.arrays, tree, jnp.float64)
-            for trained, tree in zip((True, False), self.start, strict=True)
-        ]
+        trees = loaded(leaves, recorded, self.start)
         try:
             with answering(AnswersOfPyTorch(recorded.drawn)):
                 output, _ = self.run(*trees, self.inputs)
         except Exception:  # of the user's own model
             return np.inf
-        pairs = list(zip(arrays_of(output), arrays_of(recorded.output), strict=False))
-        found = [arrangement(ours, theirs) for ours, theirs in pairs]
-        return max((each.gap if each else np.inf for each in found), default=np.inf)
+        return outputs_gap(output, recorded.output)

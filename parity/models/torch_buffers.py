@@ -32,7 +32,12 @@ def frozen_tables(model: torch.nn.Module) -> set[str]:
     Equal numbers are a start, ones or zeros, from which a checkpoint may have gone on.
     """
     frozen = [(name, p) for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad]
-    return {name for name, p in frozen if bool((p != p.flatten()[:1]).any())}
+    return {name for name, p in frozen if varies(p)}
+
+
+def varies(tensor: torch.Tensor) -> bool:
+    """Tells whether a tensor holds different numbers."""
+    return bool((tensor != tensor.flatten()[:1]).any())
 
 
 def as_buffers(model: torch.nn.Module, names: Collection[str]) -> torch.nn.Module:

@@ -9,6 +9,7 @@ import torch
 
 from d2l_jax.weights.leaf import Leaf
 from parity.models.padding_rows import padding_rows
+from parity.models.torch_buffers import varies
 
 
 def random_weights(
@@ -44,7 +45,7 @@ def _tables(model: torch.nn.Module) -> Iterator[str]:
     for key, buffer in model.named_buffers(remove_duplicate=False):
         owner = model.get_submodule(key.rpartition(".")[0])
         stock = type(owner).__module__.startswith("torch.nn.")
-        if not stock and buffer.is_floating_point() and bool((buffer != buffer.flatten()[:1]).any()):
+        if not stock and buffer.is_floating_point() and varies(buffer):
             yield key
 
 

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from parity.arrays.key import Key, Record
+from parity.blame.behind import BODY
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause
 from parity.blame.digits.kinds import NORMS, Kind, kind_of
@@ -34,7 +35,6 @@ MOST_NUMBERS = 2**26  # that the program computes
 SHARE = 0.25  # of the gap that may be left
 ROUNDING = 100.0  # times more or fewer digits than another precision has lost
 ALL_LOST = 0.3  # a gap of no digits
-BODY = "the model's own body"
 PHASES = ("evaluation", "forward", "gradients")
 Place = tuple[Source, str]
 Run = Callable[[Callable], Record]

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import torch
 
+from parity.layers.boundaries import OTHER_BOUNDS
 from parity.layers.isolate import Isolated
 from parity.proof.steps import Kept
 from parity.sides.flax import FlaxRun
@@ -47,6 +48,8 @@ def notes_of(
     states = dict.fromkeys(name for run in runs for held in run.slots for name in held.alone)
     if states:
         yield f"of the optimiser's state, {', '.join(states)} has no counterpart; the parameters are judged"
+    if others := [name for name, why in alone.skipped.items() if why == OTHER_BOUNDS]:
+        yield f"{', '.join(others)}: {OTHER_BOUNDS}"
     if holding and not alone.layers:
         reasons = dict.fromkeys(alone.skipped.values())
         why = f": {'; '.join(reasons)}" if reasons else ", as no call of a layer was seen on both sides"

@@ -20,6 +20,7 @@ from parity.compare.rows import Row, passed
 from parity.compare.ties import BECAUSE, EQUAL, compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import pinned
+from parity.layers.boundaries import without_other_bounds
 from parity.layers.isolate import Isolated, isolate
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.layers.padding import masked_outside
@@ -184,6 +185,8 @@ def _layers(
     if checking.layers:
         checking.listener(twin.name, "layers on their own")
     alone = inside(containers=False) if checking.layers else Isolated()
+    if passed(_as_drawn(rows)):
+        alone = without_other_bounds(alone)
     rows["float64"] += alone.rows
     if passed(rows["float64"]):
         if "float32" in rows and alone.layers:
@@ -191,7 +194,7 @@ def _layers(
             low = low_rows(twin, alone, *runs, checking.policy, by_itself if checking.by_itself else quickly)
             rows["float32"] = told_by_layers([*rows["float32"], *low])
         return alone, Isolated(), None
-    if passed([row for row in rows["float64"] if row.key.phase not in ("at zero", PHASE)]):
+    if passed(_as_drawn(rows)):
         return alone, Isolated(), _diagnosed(blame_ties, twin, rows["float64"])
     checking.listener(twin.name, "the first guilty place")
     first = first_step(twin, sides, states)
@@ -200,6 +203,11 @@ def _layers(
     records = [one | failing for one, failing in zip(first, kept.records["float64"])]
     with formats_of(sides.torch_device, partial(held_formats, twin, states[0])):
         return alone, modes[True], _diagnosed(blame, twin, rows["float64"], modes, *records, states)
+
+
+def _as_drawn(rows: RowsByTier) -> list[Row]:
+    """Returns the rows of float64 in which weights and inputs are those that were drawn."""
+    return [row for row in rows["float64"] if row.key.phase not in ("at zero", PHASE)]
 
 
 def _diagnosed(diagnose: Callable[..., Blame | None], *args: Any) -> Blame | None:

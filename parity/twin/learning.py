@@ -17,7 +17,7 @@ from parity.models.flax_model import FlaxModel
 from parity.reference import losses as torch_losses
 from parity.reference import optimizers
 from parity.reference import turns as torch_turns
-from parity.twin.losses import in_precision, of_classes
+from parity.twin.losses import in_precision, of_classes, of_probabilities
 from parity.twin.rates import scheduler_of
 from parity.twin.torch_side import namesake, torch_optimizer
 from parity.twin.twin import FlaxSide, TorchSide, TorchTurn, leave
@@ -62,6 +62,10 @@ class Learning:
     def of_classes(self, outputs: Any) -> bool:
         """Tells whether the targets of outputs, which are shapes of Flax's, have to be classes."""
         return self.loss is not None and of_classes(_losses(self.loss), outputs)
+
+    def of_probabilities(self, outputs: Any) -> bool:
+        """Tells whether the targets of outputs, which are shapes of Flax's, have to be within 0 and 1."""
+        return self.loss is not None and of_probabilities(_losses(self.loss)[1], outputs)
 
     def sides(self, flax: FlaxModel, model: torch.nn.Module) -> tuple[FlaxSide, TorchSide]:
         """Returns both models with the one turn in which they learn."""

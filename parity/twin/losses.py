@@ -1,4 +1,4 @@
-"""A user's loss: whether its targets are classes, and PyTorch's in the precision of what it is given."""
+"""A user's loss: whether its targets are classes or probabilities, and PyTorch's in the precision of what it takes."""
 
 import copy
 import inspect
@@ -29,6 +29,23 @@ def of_classes(losses: tuple[Any, Any], outputs: Any) -> bool:
     implied = any(_names(loss, DEPTH) & CLASSES for loss in losses)
     kinds = (True, False) if implied else (False, True)
     return next((kind for kind in kinds if _takes(losses[0], outputs, kind)), False)
+
+
+def of_probabilities(loss: Callable, outputs: Any) -> bool:
+    """Tells whether PyTorch's loss gives a number for targets within 0 and 1 alone, as binary cross-entropy does.
+
+    outputs: Flax's, as shapes
+    """
+    return _gives_number(loss, outputs, 0.5) and not _gives_number(loss, outputs, -1.0)
+
+
+def _gives_number(loss: Callable, outputs: Any, target: float) -> bool:
+    filled = [torch.full(array.shape, target) for _, array in named_leaves(outputs, "output")]
+    halves = jax.tree.map(lambda array: torch.full(array.shape, 0.5), outputs)
+    try:
+        return bool(torch.isfinite(loss(halves, filled[0] if len(filled) == 1 else filled)))
+    except Exception:  # of the user's own function, whatever it is
+        return False
 
 
 def _takes(loss: Callable, outputs: Any, classes: bool) -> bool:

@@ -124,10 +124,11 @@ def _twin(
     axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
     ours, theirs = learning.sides(flax, staying(torch_model) if evaluating else torch_model)
     ours = moved_as_sums(ours, tensors, learning)
+    outputs = _output_shapes(flax, inputs)
     if labels is None:
-        labels = learning.of_classes(_output_shapes(flax, inputs))
+        labels = learning.of_classes(outputs)
     held = _held(tensors, flax) if as_they_are else None
-    drawn = partial(targets, labels, None)
+    drawn = partial(targets, labels, None, probabilities=not labels and learning.of_probabilities(outputs))
     twin = make_twin(flax.name, ours, theirs, tensors, named, drawn, random, held, axes)
     return replace(twin, likeliest=likeliest)
 

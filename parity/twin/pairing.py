@@ -212,13 +212,19 @@ def target_names(shapes: Shapes) -> list[str]:
     return ["targets"] if len(shapes) == 1 else [f"targets.{number}" for number in range(len(shapes))]
 
 
-def targets(labels: bool, ignored: int | None, shapes: Shapes, random: np.random.Generator) -> Any:
-    """Returns random classes, some of them `ignored`; or arrays like the outputs, a list of them for several."""
+def targets(
+    labels: bool, ignored: int | None, shapes: Shapes, random: np.random.Generator, probabilities: bool = False
+) -> Any:
+    """Returns random classes, some of them `ignored`; or arrays like the outputs, a list of them for several.
+
+    probabilities: these are within 0 and 1
+    """
     if labels:
         *positions, classes = shapes[scores_of(shapes)]
         y = random.integers(0, classes, positions)
         return y if ignored is None else np.where(random.random(positions) < IGNORED, ignored, y)
-    arrays = [np.asarray(random.normal(size=shape), np.float32) for shape in shapes.values()]
+    draw = random.uniform if probabilities else random.normal
+    arrays = [np.asarray(draw(size=shape), np.float32) for shape in shapes.values()]
     return arrays[0] if len(arrays) == 1 else arrays
 
 

@@ -13,7 +13,7 @@ from flax import nnx
 import parity
 from d2l_jax import losses, optim
 from d2l_jax.errors import InputError
-from parity.twin.losses import of_classes
+from parity.twin.losses import of_classes, of_probabilities
 
 F = torch.nn.functional
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
@@ -73,6 +73,16 @@ def test_a_loss_of_classes_implies_class_targets(name):
 def test_control_other_losses_have_numbers_for_targets():
     assert not of_classes((losses.mse, F.mse_loss), SCORES) and not of_classes((squares, squares), SCORES)
     assert not of_classes((of_shares, F.cross_entropy), SCORES), "probabilities, which F.cross_entropy takes too"
+
+
+@pytest.mark.parametrize("loss", [F.binary_cross_entropy, torch.nn.BCELoss(), lambda o, t: (o - t.log()).mean()])
+def test_targets_are_probabilities_where_a_loss_gives_no_number_for_others(loss):
+    assert of_probabilities(loss, SCORES) and of_probabilities(lambda o, t: loss(o[1], t[1]), (SCORES, SCORES))
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.binary_cross_entropy_with_logits, F.cross_entropy, lambda o: o.mean()])
+def test_control_targets_are_any_numbers_where_a_loss_takes_them(loss):
+    assert not of_probabilities(loss, SCORES)
 
 
 @pytest.mark.slow

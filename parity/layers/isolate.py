@@ -5,6 +5,7 @@ So a layer's own error is told from the one that it inherits, in both directions
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 from d2l_jax.errors import in_a_line
 from parity.arrays.key import Record
 from parity.compare.constants import HELD_CEILING, excused, shifted_records
+from parity.compare.fitted import Held
 from parity.compare.policy import Policy
 from parity.compare.probes import largest_of, noise_of
 from parity.compare.rows import Row
@@ -27,7 +29,7 @@ from parity.layers.ports import Mismatch, Ports, has_equal_sizes, has_states_apa
 from parity.layers.received import Received, received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
-from parity.sides.constants import one_digit, shifting
+from parity.sides.constants import Shift, moves, shifting
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import EveryOperation
@@ -216,20 +218,20 @@ def _shifted(runs: Runs, alone: list[Alone], oracle: Record, flax: Record) -> It
     """Yields all layers once more, the constants of one side moved by a digit of float32."""
     twin = runs.twin
 
-    def theirs(seed: int) -> Record:
-        with shifting(runs.torch, one_digit(seed)):
+    def theirs(shift: Shift) -> Record:
+        with shifting(runs.torch, shift):
             return runs.torch_layers(alone)
 
-    def ours(seed: int) -> Record:
-        with precision(runs.flax.device), shifting(runs.flax, one_digit(seed)):
+    def ours(shift: Shift) -> Record:
+        with precision(runs.flax.device), shifting(runs.flax, shift):
             start = runs.flax.load(twin.start)
             calls = [layer.ours for layer, *_ in alone]
             parts = [runs.flax.flax.part(call.module, call.path, *start, train=runs.train) for call in calls]
             moved = [each._replace(part=part) for each, part in zip(alone, parts, strict=True)]
             return _joined(run_flax_layers(twin, moved, runs.train, runs.flax.device))
 
-    sides = theirs if runs.torch.constants else None, ours if runs.flax.constants else None
-    return shifted_records(oracle, flax, range(PROBES), *sides)
+    held = Held(theirs if runs.torch.constants else None, ours if runs.flax.constants else None)
+    return shifted_records(oracle, flax, partial(moves, PROBES), held)
 
 
 def _joined(records: Iterable[Record]) -> Record:

@@ -3,17 +3,19 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.constants import excused, shifted_records
+from parity.compare.fitted import Held
 from parity.compare.policy import UNIT, Policy
 from parity.compare.probes import MOST_PROBES, high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row, row
 from parity.compare.semantics import compare_semantics
 from parity.result import Distance
-from parity.sides.constants import one_digit, shifting, torch_constants
+from parity.sides.constants import Shift, moves, shifting, torch_constants
 from parity.sides.disturb_operations import by_an_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch_runs import free_run_torch
@@ -78,15 +80,16 @@ def _semantics(
 def _shifted(twin: Twin, oracle: Record, flax: Record, run: FlaxRun, device: str, end: "Last") -> Iterator[Record]:
     """Yields free runs of both sides whose constants are moved by a digit of float32, where a model holds some."""
 
-    def theirs(seed: int) -> Record:
-        return free_run_torch(twin, "float64", device, shift=one_digit(seed), keep=end)
+    def theirs(shift: Shift) -> Record:
+        return free_run_torch(twin, "float64", device, shift=shift, keep=end)
 
-    def ours(seed: int) -> Record:
-        with shifting(run, one_digit(seed)):
+    def ours(shift: Shift) -> Record:
+        with shifting(run, shift):
             return run.free(end)
 
     held = torch_constants(twin.torch.model, twin.leaves)
-    return shifted_records(oracle, flax, range(PROBES), theirs if held else None, ours if run.constants else None)
+    runs = Held(theirs if held else None, ours if run.constants else None)
+    return shifted_records(oracle, flax, partial(moves, PROBES), runs)
 
 
 def _precision(

@@ -1,22 +1,24 @@
 """Rows of one step: how far rounding may move it is measured as often as the verdict needs it."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from d2l_jax.errors import InputError, in_a_line
 from parity.arrays.key import Key, Record
-from parity.compare.constants import HELD_CEILING, STEEP_CEILING, excused, only_gradients, shifted_records
+from parity.compare.constants import HELD_CEILING, STEEP_CEILING, excused, granted, only_gradients, shifted_records
+from parity.compare.fitted import Fit, Held, fitted
 from parity.compare.policy import Policy
 from parity.compare.precision import compare_precision
 from parity.compare.probes import MOST_PROBES, errors_of, high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row
 from parity.compare.semantics import compare_semantics, near, steep_here
 from parity.proof.checking import PROBES
-from parity.sides.constants import one_digit, shifting
+from parity.sides.constants import Shift, moves, shifting
 from parity.sides.disturb_operations import by_an_ulp
 from parity.sides.flax import FlaxRun
 from parity.sides.torch import TorchRun
@@ -107,29 +109,19 @@ def subtracted_parameters(twin: Twin, number: int, state: State) -> dict[Key, fl
 
 
 Disturbed = Callable[..., Iterator[Record]]  # (seeds, ulps=1, operations=False)
-Shifted = Callable[[], Iterable[Record]]
 
 
-class Shifts(NamedTuple):
-    """Runs of both sides whose constants are moved by a digit of float32; none where no model holds any."""
+def held_by(torch: TorchRun, flax: FlaxRun, number: int, state: State, slots: set[str], after: State) -> Held:
+    """Returns how the step of that number is taken once more with the constants moved that the models hold."""
 
-    torch: TorchRun
-    flax: FlaxRun
+    def theirs(shift: Shift) -> Record:
+        with shifting(torch, shift):
+            return torch.taken(number, state)
 
-    def records(
-        self, number: int, state: State, slots: set[str], oracle: Record, flax: Record, after: State | None = None
-    ) -> Iterator[Record]:
-        """Yields what the step becomes; Flax's as PyTorch's moved by the same amount."""
+    def ours(shift: Shift) -> Record:
+        return flax.shifted(shift, number, state, slots, after)
 
-        def theirs(seed: int) -> Record:
-            with shifting(self.torch, one_digit(seed)):
-                return self.torch.taken(number, state)
-
-        def ours(seed: int) -> Record:
-            return self.flax.shifted(one_digit(seed), number, state, slots, after)
-
-        sides = theirs if self.torch.constants else None, ours if self.flax.constants else None
-        return shifted_records(oracle, flax, range(PROBES), *sides)
+    return Held(theirs if torch.constants else None, ours if flax.constants else None)
 
 
 def semantics(
@@ -140,14 +132,16 @@ def semantics(
     policy: Policy,
     roundings: Roundings,
     probes: int = PROBES,
-    shifted: Shifted = tuple,
+    held: Callable[[], Held] = Held,
+    fit: Fit | None = None,
     told: Collection[Key] = (),
 ) -> list[Row]:
     """Returns the rows of float64. Where a gap seems too large, more probes tell how far rounding can move it.
 
     told: what steps before have told, see `steep_here`
-    shifted: at last, runs whose constants are moved by a digit of float32
+    held: at last, runs whose constants are moved, by a digit of float32 or as the steps before have fitted them
     """
+    judge = partial(_judged, twin, policy, roundings)
     spread: Record = {}
     noise: dict[Key, float] = {}
     rows: list[Row] = []
@@ -155,22 +149,35 @@ def semantics(
         if rows and not near(rows, policy, noise):
             break
         noise = largest_of(noise, noise_of(oracle, disturbed(seeds, operations=operations), spread))
-        rows = compare_semantics(
-            oracle, flax, noise, longest_sum(twin), policy, roundings.subtracted, spread, roundings.corrected
-        )
+        rows = judge(noise, spread, oracle, flax)
         if all(row.passed for row in rows):
             return rows
-    rounding = noise
-    if moved := list(shifted()):
-        noise = largest_of(noise, noise_of(oracle, moved, spread))
+    final = lambda oracle, flax: steep_here(judge(noise, spread, oracle, flax), told, noise, policy)  # noqa: E731
+    runs, fit = held(), fit or Fit()
+    if moved := list(shifted_records(oracle, flax, partial(moves, PROBES), runs)):
+        wider = dict(spread)
+        more = largest_of(noise, noise_of(oracle, moved, wider))
+        loose = rows
         for ceiling in (HELD_CEILING, STEEP_CEILING):
-            if ceiling == HELD_CEILING or only_gradients(rows):
-                loose = replace(policy, ceiling=ceiling)
-                again = compare_semantics(
-                    oracle, flax, noise, longest_sum(twin), loose, roundings.subtracted, spread, roundings.corrected
-                )
-                rows = excused(rows, again)
-    return steep_here(rows, told, rounding, policy)
+            if ceiling == HELD_CEILING or only_gradients(loose):
+                again = _judged(twin, replace(policy, ceiling=ceiling), roundings, more, wider, oracle, flax)
+                loose = excused(loose, again)
+        rows = granted(rows, loose, fitted(oracle, flax, runs, fit), fit, final)
+    return steep_here(rows, told, noise, policy)
+
+
+def _judged(
+    twin: Twin,
+    policy: Policy,
+    roundings: Roundings,
+    noise: dict[Key, float],
+    spread: Record,
+    oracle: Record,
+    flax: Record,
+) -> list[Row]:
+    return compare_semantics(
+        oracle, flax, noise, longest_sum(twin), policy, roundings.subtracted, spread, roundings.corrected
+    )
 
 
 def precise(

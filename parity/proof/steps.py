@@ -10,6 +10,7 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.classes import compare_classes
+from parity.compare.fitted import Fit
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row, passed
 from parity.compare.semantics import told_sharply
@@ -19,10 +20,10 @@ from parity.proof.idle_bounds import Bounds
 from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import (
     Roundings,
-    Shifts,
     check_finite,
     check_repeatable,
     disturbed_steps,
+    held_by,
     precise,
     running_still,
     semantics,
@@ -81,6 +82,7 @@ class Kept:
     stopped: those that none reaches in Flax
     marks: inputs of whole numbers whose gradients differ
     bounds: those that PyTorch's model sets in the first step
+    fit: the digits of constants at which the two have agreed
     """
 
     records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Kept:
     stopped: set[str] = field(default_factory=set)
     marks: set[str] = field(default_factory=set)
     bounds: Bounds = field(default_factory=Bounds)
+    fit: Fit = field(default_factory=Fit)
 
     def keep(self, tier: str, oracle: Record, flax: Record, rows: list[Row]) -> None:
         """Adds the records of a step where they are needed."""
@@ -149,8 +152,8 @@ def _rows_of_step(
     kept.stopped |= stopped
     disturbed = partial(disturbed_steps, sides.torch[tier], step.number, step.before)
     if tier == "float64":
-        shifted = partial(Shifts(sides.exact, run).records, *taking, oracle, flax, step.after)
-        judge = partial(semantics, probes=checking.probes, shifted=shifted, told=told)
+        held = partial(held_by, sides.exact, run, *taking, step.after)
+        judge = partial(semantics, probes=checking.probes, held=held, fit=kept.fit, told=told)
     else:
         judge = partial(precise, tier=tier, probes=checking.probes, most=most)
     rows = judge(oracle, flax, twin, disturbed, checking.policy, step.roundings)

@@ -40,6 +40,11 @@ def one_digit(seed: int) -> Shift:
     return shift
 
 
+def moves(number: int) -> Iterator[Shift]:
+    """Returns so many moves of a digit of float32, each at random."""
+    return map(one_digit, range(number))
+
+
 class HoldsConstants(Protocol):
     """A run of either side: its constants are moved whenever it loads a state."""
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from parity.arrays.key import Key, Record
 from parity.compare.constants import excused, shifted_records
+from parity.compare.fitted import Held
 from parity.compare.policy import UNIT, Policy
 from parity.compare.probes import high_probes, largest_of, low_probes, noise_of
 from parity.compare.rows import Row, passed, row
 from parity.compare.semantics import compare_semantics
 from parity.proof.free_run import PROBES, Way
 from parity.result import Distance
-from parity.sides.constants import one_digit
+from parity.sides.constants import Shift, moves
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_operations import by_an_ulp
 from parity.training_step.constants import constants_of
@@ -111,16 +112,15 @@ def _shifted(pair: StepPair, oracle: Record, flax: Record) -> Iterator[Record]:
     ours_after = _jax(pair, "float64", begun)[1]
     constants = constants_of(pair, numbers, (start, end_of_torch), (begun, ours_after))
 
-    def theirs(seed: int) -> Record:
-        return _last(_torch(pair, "float64", -1, start=constants.of_torch(start, one_digit(seed))), end)
+    def theirs(shift: Shift) -> Record:
+        return _last(_torch(pair, "float64", -1, start=constants.of_torch(start, shift)), end)
 
-    def ours(seed: int) -> Record:
-        shift = one_digit(seed)
+    def ours(shift: Shift) -> Record:
         taken = partial(constants.jax_taken, shift=shift)
         return _last(_jax(pair, "float64", constants.of_jax(begun, shift), taken)[0], end)
 
-    sides = theirs if constants.torch else None, ours if constants.in_jax else None
-    return shifted_records(oracle, flax, range(PROBES), *sides)
+    held = Held(theirs if constants.torch else None, ours if constants.in_jax else None)
+    return shifted_records(oracle, flax, partial(moves, PROBES), held)
 
 
 def _precision(

@@ -9,14 +9,13 @@ import numpy as np
 
 from d2l_jax.errors import InputError
 from parity.arrays.key import Key, Record
-from parity.compare.constants import shifted_records
+from parity.compare.fitted import Fit, Held
 from parity.compare.policy import Policy
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row
 from parity.compare.scale import rms
-from parity.proof.checking import PROBES
 from parity.proof.judging import Roundings, precise, semantics
-from parity.sides.constants import one_digit
+from parity.sides.constants import Shift
 from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import by_an_ulp
 from parity.training_step.constants import constants_of
@@ -47,10 +46,11 @@ class Outcome:
 
 @dataclass
 class Steps:
-    """The outcome of all steps, each from PyTorch's state."""
+    """The outcome of all steps, each from PyTorch's state; the digits of constants at which both have agreed."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+    fit: Fit = field(default_factory=Fit)
 
 
 def single_steps(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Steps:
@@ -72,7 +72,7 @@ def single_steps(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Step
             both = shared_losses(oracle, flax)
             most = most_probes(steps.rows)
             taken = Taken(pair, number, start, following, forced[tier], carried[tier])
-            rows = _rows(taken, tier, *both, seen, policy, most)
+            rows = _rows(taken, tier, *both, seen, policy, most, steps.fit)
             steps.rows[tier] += rows
             steps.outcomes.append(Outcome(number, tier, start, forced[tier], carried[tier], seen, *both, rows))
         start = rounded(following, pair.held.left_out)
@@ -138,28 +138,29 @@ class Taken(NamedTuple):
     before: Leaves
     after: Leaves
 
-    def shifted(self, oracle: Record, flax: Record) -> Iterator[Record]:
-        """Yields what the step becomes where constants move by a digit of float32; JAX's as PyTorch's moved as much."""
+    def held(self, oracle: Record, flax: Record) -> Held:
+        """Returns how both sides take the step once more with their constants moved."""
         pair, number = self.pair, self.number
         constants = constants_of(pair, [number], (self.start, self.end), (self.before, self.after))
         slots = {key.slot for key in oracle if key.phase == "optimizer"}
 
-        def theirs(seed: int) -> Record:
-            return torch_taken(pair, number, constants.of_torch(self.start, one_digit(seed)), "float64")[1]
+        def theirs(shift: Shift) -> Record:
+            return torch_taken(pair, number, constants.of_torch(self.start, shift), "float64")[1]
 
-        def ours(seed: int) -> Record:
-            shift = one_digit(seed)
+        def ours(shift: Shift) -> Record:
             with in_tier("float64"):
                 before = constants.of_jax(self.before, shift)
                 after, returned = constants.jax_taken(number, before, shift)
                 record = pair.jax_record(number, before, after, returned, slots, "float64")
-            return flax | shared_losses(oracle, record)[1]
+            return shared_losses(oracle, record)[1]
 
         sides = theirs if constants.torch else None, ours if constants.in_jax else None
-        return shifted_records(oracle, flax, range(PROBES), *sides)
+        return Held(*sides, backward=("optimizer", "update"))  # JAX's gradients are not seen
 
 
-def _rows(taken: Taken, tier: str, oracle: Record, flax: Record, seen: Seen, policy: Policy, most: int) -> list[Row]:
+def _rows(
+    taken: Taken, tier: str, oracle: Record, flax: Record, seen: Seen, policy: Policy, most: int, fit: Fit
+) -> list[Row]:
     pair, number, start = taken[:3]
     if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
         oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
@@ -172,7 +173,7 @@ def _rows(taken: Taken, tier: str, oracle: Record, flax: Record, seen: Seen, pol
         disturbs = (by_an_ulp(seed, pair.ulps(ulps, tier), operations) for seed in seeds)
         return (torch_taken(pair, number, start, tier, disturb)[1] for disturb in disturbs)
 
-    exact: Any = partial(semantics, shifted=partial(taken.shifted, oracle, flax))
+    exact: Any = partial(semantics, held=partial(taken.held, oracle, flax), fit=fit)
     judge: Any = exact if tier == "float64" else partial(precise, tier=tier, most=most)
     roundings = _roundings(pair, oracle, seen, number, tier)
     rows = judge(oracle, flax, pair.problem, disturbed, policy, roundings)

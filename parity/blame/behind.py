@@ -7,7 +7,7 @@ from dataclasses import replace
 from parity.blame.body import Watched, explain_body
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.layer import right_modules
-from parity.layers.isolate import Isolated
+from parity.layers.isolated import Isolated
 from parity.layers.received import first_other, received_without
 from parity.result import Blame
 from parity.twin.twin import State, Twin

@@ -22,7 +22,7 @@ from parity.blame.diagnosis.fast_variance import fast_variance
 from parity.blame.diagnosis.functions.tables import Replacing, tables_of
 from parity.blame.norm_place import explain_norm_place
 from parity.blame.wiring import explain_wiring
-from parity.layers.isolate import Isolated
+from parity.layers.isolated import Isolated
 from parity.layers.layer import Layer
 from parity.result import Blame
 from parity.sides.torch import TorchRun

@@ -6,7 +6,7 @@ import numpy as np
 
 from parity.blame.diagnosis.cause import Cause
 from parity.compare.scale import rms
-from parity.layers.isolate import Isolated
+from parity.layers.isolated import Isolated
 from parity.layers.received import Received
 
 NEAR = 1e-9  # relative to a tensor's scale

@@ -32,9 +32,11 @@ from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_later_step, of_optimizer
 from parity.blame.other_form import explain_buckets, turned_mask
 from parity.blame.tied import explain_ties
+from parity.blame.trained import explain_trained, is_of, trained_alone
+from parity.blame.two_biases import of_two_biases
 from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
-from parity.layers.isolate import Isolated, Unfit
+from parity.layers.isolated import Isolated, Unfit
 from parity.layers.received import first_other, gap_of
 from parity.result import Blame
 from parity.twin.twin import State, Twin
@@ -50,12 +52,33 @@ def blame(
 ) -> Blame | None:
     """Returns what is wrong first: a layer on its own, the body between the layers, the loss, the optimiser.
 
-    Where it is a layer, the others that are wrong by themselves are told too.
+    Where it is a layer, the others that are wrong by themselves are told too; and tensors that one side alone trains.
 
     rows:   all of the float64 tier
     layers: by mode (training or not), what isolation found, the modules around layers included
     """
     wrong = {row.key for row in rows if not row.passed}
+    by_flax, by_torch = trained_alone(oracle, flax)
+    if not by_flax and not by_torch:
+        return _of_what_is_trained(twin, wrong, layers, oracle, flax, states)
+    alone = Blame.because(explain_trained(by_flax, by_torch), "", "backward", BODY)
+    names = {*by_flax, *by_torch}
+    rest = {key for key in wrong if not is_of(key, names)}
+    for isolated in layers.values():
+        isolated.rows = [row for row in isolated.rows if not is_of(row.key, names)]
+    found = _of_what_is_trained(twin, rest, layers, oracle, flax, states) if rest else None
+    return found.with_others([alone]) if found else alone
+
+
+def _of_what_is_trained(
+    twin: Twin,
+    wrong: set[Key],
+    layers: Mapping[bool, Isolated],
+    oracle: Record,
+    flax: Record,
+    states: Sequence[State],
+) -> Blame | None:
+    """Blames the first that is wrong of what both sides have as parameters, or as buffers."""
     if untied := explain_ties(twin):
         return Blame.because(untied, "", "backward", BODY)
     if guilty := list(blame_layers(twin, layers, states[0])):
@@ -82,7 +105,7 @@ def blame(
     if beside:
         place = f"{_called(twin, beside[0]) or 'the objective'}: {beside[0]}"
         return Blame.because(_of_tensor(twin, oracle, flax, beside[0]), "", "forward", place)
-    optimised = _of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
+    optimised = of_two_biases(twin, wrong) or of_optimizer(twin, wrong, oracle, flax, states)
     told = optimised and optimised.cause not in ("", "not-finite")
     return optimised if told else of_later_step(wrong) or optimised
 
@@ -133,26 +156,6 @@ def _called(twin: Twin, key: Key) -> str:
     if layered or any(isinstance(each, Supervised | Observed) for each in functions):
         return ""
     return f"the function {' or '.join(dict.fromkeys(map(name_of, functions)))}"
-
-
-def _of_two_biases(twin: Twin, wrong: set[Key]) -> Blame | None:
-    """Blames one bias in Flax where PyTorch adds two: all that differs is how far they move."""
-    sums = {leaf.name: leaf for leaf in twin.leaves if leaf.merged}
-    moves = [key for key in wrong if key.phase in ("update", "optimizer")]
-    if not sums or not moves or any(key.tensor not in sums for key in moves):
-        return None
-    names = list(dict.fromkeys(leaf.key.rpartition(".")[0] for leaf in sums.values()))
-    first = sums[min(moves, key=str).tensor]
-    layer = first.key.rpartition(".")[0]
-    biases = " and ".join(key.rpartition(".")[2] for key in (first.key, *first.merged))
-    text = (
-        f"Flax has one bias where PyTorch adds two, {biases}: the same outputs and gradients, but each of the two"
-        " takes the step, so that their sum moves twice as far"
-    )
-    if len(names) > 1:
-        text += f"; likewise in {', '.join(name for name in names if name != layer)}"
-    kind = type(twin.torch.model.get_submodule(layer)).__name__
-    return Blame.because(Cause("biases-merged", text, 0.0), layer, "optimizer", f"{layer} ({kind}), training")
 
 
 def _of_shape(unfit: Unfit, direction: str) -> Blame:

@@ -9,7 +9,7 @@ from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.cause import Cause
 from parity.compare.scale import rms
-from parity.layers.isolate import Isolated
+from parity.layers.isolated import Isolated
 from parity.layers.received import Received, first_other
 
 NEAR = 1e-9  # relative to a tensor's scale

@@ -5,7 +5,6 @@ the two calls do not hold the same part of the model, and nothing against either
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +12,11 @@ from parity.arrays.key import Key
 from parity.arrays.torch_arrays import to_numpy
 from parity.compare.rows import Row
 from parity.compare.scale import rms
-from parity.layers.isolate import Isolated
+from parity.layers.isolated import Isolated
 from parity.layers.layer import Layer
 
 FAR = 1e-3  # of a result's size: what the loss depends on cannot differ by as much in models that agree in float64
-OTHER_BOUNDS = "other numbers on its own in Flax, while the models agree in every tensor: its bounds are others"
+OTHER_BOUNDS = "it ends or begins elsewhere in Flax: other numbers on its own, while the models agree in every tensor"
 
 
 def without_other_bounds(alone: Isolated) -> Isolated:
@@ -27,14 +26,7 @@ def without_other_bounds(alone: Isolated) -> Isolated:
         if not row.passed:
             failing.setdefault(row.key.layer, []).append(row)
     others = {each.label for each in alone.layers if _is_drawn_otherwise(each, failing.get(each.label, ()))}
-    if not others:
-        return alone
-    return replace(
-        alone,
-        rows=[row for row in alone.rows if row.key.layer not in others],
-        layers=[layer for layer in alone.layers if layer.label not in others],
-        skipped=alone.skipped | dict.fromkeys(others, OTHER_BOUNDS),
-    )
+    return alone.without(others, OTHER_BOUNDS) if others else alone
 
 
 def _is_drawn_otherwise(layer: Layer, failing: Iterable[Row]) -> bool:

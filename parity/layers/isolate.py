@@ -4,10 +4,9 @@ So a layer's own error is told from the one that it inherits, in both directions
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,11 +21,13 @@ from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
 from parity.layers.calls import Values, given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, flax_records, run_flax_layers
+from parity.layers.indices import OTHER_INDICES, looking_up, of_other_indices
+from parity.layers.isolated import Isolated, Unfit
 from parity.layers.layer import Layer
 from parity.layers.nearest import is_part
 from parity.layers.nesting import dropped, with_nested
 from parity.layers.ports import Mismatch, Ports, has_equal_sizes, has_states_apart
-from parity.layers.received import Received, received
+from parity.layers.received import received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
 from parity.sides.constants import Shift, moves, shifting
@@ -39,31 +40,6 @@ from parity.twin.pairing import longest_sum
 from parity.twin.twin import Twin
 
 PROBES = 2
-
-
-class Unfit(NamedTuple):
-    """A call of PyTorch's whose results have other shapes than Flax's, which are `results`."""
-
-    label: str
-    call: TorchCall
-    why: str
-    results: tuple[tuple[int, ...], ...]
-
-
-@dataclass
-class Isolated:
-    """The findings of isolation.
-
-    skipped:  {label: why the two calls cannot be compared}
-    unfit:    those of them whose results differ in shape
-    received: in the order of the calls; with `containers` alone
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    layers: list[Layer] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
-    unfit: list[Unfit] = field(default_factory=list)
-    received: list[Received] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -123,6 +99,9 @@ def isolate(
         layer.flax = records[layer.label]
     if found.layers:
         found.rows = _rows(runs, alone, noisy, policy)
+    if asked := looking_up(found.layers, found.rows):
+        others = of_other_indices(asked, values or given_values(twin, runs.flax, train))
+        found = found.without(others, OTHER_INDICES)
     return _without_others(found, twin) if containers else found
 
 

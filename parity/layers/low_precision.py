@@ -16,7 +16,7 @@ from parity.compare.probes import errors_of, largest_of, low_probes
 from parity.compare.rows import Row
 from parity.environment import Device
 from parity.layers.flax_layer import Alone, Compiled, flax_records, run_flax_layers
-from parity.layers.isolate import Isolated
+from parity.layers.isolated import Isolated
 from parity.layers.torch_layer import run_torch_layer
 from parity.sides.disturb_layers import Disturb
 from parity.sides.disturb_operations import by_an_ulp

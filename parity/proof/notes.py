@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 import torch
 
 from parity.layers.boundaries import OTHER_BOUNDS
-from parity.layers.isolate import Isolated
+from parity.layers.isolated import Isolated
 from parity.proof.steps import Kept
 from parity.sides.flax import FlaxRun
 from parity.twin.twin import Twin

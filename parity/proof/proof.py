@@ -21,7 +21,8 @@ from parity.compare.ties import BECAUSE, EQUAL, compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import pinned
 from parity.layers.boundaries import without_other_bounds
-from parity.layers.isolate import Isolated, isolate
+from parity.layers.isolate import isolate
+from parity.layers.isolated import Isolated
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.layers.padding import masked_outside
 from parity.models.equal_maxima import EqualNumbers

@@ -1,0 +1,71 @@
+"""A tensor that one side alone trains is told by name, beside other mistakes too."""
+
+import jax.numpy as jnp
+import numpy as np
+import torch
+from flax import nnx
+
+import parity
+from parity.arrays.key import Key
+from parity.blame.trained import explain_trained, trained_alone
+
+ONE = np.ones(1)
+
+
+class Table(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("places", torch.ones(1, 4))
+
+    def forward(self, x):
+        return x + self.places
+
+
+class Theirs(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.norm, self.out = Table(), torch.nn.LayerNorm(4), torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.out(self.norm(self.table(x)))
+
+
+class OurTable(nnx.Module):
+    def __init__(self):
+        self.places = nnx.Param(jnp.ones((1, 4)))
+
+    def __call__(self, x):
+        return x + self.places[...]
+
+
+class Ours(nnx.Module):
+    def __init__(self, eps: float):
+        rngs = nnx.Rngs(0)
+        self.table, self.out = OurTable(), nnx.Linear(4, 2, rngs=rngs)
+        self.norm = nnx.LayerNorm(4, epsilon=eps, use_fast_variance=False, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.norm(self.table(x)))
+
+
+def test_a_parameter_for_a_buffer_is_told_beside_what_else_is_wrong():
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    blame = parity.check(Ours(1e-3), Theirs(), x, steps=1, tiers=("float64",)).blame
+    assert blame and (blame.layer, blame.cause) == ("norm", "eps")
+    assert [(other.cause, "Flax trains table.places" in other.text) for other in blame.others] == [
+        ("trained-alone", True)
+    ]
+
+
+def test_the_reverse_is_told_too():
+    both = {Key(1, "gradients", "weight"): ONE}
+    alone = trained_alone({**both, Key(1, "gradients", "shift"): ONE}, {**both, Key(1, "buffers", "shift"): ONE})
+    assert alone == ([], ["shift"]) and explain_trained(*alone).text.startswith(
+        "PyTorch trains shift, which Flax keeps"
+    )
+
+
+def test_control_what_both_train_or_one_side_lacks_is_not_told():
+    theirs = {Key(1, "gradients", "weight"): ONE, Key(1, "gradients", "lost"): ONE, Key(1, "buffers", "mean"): ONE}
+    ours = {Key(1, "gradients", "weight"): ONE, Key(1, "buffers", "mean"): ONE}
+    assert trained_alone(theirs, ours) == ([], [])

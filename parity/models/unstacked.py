@@ -51,7 +51,7 @@ def _by_path(params: Tree, buffers: Tree) -> dict[Path, Any]:
 def _stacks(scanned: Mapping[Path, int], tensors: list[Tensor], shapes: Iterable[Shape]) -> Iterator[tuple[Path, int]]:
     """Yields (path, how many layers) of each module, the outermost, all of whose variables are scanned."""
     theirs = {tuple(sorted(shape)) for shape in shapes}
-    places = {tensor.path if tensor.path in scanned else tensor.path[1:]: tensor for tensor in tensors}
+    places = {tensor.path[1:] if tensor.path[1:] in scanned else tensor.path: tensor for tensor in tensors}
     done: set[Path] = set()
     for path, count in scanned.items():
         for end in range(1, len(path)):

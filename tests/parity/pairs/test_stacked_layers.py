@@ -1,6 +1,7 @@
 """Layers that Flax keeps stacked in one array, and rematerialised ones, against PyTorch's modules one by one."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -8,6 +9,8 @@ from flax import linen, nnx
 
 import parity
 from d2l_jax.errors import InputError
+from parity.models.nnx_model import NNXModel
+from parity.models.unstacked import Unstacked, unstacked
 from parity.report.coverage import coverage
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
@@ -192,3 +195,28 @@ def test_an_array_that_both_keep_whole_stays_whole():
     result = check(Matrices(), TorchMatrices())
     result.raise_if_failed()
     assert [leaf.path for leaf in result.weights] == [("weight",)]
+
+
+class Experts(nnx.Module):
+    """A gate beside stacked experts, which are mapped over: its kernel is no stack, whatever its sizes."""
+
+    def __init__(self):
+        make = nnx.vmap(lambda rngs: nnx.Linear(6, 6, rngs=rngs), in_axes=(0,), out_axes=0)
+        self.gate, self.experts = nnx.Linear(6, 3, rngs=nnx.Rngs(0)), make(nnx.Rngs(0).split(3))
+
+    def __call__(self, x):
+        each = nnx.vmap(lambda expert, x: expert(x), in_axes=(0, None))(self.experts, x)
+        return jnp.einsum("be,ebd->bd", jax.nn.softmax(self.gate(x)), each)
+
+
+class Within(nnx.Module):
+    def __init__(self):
+        self.mixture = Experts()
+
+    def __call__(self, x):
+        return self.mixture(x)
+
+
+def test_a_layer_beside_a_stack_is_none_of_it():
+    model = unstacked(NNXModel(Within()), (X,), [])
+    assert isinstance(model, Unstacked) and model.sizes == {("mixture", "experts"): 3}

@@ -19,8 +19,8 @@ from parity.models.wrapped_model import linen_parts
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
 from parity.proof.judging import Diverged
-from parity.proof.masks_by_hand import with_masks_by_hand
 from parity.proof.proof import check_twin
+from parity.proof.settled_masks import with_settled_masks
 from parity.proof.user_functions import explain
 from parity.result import Result
 from parity.start.of_pair import Fresh, torch_module_of
@@ -103,7 +103,7 @@ def check(
 
     def checked(learning: Learning) -> Result:
         twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
-        result = _check_pair(with_masks_by_hand(twin), fresh, start == "compare", options)
+        result = _check_pair(with_settled_masks(twin), fresh, start == "compare", options)
         notes = *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin), *_mode_of(twin)
         return _under_likeliest(replace(result, notes=(*result.notes, *notes)), twin.likeliest)
 

@@ -121,7 +121,8 @@ def _shared_layers(runs: Runs, containers: bool) -> tuple[list[Layer], dict[tupl
         for call in shared
         if call.name and (containers or not any(child in shared for child in calls_within(call)))
     ]
-    unclear = any(map(has_equal_sizes, ours.values())) or any(has_states_apart(x.theirs, x.ours) for x in layers)
+    unclear = bool(twin.laid) or any(map(has_equal_sizes, ours.values()))
+    unclear = unclear or any(has_states_apart(x.theirs, x.ours) for x in layers)
     return layers, given_values(twin, runs.flax, runs.train) if containers or unclear else {}
 
 

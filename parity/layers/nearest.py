@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from parity.arrays.layout import Axes, channels_first, is_ambiguous, transposed
+from parity.arrays.layout import Axes, channels_first, fitting, is_ambiguous, transposed
 from parity.arrays.torch_arrays import to_numpy
 
 CHANNELS_LAST = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.Embedding)
@@ -22,8 +22,10 @@ def nearest_axes(axes: Axes, module: torch.nn.Module, theirs: torch.Tensor, ours
 
     module: PyTorch's, some of which are always one of the two
     """
-    if not is_ambiguous(ours.shape) or not theirs.is_floating_point() or len(axes) != ours.ndim:
+    if not theirs.is_floating_point() or len(axes) != ours.ndim:
         return axes
+    if not is_ambiguous(ours.shape):
+        return _with_another_first(axes, theirs, ours)
     last = tuple(range(len(axes)))
     first = channels_first(len(axes))
     over_one_axis = len(getattr(module, "normalized_shape", last[:1])) == 1
@@ -32,6 +34,16 @@ def nearest_axes(axes: Axes, module: torch.nn.Module, theirs: torch.Tensor, ours
     other = first if axes == last else last
     numbers = to_numpy(theirs)
     return other if _tells_other(numbers, *(transposed(np.asarray(ours), order) for order in (axes, other))) else axes
+
+
+def _with_another_first(axes: Axes, theirs: torch.Tensor, ours: jax.Array) -> Axes:
+    """Returns the order of axes, or of those that fit as well the one far nearer, where the first axes are not one."""
+    if axes[:1] in ((), (0,)):
+        return axes
+    numbers = to_numpy(theirs)
+    plain, *others = (transposed(np.asarray(ours), order) for order in (axes, *fitting(ours.shape, numbers.shape)))
+    orders = zip(fitting(ours.shape, numbers.shape), others)
+    return next((order for order, other in orders if _tells_other(numbers, plain, other)), axes)
 
 
 def is_part(ours: Any, theirs: Any) -> bool:

@@ -10,6 +10,7 @@ from jaxtyping import Num, Shaped
 
 Shape = tuple[int, ...]
 EXACT = 1e-9  # what glue between two layers may round, relative to the root mean square
+FEW = 4  # numbers, fewer than which tell nothing
 NEAR = 5e-3  # another epsilon, an approximate GELU, a cast to float32
 
 
@@ -68,6 +69,18 @@ def gap(left: Shaped[np.ndarray, "*shape"], right: Shaped[np.ndarray, "*shape"])
         return float(np.max(different[finite], initial=0.0) / (scale or 1.0))
 
 
+def within(flax: Shaped[np.ndarray, "..."], torch: Shaped[np.ndarray, "..."]) -> bool:
+    """Tells whether Flax's array has some of PyTorch's numbers, zeros aside: the last tokens, those of an expert."""
+    if _integer(flax) or _integer(torch) or flax.size == torch.size:
+        return False
+    some, every = flax[flax != 0], np.sort(torch, axis=None)
+    if not FEW <= some.size <= every.size or not np.isfinite(every).all():
+        return False
+    places = np.searchsorted(every, some).clip(1, every.size - 1)
+    nearest = np.minimum(np.abs(every[places] - some), np.abs(every[places - 1] - some))
+    return bool(np.max(nearest) < EXACT * np.sqrt(np.mean(np.square(every))))
+
+
 def correlation(flax: Num[np.ndarray, "..."], torch: Num[np.ndarray, "..."]) -> float:
     """The likeness of two arrays that are not the same, from 0 to 1, in the arrangement that suits best."""
     if flax.size != torch.size or _integer(flax) or _integer(torch):
@@ -113,8 +126,17 @@ def _views(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]
         view = torch.transpose(axes)
         if view.shape != shape and view.shape[-1:] == shape[-1:]:
             yield (axes, True), view.reshape(shape)
+        yield from (((axes, True), heads) for heads in _heads_apart(view, shape))
     if torch.shape[-1] == shape[-1]:
         yield from _flattened(torch, shape)
+
+
+def _heads_apart(view: np.ndarray, shape: Shape) -> Iterator[np.ndarray]:
+    """Yields features as Flax has them with an axis for the heads, before them or before the sequence."""
+    if len(shape) != view.ndim + 1 or view.shape[-1] == shape[-1] or view.shape[-1] % shape[-1]:
+        return
+    apart = view.reshape(*view.shape[:-1], -1, shape[-1])
+    yield from (x for x in (apart, apart.swapaxes(-3, -2)) if x.shape == shape)
 
 
 def _flattened(torch: np.ndarray, shape: Shape) -> Iterator[tuple[tuple, np.ndarray]]:

@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from parity.match.arrangement import NEAR
-from parity.match.candidates import Candidate, available, nearest
+from parity.match.candidates import Candidate, available, guessed, nearest
 from parity.match.flax_layers import CELLS, RECURRENT, FlaxLayer
 from parity.match.recurrent import kind_of
 from parity.match.torch_layers import NumpyCall, arrays_of
@@ -64,7 +64,7 @@ def _recurrent(run: Pass, flax: FlaxLayer, args: tuple, kwargs: dict) -> tuple[C
     if same:
         return run.among(same, flax, kwargs), False
     run.guesses.append(len(run.choices))
-    return run.guess([nearest(fit, arrays[0]) for fit in free], arrays[0], False), True
+    return guessed([nearest(fit, arrays[0]) for fit in free], arrays[0], False), True
 
 
 def _both_ways(nearest: Callable, fit: Any, x: np.ndarray) -> list[Candidate]:

@@ -1,5 +1,8 @@
 """Layers of PyTorch's that might be the partner of one of Flax's."""
 
+import itertools
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +11,7 @@ from jaxtyping import Shaped
 
 from d2l_jax.weights.leaf import Leaf, Rows
 from parity.match.apart import NUMBER
-from parity.match.arrangement import Arrangement, arrangement
+from parity.match.arrangement import Arrangement, arrangement, correlation, within
 from parity.match.fitting import Fit, alike
 from parity.match.flax_layers import FlaxLayer
 from parity.match.sums import leaves_room
@@ -57,6 +60,35 @@ def likeliest_first(same: list[Candidate], flax: FlaxLayer, from_end: bool, usua
         return layer.backward != from_end, other != kind, usual not in (None, layer.last), not named
 
     return sorted(same, key=unlikely)
+
+
+def guessed(free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
+    """Guesses where no layer saw this input: the one with the most alike, or else the next in order."""
+    free = sorted(free, key=lambda c: (c.fit.layer.backward != from_end, bool(c.fit.layer.widths)))
+    if len(free) > 1:
+        alikeness = [
+            max((correlation(x, s.inputs[0]) for s in c.fit.layer.calls if s.inputs), default=0.0) for c in free
+        ]
+        best = int(np.argmax(alikeness))
+        if alikeness[best] > 0.5:
+            free = [free[best]]
+    chosen = free[0]
+    calls = [seen for seen in chosen.fit.layer.calls if seen.inputs]
+    arrangements = [arrangement(x, seen.inputs[0], loose=True) for seen in calls[:1]]
+    return Candidate(chosen.fit, calls[0] if calls else None, arrangements[0] if arrangements else None)
+
+
+def sees_more(candidate: Candidate, x: Array) -> bool:
+    """Tells whether a layer is given what Flax's is given, and more: all tokens, where Flax's has the last alone."""
+    return any(seen.inputs and within(x, seen.inputs[0]) for seen in candidate.fit.layer.calls)
+
+
+def together(layers: Iterable[TorchLayer], arrays: dict[str, Array], flax: FlaxLayer, x: Array) -> bool:
+    """Tells whether layers that are given this input, one behind the other, are as large together as one of Flax's."""
+    given = [layer for layer in layers if any(s.inputs and arrangement(x, s.inputs[0]) for s in layer.calls)]
+    sizes = [max(math.prod(shape) for shape in layer.shapes(arrays).values()) for layer in given]
+    runs = (sizes[start:end] for start, end in itertools.combinations(range(len(sizes) + 1), 2))
+    return max(variable.size for variable in flax.variables) in {sum(run) for run in runs if len(run) > 1}
 
 
 def kind_of_path(path: Path) -> str:

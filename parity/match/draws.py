@@ -10,10 +10,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from parity.arrays.layout import as_flax, between, fitting
 from parity.models.random_numbers import RandomRequest, numbers, torch_shape
 from parity.models.random_numbers_torch import ImposedOnTorch
-from parity.models.random_shapes import Shape
+from parity.models.random_shapes import Shape, layouts
 
 
 class SameForAShape(ImposedOnTorch):
@@ -35,10 +34,10 @@ class AnswersOfPyTorch:
 
     def __call__(self, shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
         """Returns the numbers in Flax's layout."""
-        alike = (theirs for theirs, kind in self.kinds if kind == normal and any(fitting(shape, theirs)))
+        alike = (theirs for theirs, kind in self.kinds if kind == normal and any(layouts(shape, theirs)))
         theirs = min(alike, key=lambda other: (other != shape, other != torch_shape(shape), other), default=shape)
         values = _numbers(theirs, normal)
-        return jax.numpy.asarray(values if theirs == shape else as_flax(values, between(shape, theirs), shape))
+        return jax.numpy.asarray(values if theirs == shape else next(layouts(shape, theirs)).to_flax(values))
 
 
 def _numbers(shape: Shape, normal: bool) -> Float[np.ndarray, "..."]:

@@ -84,6 +84,8 @@ class Variables:
         """The layer of a module; `deep` adds the variables of all modules within it."""
         below = self._linen(path, module) if isinstance(module, linen.Module) else self._nnx(path, module)
         direct = [variable for variable in below if len(variable.local) == 1]
+        if any(part[:-1] == path for part in self._parts):
+            direct = []  # what is left of a module whose other arrays are several layers' is no layer
         variables = below if deep or isinstance(module, WHOLE) else direct
         return FlaxLayer(path, type(module), module, tuple(variables), len(direct) < len(below))
 

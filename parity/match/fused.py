@@ -41,9 +41,25 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
             rows, columns = weight.shape
             alone = {size // columns: n for size, n in (ours - theirs).items() if not size % (columns * blocks)}
             lacking = min(shapes[weight.shape], theirs[weight.size] - ours[weight.size])
+            told = _told(layer, rows, {width: count // lacking for width, count in alone.items()})
+            yield from (_part(layer, part, name) for part, name in told.items())
             widths = {width // blocks: count // lacking for width, count in alone.items()}
-            for first, end in [] if rows % blocks else spans(rows // blocks, widths):
-                yield _part(layer, (first, end) if blocks == 1 else (first, end, rows // blocks), widths)
+            for first, end in [] if told or rows % blocks else spans(rows // blocks, widths):
+                part = (first, end) if blocks == 1 else (first, end, rows // blocks)
+                yield _part(layer, part, _name(part, rows, widths), widths)
+
+
+def _told(layer: TorchLayer, rows: int, widths: Mapping[int, int]) -> dict[Rows, str]:
+    """Returns what the parts are called that PyTorch's model itself takes, where Flax has kernels as wide for all."""
+    numbers = np.arange(rows)
+    told = {part: rows_of(numbers, part) for part in layer.parts}
+    fitting = {part: units for part, units in told.items() if len(units) in widths}
+    counts = Counter(map(len, fitting.values()))
+    whole = sorted(itertools.chain.from_iterable(fitting.values())) == list(numbers)
+    if not whole or any(widths[width] < count for width, count in counts.items()):
+        return {}
+    names = _usual(tuple(len(fitting[part]) for part in sorted(fitting)))
+    return dict(zip(sorted(fitting), names or map(_span, sorted(fitting))))
 
 
 def _groups(layer: TorchLayer) -> Iterator[TorchLayer]:
@@ -60,14 +76,15 @@ def _groups(layer: TorchLayer) -> Iterator[TorchLayer]:
         yield TorchLayer(f"{layer.name}.{number}", part, layer.tensors, calls, rows=rows, whole=layer)
 
 
-def _part(layer: TorchLayer, rows: Rows, widths: Mapping[int, int]) -> TorchLayer:
+def _part(layer: TorchLayer, rows: Rows, name: str, widths: Mapping[int, int] | None = None) -> TorchLayer:
     whole: Any = layer.module
     units = rows_of(np.arange(whole.out_features), rows)
     dense = torch.nn.Linear(whole.in_features, len(units), device="meta")
     calls = [NumpyCall(call.inputs, call.output[..., units]) for call in layer.calls]
-    name = f"{layer.name}.{_name(rows, whole.out_features, widths)}"
     everywhere = dict.fromkeys(layer.tensors, rows)
-    return TorchLayer(name, dense, layer.tensors, calls, rows=everywhere, whole=layer, widths=widths)
+    return TorchLayer(
+        f"{layer.name}.{name}", dense, layer.tensors, calls, rows=everywhere, whole=layer, widths=widths or {}
+    )
 
 
 def _name(rows: Rows, count: int, widths: Mapping[int, int]) -> str:
@@ -77,7 +94,11 @@ def _name(rows: Rows, count: int, widths: Mapping[int, int]) -> str:
         for name, start, width in zip(_usual(parts), itertools.accumulate(parts, initial=0), parts):
             if (start, start + width) == (first, end):
                 return name
-    return f"{first} to {end}"
+    return _span(rows)
+
+
+def _span(rows: Rows) -> str:
+    return f"{rows[0]} to {rows[1]}"
 
 
 def _usual(parts: Widths) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from d2l_jax.weights.leaf import Leaf, Rows
 from parity.match.apart import NUMBER
 from parity.match.passing import Partner, Pass
 from parity.match.recurrent import GATES, kind_of
+from parity.match.taken import outermost
 from parity.models.calls import Path
 from parity.models.cutting import Cuts, Cutting, Piece
 
@@ -55,14 +56,24 @@ def of_fused(run: Pass, model: torch.nn.Module) -> Iterator[Cuts]:
     """Yields cuts of the dense layers before the first that had to be guessed, which PyTorch has in one, too."""
     family = _family(run)
     leaves = [leaf for _, partner in family for leaf in partner.leaves]
-    layouts = sorted(_layouts(leaves[0], model), key=_oddity) if leaves else []
+    layouts = sorted(_layouts(leaves[0], model, family[0][1].layer.parts), key=_oddity) if leaves else []
     for layout in layouts[:MOST]:
         yield {leaf.path: _cutting(leaf, *layout) for leaf in leaves}
 
 
-def _layouts(leaf: Leaf, model: torch.nn.Module) -> Iterator[Layout]:
-    """Yields how the rows of a fused layer may stand in both models, but for the ways in which they stand alike."""
+def _layouts(leaf: Leaf, model: torch.nn.Module, taken: Sequence[Rows]) -> Iterator[Layout]:
+    """Yields how the rows of a fused layer may stand in both models, but for the ways in which they stand alike.
+
+    taken: the parts that PyTorch's model is seen to take
+    """
     rows = leaf.shape[0]
+    if told := outermost(taken, rows):
+        theirs = rows // told[0][2] if len(told[0]) > 2 else 1
+        widths = tuple(theirs * (end - first) for first, end, *_ in told)
+        blocks = dict.fromkeys([1, theirs, *_blocks(model, leaf.key, widths)])
+        for ours, order in itertools.product(blocks, itertools.permutations(range(len(widths)))):
+            if theirs != ours or order != tuple(range(len(widths))):
+                yield theirs, ours, widths, order
     equal = [_equal(leaf, parts) for parts in COUNTS if not rows % parts]
     for widths in (*equal, *dict.fromkeys(_unequal(rows, _behind(leaf.key, model)))):
         of_heads = _blocks(model, leaf.key, widths) if len(widths) < 4 else []

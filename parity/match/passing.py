@@ -11,9 +11,20 @@ import numpy as np
 import torch
 
 from d2l_jax.weights.leaf import Leaf, place
-from parity.match.arrangement import EXACT, NEAR, arrangement, correlation
+from parity.match.arrangement import EXACT, NEAR, arrangement
 from parity.match.as_one import as_one
-from parity.match.candidates import Candidate, available, kind_of_path, likeliest_first, nearest, same_call, split
+from parity.match.candidates import (
+    Candidate,
+    available,
+    guessed,
+    kind_of_path,
+    likeliest_first,
+    nearest,
+    same_call,
+    sees_more,
+    split,
+    together,
+)
 from parity.match.draws import AnswersOfPyTorch
 from parity.match.fitting import Fit, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
@@ -173,12 +184,15 @@ class Pass:
         for candidate in same_input:
             if not free or len(candidate.fit.layer.calls) > 1:  # else it is given what is another layer's
                 return candidate, False
-        if not free:
+        others = (layer for layer in self.recorded.layers if layer.whole is None and available(layer, paired))
+        if not free or together(others, self.recorded.arrays, flax, x):
             return None
+        if some := [candidate for candidate in free if sees_more(candidate, x)]:
+            return self.among(some, flax, kwargs), False
         if flax.path == self.until:
             raise Unchanged
         self.guesses.append(len(self.choices))
-        return self.guess(free, x, backward(flax, kwargs)), True
+        return guessed(free, x, backward(flax, kwargs)), True
 
     def fitting(self, layer: TorchLayer, flax: FlaxLayer) -> Fit | None:
         if (flax.path, layer) in self.excluded or self.variables.promised & {*layer.tensors.values()}:
@@ -198,21 +212,6 @@ class Pass:
         choice = min(choice, len(same) - 1)
         self.choices.append((choice, len(same)))
         return same[choice]
-
-    def guess(self, free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
-        """Guesses where no layer saw this input: the one with the most alike, or else the next in order."""
-        free = sorted(free, key=lambda c: (c.fit.layer.backward != from_end, bool(c.fit.layer.widths)))
-        if len(free) > 1:
-            alikeness = [
-                max((correlation(x, s.inputs[0]) for s in c.fit.layer.calls if s.inputs), default=0.0) for c in free
-            ]
-            best = int(np.argmax(alikeness))
-            if alikeness[best] > 0.5:
-                free = [free[best]]
-        chosen = free[0]
-        calls = [seen for seen in chosen.fit.layer.calls if seen.inputs]
-        arrangements = [arrangement(x, seen.inputs[0], loose=True) for seen in calls[:1]]
-        return Candidate(chosen.fit, calls[0] if calls else None, arrangements[0] if arrangements else None)
 
     def settled(self, candidate: Candidate, flax: FlaxLayer, args: tuple, kwargs: dict) -> tuple[list[Leaf], Any]:
         """The right one of the alternatives, and the output if it had to be computed to know."""

@@ -25,6 +25,17 @@ class Projection:
 
 
 @contextmanager
+def slow_attention() -> Iterator[None]:
+    """Switches off the fast path of transformers, which does not call its submodules."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
 def contexts(model: torch.nn.Module) -> Iterator[dict[int, list[np.ndarray]]]:
     """Yields {id of an attention: the inputs of its output projection, call by call}, filled within."""
     owners = {

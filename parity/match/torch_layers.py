@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +13,9 @@ from torch.nn.utils import parametrize
 from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.draws import SameForAShape
-from parity.match.projections import contexts, projections
+from parity.match.projections import contexts, projections, slow_attention
 from parity.match.recurrent import by_depth
+from parity.match.taken import PartsTaken
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.padding_rows import padding_rows
 from parity.models.random_numbers import RandomRequest
@@ -51,6 +51,7 @@ class TorchLayer:
     rows:     {local name: rows of that tensor}, where not all of it belongs here, as in Leaf
     whole:    the attention, or the fused dense layer, that this is one projection of
     widths:   how many parts of each width the fused layer may have
+    parts:    which of a dense layer's features the model takes as parts, where it is seen
     backward: reads the sequence from its end
     """
 
@@ -62,6 +63,7 @@ class TorchLayer:
     rows: Mapping[str, Rows] = field(default_factory=dict)
     whole: "TorchLayer | None" = None
     widths: Mapping[int, int] = field(default_factory=dict)
+    parts: tuple[Rows, ...] = ()
 
     @property
     def last(self) -> str:
@@ -112,6 +114,7 @@ def record(
         contexts(run) as attended,
         torch_calls(run) as calls,
         SameForAShape() as drawing,
+        PartsTaken(run) as taken,
     ):
         try:
             output = run(*arguments)
@@ -124,6 +127,8 @@ def record(
     aliases = {key: tuple(by_tensor[id(tensor)]) for key, tensor in state.items()}
     arrays = {key: tensor.detach().numpy() for key, tensor in state.items() if isinstance(tensor, torch.Tensor)}
     layers = _layers(run, calls, aliases)
+    for layer in layers:
+        layer.parts = taken.of(layer.module)
     layers += [part for layer in layers for part in _projections(layer, arrays, attended)]
     return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen)
 
@@ -144,17 +149,6 @@ def arrays_of(tree: Any) -> list[Array]:
     if isinstance(tree, tuple | list):
         return [array for item in tree for array in arrays_of(item)]
     return [np.asarray(tree)] if hasattr(tree, "shape") and hasattr(tree, "dtype") else []
-
-
-@contextmanager
-def slow_attention() -> Iterator[None]:
-    """Switches off the fast path of transformers, which does not call its submodules."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def randomize(model: torch.nn.Module, random: np.random.Generator) -> None:

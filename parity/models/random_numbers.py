@@ -14,8 +14,7 @@ import jax
 import numpy as np
 
 from d2l_jax.errors import InputError
-from parity.arrays.layout import as_flax, between, fitting
-from parity.models.random_shapes import Shape, is_merged, is_shared
+from parity.models.random_shapes import Shape, is_shared, layouts
 
 NOTHING_DROPPED = np.nan  # in place of a number between 0 and 1
 
@@ -142,8 +141,7 @@ def _fits(ours: RandomRequest, theirs: RandomRequest) -> bool:
 
 def _fits_otherwise(ours: RandomRequest, theirs: RandomRequest) -> bool:
     """Tells whether the layout is another: channels first between 1-d convolutions, heads within the batch."""
-    fits = any(fitting(ours.shape, theirs.shape)) or is_merged(ours.shape, theirs.shape)
-    return ours.normal == theirs.normal and fits
+    return ours.normal == theirs.normal and any(layouts(ours.shape, theirs.shape))
 
 
 FITS = _fits, _fits_otherwise  # the likelier first
@@ -212,11 +210,10 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
 
     def answer(shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
         value = next(remaining, None)
-        if value is not None and is_merged(tuple(shape), value.shape):
-            return value.reshape(shape)
-        if value is None or sorted(value.shape) != sorted(shape):
+        layout = None if value is None else next(layouts(shape, value.shape), None)
+        if value is None or layout is None:
             raise InputError(f"Flax draws other random numbers than when it was first traced: {shape}")
-        return as_flax(value, between(tuple(shape), value.shape), shape)
+        return layout.to_flax(value)
 
     with answering(answer):
         yield

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from parity.models.random_numbers import RandomRequest, dropped_alone, partners
+from parity.models.random_shapes import Layout, layouts
 from parity.twin.traces import Traced
 
 
@@ -33,6 +34,21 @@ def uncertain(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], o
     return tuple(
         number for number, (ours, theirs) in enumerate(pairs) if (ours.uniform or theirs.uniform) and not theirs.idle
     )
+
+
+def open_layouts(
+    flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int]
+) -> dict[int, tuple[Layout, ...]]:
+    """Returns how Flax's numbers may lie in PyTorch's, by PyTorch's request, the likelier first, where it is open.
+
+    Of a model that has the batch first on one side alone, or heads last: elsewhere the first axis of both is one.
+    """
+    pairs = [(flax[number].shape, request.shape) for number, request in zip(order, pytorch, strict=True)]
+    likeliest = [next(layouts(*shapes), None) for shapes in pairs]
+    if all(layout is None or layout.is_usual for layout in likeliest):
+        return {}
+    every = {number: tuple(layouts(*shapes)) for number, shapes in enumerate(pairs)}
+    return {number: found for number, found in every.items() if len(found) > 1}
 
 
 def _idle(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from d2l_jax.turns import Tensors, Turn, loss_name
 from d2l_jax.weights.leaf import Leaf
 from parity.arrays.layout import Axes, named_leaves
 from parity.models.flax_model import FlaxModel
+from parity.models.random_shapes import Layout
 
 if TYPE_CHECKING:
     import torch
@@ -148,6 +149,8 @@ class Problem:
     shared: the submodules of PyTorch's whose dropout Flax draws once for several examples or heads
     uncertain: of the random numbers that PyTorch draws, those of which a model makes masks by hand
     turned: those of them that PyTorch gets as 1 - u: it drops where Flax keeps
+    layouts: of the random numbers that PyTorch draws, how Flax's may lie in them where shapes leave it open; the
+             likeliest first, which is that of all but those in `laid`
     lone:   in words, random numbers that Flax alone asks for in evaluation
     dropping: the places where PyTorch alone has a dropout, which then drops nothing; awake: where it has in evaluation
     likeliest: PyTorch's tensors whose partners neither numbers nor shapes have decided, as no map was found that agrees
@@ -167,6 +170,8 @@ class Problem:
     evaluation_order: tuple[int, ...] = field(default=(), kw_only=True)
     uncertain: tuple[int, ...] = field(default=(), kw_only=True)
     turned: tuple[int, ...] = field(default=(), kw_only=True)
+    layouts: dict[int, tuple[Layout, ...]] = field(default_factory=dict, kw_only=True)
+    laid: dict[int, Layout] = field(default_factory=dict, kw_only=True)
     lone: tuple[str, ...] = field(default=(), kw_only=True)
     dropping: tuple[str, ...] = field(default=(), kw_only=True)
     awake: tuple[str, ...] = field(default=(), kw_only=True)
@@ -201,8 +206,16 @@ class Problem:
     def torch_numbers(self, batch: Batch, train: bool = True) -> RandomNumbers:
         """Returns the random numbers of a mode, in the order in which PyTorch asks for them."""
         numbers = batch.numbers(train)
-        drawn = [numbers[place] for place in (self.order if train else self.evaluation_order)]
-        return tuple(1 - u if train and place in self.turned else u for place, u in enumerate(drawn))
+        if not train:
+            return tuple(numbers[number] for number in self.evaluation_order)
+        drawn = [self._laid(place, numbers[number]) for place, number in enumerate(self.order)]
+        return tuple(1 - u if place in self.turned else u for place, u in enumerate(drawn))
+
+    def _laid(self, place: int, numbers: np.ndarray) -> np.ndarray:
+        """Returns random numbers as they lie in PyTorch's; Flax has them from the likeliest layout."""
+        if place not in self.laid:
+            return numbers
+        return self.laid[place].to_torch(self.layouts[place][0].to_flax(numbers))
 
 
 @dataclass(frozen=True)

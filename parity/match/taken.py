@@ -1,0 +1,73 @@
+"""Which features of a dense layer's result PyTorch's model takes as a part: by split, chunk, slices, head by head."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from d2l_jax.weights.leaf import Rows, rows_of
+
+
+class PartsTaken(TorchDispatchMode):
+    """Notes the parts of what the dense layers of a model put out, as long as they are views of it."""
+
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self._dense = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+        self._results: dict[int, tuple[torch.nn.Module, torch.Tensor]] = {}
+        self._taken: dict[int, list[Rows]] = {}
+
+    def __enter__(self) -> "PartsTaken":
+        self._hooks = [module.register_forward_hook(self._put_out) for module in self._dense]
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        for hook in self._hooks:
+            hook.remove()
+        self._results.clear()
+
+    def of(self, module: torch.nn.Module) -> tuple[Rows, ...]:
+        """Returns the parts of a layer's features in the order in which they were taken, those of parts too."""
+        return tuple(dict.fromkeys(self._taken.get(id(module), ())))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
+        results = func(*args, **(kwargs or {}))
+        for x in tree_leaves(results):
+            if isinstance(x, torch.Tensor) and (found := self._results.get(_memory(x))):
+                module, whole = found
+                if x.numel() < whole.numel() and (rows := _features(x, whole)):
+                    self._taken.setdefault(id(module), []).append(rows)
+        return results
+
+    def _put_out(self, module: torch.nn.Module, _: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and output.is_contiguous():
+            self._results[_memory(output)] = module, output  # which keeps the memory from being another's
+
+
+def outermost(parts: Sequence[Rows], count: int) -> list[Rows]:
+    """Returns the parts that are within no other, in order, where they make up all features, in equal blocks."""
+    units = {part: {*rows_of(np.arange(count), part)} for part in parts}
+    outer = sorted(part for part, own in units.items() if not any(own < other for other in units.values()))
+    all_of_them = sorted(unit for part in outer for unit in units[part]) == list(range(count))
+    return outer if all_of_them and len({part[2:] for part in outer}) == 1 else []
+
+
+def _memory(x: torch.Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+def _features(part: torch.Tensor, whole: torch.Tensor) -> Rows | None:
+    """Returns which of the last axis a part has of each row: neighbours, or the same of every block; else None."""
+    count = whole.shape[-1]
+    numbers = torch.arange(whole.numel()).as_strided(part.shape, part.stride(), part.storage_offset())
+    has = np.zeros(count, bool)
+    has[numbers.numpy() % count] = True
+    first, end, *more = map(int, np.flatnonzero(np.diff(has, prepend=False, append=False)))
+    rows: Rows = (first, end, more[0] - first) if more else (first, end)
+    if has.all() or len(rows) == 3 and (count % rows[2] or end > rows[2]):
+        return None
+    return rows if np.array_equal(rows_of(np.arange(count), rows), np.flatnonzero(has)) else None

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from d2l_jax.functional import Tree
 from parity.models.calls import Around, Path
@@ -68,6 +68,11 @@ class FlaxModel(Protocol):
         """Returns the paths of the variables that are neither trained nor, by their kind, changed in a run."""
         ...
 
+    @property
+    def as_written(self) -> "FlaxModel":
+        """Returns the model as users run it, scans as scans."""
+        ...
+
     def apart(self, tree: Tree) -> Tree:
         """Returns a tree of the module's as `params` and `buffers` are: stacked layers are taken apart there."""
         ...
@@ -107,6 +112,10 @@ class Called:
     """The one thing that both kinds share."""
 
     run: Callable[..., tuple[Any, Tree]]
+
+    @property
+    def as_written(self) -> "FlaxModel":
+        return cast("FlaxModel", self)
 
     def apart(self, tree: Tree) -> Tree:
         return tree

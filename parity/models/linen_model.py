@@ -103,7 +103,7 @@ def linen_tensors(model: FlaxModel, inputs: tuple) -> Iterator[Tensor]:
 def _apply(
     module: linen.Module, params: Tree, buffers: Tree, args: tuple, kwargs: dict, train: bool
 ) -> tuple[Any, Tree]:
-    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}  # the first is that of any other name
+    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(1)}  # the first is that of any other name
     variables = {"params": params, **buffers}
     with plain_weight_norm():
         if not train:

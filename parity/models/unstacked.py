@@ -83,6 +83,10 @@ class Unstacked(Called):
         """Returns the module, to be looked at alone."""
         return self.inner.module  # type: ignore[attr-defined]
 
+    @property
+    def as_written(self) -> FlaxModel:
+        return self.inner
+
     def apart(self, tree: Tree) -> Tree:
         flat: dict[Path, Any] = {}
         for path, x in flatten(tree):

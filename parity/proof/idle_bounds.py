@@ -11,6 +11,8 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.lines import line_of_caller
 
 BOUNDS = ("clamp", "clamp_", "clamp_min", "clamp_max", "clip", "clip_", "hardtanh", "hardtanh_", "relu6")
+LOOKUPS = ("embedding", "embedding_bag")
+MAX_NORM = 3  # its place among the arguments of these
 GUARD = 1.0  # a lower bound up to it keeps a divisor from 0, a count too
 NEARLY = 0.01  # from 0 and from 1: bounds that keep a logarithm from 0
 
@@ -38,6 +40,8 @@ class Bounds(TorchFunctionMode):
         kwargs = kwargs or {}
         bounded = args[0] if args else kwargs.get("input")
         name = getattr(func, "__name__", "")
+        if name in LOOKUPS and torch.is_grad_enabled():
+            return self._lookup(func, list(args), dict(kwargs))
         if name not in BOUNDS or not isinstance(bounded, torch.Tensor) or not torch.is_grad_enabled():
             return func(*args, **kwargs)
         line = line_of_caller() if bounded.is_floating_point() else ""
@@ -53,6 +57,21 @@ class Bounds(TorchFunctionMode):
                 low, high = _numbers(name, *args[1:], **kwargs)
                 self._note(line, before, result.detach(), _sides(name, low, high))
                 self._keep(line, low, high)
+        return result
+
+    def _lookup(self, func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Looks rows up whose norm may be bounded, which PyTorch then does in place."""
+        where, place = (args, MAX_NORM) if len(args) > MAX_NORM else (kwargs, "max_norm")
+        most = args[MAX_NORM] if len(args) > MAX_NORM else kwargs.get("max_norm")
+        if most is None:
+            return func(*args, **kwargs)
+        table = args[1] if len(args) > 1 else kwargs["weight"]
+        line = line_of_caller() or f"max_norm={most:g} of a table of {len(table)} rows"
+        where[place] = None if line in self.without else most * self.times.get((line, "high"), 1.0)
+        before = table.detach().clone()
+        result = func(*args, **kwargs)
+        self._note(line, before.norm(dim=-1), table.detach().norm(dim=-1), ["high"])
+        self._keep(line, None, most)
         return result
 
     def _moved(self, line: str, *bounds: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from parity.blame.held_formats import held_formats
 from parity.blame.lone_dropout import blame_lone, lone_rows
 from parity.blame.place import blame
 from parity.blame.precision import blame_precision
+from parity.blame.repeated_keys import blame_repeated, repeated_rows
 from parity.blame.shared_masks import blame_shared, shared_rows
 from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
@@ -136,13 +137,14 @@ def _as_they_are(twin: Twin, sides: "Sides", rows: RowsByTier) -> Blame | None:
 
 
 def _dropout(twin: Twin, rows: RowsByTier, guilty: Blame | None) -> Blame | None:
-    """Adds a row for each mask of dropout that Flax draws once for many, or not at all, and blames these."""
+    """Adds a row for each mask of dropout that Flax draws once for many, again, or not at all, and blames these."""
     first = next(iter(rows))
-    rows[first] = [*rows[first], *shared_rows(twin.shared), *lone_rows(twin.dropping, twin.awake)]
+    more = *shared_rows(twin.shared), *lone_rows(twin.dropping, twin.awake), *repeated_rows(twin.repeated)
+    rows[first] = [*rows[first], *more]
     lone = blame_lone(twin.dropping, twin.awake)
     if guilty and lone:
         return guilty.with_others([lone])
-    return guilty or lone or blame_shared(twin.shared)
+    return guilty or lone or blame_shared(twin.shared) or blame_repeated(twin.repeated)
 
 
 def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.arrays.torch_arrays import to_numpy
+from parity.blame.repeated_keys import of_steps
 from parity.compare.policy import POLICY, Policy
 from parity.compare.probes import most_probes
 from parity.environment import pinned, seeded
@@ -86,19 +87,23 @@ def check_step(
 
 
 def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Result:
-    compared = compared_in(with_draws(pair), tiers, policy)
+    pair = with_draws(pair)
+    compared = compared_in(pair, tiers, policy)
     steps = single_steps(compared.pair, compared.tiers, compared.policy)
     beta = max(outcome.seen.beta for outcome in steps.outcomes)
     most = most_probes(steps.rows)
     several = len(pair.batches) > 1
     free, trajectory = free_run(compared.pair, compared.tiers, compared.policy, beta, most) if several else ({}, [])
     rows = {tier: [*compared.rows, *steps.rows[tier], *free.get(tier, [])] for tier in compared.tiers}
+    guilty = blame(compared.pair, steps, rows, compared.rows)
+    more, reuse = of_steps(pair.repeated)
+    rows[compared.tiers[0]] += more
     return Result(
         "",
         "",
         sum(parameter.numel() for parameter in pair.torch.model.parameters()),
         rows,
-        blame=blame(compared.pair, steps, rows, compared.rows),
+        blame=guilty or reuse,
         trajectory=trajectory,
         settings={"probes": PROBES, "weights": "PyTorch's, copied into the JAX state"},
         skipped=compared.skipped | unpaired(pair.roles, pair.copies) | dict.fromkeys(compared.pair.held.alone, ALONE),

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 
 from d2l_jax.errors import InputError
-from parity.models.random_numbers import given_shapes, imposed_on_jax, numbers, partners, requested
+from parity.models.keys_of_draws import draws_in, origin, repeated
+from parity.models.random_numbers import RandomRequest, given_shapes, imposed_on_jax, numbers, partners, requested
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.training_step.pair import StepPair, in_tier
 from parity.training_step.torch_memory import rounded
@@ -46,6 +48,7 @@ def with_draws(pair: StepPair) -> StepPair:
     pair.torch.put(rounded(pair.torch.original), "float32")
     with ImposedOnTorch() as drawing:
         pair.torch.taken(1, "float32")
+    anew = torch.initial_seed() == 1  # which a step has begun with, and which no step has set again
     if not drawing.seen and not pair.jax.draws(pair.batches[0]):
         return pair
     jax.clear_caches()
@@ -61,4 +64,26 @@ def with_draws(pair: StepPair) -> StepPair:
     shapes = given_shapes(ours, drawing.seen, order)
     draws = Draws([numbers(ours, random, shapes) for _ in pair.batches], order)
     pair.torch.within = draws.on_torch
-    return replace(pair, within=draws.on_jax)
+    return replace(pair, within=draws.on_jax, repeated=_repeated(pair, ours, anew))
+
+
+def _repeated(pair: StepPair, requests: list[RandomRequest], anew: bool) -> str:
+    """Tells which of JAX's draws use a key again, within a step or in the next one.
+
+    anew: PyTorch's numbers of each step are others
+    """
+    with in_tier("float32"):
+        program, _, _ = pair.jax.traced(pair.jax.state.leaves, pair.batches[0], "float32")
+    paths = [path for path, leaf in pair.jax.state.leaves.items() if hasattr(leaf, "dtype")]
+    state = {path: origin(pair.jax.state.leaves[path]) for path in paths}
+    batch = [object() for _ in program.in_avals[len(paths) :]]  # others in each step
+    draws, results = draws_in(program, iter([*state.values(), *batch]))
+    state |= dict(zip(pair.jax.state.leaves, results))
+    following, _ = draws_in(program, iter([*(state[path] for path in paths), *batch]))
+    if again := repeated(requests, draws):
+        now, before = next(iter(again.items()))
+        told = f"{requests[now]} by the key of {requests[before]}" + f", and {len(again) - 1} more" * (len(again) > 1)
+        return f"JAX draws {told}: the same numbers, where PyTorch draws anew"
+    if anew and draws and len(pair.batches) > 1 and [x.key for x in draws] == [x.key for x in following]:
+        return "JAX draws the same numbers in every step, by a key that does not change; PyTorch draws anew"
+    return ""

@@ -33,6 +33,7 @@ class StepPair:
     batches: of numpy arrays, as JAX's step takes them
     narrow: JAX's step rounds to less than float64 by itself, which is left out there
     coarse: how many ulps of float32 are one of the half precision that both steps round to; 1 where they do not
+    repeated: which draws of JAX's use a key again where PyTorch draws anew
     within: what JAX's step of a number is taken within, where random numbers are imposed
     """
 
@@ -44,6 +45,7 @@ class StepPair:
     batches: list[Any]
     narrow: bool = False
     coarse: int = 1
+    repeated: str = ""
     within: Callable[[int, str], AbstractContextManager] = lambda number, dtype: nullcontext()
 
     def ulps(self, number: int, dtype: str) -> int:

@@ -132,6 +132,7 @@ def make_twin(
         uncertain=uncertain(ours.requests, other.requests, order),
         layouts=open_layouts(ours.requests, other.requests, order),
         shared=_shared_masks(ours, other, order),
+        repeated=_repeated_draws(ours, other, order),
         lone=lone,
         dropping=dropping,
         awake=tuple(place for place in awake if place not in dropping),
@@ -154,6 +155,13 @@ def _shared_masks(ours: Traced, theirs: Traced, order: Sequence[int]) -> tuple[s
     """Returns PyTorch's sites of random numbers that Flax draws once for many examples."""
     pairs = [(ours.requests[number], request) for number, request in zip(order, theirs.requests, strict=True)]
     return tuple(request.site for mine, request in pairs if is_shared(mine.shape, request.shape))
+
+
+def _repeated_draws(ours: Traced, theirs: Traced, order: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    """Returns places of draws by a key that Flax has used before, and where; PyTorch draws in both."""
+    awake = {number for number, request in zip(order, theirs.requests, strict=True) if not request.idle}
+    pairs = [(now, before) for now, before in ours.repeated.items() if now in awake and before in awake]
+    return tuple((ours.requests[now].place, ours.requests[before].place) for now, before in pairs)
 
 
 def _with_targets(

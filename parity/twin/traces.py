@@ -1,9 +1,9 @@
 """One traced run of each side: the shapes of what it makes, and its requests for random numbers."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from parity.arrays.layout import Axes, copied, named_leaves
 from parity.match.torch_layers import randomize
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
+from parity.models.keys_of_draws import Draw, draws_of, repeated
 from parity.models.random_numbers import RandomRequest, requested
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.twin.half_precision import NoHalves
@@ -27,10 +28,14 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Traced:
-    """The shapes of the tensors that a side makes, by name, and its requests for random numbers."""
+    """The shapes of the tensors that a side makes, by name, and its requests for random numbers.
+
+    repeated: of requests by a key that was used before, the first one by it
+    """
 
     shapes: Shapes
     requests: list[RandomRequest]
+    repeated: Mapping[int, int] = field(default_factory=dict)
 
 
 def outputs_alone(nets: Any, tensors: Tensors) -> Tensors:
@@ -74,10 +79,21 @@ def trace_flax(
     objectives = _functions(side.turns, None, forward)
     site = lambda: site_of(stack, by_path)  # noqa: E731
     place = lambda: ".".join(map(str, stack[-1])) if stack else ""  # noqa: E731
-    requests = requested(partial(run, objectives), flax.params, flax.buffers, batch, site=site, place=place)
+    held = flax.params, flax.buffers, batch
+    requests = requested(partial(run, objectives), *held, site=site, place=place)
     if not forward and side.observe:
-        requested(partial(run, [side.observe]), flax.params, flax.buffers, batch)
-    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
+        requested(partial(run, [side.observe]), *held)
+    again = repeated(requests, _draws(flax.as_written, objectives, batch, train)) if len(requests) > 1 else {}
+    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests, again)
+
+
+def _draws(model: FlaxModel, functions: list[Callable], batch: Tensors, train: bool) -> list[Draw]:
+    """Returns the draws of Flax's model as it is, in the order in which it makes them."""
+
+    def run(params: Any, buffers: Any, tensors: Tensors) -> list[Any]:
+        return [model.run(function, params, buffers, tensors, train=train)[0] for function in functions]
+
+    return draws_of(run, model.params, model.buffers, batch)
 
 
 def trace_torch(

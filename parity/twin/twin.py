@@ -147,6 +147,7 @@ class Problem:
     names:  {PyTorch's submodule: Flax's path} of those that both have
     turns:  (name, start of the names of the leaves that it moves) of each turn
     shared: the submodules of PyTorch's whose dropout Flax draws once for several examples or heads
+    repeated: the submodules of Flax's that draw by a key which another one, named behind it, has used before
     uncertain: of the random numbers that PyTorch draws, those of which a model makes masks by hand
     turned: those of them that PyTorch gets as 1 - u: it drops where Flax keeps
     layouts: of the random numbers that PyTorch draws, how Flax's may lie in them where shapes leave it open; the
@@ -167,6 +168,7 @@ class Problem:
     turns: tuple[tuple[str, str | tuple[str, ...]], ...]
     held: dict[str, np.ndarray] = field(default_factory=dict, kw_only=True)
     shared: tuple[str, ...] = field(default=(), kw_only=True)
+    repeated: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
     evaluation_order: tuple[int, ...] = field(default=(), kw_only=True)
     uncertain: tuple[int, ...] = field(default=(), kw_only=True)
     turned: tuple[int, ...] = field(default=(), kw_only=True)

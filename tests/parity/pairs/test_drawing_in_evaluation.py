@@ -82,7 +82,7 @@ class Restless(nnx.Module):
     """Drops its inputs as `AlwaysDropping` does, or in training alone."""
 
     def __init__(self, always: bool):
-        self.first, self.coder = nnx.Dropout(0.5, rngs=nnx.Rngs(0)), Coder()
+        self.first, self.coder = nnx.Dropout(0.5, rngs=nnx.Rngs(1)), Coder()
         self.always = always
 
     def __call__(self, x):

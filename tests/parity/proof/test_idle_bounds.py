@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from flax import linen, nnx
+from jax import lax
 
 import parity
 from parity.proof import idle_bounds
@@ -72,6 +73,24 @@ def test_a_bound_that_larger_numbers_do_not_reach_is_told():
     result = check(Scales(-1e9, 1e9), TorchScales(1e9), X)
     assert result.status == "pass" and not beyond(result)
     assert LINE in bounds_told(result)[0] and "min=1e-6" not in bounds_told(result)[0]
+
+
+class Rows(linen.Module):
+    bound: float
+
+    @linen.compact
+    def __call__(self, ids):
+        table = self.param("table", linen.initializers.normal(), (5, 3))
+        norms = jnp.linalg.norm(table, axis=-1, keepdims=True)
+        factor = jnp.where(norms > self.bound, self.bound / (norms + 1e-7), 1.0)
+        return (table + lax.stop_gradient(table * factor - table))[ids]
+
+
+@pytest.mark.parametrize("bound, cause", [(4.0, None), (5.0, "bound"), (1e9, "bound-missing")])
+def test_rows_of_a_table_whose_norm_is_bounded(bound, cause):
+    result = check(Rows(bound), torch.nn.Sequential(torch.nn.Embedding(5, 3, max_norm=4.0)), np.arange(5)[None])
+    assert bool(result) == (cause is None) and not bounds_told(result), result.blame
+    assert cause is None or (result.blame.cause == cause and "max_norm=4 of a table of 5 rows" in result.blame.text)
 
 
 class Held(nnx.Module):

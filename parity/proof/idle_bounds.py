@@ -61,8 +61,10 @@ class Bounds(TorchFunctionMode):
 
     def _lookup(self, func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Looks rows up whose norm may be bounded, which PyTorch then does in place."""
-        where, place = (args, MAX_NORM) if len(args) > MAX_NORM else (kwargs, "max_norm")
-        most = args[MAX_NORM] if len(args) > MAX_NORM else kwargs.get("max_norm")
+        by_place = len(args) > MAX_NORM
+        where: Any = args if by_place else kwargs
+        place = MAX_NORM if by_place else "max_norm"
+        most = args[MAX_NORM] if by_place else kwargs.get("max_norm")
         if most is None:
             return func(*args, **kwargs)
         table = args[1] if len(args) > 1 else kwargs["weight"]

@@ -35,6 +35,7 @@ from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
+from parity.proof.padding_rows import padding_notes
 from parity.proof.steps import Kept, RowsByTier, Sides, first_step, modeless, single_steps
 from parity.report.repro import evidence_of
 from parity.result import Blame, Distance, Result
@@ -46,8 +47,7 @@ from parity.twin.twin import State, Twin
 def check_twin(twin: Twin, **options: Any) -> Result:
     """Runs both sides in float64, to see whether they agree, and in each lower precision, to see how well.
 
-    Every step starts from the state in which PyTorch has been, so that the last is tested as sharply as the
-    first; then all steps are taken in a row, and each layer on its own.
+    Every step starts from the state in which PyTorch has been; then all are taken in a row, and each layer on its own.
 
     options: of `Checking`
 
@@ -71,9 +71,12 @@ def check_twin(twin: Twin, **options: Any) -> Result:
             for tier in rows:
                 if guilty is None and not passed(rows[tier]) and sides.torch_device == "cpu":
                     guilty = _diagnosed(blame_precision, twin, tier, rows[tier])
-            if sides.torch_device == "cpu":
-                guilty = _diagnosed(with_digits, guilty, twin, rows)
+            guilty = _diagnosed(with_digits, guilty, twin, rows) if sides.torch_device == "cpu" else guilty
+        holding = layers_with_tensors(twin) if checking.layers and "float64" in rows else ()
         guilty = _constant(twin, checking, sides, rows, kept) or _dropout(twin, rows, guilty or unbound)
+        notes = list(notes_of(sides.flax.values(), alone, holding, kept, () if guilty else idle))
+        if twin.turns and not guilty and "float64" in rows:
+            notes += padding_notes(twin, sides)
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,
@@ -84,8 +87,8 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         trajectory=trajectory,
         settings={"probes": checking.probes, "weights": "as they are" if twin.as_they_are else "random"},
         skipped=alone.skipped,
-        holding=(holding := layers_with_tensors(twin) if checking.layers and "float64" in rows else ()),
-        notes=tuple(notes_of(sides.flax.values(), alone, holding, kept, () if guilty else idle)),
+        holding=holding,
+        notes=tuple(notes),
         evidence=evidence,
     )
 

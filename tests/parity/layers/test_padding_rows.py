@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from jax import lax
 
 import parity
 
@@ -43,7 +44,24 @@ def checked(ours, theirs, **options):
 
 
 def test_a_mask_outside_of_the_layer_does_what_padding_does():
-    checked(Scores(), TorchScores(), tiers=("float64",)).raise_if_failed()
+    result = checked(Scores(), TorchScores(), tiers=("float64",))
+    result.raise_if_failed()
+    assert any("row 0 of items.weight" in note for note in result.notes)
+
+
+class Stopped(Scores):
+    """Looks the row up, as PyTorch does, and sends it no gradient."""
+
+    def rows(self, ids):
+        rows = self.table(ids)
+        return jnp.where((ids > 0)[..., None], rows, lax.stop_gradient(rows))
+
+
+@pytest.mark.slow
+def test_control_of_a_row_that_both_look_up_nothing_is_said():
+    result = checked(Stopped(), TorchScores(), tiers=("float64",))
+    result.raise_if_failed()
+    assert not any("row 0" in note for note in result.notes)
 
 
 @pytest.mark.slow

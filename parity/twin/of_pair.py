@@ -166,7 +166,8 @@ def _module_of(make: Callable[[], Any], whole: bool) -> Any:
         return make()
     if not isinstance(model, nnx.Module) or _keeps_tracers(model):
         return make()
-    others = nnx.All(nnx.Not(nnx.Param), nnx.Not(nnx.RngState))
+    several = len(jax.tree.leaves(nnx.state(model, nnx.RngKey))) > 1  # which may be one and the same
+    others = nnx.Not(nnx.Param) if several else nnx.All(nnx.Not(nnx.Param), nnx.Not(nnx.RngState))
     if jax.tree.leaves(nnx.state(model, others)):
         nnx.update(model, jax.jit(lambda: nnx.state(make(), others))())
     return model

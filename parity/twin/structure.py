@@ -25,10 +25,10 @@ def with_shapes(build: Callable[[], nnx.Module]) -> nnx.Module:
 
 
 def with_real_keys(model: nnx.Module) -> nnx.Module:
-    """Returns the model with random keys and counts in place of their shapes."""
-    for _, node in nnx.iter_graph(model):
+    """Returns the model with random keys, all different, and counts in place of their shapes."""
+    for number, (_, node) in enumerate(nnx.iter_graph(model)):
         if isinstance(node, nnx.RngKey):
-            node.set_value(jax.random.key(0))
+            node.set_value(jax.random.key(number))
         elif isinstance(node, nnx.RngCount):
             node.set_value(jax.numpy.zeros((), jax.numpy.uint32))
     return model

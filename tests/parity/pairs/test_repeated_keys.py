@@ -1,5 +1,7 @@
 """Dropout of several layers by one key: the same numbers are dropped in each, where PyTorch draws anew."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,6 +51,26 @@ def test_layers_of_a_scan_whose_keys_are_not_split(split):
     if result.blame:
         assert (result.blame.layer, result.blame.cause) == ("blocks.1.Dropout_0", "repeated-key")
         assert "and 1 more" in result.blame.text
+
+
+class Dropping(nnx.Module):
+    def __init__(self, *seeds):
+        self.layers = nnx.List([nnx.Linear(6, 6, rngs=nnx.Rngs(0)) for _ in range(2)])
+        self.drops = nnx.List([nnx.Dropout(0.3, rngs=nnx.Rngs(seed)) for seed in seeds])
+
+    def __call__(self, x):
+        for layer, drop in zip(self.layers, self.drops, strict=True):
+            x = drop(layer(x))
+        return x
+
+
+def test_a_function_that_makes_layers_with_random_numbers_of_their_own():
+    linear, drop = partial(torch.nn.Linear, 6, 6), partial(torch.nn.Dropout, 0.3)
+    theirs = torch.nn.Sequential(linear(), drop(), linear(), drop())
+    options = {"steps": 1, "tiers": ("float64",)}
+    assert parity.check(lambda: Dropping(0, 1), theirs, X, **options)
+    blame = parity.check(lambda: Dropping(0, 0), theirs, X, **options).blame
+    assert blame and (blame.layer, blame.cause) == ("drops.1", "repeated-key")
 
 
 def dropping(own: bool):

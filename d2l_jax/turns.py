@@ -62,6 +62,7 @@ class Supervised:
 
     def __call__(self, nets: Nets, tensors: Tensors) -> tuple[Array, Tensors]:
         """Returns (loss + penalty, {"output": the model's outputs})."""
+        _check_named(tensors)
         outputs = nets(*arguments(tensors["input"]))
         loss = self.loss(outputs, tensors["targets"])
         if self.penalty:
@@ -77,6 +78,7 @@ class Observed:
 
     def __call__(self, nets: Nets, tensors: Tensors) -> Tensors:
         """Returns {"output": ..., "loss": ...}."""
+        _check_named(tensors)
         outputs = nets(*arguments(tensors["input"]))
         return {"output": outputs, "loss": self.loss(outputs, tensors["targets"])}
 
@@ -120,6 +122,12 @@ def supervised(
     return (Turn(Supervised(loss, penalty), make, trains, clip=clip),)  # type: ignore[arg-type]
 
 
+def _check_named(tensors: Tensors) -> None:
+    """Raises InputError where the inputs or the targets of supervised learning have another name."""
+    if missing := [name for name in ("input", "targets") if name not in tensors]:
+        raise InputError(f"the batch has {', '.join(map(repr, tensors))}, no {' and no '.join(map(repr, missing))}")
+
+
 def arguments(inputs: Any) -> tuple[Any, ...]:
     """Returns what a model is called with: several inputs stand in a tuple."""
     return inputs if isinstance(inputs, tuple) else (inputs,)
@@ -146,11 +154,25 @@ def name_of(path: tuple) -> str:
     return torch_name(tuple(DictKey(key) for key in path))
 
 
+def are_turns(given: Any) -> bool:
+    """Tells whether it is a sequence of turns."""
+    several = isinstance(given, list | tuple) and not isinstance(given, Turn)
+    return several and all(isinstance(each, Turn) for each in given)
+
+
+def check_are_turns(turns: Any) -> None:
+    """Raises InputError where they are no sequence of turns."""
+    if not are_turns(turns):
+        kind = type(turns).__name__
+        raise InputError(f"turns are of type {kind}; supervised(loss, optimizer), or a list of Turns, is right")
+
+
 def check_turns(turns: Sequence[Turn], names: Sequence[str]) -> None:
     """Raises InputError where a turn moves nothing, or two of them have one name or move the same leaf.
 
     names: of all parameters, as PyTorch calls them
     """
+    check_are_turns(turns)
     moved_by: dict[str, Turn] = {}
     by_name: dict[str, Turn] = {}
     for turn in turns:

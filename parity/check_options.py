@@ -120,9 +120,9 @@ class CheckOptions:
         from parity.named_pair import check_named
 
         for name in self.own_pairs:
-            listener(name, "two models")
             yield check_named(
                 name,
+                listener,
                 device=self.device,
                 tf32=self.tf32,
                 steps=self.steps,

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from d2l_jax.errors import InputError, one_of
+from parity.listening import Listener, heard_by
 from parity.own_pair import check
+from parity.proof.checking import silent
 from parity.result import Result
 from parity.user_module import told, user_module
 
@@ -14,15 +16,17 @@ DEFINES = "a function that returns (flax_model, torch_model, inputs) is right"
 RETURNS = "a tuple (flax_model, torch_model, inputs), or a dict of the arguments of parity.check, is right"
 
 
-def check_named(target: str, **options: Any) -> Result:
+def check_named(target: str, listener: Listener = silent, **options: Any) -> Result:
     """Returns the result of the pair that MODULE:FUNCTION makes; what cannot be compared is its `error`.
 
-    options: of `parity.check`, where the function does not say otherwise
+    listener: hears that the function is called, and the phases of the check
+    options:  of `parity.check`, where the function does not say otherwise
     """
     start = time.perf_counter()
     try:
-        arguments = _arguments(target)
-        result = arguments if isinstance(arguments, Result) else check(**options | arguments)
+        with heard_by(listener):
+            arguments = _arguments(target, listener)
+            result = arguments if isinstance(arguments, Result) else check(**options | arguments)
     except InputError as error:
         result = Result(target, "", 0, error=str(error), refused=True)
     except Exception as error:  # models that cannot run are one pair's result, not the end of all
@@ -30,7 +34,7 @@ def check_named(target: str, **options: Any) -> Result:
     return replace(result, name=target, seconds=round(time.perf_counter() - start, 2))
 
 
-def _arguments(target: str) -> dict[str, Any] | Result:
+def _arguments(target: str, listener: Listener) -> dict[str, Any] | Result:
     """Returns what the function returns, by the names of the arguments of `parity.check`."""
     place, _, name = target.rpartition(":")
     module = user_module(place)
@@ -42,6 +46,7 @@ def _arguments(target: str) -> dict[str, Any] | Result:
             else InputError(f"{place} has no {name!r}; {DEFINES}")
         )
     function = getattr(module, name)
+    listener(target, "two models")
     try:
         pair = function() if callable(function) else function
     except InputError:

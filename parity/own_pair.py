@@ -12,6 +12,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
 from parity.environment import jax_device, seeded, torch_device
+from parity.listening import listening
 from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
 from parity.models.evaluation import stays
@@ -102,8 +103,11 @@ def check(
     theirs = torch_module_of(torch_model)
 
     def checked(learning: Learning) -> Result:
-        twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
-        result = _check_pair(with_settled_masks(twin), fresh, start == "compare", options)
+        with listening("parity.check") as listener:
+            listener(type(theirs).__name__, "which tensor is which")
+            twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
+            heard = options | {"listener": listener}
+            result = _check_pair(with_settled_masks(twin), fresh, start == "compare", heard)
         notes = *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin), *_mode_of(twin)
         return _under_likeliest(replace(result, notes=(*result.notes, *notes)), twin.likeliest)
 
@@ -126,6 +130,7 @@ def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, 
     except Exception as error:
         explain(error, twin)
         raise
+    options["listener"](twin.name, "fresh models")
     return _with_start(with_compiled(result, twin, options["device"], options["tf32"]), fresh, twin, start_fails)
 
 
@@ -182,7 +187,8 @@ def _check_name(name: str, **options: Any) -> Result:
     from d2l_jax.catalog import get  # which loads every model of the book
     from parity.proof.cases import check_case
 
-    return check_case(get(name), **options)
+    with listening("parity.check") as listener:
+        return check_case(get(name), listener=listener, **options)
 
 
 def _under_likeliest(result: Result, names: tuple[str, ...]) -> Result:

@@ -8,6 +8,8 @@ from rich.console import Console, RenderableType
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.text import Text
 
+from d2l_jax.patience import Patience
+
 if TYPE_CHECKING:
     from parity.result import Result
 
@@ -30,7 +32,8 @@ class PhasesBelow(Progress):
 class Watch:
     """Shows how far a command has come: on a terminal a bar with phases, else a line for each case as it ends.
 
-    That a case begins is then said on standard error, so that minutes do not pass without a word.
+    That a case begins is then said on standard error, and at times the phase of a long one, so that minutes do not
+    pass without a word. A case that is refused has no line: its error says all.
     """
 
     def __init__(self, total: int, console: Console):
@@ -38,29 +41,35 @@ class Watch:
         self.console = console
         self.bar = PhasesBelow(console)
         self.begun = set[str]()
+        self.patience = Patience(lambda line: print(line, file=sys.stderr, flush=True), "at work")
 
     def hear(self, name: str, phase: str) -> None:
         """Notes the phase in which a case is."""
         self.bar.phases[name] = phase
+        self.patience.doing = f"{name}, {phase}"
         if name not in self.begun and not self.console.is_interactive:
             self.begun.add(name)
             print(f"[{len(self.begun)}/{self.total}] {name} begins", file=sys.stderr, flush=True)
 
     def over(self, results: Iterator["Result"]) -> Iterator["Result"]:
         """Yields the results one by one, and shows them."""
-        if not self.console.is_interactive:
-            for number, result in enumerate(results, 1):
-                seconds = f" {result.seconds:.1f} s" if result.seconds else ""
-                line = f"[{number}/{self.total}] {result.name} {result.status}{seconds}"
+        with self.bar if self.console.is_interactive else self.patience:
+            yield from self._under_bar(results) if self.console.is_interactive else self._in_lines(results)
+
+    def _in_lines(self, results: Iterator["Result"]) -> Iterator["Result"]:
+        for number, result in enumerate(results, 1):
+            seconds = f" {result.seconds:.1f} s" if result.seconds else ""
+            line = f"[{number}/{self.total}] {result.name} {result.status}{seconds}"
+            if not getattr(result, "refused", False):  # bugs that are planted are none
                 self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-                yield result
-            return
-        with self.bar:
-            task = self.bar.add_task("checking", total=self.total)
-            for result in results:
-                self.bar.phases.pop(result.name, None)
-                self.bar.update(task, advance=1, description=f"{result.name}: {result.status}")
-                yield result
+            yield result
+
+    def _under_bar(self, results: Iterator["Result"]) -> Iterator["Result"]:
+        task = self.bar.add_task("checking", total=self.total)
+        for result in results:
+            self.bar.phases.pop(result.name, None)
+            self.bar.update(task, advance=1, description=f"{result.name}: {result.status}")
+            yield result
 
 
 def with_progress(results: Iterator, total: int, console: Console) -> Iterator:

@@ -22,11 +22,12 @@ FORBIDDEN = {
 }
 # From the foundations up: a room imports from those before it.
 ORDER = {
-    "d2l_jax": """errors abstract write command_line weights functional metrics cpu init nn losses optim algorithms
-                  augment data turns train models generate d2l_jax case cases catalog runs search cli __main__""",
-    "parity": """environment processes arrays reference weights models match twin sides compare report result layers
-                 blame start proof training_step own_pair user_module named_pair plugin offline bench selftest mutants
-                 check_options output progress offline_commands parity cli __main__""",
+    "d2l_jax": """errors patience abstract write command_line weights functional metrics cpu init nn losses optim
+                  algorithms augment data turns train models generate d2l_jax case cases catalog runs search cli
+                  __main__""",
+    "parity": """environment listening processes arrays reference weights models match twin sides compare report result
+                 layers blame start proof training_step own_pair user_module named_pair plugin offline bench selftest
+                 mutants check_options output progress offline_commands parity cli __main__""",
 }
 
 

@@ -15,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from d2l_jax.patience import Patience
 from d2l_jax.runs.run import Listener
 from d2l_jax.train import Event
 
@@ -42,14 +43,17 @@ class Terminal(Listener):
         self.epochs = 0
         self.task: TaskID | None = None
         self.told = time.monotonic()
+        self.patience = Patience(self.line, "at work")
 
     def __enter__(self) -> "Terminal":
         self.bar.start()
+        self.patience.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.patience.end()
         self.bar.stop()
 
     def line(self, text: str) -> None:
@@ -58,7 +62,10 @@ class Terminal(Listener):
         self.told = time.monotonic()
 
     def begin(self, epochs: int) -> None:
-        """A new bar in the place of the last."""
+        """A new bar in the place of the last; without one, a long compilation is told until the first news."""
+        self.patience.doing = "compiling, then the first batches"
+        if self.console.is_interactive:
+            self.patience.end()
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.epochs = epochs
@@ -66,6 +73,7 @@ class Terminal(Listener):
 
     def event(self, event: Event) -> None:
         """Moves the bar; without one, tells where a long epoch is, at most once a minute."""
+        self.patience.end()
         if self.task is None:
             return
         done = (event.epoch - 1) * event.batches + event.done

@@ -15,7 +15,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.functional import Tree, eval_view, parts, train_view
 from d2l_jax.metrics import LABELS, Metric, measured
 from d2l_jax.train.state import TrainState
-from d2l_jax.turns import Nets, Objective, Tensors, Turn, parted, united
+from d2l_jax.turns import Nets, Objective, Tensors, Turn, are_turns, check_are_turns, parted, united
 
 Run = Callable[..., tuple[Any, Tree]]  # (function, params, buffers, *inputs) -> (result, buffers), see `Parts.run`
 Metrics = dict[str, Any]
@@ -120,6 +120,8 @@ def make_train_step(model: nnx.Module, turns: Sequence[Turn], metrics: Mapping[s
 
     metrics: by name, see `d2l_jax.metrics`; None counts the right labels, where the targets are labels
     """
+    _check_model(model)
+    check_are_turns(turns)
     return compiled_step(parts(train_view(model)).run, turns, metrics)
 
 
@@ -140,7 +142,7 @@ def measured_step(
     measures = LABELS if metrics is None else metrics
 
     def train_step(state: TrainState, batch: Tensors) -> tuple[TrainState, Metrics]:
-        state, tensors = take(state, to_float(batch, state.params))
+        state, tensors = take(state, to_float(_named(batch), state.params))
         return state, {turn.loss_name: tensors[turn.loss_name] for turn in turns} | measured(measures, tensors)
 
     return train_step
@@ -151,21 +153,41 @@ def make_eval_step(model: nnx.Module, observe: Observe | None, metrics: Mapping[
 
     observe: (nets, tensors) -> tensors with a "loss" among them; `Observed(loss)` for supervised learning
 
-    Raises InputError where `observe` is None, as that of a case which observes nothing, or returns no loss.
+    Raises InputError where `observe` is None, as that of a case which observes nothing, or no function, or returns
+    no loss.
     """
+    _check_model(model)
     if observe is None:
         raise InputError("there is nothing to observe: observe=Observed(loss) is right for supervised learning")
+    if not callable(observe):
+        what = "turns, which are for make_train_step" if are_turns(observe) else f"of type {type(observe).__name__}"
+        raise InputError(f"observe is {what}; Observed(loss), or a function (nets, tensors) -> tensors, is right")
     run = parts(eval_view(model)).run
     measures = LABELS if metrics is None else metrics
 
     def eval_step(params: Tree, buffers: Tree, batch: Tensors) -> Metrics:
-        batch = to_float(batch, params)
+        batch = to_float(_named(batch), params)
         tensors, _ = run(observe, params, buffers, batch)
+        if not isinstance(tensors, dict):
+            raise InputError(f'observe returns a {type(tensors).__name__}; a dict with a "loss" in it is right')
         if "loss" not in tensors:
             raise InputError(f'observe returns {", ".join(sorted(tensors))}; a "loss" among them is right')
         return {"loss": tensors["loss"]} | measured(measures, batch | tensors)
 
     return jit(eval_step)
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, nnx.Module):
+        what = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise InputError(f"the model is {what}; an nnx.Module, such as LeNet(rngs=nnx.Rngs(0)), is right")
+
+
+def _named(batch: Any) -> Tensors:
+    if not isinstance(batch, Mapping):
+        kind = type(batch).__name__
+        raise InputError(f'the batch is of type {kind}; a dict, such as {{"input": X, "targets": y}}, is right')
+    return dict(batch)
 
 
 def to_float(batch: Any, params: Tree) -> Any:

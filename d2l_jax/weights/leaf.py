@@ -54,6 +54,17 @@ class Leaf:
         """Returns the name in reports."""
         return " + ".join(self.keys)
 
+    def __str__(self) -> str:
+        """Returns both names, and which rows and what order of axes the one has of the other, as a map is printed."""
+        first, end, *length = self.rows or (0, 0)
+        rows = f", rows {first} to {end - 1}{f' of every {length[0]}' if length else ''}" if self.rows else ""
+        plain = self.split == self.stored and list(self.axes) == sorted(self.axes)
+        turned = tuple(self.split[axis] for axis in self.axes)
+        way = [f"as {self.split}"] * (self.split != self.stored) + [f"flipped along axes {self.flip}"] * bool(self.flip)
+        way += [f"axes in the order {self.axes}"] * (list(self.axes) != sorted(self.axes))
+        way += [f"as {self.shape}"] * (turned != self.shape and not (plain and self.shape == self.stored))
+        return f"{self.name}{rows} <- {'.'.join(map(str, self.path))} {self.stored}{': ' * bool(way)}{', '.join(way)}"
+
     def to_torch(self, array: Any) -> np.ndarray:
         array = np.flip(np.asarray(array).reshape(self.split), self.flip).transpose(self.axes).reshape(self.shape)
         return array.astype(np.int64) if array.dtype == np.int32 else array

@@ -74,8 +74,7 @@ def converted(
     left = [f"unexpected {key} {tuple(tensors[key].shape)}" for key in tensors if key not in by_key]
     values, wrong = _arrays(by_key, tensors, dtype, read)
     if problems := [*_first(missing), *_first(left), *_first(wrong)]:
-        where = f" from {source}" if source else ""
-        raise InputError(f"the state_dict{where} does not fit {owner}: {'; '.join(problems)}")
+        raise InputError(f"{source or 'the state_dict'} does not fit {owner}: {'; '.join(problems)}")
     return values
 
 

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from parity.arrays.key import Arrays, Key
 from parity.arrays.layout import named_leaves
-from parity.blame.apart import parted
+from parity.blame.apart import Sight, parted
 from parity.blame.constants import constant_trials, flax_arrays
 from parity.blame.diagnosis import Cause, explain_layer
 from parity.blame.diagnosis.altered.others import DROPOUTS
@@ -95,7 +95,8 @@ def _of_layer(
     name = f"{call.name}.{cause.part}" if cause and cause.part else call.name
     found = Blame.because(cause, name, direction, f"{layer.label} ({kind}), {direction}")
     told = explained and direction in ("forward", "evaluation")
-    return parted(found, twin, state, train, (call.name, call.number, None)) if told else found
+    flax = {key.tensor: array for key, array in layer.flax.items() if key.phase == "forward"}
+    return parted(found, twin, state, train, Sight(flax, (call.name, call.number))) if told and flax else found
 
 
 def _noise(layer: Layer, isolated: Isolated) -> float:

@@ -11,7 +11,7 @@ import torch
 
 MOST_CODE = 60
 HERE = Path(__file__).parent
-OWN = tuple(str(HERE.parent / room) for room in ("blame", "models", "proof", "sides", "training_step"))
+OWN = tuple(str(HERE.parent / room) for room in ("blame", "models", "proof", "sides", "training_step", "twin"))
 ELSEWHERE = (str(Path(torch.__file__).parent), *OWN)  # no lines of a user's
 STEPS = str(HERE.parent / "reference" / "turns.py")  # which call a model as a whole
 

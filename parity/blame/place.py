@@ -9,7 +9,7 @@ import torch
 from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
-from parity.blame.apart import parted
+from parity.blame.apart import Sight, parted
 from parity.blame.behind import BODY, body_behind, by_what_comes
 from parity.blame.body import (
     Watched,
@@ -100,7 +100,7 @@ def _of_what_is_trained(
         return Blame.because(cause, cause.part if cause else "", key.phase, f"{place}: {key}")
     if wrong_loss or any(key.step == 1 and key.phase == "gradients" for key in wrong):
         found = Blame.because(of_loss(twin, states[0], oracle, flax), "loss", "loss", "the loss")
-        return parted(found, twin, states[0], True, output="loss") if wrong_loss else found
+        return _with_line_of_loss(found, twin, states[0], flax) if wrong_loss else found
     beside = sorted((key for key in wrong if key.step == 1 and key.phase == "forward" and not key.layer), key=str)
     if beside:
         place = f"{_called(twin, beside[0]) or 'the objective'}: {beside[0]}"
@@ -121,7 +121,12 @@ def _loss_beside(twin: Twin, state: State, oracle: Record, flax: Record, wrong: 
     if outputs or not of_outputs or not _is_loss_wrong(wrong):
         return None
     found = Blame.because(of_loss(twin, state, oracle, flax), "loss", "loss", "the loss")
-    return parted(found, twin, state, True, output="loss")
+    return _with_line_of_loss(found, twin, state, flax)
+
+
+def _with_line_of_loss(found: Blame, twin: Twin, state: State, flax: Record) -> Blame:
+    loss = flax[Key(1, "forward", "loss", twin.torch.turns[-1].name)]
+    return parted(found, twin, state, True, Sight({"loss": loss}, output="loss"))
 
 
 def _with_others(
@@ -198,9 +203,11 @@ def _of_body(
         or _by_numbers(twin, state, train, watched, right)
     )
     found = Blame.because(cause, cause.part if cause else "", key.phase, place)
+    sight = Sight({key.tensor: flax[key]}, output=key.tensor)
     if received:
-        return parted(found, twin, state, train, (received.name, received.number, received.place))
-    return parted(found, twin, state, train, output=key.tensor)
+        call = received.name, received.number
+        sight = Sight({"given": received.flax}, call, received.place, turned=received.turned)
+    return parted(found, twin, state, train, sight)
 
 
 def _by_numbers(twin: Twin, state: State, train: bool, watched: Watched, right: Sequence[str]) -> Cause | None:

@@ -61,7 +61,7 @@ def _of_evaluation(twin: Twin, dtype: str) -> Blame | None:
     device = jax.devices("cpu")[0]
     theirs = layer_calls(twin, exact, batch, False)
     flax_run = FlaxRun(twin, dtype, device)
-    ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run.flax, batch, False)}
+    ours = {(call.path, call.number): call for call in traced_calls(twin.flax, flax_run, batch, False)}
     shared = [call for call in theirs if (twin.names.get(call.name), call.number) in ours and call.name]
     with precision(device, dtype=dtype):
         params, buffers = flax_run.load(twin.start)

@@ -11,7 +11,6 @@ import torch
 
 from parity.arrays.layout import named_leaves
 from parity.models.calls import Path, TorchCall, torch_calls
-from parity.models.flax_model import FlaxModel
 from parity.models.random_numbers import requested
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
@@ -74,8 +73,8 @@ def functions_of(side: FlaxSide, train: bool) -> list[Callable]:
     return [side.observe] if side.observe else []
 
 
-def traced_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> list[FlaxCall]:
-    """Returns Flax's calls in the order of their starts, by a trace alone."""
+def traced_calls(side: FlaxSide, own: FlaxRun, batch: Batch, train: bool) -> list[FlaxCall]:
+    """Returns Flax's calls in the order of their starts, by a trace alone, in the precision of the run."""
     calls: list[FlaxCall] = []
     counts: dict[Path, int] = {}
     drawn = 0
@@ -96,10 +95,22 @@ def traced_calls(side: FlaxSide, flax: FlaxModel, batch: Batch, train: bool) -> 
 
     def run(params: Any, buffers: Any, tensors: Any) -> None:
         for function in functions_of(side, train):
-            flax.run(function, params, buffers, tensors, train=train, around=around)
+            own.flax.run(function, params, buffers, tensors, train=train, around=around)
 
-    requested(run, flax.params, flax.buffers, batch.tensors, site=count)
+    with precision(own.device, dtype=own.dtype):
+        given = (_floats(x, own.dtype) for x in (own.flax.params, own.flax.buffers, batch.tensors))
+        requested(run, *given, site=count)
     return calls
+
+
+def _floats(tree: Any, dtype: str) -> Any:
+    """Returns the tree with shapes of that dtype in the place of floating-point arrays."""
+
+    def shape(x: Any) -> Any:
+        floating = hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)
+        return jax.ShapeDtypeStruct(x.shape, dtype) if floating else x
+
+    return jax.tree.map(shape, tree)
 
 
 def given_values(

@@ -112,7 +112,7 @@ def _shared_layers(runs: Runs, containers: bool) -> tuple[list[Layer], dict[tupl
     """
     twin = runs.twin
     theirs = layer_calls(twin, runs.torch, twin.batches[0], runs.train)
-    calls = traced_calls(twin.flax, runs.flax.flax, twin.batches[0], runs.train)
+    calls = traced_calls(twin.flax, runs.flax, twin.batches[0], runs.train)
     ours = {(call.path, call.number): call for call in calls}
     names = with_nested(twin, {path for path, _ in ours}) if containers else twin.names
     shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]

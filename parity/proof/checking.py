@@ -1,16 +1,15 @@
 """The options of a check, in one object."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from d2l_jax.errors import InputError
 from parity.compare.policy import POLICY, UNIT, Policy
+from parity.listening import Listener
 from parity.twin.inputs import check_steps
 from parity.twin.twin import STEPS
 
 PROBES = 4
 TIERS = ("float64", "float32")
-Listener = Callable[[str, str], None]  # (the twin's name, the phase of its check that begins)
 
 
 def silent(name: str, phase: str) -> None:

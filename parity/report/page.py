@@ -126,6 +126,7 @@ def _case(result: Result) -> str:
     parts = [f'<p class="blame">{escape(text)}</p>' for text in (result.error, first_wrong(result)) if text]
     if result.status != "error":
         parts.append(f'<p class="soft">{escape(about_weights(result))}.</p>')
+    parts.append(_weights(result))
     parts.append(_start(result))
     parts.append(_free_run(result))
     if result.skipped:
@@ -140,6 +141,16 @@ def _case(result: Result) -> str:
 
 def _kind(result: Result) -> str:
     return "of-passing" if result.status == "pass" else "of-failing"
+
+
+def _weights(result: Result) -> str:
+    """Returns the names of either side, folded up: which of Flax's tensors is which of PyTorch's, and how."""
+    if not result.weights:
+        return ""
+    told = (str(leaf).partition(" <- ") for leaf in result.weights)
+    rows = (f"<tr><td class='name'>{escape(a)}</td><td class='name'>{escape(b)}</td></tr>" for a, _, b in told)
+    table = _table("weights", ("PyTorch's tensor", "Flax's, its shape, how it becomes PyTorch's"), rows)
+    return f"<details><summary>Which tensor is which</summary>{table}</details>"
 
 
 def _start(result: Result) -> str:

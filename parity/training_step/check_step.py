@@ -18,6 +18,7 @@ from parity.blame.repeated_keys import of_steps
 from parity.compare.policy import POLICY, Policy
 from parity.compare.probes import most_probes
 from parity.environment import pinned, seeded
+from parity.listening import listening
 from parity.proof.checking import PROBES, TIERS
 from parity.result import Result
 from parity.training_step.blame import blame
@@ -78,23 +79,27 @@ def check_step(
     _check_kinds(jax_step, torch_step, torch_model, torch_optimizer, tiers)
     step = JaxStep(jax_step, JaxState(jax_state))
     side = TorchStep(torch_step, torch_model, torch_optimizer, torch_state or {}, both[1], torch_batches is None)
-    with pinned(), jax.default_matmul_precision("highest"):
+    with pinned(), jax.default_matmul_precision("highest"), listening("parity.check_step") as listener:
         try:
-            result = _result(_pair(step, side, both[0], weights), tiers, policy)
+            pair = _pair(step, side, both[0], weights)
+            result = _result(pair, tiers, policy, lambda phase: listener(name, phase))
         finally:
             side.finish()
     return replace(result, name=name, seconds=perf_counter() - started)
 
 
-def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy) -> Result:
+def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy, tell: Callable[[str], None]) -> Result:
     pair = with_draws(pair)
     compared = compared_in(pair, tiers, policy)
+    tell("each step from PyTorch's state")
     steps = single_steps(compared.pair, compared.tiers, compared.policy)
     beta = max(outcome.seen.beta for outcome in steps.outcomes)
     most = most_probes(steps.rows)
     several = len(pair.batches) > 1
+    tell("all steps in a row")
     free, trajectory = free_run(compared.pair, compared.tiers, compared.policy, beta, most) if several else ({}, [])
     rows = {tier: [*compared.rows, *steps.rows[tier], *free.get(tier, [])] for tier in compared.tiers}
+    tell("the first guilty place")
     guilty = blame(compared.pair, steps, rows, compared.rows)
     more, reuse = of_steps(pair.repeated)
     rows[compared.tiers[0]] += more

@@ -8,6 +8,7 @@ import torch
 
 from parity.arrays.key import Arrays
 from parity.blame.diagnosis.cause import Pieces, distance
+from parity.blame.diagnosis.optimizers.limits import shown_limits
 from parity.blame.diagnosis.optimizers.rate import is_round
 from parity.blame.diagnosis.optimizers.trial import listed
 from parity.compare.scale import rms
@@ -26,6 +27,7 @@ def _norm(array: np.ndarray) -> float:
 
 def clipped(replay: Replay) -> Iterator[Gradient]:
     """Yields gradients that are clipped otherwise than PyTorch's step does: (name, text, the gradients)."""
+    shown = shown_limits(list(replay.given_to_flax.values()), [replay.raw[name] for name in replay.given_to_flax])
     most, (each, together) = replay.max_norm, _limit_of_each(replay.raw, replay.applied)
     number = _limit_of_numbers(replay.raw, replay.applied)
     if most:
@@ -34,7 +36,7 @@ def clipped(replay: Replay) -> Iterator[Gradient]:
     elif number:
         theirs = f"PyTorch every number to {number:.6g}"
         yield "clipping-missing", f"Flax does not clip the gradient, {theirs}", lambda: replay.raw
-        for limit, eps in product(dict.fromkeys((number, *LIMITS)), (EPS, 0.0)):
+        for limit, eps in product(dict.fromkeys((*shown.norms, number, *LIMITS)), (EPS, 0.0)):
             whole = f"Flax clips all tensors together to a norm of {limit:.6g}, {theirs}"
             yield "clipping-by-norm", whole, lambda limit=limit, eps=eps: clip(replay.raw, limit, eps)
     elif each:
@@ -50,7 +52,7 @@ def clipped(replay: Replay) -> Iterator[Gradient]:
         if distance(list(replay.raw.values()), list(replay.applied.values()), list(replay.applied.values())) > 1e-9:
             yield "clipping-missing", text, lambda: replay.raw
     limits = dict.fromkeys((most, *LIMITS) if most else LIMITS)
-    for limit in limits:
+    for limit in dict.fromkeys((*shown.numbers, *limits)):
         other = f"PyTorch the norm of all to {most:.6g}" if most else theirs
         values = {name: np.clip(array, -limit, limit) for name, array in replay.raw.items()}
         yield "clipping-by-value", f"Flax clips every number to {limit:.6g}, {other}", lambda values=values: values

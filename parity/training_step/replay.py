@@ -115,6 +115,16 @@ class Replay:
         every = [np.concatenate(pieces) for pieces in zip(*self.linear.values(), strict=True)]
         return {"": slope(*every)} | {name: slope(*pieces) for name, pieces in self.linear.items()}
 
+    @cached_property
+    def given_to_flax(self) -> Arrays:
+        """Returns the gradient that Flax's optimiser was given, where something linear in it shows it."""
+        names = [name for name in self.linear if name in self.raw and name in self.applied]
+        if not names:
+            return {}
+        ours, theirs = ([self.linear[name][side] for name in names] for side in (0, 1))
+        factor = slope(np.concatenate([self.applied[name].ravel() for name in names]), np.concatenate(theirs))
+        return {name: factor * array.reshape(self.raw[name].shape) for name, array in zip(names, ours)}
+
     def clipped(self, gradients: Arrays) -> Arrays:
         """Returns the gradients clipped as PyTorch's step does."""
         return clip(gradients, self.max_norm, self.clip_eps) if self.max_norm else gradients

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from parity.blame.apart import Heard, Line, told
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause, agree, choose
 from parity.blame.diagnosis.functions import Altering, function_trials
@@ -22,7 +21,9 @@ from parity.blame.diagnosis.functions.table import alternatives_of
 from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.optimizers.trial import listed
 from parity.blame.diagnosis.threads import one_thread
-from parity.blame.marks import MOST_EQUATIONS, Marks, mark, numeric
+from parity.blame.heard import Heard
+from parity.blame.instead import Standing, explain_instead, in_words, made_of, on_the_way, results_of_lines
+from parity.blame.marks import MOST_EQUATIONS, Marks, Tell, mark, numeric
 from parity.models.programs import computed, length
 from parity.result import Blame
 from parity.training_step.judged import Outcome, in_tier
@@ -105,17 +106,36 @@ def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
 
 
 def parted_within(blame: Blame, pair: StepPair, outcome: Outcome) -> Blame:
-    """Returns the blame; one that names no cause, with the first lines whose results Flax's step has nowhere."""
+    """Returns the blame; one that names no cause, with the first result that JAX's step has otherwise."""
     if blame.cause or pair.narrow:
         return blame
     try:
         marks = _marks(pair, outcome)
-        if marks and (text := _of_gradients(outcome, marks)):
-            return replace(blame, text=f"{blame.text}; {text}")
-        wrong = _wrong(pair, outcome, marks) if marks else None
+        text = (_of_gradients(outcome, marks) or _of_losses(pair, outcome, marks)) if marks else ""
     except UNFIT:
         return blame
-    return told(blame, wrong)
+    return replace(blame, text=f"{blame.text}; {text}") if text else blame
+
+
+def _of_losses(pair: StepPair, outcome: Outcome, marks: Marks) -> str:
+    """Returns the first result on the way to a wrong loss in whose place JAX has another; "" where none explains it."""
+    keys = [key for key in outcome.oracle if key.phase == "forward" and key in outcome.flax]
+    heard = Heard(marks, pair.torch.model)
+    with _inside(pair, lambda: heard):
+        _taken(pair, outcome)
+    wrong = next((line for line in heard.minimised if not line.known), None)
+    sizes = {int(np.prod(line.shape)) for line in on_the_way(wrong) if line.shape is not None}
+
+    def again(mode: Standing) -> list[np.ndarray]:
+        with _inside(pair, lambda: mode):
+            record = _taken(pair, outcome)
+        return [record[key] for key in keys]
+
+    words: list[str] = []
+    arrays = _told_of_jax(pair, outcome, partial(results_of_lines, words, sizes)) if sizes else []
+    made = made_of(words, arrays, Marks(np.stack(heard.rows), marks.near).known)
+    found = explain_instead(wrong, made, again, [outcome.flax[key] for key in keys])
+    return in_words(*found) if found else ""
 
 
 def _of_gradients(outcome: Outcome, marks: Marks) -> str:
@@ -141,32 +161,28 @@ def _known(marks: Marks, array: np.ndarray) -> bool:
     return marks.known(torch.as_tensor(array))
 
 
-def _wrong(pair: StepPair, outcome: Outcome, marks: Marks) -> Line | None:
-    """Runs PyTorch's step, and returns the call that made the first loss that Flax has not, or wrong parameters."""
-    heard = Heard(marks, pair.torch.model)
-    with _inside(pair, lambda: heard):
-        _taken(pair, outcome)
-    failed = [row.key for row in outcome.rows if not row.passed]
-    # Of another loss, all that is made of its gradient is another.
-    moved = [] if any(key.phase == "forward" for key in failed) else [k.tensor for k in failed if k.phase == "update"]
-    parameters = dict(pair.torch.model.named_parameters())
-    written = [heard.made.get(id(parameters.get(name))) for name in moved]
-    return next((line for line in (*heard.minimised, *written) if line and not line.known), None)
-
-
 def _marks(pair: StepPair, outcome: Outcome) -> Marks | None:
     """Returns the marks of all that JAX's step computes in float64; None of a long one."""
+    arrays = _told_of_jax(pair, outcome, lambda _, __, results: numeric(results))
+    return Marks(np.stack([mark(x, np) for x in arrays])) if arrays else None
+
+
+def _told_of_jax(pair: StepPair, outcome: Outcome, tell: Tell) -> list[np.ndarray]:
+    """Returns what `tell(equation, what it is given, what it gives)` makes of all equations of JAX's step.
+
+    Of what it is given, too, for which there is no equation. Nothing of a long one.
+    """
     with in_tier("float64"), pair.within(outcome.number, "float64"):
         program, _, args = pair.jax.traced(outcome.before, pair.batches[outcome.number - 1], "float64")
         if length(program.jaxpr) > MOST_EQUATIONS:
-            return None
+            return []
 
-        def results_of_all(*args: Any) -> list[jax.Array]:
-            found = numeric([*program.consts, *args])
-            computed(program.jaxpr, program.consts, args, lambda _, __, results: found.extend(numeric(results)))
+        def told(*args: Any) -> list[jax.Array]:
+            found = [*tell(None, (), [*program.consts, *args])]
+            computed(program.jaxpr, program.consts, args, lambda *equation: found.extend(tell(*equation)))
             return found
 
-        return Marks(np.stack([mark(np.asarray(x), np) for x in jax.jit(results_of_all)(*args)]))
+        return [np.asarray(x) for x in jax.jit(told)(*args)]
 
 
 def _taken(pair: StepPair, outcome: Outcome) -> dict:

@@ -57,12 +57,19 @@ class Inputs:
 
 
 def _parts(inputs: Any) -> Iterator[tuple[str, Any]]:
-    """Yields (name, value) of each; a list of arrays of several shapes is a batch of a DataLoader's, else an array."""
+    """Yields (name, value) of each: a list of arrays are several, as of a DataLoader; one of numbers is an array.
+
+    Raises InputError of a list of arrays of one shape, which may be meant as one array that is stacked of them.
+    """
     if isinstance(inputs, torch.nn.utils.rnn.PackedSequence):
         yield "inputs", inputs
     elif isinstance(inputs, Mapping):
         yield from ((f"inputs[{name!r}]", value) for name, value in inputs.items())
-    elif isinstance(inputs, tuple) or (isinstance(inputs, list) and len({getattr(x, "shape", 0) for x in inputs}) > 1):
+    elif isinstance(inputs, tuple) or (isinstance(inputs, list) and any(getattr(x, "shape", ()) for x in inputs)):
+        shapes = {tuple(getattr(x, "shape", ())) for x in inputs}
+        if isinstance(inputs, list) and len(inputs) > 1 and len(shapes) == 1:
+            many = f"inputs are a list of {len(inputs)} arrays of one shape, {shapes.pop()}"
+            raise InputError(f"{many}: tuple(inputs) is right for {len(inputs)} arguments, np.stack(inputs) for one")
         yield from ((f"inputs[{number}]", value) for number, value in enumerate(inputs))
     else:
         yield "inputs", inputs

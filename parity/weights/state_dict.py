@@ -26,6 +26,10 @@ from parity.weights.tensors import to_numpy
 
 log = logging.getLogger(__name__)
 ADDRESS = re.compile(r"(https?|s3|gs|hf)://")
+OTHER_NAMES = (
+    "where names are others, parity.load_by_map(model, checkpoint, result.weights) loads by the map that a"
+    " parity.check of the two models has found"
+)
 Source = Mapping[str, Any] | str | Path | Any
 
 
@@ -42,33 +46,46 @@ def load_state_dict(model: nnx.Module, source: Source, dtype: Any = None, *, ent
     a value is not finite, or a shared tensor has two values; the first ten of each kind are listed.
     """
     _refuse_other_models(model)
-    return take(model, arrays_of(leaves(model), read(source, model), source, dtype, entry, type(model).__name__))
+    expected, held, owner = leaves(model), read(source, model), type(model).__name__
+    return take(model, arrays_of(expected, held, source, dtype, entry, owner, OTHER_NAMES))
 
 
-def arrays_of(expected: list[Leaf], held: Any, source: Source, dtype: Any, entry: str, owner: str) -> Values:
+def arrays_of(
+    expected: list[Leaf], held: Any, source: Source, dtype: Any, entry: str, owner: str, other_names: str = ""
+) -> Values:
     """Returns {path: JAX's array} of what a model expects; errors and lines of the log are those of `load_state_dict`.
 
-    held: what the source holds
+    held:        what the source holds
+    other_names: what is said where most names are others
     """
-    where = str(source) if isinstance(source, str | Path) else ""
     content = content_of(held)
-    place = where or f"the {type(source).__name__}"
+    place = str(source) if isinstance(source, str | Path) else f"the {_kind(source)}"
     if not content.tensors and expected:
         kinds = "; ".join(f"{name or 'it'} is {kind}" for name, kind in list(content.others.items())[:4])
-        raise InputError(f"{place} holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}")
+        no_tensors = f"it holds no state_dict (a mapping of names to tensors){': ' * bool(kinds)}{kinds}"
+        raise InputError(f"{place} does not fit {owner}: {no_tensors}")
     choice, notes = _chosen(expected, content, entry.rstrip("."), place)
     if not choice.fits and (kind := kind_of(content.tensors, content.others)):
-        raise InputError(f"{place} {kind}")
+        raise InputError(f"{place} does not fit {owner}: it {kind}")
     hints = _hints(expected, choice, content)
     told = any(key in hints for key in choice.missing)  # of tied tensors, which are no other part
     if not (choice.fits or told) and (part := part_of(expected, content, entry)):
-        raise InputError(f"{place} holds the weights of {part!r} alone, a part of {owner}; load them into that part")
-    if choice.prefix:
-        where = f"{place}, under {choice.prefix.rstrip('.')!r},"
-    values = converted(expected, choice.tensors, dtype, to_numpy, hints, where, owner)
+        alone = f"it holds the weights of {part!r} alone, a part of the model; load them into that part"
+        raise InputError(f"{place} does not fit {owner}: {alone}")
+    within = f", under {choice.prefix.rstrip('.')!r}," if choice.prefix else ""
+    try:
+        values = converted(expected, choice.tensors, dtype, to_numpy, hints, f"{place}{within}", owner)
+    except InputError as error:
+        if other_names and 2 * min(len(choice.missing), len(choice.unexpected)) > len(expected):
+            raise InputError(f"{error}; {other_names}") from None
+        raise
     if notes:
         log.warning("%s: %s", place, "; ".join(notes))
     return values
+
+
+def _kind(source: Any) -> str:
+    return "state_dict" if isinstance(source, Mapping) else type(source).__name__
 
 
 def _refuse_other_models(model: Any) -> None:

@@ -1,6 +1,7 @@
 """Turns: what they move, what a watch sees, and the one line for each that cannot be right."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from d2l_jax import InputError, TrainState, losses, make_eval_step, make_train_s
 from d2l_jax.catalog import get
 from d2l_jax.functional import parts, train_view
 from d2l_jax.train import make_epoch, step
-from d2l_jax.turns import Turn, check_turns, name_of, parameter_names, parted, united
+from d2l_jax.turns import Observed, Turn, check_turns, name_of, parameter_names, parted, united
 
 NAMES = ["net_D.0.weight", "net_D.0.bias", "net_G.0.weight"]
 
@@ -75,6 +76,30 @@ def test_an_evaluation_without_a_loss_is_refused():
     _, params, buffers = parts(train_view(model))
     with pytest.raises(InputError, match='a "loss" among them is right'):
         make_eval_step(model, case.observe, {})(params, buffers, batch_of("gan"))
+
+
+OTHER: Any = ()
+OBSERVED: Any = Observed(losses.cross_entropy)
+SUPERVISED = supervised(losses.cross_entropy, partial(optim.SGD, lr=0.1))
+WRONG_CALLS: dict[str, tuple[Any, ...]] = {
+    "observe is turns": (make_eval_step, nnx.Linear, SUPERVISED),
+    "observe is of type int": (make_eval_step, nnx.Linear, 3),
+    "turns are of type Turn;": (make_train_step, nnx.Linear, SUPERVISED[0]),
+    "turns are of type function;": (make_train_step, nnx.Linear, losses.cross_entropy),
+    "turns are of type Observed;": (TrainState.create, nnx.Linear, Observed(losses.cross_entropy)),
+    "the model is the class MLP; an nnx": (make_eval_step, models.MLP, Observed(losses.cross_entropy)),
+    "the model is a str; an nnx": (make_train_step, "mlp", SUPERVISED),
+    "the batch is of type tuple; a dict": (lambda *made: make_eval_step(*made)({}, {}, OTHER), nnx.Linear, OBSERVED),
+    "the batch has 'X', no 'input' and no 'targets'": (lambda net, loss: loss(net, {"X": 0}), nnx.Linear, OBSERVED),
+}
+
+
+@pytest.mark.parametrize("words", WRONG_CALLS)
+def test_a_wrong_call_of_a_step_is_one_line(words):
+    with pytest.raises(InputError) as error:
+        call, model, given = WRONG_CALLS[words]
+        call(nnx.Linear(2, 3, rngs=nnx.Rngs(0)) if model is nnx.Linear else model, given)
+    assert str(error.value).startswith(words) and "\n" not in str(error.value)
 
 
 def test_parts_of_a_tree_are_united_again():

@@ -19,7 +19,7 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause
 from parity.blame.digits.kinds import NORMS, Kind, kind_of
 from parity.blame.digits.shadow import Exact, Lossy, Low
-from parity.blame.digits.source import Source, source_of
+from parity.blame.source import Source, source_of
 from parity.compare.policy import POLICY, UNIT
 from parity.compare.rows import Row, passed
 from parity.compare.scale import relative_gap

@@ -6,7 +6,7 @@ import numpy as np
 
 from parity.blame.diagnosis.cause import rms
 from parity.blame.digits.shadow import Known, Lossy, is_finite
-from parity.blame.digits.source import source_of
+from parity.blame.source import source_of
 
 NORMS = "flax/nnx/nn/normalization.py", "flax/linen/normalization.py"
 SUMS = ("sub", "add", "add_any", "reduce_sum", "dot_general", "cumsum", "reduce_window_sum")

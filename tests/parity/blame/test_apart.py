@@ -1,4 +1,4 @@
-"""Where no cause is known, the line of PyTorch's from which on Flax has other numbers."""
+"""Where no cause is known, the first line of PyTorch's in whose place Flax has another, by which all is explained."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -68,9 +68,7 @@ def found(ours, theirs, **options):
 def test_the_line_is_told_from_which_on_numbers_differ(ours, theirs):
     blame = found(ours, theirs)
     assert blame.cause == ""
-    assert "what `torch.sinh(y)` (test_apart.py, line " in blame.text
-    assert "is nowhere in Flax" in blame.text
-    assert blame.text.count("line ") == 1
+    assert "Flax computes `y + 0.3 * y**2` (test_apart.py, line 23) where PyTorch has `torch.tanh(" in blame.text
 
 
 @pytest.mark.slow
@@ -79,7 +77,8 @@ def test_a_loss_has_its_line_too():
     theirs = lambda outputs, targets: torch.cosh(outputs).mean()  # noqa: E731
     blame = found(Ours(right=True), Theirs(), loss=(ours, theirs))
     assert (blame.layer, blame.cause) == ("loss", "")
-    assert "what `torch.cosh(outputs)` (test_apart.py, line " in blame.text
+    assert "Flax computes `outputs - 0.7 * outputs**2` (test_apart.py, line " in blame.text
+    assert "where PyTorch has `self.second(z / 3.0)` (test_apart.py, line " in blame.text
 
 
 class OurCell(linen.Module):
@@ -135,7 +134,10 @@ SEQUENCES = np.random.default_rng(1).normal(size=(2, 4, 4)).astype(np.float32)
 def test_a_scan_is_looked_into_and_the_module_of_the_line_is_blamed():
     blame = parity.check(OurLoop(), Loop(), SEQUENCES, tiers=("float64",), steps=1).blame
     assert blame and (blame.layer, blame.cause) == ("cell", ""), blame
-    assert "in cell, what `torch.sinh(carry)` (test_apart.py, line " in blame.text
+    assert (
+        "in cell, Flax computes `jnp.sinh(carry if self.right else carry + 0.2 * carry**2)` (test_apart.py, line "
+        in blame.text
+    )
 
 
 @pytest.mark.slow
@@ -149,7 +151,7 @@ def test_a_known_cause_needs_no_line():
     theirs = lambda outputs, targets: ((outputs - targets) ** 2).mean()  # noqa: E731
     blame = found(Ours(right=True), Theirs(), loss=(ours, theirs))
     assert blame.cause
-    assert "nowhere" not in blame.text
+    assert "where PyTorch has" not in blame.text
 
 
 class OurSequence(linen.Module):
@@ -178,7 +180,8 @@ class TokenByToken(torch.nn.Module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("wrong", "line"), [("end", "torch.sinh(total)"), ("tokens", "torch.sinh(torch.tanh(")])
+@pytest.mark.parametrize(("wrong", "line"), [("end", "last + 0.2 * last**2"), ("tokens", "kept.sum(1)")])
 def test_what_a_loop_makes_in_all_its_turns_flax_may_have_at_once(wrong, line):
     blame = parity.check(OurSequence(wrong), TokenByToken(), SEQUENCES, tiers=("float64",), steps=1).blame
-    assert blame and f"what `{line}" in blame.text, blame
+    assert blame and f"Flax computes `{line}` (test_apart.py, line " in blame.text, blame
+    assert "where PyTorch has `total + torch.sinh(torch.tanh(" in blame.text

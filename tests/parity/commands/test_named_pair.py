@@ -99,6 +99,11 @@ def test_what_is_no_pair_is_one_line_each_and_status_2(folder, capsys):
     assert len(lines) == len(progress) + len(NOT_PAIRS), "no table of what was not compared"
 
 
+def test_one_pair_that_is_none_is_one_line_in_all(folder, capsys):
+    assert run("check", "none.py:pair") == 2
+    assert capsys.readouterr() == ("none.py:pair: there is no file none.py\n", "")
+
+
 OTHER = """
 from dataclasses import dataclass
 from {neighbour} import value
@@ -220,6 +225,6 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path, closed, words, s
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/bin:/usr/bin", "HOME": str(tmp_path), "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == status, done.stderr
-    begins, *rest = done.stderr.splitlines()
+    begins, *rest = [line for line in done.stderr.splitlines() if not line.endswith("so far")]  # on a slow machine
     assert begins == "[1/1] pair.py:result begins"
     assert len(rest) == bool(words) and "".join(rest).startswith(words)

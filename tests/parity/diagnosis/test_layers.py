@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from flax import nnx
 from planting import first, jnp_, last, named, normal, seeded
 from torch import nn
+
+from parity.blame.diagnosis.altered.recurrent import reset_before
 
 
 def test_layer_norm_has_another_default_eps():
@@ -203,6 +206,19 @@ def test_gru_with_reset_before_the_product():
         outputs.append(h)
     cause = named(cell, x, np.stack(outputs))
     assert cause is not None and cause.name == "reset-before", cause
+
+
+def test_the_reset_gate_of_a_packed_sequence_stands_before_the_product_too():
+    gru = seeded(nn.GRU(5, 3, batch_first=True))
+    x, lengths = torch.as_tensor(normal(4, 7, 5)).to(next(gru.parameters())), torch.tensor([7, 3, 5, 1])
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    (_, _, altered), *_ = reset_before(gru)
+    outputs, last = altered(packed)
+    for sequence, length, state in zip(x, lengths, last[0], strict=True):
+        alone, _ = altered(sequence[None, :length])
+        torch.testing.assert_close(state, alone[0, -1])
+        assert not torch.allclose(state, gru(sequence[None, :length])[0][0, -1], atol=1e-3), "control: another gate"
+    torch.testing.assert_close(outputs.batch_sizes, packed.batch_sizes)
 
 
 @pytest.mark.slow

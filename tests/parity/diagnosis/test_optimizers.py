@@ -253,6 +253,41 @@ def test_clipping_in_pytorch_alone():
     assert cause is not None and cause.name == "clip-missing", cause
 
 
+def clipping_hook(clip, limit):
+    def make(tensors):
+        optimizer = SGD(tensors)
+        optimizer.register_step_pre_hook(lambda *_: (clip(tensors, limit), None)[1])
+        return optimizer
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("clip", "tx", "cause", "text"),
+    [
+        (torch.nn.utils.clip_grad_value_, optax.clip_by_global_norm(0.37), "clip-norm", "the gradients to 0.37; Py"),
+        (torch.nn.utils.clip_grad_norm_, optax.clip(0.037), "clip-value", "every value of the gradients to 0.037; Py"),
+    ],
+)
+def test_clipping_by_numbers_and_by_norm_of_limits_of_their_own(clip, tx, cause, text):
+    before, grads = before_and_gradients()
+    update = optax_update(optax.chain(tx, optax.sgd(0.1)), before, grads)
+    found = explain_update(clipping_hook(clip, 0.21), before, grads, {}, update)
+    assert found is not None and found.name == cause and text in found.text, found
+    moved = {name: 1.3 * value + (0.001 if value.ndim > 1 else 0) for name, value in update.items()}
+    other = explain_update(clipping_hook(clip, 0.21), before, grads, {}, moved)
+    assert other is None or not other.name.startswith("clip"), "control: of another step it is no cause"
+
+
+def test_a_decay_beside_the_step_is_told_of_norms_only_where_there_are_some():
+    before, grads = before_and_gradients()
+    update = optax_update(optax.adamw(0.01, weight_decay=0.1), before, grads)
+    small = {name: 1e4 * value for name, value in before.items()}  # beside which the step has few digits
+    update = {name: value - 0.01 * 0.1 * (small[name] - before[name]) for name, value in update.items()}
+    cause = explain_update(partial(torch.optim.Adam, lr=0.01, weight_decay=0.1), small, grads, {}, update)
+    assert cause is not None and cause.name == "weight-decay-decoupled" and "LAMB" not in cause.text, cause
+
+
 def test_steps_that_are_missing_or_scaled():
     before, grads = before_and_gradients()
     cause = explain_update(ADAM, before, grads, {}, {name: 0 * value for name, value in before.items()})

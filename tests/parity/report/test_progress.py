@@ -10,6 +10,7 @@ from rich.console import Console
 import parity
 from d2l_jax.catalog import CASES, get
 from d2l_jax.runs.progress import Terminal
+from parity.listening import heard_by, listening
 from parity.output import console_beside
 from parity.progress import Watch
 from parity.proof.cases import check_cases, in_order_of_work
@@ -80,6 +81,23 @@ def test_a_phase_is_cut_where_the_terminal_ends():
 def test_a_file_has_no_phases_and_standard_error_says_what_begins(capsys):
     assert shown(terminal=False) == "[1/2] lenet error\n[2/2] vgg11 error\n"
     assert capsys.readouterr().err == "[1/2] lenet begins\n[2/2] vgg11 begins\n"
+
+
+def test_what_is_refused_has_no_line_of_its_own_its_error_says_all(capsys):
+    file = io.StringIO()
+    refused = Result("pair.py:pair", "", 0, error="there is no file pair.py", refused=True)
+    assert list(Watch(1, Console(file=file)).over(iter([refused]))) == [refused]
+    assert file.getvalue() == "" and capsys.readouterr().err == ""
+
+
+def test_a_call_of_the_library_tells_its_phases_to_standard_error_or_to_a_command(capsys):
+    heard: list[tuple[str, str]] = []
+    with heard_by(lambda *phase: heard.append(phase)), listening("parity.check") as hear:
+        hear("Net", "which tensor is which")
+    assert heard == [("Net", "which tensor is which")]
+    with listening("parity.check") as hear:
+        hear("Net", "layers on their own")
+    assert len(heard) == 1 and capsys.readouterr().err == "", "a short call is quiet"
 
 
 def test_control_on_a_terminal_no_line_says_what_begins(capsys):

@@ -152,6 +152,13 @@ BY_HAND = [
     (optax.chain(*scaled, heavy), torch_step, "loss-scale", "a round limit over a power of two: clipped before"),
     (heavy, numbers, "clipping-missing", "does not clip the gradient, PyTorch every number to 0.02"),
     (optax.chain(optax.clip_by_global_norm(0.02), heavy), numbers, "clipping-by-norm", "PyTorch every number to 0.02"),
+    (optax.chain(optax.clip_by_global_norm(0.07), heavy), numbers, "clipping-by-norm", "norm of 0.07, PyTorch every n"),
+    (
+        optax.chain(optax.clip(0.03), heavy),
+        by_hand,
+        "clipping-by-value",
+        "0.03, PyTorch the norm of all to 0.2",
+    ),
     (optax.chain(optax.scale(0.25), heavy), torch_step, "gradient-scale", "0.25 times PyTorch's"),
     (optax.sgd(0.3, momentum=0.9), by_hand, "", "what is done to it before the update differs"),  # two mistakes
 ]

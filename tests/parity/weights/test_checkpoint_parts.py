@@ -25,7 +25,10 @@ def test_parts_under_their_names_load_beside_an_optimisers_state(tmp_path: Path)
 @pytest.mark.parametrize("wrap", [dict, lambda weights: {"state_dict": prefixed("module.", weights=weights)}])
 def test_the_weights_of_a_part_alone_say_which(wrap: Any):
     outer = nnx.Dict(encoder=flax_net(), fc=nnx.Linear(2, 2, rngs=nnx.Rngs(0)))
-    with pytest.raises(InputError, match="the dict holds the weights of 'encoder' alone, a part of Dict"):
+    with pytest.raises(
+        InputError,
+        match="does not fit Dict: it holds the weights of 'encoder' alone, a part of the model",
+    ):
         parity.load_state_dict(outer, wrap(WEIGHTS))
     with pytest.raises(InputError, match="holds the weights of 'encoder' alone"):
         parity.load_state_dict(outer, wrap(prefixed("encoder.")))
@@ -96,3 +99,17 @@ def test_buffers_that_nobody_has_learned_are_left_out_and_told(tmp_path: Path, c
 def test_control_other_buffers_are_listed(tensor: torch.Tensor):
     with pytest.raises(InputError, match="unexpected more"):
         loads({**WEIGHTS, "more": tensor})
+
+
+def test_a_checkpoint_of_other_names_is_told_of_maps_and_one_that_lacks_a_name_is_not():
+    model = nnx.Dict(first=nnx.Linear(2, 3, rngs=nnx.Rngs(0)), last=nnx.Linear(3, 2, rngs=nnx.Rngs(0)))
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 2)).state_dict()
+    with pytest.raises(
+        InputError, match="^the state_dict does not fit Dict: missing .*; where names are others, "
+    ) as at:
+        parity.load_state_dict(model, theirs)
+    assert "parity.load_by_map(model, checkpoint, result.weights)" in str(at.value)
+    names = {"0": "first", "1": "last"}
+    named = {f"{names[key[0]]}{key[1:]}": tensor for key, tensor in theirs.items() if key != "1.bias"}
+    with pytest.raises(InputError, match=r"^the state_dict does not fit Dict: missing last.bias \(2,\)$"):
+        parity.load_state_dict(model, named)

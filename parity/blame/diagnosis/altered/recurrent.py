@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import rnn
 
 from parity.blame.diagnosis.altered.change import Altered, changed, followed, forwarding, reweighted
 
@@ -168,7 +169,18 @@ def _cell_forward(m: nn.GRUCell, x: torch.Tensor, h: torch.Tensor | None = None)
     return _gru_step(x, h, m.weight_ih, m.weight_hh, m.bias_ih, m.bias_hh)
 
 
-def _gru_forward(m: nn.GRU, x: torch.Tensor, h: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+def _gru_forward(m: nn.GRU, x: Any, h: torch.Tensor | None = None) -> tuple[Any, torch.Tensor]:
+    if not isinstance(x, rnn.PackedSequence):
+        return _gru_over(m, x, h, None)
+    padded, lengths = rnn.pad_packed_sequence(x, m.batch_first)
+    outputs, last = _gru_over(m, padded, h, lengths)
+    return rnn.pack_padded_sequence(outputs, lengths, m.batch_first, enforce_sorted=False), last
+
+
+def _gru_over(
+    m: nn.GRU, x: torch.Tensor, h: torch.Tensor | None, lengths: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Runs over the time; a sequence that has ended keeps its state."""
     x = x.transpose(0, 1) if m.batch_first else x
     h = x.new_zeros(m.num_layers, *x.shape[1:-1], m.hidden_size) if h is None else h
     last = []
@@ -178,8 +190,9 @@ def _gru_forward(m: nn.GRU, x: torch.Tensor, h: torch.Tensor | None = None) -> t
         )
         state = h[layer]
         outputs = []
-        for step in x:
-            state = _gru_step(step, state, w_ih, w_hh, b_ih, b_hh)
+        for time, step in enumerate(x):
+            new = _gru_step(step, state, w_ih, w_hh, b_ih, b_hh)
+            state = new if lengths is None else torch.where((lengths > time)[:, None], new, state)
             outputs.append(state)
         x = torch.stack(outputs)
         last.append(state)

@@ -22,15 +22,11 @@ def weight_decay(step: ObservedStep, about: Ready) -> Iterator[Trial]:
     decoupled = group.get("decoupled_weight_decay", isinstance(about.optimizer, torch.optim.AdamW))
     if decay:
         yield "weight-decay-missing", f"Flax has no weight decay, PyTorch {decay:g}", with_options(step, weight_decay=0)
-        name, text = (
-            ("weight-decay-l2", "Flax adds weight decay to the gradient, PyTorch decays the weights (AdamW)")
-            if decoupled
-            else ("weight-decay-decoupled", "Flax decays the weights (AdamW), PyTorch adds to the gradient (L2)")
-        )
-        yield name, text, after(step, _into_gradient if decoupled else _into_weights)
-        if not decoupled:
-            text = "Flax decays the weights beside the step, PyTorch within it, before a ratio of norms (LAMB's)"
-            yield "weight-decay-decoupled", text, lambda: _decayed_beside(step)
+        if decoupled:
+            text = "Flax adds weight decay to the gradient, PyTorch decays the weights (AdamW)"
+            yield "weight-decay-l2", text, after(step, _into_gradient)
+        else:
+            yield from _decoupled(step)
         text = "Flax decays weights by weight_decay, not by lr * weight_decay"
         yield "weight-decay-unscaled", text, after(step, _unscaled_decay)
         if decoupled:
@@ -47,6 +43,19 @@ def weight_decay(step: ObservedStep, about: Ready) -> Iterator[Trial]:
         if value != decay:
             text = f"Flax's weight decay is {value:g}, PyTorch's {decay:g}"
             yield "weight-decay", text, with_options(step, weight_decay=value)
+
+
+def _decoupled(step: ObservedStep) -> Iterator[Trial]:
+    """Decays the weights, PyTorch in the gradient; where the step has a ratio of norms, before it or beside."""
+    text = "Flax decays the weights (AdamW), PyTorch adds to the gradient (L2)"
+    try:
+        before, beside = update(step, _into_weights), _decayed_beside(step)
+    except (ArithmeticError, RuntimeError, ValueError, KeyError, TypeError):  # an optimiser of the user's
+        return
+    if distance(before, beside, beside) > SAME:
+        yield "weight-decay-decoupled", text, lambda: before
+        text = "Flax decays the weights beside the step, PyTorch within it, before a ratio of norms (LAMB's)"
+    yield "weight-decay-decoupled", text, lambda: beside  # to more digits where a step is far below the weights
 
 
 def _into_gradient(now: Ready) -> None:

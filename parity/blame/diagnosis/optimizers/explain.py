@@ -10,7 +10,7 @@ from d2l_jax.errors import InputError
 from parity.blame.diagnosis.cause import NOISE, Cause, agree, choose, distance
 from parity.blame.diagnosis.factors import telling
 from parity.blame.diagnosis.optimizers.decay import masks, weight_decay
-from parity.blame.diagnosis.optimizers.gradients import clipping, clips, gradients, other_norm
+from parity.blame.diagnosis.optimizers.gradients import clipping, clips, gradients, other_norm, shown_clipping
 from parity.blame.diagnosis.optimizers.moments import adagrad, adam, betas, eps, momentum_schedule, rmsprop
 from parity.blame.diagnosis.optimizers.rate import (
     by_norms,
@@ -76,7 +76,8 @@ def explain_update(
     if agree(oracle, flax, noise):
         return None
     cause = choose(oracle, flax, _candidates(step), noise)
-    cause = cause or choose(oracle, flax, _candidates(step, [partial(masks, flax)]), noise)
+    shown = [partial(masks, flax), partial(shown_clipping, flax)]
+    cause = cause or choose(oracle, flax, _candidates(step, shown), noise)
     cause = cause or _one_factor(step, oracle, flax, noise) or _a_factor_each(step, oracle, flax, noise)
     return cause or _by_numbers(oracle, flax, noise)
 

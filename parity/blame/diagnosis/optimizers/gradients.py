@@ -1,9 +1,10 @@
 """Hypotheses on what the optimiser is given: gradients clipped or scaled, no state, no step at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from parity.blame.diagnosis.optimizers.limits import shown_limits
 from parity.blame.diagnosis.optimizers.rate import is_round
 from parity.blame.diagnosis.optimizers.step import ObservedStep, Ready, ready, update
 from parity.blame.diagnosis.optimizers.trial import Trial, after
@@ -31,6 +32,25 @@ def clipping(step: ObservedStep, about: Ready) -> Iterator[Trial]:
         yield "clip-norm", "Flax scales all gradients to norm 1", after(step, lambda now: _scaled(now, 1 / step.norm))
 
 
+def shown_clipping(flax: Sequence[np.ndarray], step: ObservedStep, about: Ready) -> Iterator[Trial]:
+    """Clipping to the limit that Flax's step shows, of an optimiser whose step is linear in the gradient.
+
+    flax: Flax's updates, in the order of `before`
+    """
+    still, once = update(step, lambda now: _scaled(now, 0.0)), update(step, _bare)
+    moved = np.concatenate([(one - zero).ravel() for one, zero in zip(once, still)])
+    if not np.any(moved):
+        return
+    factor = float(np.vdot(moved, np.concatenate([g.ravel() for g in step.grads.values()])) / np.vdot(moved, moved))
+    limits = shown_limits([factor * (ours - zero) for ours, zero in zip(flax, still)], list(step.grads.values()))
+    theirs = "PyTorch's hook does something else" if about.optimizer._optimizer_step_pre_hooks else "PyTorch does not"
+    yield from _clipped(step, dict.fromkeys((*limits.numbers, *limits.norms)), theirs)
+
+
+def _bare(now: Ready) -> None:
+    now.optimizer._optimizer_step_pre_hooks.clear()
+
+
 def clips(step: ObservedStep) -> bool:
     """Tells whether PyTorch's hook clips these gradients."""
     return _limit(step) > 0
@@ -48,7 +68,7 @@ def _limit(step: ObservedStep) -> float:
     return float(f"{limit:.9g}") if same and factor < 1 - 1e-9 else 0.0
 
 
-def _clipped(step: ObservedStep, limits: Sequence[float], theirs: str) -> Iterator[Trial]:
+def _clipped(step: ObservedStep, limits: Iterable[float], theirs: str) -> Iterator[Trial]:
     largest = max((float(np.max(np.abs(step.grads[name]), initial=0)) for name in step.before), default=0.0)
     for limit in limits:
         if step.norm > limit:

@@ -46,10 +46,10 @@ def contexts(model: torch.nn.Module) -> Iterator[dict[int, list[np.ndarray]]]:
     attended: dict[int, list[np.ndarray]] = {owner: [] for owner in owners.values()}
     stock = torch.nn.functional.linear
 
-    def linear(x: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
+    def linear(input: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
         if id(weight) in owners:
-            attended[owners[id(weight)]].append(x.detach().clone().numpy())
-        return stock(x, weight, bias)
+            attended[owners[id(weight)]].append(input.detach().clone().numpy())
+        return stock(input, weight, bias)
 
     torch.nn.functional.linear = linear
     try:

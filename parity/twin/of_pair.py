@@ -34,6 +34,7 @@ from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in
 from parity.twin.learning import Learning
 from parity.twin.merged_biases import moved_as_sums
 from parity.twin.other_batches import another
+from parity.twin.outputs_by_mode import are_others, outputs_of, with_axes, without_loss
 from parity.twin.pairing import make_twin, targets
 from parity.twin.structure import with_shapes
 from parity.twin.twin import STEPS, Twin
@@ -124,13 +125,15 @@ def _twin(
     axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
     ours, theirs = learning.sides(flax, staying(torch_model) if evaluating else torch_model)
     ours = moved_as_sums(ours, tensors, learning)
-    outputs = _output_shapes(flax, inputs)
+    outputs = outputs_of(flax, inputs, train=not evaluating)
+    apart = are_others(outputs_of(flax, inputs, train=False), outputs)
+    ours, theirs = without_loss(ours, theirs) if apart else (ours, theirs)
     if labels is None:
         labels = learning.of_classes(outputs)
     held = _held(tensors, flax) if as_they_are else None
     drawn = partial(targets, labels, None, probabilities=not labels and learning.of_probabilities(outputs))
     twin = make_twin(flax.name, ours, theirs, tensors, named, drawn, random, held, axes)
-    return replace(twin, likeliest=likeliest)
+    return replace(with_axes(twin) if apart else twin, likeliest=likeliest)
 
 
 def _without_tables(model: torch.nn.Module, tensors: list[Leaf]) -> torch.nn.Module:
@@ -143,12 +146,6 @@ def _held(tensors: list[Leaf], flax: FlaxModel) -> dict[str, np.ndarray]:
     """Returns the values that Flax's model holds, under PyTorch's names and in its layout."""
     params = export([leaf for leaf in tensors if leaf.trained], flax.params)
     return params | export([leaf for leaf in tensors if not leaf.trained], flax.buffers)
-
-
-def _output_shapes(flax: FlaxModel, inputs: Inputs) -> Any:
-    """Returns what Flax's model puts out, with shapes in place of arrays."""
-    run = partial(flax.run, called, train=False)
-    return jax.eval_shape(lambda *args: run(*args)[0], flax.params, flax.buffers, *inputs.arrays)
 
 
 def _module_of(make: Callable[[], Any], whole: bool) -> Any:

@@ -10,6 +10,7 @@ import torch
 
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.flax_layers import Variables
+from parity.match.functions import tensor_of
 from parity.match.sums import Widths, spans, sums
 from parity.match.torch_layers import NumpyCall, Recorded, TorchLayer
 
@@ -42,11 +43,11 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
             alone = {size // columns: n for size, n in (ours - theirs).items() if not size % (columns * blocks)}
             lacking = min(shapes[weight.shape], theirs[weight.size] - ours[weight.size])
             told = _told(layer, rows, {width: count // lacking for width, count in alone.items()})
-            yield from (_part(layer, part, name) for part, name in told.items())
+            yield from (_part(layer, part, name, recorded) for part, name in told.items())
             widths = {width // blocks: count // lacking for width, count in alone.items()}
             for first, end in [] if told or rows % blocks else spans(rows // blocks, widths):
                 part = (first, end) if blocks == 1 else (first, end, rows // blocks)
-                yield _part(layer, part, _name(part, rows, widths), widths)
+                yield _part(layer, part, _name(part, rows, widths), recorded, widths)
 
 
 def _told(layer: TorchLayer, rows: int, widths: Mapping[int, int]) -> dict[Rows, str]:
@@ -76,15 +77,17 @@ def _groups(layer: TorchLayer) -> Iterator[TorchLayer]:
         yield TorchLayer(f"{layer.name}.{number}", part, layer.tensors, calls, rows=rows, whole=layer)
 
 
-def _part(layer: TorchLayer, rows: Rows, name: str, widths: Mapping[int, int] | None = None) -> TorchLayer:
+def _part(
+    layer: TorchLayer, rows: Rows, name: str, recorded: Recorded, widths: Mapping[int, int] | None = None
+) -> TorchLayer:
     whole: Any = layer.module
     units = rows_of(np.arange(whole.out_features), rows)
     dense = torch.nn.Linear(whole.in_features, len(units), device="meta")
     calls = [NumpyCall(call.inputs, call.output[..., units]) for call in layer.calls]
     everywhere = dict.fromkeys(layer.tensors, rows)
-    return TorchLayer(
-        f"{layer.name}.{name}", dense, layer.tensors, calls, rows=everywhere, whole=layer, widths=widths or {}
-    )
+    apart = {} if layer.bias is None or "bias" in layer.tensors else tensor_of(layer.bias[units], recorded.arrays)
+    tensors = layer.tensors | apart
+    return TorchLayer(f"{layer.name}.{name}", dense, tensors, calls, rows=everywhere, whole=layer, widths=widths or {})
 
 
 def _name(rows: Rows, count: int, widths: Mapping[int, int]) -> str:

@@ -13,11 +13,12 @@ from torch.nn.utils import parametrize
 from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.draws import SameForAShape
+from parity.match.functions import Dense, dense_calls, tensor_of
 from parity.match.projections import contexts, projections, slow_attention
+from parity.match.randomized import randomize
 from parity.match.recurrent import by_depth
 from parity.match.taken import PartsTaken
 from parity.models.calls import TorchCall, torch_calls
-from parity.models.padding_rows import padding_rows
 from parity.models.random_numbers import RandomRequest
 from parity.models.torch_precision import in_precision, torch_precision
 
@@ -53,6 +54,7 @@ class TorchLayer:
     widths:   how many parts of each width the fused layer may have
     parts:    which of a dense layer's features the model takes as parts, where it is seen
     backward: reads the sequence from its end
+    bias:     of a dense layer that is called as a function, its numbers, which several tensors may hold
     """
 
     name: str
@@ -64,6 +66,7 @@ class TorchLayer:
     whole: "TorchLayer | None" = None
     widths: Mapping[int, int] = field(default_factory=dict)
     parts: tuple[Rows, ...] = ()
+    bias: Array | None = None
 
     @property
     def last(self) -> str:
@@ -112,6 +115,7 @@ def record(
         torch_precision("float64"),
         slow_attention(),
         contexts(run) as attended,
+        dense_calls() as functions,
         torch_calls(run) as calls,
         SameForAShape() as drawing,
         PartsTaken(run) as taken,
@@ -127,6 +131,8 @@ def record(
     aliases = {key: tuple(by_tensor[id(tensor)]) for key, tensor in state.items()}
     arrays = {key: tensor.detach().numpy() for key, tensor in state.items() if isinstance(tensor, torch.Tensor)}
     layers = _layers(run, calls, aliases)
+    for layer in layers:
+        _called_as_function(layer, functions, arrays)
     for layer in layers:
         layer.parts = taken.of(layer.module)
     layers += [part for layer in layers for part in _projections(layer, arrays, attended)]
@@ -151,29 +157,6 @@ def arrays_of(tree: Any) -> list[Array]:
     return [np.asarray(tree)] if hasattr(tree, "shape") and hasattr(tree, "dtype") else []
 
 
-def randomize(model: torch.nn.Module, random: np.random.Generator) -> None:
-    """Draws weights that keep a signal's size; biases, scales and statistics away from 0 and 1. Padding stays zero."""
-    done: set[int] = set()
-    padding = list(padding_rows(model))
-    with torch.no_grad():
-        for module in model.modules():
-            statistics = [(n, b) for n, b in module.named_buffers(recurse=False) if n.startswith("running_")]
-            for name, tensor in [*module.named_parameters(recurse=False), *statistics]:
-                if id(tensor) not in done and tensor.is_floating_point():
-                    tensor.copy_(torch.from_numpy(_values(name, tuple(tensor.shape), random)))
-                    done.add(id(tensor))
-        for key, row in padding:
-            model.get_parameter(key)[row] = 0
-
-
-def _values(name: str, shape: tuple[int, ...], random: np.random.Generator) -> Array:
-    if len(shape) > 1:
-        return random.normal(size=shape) * np.sqrt(2 * shape[0] / max(np.prod(shape), 1))
-    if "bias" in name or "mean" in name:
-        return np.asarray(0.3 * random.normal(size=shape))
-    return np.asarray(random.uniform(0.5, 1.5, size=shape))
-
-
 def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, tuple[str, ...]]) -> list[TorchLayer]:
     by_module: dict[int, list[TorchCall]] = {}
     for call in calls:
@@ -192,6 +175,15 @@ def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, t
             if layers[same] is not part:
                 layers[same].calls += part.calls
     return [layer for layer in layers.values() if layer.tensors]
+
+
+def _called_as_function(layer: TorchLayer, functions: dict[int, list[Dense]], arrays: dict[str, Array]) -> None:
+    """Gives a dense layer that is not called itself what functions make of its weight, and their bias."""
+    if type(layer.module) is torch.nn.Linear and not layer.calls:
+        calls = functions.get(id(layer.module.weight), [])
+        layer.calls = [NumpyCall([call.input], call.output) for call in calls]
+        layer.bias = calls[0].bias if calls else None
+        layer.tensors |= tensor_of(layer.bias, arrays)
 
 
 def _tensors(name: str, module: torch.nn.Module) -> dict[str, str]:

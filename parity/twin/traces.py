@@ -12,7 +12,7 @@ import torch
 
 from d2l_jax.turns import Tensors, arguments
 from parity.arrays.layout import Axes, copied, named_leaves
-from parity.match.torch_layers import randomize
+from parity.match.randomized import randomize
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.flax_model import FlaxModel
 from parity.models.keys_of_draws import Draw, draws_of, repeated

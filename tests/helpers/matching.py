@@ -13,7 +13,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf, export, place
 from parity.match import match
 from parity.match.projections import slow_attention
-from parity.match.torch_layers import randomize
+from parity.match.randomized import randomize
 from parity.models.flax_model import FlaxModel
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel

@@ -27,12 +27,13 @@ def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str
     sure:      tensors of PyTorch's that have one
     """
     given = _given(recorded)
+    single = _single(recorded)
     left = {key: (x.shape, given.get(key)) for key, x in recorded.arrays.items() if key not in sure}
     found: dict[Path, Cutting] = {}
     owners: dict[Path, set[str]] = {}
     for variable in sorted((v for v in variables if v.trained and v.shape), key=lambda v: -v.size):
         beside = owners.get(variable.path[:-1], set())
-        ways_to_cut = list(_ways(variable, left, beside))
+        ways_to_cut = list(_ways(variable, left, beside, single))
         if not ways_to_cut:
             continue
         best = max(ways_to_cut, key=lambda way: _preference(variable, way, left))
@@ -50,12 +51,21 @@ def _given(recorded: Recorded) -> dict[str, int]:
     return {key: hash((x.shape, x.tobytes())) for layer, x in first for key in layer.tensors.values()}
 
 
-def _ways(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str]) -> Iterator[Cutting]:
+def _single(recorded: Recorded) -> set[str]:
+    """Returns the parameters that modules of one's own hold themselves, as scales of branches."""
+    own = (x for x in recorded.layers if not type(x.module).__module__.startswith("torch.nn."))
+    return {key for layer in own for key in layer.tensors.values()}
+
+
+def _ways(
+    variable: Variable, left: Mapping[str, Tensor], beside: Collection[str], single: Collection[str]
+) -> Iterator[Cutting]:
     """Yields cuts where tensors of layers with one input, those that follow each other, make up the array.
 
     beside: the layers that the parts of an array of the same layer of Flax's are of, a bias being theirs, too
+    single: see `_single`
     """
-    yield from _stacks(variable, left, beside)
+    yield from _stacks(variable, left, beside, single)
     keys = [key for key, (shape, _) in left.items() if _owner(key) in beside or not beside and len(shape) > 1]
     for axis in range(len(variable.shape)):
         unit = variable.size // variable.shape[axis]
@@ -79,14 +89,16 @@ def _runs(pieces: Sequence[Piece], length: int) -> Iterator[tuple[Piece, ...]]:
                 yield tuple(pieces[start : end + 1])
 
 
-def _stacks(variable: Variable, left: Mapping[str, Tensor], beside: Collection[str]) -> Iterator[Cutting]:
+def _stacks(
+    variable: Variable, left: Mapping[str, Tensor], beside: Collection[str], single: Collection[str]
+) -> Iterator[Cutting]:
     """Yields cuts of an array that counts layers along its first axis, as experts: tensors whose names count them.
 
     Whatever their layers are given: one is not the other's neighbour, as q is k's.
     """
     count, *shape = variable.shape
     for keys in families(key for key, (own, _) in left.items() if math.prod(own) == math.prod(shape)).values():
-        known = len(left[keys[0]][0]) > 1 or all(_owner(key) in beside for key in keys)
+        known = len(left[keys[0]][0]) > 1 or all(_owner(key) in beside or key in single for key in keys)
         if len(keys) == count > 1 and known and all(_fits(variable, 0, 1, key, left[key][0]) for key in keys):
             yield Cutting(0, tuple(Piece(1, key) for key in keys))
 

@@ -11,7 +11,7 @@ import torch
 
 from d2l_jax.weights.leaf import Leaf
 from parity.match.attention import attention_leaves
-from parity.match.flax_layers import ATTENTION, CELLS, RECURRENT, FlaxLayer, Variable
+from parity.match.flax_layers import ATTENTION, CELLS, NORMS, RECURRENT, FlaxLayer, Variable
 from parity.match.handing import STOCK
 from parity.match.kernels import ways
 from parity.match.recurrent import GATES, kind_of, sources
@@ -51,6 +51,8 @@ def fit(layer: TorchLayer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fi
     recurrent = kind_of(layer.module)
     if recurrent and issubclass(flax.kind, STOCK):
         return None  # one dense layer of several
+    if issubclass(flax.kind, NORMS) and _holds_layers(layer.module):
+        return None  # scales of a block's branches
     if recurrent:
         stock = issubclass(flax.kind, (*RECURRENT, *CELLS))
         find = _recurrent if stock else _own_recurrent
@@ -73,6 +75,12 @@ def fit(layer: TorchLayer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fi
     keys = {key for leaf in alternatives[0] for key in (leaf.key, *leaf.merged)}
     missing = len(flax.variables) - len(alternatives[0]) + sum(layer.tensors[name] not in keys for name in needed)
     return Fit(layer, alternatives, missing)
+
+
+def _holds_layers(module: torch.nn.Module) -> bool:
+    """Tells whether some module within has parameters of its own, its parametrizations aside."""
+    children = (child for name, child in module.named_children() if name != "parametrizations")
+    return any(True for child in children for _ in child.parameters())
 
 
 def counter(array: np.ndarray) -> bool:

@@ -17,6 +17,12 @@ RECURRENT = (nnx.RNN, linen.RNN)
 CELLS = (nnx.RNNCellBase, linen.RNNCellBase)
 ATTENTION = (nnx.MultiHeadAttention, linen.MultiHeadDotProductAttention)
 NORMALISING = (linen.WeightNorm, linen.SpectralNorm)  # what they normalise are the variables of another layer
+NORMS = tuple(
+    getattr(flax, name)
+    for flax in (linen, nnx)
+    for name in ("BatchNorm", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm")
+    if hasattr(flax, name)
+)
 WHOLE = (*RECURRENT, *CELLS, *ATTENTION)  # matched with the variables of their submodules
 
 

@@ -39,6 +39,12 @@ class Layout:
         """Tells whether the first axis stays first, as that of examples does in most models."""
         return self.axes[:1] in ((), (0,))
 
+    @property
+    def keeps_or_moves_channels(self) -> bool:
+        """Tells whether all axes stay, or the last alone moves behind the first."""
+        rank = len(self.axes)
+        return self.axes in (tuple(range(rank)), (0, rank - 1, *range(1, rank - 1)))
+
 
 def layouts(ours: Shape, theirs: Shape) -> Iterator[Layout]:
     """Yields the ways in which an array of Flax's may be PyTorch's, the likelier first; axes of size 1 mean nothing."""

@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import linen, nnx
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.core import Tracer
 
 from d2l_jax.errors import InputError
@@ -195,8 +197,21 @@ def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool, trains:
 
 
 def _initial(model: linen.Module, inputs: Inputs, whole: bool) -> dict[str, Any]:
-    """Returns the variables; parameters, which the check replaces, by their shapes alone unless `whole`."""
-    flags: dict[str, Any] = mode(type(model).__call__, False)
+    """Returns the variables; parameters, which the check replaces, by their shapes alone unless `whole`.
+
+    Heads that work in training alone have theirs, too.
+    """
+    evaluation = _in_mode(model, inputs, whole, train=False)
+    if not mode(type(model).__call__, True):
+        return evaluation
+    with suppress(Exception):  # of the user's own module, which may not start in training
+        training = _in_mode(model, inputs, whole, train=True)
+        return unflatten_dict(flatten_dict(training) | flatten_dict(evaluation))
+    return evaluation
+
+
+def _in_mode(model: linen.Module, inputs: Inputs, whole: bool, train: bool) -> dict[str, Any]:
+    flags: dict[str, Any] = mode(type(model).__call__, train)
     args, named = in_names(inputs.names, tuple(map(jnp.asarray, inputs.arrays)))
 
     def init() -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+
 from parity.models.random_numbers import RandomRequest, dropped_alone, partners
 from parity.models.random_shapes import Layout, layouts
 from parity.twin.traces import Traced
@@ -37,18 +39,30 @@ def uncertain(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], o
 
 
 def open_layouts(
-    flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int]
+    flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int], channels: bool = False
 ) -> dict[int, tuple[Layout, ...]]:
     """Returns how Flax's numbers may lie in PyTorch's, by PyTorch's request, the likelier first, where it is open.
 
-    Of a model that has the batch first on one side alone, or heads last: elsewhere the first axis of both is one.
+    Of a model that has the batch first on one side alone, or heads last. Elsewhere the first axis of both is one, and
+    in models of images or signals it is open whether the last is that of channels, which PyTorch has behind the first.
+
+    channels: PyTorch's model has convolutions
     """
     pairs = [(flax[number].shape, request.shape) for number, request in zip(order, pytorch, strict=True)]
     likeliest = [next(layouts(*shapes), None) for shapes in pairs]
-    if all(layout is None or layout.is_usual for layout in likeliest):
+    usual = all(layout is None or layout.is_usual for layout in likeliest)
+    if usual and not channels:
         return {}
     every = {number: tuple(layouts(*shapes)) for number, shapes in enumerate(pairs)}
+    if usual:
+        every = {number: tuple(x for x in found if x.keeps_or_moves_channels) for number, found in every.items()}
     return {number: found for number, found in every.items() if len(found) > 1}
+
+
+def has_convolutions(model: torch.nn.Module) -> bool:
+    """Tells whether some module is a convolution."""
+    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+    return any(isinstance(module, kinds) for module in model.modules())
 
 
 def _idle(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:

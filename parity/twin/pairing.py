@@ -21,7 +21,7 @@ from parity.models.nnx_model import NNXModel
 from parity.models.random_numbers import given_shapes, numbers
 from parity.models.random_shapes import is_shared
 from parity.twin.modules import correspondence
-from parity.twin.paired_requests import open_layouts, paired, uncertain
+from parity.twin.paired_requests import has_convolutions, open_layouts, paired, uncertain
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
 from parity.twin.structure import check_book_sizes, check_settings, check_structure, with_shapes
@@ -130,7 +130,7 @@ def make_twin(
         held=held or {},
         evaluation_order=evaluation_order,
         uncertain=uncertain(ours.requests, other.requests, order),
-        layouts=open_layouts(ours.requests, other.requests, order),
+        layouts=open_layouts(ours.requests, other.requests, order, has_convolutions(theirs.model)),
         shared=_shared_masks(ours, other, order),
         repeated=_repeated_draws(ours, other, order),
         lone=lone,

@@ -68,9 +68,11 @@ def test_axes_of_size_1_and_joined_axes_mean_nothing():
 
 
 def test_only_where_the_first_axis_is_another_a_layout_is_open():
-    def count(ours, theirs):
-        found = open_layouts([RandomRequest(ours)], [RandomRequest(theirs)], (0,))
+    def count(ours, theirs, channels=False):
+        found = open_layouts([RandomRequest(ours)], [RandomRequest(theirs)], (0,), channels)
         return len(found[0]) if found else 0
 
     assert count((2, 2, 5, 5), (5, 5, 2, 2)) == 4
     assert count((2, 3, 5, 5), (2, 3, 5, 5)) == count((2, 5, 5, 3), (2, 3, 5, 5)) == count((2, 5, 4), (5, 2, 4)) == 0
+    assert count((5, 6, 6), (5, 6, 6), channels=True) == count((5, 6, 6, 6), (5, 6, 6, 6), channels=True) == 2
+    assert count((5, 6, 4), (5, 4, 6), channels=True) == count((5, 2, 6, 6), (5, 2, 6, 6), channels=True) == 0

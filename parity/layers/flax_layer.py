@@ -20,6 +20,7 @@ from parity.layers.padding import without_padding
 from parity.layers.ports import Ports
 from parity.models.flax_model import Part
 from parity.models.random_numbers import imposed_on_jax
+from parity.models.torch_buffers import frozen_parameters
 from parity.sides.quick import quickly
 from parity.twin.twin import Twin
 
@@ -134,7 +135,9 @@ def _record(twin: Twin, alone: Alone, train: bool, result: tuple) -> Record:
     if train and grads is not None:
         varied = [np.asarray(input_grads[i]) for i in alone.ports.varied]
         record |= layer.record("backward", dict(zip(input_names(len(varied)), varied, strict=True)))
-        record |= layer.record("backward", export([x for x in own if x.trained], grads))
+        frozen = frozen_parameters(twin.torch.model)
+        moved = [x for x in own if x.trained and frozen.isdisjoint(x.keys)]  # whole steps tell of the others
+        record |= layer.record("backward", export(moved, grads))
     return without_padding(layer, record)
 
 

@@ -31,8 +31,12 @@ def frozen_tables(model: torch.nn.Module) -> set[str]:
 
     Equal numbers are a start, ones or zeros, from which a checkpoint may have gone on.
     """
-    frozen = [(name, p) for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad]
-    return {name for name, p in frozen if varies(p)}
+    return {name for name in frozen_parameters(model) if varies(model.get_parameter(name))}
+
+
+def frozen_parameters(model: torch.nn.Module) -> set[str]:
+    """Returns the names of the parameters that require no gradient."""
+    return {name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
 
 
 def varies(tensor: torch.Tensor) -> bool:

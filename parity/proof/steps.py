@@ -11,6 +11,7 @@ import numpy as np
 from parity.arrays.key import Key, Record
 from parity.compare.classes import compare_classes
 from parity.compare.fitted import Fit
+from parity.compare.idle_slots import without_idle_slots
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row, passed
 from parity.compare.semantics import told_sharply
@@ -145,7 +146,7 @@ def _rows_of_step(
     taking = step.number, step.before, step.after.slot_names
     flax = run.taken(*taking, step.after)
     before = kept.unreached | kept.stopped
-    oracle, flax, unreached, stopped = reached(_compared(step.oracle, flax, run), flax, before)
+    oracle, flax, unreached, stopped = reached(*_compared(step.oracle, flax, run), before)
     if tier != "float64":
         oracle, flax = without_measures(oracle), without_measures(flax)
     kept.unreached |= unreached
@@ -171,7 +172,7 @@ def first_step(twin: Twin, sides: Sides, states: Sequence[State]) -> tuple[Recor
     oracle = TorchRun(twin, "float64", sides.torch_device).taken(1, states[0])
     run = sides.flax["float64"]
     flax = run.taken(1, states[0], states[1].slot_names, states[1])
-    return reached(_compared(oracle, flax, run), flax)[:2]
+    return reached(*_compared(oracle, flax, run))[:2]
 
 
 def modeless(oracle: Record, flax: Record) -> bool:
@@ -199,9 +200,9 @@ def without_measures(record: Record) -> Record:
     return {key: array for key, array in record.items() if not key.is_measure}
 
 
-def _compared(oracle: Record, flax: Record, run: FlaxRun) -> Record:
-    """Returns PyTorch's record without slots that have no counterpart; some of Optax's optimisers do not count."""
+def _compared(oracle: Record, flax: Record, run: FlaxRun) -> tuple[Record, Record]:
+    """Returns both records without slots that have no counterpart; some of Optax's optimisers do not count."""
     left_out = {slot for held in run.slots for slot in held.left_out}
     if not any(key.slot == "step" for key in flax):
         left_out.add("step")
-    return {key: array for key, array in oracle.items() if key.slot not in left_out}
+    return without_idle_slots({key: array for key, array in oracle.items() if key.slot not in left_out}, flax)

@@ -10,6 +10,7 @@ import numpy as np
 from d2l_jax.errors import InputError
 from parity.arrays.key import Key, Record
 from parity.compare.fitted import Fit, Held
+from parity.compare.idle_slots import without_idle_slots
 from parity.compare.policy import Policy
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row
@@ -165,6 +166,7 @@ def _rows(
     if not any(key.slot == "step" for key in flax):  # some of Optax's optimisers do not count
         oracle = {key: array for key, array in oracle.items() if key.slot != "step"}
     oracle = {key: a for key, a in oracle.items() if key.phase != "optimizer" or key.slot not in pair.held.left_out}
+    oracle, flax = without_idle_slots(oracle, flax)
     flax = {key: a for key, a in flax.items() if key in oracle or key.phase != "optimizer" or a.any()}  # not begun yet
     # The gradients that PyTorch's optimiser meets are hidden in JAX: no row, but the scale of the updates' rounding.
     flax = flax | {key: array.astype(tier) for key, array in oracle.items() if key.phase == "gradients"}

@@ -13,6 +13,7 @@ from d2l_jax.errors import InputError
 from parity.models.keys_of_draws import draws_in, origin, repeated
 from parity.models.random_numbers import RandomRequest, given_shapes, imposed_on_jax, numbers, partners, requested
 from parity.models.random_numbers_torch import ImposedOnTorch
+from parity.training_step.noise import Noise, paired_noise
 from parity.training_step.pair import StepPair, in_tier
 from parity.training_step.torch_memory import rounded
 
@@ -21,21 +22,22 @@ from parity.training_step.torch_memory import rounded
 class Draws:
     """The random numbers of every step in PyTorch's layout, in the order in which JAX asks for them.
 
-    order: for each that PyTorch draws, which of JAX's it is
+    noise: for each that PyTorch draws, which of JAX's it is
     """
 
     steps: list[tuple[np.ndarray, ...]]
-    order: tuple[int, ...]
+    noise: Noise
 
     def on_torch(self, number: int) -> ImposedOnTorch:
         """Returns what PyTorch's step of that number is taken within."""
-        return ImposedOnTorch([self.steps[number - 1][place] for place in self.order])
+        return ImposedOnTorch([self.steps[number - 1][place] for place in self.noise.order])
 
     @contextmanager
     def on_jax(self, number: int, dtype: str) -> Iterator[None]:
         """Gives JAX's step its numbers within the block; a program that was compiled before would draw its own."""
         jax.clear_caches()
-        with imposed_on_jax([jnp.asarray(array, dtype) for array in self.steps[number - 1]]):
+        arrays = [self.noise.on_jax(place, array) for place, array in enumerate(self.steps[number - 1])]
+        with imposed_on_jax([jnp.asarray(array, dtype) for array in arrays]):
             yield
         jax.clear_caches()
 
@@ -57,12 +59,12 @@ def with_draws(pair: StepPair) -> StepPair:
         ours = requested(lambda: [pair.jax.traced(leaves, pair.batches[0], "float32")[0].out_avals, jnp.zeros(())][1])
     jax.clear_caches()
     try:
-        order = partners(ours, drawing.seen)
+        noise = paired_noise(pair, ours, drawing.seen, partners)
     except InputError as error:
         raise InputError(f"{error}; steps that draw the same random numbers can be compared") from None
     random = np.random.default_rng(0)
-    shapes = given_shapes(ours, drawing.seen, order)
-    draws = Draws([numbers(ours, random, shapes) for _ in pair.batches], order)
+    shapes = given_shapes(ours, drawing.seen, noise.order)
+    draws = Draws([numbers(ours, random, shapes) for _ in pair.batches], noise)
     pair.torch.within = draws.on_torch
     return replace(pair, within=draws.on_jax, repeated=_repeated(pair, ours, anew))
 

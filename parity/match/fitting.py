@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
@@ -25,6 +26,8 @@ NAMES = {
     "mean": "running_mean",
     "var": "running_var",
 }
+WORDS = re.compile(r"[\W_]+")
+KINDS = ("w", "b", "weight", "bias", "kernel", "")  # of a tensor, whatever its layer is for
 LIMIT = 24  # alternatives of one pair of layers
 
 
@@ -91,6 +94,16 @@ def counter(array: np.ndarray) -> bool:
 def alike(left: Any, right: Any) -> float:
     """The likeness of two names, from 0 to 1."""
     return SequenceMatcher(None, str(left).lower(), str(right).lower()).ratio()
+
+
+def abbreviated(left: str, right: str) -> bool:
+    """Tells whether a single letter in one of two names stands for a word of the other, as in linear_k and key_w."""
+    words = [[word for word in WORDS.split(name.lower()) if word not in KINDS] for name in (left, right)]
+    return any(
+        len(short) == 1 and short.isalpha() and any(word.startswith(short) for word in others)
+        for shorts, others in (words, words[::-1])
+        for short in shorts
+    )
 
 
 def _own_recurrent(layer: TorchLayer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from parity.match.sums import Widths, spans, sums
 from parity.match.torch_layers import NumpyCall, Recorded, TorchLayer
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+Fused = tuple[TorchLayer, np.ndarray]  # and its weight
 NAMES = {3: ("query", "key", "value"), 2: ("first", "second")}
 
 
@@ -27,27 +28,42 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
     ours = Counter(variable.size for variable in variables.all.values() if len(variable.shape) > 1)
     tensors = {names[0]: recorded.arrays[names[0]] for key, names in recorded.aliases.items() if key in recorded.arrays}
     theirs = Counter(array.size for array in tensors.values() if array.ndim > 1)
-    fused = [
+    layers = [
         (layer, weight)
         for layer in recorded.layers
         if (weight := recorded.arrays.get(layer.tensors.get("weight", ""))) is not None
         and layer.whole is None  # else of an attention
-        and ours[weight.size] < theirs[weight.size]  # else Flax may have it whole
     ]
+    fused = [(layer, weight) for layer, weight in layers if ours[weight.size] < theirs[weight.size]]
+    taken = [(layer, weight) for layer, weight in layers if layer.parts]
+    told = dict(_all_told(taken, ours, theirs))
+    for layer, parts in told.items():
+        yield from (_part(layer, part, name, recorded) for part, name in parts.items())
     shapes = Counter(weight.shape for _, weight in fused)
-    for layer, weight in fused:
+    for layer, weight in fused:  # of the others Flax may have as many whole
         if isinstance(layer.module, CONVOLUTIONS) and ours[weight.size // layer.module.groups] >= layer.module.groups:
             yield from _groups(layer)
-        if isinstance(layer.module, torch.nn.Linear):
+        if isinstance(layer.module, torch.nn.Linear) and layer not in told:
             rows, columns = weight.shape
             alone = {size // columns: n for size, n in (ours - theirs).items() if not size % (columns * blocks)}
             lacking = min(shapes[weight.shape], theirs[weight.size] - ours[weight.size])
-            told = _told(layer, rows, {width: count // lacking for width, count in alone.items()})
-            yield from (_part(layer, part, name, recorded) for part, name in told.items())
             widths = {width // blocks: count // lacking for width, count in alone.items()}
-            for first, end in [] if told or rows % blocks else spans(rows // blocks, widths):
+            for first, end in [] if rows % blocks else spans(rows // blocks, widths):
                 part = (first, end) if blocks == 1 else (first, end, rows // blocks)
                 yield _part(layer, part, _name(part, rows, widths), recorded, widths)
+
+
+def _all_told(taken: Sequence[Fused], ours: Counter, theirs: Counter) -> Iterator[tuple[TorchLayer, dict[Rows, str]]]:
+    """Yields the layers that PyTorch's model itself takes apart, where Flax has kernels for the parts of all of them.
+
+    Whether Flax has another kernel as large as the whole tells nothing: it may be another layer's.
+    """
+    shapes = Counter(weight.shape for _, weight in taken)
+    left = ours - (theirs - Counter(weight.size for _, weight in taken))
+    for layer, (rows, columns) in ((layer, weight.shape) for layer, weight in taken):
+        widths = {size // columns: n // shapes[rows, columns] for size, n in left.items() if not size % columns}
+        if parts := _told(layer, rows, widths):
+            yield layer, parts
 
 
 def _told(layer: TorchLayer, rows: int, widths: Mapping[int, int]) -> dict[Rows, str]:

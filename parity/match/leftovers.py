@@ -12,7 +12,7 @@ from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.weights.leaf import Leaf, rows_of
 from parity.match.apart import NUMBER, cuts
 from parity.match.books import Books
-from parity.match.fitting import alike, fit
+from parity.match.fitting import abbreviated, alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
 from parity.match.rows import tensors_by_rows
@@ -171,13 +171,14 @@ def ways_of(
 
 @cache
 def _name_score(key: str, path: Path) -> float:
-    """The likeness of two paths; the last names count most, whole or from their last underscore on, then numbers."""
+    """The likeness of two paths; the last names count most, whole or from their last underscore on, then the rest."""
     last = next((name for name in reversed(key.split(".")) if not name.isdecimal()), key)  # of lists of parameters
     own = str(path[-1]).rpartition("/")[2]
     ends = (own, own.rpartition("_")[2])
     named = max(alike(name, end) for name in CALLED.get(last, (last,)) for end in ends)
     whole = ".".join(map(str, path))
-    return 2 * named + alike(key, whole) + (NUMBER.findall(key) == NUMBER.findall(whole))
+    owner = key.rpartition(".")[0].rpartition(".")[2]
+    return 2 * named + alike(key, whole) + (NUMBER.findall(key) == NUMBER.findall(whole)) + abbreviated(owner, own)
 
 
 class Unmatched(InputError):

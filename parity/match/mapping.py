@@ -11,7 +11,7 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.match.by_names import named_alike, names_agree
 from parity.match.leftovers import Unmatched
-from parity.match.orders import blocks_of_rows, in_other_orders, of_fused, of_gates
+from parity.match.orders import blocks_of_rows, in_other_arrays, in_other_orders, of_fused, of_gates
 from parity.match.passing import Pass
 from parity.match.search import Found, Search, sure_of
 from parity.match.settling import settled
@@ -98,7 +98,8 @@ def _better(
     more = ({**cuts, **others} for run in runs for others in of_fused(run, search.torch_model))
     gates = ({**cuts, **others} for others in of_gates(found.leaves, search.torch_model))
     first = _guessed(found)
-    for each in itertools.islice(itertools.chain(in_other_orders(cuts, search.torch_model), gates, more), MOST):
+    ways = itertools.chain(in_other_orders(cuts, search.torch_model), in_other_arrays(cuts), gates, more)
+    for each in itertools.islice(ways, MOST):
         cut = Cut(flax, each)
         pieces = list(_known(cut, found.leaves))
         others = [leaf for leaf in found.leaves if leaf.key not in cut.promised]

@@ -4,7 +4,7 @@ Which order it is the numbers decide: under the right one the layer behind is gi
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -45,6 +45,35 @@ def in_other_orders(cuts: Cuts, model: torch.nn.Module) -> Iterator[Cuts]:
         orders = itertools.product(blocks, itertools.permutations(range(len(widths))))
         for count, order in itertools.islice(orders, 1, MOST):
             yield {**cuts, **{path: _turned(cuts[path], count, order) for path in paths}}
+
+
+def in_other_arrays(cuts: Cuts) -> Iterator[Cuts]:
+    """Yields the cuts with the layers that two arrays of a module are cut into dealt out to them otherwise.
+
+    A layer's bias goes where its kernel does.
+    """
+    kinds: dict[str, dict[Path, list[str]]] = {}
+    for path, cutting in cuts.items():
+        owners = kinds.setdefault(_kind(path[:-2]), {}).setdefault(path[:-2], [])
+        owners += [_owner(piece.key) for piece in cutting.pieces if _owner(piece.key) not in owners]
+    for modules in kinds.values():
+        several = [path for path in cuts if path[:-2] in modules]
+        arrays = {frozenset(_owner(piece.key) for piece in cuts[path].pieces) for path in several}
+        counts = {len(owners) for owners in modules.values()}
+        if len(counts) > 1 or not len(modules) < len(arrays) or max(counts) > max(COUNTS):
+            continue
+        for order in itertools.islice(itertools.permutations(range(*counts)), 1, None):
+            moved = {path: dict(zip(own, [own[n] for n in order], strict=True)) for path, own in modules.items()}
+            yield {**cuts, **{path: _moved(cuts[path], moved[path[:-2]]) for path in several}}
+
+
+def _moved(cutting: Cutting, owners: Mapping[str, str]) -> Cutting:
+    keys = ((piece, piece.key.rpartition(".")[2]) for piece in cutting.pieces)
+    return replace(cutting, pieces=tuple(replace(p, key=f"{owners[_owner(p.key)]}.{last}") for p, last in keys))
+
+
+def _owner(key: str) -> str:
+    return key.rpartition(".")[0]
 
 
 def _turned(cutting: Cutting, blocks: int, order: Sequence[int]) -> Cutting:

@@ -1,4 +1,4 @@
-"""Which features of a dense layer's result PyTorch's model takes as a part: by split, chunk, slices, head by head."""
+"""Which features of a dense layer's result PyTorch's model takes as a part: by split, chunk, slices, glu, of heads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,11 @@ from torch.utils._pytree import tree_leaves
 
 from d2l_jax.weights.leaf import Rows, rows_of
 
+GLU = torch.ops.aten.glu.default
+
 
 class PartsTaken(TorchDispatchMode):
-    """Notes the parts of what the dense layers of a model put out, as long as they are views of it."""
+    """Notes the parts of what the dense layers of a model put out, as long as they are views of it; and halves."""
 
     def __init__(self, model: torch.nn.Module):
         super().__init__()
@@ -36,7 +38,8 @@ class PartsTaken(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None) -> Any:
         results = func(*args, **(kwargs or {}))
-        for x in tree_leaves(results):
+        views = _halves(*args) if func is GLU else tree_leaves(results)
+        for x in views:
             if isinstance(x, torch.Tensor) and (found := self._results.get(_memory(x))):
                 module, whole = found
                 if x.numel() < whole.numel() and (rows := _features(x, whole)):
@@ -46,6 +49,11 @@ class PartsTaken(TorchDispatchMode):
     def _put_out(self, module: torch.nn.Module, _: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor) and output.is_contiguous():
             self._results[_memory(output)] = module, output  # which keeps the memory from being another's
+
+
+def _halves(x: torch.Tensor, dim: int = -1) -> Sequence[torch.Tensor]:
+    """Returns what a gated linear unit takes apart by itself: the values, and their gate."""
+    return x.chunk(2, dim)
 
 
 def outermost(parts: Sequence[Rows], count: int) -> list[Rows]:

@@ -8,7 +8,10 @@ import torch
 from flax import nnx
 
 from parity.match import map_of
+from parity.match.flax_layers import Variables
+from parity.match.fused import fused_layers
 from parity.match.taken import PartsTaken, outermost
+from parity.match.torch_layers import record
 from parity.models.nnx_model import NNXModel
 
 X = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
@@ -47,6 +50,30 @@ def test_five_unequal_parts_are_found_in_whatever_order_they_are_called():
     assert rows == {"a": (18, 20), "b": (6, 12), "c": (15, 18), "d": (12, 15), "e": (0, 6)}
 
 
+class TorchGates(torch.nn.Module):
+    """The one gated layer is as large as a half of the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide, self.narrow = torch.nn.Linear(4, 8), torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        glu = torch.nn.functional.glu
+        return glu(self.narrow(glu(self.wide(x))))
+
+
+class Gates(nnx.Module):
+    def __init__(self, *widths):
+        self.layers = nnx.List([nnx.Linear(4, width, rngs=nnx.Rngs(0)) for width in widths])
+
+
+@pytest.mark.parametrize("widths, parts", [((4, 4, 2, 2), ["first", "second"]), ((4, 4, 4), []), ((4, 4, 3, 1), [])])
+def test_gates_are_parts_though_flax_has_kernels_as_large_as_both_halves(widths, parts):
+    recorded = record(TorchGates(), (torch.tensor(X),))
+    layers = fused_layers(recorded, Variables(NNXModel(Gates(*widths)), ()))
+    assert [layer.last for layer in layers if layer.name.startswith("narrow.")] == parts
+
+
 def apart(y):
     return y.split([2, 6, 4], -1)
 
@@ -60,6 +87,14 @@ def of_heads(y):
     return y.view(*y.shape[:-1], 2, 6).split([2, 3, 1], -1)
 
 
+def gated(y):
+    return torch.nn.functional.glu(y)
+
+
+def gated_elsewhere(y):
+    return torch.nn.functional.glu(y, 1)
+
+
 def copied(y):
     return (2 * y).split([2, 6, 4], -1)
 
@@ -70,13 +105,15 @@ def copied(y):
         (apart, ((0, 2), (2, 8), (8, 12)), 3),
         (within_parts, ((0, 4), (4, 12), (4, 8), (8, 12)), 2),
         (of_heads, ((0, 2, 6), (2, 5, 6), (5, 6, 6)), 3),
+        (gated, ((0, 6), (6, 12)), 2),
+        (gated_elsewhere, (), 0),
         (copied, (), 0),
     ],
 )
 def test_the_parts_that_a_model_takes(take, parts, outer):
     dense = torch.nn.Linear(3, 12)
     with torch.no_grad(), PartsTaken(dense) as taken:
-        take(dense(torch.ones(2, 5, 3)))
+        take(dense(torch.ones(2, 4, 3)))
     assert taken.of(dense) == parts
     assert len(outermost(parts, 12)) == outer
 

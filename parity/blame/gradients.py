@@ -1,4 +1,4 @@
-"""Why gradients differ where all that is computed forward is right: one is stopped, or has another slope at 0."""
+"""Why gradients differ where all that is computed forward is right: one is stopped, scaled, or has another slope."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +17,7 @@ from parity.blame.diagnosis.functions.alternative import Alternatives
 from parity.blame.diagnosis.functions.slopes import SLOPES
 from parity.blame.diagnosis.functions.table import DETACH, alternatives_of, each
 from parity.blame.diagnosis.threads import one_thread
+from parity.blame.scaled_gradients import Flowing, scaled_trials
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
 from parity.sides.torch import TorchRun
@@ -29,7 +30,7 @@ SUMS = each(straight_through.missing, targets.exchanged)
 
 @one_thread()
 def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
-    """Returns the call of `detach` that Flax lacks, another slope at 0, or where Flax stops the gradient."""
+    """Returns the call of `detach` that Flax lacks, another slope at 0, or where Flax stops or scales the gradient."""
     if len(twin.torch.turns) != 1:
         return None
     keys = [key for key in oracle if key.step == 1 and key.phase == "gradients" and not key.layer and key in flax]
@@ -37,7 +38,7 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
     names = {name for name, _ in parameters(run.model)}
     keys = [key for key in keys if key.tensor in names or key.is_input]
 
-    def gradients(mode: Altering) -> list[np.ndarray]:
+    def gradients(mode: Altering | Flowing) -> list[np.ndarray]:
         found, loss = _gradients(run, twin, state, mode)
         return [loss, *(found[key.tensor] for key in keys)]
 
@@ -49,6 +50,7 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
         yield from function_trials(altering)
         yield from _stopped(run.model, lambda: gradients(Altering(run.model, lambda *_: None)))
         yield from function_trials(partial(altering, find=stopped.alternatives_of))
+        yield from scaled_trials(run.model, ours, gradients)
 
     loss = Key(1, "forward", "loss", twin.torch.turns[0].name)  # which stays as it is
     theirs, ours = ([np.asarray(record[key], np.float64) for key in (loss, *keys)] for record in (oracle, flax))
@@ -78,7 +80,9 @@ def _detached(value: Any) -> Any:
     return tree_map(lambda x: x.detach() if isinstance(x, torch.Tensor) else x, value)
 
 
-def _gradients(run: TorchRun, twin: Twin, state: State, mode: Altering) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _gradients(
+    run: TorchRun, twin: Twin, state: State, mode: Altering | Flowing
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Returns the gradients of PyTorch's first step as the mode has it, and the loss."""
     run.load(state)
     run.model.train()

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 Shape = tuple[int, ...]
-Rows = tuple[int, int] | tuple[int, int, int]
+Rows = tuple[int, int] | tuple[int, int, int] | tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Leaf:
     stored:  its shape in Flax
     shape:   its shape in PyTorch, or that of its rows
     rows:    (first, end) of PyTorch's first axis that is longer than 1, where several of Flax's tensors make one of
-             PyTorch's; and the length of a block, where they are those of every block, as queries of every head's
+             PyTorch's; and the length of a block, where they are those of every block, as queries of every head's;
+             and the axis, where it is not the first, as in a weight of (inputs, outputs)
     merged:  keys of further tensors of PyTorch, where Flax keeps the sum of all alone
     bound:   a bound of what is trained, which may be infinite
     """
@@ -57,7 +58,9 @@ class Leaf:
     def __str__(self) -> str:
         """Returns both names, and which rows and what order of axes the one has of the other, as a map is printed."""
         first, end, *length = self.rows or (0, 0)
-        rows = f", rows {first} to {end - 1}{f' of every {length[0]}' if length else ''}" if self.rows else ""
+        of = f" of every {length[0]}" if length else ""
+        kind = f"along axis {axis}, " if (axis := axis_of(self.rows)) else ""
+        rows = f", {kind}rows {first} to {end - 1}{of}" if self.rows else ""
         plain = self.split == self.stored and list(self.axes) == sorted(self.axes)
         turned = tuple(self.split[axis] for axis in self.axes)
         way = [f"as {self.split}"] * (self.split != self.stored) + [f"flipped along axes {self.flip}"] * bool(self.flip)
@@ -86,10 +89,22 @@ def rows_of(array: Any, rows: Rows | None) -> Any:
     """Returns these rows of a tensor: of its first axis that is longer than 1, or of every block of it."""
     if rows is None:
         return array
+    if axis := axis_of(rows):
+        return np.moveaxis(rows_of(np.moveaxis(array, axis, 0), along(rows)), 0, axis)
     array = array.reshape(without_ones(array.shape))
     first, end, *length = rows
     blocks = array.reshape(-1, *(length or array.shape[:1]), *array.shape[1:])
     return blocks[:, first:end].reshape(-1, *array.shape[1:])
+
+
+def axis_of(rows: Rows | None) -> int:
+    """Returns the axis that the rows are counted along."""
+    return rows[3] if rows and len(rows) > 3 else 0
+
+
+def along(rows: Rows | None) -> Rows | None:
+    """Returns the rows as those of the axis that they are counted along, by itself."""
+    return rows[:3] if rows else None
 
 
 def without_ones(shape: Shape) -> Shape:
@@ -101,6 +116,8 @@ def rows_joined(parts: list[tuple[Rows | None, np.ndarray]]) -> np.ndarray:
     """Returns a tensor of all of its rows: the reverse of `rows_of`."""
     if len(parts) == 1 or not parts[0][1].ndim:  # a count of steps has no rows
         return parts[0][1]
+    if axis := axis_of(parts[0][0]):
+        return np.moveaxis(rows_joined([(along(rows), np.moveaxis(x, axis, 0)) for rows, x in parts]), 0, axis)
     pieces = []
     for rows, array in sorted(parts, key=lambda part: part[0] or ()):
         width = rows[1] - rows[0] if rows else len(array)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from d2l_jax.weights.leaf import Leaf, rows_of, without_ones
+from d2l_jax.weights.leaf import Leaf, along, axis_of, rows_of, without_ones
 from parity.match.fitting import counter
 from parity.match.flax_layers import Variable, Variables
 from parity.match.torch_layers import Recorded
@@ -19,7 +19,8 @@ class Books:
         self.variables = variables
         self.leaves = []
         self.spread = False  # tells if a recurrent layer was paired with dense layers, by names
-        self.rows = {key: np.zeros(without_ones(array.shape)[:1] or 1, bool) for key, array in recorded.arrays.items()}
+        axes = {key: axis_of(leaf.rows) for leaf in leaves for name in leaf.keys for key in recorded.aliases[name]}
+        self.rows = {key: _none_of(array.shape, axes.get(key, 0)) for key, array in recorded.arrays.items()}
         for leaf in leaves:
             self.add(leaf)
 
@@ -56,8 +57,12 @@ class Books:
             yield f"only in Flax: {'.'.join(map(str, variable.path))} {variable.shape}"
 
 
+def _none_of(shape: tuple[int, ...], axis: int) -> np.ndarray:
+    return np.zeros(shape[axis] if axis else without_ones(shape)[:1] or 1, bool)
+
+
 def _numbers(rows: np.ndarray, leaf: Leaf) -> np.ndarray:
-    return rows_of(np.arange(len(rows)), leaf.rows)
+    return rows_of(np.arange(len(rows)), along(leaf.rows))
 
 
 def _runs(rows: np.ndarray) -> list[str]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from d2l_jax.errors import InputError
-from d2l_jax.weights.leaf import Leaf, flatten, place, unflatten, without_ones
+from d2l_jax.weights.leaf import Leaf, axis_of, flatten, place, unflatten, without_ones
 from d2l_jax.weights.rules import variables
 from d2l_jax.weights.state_dict import take
 from parity.match.maps import told_map
@@ -124,7 +124,8 @@ def _whole(told: Iterable[Leaf]) -> Iterator[Leaf]:
             leaves.setdefault(key, leaf)
             firsts[key] = max(firsts.get(key, 0), _length(leaf))
     for key, leaf in leaves.items():
-        shape = (firsts[key], *leaf.shape[1:]) if leaf.shape else ()
+        axis = axis_of(leaf.rows)
+        shape = (*leaf.shape[:axis], firsts[key], *leaf.shape[axis + 1 :]) if leaf.shape else ()
         # Tied tensors are one in Flax; parts of a tensor, and sums, are no ties.
         tied = (*leaf.path, str((leaf.split, leaf.axes))) if leaf.rows is None and not leaf.merged else (key,)
         axes = tuple(range(len(shape)))
@@ -143,7 +144,7 @@ def _length(leaf: Leaf) -> int:
     if not leaf.rows:
         return leaf.shape[0] if leaf.shape else 0
     first, end, *of = leaf.rows
-    return leaf.shape[0] // (end - first) * of[0] if of else end
+    return leaf.shape[axis_of(leaf.rows)] // (end - first) * of[0] if of else end
 
 
 def _together(parts: dict, homes: Homes) -> Iterator[tuple[Path, Any]]:

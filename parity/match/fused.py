@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from d2l_jax.weights.leaf import Rows, rows_of
+from parity.match.dense import axis_of_units, rows_of_units
 from parity.match.flax_layers import Variables
 from parity.match.functions import tensor_of
 from parity.match.sums import Widths, spans, sums
@@ -35,8 +36,7 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
         and layer.whole is None  # else of an attention
     ]
     fused = [(layer, weight) for layer, weight in layers if ours[weight.size] < theirs[weight.size]]
-    taken = [(layer, weight) for layer, weight in layers if layer.parts]
-    told = dict(_all_told(taken, ours, theirs))
+    told = dict(_all_told([(layer, weight) for layer, weight in layers if layer.parts], recorded, ours, theirs))
     for layer, parts in told.items():
         yield from (_part(layer, part, name, recorded) for part, name in parts.items())
     shapes = Counter(weight.shape for _, weight in fused)
@@ -53,15 +53,20 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
                 yield _part(layer, part, _name(part, rows, widths), recorded, widths)
 
 
-def _all_told(taken: Sequence[Fused], ours: Counter, theirs: Counter) -> Iterator[tuple[TorchLayer, dict[Rows, str]]]:
+def _all_told(
+    layers: Sequence[Fused], recorded: Recorded, ours: Counter, theirs: Counter
+) -> Iterator[tuple[TorchLayer, dict[Rows, str]]]:
     """Yields the layers that PyTorch's model itself takes apart, where Flax has kernels for the parts of all of them.
 
     Whether Flax has another kernel as large as the whole tells nothing: it may be another layer's.
     """
-    shapes = Counter(weight.shape for _, weight in taken)
-    left = ours - (theirs - Counter(weight.size for _, weight in taken))
-    for layer, (rows, columns) in ((layer, weight.shape) for layer, weight in taken):
-        widths = {size // columns: n // shapes[rows, columns] for size, n in left.items() if not size % columns}
+    axes = {layer: axis_of_units(layer, recorded.arrays) for layer, _ in layers}
+    taken = [(weight, layer, axis) for layer, weight in layers if (axis := axes[layer]) is not None]
+    shapes = Counter(weight.shape for weight, *_ in taken)
+    left = ours - (theirs - Counter(weight.size for weight, *_ in taken))
+    for weight, layer, axis in taken:
+        rows, columns = weight.shape[axis], weight.shape[1 - axis]
+        widths = {size // columns: n // shapes[weight.shape] for size, n in left.items() if not size % columns}
         if parts := _told(layer, rows, widths):
             yield layer, parts
 
@@ -97,10 +102,13 @@ def _part(
     layer: TorchLayer, rows: Rows, name: str, recorded: Recorded, widths: Mapping[int, int] | None = None
 ) -> TorchLayer:
     whole: Any = layer.module
-    units = rows_of(np.arange(whole.out_features), rows)
-    dense = torch.nn.Linear(whole.in_features, len(units), device="meta")
+    axis = axis_of_units(layer, recorded.arrays) or 0
+    count = recorded.arrays[layer.tensors["weight"]].shape[axis]
+    units = rows_of(np.arange(count), rows)
+    stock = isinstance(whole, torch.nn.Linear)
+    dense = torch.nn.Linear(whole.in_features, len(units), device="meta") if stock else whole
     calls = [NumpyCall(call.inputs, call.output[..., units]) for call in layer.calls]
-    everywhere = dict.fromkeys(layer.tensors, rows)
+    everywhere = dict.fromkeys(layer.tensors, rows) | {"weight": rows_of_units(rows, axis, count)}
     apart = {} if layer.bias is None or "bias" in layer.tensors else tensor_of(layer.bias[units], recorded.arrays)
     tensors = layer.tensors | apart
     return TorchLayer(f"{layer.name}.{name}", dense, tensors, calls, rows=everywhere, whole=layer, widths=widths or {})

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from d2l_jax.errors import InputError, in_a_line
-from d2l_jax.weights.leaf import Leaf, rows_of
+from d2l_jax.weights.leaf import Leaf, along, rows_of
 from parity.match.apart import NUMBER, cuts
 from parity.match.books import Books
 from parity.match.fitting import abbreviated, alike, fit
@@ -41,7 +41,7 @@ def completed(
     tensors_by_rows(books, variant)
     for leaf in list(books.leaves):  # the further names of shared tensors
         for key in recorded.aliases[leaf.key]:
-            rows = rows_of(books.rows[key], leaf.rows)
+            rows = rows_of(books.rows[key], along(leaf.rows))
             if not rows.any():
                 merged = tuple(_alias(recorded, other, key) for other in leaf.merged)
                 books.add(_renamed(leaf, key, merged))

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from d2l_jax.errors import InputError
-from d2l_jax.weights.leaf import Leaf
+from d2l_jax.weights.leaf import Leaf, axis_of
 from d2l_jax.write import write_json
 
 FORMAT = "parity weight map 1"
@@ -75,7 +75,8 @@ def _check(leaf: Leaf) -> None:
         raise ValueError(f"{leaf.stored}, {leaf.split} and {leaf.shape} should hold as many numbers")
     if sorted(leaf.axes) != list(range(len(leaf.split))) or any(axis >= len(leaf.split) for axis in leaf.flip):
         raise ValueError(f"axes {leaf.axes} and flip {leaf.flip} should be axes of {leaf.split}")
-    if leaf.rows and not (leaf.shape and _fit(leaf.rows, leaf.shape[0])):
+    axis = axis_of(leaf.rows)
+    if leaf.rows and not (axis < len(leaf.shape) and _fit(leaf.rows, leaf.shape[axis])):
         raise ValueError(f"rows {leaf.rows} should be as many as the shape {leaf.shape} has")
 
 
@@ -83,7 +84,7 @@ def _fit(rows: tuple[int, ...], count: int) -> bool:
     """Tells whether rows are so many: one run of them, or as long a run of every block."""
     first, end, *length = rows
     width = end - first
-    return width == count if not length else len(length) == 1 and width > 0 and end <= length[0] and count % width == 0
+    return width == count if not length else len(length) < 3 and width > 0 and end <= length[0] and count % width == 0
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -18,7 +18,7 @@ class PartsTaken(TorchDispatchMode):
 
     def __init__(self, model: torch.nn.Module):
         super().__init__()
-        self._dense = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+        self._dense = [module for module in model.modules() if _may_be_dense(module)]
         self._results: dict[int, tuple[torch.nn.Module, torch.Tensor]] = {}
         self._taken: dict[int, list[Rows]] = {}
 
@@ -49,6 +49,12 @@ class PartsTaken(TorchDispatchMode):
     def _put_out(self, module: torch.nn.Module, _: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor) and output.is_contiguous():
             self._results[_memory(output)] = module, output  # which keeps the memory from being another's
+
+
+def _may_be_dense(module: torch.nn.Module) -> bool:
+    """Tells a stock dense layer, or somebody's own module with a matrix."""
+    matrices = [x for x in module.parameters(recurse=False) if x.ndim == 2]
+    return isinstance(module, torch.nn.Linear) or bool(matrices) and not type(module).__module__.startswith("torch.")
 
 
 def _halves(x: torch.Tensor, dim: int = -1) -> Sequence[torch.Tensor]:

@@ -30,9 +30,9 @@ from parity.match.fitting import Fit, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
 from parity.match.handing import CONVOLUTIONS, backward, corrected, handed, known, main_input
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
+from parity.models.answering import answering
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
-from parity.models.random_numbers import answering
 
 LISTS = (torch.nn.ParameterList, torch.nn.ParameterDict)  # are given nothing
 STEALS = 30  # runs that are given up for it

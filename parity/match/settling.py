@@ -16,10 +16,10 @@ from parity.match.leftovers import ways_of
 from parity.match.passing import Pass, in_jax, loaded
 from parity.match.search import Found, Search, in_float64, outputs_gap
 from parity.match.torch_layers import Recorded
+from parity.models.answering import answering
 from parity.models.calls import Path
 from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
-from parity.models.random_numbers import answering
 
 Array = Num[np.ndarray, "..."]
 Shape = tuple[int, ...]

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from d2l_jax.errors import InputError
+from parity.models.answering import answering
 from parity.models.random_shapes import Shape, is_shared, layouts
 
 NOTHING_DROPPED = np.nan  # in place of a number between 0 and 1
@@ -217,28 +218,3 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
 
     with answering(answer):
         yield
-
-
-@contextmanager
-def answering(answer: Callable[..., jax.Array]) -> Iterator[None]:
-    """Hands every request of JAX's within the block to `answer(shape, normal, uniform=False)`."""
-
-    def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, **_: Any) -> jax.Array:
-        return answer(tuple(jax.numpy.shape(p) if shape is None else shape), False) < p
-
-    def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: float = 0.0, maxval: float = 1.0, **_: Any):
-        values = answer(tuple(shape), False, uniform=True)
-        return (minval + values * (maxval - minval)).astype(dtype or values.dtype)
-
-    def normal(key: Any, shape: Shape = (), dtype: Any = None, **_: Any) -> jax.Array:
-        values = answer(tuple(shape), True)
-        return values.astype(dtype or values.dtype)
-
-    stock = jax.random.bernoulli, jax.random.uniform, jax.random.normal
-    jax.random.bernoulli = bernoulli
-    jax.random.uniform = uniform
-    jax.random.normal = normal
-    try:
-        yield
-    finally:
-        jax.random.bernoulli, jax.random.uniform, jax.random.normal = stock

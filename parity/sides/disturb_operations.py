@@ -6,7 +6,6 @@ which no neighbour of x shows.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,7 @@ ROUNDING = tuple(
         *("dot", "mv", "mm", "bmm", "addmm", "baddbmm", "addmv", "convolution", "_softmax", "_log_softmax"),
     )
 )
+EXACT = 2.0**20  # beyond which what is not whole may look so
 aten = torch.ops.aten
 # Made of several sums, each of which rounds: far from zero the mean's last digit is many of the result's.
 OPENED = get_decompositions(
@@ -73,10 +73,17 @@ class RoundedOtherwise(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         name = func._schema.name  # type: ignore[attr-defined]
         if name in ROUNDING:
-            return tree_map(partial(moved, disturb=self.disturb, ulps=1.0), result)
+            return tree_map(self._rounded, result)
         if name.endswith("_") and name[:-1] in ROUNDING:
-            result.copy_(moved(result, self.disturb, 1.0))
+            result.copy_(self._rounded(result))
         return result
+
+    def _rounded(self, result: Any) -> Any:
+        """Returns the neighbours; whole numbers, as of a mask or a count, are exact in any order of sums."""
+        if not isinstance(result, torch.Tensor) or not result.is_floating_point():
+            return result
+        whole = (result == result.round()) & (result.abs() < EXACT)
+        return torch.where(whole, result, moved(result, self.disturb, 1.0))
 
 
 def rounding_otherwise(disturb: Disturb) -> AbstractContextManager[Any]:

@@ -65,10 +65,12 @@ class Fit:
 def fitted(oracle: Record, flax: Record, held: Held, fit: Fit) -> Iterator[Both] | None:
     """Returns records of both sides, ever nearer to each other; None where they hold too many numbers to be asked.
 
+    Nor are several numbers that one side alone holds: the other may have a table that was made of them in float32.
     First outputs alone are brought together, then gradients as well; `fit` has the digits of the last ones.
     """
     numbers = list(fit.digits) if fit.tried else _numbers(held)
-    return _nearer(oracle, flax, held, fit, numbers) if len(numbers) <= MOST_NUMBERS else None
+    most = MOST_NUMBERS if held.theirs and held.ours else 1
+    return _nearer(oracle, flax, held, fit, numbers) if len(numbers) <= most else None
 
 
 def _nearer(oracle: Record, flax: Record, held: Held, fit: Fit, numbers: list[float]) -> Iterator[Both]:

@@ -45,11 +45,11 @@ def test_a_digit_of_a_constant_hides_no_eps(eps):
 
 
 def runs(numbers, mistake=0.0):
-    """Two sides of a product, of which the first holds its factors in float32."""
+    """Two sides of a product, of which the first holds its factors in float32, and the other something else."""
     x = np.random.default_rng(1).normal(size=(11, len(numbers)))
     ours = np.tanh(x * numbers) + mistake * x**2
     theirs = lambda shift: {OUTPUT: np.tanh(x * shift(numbers.astype(np.float32)))}  # noqa: E731
-    return theirs(lambda array: array.astype(np.float64)), {OUTPUT: ours}, Held(theirs)
+    return theirs(lambda array: array.astype(np.float64)), {OUTPUT: ours}, Held(theirs, lambda shift: {})
 
 
 def gaps(oracle, flax, held):
@@ -62,6 +62,11 @@ def test_numbers_that_were_rounded_are_found():
     oracle, flax, held = runs(np.exp(-np.arange(7.0)))
     assert np.max(np.abs(oracle[OUTPUT] - flax[OUTPUT])) > 1e-9
     assert min(gaps(oracle, flax, held)) < 1e-14
+
+
+def test_several_numbers_of_one_side_alone_are_not_fitted():
+    oracle, flax, held = runs(np.exp(-np.arange(7.0)))
+    assert fitted(oracle, flax, Held(held.theirs), Fit()) is None
 
 
 def test_control_no_digits_explain_a_mistake():

@@ -1,4 +1,4 @@
-"""Dense layers that PyTorch's model calls as functions, with the weight of a module that is itself not called.
+"""Dense layers as functions that PyTorch's model calls, also with the weight of a module that is itself not called.
 
 Their bias may be a parameter of another module, or several that are put together, with zeros between them.
 """

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,29 +32,6 @@ def slow_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
-
-
-@contextmanager
-def contexts(model: torch.nn.Module) -> Iterator[dict[int, list[np.ndarray]]]:
-    """Yields {id of an attention: the inputs of its output projection, call by call}, filled within."""
-    owners = {
-        id(module.out_proj.weight): id(module)
-        for module in model.modules()
-        if isinstance(module, torch.nn.MultiheadAttention)
-    }
-    attended: dict[int, list[np.ndarray]] = {owner: [] for owner in owners.values()}
-    stock = torch.nn.functional.linear
-
-    def linear(input: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
-        if id(weight) in owners:
-            attended[owners[id(weight)]].append(input.detach().clone().numpy())
-        return stock(input, weight, bias)
-
-    torch.nn.functional.linear = linear
-    try:
-        yield attended
-    finally:
-        torch.nn.functional.linear = stock
 
 
 def projections(

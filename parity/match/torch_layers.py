@@ -14,7 +14,7 @@ from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.draws import SameForAShape
 from parity.match.functions import Dense, dense_calls, tensor_of
-from parity.match.projections import contexts, projections, slow_attention
+from parity.match.projections import projections, slow_attention
 from parity.match.randomized import randomize
 from parity.match.recurrent import by_depth
 from parity.match.taken import PartsTaken
@@ -114,7 +114,6 @@ def record(
         torch.no_grad(),
         torch_precision("float64"),
         slow_attention(),
-        contexts(run) as attended,
         dense_calls() as functions,
         torch_calls(run) as calls,
         SameForAShape() as drawing,
@@ -135,7 +134,7 @@ def record(
         _called_as_function(layer, functions, arrays)
     for layer in layers:
         layer.parts = taken.of(layer.module)
-    layers += [part for layer in layers for part in _projections(layer, arrays, attended)]
+    layers += [part for layer in layers for part in _projections(layer, arrays, functions)]
     return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen)
 
 
@@ -212,11 +211,14 @@ def _parts(name: str, module: torch.nn.Module, tensors: dict[str, str], calls: l
         yield TorchLayer(f"{name}{suffix}", module, local, seen, backward)
 
 
-def _projections(layer: TorchLayer, arrays: dict[str, Array], attended: dict[int, list]) -> Iterator[TorchLayer]:
+def _projections(
+    layer: TorchLayer, arrays: dict[str, Array], functions: dict[int, list[Dense]]
+) -> Iterator[TorchLayer]:
     """The dense layers within PyTorch's attention, for Flax models that have them one by one."""
     if not isinstance(layer.module, torch.nn.MultiheadAttention):
         return
-    for part in projections(layer.module, [call.inputs for call in layer.calls], attended.get(id(layer.module), [])):
+    attended = [call.input for call in functions.get(id(layer.module.out_proj.weight), [])]
+    for part in projections(layer.module, [call.inputs for call in layer.calls], attended):
         tensors = {local: layer.tensors[name] for local, name in part.names.items() if name in layer.tensors}
         rows = {local: part.rows[local] for local in tensors if local in part.rows}
         projection = TorchLayer(f"{layer.name}.{part.name}", part.module, tensors, rows=rows, whole=layer)

@@ -128,7 +128,7 @@ def _twin(
     ours, theirs = learning.sides(flax, staying(torch_model) if evaluating else torch_model)
     ours = moved_as_sums(ours, tensors, learning)
     outputs = outputs_of(flax, inputs, train=not evaluating)
-    apart = are_others(outputs_of(flax, inputs, train=False), outputs)
+    apart = not evaluating and are_others(outputs_of(flax, inputs, train=False), outputs)
     ours, theirs = without_loss(ours, theirs) if apart else (ours, theirs)
     if labels is None:
         labels = learning.of_classes(outputs)

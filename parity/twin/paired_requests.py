@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from parity.match.fused import CONVOLUTIONS
 from parity.models.random_numbers import RandomRequest, dropped_alone, partners
 from parity.models.random_shapes import Layout, layouts
 from parity.twin.traces import Traced
@@ -61,8 +62,7 @@ def open_layouts(
 
 def has_convolutions(model: torch.nn.Module) -> bool:
     """Tells whether some module is a convolution."""
-    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
-    return any(isinstance(module, kinds) for module in model.modules())
+    return any(isinstance(module, CONVOLUTIONS) for module in model.modules())
 
 
 def _idle(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest]) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Gradients that behind one place are a multiple of PyTorch's, as of one that is reversed; all values agree."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from parity.blame.diagnosis.functions.hooked import hooked
 from parity.blame.lines import line_of_caller
 
 MOST_PLACES = 150
@@ -42,8 +43,7 @@ class Flowing(TorchFunctionMode):
         again = {label: len(nodes) for label, nodes in self._met.items() if len(nodes) > 1}
         return whole | {_at(label, turn): whole[label] for label, times in again.items() for turn in range(times)}
 
-    @contextmanager
-    def running(self) -> Iterator["Flowing"]:
+    def running(self) -> AbstractContextManager["Flowing"]:
         """Lets the model run within the block."""
         handles = []
         for name, module in self.model.named_modules():
@@ -53,12 +53,7 @@ class Flowing(TorchFunctionMode):
                     lambda _, __, output, name=name: self._leave(name, output), always_call=True
                 )
             )
-        try:
-            with self:
-                yield self
-        finally:
-            for handle in handles:
-                handle.remove()
+        return hooked(self, handles)
 
     def _leave(self, name: str, output: Any) -> None:
         self._around.pop()

@@ -147,7 +147,7 @@ def _candidates(
     keys = [piece.key] if piece else [key for key in books.unpaired() if key not in books.variables.promised]
     options = {"rows": piece.rows, "merged": piece.merged} if piece else {}
     scored = [
-        (0.0 if piece else _name_score(key, variable.path), leaf)
+        (0.0 if piece else name_score(key, variable.path), leaf)
         for key in keys
         for leaf in ways_of(key, modules.get(key), variable, flax, books.recorded, options)
     ]
@@ -170,7 +170,7 @@ def ways_of(
 
 
 @cache
-def _name_score(key: str, path: Path) -> float:
+def name_score(key: str, path: Path) -> float:
     """The likeness of two paths; the last names count most, whole or from their last underscore on, then the rest."""
     last = next((name for name in reversed(key.split(".")) if not name.isdecimal()), key)  # of lists of parameters
     own = str(path[-1]).rpartition("/")[2]

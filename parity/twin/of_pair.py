@@ -188,7 +188,7 @@ def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool, trains:
     if isinstance(model, nnx.Module):
         return NNXModel(nnx.clone(model), inputs.names, trains)
     if isinstance(model, linen.Module):
-        return LinenModel(model, variables or _initial(model, inputs, whole), inputs.names, trains)
+        return LinenModel(model, variables or initial_variables(model, inputs, whole), inputs.names, trains)
     if is_wrapper(model):
         return wrapped(model, variables, inputs.names, inputs.arrays, trains)
     raise InputError(
@@ -196,7 +196,7 @@ def _flax_model(model: Any, variables: Any, inputs: Inputs, whole: bool, trains:
     )
 
 
-def _initial(model: linen.Module, inputs: Inputs, whole: bool) -> dict[str, Any]:
+def initial_variables(model: linen.Module, inputs: Inputs, whole: bool) -> dict[str, Any]:
     """Returns the variables; parameters, which the check replaces, by their shapes alone unless `whole`.
 
     Heads that work in training alone have theirs, too.

@@ -9,7 +9,7 @@ from flax import nnx
 
 from parity.match import map_of
 from parity.match.fitting import abbreviated
-from parity.match.leftovers import _name_score
+from parity.match.leftovers import name_score
 from parity.match.orders import in_other_arrays
 from parity.models.cutting import Cutting, Piece
 from parity.models.nnx_model import NNXModel
@@ -93,4 +93,4 @@ def test_a_letter_stands_for_a_word_that_begins_with_it(left, right, stands):
 @pytest.mark.parametrize("letter, name", [("q", "query_w"), ("k", "key_w"), ("v", "value_w"), ("g", "gating_w")])
 def test_a_tensor_goes_to_the_variable_that_its_layer_is_short_for(letter, name):
     names = ("query_w", "key_w", "value_w", "gating_w")
-    assert max(names, key=lambda own: _name_score(f"row.linear_{letter}.weight", ("row", own))) == name
+    assert max(names, key=lambda own: name_score(f"row.linear_{letter}.weight", ("row", own))) == name

@@ -5,7 +5,7 @@ from flax import linen
 from jax import Array
 
 from parity.twin.inputs import Inputs
-from parity.twin.of_pair import _initial
+from parity.twin.of_pair import initial_variables
 
 
 class Ours(linen.Module):
@@ -16,5 +16,5 @@ class Ours(linen.Module):
 
 
 def test_the_parameters_of_both_modes_are_there():
-    found = _initial(Ours(), Inputs.of(jnp.ones((2, 4))), whole=False)["params"]
+    found = initial_variables(Ours(), Inputs.of(jnp.ones((2, 4))), whole=False)["params"]
     assert set(found) == {"body", "head", "further", "Dense_0"}

@@ -1,8 +1,8 @@
 """A run of a PyTorch model in which some calls of functions give what an alternative would."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, Earlier, FunctionCall
+from parity.blame.diagnosis.functions.hooked import hooked
 from parity.blame.diagnosis.functions.passed import Passed
 from parity.blame.diagnosis.functions.table import REMEMBERED, alternatives_of, plain_name
 from parity.blame.lines import expression_of_caller
@@ -77,19 +78,13 @@ class Altering(TorchFunctionMode):
         self._earlier = Earlier()
         self._places = [""]
 
-    @contextmanager
-    def running(self) -> Iterator["Altering"]:
+    def running(self) -> AbstractContextManager["Altering"]:
         """Lets the model run within the block."""
         handles = []
         for name, module in self.model.named_modules():
             handles.append(module.register_forward_pre_hook(lambda _, args, name=name: self._enter(name, args)))
             handles.append(module.register_forward_hook(lambda _, __, output: self._leave(output), always_call=True))
-        try:
-            with self:
-                yield self
-        finally:
-            for handle in handles:
-                handle.remove()
+        return hooked(self, handles)
 
     def _enter(self, name: str, args: tuple) -> None:
         self._places.append(name)

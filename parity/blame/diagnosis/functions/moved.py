@@ -1,12 +1,13 @@
 """A function that PyTorch computes before a layer, and Flax behind it."""
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
+
+from parity.blame.diagnosis.functions.hooked import hooked
 
 
 class Moved(TorchFunctionMode):
@@ -30,17 +31,11 @@ class Moved(TorchFunctionMode):
         self._made: dict[int, tuple[int, str, torch.Tensor]] = {}
         self._function: Any = lambda x: x
 
-    @contextmanager
-    def running(self) -> Iterator["Moved"]:
+    def running(self) -> AbstractContextManager["Moved"]:
         """Lets the model run within the block."""
         module = self.model.get_submodule(self.name)
         handles = module.register_forward_pre_hook(self._enter), module.register_forward_hook(self._leave)
-        try:
-            with self:
-                yield self
-        finally:
-            for handle in handles:
-                handle.remove()
+        return hooked(self, handles)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         result = func(*args, **(kwargs or {}))

@@ -27,8 +27,8 @@ def dense_calls() -> Iterator[dict[int, list[Dense]]]:
 
     def linear(input: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
         output = stock(input, weight, bias)
-        arrays = [None if x is None else x.detach().clone().numpy() for x in (input, bias, output)]
-        calls.setdefault(id(weight), []).append(Dense(*arrays))
+        call = Dense(_numbers(input), None if bias is None else _numbers(bias), _numbers(output))
+        calls.setdefault(id(weight), []).append(call)
         return output
 
     torch.nn.functional.linear = linear
@@ -36,6 +36,10 @@ def dense_calls() -> Iterator[dict[int, list[Dense]]]:
         yield calls
     finally:
         torch.nn.functional.linear = stock
+
+
+def _numbers(x: torch.Tensor) -> np.ndarray:
+    return x.detach().clone().numpy()
 
 
 def tensor_of(numbers: np.ndarray | None, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:

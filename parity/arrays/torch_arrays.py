@@ -14,7 +14,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 def as_numpy(tensor: torch.Tensor) -> np.ndarray:
     """Returns the numbers in numpy, in the tensor's own memory where numpy knows its type."""
-    tensor = tensor.detach().cpu()
+    tensor = tensor.detach().cpu().to_dense()
     return tensor.float().numpy().astype("bfloat16") if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
 

@@ -40,7 +40,10 @@ class PartsTaken(TorchDispatchMode):
         results = func(*args, **(kwargs or {}))
         views = _halves(*args) if func is GLU else tree_leaves(results)
         for x in views:
-            if isinstance(x, torch.Tensor) and (found := self._results.get(_memory(x))):
+            strided = (
+                isinstance(x, torch.Tensor) and x.layout == torch.strided
+            )  # sparse ones have no memory of their own
+            if strided and (found := self._results.get(_memory(x))):
                 module, whole = found
                 if x.numel() < whole.numel() and (rows := _features(x, whole)):
                     self._taken.setdefault(id(module), []).append(rows)

@@ -1,10 +1,12 @@
-"""PyTorch's packed sequences as padded ones with their lengths, which is what Flax is given."""
+"""PyTorch's packed sequences as padded ones with their lengths, sparse tensors as dense ones: what Flax is given."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from parity.models.sparse import Sparse, dense, is_sparse
 
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
     import torch
@@ -51,11 +53,16 @@ def sources() -> Iterator[None]:
 
 
 def padded(tree: Any, like: Packed | None = None) -> Any:
-    """Returns nested containers with `Packed` in the place of packed sequences; `like`: of results, the argument."""
+    """Returns nested containers with `Packed` in the place of packed sequences, `Sparse` in that of sparse tensors.
+
+    like: of results, the argument
+    """
     from torch.nn.utils.rnn import PackedSequence
 
     if isinstance(tree, PackedSequence):
         return _padded(tree, like)
+    if is_sparse(tree):
+        return dense(tree)
     if isinstance(tree, dict):
         return type(tree)((key, padded(value, like)) for key, value in tree.items()) if _holds(tree) else tree
     if type(tree) in (tuple, list):
@@ -64,7 +71,7 @@ def padded(tree: Any, like: Packed | None = None) -> Any:
 
 
 def _holds(tree: dict) -> bool:
-    return any("PackedSequence" in type(value).__name__ for value in tree.values())
+    return any("PackedSequence" in type(value).__name__ or is_sparse(value) for value in tree.values())
 
 
 def _padded(packed: Any, like: Packed | None) -> Packed:
@@ -116,6 +123,8 @@ def packed_again(tree: Any) -> Any:
     if isinstance(tree, Packed):
         assert tree.lengths is not None
         return pack_padded_sequence(tree.values, tree.lengths.cpu(), tree.batch_first, enforce_sorted=False)
+    if isinstance(tree, Sparse):
+        return tree.again()
     if isinstance(tree, dict):
         return {key: packed_again(value) for key, value in tree.items()}
     if type(tree) in (tuple, list):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -102,14 +103,22 @@ def _computed(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def flax_constants(buffers: Tree, leaves: Sequence[Leaf]) -> dict[tuple, np.ndarray]:
-    """Returns Flax's arrays of floating-point numbers, by path, that have no counterpart in PyTorch."""
+def flax_constants(buffers: Tree, leaves: Sequence[Leaf]) -> dict[tuple, Any]:
+    """Returns Flax's arrays of floating-point numbers, by path, that have no counterpart in PyTorch.
+
+    A sparse one is a tree of its numbers and their places.
+    """
     paths = {leaf.path for leaf in leaves}
     arrays = [(path, x) for path, x in flatten(buffers) if path not in paths and hasattr(x, "dtype")]
-    return {path: np.asarray(x) for path, x in arrays if jnp.issubdtype(x.dtype, jnp.floating)}
+    return {path: jax.tree.map(np.asarray, x) for path, x in arrays if jnp.issubdtype(x.dtype, jnp.floating)}
 
 
-def with_constants(buffers: Tree, constants: dict[tuple, np.ndarray], dtype: str, shift: Shift) -> Tree:
+def with_constants(buffers: Tree, constants: dict[tuple, Any], dtype: str, shift: Shift) -> Tree:
     """Returns the tree with those constants in that precision, shifted."""
-    moved = {path: jnp.asarray(shift(array.astype(jnp.dtype(dtype)))) for path, array in constants.items()}
-    return unflatten({**dict(flatten(buffers)), **moved}) if moved else buffers
+
+    def moved(array: np.ndarray) -> jax.Array:
+        floating = np.issubdtype(array.dtype, np.floating)
+        return jnp.asarray(shift(array.astype(jnp.dtype(dtype))) if floating else array)
+
+    own = {path: jax.tree.map(moved, constant) for path, constant in constants.items()}
+    return unflatten({**dict(flatten(buffers)), **own}) if own else buffers

@@ -4,7 +4,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from d2l_jax.errors import InputError
 from parity.arrays.layout import Axes, channels_first, copied, of_inputs
+from parity.models.sparse import sparse_layout, with_zeros
 
 NUMBERS = "numbers as an array or a tuple of arrays, or a dict of them for keywords, are right"
 
@@ -23,12 +24,14 @@ class Inputs:
     dtypes: in which the user has them
     names:  the keywords by which both models get them; () where they have none
     axes:   of each, Flax's axes in PyTorch's order
+    sparse: by its number the layout of each that PyTorch's model gets as a sparse tensor; Flax's gets it dense
     """
 
     arrays: tuple[np.ndarray, ...]
     dtypes: tuple[str, ...]
     names: tuple[str, ...]
     axes: tuple[Axes, ...]
+    sparse: Mapping[int, torch.layout] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inputs: Any) -> "Inputs":
@@ -36,11 +39,14 @@ class Inputs:
         names = tuple(inputs) if isinstance(inputs, Mapping) else ()
         if not all(isinstance(name, str) for name in names):
             raise InputError(f"inputs have the keys {names}; the names of the models' arguments are right")
-        values = [_array(value, name) for name, value in _parts(inputs)]
+        parts = list(_parts(inputs))
+        values = [_array(value, name) for name, value in parts]
         if not values:
             raise InputError(f"inputs are empty; {NUMBERS}")
         arrays = tuple(map(_settled, values))
-        return cls(arrays, tuple(str(x.dtype) for x in values), names, tuple(of_inputs(x.ndim) for x in arrays))
+        axes = tuple(of_inputs(x.ndim) for x in arrays)
+        sparse = {number: layout for number, (_, x) in enumerate(parts) if (layout := sparse_layout(x))}
+        return cls(arrays, tuple(str(x.dtype) for x in values), names, axes, sparse)
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """Returns them as PyTorch's model gets them."""
@@ -83,6 +89,8 @@ def _array(value: Any, name: str) -> np.ndarray:
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = value.float() if value.dtype == torch.bfloat16 else value
+    if sparse_layout(value):
+        value = with_zeros(value)
     if hasattr(value, "__iter__") and not hasattr(value, "__len__") or isinstance(value, torch.utils.data.DataLoader):
         raise InputError(f"{name} is a {type(value).__name__}; one batch of it, next(iter(...)), is right")
     if isinstance(value, bool):
@@ -130,19 +138,24 @@ def check_order(model: Any, torch_model: Any) -> None:
         raise InputError(f"torch_model is a {type(torch_model).__name__}; a torch.nn.Module is right")
 
 
-def by_keywords(model: torch.nn.Module, names: tuple[str, ...]) -> torch.nn.Module:
-    """Returns the same module, with the same tensors, that hands its positional inputs on by these keywords."""
-    if not names:
+def given_as(model: torch.nn.Module, batch: Inputs) -> torch.nn.Module:
+    """Returns the same module, with the same tensors, that hands its inputs on as the user's: by keywords, as sparse.
+
+    A sparse one takes no gradient: where it holds nothing, PyTorch has none.
+    """
+    if not batch.names and not batch.sparse:
         return model
     stock = type(model)
 
     @functools.wraps(stock.forward)
     def forward(self: torch.nn.Module, *inputs: Any) -> Any:
-        return stock.forward(self, **dict(zip(names, inputs, strict=True)))
+        given = [x.detach().to_sparse(layout=batch.sparse[i]) if i in batch.sparse else x for i, x in enumerate(inputs)]
+        named = dict(zip(batch.names, given, strict=True)) if batch.names else {}
+        return stock.forward(self, *([] if named else given), **named)
 
-    named = copy.copy(model)
-    named.__class__ = type(stock.__name__, (stock,), {"forward": forward, "__module__": stock.__module__})
-    return named
+    changed = copy.copy(model)
+    changed.__class__ = type(stock.__name__, (stock,), {"forward": forward, "__module__": stock.__module__})
+    return changed
 
 
 def failure_of(model: torch.nn.Module, inputs: Inputs, train: bool = False) -> Exception | None:

@@ -26,13 +26,14 @@ from parity.models.evaluation import both_evaluate, staying
 from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
+from parity.models.sparse import with_numbers
 from parity.models.torch_buffers import as_buffers, frozen_tables
 from parity.models.torch_precision import has_attributes, with_attributes
 from parity.models.unstacked import unstacked
 from parity.models.wrapped_model import held_variables, is_wrapper, wrapped
 from parity.twin.explain import explained
 from parity.twin.half_precision import check_not_half
-from parity.twin.inputs import Inputs, by_keywords, check_order, check_steps, in_torch_order
+from parity.twin.inputs import Inputs, check_order, check_steps, given_as, in_torch_order
 from parity.twin.learning import Learning
 from parity.twin.merged_biases import moved_as_sums
 from parity.twin.other_batches import another
@@ -66,8 +67,9 @@ def twin_of_pair(
         model = _module_of(model, whole)
     variables = _checked_variables(model, variables)
     torch_model = getattr(torch_model, "_orig_mod", torch_model)  # of torch.compile, which computes the same
+    torch_model = with_numbers(torch_model)
     torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
-    theirs = by_keywords(torch_model, batch.names)
+    theirs = given_as(torch_model, batch)
     batch = in_torch_order(batch, theirs)
     try:
         return _twin(model, theirs, batch, variables, learning or Learning(), weights, labels, steps, as_they_are)

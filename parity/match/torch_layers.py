@@ -1,6 +1,5 @@
 """PyTorch's layers: their tensors, with random values, and what flowed through them in one run."""
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from parity.match.randomized import randomize
 from parity.match.recurrent import by_depth
 from parity.match.taken import PartsTaken
 from parity.models.calls import TorchCall, torch_calls
+from parity.models.copies import copy_of
 from parity.models.random_numbers import RandomRequest
 from parity.models.torch_precision import in_precision, torch_precision
 
@@ -104,7 +104,7 @@ def record(
 ) -> Recorded:
     """Runs a copy of `model` in float64 and evaluation mode, with random weights and statistics, but those held."""
     try:
-        run = in_precision(copy.deepcopy(model).eval(), torch.float64)
+        run = in_precision(copy_of(model).eval(), torch.float64)
     except Exception as error:
         raise InputError(f"PyTorch's model cannot be copied: {error}") from error
     randomize(run, np.random.default_rng(seed))

@@ -1,16 +1,17 @@
 """A PyTorch model whose complex parameters are two real numbers each, in a last axis, under their own names."""
 
-import copy
 from typing import Any
 
 import torch
+
+from parity.models.copies import copy_of
 
 
 def in_parts(model: torch.nn.Module) -> torch.nn.Module:
     """Returns the model with the parts of its complex parameters, a copy; as it is where it has none."""
     if not any(parameter.is_complex() for parameter in model.parameters()):
         return model
-    model = copy.deepcopy(model)
+    model = copy_of(model)
     parts: dict[int, torch.nn.Parameter] = {}  # a shared parameter stays one
     for module in model.modules():
         own = {name: p for name, p in module._parameters.items() if p is not None and p.is_complex()}

@@ -1,12 +1,13 @@
 """The mode in which a user hands over two models, and models that stay in evaluation: ports for inference."""
 
-import copy
 import inspect
 from types import MethodType
 from typing import Any
 
 import torch
 from flax import linen, nnx
+
+from parity.models.copies import copy_of
 
 IN_TRAINING = {
     "deterministic": False,
@@ -73,7 +74,7 @@ def _all_train(flags: dict[str, Any]) -> bool | None:
 
 def staying(model: torch.nn.Module) -> torch.nn.Module:
     """Returns a copy in evaluation mode, that stays there where a step would have it train."""
-    model = copy.deepcopy(model).eval()
+    model = copy_of(model).eval()
     for module in model.modules():
         vars(module)["train"] = MethodType(_stay, module)
     return model

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+
+from parity.models.copies import copy_of
 
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
     import torch
@@ -58,7 +59,7 @@ def with_numbers(model: torch.nn.Module) -> torch.nn.Module:
     tensors = [tensor for module in model.modules() for *_, tensor in _held(module)]
     if not tensors:
         return model
-    model = copy.deepcopy(model, {id(x): x for x in tensors})  # not even all of them can be copied
+    model = copy_of(model, kept=tensors)  # not even all of them can be copied
     for module in model.modules():
         made: dict[str, Any] = {}
         for where, name, tensor in list(_held(module)):

@@ -1,10 +1,11 @@
 """PyTorch's constants: buffers that no run changes, and parameters that nothing trains."""
 
-import copy
 from collections.abc import Collection
 from typing import Any
 
 import torch
+
+from parity.models.copies import copy_of
 
 
 def resting_buffers(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> set[str]:
@@ -18,7 +19,7 @@ def resting_buffers(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) ->
         return set()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            run: Any = copy.deepcopy(model).cpu().train()
+            run: Any = copy_of(model).cpu().train()
             run(*(x.to(_dtype(model)) if x.is_floating_point() else x for x in inputs))
         except Exception:  # the check itself will say what is wrong
             return set()
@@ -46,7 +47,7 @@ def varies(tensor: torch.Tensor) -> bool:
 
 def as_buffers(model: torch.nn.Module, names: Collection[str]) -> torch.nn.Module:
     """Returns a copy of the model in which these parameters are buffers of the same names and values."""
-    model = copy.deepcopy(model)
+    model = copy_of(model)
     for where, _, last in (name.rpartition(".") for name in names):
         module = model.get_submodule(where)
         tensor = module.get_parameter(last).detach()

@@ -1,6 +1,5 @@
 """PyTorch's half: the user's step, repeated from any state, recorded under PyTorch's names."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -16,6 +15,7 @@ from d2l_jax.errors import InputError
 from parity.arrays.key import Arrays, Key, Record
 from parity.arrays.layout import copied, inverse, of_inputs
 from parity.arrays.torch_arrays import to_numpy, to_torch
+from parity.models.copies import copy_of
 from parity.models.torch_precision import torch_precision
 from parity.sides.disturb_layers import Disturb, disturbed_layers
 from parity.sides.disturb_operations import rounding_otherwise
@@ -47,7 +47,7 @@ class TorchStep:
         self.whole = model
         if isinstance(model, DistributedDataParallel):  # it is bound to the precision that it was made in
             self.parallel = model.process_group
-            self.model, optimizer, others = copy.deepcopy((unwrapped(model), optimizer, dict(others)))
+            self.model, optimizer, others = copy_of((unwrapped(model), optimizer, dict(others)))
             model = self.model
         self.model = unwrapped(as_module(model) or model)
         self.handed = optimizer

@@ -1,6 +1,5 @@
 """One line for a model of a user's that does not run: what it was given, and what would be right."""
 
-import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from d2l_jax.errors import InputError, in_a_line
+from parity.models.copies import copy_of
 from parity.twin.inputs import Inputs, failure_of
 
 LOOKUPS = (torch.nn.Embedding.forward, torch.nn.EmbeddingBag.forward)
@@ -69,11 +69,11 @@ def _ids(model: torch.nn.Module, inputs: Inputs) -> str:
 
         return hook
 
-    copied = copy.deepcopy(model)
-    for name, module in copied.named_modules():
+    run = copy_of(model)
+    for name, module in run.named_modules():
         if type(module).forward in LOOKUPS:  # one that counts positions by itself is given no ids
             module.register_forward_pre_hook(look(name))
-    failure_of(copied, inputs)
+    failure_of(run, inputs)
     return lines[0] if lines else ""
 
 

@@ -12,6 +12,7 @@ import torch
 
 from d2l_jax.errors import InputError
 from parity.arrays.layout import Axes, channels_first, copied, of_inputs
+from parity.models.copies import copy_of
 from parity.models.sparse import sparse_layout, with_zeros
 
 NUMBERS = "numbers as an array or a tuple of arrays, or a dict of them for keywords, are right"
@@ -161,7 +162,7 @@ def given_as(model: torch.nn.Module, batch: Inputs) -> torch.nn.Module:
 def failure_of(model: torch.nn.Module, inputs: Inputs, train: bool = False) -> Exception | None:
     """Returns what a copy of PyTorch's model raises on the inputs; None where it runs."""
     try:
-        run = copy.deepcopy(model).cpu().train(train)
+        run = copy_of(model).cpu().train(train)
         dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
         tensors = [x.to(dtype) if x.is_floating_point() else x for x in inputs.tensors()]
         with torch.no_grad(), torch.random.fork_rng(devices=[]):

@@ -1,6 +1,5 @@
 """A user's loss: whether its targets are classes or probabilities, and PyTorch's in the precision of what it takes."""
 
-import copy
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +10,7 @@ import torch
 
 from parity.arrays.key import scores_of
 from parity.arrays.layout import named_leaves
+from parity.models.copies import copy_of
 
 CLASSES = {
     "cross_entropy", "cross_entropy_loss", "cross_entropy_of_probabilities", "masked_cross_entropy", "nll_loss",
@@ -80,7 +80,7 @@ def _names(function: Any, depth: int) -> set[str]:
 def in_precision(loss: Any) -> Any:
     """Returns PyTorch's loss so that the weights that it holds have the precision of the outputs."""
     if isinstance(loss, torch.nn.Module):
-        return lambda outputs, targets: copy.deepcopy(loss).to(_dtype(outputs))(outputs, targets)
+        return lambda outputs, targets: copy_of(loss).to(_dtype(outputs))(outputs, targets)
     if isinstance(loss, partial):
         return lambda outputs, targets: _cast(loss, _dtype(outputs))(outputs, targets)
     return loss

@@ -1,6 +1,5 @@
 """The twin of a user's own pair: two models that were never written to match."""
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from d2l_jax.weights.leaf import Leaf, export
 from parity.arrays.key import input_names
 from parity.models.complex_parts import in_parts
 from parity.models.complex_parts_torch import in_parts as torch_in_parts
+from parity.models.copies import copy_of
 from parity.models.evaluation import both_evaluate, staying
 from parity.models.flax_model import FlaxModel, called, in_names, mode
 from parity.models.linen_model import LinenModel
@@ -68,7 +68,7 @@ def twin_of_pair(
     variables = _checked_variables(model, variables)
     torch_model = getattr(torch_model, "_orig_mod", torch_model)  # of torch.compile, which computes the same
     torch_model = with_numbers(torch_model)
-    torch_model = with_attributes(copy.deepcopy(torch_model)) if has_attributes(torch_model) else torch_model
+    torch_model = with_attributes(copy_of(torch_model)) if has_attributes(torch_model) else torch_model
     theirs = given_as(torch_model, batch)
     batch = in_torch_order(batch, theirs)
     try:

@@ -1,6 +1,5 @@
 """Makes a twin: of a case of the catalogue, or of two models that were never written to match."""
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from d2l_jax.weights.leaf import Leaf
 from d2l_jax.weights.rules import leaves
 from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
+from parity.models.copies import copy_of
 from parity.models.nnx_model import NNXModel
 from parity.models.random_numbers import given_shapes, numbers
 from parity.models.random_shapes import is_shared
@@ -106,7 +106,7 @@ def make_twin(
     forward = [outputs_alone] if drawn else []
     traced = partial(_traced, flax, theirs, batches[0], axes, names, forward)
     ours, other = traced(train=True)
-    where = partial(first_difference, flax.model, copy.deepcopy(theirs.model).cpu(), batches[0], axes, names)
+    where = partial(first_difference, flax.model, copy_of(theirs.model).cpu(), batches[0], axes, names)
     _check_outputs(name, ours.shapes, other.shapes, where if drawn else lambda: "")
     axes |= _output_axes(ours.shapes, other.shapes, drawn is not None)
     ours, order, dropping = paired(ours, other)

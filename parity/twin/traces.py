@@ -1,6 +1,5 @@
 """One traced run of each side: the shapes of what it makes, and its requests for random numbers."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from d2l_jax.turns import Tensors, arguments
 from parity.arrays.layout import Axes, copied, named_leaves
 from parity.match.randomized import randomize
 from parity.models.calls import TorchCall, torch_calls
+from parity.models.copies import copy_of
 from parity.models.flax_model import FlaxModel
 from parity.models.keys_of_draws import Draw, draws_of, repeated
 from parity.models.random_numbers import RandomRequest, requested
@@ -105,7 +105,7 @@ def trace_torch(
     train: bool = True,
 ) -> Traced:
     """Runs a copy of PyTorch's side, in training mode or not."""
-    run = copy.deepcopy(side.model).cpu().train()
+    run = copy_of(side.model).cpu().train()
     dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
 
     def as_torch(value: Any, name: str) -> Any:
@@ -132,7 +132,7 @@ def trace_torch(
 
 def _with_random_weights(function: Callable, model: torch.nn.Module, train: bool, tensors: Tensors) -> Tensors:
     """Runs a copy of the model whose weights are random, so that none is 0 and hides what stands before it."""
-    model = copy.deepcopy(model).cpu().train(train)
+    model = copy_of(model).cpu().train(train)
     randomize(model, np.random.default_rng(0))
     return function(model, tensors)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from d2l_jax.turns import Tensors, Turn, loss_name
 from d2l_jax.weights.leaf import Leaf
 from parity.arrays.layout import Axes, named_leaves
+from parity.models.copies import copy_of
 from parity.models.flax_model import FlaxModel
 from parity.models.random_shapes import Layout
 
@@ -129,7 +129,7 @@ class TorchSide:
         from parity.models.random_numbers_torch import without_cudnn_dropout
         from parity.models.torch_precision import in_precision
 
-        model = without_cudnn_dropout(in_precision(copy.deepcopy(self.model), getattr(torch, dtype), device))
+        model = without_cudnn_dropout(in_precision(copy_of(self.model), getattr(torch, dtype), device))
         for module in model.modules():  # eps=None is the dtype's own: another mathematics in every tier
             if isinstance(module, torch.nn.RMSNorm) and module.eps is None:
                 module.eps = torch.finfo(torch.float32).eps

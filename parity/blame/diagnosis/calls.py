@@ -1,6 +1,5 @@
 """One call of a PyTorch module in float64, and everything it leaves behind as a list of arrays."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import nn
 from d2l_jax.errors import InputError
 from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
+from parity.models.copies import copy_of
 from parity.models.packed import first_packed, packed_again, padded
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
@@ -49,7 +49,7 @@ class Call:
 
 def run(call: Call) -> list[np.ndarray]:
     """Outputs, buffers and gradients of a copy of the module, random numbers always from the same seed."""
-    module = copy.deepcopy(call.module).double().train(call.training)
+    module = copy_of(call.module).double().train(call.training)
     args = [tensor(arg, bool(call.gradients)) for arg in call.args]
     kwargs = {name: tensor(arg, False) for name, arg in call.kwargs.items()}
     grad = torch.set_grad_enabled(bool(call.gradients))

@@ -1,6 +1,5 @@
 """Why a layer differs: PyTorch's layer with one convention altered, until it does what Flax did."""
 
-import copy
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -27,6 +26,7 @@ from parity.blame.diagnosis.functions.transposing import Transposing, transposed
 from parity.blame.diagnosis.functions.trials import function_trials
 from parity.blame.diagnosis.tensors import explain_tensor
 from parity.blame.diagnosis.threads import one_thread
+from parity.models.copies import copy_of
 
 MOST_RUNS = 1200
 MOST_HALVES = 3
@@ -130,7 +130,7 @@ def _altered(module: nn.Module) -> Iterator[tuple[str, str, nn.Module]]:
 
 def _in_part(call: Call, path: str) -> Iterator[Trial]:
     for name, text, altered in _altered(call.module.get_submodule(path)):
-        whole = copy.deepcopy(call.module)
+        whole = copy_of(call.module)
         parent, _, last = path.rpartition(".")
         setattr(whole.get_submodule(parent), last, altered)
         yield name, f"in {path}: {text}", replace(call, module=whole), path

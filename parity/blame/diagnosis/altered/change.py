@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from parity.models.copies import copy_of
+
 # One convention altered: a stable name, a line for people, the altered copy.
 Altered = tuple[str, str, nn.Module]
 Alteration = Callable[[nn.Module], Iterator[Altered]]
@@ -15,7 +17,7 @@ Alteration = Callable[[nn.Module], Iterator[Altered]]
 
 def changed(module: nn.Module, **attributes: Any) -> nn.Module:
     """A copy with other attributes."""
-    twin = copy.deepcopy(module)
+    twin = copy_of(module)
     for name, value in attributes.items():
         setattr(twin, name, value)
     return twin
@@ -23,7 +25,7 @@ def changed(module: nn.Module, **attributes: Any) -> nn.Module:
 
 def forwarding(module: nn.Module, function: Callable[..., Any]) -> nn.Module:
     """A copy whose forward is `function(module, *args)`; names of parameters and buffers stay."""
-    twin = copy.deepcopy(module)
+    twin = copy_of(module)
     twin.forward = types.MethodType(function, twin)
     return twin
 

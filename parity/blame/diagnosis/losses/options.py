@@ -1,6 +1,5 @@
 """PyTorch's loss with one option altered, or of other outputs and targets."""
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from parity.blame.diagnosis.losses.trial import AlteredLoss, Loss
+from parity.models.copies import copy_of
 
 
 def options(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[AlteredLoss]:
@@ -50,7 +50,7 @@ def options(loss: Loss, x: torch.Tensor, y: torch.Tensor) -> Iterator[AlteredLos
 
 
 def _changed(loss: nn.Module, **attributes: Any) -> Loss:
-    twin = copy.deepcopy(loss).double()
+    twin = copy_of(loss).double()
     for name, value in attributes.items():
         setattr(twin, name, value)
     return twin

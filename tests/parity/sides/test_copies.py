@@ -1,0 +1,84 @@
+"""Copies of models whose functions close over their modules."""
+
+from functools import partial
+from typing import Any
+
+import torch
+
+from parity.models.copies import copy_of
+
+
+class ByLambda(torch.nn.Module):
+    """As minGPT writes its feed-forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts: Any = torch.nn.ModuleDict({"first": torch.nn.Linear(3, 4), "last": torch.nn.Linear(4, 3)})
+        m: Any = self.parts
+        self.feed: Any = lambda x: m.last(torch.relu(m.first(x)))
+
+    def forward(self, x):
+        return self.feed(x)
+
+
+class ByDefault(ByLambda):
+    def __init__(self):
+        super().__init__()
+        self.feed = lambda x, m=self.parts: m["last"](m["first"](x))
+
+
+class InContainers(ByLambda):
+    """Functions in a list, of which one calls itself and another."""
+
+    def __init__(self):
+        super().__init__()
+        first, last = self.parts["first"], self.parts["last"].forward
+
+        def deeper(x, depth):
+            return deeper(first(x)[:, :3], depth - 1) if depth else last(first(x))
+
+        self.feeds = [partial(deeper, depth=2)]
+
+    def forward(self, x):
+        return self.feeds[0](x)
+
+
+class ByHook(ByLambda):
+    """A hook keeps what another layer gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = {}
+        self.parts["first"].register_forward_hook(lambda module, given, result: self.seen.update(first=result))
+
+    def forward(self, x):
+        self.feed(x)
+        return self.seen["first"]
+
+
+def test_functions_see_the_copy():
+    x = torch.ones(2, 3)
+    for kind in (ByLambda, ByDefault, InContainers, ByHook):
+        model = kind()
+        before = model(x).detach().clone()
+        copy = copy_of(model)
+        assert torch.equal(copy(x), before), kind
+        with torch.no_grad():
+            for parameter in copy.parameters():
+                parameter.zero_()
+        assert not copy(x).any(), kind
+        assert torch.equal(model(x), before), kind
+
+
+def test_what_a_run_has_left_is_detached():
+    model = ByHook()
+    model(torch.ones(2, 3))
+    assert model.seen["first"].requires_grad
+    assert not copy_of(model).seen["first"].requires_grad
+
+
+def test_what_is_no_part_of_the_model_is_shared():
+    outside = torch.nn.Linear(3, 3)
+    model = ByLambda()
+    model.feed = lambda x: outside(x)
+    assert copy_of(model).feed.__closure__[0].cell_contents is outside

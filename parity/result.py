@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,11 @@ from parity.report import brief, html, notebook, to_json
 if TYPE_CHECKING:
     from parity.blame.diagnosis import Cause
     from parity.start.compare import Started
+
+
+BODY = "the model's own body"
+PLACE = re.compile(r"(?P<place>.+? \(\w+\)), (?P<way>forward|backward|buffers)(?P<why>[:;] .+)")
+CALL = re.compile(r" \((?:\w+ number \d+|in (?:all|the) \d+ calls)\b.*\)$")  # which of a function's calls it is
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,36 @@ class Blame:
         return cls(layer, direction, cause.name, f"{place}: {cause.text}")
 
     def with_others(self, others: Sequence[Blame]) -> Blame:
-        """Returns the blame with further places that are wrong by themselves."""
+        """Returns the blame with further places that are wrong by themselves, a cause that several share said once."""
+        others = [other for number, other in enumerate(others) if not other._repeats([self, *others[:number]])]
         if not others:
             return self
-        listed = "; ".join(other.text for other in others)
-        return replace(self, text=f"{self.text}; also wrong: {listed}", others=(*self.others, *others))
+        told: dict[tuple[str, str], list[Blame]] = {} if self.others else {self._reason: [self]}
+        for other in others:
+            told.setdefault(other._reason, []).append(other)
+        texts = [_told_once(blames) for blames in told.values()]
+        first = [self.text] if self.others else []
+        text, *more = [*first, *texts]
+        text = f"{text}; also wrong: {'; '.join(more)}" if more else text
+        return replace(self, text=text, others=(*self.others, *others))
+
+    @property
+    def _reason(self) -> tuple[str, str]:
+        """What is said of the place, without the number of the call; of no layer, the whole text."""
+        found = PLACE.fullmatch(self.text)
+        return (found["way"], CALL.sub("", found["why"])) if found else ("", self.text)
+
+    def _repeats(self, told: Sequence[Blame]) -> bool:
+        """Tells whether this is the body's, and what a layer that it is within has been blamed for already."""
+        inside = [other for other in told if other.layer and f"{self.layer}.".startswith(f"{other.layer}.")]
+        cause = CALL.sub("", self.text.rpartition(f"in {self.layer}: ")[2])
+        return self.text.startswith(BODY) and any(other._reason[1].endswith(f": {cause}") for other in inside)
+
+
+def _told_once(blames: Sequence[Blame]) -> str:
+    """Returns the first one's text, with the places of the others, of which the same is said."""
+    places = [found["place"] for blame in blames[1:] if (found := PLACE.fullmatch(blame.text))]
+    return f"{blames[0].text}; the same in {', '.join(places)}" if places else blames[0].text
 
 
 @dataclass(frozen=True)

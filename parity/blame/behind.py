@@ -9,10 +9,8 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.layer import right_modules
 from parity.layers.isolated import Isolated
 from parity.layers.received import first_other, received_without
-from parity.result import Blame
+from parity.result import BODY, Blame
 from parity.twin.twin import State, Twin
-
-BODY = "the model's own body"
 
 
 def by_what_comes(found: Blame, twin: Twin, isolated: Isolated, state: State) -> Blame:

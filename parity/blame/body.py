@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from parity.arrays.torch_arrays import to_numpy
+from parity.blame.buffer_order import updated_trials
 from parity.blame.constants import constant_trials, flax_arrays
-from parity.blame.diagnosis.altered.recurrent import ALTERATIONS as RECURRENT
-from parity.blame.diagnosis.altered.recurrent import KINDS as RECURRENT_KINDS
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import NOISE, Cause, choose, distance
 from parity.blame.diagnosis.functions import Altering, function_trials
@@ -28,6 +27,7 @@ from parity.blame.diagnosis.functions.trials import FunctionTrial
 from parity.blame.diagnosis.threads import one_thread
 from parity.blame.elsewhere import Results, explain_elsewhere, explain_order
 from parity.blame.one_call import at_call
+from parity.blame.recurrent import recurrent_trials
 from parity.layers.received import Received, gap_of
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
@@ -91,9 +91,15 @@ def explain_body(twin: Twin, state: State, train: bool, watched: Watched, right:
 
     oracle, flax = [watched.oracle], [watched.flax]
     noise = _noise_of_constants(run, lambda: altering(untouched)[0], oracle)
+
+    def computed_from(start: State, ends: bool = True) -> tuple[list[np.ndarray], State]:
+        found = _watched(run, twin, start, train, Altering(run.model, untouched, right), watched, ends)
+        return [found], run.state()
+
     trials = itertools.chain(
+        updated_trials(state, computed_from) if train else (),
         function_trials(altering),
-        _recurrent_trials(run.model, right, altering),
+        recurrent_trials(run.model, right, lambda: altering(untouched)[0]),
         transposed_trials(run.model, right, computed),
         table_trials(run.model, computed, oracle, flax),
     )
@@ -207,20 +213,6 @@ def explain_number(
     oracle, flax = [watched.oracle], [watched.flax]
     numbers, families = (fit(altering, oracle, flax) for fit in (number_trials, family_trials))
     return choose(oracle, flax, itertools.chain(numbers, families))
-
-
-def _recurrent_trials(
-    model: torch.nn.Module, right: Collection[str], altering: Callable[[Choice], tuple[list[np.ndarray], Altering]]
-) -> Iterator[FunctionTrial]:
-    """Tries recurrent layers under other conventions, where Flax has no module for the whole of one."""
-    layers = [(name, x) for name, x in model.named_modules() if isinstance(x, RECURRENT_KINDS) and name not in right]
-    for name, layer in layers:
-        parent, _, last = name.rpartition(".")
-        for cause, text, altered in (trial for alteration in RECURRENT for trial in alteration(layer)):
-            setattr(model.get_submodule(parent), last, altered)
-            with suppress(*UNFIT):
-                yield cause, f"in {name}: {text}", altering(untouched)[0], name
-        setattr(model.get_submodule(parent), last, layer)
 
 
 Mode = Altering | Transposing | Replacing | Exchanging | Following | Results | Moved

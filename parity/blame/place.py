@@ -10,7 +10,7 @@ from d2l_jax.runs.settings import name_of
 from d2l_jax.turns import Observed, Supervised
 from parity.arrays.key import Key, Record
 from parity.blame.apart import Sight, parted
-from parity.blame.behind import BODY, body_behind, by_what_comes
+from parity.blame.behind import body_behind, by_what_comes
 from parity.blame.body import (
     Watched,
     explain_body,
@@ -24,6 +24,7 @@ from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.places import VAGUE
+from parity.blame.ends_behind import without_longer
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.lone_dropout import drawn_alone
@@ -38,7 +39,7 @@ from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
 from parity.layers.isolated import Isolated, Unfit
 from parity.layers.received import first_other, gap_of
-from parity.result import Blame
+from parity.result import BODY, Blame
 from parity.twin.twin import State, Twin
 
 
@@ -81,7 +82,7 @@ def _of_what_is_trained(
     """Blames the first that is wrong of what both sides have as parameters, or as buffers."""
     if untied := explain_ties(twin):
         return Blame.because(untied, "", "backward", BODY)
-    if guilty := list(blame_layers(twin, layers, states[0])):
+    if guilty := without_longer(list(blame_layers(twin, layers, states[0])), twin, layers[True], states[0]):
         return _with_others(guilty, twin, layers[True], states[0], oracle, flax, wrong)
     wrong_loss = _is_loss_wrong(wrong)
     for key in _of_first_step(wrong):

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 
 from parity.arrays.key import Key, Record
-from parity.blame.behind import BODY
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause
 from parity.blame.digits.kinds import NORMS, Kind, kind_of
@@ -23,7 +22,7 @@ from parity.blame.source import Source, source_of
 from parity.compare.policy import POLICY, UNIT
 from parity.compare.rows import Row, passed
 from parity.compare.scale import relative_gap
-from parity.result import Blame
+from parity.result import BODY, Blame
 from parity.sides.otherwise import OtherwiseRun
 from parity.sides.torch import TorchRun
 from parity.twin.pairing import longest_sum

@@ -70,7 +70,7 @@ def test_every_layer_that_is_wrong_by_itself_is_told_and_the_body_beside_them():
     blame = blamed(Net(eps=1e-3, activation=nnx.gelu), TorchNet())
     assert (blame.layer, blame.cause) == ("norm", "eps")
     assert [(other.layer, other.cause) for other in blame.others] == [("last", "eps"), ("", "gelu-tanh")]
-    assert "also wrong: last (LayerNorm)" in blame.text and "before last" in blame.text
+    assert "; the same in last (LayerNorm); also wrong: " in blame.text and "before last" in blame.text
 
 
 @pytest.mark.slow

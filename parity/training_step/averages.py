@@ -13,6 +13,8 @@ from parity.training_step.judged import Outcome
 from parity.training_step.pair import StepPair
 from parity.training_step.weight_map import Copy
 
+MOST_PASSES = 4  # of a model within one step, as the two of sharpness-aware minimisation
+
 
 class Moved(NamedTuple):
     """The numbers of an average at one step, in one row each.
@@ -158,9 +160,10 @@ def of_statistics(pair: StepPair, outcome: Outcome, key: Key) -> Cause | None:
         text = f"it moves {ours:.4g} of the way to the batch's in Flax, {momentum:g} in PyTorch: momentum is"
         return Cause("statistics-momentum", f"{text} {1 - ours:.4g} in Flax where {1 - momentum:g} is right", 0.0)
     if momentum and isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-        rest = (1 - momentum) * old
-        part = part_of((outcome.flax[key] - rest).ravel(), (outcome.oracle[key] - rest).ravel())
-        if part is not None and 0 < part < 1:
-            text = "Flax keeps the batch's variance over n, PyTorch over n - 1"
-            return Cause("biased-variance", f"{text} (n = {1 / (1 - part):.4g})", 0.0)
+        for passes in range(1, MOST_PASSES + 1):
+            rest = (1 - momentum) ** passes * old
+            part = part_of((outcome.flax[key] - rest).ravel(), (outcome.oracle[key] - rest).ravel())
+            if part is not None and 0 < part < 1:
+                text = "Flax keeps the batch's variance over n, PyTorch over n - 1"
+                return Cause("biased-variance", f"{text} (n = {1 / (1 - part):.4g})", 0.0)
     return None

@@ -68,7 +68,7 @@ def _of_step(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wron
         where = _place(outcome, [key for key in moved if key.phase == "update"] or moved)
         cause = _first_cause(pair, outcome, outcomes) if exact else None
         found = Blame.because(cause, moved[0].tensor, "optimizer", where) if cause else None
-        found = found or _of_all(pair, outcome, wrong, where)
+        found = found or _of_all(pair, outcome, outcomes, wrong, where)
         return found.with_others([statistical] if statistical and statistical.cause else [])
     if statistical:
         return statistical
@@ -90,13 +90,14 @@ def _of_statistics(pair: StepPair, outcome: Outcome, wrong: list[Key]) -> Blame 
     return Blame.because(cause, keys[0].tensor, "buffers", _place(outcome, keys)) if keys else None
 
 
-def _of_all(pair: StepPair, outcome: Outcome, wrong: list[Key], where: str) -> Blame:
+def _of_all(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome], wrong: list[Key], where: str) -> Blame:
     """Returns what PyTorch's step computes that Flax's does not: the loss, where it is wrong, or what makes the update.
 
     where: the place in words, where the loss is right
     """
     exact = outcome.tier == "float64"
-    cause = explain_within(pair, outcome) if exact else None
+    others = [each for each in outcomes if each is not outcome]
+    cause = explain_within(pair, outcome, others) if exact else None
     if any(key.phase == "forward" for key in wrong):
         found = Blame.because(cause, cause.part if cause else "", "forward", _forward(outcome, wrong))
     else:
@@ -161,7 +162,8 @@ def _of_optimizer(pair: StepPair, outcome: Outcome, outcomes: Sequence[Outcome],
     noise = NOISE
     trials = chain(rates(replay, others), gradients(replay), learning_rates(replay), decays(replay), scale(replay))
     cause = choose(replay.oracle, replay.flax, trials, noise) or decay_masks(replay)
-    return cause or _frozen(outcome, wrong) or option(replay)
+    right = all(row.passed for row in outcome.rows if row.key.phase == "forward")
+    return cause or _frozen(outcome, wrong) or option(replay, by_numbers=right)
 
 
 def passes_until(outcomes: Sequence[Outcome], number: int) -> list[Arrays]:

@@ -14,8 +14,9 @@ from parity.blame.diagnosis.cause import distance
 from parity.blame.diagnosis.optimizers.rate import is_round
 from parity.training_step.clipping import Trial
 from parity.training_step.judged import Outcome
-from parity.training_step.replay import Alter, Replay
+from parity.training_step.replay import SMALL, Alter, Replay
 
+SAME = 1e-9  # relative: one parameter's update
 ROUNDINGS = ("tf32", "bfloat16", "float16", "float32")
 
 
@@ -120,7 +121,7 @@ def decay_masks(replay: Replay) -> Cause | None:
     decays = [options.get("weight_decay", 0.0) for options in replay.outcome.seen.options[-1]]
     if not any(decays):
         return None
-    plain = dict(zip(replay.keys, replay.oracle, strict=True))
+    plain, flax = (dict(zip(replay.keys, pieces, strict=True)) for pieces in (replay.oracle, replay.flax))
     ways = {
         on: dict(zip(replay.keys, replay.pieces(replay.applied, _decayed(max(decays) if on else 0.0)), strict=True))
         for on in (True, False)
@@ -128,9 +129,10 @@ def decay_masks(replay: Replay) -> Cause | None:
     more: list[str] = []
     fewer: list[str] = []
     for key in (key for key in replay.keys if key.phase == "update"):
-        flax = replay.outcome.flax[key]
         fits = [
-            name for name, way in (("", plain), ("more", ways[True]), ("fewer", ways[False])) if _same(way[key], flax)
+            name
+            for name, way in (("", plain), ("more", ways[True]), ("fewer", ways[False]))
+            if _same(way[key], flax[key], SMALL if key.tensor in replay.rounding else SAME)
         ]
         if not fits:
             return None
@@ -147,8 +149,8 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    return distance([one], [other], [one]) < 1e-9
+def _same(one: np.ndarray, other: np.ndarray, near: float) -> bool:
+    return distance([one], [other], [one]) < near
 
 
 def _decayed(value: float) -> Alter:
@@ -159,16 +161,19 @@ def _decayed(value: float) -> Alter:
     return alter
 
 
-def option(replay: Replay) -> Cause | None:
-    """Returns the one option under which PyTorch's optimiser takes Flax's step."""
-    names = [key.tensor for key in replay.keys if key.phase == "update" and key.tensor in replay.applied]
+def option(replay: Replay, by_numbers: bool) -> Cause | None:
+    """Returns the one option under which PyTorch's optimiser takes Flax's step.
+
+    by_numbers: or what the numbers of an update look like; where the loss is wrong, they come of that
+    """
+    moved = {key.tensor: piece for key, piece in zip(replay.keys, replay.flax) if key.phase == "update"}
+    names = [name for name in moved if name in replay.applied and (moved[name].any() or name not in replay.rounding)]
     if not names:
         return None
     side = replay.pair.torch
     side.put(replay.outcome.start, "float64")
     before = {name: side.parameters()[name] for name in names}
     slots = side.state().slots
-    updates = {key.tensor: replay.outcome.flax[key] for key in replay.keys if key.phase == "update"}
     owners = {id(p): name for name, p in side.model.named_parameters()}
     groups = [[owners.get(id(p), "") for p in group["params"]] for group in side.optimizer.param_groups]
     options = replay.outcome.seen.options[-1]
@@ -187,8 +192,9 @@ def option(replay: Replay) -> Cause | None:
             before,
             {name: replay.applied[name] for name in names},
             {name: slots.get(name, {}) for name in names},
-            {name: updates[name] for name in names},
+            {name: moved[name] for name in names},
             slots={key.slot for key in replay.outcome.flax if key.phase == "optimizer"},
+            by_numbers=by_numbers,
         )
         return None if cause and cause.name in ROUNDINGS else cause  # no state or step here rounds to them
     except Exception:  # an optimiser of the user's may want anything

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 
 from parity.arrays.key import Arrays, Key
-from parity.blame.diagnosis.cause import Pieces, distance
+from parity.blame.diagnosis.cause import Pieces, distance, rms
 from parity.training_step.judged import Outcome
 from parity.training_step.pair import StepPair
 
 EPS = 1e-6  # of torch.nn.utils.clip_grad_norm_
+ROUNDING = 1e-12  # relative to the largest gradient
+SMALL = 1e-6  # relative to the largest update
 Alter = Callable[[torch.optim.Optimizer], None]
 
 
@@ -36,12 +38,28 @@ class Replay:
     @property
     def oracle(self) -> Pieces:
         """Returns PyTorch's updates and slots."""
-        return [self.outcome.oracle[key] for key in self.keys]
+        return self._settled([self.outcome.oracle[key] for key in self.keys])
 
     @property
     def flax(self) -> Pieces:
         """Returns Flax's."""
-        return [self.outcome.flax[key] for key in self.keys]
+        return self._settled([self.outcome.flax[key] for key in self.keys])
+
+    @cached_property
+    def rounding(self) -> set[str]:
+        """Returns the tensors whose gradient is rounding alone, as that of a bias before a batch norm."""
+        sizes = {name: rms(array) for name, array in self.applied.items()}
+        return {name for name, size in sizes.items() if size <= ROUNDING * max(sizes.values())}
+
+    def _settled(self, pieces: Pieces) -> Pieces:
+        """Returns the pieces with zeros in the place of what an optimiser makes of rounding alone.
+
+        Adam divides a gradient by its own size, so that each side has other numbers there, far below the others'.
+        """
+        updates = [np.abs(piece).max(initial=0.0) for key, piece in zip(self.keys, pieces) if key.phase == "update"]
+        small = SMALL * max(updates, default=0.0)
+        made = [key.phase == "update" and key.tensor in self.rounding for key in self.keys]
+        return [x * 0 if of and np.abs(x).max(initial=0.0) <= small else x for of, x in zip(made, pieces)]
 
     @cached_property
     def applied(self) -> Arrays:
@@ -145,7 +163,7 @@ class Replay:
         updates = self.pair.compared({name: after[name] - before[name] for name in after})
         slots = side.state().slots
         named = {key: slots.get(key.tensor, {}).get(key.slot, np.zeros(())) for key in self.keys}
-        return [updates[key.tensor] if key.phase == "update" else named[key] for key in self.keys]
+        return self._settled([updates[key.tensor] if key.phase == "update" else named[key] for key in self.keys])
 
 
 def added(passes: list[Arrays]) -> Arrays:

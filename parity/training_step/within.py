@@ -1,6 +1,6 @@
 """Why a step differs where no convention of optimisers tells: PyTorch's whole step with one thing in it altered."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import Cause, agree, choose
@@ -27,6 +26,8 @@ from parity.blame.marks import MOST_EQUATIONS, Marks, Tell, mark, numeric
 from parity.models.programs import computed, length
 from parity.result import Blame
 from parity.training_step.judged import Outcome, in_tier
+from parity.training_step.other_steps import Numbers, other_steps
+from parity.training_step.outside_optimizers import told_of_steps
 from parity.training_step.pair import StepPair
 from parity.training_step.stopped import blocks_without_gradient, stops
 from parity.training_step.together import at_the_end, held_back
@@ -44,19 +45,8 @@ class _Altering(Altering):
     def running(self) -> Iterator["_Altering"]:
         """Lets the step run within the block."""
 
-        def enter(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            self.stepping = type(optimizer).__module__.startswith("torch.")
-
-        def leave(*_: Any) -> None:
-            self.stepping = False
-
-        handles = [register_optimizer_step_pre_hook(enter), register_optimizer_step_post_hook(leave)]
-        try:
-            with super().running():
-                yield self
-        finally:
-            for handle in handles:
-                handle.remove()
+        with told_of_steps(self), super().running():
+            yield self
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if self.stepping:
@@ -65,10 +55,12 @@ class _Altering(Altering):
 
 
 @one_thread()
-def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
+def explain_within(pair: StepPair, outcome: Outcome, others: Sequence[Outcome] = ()) -> Cause | None:
     """The function, or the number, of PyTorch's step under another of which all is as in Flax: loss and new state.
 
     Where nothing explains all of it, the function that explains a wrong loss.
+
+    others: further steps, whose numbers Flax may have at this one
     """
     both = [key for key in outcome.oracle if key in outcome.flax and key.slot != "step"]
     keys = sorted((key for key in both if key.phase in PHASES), key=lambda key: PHASES.index(key.phase))
@@ -90,6 +82,11 @@ def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
             if losses and not of_loss and (found := choose(oracle[:losses], flax[:losses], one, NOISE)):
                 of_loss.append(replace(found, text=f"{found.text}; the update differs besides"))
 
+    def numbered(numbers: Numbers, at: Outcome = outcome) -> list[np.ndarray]:
+        with _inside(pair, numbers.running):
+            record = _taken(pair, at)
+        return [record[key] for key in keys if key in record]
+
     def together() -> list[np.ndarray]:
         with _inside(pair, held_back(len(outcome.seen.optimizers))):
             record = _taken(pair, outcome)
@@ -101,7 +98,9 @@ def explain_within(pair: StepPair, outcome: Outcome) -> Cause | None:
 
     hidden = gradients_alone() if not losses else ()  # where the loss is right
     numbers = number_trials(altering, oracle, flax, losses)
-    whole = choose(oracle, flax, chain(at_the_end(outcome.seen, together), hidden, trials(), numbers), NOISE)
+    of_others = other_steps(outcome.number, numbered, {x.number: partial(numbered, at=x) for x in others})
+    first = chain(at_the_end(outcome.seen, together), of_others)
+    whole = choose(oracle, flax, chain(first, hidden, trials(), numbers), NOISE)
     return whole or next(iter(of_loss), None)
 
 

@@ -54,6 +54,7 @@ def explain_update(
     number: int = 1,
     rates: tuple[float, ...] = (),
     slots: Collection[str] = (),
+    by_numbers: bool = True,
 ) -> Cause | None:
     """The one option (or convention) under which PyTorch's optimiser takes Flax's step.
 
@@ -63,6 +64,7 @@ def explain_update(
     flax_update:   {parameter: array after - before} from the same state and gradients
     number, rates: which step it is, from 1, and PyTorch's learning rates of all steps
     slots:         names of what Flax's optimiser holds, as PyTorch calls it; () where that is not known
+    by_numbers:    what the numbers of an update look like may be told where no option explains it
 
     Returns None where they agree, and where no hypothesis explains the difference. Raises InputError where
     parameters, gradients and updates do not match.
@@ -79,7 +81,7 @@ def explain_update(
     shown = [partial(masks, flax), partial(shown_clipping, flax)]
     cause = cause or choose(oracle, flax, _candidates(step, shown), noise)
     cause = cause or _one_factor(step, oracle, flax, noise) or _a_factor_each(step, oracle, flax, noise)
-    return cause or _by_numbers(oracle, flax, noise)
+    return cause or (_by_numbers(oracle, flax, noise) if by_numbers else None)
 
 
 def _candidates(

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from flax import nnx
 
 from d2l_jax.errors import InputError
-from d2l_jax.weights.leaf import Leaf
+from d2l_jax.weights.leaf import Leaf, flatten
 from d2l_jax.weights.rules import leaves
 from parity.match import map_of, told_map
 from parity.match.leftovers import Unmatched
@@ -17,7 +18,7 @@ from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
 from parity.models.cutting import cuts_of
 from parity.models.flax_model import FlaxModel
-from parity.models.torch_buffers import frozen_tables, resting_buffers
+from parity.models.torch_buffers import as_buffers, frozen_tables, resting_buffers
 from parity.twin.inputs import Inputs
 from parity.twin.structure import check_structure
 
@@ -61,10 +62,17 @@ def _found(flax: FlaxModel, torch_model: torch.nn.Module, inputs: Inputs, restin
     except Unmatched as error:
         if not (frozen := frozen_tables(torch_model)):
             raise
+        held = as_buffers(torch_model, _in_torch_alone(frozen, flax, torch_model))  # whose numbers stay as they are
         try:
-            return map_of(*pair, resting | frozen)
+            return map_of(flax, held, inputs.arrays, inputs.tensors(), resting | frozen)
         except InputError:  # then it is not these alone
             raise error from None
+
+
+def _in_torch_alone(names: Collection[str], flax: FlaxModel, torch_model: torch.nn.Module) -> set[str]:
+    """Returns those of which Flax has no array of as many numbers, such as the masks of couplings."""
+    sizes = {np.size(array) for tree in (flax.params, flax.buffers) for _, array in flatten(tree)}
+    return {name for name in names if torch_model.get_parameter(name).numel() not in sizes}
 
 
 def _in_both(named: Sequence[Leaf], held: Collection[str], theirs: Mapping[str, Any], resting: set[str]) -> list[Leaf]:

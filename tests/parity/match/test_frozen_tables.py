@@ -48,3 +48,35 @@ def test_a_table_in_a_frozen_layer_is_pytorchs_own(first, passes):
 def test_control_what_is_trained_or_a_mere_start_needs_its_partner(theirs):
     with pytest.raises(InputError, match="project.weight .1, 4. is only in PyTorch"):
         parity.check(Expected(0), theirs, X)
+
+
+class Coupled(nnx.Module):
+    """Moves all coordinates but those that it keeps, by what these are."""
+
+    def __init__(self, kept: tuple[int, ...]):
+        self.kept, rngs = kept, nnx.Rngs(0)
+        self.shifts = nnx.List([nnx.Linear(3, 3, rngs=rngs) for _ in kept])
+
+    def __call__(self, x):
+        for kept, shift in zip(self.kept, self.shifts):
+            mask = jnp.arange(3) == kept
+            x = jnp.where(mask, x, x + shift(jnp.where(mask, x, 0)))
+        return x
+
+
+class TorchCoupled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mask = torch.nn.Parameter(torch.eye(3)[:2], requires_grad=False)
+        self.shifts = torch.nn.ModuleList([torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)])
+
+    def forward(self, x):
+        for mask, shift in zip(self.mask, self.shifts):
+            x = x + (1 - mask) * shift(mask * x)
+        return x
+
+
+@pytest.mark.parametrize("kept, passes", [((0, 1), True), ((0, 2), False)])
+def test_frozen_masks_keep_their_numbers_in_the_search(kept, passes):
+    result = parity.check(Coupled(kept), TorchCoupled(), X, tiers=("float64",), steps=1)
+    assert (result.status == "pass") is passes

@@ -15,6 +15,12 @@ from parity.models.cutting import PART
 Shape = tuple[int, ...]
 TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)
 ORDERED = (torch.nn.Embedding, torch.nn.EmbeddingBag, torch.nn.LayerNorm)  # the same axes, if square too
+
+
+class AlongWidth(torch.nn.Conv1d):
+    """A Conv2d of one channel whose windows are as high as its images: the rows are the channels."""
+
+
 AFFINE = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
@@ -59,8 +65,9 @@ def _affine(shape: Shape, stored: Shape, module: Any) -> list[tuple]:
         return [(stored, output_first(len(stored)))]
     outputs = shape[0]
     inputs = math.prod(shape[1:])
-    if len(shape) == 4 and isinstance(module, torch.nn.Conv1d):  # windows as wide as the images
-        return [(stored, (2, 0, 1))] if stored == (*shape[2:], outputs) and shape[1] == 1 else []
+    if len(shape) == 4 and isinstance(module, torch.nn.Conv1d):  # windows as wide, or as high, as the images
+        axes = (2, 1, 0) if isinstance(module, AlongWidth) else (2, 0, 1)
+        return [(stored, axes)] if shape[1] == 1 and _permuted(stored, axes) == (outputs, *shape[2:]) else []
     if math.prod(shape[2:]) > 1:  # a window is a dense layer of patches, flattened with their channels last or first
         channels, *window = shape[1:]
         axes = range(len(window) + 2)

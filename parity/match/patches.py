@@ -1,7 +1,8 @@
 """Convolutions as what a Flax model may have in their place.
 
 One whose windows do not overlap is a dense layer of patches; one whose windows are as wide as its images, of a single
-channel, is a convolution along the height, whose channels are the columns: words and their features, say.
+channel, is a convolution along the height, whose channels are the columns: words and their features, say. Windows as
+high as the images make one along the width.
 """
 
 import math
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from parity.match.flax_layers import Variables
+from parity.match.kernels import AlongWidth
 from parity.match.torch_layers import NumpyCall, Recorded, TorchLayer
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
@@ -32,24 +34,31 @@ def layers_of_patches(recorded: Recorded, variables: Variables) -> Iterator[Torc
 
 
 def layers_of_rows(recorded: Recorded, variables: Variables) -> Iterator[TorchLayer]:
-    """Yields the convolutions along the height, where Flax has kernels of their sizes with one axis less."""
+    """Yields the convolutions along one axis, where Flax has kernels of their sizes with one axis less."""
     shapes = {variable.shape for variable in variables.all.values()}
     for layer in recorded.layers:
         module: Any = layer.module
-        if not isinstance(module, torch.nn.Conv2d) or module.in_channels > 1 or module.padding[1:] != (0,):
+        if not isinstance(module, torch.nn.Conv2d) or module.in_channels > 1:
             continue
-        length, width = module.kernel_size
         images = [call.inputs[0] for call in layer.calls]
-        if (length, width, module.out_channels) in shapes and all(x.shape[-1] == width and x.ndim == 4 for x in images):
-            yield _of_rows(layer)
+        for along in (0, 1):
+            size = module.kernel_size[1 - along]
+            covered = all(x.ndim == 4 and x.shape[3 - along] == size for x in images) and module.padding[1 - along] == 0
+            if covered and (module.kernel_size[along], size, module.out_channels) in shapes:
+                yield _along(layer, along)
 
 
-def _of_rows(layer: TorchLayer) -> TorchLayer:
+def _along(layer: TorchLayer, axis: int) -> TorchLayer:
+    """Returns the convolution along the height, 0, or the width, 1, to which the other axis is that of channels."""
     whole: Any = layer.module
-    (length, width), options = whole.kernel_size, (whole.stride[0], whole.padding[0], whole.dilation[0])
-    along = torch.nn.Conv1d(width, whole.out_channels, length, *options, device="meta")
-    calls = [NumpyCall([call.inputs[0][:, 0].swapaxes(1, 2)], call.output[..., 0]) for call in layer.calls]
-    return TorchLayer(f"{layer.name}.rows", along, layer.tensors, calls, whole=layer)
+    kind = (torch.nn.Conv1d, AlongWidth)[axis]
+    options = (x[axis] for x in (whole.kernel_size, whole.stride, whole.padding, whole.dilation))
+    module = kind(whole.kernel_size[1 - axis], whole.out_channels, *options, device="meta")
+    calls = [
+        NumpyCall([np.moveaxis(call.inputs[0][:, 0], 1 + axis, 2)], call.output.squeeze(3 - axis))
+        for call in layer.calls
+    ]
+    return TorchLayer(f"{layer.name}.rows", module, layer.tensors, calls, whole=layer)
 
 
 def _takes_patches(module: Any) -> bool:

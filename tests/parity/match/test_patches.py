@@ -57,15 +57,17 @@ WORDS = np.random.default_rng(1).normal(size=(3, 7, 6)).astype(np.float32)
 
 
 class TorchWords(torch.nn.Module):
-    """Windows of words over an image of one channel, as wide as the features of a word."""
+    """Windows of words over an image of one channel, as wide as the features of a word, or as high."""
 
-    def __init__(self):
+    def __init__(self, upright=False):
         super().__init__()
-        self.convs = torch.nn.ModuleList(torch.nn.Conv2d(1, 5, (n, 6)) for n in (2, 3))
-        self.fc = torch.nn.Linear(10, 2)
+        windows = ((6, n) if upright else (n, 6) for n in (2, 3))
+        self.convs = torch.nn.ModuleList(torch.nn.Conv2d(1, 5, window) for window in windows)
+        self.fc, self.upright = torch.nn.Linear(10, 2), upright
 
     def forward(self, x):
-        return self.fc(torch.cat([torch.tanh(conv(x[:, None])).squeeze(3).amax(2) for conv in self.convs], 1))
+        images = (x.mT if self.upright else x)[:, None]
+        return self.fc(torch.cat([torch.tanh(conv(images)).flatten(2).amax(2) for conv in self.convs], 1))
 
 
 class Words(nnx.Module):
@@ -79,7 +81,7 @@ class Words(nnx.Module):
         return self.head(jnp.concatenate([jnp.tanh(each).max(1) for each in windows], -1))
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_convolution_over_words_is_that_over_an_image_as_wide_as_they_are(turned: bool):
-    result = parity.check(Words(turned), TorchWords(), WORDS, steps=1, tiers=("float64",))
+@pytest.mark.parametrize("turned, upright", [(False, False), (True, False), (False, True)])
+def test_a_convolution_over_words_is_that_over_an_image_as_wide_as_they_are(turned: bool, upright: bool):
+    result = parity.check(Words(turned), TorchWords(upright), WORDS, steps=1, tiers=("float64",))
     assert result.status == ("fail" if turned else "pass"), result.blame

@@ -72,16 +72,34 @@ def _all_told(
 
 
 def _told(layer: TorchLayer, rows: int, widths: Mapping[int, int]) -> dict[Rows, str]:
-    """Returns what the parts are called that PyTorch's model itself takes, where Flax has kernels as wide for all."""
+    """Returns what the parts are called that PyTorch's model itself takes, where Flax has kernels as wide for all.
+
+    Of neighbours, Flax may have one kernel: keys and values, say, along an axis of two.
+    """
     numbers = np.arange(rows)
     told = {part: rows_of(numbers, part) for part in layer.parts}
     fitting = {part: units for part, units in told.items() if len(units) in widths}
     counts = Counter(map(len, fitting.values()))
     whole = sorted(itertools.chain.from_iterable(fitting.values())) == list(numbers)
-    if not whole or any(widths[width] < count for width, count in counts.items()):
+    if whole and all(widths[width] >= count for width, count in counts.items()):
+        names = _usual(tuple(len(fitting[part]) for part in sorted(fitting)))
+        return dict(zip(sorted(fitting), names or map(_span, sorted(fitting))))
+    if any(len(part) > 2 for part in told):
         return {}
-    names = _usual(tuple(len(fitting[part]) for part in sorted(fitting)))
-    return dict(zip(sorted(fitting), names or map(_span, sorted(fitting))))
+    edges = sorted({0, rows}.union(*told))
+    joined = next(_joined(edges, Counter(widths)), ())
+    return {part: _span(part) for part in joined} if len(joined) > 1 else {}
+
+
+def _joined(edges: Sequence[int], widths: Counter[int]) -> Iterator[tuple[Rows, ...]]:
+    """Yields the parts that lie between some of these edges and are as wide as kernels, each of which is one's own."""
+    first, *others = edges
+    if not others:
+        yield ()
+    for number, end in enumerate(others):
+        if widths[end - first] > 0:
+            for behind in _joined(others[number:], widths - Counter([end - first])):
+                yield ((first, end), *behind)
 
 
 def _groups(layer: TorchLayer) -> Iterator[TorchLayer]:

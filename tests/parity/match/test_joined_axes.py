@@ -101,6 +101,13 @@ def test_heads_stand_before_their_features_in_the_first_way(shape, stored, axes)
     assert first.axes == axes and others
 
 
+@pytest.mark.parametrize("inputs, window, groups, axes", [(6, 4, 6, [(1, 0)]), (2, 2, 1, [])])
+def test_a_kernel_by_hand_of_one_window_for_each_channel_has_the_channels_last(inputs, window, groups, axes):
+    variable = Variable(("kernel",), ("kernel",), True, (4, 6), np.float32)
+    conv = torch.nn.Conv1d(inputs, 6, window, groups=groups, device="meta")
+    assert [leaf.axes for leaf in ways("conv.weight", tuple(conv.weight.shape), variable, conv)] == axes
+
+
 @pytest.mark.parametrize(("shape", "stored"), [((6, 5), (5, 3, 3)), ((6, 5), (5, 6, 1, 2))])
 def test_other_sizes_are_no_map(shape, stored):
     variable = Variable(("w",), ("w",), True, stored, np.float32)

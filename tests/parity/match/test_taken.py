@@ -50,6 +50,46 @@ def test_five_unequal_parts_are_found_in_whatever_order_they_are_called():
     assert rows == {"a": (18, 20), "b": (6, 12), "c": (15, 18), "d": (12, 15), "e": (0, 6)}
 
 
+class TorchShared(torch.nn.Module):
+    """One key and one value for all heads, out of one layer with the queries."""
+
+    def __init__(self, order=(6, 3, 3)):
+        super().__init__()
+        self.joint, self.out, self.order = torch.nn.Linear(4, 12, bias=False), torch.nn.Linear(6, 4), order
+
+    def forward(self, x):
+        *_, k, v = parts = sorted(self.joint(x).split(self.order, -1), key=lambda part: -part.shape[-1])
+        scores = torch.einsum("bqhd,bkd->bhqk", parts[0].unflatten(-1, (2, 3)), k)
+        return self.out(torch.einsum("bhqk,bkd->bqhd", scores.softmax(-1), v).flatten(-2))
+
+
+class Shared(nnx.Module):
+    """Its key and value are an array of two."""
+
+    def __init__(self):
+        self.q = nnx.Einsum("btd,dhk->bthk", (4, 2, 3), rngs=nnx.Rngs(0))
+        self.kv = nnx.Einsum("btd,jdk->jbtk", (2, 4, 3), rngs=nnx.Rngs(0))
+        self.out = nnx.Linear(6, 4, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        k, v = self.kv(x)
+        scores = jnp.einsum("bqhd,bkd->bhqk", self.q(x), k)
+        return self.out(jnp.einsum("bhqk,bkd->bqhd", jax.nn.softmax(scores), v).reshape(*x.shape[:2], 6))
+
+
+@pytest.mark.parametrize("order, rows", [((6, 3, 3), (6, 12)), ((3, 3, 6), (0, 6))])
+def test_parts_beside_each_other_are_one_array_of_several(order, rows):
+    found = map_of(NNXModel(Shared()), TorchShared(order), (X,), (torch.tensor(X),))
+    assert found.agrees
+    leaf = next(leaf for leaf in found.leaves if leaf.path[0] == "kv")
+    assert (leaf.rows, leaf.axes) == (rows, (0, 2, 1))
+
+
+def test_control_parts_with_another_between_them_are_no_such_array():
+    layers = fused_layers(record(TorchShared((3, 6, 3)), (torch.tensor(X),)), Variables(NNXModel(Shared()), (X,)))
+    assert "3 to 9" not in [layer.last for layer in layers]
+
+
 class TorchGates(torch.nn.Module):
     """The one gated layer is as large as a half of the other."""
 

@@ -100,6 +100,9 @@ def available(layer: TorchLayer, paired: dict[TorchLayer, Path]) -> bool:
     """Tells if a layer is free; an attention is matched whole, by its projections, or by the one that makes three."""
     if layer in paired or layer.whole in paired:
         return False
+    around = (other for other in paired if other.holds or layer.holds)
+    if any({*layer.tensors.values()} & {*other.tensors.values()} for other in around):
+        return False
     others = [other for other in paired if other.whole and other.whole in (layer, layer.whole)]
     if any(_overlap(mine, theirs) for mine in _places(layer) for other in others for theirs in _places(other)):
         return False

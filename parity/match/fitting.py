@@ -15,7 +15,7 @@ from parity.match.attention import attention_leaves
 from parity.match.flax_layers import ATTENTION, CELLS, NORMS, RECURRENT, FlaxLayer, Variable
 from parity.match.handing import STOCK
 from parity.match.kernels import ways
-from parity.match.recurrent import GATES, kind_of, sources
+from parity.match.recurrent import GATES, kind_of, kind_within, sources
 from parity.match.torch_layers import TorchLayer
 
 NAMES = {
@@ -51,10 +51,10 @@ def fit(layer: TorchLayer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fi
     if not flax.whole and max(sizes) != max(math.prod(variable.shape) for variable in flax.variables):
         return None
     needed = [name for name, key in layer.tensors.items() if not counter(arrays[key])]
-    recurrent = kind_of(layer.module)
+    recurrent = _recurrent_kind(layer)
     if recurrent and issubclass(flax.kind, STOCK):
         return None  # one dense layer of several
-    if issubclass(flax.kind, NORMS) and _holds_layers(layer.module):
+    if issubclass(flax.kind, NORMS) and holds_layers(layer.module):
         return None  # scales of a block's branches
     if recurrent:
         stock = issubclass(flax.kind, (*RECURRENT, *CELLS))
@@ -80,7 +80,14 @@ def fit(layer: TorchLayer, arrays: dict[str, np.ndarray], flax: FlaxLayer) -> Fi
     return Fit(layer, alternatives, missing)
 
 
-def _holds_layers(module: torch.nn.Module) -> bool:
+def _recurrent_kind(layer: TorchLayer) -> str | None:
+    """Names the kind of a recurrent layer that has both of its weights; of the one within a module around it."""
+    if not {"weight_ih", "weight_hh"} <= {*layer.tensors}:
+        return None
+    return kind_within(layer.module) if layer.holds else kind_of(layer.module)
+
+
+def holds_layers(module: torch.nn.Module) -> bool:
     """Tells whether some module within has parameters of its own, its parametrizations aside."""
     children = (child for name, child in module.named_children() if name != "parametrizations")
     return any(True for child in children for _ in child.parameters())

@@ -1,16 +1,15 @@
 """One run of Flax's model in which each layer finds its partner."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
 
-from d2l_jax.weights.leaf import Leaf, place
+from d2l_jax.weights.leaf import Leaf
 from parity.match.arrangement import EXACT, NEAR, arrangement
 from parity.match.as_one import as_one
 from parity.match.candidates import (
@@ -29,7 +28,9 @@ from parity.match.draws import AnswersOfPyTorch
 from parity.match.fitting import Fit, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variables
 from parity.match.handing import CONVOLUTIONS, backward, corrected, handed, known, main_input
+from parity.match.loading import in_jax, loaded
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
+from parity.match.whole import as_whole
 from parity.models.answering import answering
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
@@ -55,21 +56,6 @@ class Partner:
     guessed: bool
 
 
-def in_jax(inputs: tuple) -> tuple:
-    """Returns the inputs in float64, as arrays of JAX's, integers too: some models look whether they are."""
-    floating = (np.issubdtype(x.dtype, np.floating) for x in inputs)
-    return tuple(jax.device_put(x.astype(np.float64) if real else x) for x, real in zip(inputs, floating, strict=True))
-
-
-def loaded(leaves: Sequence[Leaf], recorded: Recorded, start: tuple[dict, dict]) -> tuple[dict, dict]:
-    """Returns Flax's parameters and buffers with PyTorch's numbers."""
-    params, buffers = start
-    trained = [leaf for leaf in leaves if leaf.trained]
-    others = [leaf for leaf in leaves if not leaf.trained]
-    arrays = recorded.arrays
-    return place(trained, arrays, params, jnp.float64), place(others, arrays, buffers, jnp.float64)
-
-
 @dataclass
 class Pass:
     """A run; `prefix` says which candidate to take where several saw the same input; later ones take the first.
@@ -77,7 +63,7 @@ class Pass:
     until:    the layer at which it ends if this has to be guessed
     choices:  (which candidate, how many there were) of each such place
     guesses:  how many choices came before each layer whose input no layer of PyTorch's saw
-    fits, shapes: what earlier runs have found
+    fits, shapes, proofs: what earlier runs have found
     """
 
     model: FlaxModel
@@ -89,6 +75,7 @@ class Pass:
     loaded: list[Leaf]
     fits: dict[tuple[Path, TorchLayer], Fit | None]
     shapes: dict[tuple, tuple[int, ...]]
+    proofs: dict[tuple[Path, TorchLayer], list[Leaf] | None]
     until: Path | None = None
     choices: list[tuple[int, int]] = field(default_factory=list)
     guesses: list[int] = field(default_factory=list)
@@ -124,6 +111,9 @@ class Pass:
             return as_one(self, path, module, call, args, kwargs)
         self.met += 1
         x = main_input(flax, args, kwargs)
+        own = not flax.whole and not isinstance(module, NORMALISING)
+        if own and x is not None and (whole := as_whole(self, flax, x, args, kwargs)):
+            return whole.output
         if flax.holds and not flax.whole or x is None or isinstance(module, NORMALISING):
             self.layers[path] = flax
             return call(*args, **kwargs)

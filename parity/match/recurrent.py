@@ -14,6 +14,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from parity.models.packed import Packed
 
 GATES = {"LSTM": "ifgo", "GRU": "rzn", "RNN": ""}
+OWN = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}
+USUAL = re.compile(r"(?:.*\.)?((?:weight|bias)_[ih]h)(?:_l0)?(?:_raw|_orig)?")
 NAME = re.compile(r"(?:dense_)?([ih])([ifgorzn]?)_?")
 
 
@@ -91,6 +93,11 @@ def reversed_sequences(x: torch.Tensor, lengths: torch.Tensor | None) -> torch.T
     return x.gather(1, order[..., None].expand(x.shape))
 
 
+def kind_within(module: torch.nn.Module) -> str | None:
+    """Names the kind of a recurrent layer, or of the first within a module."""
+    return next((kind for part in module.modules() if (kind := kind_of(part))), None)
+
+
 def kind_of(module: torch.nn.Module) -> str | None:
     """Names the kind, LSTM, GRU or RNN, for layers and cells alike."""
     kinds = {
@@ -99,6 +106,12 @@ def kind_of(module: torch.nn.Module) -> str | None:
         "RNN": (torch.nn.RNN, torch.nn.RNNCell),
     }
     return next((name for name, types in kinds.items() if isinstance(module, types)), None)
+
+
+def recurrent_names(tensors: dict[str, str]) -> dict[str, str]:
+    """Returns tensors by the names of a recurrent layer, where those of one and of the module around it make one."""
+    usual = {USUAL.sub(r"\1", name): key for name, key in tensors.items()}
+    return usual if {*usual} <= OWN and len(usual) == len(tensors) else tensors
 
 
 def sources(

@@ -118,13 +118,13 @@ def _best(
     """Returns the run with the fewest guesses, and its books."""
     start = in_float64(model.params), in_float64(model.buffers)
     excluded = set()
-    fits, shapes = {}, {}
+    fits, shapes, proofs = {}, {}, {}
     prefix: tuple[int, ...] | None = ()
     best: tuple[tuple, Pass, Books] | None = None
     loaded = known
     variant = 0
     for _ in range(runs):
-        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits, shapes, until)
+        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits, shapes, proofs, until)
         try:
             run.run(inputs)
         except Stolen:

@@ -13,7 +13,8 @@ from d2l_jax.weights.leaf import Leaf
 from parity.match.arrangement import EXACT, NEAR
 from parity.match.draws import AnswersOfPyTorch
 from parity.match.leftovers import ways_of
-from parity.match.passing import Pass, in_jax, loaded
+from parity.match.loading import in_jax, loaded
+from parity.match.passing import Pass
 from parity.match.search import Found, Search, in_float64, outputs_gap
 from parity.match.torch_layers import Recorded
 from parity.models.answering import answering

@@ -15,7 +15,7 @@ from parity.match.draws import SameForAShape
 from parity.match.functions import Dense, dense_calls, tensor_of
 from parity.match.projections import projections, slow_attention
 from parity.match.randomized import randomize
-from parity.match.recurrent import by_depth
+from parity.match.recurrent import by_depth, recurrent_names
 from parity.match.taken import PartsTaken
 from parity.models.calls import TorchCall, torch_calls
 from parity.models.copies import copy_of
@@ -23,6 +23,7 @@ from parity.models.random_numbers import RandomRequest
 from parity.models.torch_precision import in_precision, torch_precision
 
 Array = Num[np.ndarray, "..."]
+FEW = 6  # tensors of a module that may be one layer
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class TorchLayer:
     parts:    which of a dense layer's features the model takes as parts, where it is seen
     backward: reads the sequence from its end
     bias:     of a dense layer that is called as a function, its numbers, which several tensors may hold
+    holds:    has the tensors of the modules within, too
     """
 
     name: str
@@ -67,6 +69,7 @@ class TorchLayer:
     widths: Mapping[int, int] = field(default_factory=dict)
     parts: tuple[Rows, ...] = ()
     bias: Array | None = None
+    holds: bool = False
 
     @property
     def last(self) -> str:
@@ -87,6 +90,7 @@ class Recorded:
     aliases: {key: all keys of the same tensor}
     output:  of the model, in numpy
     drawn:   its requests for random numbers
+    modules: with tensors of their own and within, each as one layer
     """
 
     layers: list[TorchLayer]
@@ -94,6 +98,7 @@ class Recorded:
     aliases: dict[str, tuple[str, ...]]
     output: Any
     drawn: list[RandomRequest] = field(default_factory=list)
+    modules: list[TorchLayer] = field(default_factory=list)
 
 
 def record(
@@ -129,13 +134,12 @@ def record(
         by_tensor.setdefault(id(tensor), []).append(key)
     aliases = {key: tuple(by_tensor[id(tensor)]) for key, tensor in state.items()}
     arrays = {key: tensor.detach().numpy() for key, tensor in state.items() if isinstance(tensor, torch.Tensor)}
-    layers = _layers(run, calls, aliases)
+    layers, modules = _layers(run, calls, aliases), list(_modules(run, calls))
     for layer in layers:
         _called_as_function(layer, functions, arrays)
-    for layer in layers:
         layer.parts = taken.of(layer.module)
     layers += [part for layer in layers for part in _projections(layer, arrays, functions)]
-    return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen)
+    return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen, modules)
 
 
 def to_numpy(value: Any) -> Any:
@@ -174,6 +178,17 @@ def _layers(model: torch.nn.Module, calls: list[TorchCall], aliases: dict[str, t
             if layers[same] is not part:
                 layers[same].calls += part.calls
     return [layer for layer in layers.values() if layer.tensors]
+
+
+def _modules(model: torch.nn.Module, calls: list[TorchCall]) -> Iterator[TorchLayer]:
+    """Yields the modules of somebody's own that hold few tensors, some of them themselves and some within."""
+    for name, module in model.named_modules():
+        tensors = {local: f"{name}.{local}".lstrip(".") for local in module.state_dict()}
+        own = [local for local in tensors if "." not in local]
+        if own and len(own) < len(tensors) <= FEW and not type(module).__module__.startswith("torch."):
+            own_calls = (call for call in calls if call.module is module)
+            runs = [NumpyCall(arrays_of(to_numpy([x.args, x.kwargs])), to_numpy(x.output)) for x in own_calls]
+            yield TorchLayer(name, module, recurrent_names(tensors), runs, holds=True)
 
 
 def _called_as_function(layer: TorchLayer, functions: dict[int, list[Dense]], arrays: dict[str, Array]) -> None:
@@ -230,6 +245,5 @@ def _projections(
 
 
 def _rows(layer: TorchLayer, local: str, arrays: dict[str, Array]) -> Any:
-    if local not in layer.tensors:
-        return None
-    return rows_of(arrays[layer.tensors[local]], layer.rows.get(local))
+    key = layer.tensors.get(local)
+    return None if key is None else rows_of(arrays[key], layer.rows.get(local))

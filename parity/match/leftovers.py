@@ -15,6 +15,7 @@ from parity.match.books import Books
 from parity.match.fitting import abbreviated, alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
 from parity.match.kernels import ways
+from parity.match.proposals import in_words, proposed
 from parity.match.rows import tensors_by_rows
 from parity.match.spread import spread_fit
 from parity.match.stacked import stacked
@@ -182,12 +183,20 @@ def name_score(key: str, path: Path) -> float:
 
 
 class Unmatched(InputError):
-    """Tensors have no counterpart; `notes` tell what is known of these layers, `cuts` which arrays are several."""
+    """Tensors have no counterpart.
 
-    def __init__(self, problems: list[str], notes: list[str], cuts: Cuts):
-        super().__init__(f"the two models do not hold the same tensors: {'; '.join([*problems, *notes])}")
+    leaves:  those that have one
+    nearest: what the others may be
+    notes:   what is known of these layers
+    cuts:    which arrays are several
+    """
+
+    def __init__(self, text: str, notes: list[str], cuts: Cuts, leaves: list[Leaf], nearest: list[Leaf]):
+        super().__init__(text)
         self.notes = notes
         self.cuts = cuts
+        self.leaves = leaves
+        self.nearest = nearest
 
 
 def check(
@@ -204,10 +213,20 @@ def check(
     """
     problems = list(books.problems(constants))
     if problems:
-        left = {key: recorded.arrays[key].shape for key in books.unpaired()}
-        variables = books.unpaired_variables()
-        raise Unmatched([*stacked(variables, left), *problems], notes, cuts(variables, recorded, sure))
+        raise _unmatched(books, problems, notes, sure)
     if error is not None:
         raise InputError(f"Flax's model does not run on these inputs: {in_a_line(error)}") from error
     order = {key: number for number, key in enumerate(recorded.arrays)}
     return sorted(books.leaves, key=lambda leaf: (order[leaf.key], leaf.rows or (0, 0)))
+
+
+def _unmatched(books: Books, problems: list[str], notes: list[str], sure: Collection[str]) -> Unmatched:
+    recorded, leaves = books.recorded, books.leaves
+    free, variables = books.unpaired(), books.unpaired_variables()
+    several = cuts(variables, recorded, sure)
+    nearest = proposed(several, variables, free, recorded)
+    here = [leaf for leaf in leaves if leaf.key not in {other.key for other in nearest}]
+    told = [in_words(here, nearest, len(sure), len(recorded.arrays))] if nearest else []
+    lines = [*stacked(variables, {key: recorded.arrays[key].shape for key in free}), *problems, *notes, *told]
+    text = f"the two models do not hold the same tensors: {'; '.join(lines)}"
+    return Unmatched(text, notes, several, here, nearest)

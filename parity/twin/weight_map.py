@@ -33,7 +33,9 @@ def weight_map(
     if weights is not None:
         told = told_map(weights)
         cuts = cuts_of(leaf.path for leaf in told)
-        return Cut(flax, cuts) if cuts else flax, told, ()
+        flax = Cut(flax, cuts) if cuts else flax
+        _check_complete(told, flax, torch_model)
+        return flax, told, ()
     named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
     resting = resting_buffers(torch_model, inputs.tensors())
     held = {leaf.key for leaf in named if leaf.path in flax.constants()}
@@ -50,8 +52,26 @@ def weight_map(
     except InputError as error:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.
-            raise InputError("; ".join([str(by_name or flax.name), *getattr(error, "notes", ())])) from None
+            error.args = ("; ".join([str(by_name or flax.name), *getattr(error, "notes", ())]),)
         raise
+
+
+def _check_complete(told: Sequence[Leaf], flax: FlaxModel, torch_model: torch.nn.Module) -> None:
+    """Raises InputError where a map that was given names what is not there, or leaves out what is trained."""
+    keys, paths = {key for leaf in told for key in leaf.keys}, {leaf.path for leaf in told}
+    held = {path for tree in (flax.params, flax.buffers) for path, _ in flatten(tree)}
+    strange = [*(keys - torch_model.state_dict().keys()), *(".".join(map(str, path)) for path in paths - held)]
+    trained: dict[int, set[str]] = {}
+    for key, tensor in torch_model.named_parameters(remove_duplicate=False):
+        if tensor.requires_grad:
+            trained.setdefault(id(tensor), set()).add(key)
+    lacking = [min(names) for names in trained.values() if not names & keys]
+    ours = {path for path, _ in flatten(flax.params)} - paths - flax.constants()
+    lacking += [".".join(map(str, path)) for path in ours]
+    problems = [f"it names {', '.join(sorted(strange))}, which neither holds"] * bool(strange)
+    problems += [f"it leaves out {', '.join(sorted(lacking))}, which is trained"] * bool(lacking)
+    if problems:
+        raise InputError(f"weights is no map of these two models: {'; '.join(problems)}")
 
 
 def _found(flax: FlaxModel, torch_model: torch.nn.Module, inputs: Inputs, resting: set[str]) -> Map:

@@ -41,7 +41,8 @@ def ways(
         if isinstance(module, TRANSPOSED):
             return [leaf(*order) for order in _transposed(shape, variable.shape, flax_module)]
         if isinstance(module, AFFINE):
-            return [leaf(*order) for order in _affine(shape, variable.shape, module) or _by_hand(shape, variable.shape)]
+            sizes = shape, variable.shape, module
+            return [leaf(*order) for order in _affine(*sizes) or _by_hand(*sizes)]
     leaves = [leaf(*order) for order in _orders(shape, variable.shape) or _joined(shape, variable.shape)]
     if isinstance(module, AFFINE) and len(leaves) > 1 and leaves[0].axes == tuple(range(len(leaves[0].axes))):
         leaves[:2] = leaves[1], leaves[0]  # JAX multiplies by (in, out) by hand, too
@@ -80,11 +81,14 @@ def _affine(shape: Shape, stored: Shape, module: Any) -> list[tuple]:
     return []
 
 
-def _by_hand(shape: Shape, stored: Shape) -> list[tuple]:
-    """Orders for a kernel that no stock layer has: (window, channels) of one for each channel, (parts, in, out)."""
-    if len(shape) == 2:
-        return _joined(shape, stored) if len(stored) > 2 else []
-    return _orders(shape, stored) if shape[1] == 1 else []
+def _by_hand(shape: Shape, stored: Shape, module: Any) -> list[tuple]:
+    """Orders for a kernel that no stock layer has: (parts, in, *out); (*window, channels) of one for each channel."""
+    outputs, inputs, *window = shape
+    if not window and len(stored) > 2 and stored[1] == inputs and math.prod(stored) == inputs * outputs:
+        return [(stored, (0, *range(2, len(stored)), 1))]
+    if window and getattr(module, "groups", 1) == outputs > 1 and (inputs, stored) == (1, (*window, outputs)):
+        return [(stored, (len(window), *range(len(window))))]
+    return []
 
 
 def _orders(shape: Shape, stored: Shape) -> list[tuple]:

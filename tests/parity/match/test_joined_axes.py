@@ -108,6 +108,15 @@ def test_a_kernel_by_hand_of_one_window_for_each_channel_has_the_channels_last(i
     assert [leaf.axes for leaf in ways("conv.weight", tuple(conv.weight.shape), variable, conv)] == axes
 
 
+@pytest.mark.parametrize(
+    "shape, stored, axes", [((12, 5), (2, 5, 6), [(0, 2, 1)]), ((5, 12), (5, 2, 6), []), ((12, 5), (2, 6, 5), [])]
+)
+def test_a_kernel_of_several_parts_has_the_inputs_behind_them(shape, stored, axes):
+    variable = Variable(("kernel",), ("kernel",), True, stored, np.float32)
+    dense = torch.nn.Linear(*shape[::-1], device="meta")
+    assert [leaf.axes for leaf in ways("kv.weight", shape, variable, dense)] == axes
+
+
 @pytest.mark.parametrize(("shape", "stored"), [((6, 5), (5, 3, 3)), ((6, 5), (5, 6, 1, 2))])
 def test_other_sizes_are_no_map(shape, stored):
     variable = Variable(("w",), ("w",), True, stored, np.float32)

@@ -9,6 +9,7 @@ from parity.blame.diagnosis.altered import (
     others,
     pooling,
     recurrent,
+    weight_norms,
 )
 from parity.blame.diagnosis.altered.change import Alteration
 
@@ -21,4 +22,5 @@ ALTERATIONS: list[Alteration] = [
     *recurrent.ALTERATIONS,
     *attention.ALTERATIONS,
     *others.ALTERATIONS,
+    *weight_norms.ALTERATIONS,
 ]

@@ -7,7 +7,7 @@ import torch
 
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 from parity.blame.diagnosis.functions.layout import SHAPING, TURNING
-from parity.blame.diagnosis.functions.scaled_sums import OVER_SUM
+from parity.blame.diagnosis.functions.scaled_sums import MATRICES, OVER_SUM
 
 ACTIVATIONS = ("silu", "gelu", "relu", "sigmoid", "tanh", "softplus", "mish", "elu")
 REMEMBERED = (  # earlier calls that later ones are of
@@ -15,7 +15,7 @@ REMEMBERED = (  # earlier calls that later ones are of
     *("mul", "rmul", "add", "sub", "sum", "exp", "expm1", "einsum", "flatten", "clamp"),
     *(*TURNING, *SHAPING),
     *("fft_rfft", "fft_fft", "detach", "sigmoid", "radd", "rsub", "outer", "rdiv", "rtruediv"),
-    *("cat", "linear", "matmul", "mm", "chunk", "split", "unbind", "getitem"),
+    *("cat", "linear", *MATRICES, "chunk", "split", "unbind", "getitem"),
     *("norm", "linalg_norm", "linalg_vector_norm", "sqrt"),
 )
 WIRING = "wiring"

@@ -8,6 +8,7 @@ import torch
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
 
 NEUTRAL = {"cumsum": 0.0, "cumprod": 1.0, "logcumsumexp": -torch.inf}
+LONGEST = 512  # places that are written one after the other
 REDUCED = {"mean": "mean", "max": "amax"}
 
 
@@ -38,6 +39,9 @@ def gathered(call: FunctionCall) -> Iterator[Alternative]:
         text = f"Flax takes the {name} of what belongs to one number (jax.ops.segment_{name}), PyTorch the sum"
         reduced = partial(_reduced, call.x, axis, index, source, reduction)
         yield Alternative(f"{name}-for-sum", text, reduced)
+    if source.shape[axis] <= LONGEST:
+        text = "Flax writes what belongs to one number (.at[].set), of which the last stays; PyTorch adds (.at[].add)"
+        yield Alternative("set-for-add", text, partial(_written, call.x, axis, index, source))
 
 
 def _anew(call: FunctionCall, parts: int, axis: int) -> torch.Tensor:
@@ -45,6 +49,19 @@ def _anew(call: FunctionCall, parts: int, axis: int) -> torch.Tensor:
 
 
 def _reduced(x: torch.Tensor, axis: int, index: torch.Tensor, source: torch.Tensor, reduction: str) -> torch.Tensor:
-    along = [-1 if a == axis else 1 for a in range(source.ndim)]
-    places = (index if index.ndim == source.ndim else index.view(along)).expand_as(source)
+    places = _places(axis, index, source)
     return torch.zeros_like(x).scatter_reduce(axis, places, source, reduction, include_self=False)
+
+
+def _written(x: torch.Tensor, axis: int, index: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+    """Writes one number after the other, as there is no order in a single `scatter`."""
+    places, written = _places(axis, index, source), torch.zeros_like(x)
+    for at in range(source.shape[axis]):
+        written = written.scatter(axis, places.narrow(axis, at, 1), source.narrow(axis, at, 1))
+    return written
+
+
+def _places(axis: int, index: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+    """Returns the place of each number, of `index_add`'s list, too."""
+    along = [-1 if a == axis % source.ndim else 1 for a in range(source.ndim)]
+    return (index if index.ndim == source.ndim > 1 else index.view(along)).expand_as(source)

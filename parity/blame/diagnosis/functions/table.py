@@ -19,6 +19,7 @@ from parity.blame.diagnosis.functions import (
     distances,
     gathering,
     layout,
+    left_out_keys,
     losses,
     masks,
     reset_gates,
@@ -68,6 +69,7 @@ SUM = (
     blending.blended,
     biased,
     scaled_sums.of_term,
+    scaled_sums.before_product,
     combined.terms,
     targets.exchanged,
 )
@@ -87,7 +89,7 @@ TABLE: dict[str, Alternatives] = {
     **{name: as_layer(make) for name, make in LAYERS.items()},
     "linear": each(as_layer(LAYERS["linear"]), projections, reset_gates.behind),
     "embedding": each(as_layer(LAYERS["embedding"]), buckets.embedded),
-    "softmax": each(as_layer(LAYERS["softmax"]), choosing.softmax_before),
+    "softmax": each(as_layer(LAYERS["softmax"]), choosing.softmax_before, left_out_keys.of_scores),
     "softplus": each(saturating.of_scores, as_layer(LAYERS["softplus"])),
     **{name: each(saturating.of_scores, as_layer(LAYERS[name])) for name in ("logsigmoid", "log_sigmoid")},
     "log": saturating.of_shares,
@@ -113,7 +115,9 @@ TABLE: dict[str, Alternatives] = {
     **dict.fromkeys(("index_add", "scatter_add"), gathered),
     "embedding_bag": arithmetic.bags,
     "normalize": vector_norms.normalised,
-    "scaled_dot_product_attention": each(attention.grouped, attention.fused, attention.over_queries),
+    "scaled_dot_product_attention": each(
+        attention.grouped, attention.fused, attention.over_queries, left_out_keys.of_attention
+    ),
     "multi_head_attention_forward": attention.multi_head,
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), attention.comparisons),
     **dict.fromkeys(("triu", "tril"), attention.triangle),

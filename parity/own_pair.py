@@ -30,6 +30,7 @@ from parity.twin.inputs import Inputs
 from parity.twin.learning import PLAIN_SGD, SLOW_SGD, FlaxAndTorch, Learning
 from parity.twin.merged_biases import note_of
 from parity.twin.of_pair import twin_of_pair
+from parity.twin.optional_outputs import left_out
 from parity.twin.twin import STEPS, Twin
 
 SHOWN = 3
@@ -108,7 +109,7 @@ def check(
             twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
             heard = options | {"listener": listener}
             result = _check_pair(with_settled_masks(twin), fresh, start == "compare", heard)
-        notes = *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin), *_mode_of(twin)
+        notes = *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin), *_mode_of(twin), *_alone_of(twin)
         return _under_likeliest(replace(result, notes=(*result.notes, *notes)), twin.likeliest)
 
     try:
@@ -152,6 +153,12 @@ def _mode_of(twin: Twin) -> Iterator[str]:
             "both models were handed over in evaluation mode and stay in it in every step: what training alone does,"
             " dropout and the statistics of batches, was not compared; PyTorch's model after train() has both train"
         )
+
+
+def _alone_of(twin: Twin) -> Iterator[str]:
+    """Yields a line about outputs that PyTorch's model may leave out, and Flax's does."""
+    if names := left_out(twin.torch.model):
+        yield f"{', '.join(names)}: optional outputs, which PyTorch's model alone returns here, were not compared"
 
 
 def _with_start(result: Result, fresh: Fresh, twin: Twin, fails: bool) -> Result:

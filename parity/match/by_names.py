@@ -33,8 +33,9 @@ def named_alike(leaves: Sequence[Leaf], tensors: Mapping[str, torch.Tensor]) -> 
 
 
 def names_agree(leaves: Sequence[Leaf]) -> bool:
-    """Tells whether every tensor is called the same in both models."""
-    return all(_own_name(leaf) == _plain(leaf.key) for leaf in leaves)
+    """Tells whether every tensor is called the same in both models, a shared one by one of its names."""
+    alike = {leaf.path for leaf in leaves if _own_name(leaf) == _plain(leaf.key)}
+    return alike == {leaf.path for leaf in leaves}
 
 
 def _own_name(leaf: Leaf) -> str:

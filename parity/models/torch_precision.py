@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from parity.models.asked_gradients import asked_for_gradients
+
 MODULE = frozenset(vars(torch.nn.Module()))  # the attributes that PyTorch itself keeps
 MAKERS = (torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy)  # take the dtype of what they are given
 WIDE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
@@ -19,15 +21,17 @@ def torch_precision(dtype: str) -> Iterator[None]:
     """Makes new tensors of that dtype within the block, as those of a user in whose program it is the default.
 
     In float64 a float32 that is written out (`x.float()`, `dtype=torch.float32`) means float64, and so with `cfloat`.
+    A model may ask for gradients of its input, which has some here.
     """
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, dtype))
     try:
-        if dtype == "float64":
-            with Float32AsFloat64(), _float_tensors_of_64_bits():
+        with asked_for_gradients():
+            if dtype == "float64":
+                with Float32AsFloat64(), _float_tensors_of_64_bits():
+                    yield
+            else:
                 yield
-        else:
-            yield
     finally:
         torch.set_default_dtype(before)
 

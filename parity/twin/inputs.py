@@ -162,14 +162,19 @@ def given_as(model: torch.nn.Module, batch: Inputs) -> torch.nn.Module:
 def failure_of(model: torch.nn.Module, inputs: Inputs, train: bool = False) -> Exception | None:
     """Returns what a copy of PyTorch's model raises on the inputs; None where it runs."""
     try:
-        run = copy_of(model).cpu().train(train)
-        dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
-        tensors = [x.to(dtype) if x.is_floating_point() else x for x in inputs.tensors()]
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            run(*tensors)
+        result_of(model, inputs, train)
     except Exception as error:  # of the user's own model, whatever it is
         return error
     return None
+
+
+def result_of(model: torch.nn.Module, inputs: Inputs, train: bool = False) -> Any:
+    """Returns what a copy of PyTorch's model makes of the inputs."""
+    run = copy_of(model).cpu().train(train)
+    dtype = next((p.dtype for p in run.parameters() if p.is_floating_point()), torch.float32)
+    tensors = [x.to(dtype) if x.is_floating_point() else x for x in inputs.tensors()]
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        return run(*tensors)
 
 
 def in_torch_order(inputs: Inputs, model: torch.nn.Module) -> Inputs:

@@ -36,6 +36,7 @@ from parity.twin.half_precision import check_not_half
 from parity.twin.inputs import Inputs, check_order, check_steps, given_as, in_torch_order
 from parity.twin.learning import Learning
 from parity.twin.merged_biases import moved_as_sums
+from parity.twin.optional_outputs import without_optional
 from parity.twin.other_batches import another
 from parity.twin.outputs_by_mode import are_others, outputs_of, with_axes, without_loss
 from parity.twin.pairing import make_twin, targets
@@ -121,6 +122,8 @@ def _twin(
     check_not_half(flax, torch_model)
     flax = unstacked(flax, inputs.arrays, (tuple(x.shape) for x in torch_model.state_dict().values()))
     flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
+    outputs = outputs_of(flax, inputs, train=not evaluating)
+    torch_model = without_optional(torch_model, inputs, outputs)
     flax, tensors, likeliest = weight_map(flax, model, torch_model, inputs, weights)
     torch_model = _without_tables(torch_model, tensors)
     random = np.random.default_rng(0)
@@ -129,7 +132,6 @@ def _twin(
     axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
     ours, theirs = learning.sides(flax, staying(torch_model) if evaluating else torch_model)
     ours = moved_as_sums(ours, tensors, learning)
-    outputs = outputs_of(flax, inputs, train=not evaluating)
     apart = not evaluating and are_others(outputs_of(flax, inputs, train=False), outputs)
     ours, theirs = without_loss(ours, theirs) if apart else (ours, theirs)
     if labels is None:

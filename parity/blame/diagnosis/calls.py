@@ -1,6 +1,6 @@
 """One call of a PyTorch module in float64, and everything it leaves behind as a list of arrays."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from d2l_jax.errors import InputError
+from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import products
 from parity.blame.diagnosis.threads import same_draws
 from parity.models.copies import copy_of
@@ -91,21 +92,14 @@ def tensor(value: Any, differentiable: bool) -> Any:
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """All tensors of a nested output, in order; None is left out."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for item in value:
-            yield from tensors_in(item)
+    """All tensors of a nested output, in the order of isolation, a dict's by name; None is left out."""
+    yield from (x for _, x in named_leaves(value, "output") if isinstance(x, torch.Tensor))
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
-    """All arrays of a nested output in float64, in order; None is left out."""
+    """All arrays of a nested output in float64, in order, a dict's by name; None is left out."""
     if isinstance(value, Mapping):
-        return [leaf for item in value.values() for leaf in arrays_in(item)]
+        return [leaf for _, item in sorted(value.items()) for leaf in arrays_in(item)]
     if isinstance(value, (tuple, list)):
         return [leaf for item in value for leaf in arrays_in(item)]
     return [] if value is None else [np.asarray(value, np.float64)]

@@ -94,7 +94,7 @@ def _posed(
     if not outputs:
         raise InputError("flax_output holds no array; give what the Flax layer returned, in PyTorch's layout")
     call = Call(module, args, kwargs, training, len(outputs), outputs[0], tuple(buffers), tuple(grads), cotangent)
-    flax = [*outputs, *arrays_in(dict(buffers)), *arrays_in(dict(grads))]
+    flax = [*outputs, *arrays_in([*buffers.values(), *grads.values()])]
     return call, flax
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from d2l_jax.weights.leaf import Leaf
-from parity.match.by_names import named_alike
+from parity.match.by_names import named_alike, names_agree
 
 
 class Gated(torch.nn.Module):
@@ -44,3 +44,8 @@ def test_layers_of_the_same_names_are_not_exchanged():
 def test_control_other_names_leave_what_values_have_found():
     others = [replace(CROSSED[0], path=("layers.0", "first", "kernel")), *CROSSED[1:]]
     assert named_alike(others, Gated().state_dict()) == others
+
+
+def test_a_shared_tensor_is_called_by_one_of_its_names():
+    shared = [leaf("up.weight", "up", "kernel"), leaf("head.weight", "up", "kernel")]
+    assert names_agree(shared) and not names_agree(shared[1:]) and not names_agree([*shared, CROSSED[0]])

@@ -17,6 +17,7 @@ from parity.blame.diagnosis.functions.alternative import Alternatives
 from parity.blame.diagnosis.functions.slopes import SLOPES
 from parity.blame.diagnosis.functions.table import DETACH, alternatives_of, each
 from parity.blame.diagnosis.threads import one_thread
+from parity.blame.padding_gradients import padding_trials
 from parity.blame.scaled_gradients import Flowing, scaled_trials
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.models.torch_precision import torch_precision
@@ -30,7 +31,7 @@ SUMS = each(straight_through.missing, targets.exchanged)
 
 @one_thread()
 def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
-    """Returns the call of `detach` that Flax lacks, another slope at 0, or where Flax stops or scales the gradient."""
+    """Returns the call of `detach` that Flax lacks, another slope at 0, or where Flax stops, scales or sends it."""
     if len(twin.torch.turns) != 1:
         return None
     keys = [key for key in oracle if key.step == 1 and key.phase == "gradients" and not key.layer and key in flax]
@@ -47,8 +48,10 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
         return gradients(mode), mode
 
     def candidates() -> Iterator[tuple]:
+        unaltered = lambda: gradients(Altering(run.model, lambda *_: None))  # noqa: E731
         yield from function_trials(altering)
-        yield from _stopped(run.model, lambda: gradients(Altering(run.model, lambda *_: None)))
+        yield from padding_trials(run.model, unaltered)
+        yield from _stopped(run.model, unaltered)
         yield from function_trials(partial(altering, find=stopped.alternatives_of))
         yield from scaled_trials(run.model, ours, gradients)
 

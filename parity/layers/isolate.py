@@ -3,15 +3,18 @@
 So a layer's own error is told from the one that it inherits, in both directions.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from d2l_jax.errors import in_a_line
 from parity.arrays.key import Record
+from parity.arrays.layout import named_leaves
 from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.fitted import Held
 from parity.compare.policy import Policy
@@ -182,16 +185,23 @@ def _without_others(found: Isolated, twin: Twin) -> Isolated:
 def _leave_out(found: Isolated, layer: Layer, problem: Exception, values: Values | None) -> None:
     """Notes why a layer is not compared: its calls differ, or it needs what its parent does around it.
 
-    values: of Flax's call; a result that is a part of PyTorch's is right, and no misfit
+    values: of Flax's call; a result that is a part of PyTorch's, or has heads as an axis, is right, and no misfit
     """
     if not isinstance(problem, Mismatch):
         found.skipped[layer.label] = f"it does not run on its own: {in_a_line(problem)}"
         return
     found.skipped[layer.label] = str(problem)
-    if problem.results and not (
-        values and len(values.outputs) == 1 and is_part(values.outputs[0], layer.theirs.output)
-    ):
+    part = values and len(values.outputs) == 1 and is_part(values.outputs[0], layer.theirs.output)
+    if problem.results and not part and not _of_other_axes(problem.results, layer.theirs.output):
         found.unfit.append(Unfit(layer.label, layer.theirs, str(problem), problem.results))
+
+
+def _of_other_axes(results: tuple[tuple[int, ...], ...], output: Any) -> bool:
+    """Tells whether results of another number of axes hold as many numbers as PyTorch's."""
+    theirs = [tuple(x.shape) for _, x in named_leaves(output, "output")]
+    pairs = list(zip(results, theirs))
+    equal = len(results) == len(theirs) and all(math.prod(x) == math.prod(y) for x, y in pairs)
+    return equal and any(len(x) != len(y) for x, y in pairs)
 
 
 def _shifted(runs: Runs, alone: list[Alone], oracle: Record, flax: Record) -> Iterator[Record]:

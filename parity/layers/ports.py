@@ -207,12 +207,21 @@ def _decisive(theirs: TorchCall, ours: FlaxCall) -> Callable[[tuple], tuple]:
     """Returns which sizes of a shape decide: a mask of another number of axes may mean something else."""
     if isinstance(ours.module, HEADS):
         return _flat
+    if isinstance(theirs.module, torch.nn.Linear):
+        return partial(features_joined, rows=theirs.output.ndim - 1)
     return squeezed if isinstance(theirs.module, torch.nn.RNNBase) else tuple
 
 
 def _flat(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Returns batch, and all behind it as one: a dense layer's heads, or their features at one place."""
     return (shape[0], math.prod(shape[1:])) if shape else ()
+
+
+def features_joined(shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
+    """Returns the axes of a dense layer's rows, and all behind them as one; as it is where that may be a row's."""
+    if shape[rows : rows + 1] and shape[rows] in shape[1:rows] and len(shape) > rows + 1:
+        return shape
+    return (*shape[:rows], math.prod(shape[rows:]))
 
 
 def _distance(tensors: Sequence[torch.Tensor], arrays: Sequence[jax.Array], place: int, number: int) -> float:

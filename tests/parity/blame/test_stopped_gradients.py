@@ -101,3 +101,32 @@ def test_control_a_gradient_that_is_another_is_not_stopped():
     ours = Gated(lambda h: h * (0.5 * jax.lax.stop_gradient(nnx.sigmoid(h)) + 0.5 * nnx.sigmoid(h)))
     result = parity.check(ours, TorchGated(lambda h: h * torch.sigmoid(h)), TABLE, steps=1, tiers=("float64",))
     assert result.blame and not result.blame.cause.startswith("stop-gradient"), result.blame
+
+
+class Words(nnx.Module):
+    """Looks its table up without a layer of its own; the head is another one, so that no layer tells."""
+
+    def __init__(self, padding):
+        self.table, self.padding = nnx.Param(nnx.Rngs(0).params.normal((5, 6))), padding
+        self.head = nnx.Linear(6, 3, rngs=nnx.Rngs(1))
+
+    def __call__(self, ids):
+        rows = self.table[...][ids]
+        rows = jax.numpy.where((ids == 0)[..., None], jax.lax.stop_gradient(rows), rows) if self.padding else rows
+        return self.head(rows)
+
+
+class TorchWords(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = torch.nn.Embedding(5, 6, padding_idx=0), torch.nn.Linear(6, 3)
+
+    def forward(self, ids):
+        return self.head(self.table(ids))
+
+
+@pytest.mark.parametrize("padding", [True, False])
+def test_a_row_for_padding_that_learns_in_the_body_is_named(padding):
+    result = parity.check(Words(padding), TorchWords(), np.arange(6).reshape(2, 3) % 5, steps=1, tiers=("float64",))
+    told = (result.blame.cause, "row 0 of table" in result.blame.text) if result.blame else None
+    assert told == (None if padding else ("padding-idx", True))

@@ -1,5 +1,7 @@
 """Layers whose tensors have other axes in Flax: states without an axis of layers, heads apart, an embedding as head."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from matching import R
 
 import parity
 from parity.arrays.layout import squeezed
-from parity.layers.ports import Mismatch, matched
+from parity.layers.ports import Mismatch, features_joined, matched
 
 X = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
 
@@ -98,6 +100,49 @@ class TorchHeads(torch.nn.Module):
 
     def forward(self, x):
         return self.join(torch.tanh(self.split(x)))
+
+
+class Einsum(nnx.Module):
+    """A dense layer of a user's own, with heads as an axis."""
+
+    def __init__(self, equation, shape):
+        self.equation, self.w = equation, nnx.Param(R.params.normal(shape))
+
+    def __call__(self, x):
+        return jnp.einsum(self.equation, x, self.w[...])
+
+
+class EinsumHeads(nnx.Module):
+    def __init__(self, behind="btnh"):
+        self.split, self.join = Einsum(f"btd,dnh->{behind}", (4, 2, 3)), Einsum(f"{behind},nhd->btd", (2, 3, 4))
+
+    def __call__(self, x):
+        return self.join(jnp.tanh(self.split(x)))
+
+
+class PlainTorchHeads(TorchHeads):
+    def __init__(self):
+        super().__init__()
+        self.split, self.join = torch.nn.Linear(4, 6, bias=False), torch.nn.Linear(6, 4, bias=False)
+
+
+def test_einsums_of_heads_are_compared_with_flat_layers():
+    result = parity.check(EinsumHeads(), PlainTorchHeads(), X, steps=1, tiers=("float64",))
+    assert result.status == "pass" and not result.skipped
+
+
+@pytest.mark.slow
+def test_control_einsums_with_heads_before_the_time_are_compared_in_the_model():
+    result = parity.check(EinsumHeads("bnth"), PlainTorchHeads(), X, steps=1, tiers=("float64",))
+    assert result.status == "pass" and {*result.skipped} == {"split", "join"}
+
+
+def test_features_may_have_two_axes_and_rows_keep_theirs():
+    joined = partial(features_joined, rows=2)
+    assert list(matched([("x", (3, 7, 4, 8))], [("input", (3, 7, 32))], flat=joined)) == [(0, (0, 1, 2))]
+    for shape in ((3, 4, 7, 8), (3, 7, 7, 8)):  # the second may be either
+        with pytest.raises(Mismatch):
+            list(matched([("x", shape)], [("input", (3, 7, shape[1] * shape[-1]))], flat=joined))
 
 
 @pytest.mark.slow

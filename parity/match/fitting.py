@@ -15,7 +15,7 @@ from parity.match.attention import attention_leaves
 from parity.match.flax_layers import ATTENTION, CELLS, NORMS, RECURRENT, FlaxLayer, Variable
 from parity.match.handing import STOCK
 from parity.match.kernels import ways
-from parity.match.recurrent import GATES, kind_of, kind_within, sources
+from parity.match.recurrent import GATES, foreign_biases, kind_of, kind_within, sources
 from parity.match.torch_layers import TorchLayer
 
 NAMES = {
@@ -116,7 +116,7 @@ def abbreviated(left: str, right: str) -> bool:
 def _own_recurrent(layer: TorchLayer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
     """A recurrence of the user's own, with all gates in one matrix, and one bias or both."""
     if sum(len(variable.shape) == 1 for variable in flax.variables) != 1 or kind == "GRU" or "bias_hh" not in shapes:
-        return _plain(layer, shapes, flax)
+        return sorted(_plain(layer, shapes, flax), key=foreign_biases)
     alternatives = _plain(layer, {name: shape for name, shape in shapes.items() if name != "bias_hh"}, flax)
     first = layer.tensors["bias_ih"]
     second = layer.tensors["bias_hh"]

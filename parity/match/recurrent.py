@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from d2l_jax.weights.leaf import Leaf
 from parity.models.packed import Packed
 
 GATES = {"LSTM": "ifgo", "GRU": "rzn", "RNN": ""}
@@ -139,3 +140,10 @@ def _source(kind: str, hidden: int, side: str, gate: str, variable: str, split: 
     # The GRU's candidate keeps its hidden bias apart, within the reset gate: no single bias can stand for both.
     merged = alone and not (kind == "GRU" and gate in ("", "n"))
     return (("bias_ih", "bias_hh") if merged else (f"bias_{side}h",)), rows
+
+
+def foreign_biases(leaves: list[Leaf]) -> int:
+    """Counts the biases that stand in one dense layer with the kernel of the other side, input or state."""
+    sides = {leaf.path[:-1]: leaf.key.split("weight_")[-1] for leaf in leaves if len(leaf.shape) == 2}
+    biases = [leaf for leaf in leaves if len(leaf.shape) == 1 and not leaf.merged]
+    return sum(leaf.key.split("bias_")[-1] != sides.get(leaf.path[:-1]) for leaf in biases)

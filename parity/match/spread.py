@@ -10,7 +10,7 @@ import numpy as np
 from d2l_jax.weights.leaf import Leaf
 from parity.match.fitting import Fit, alike, fit
 from parity.match.flax_layers import FlaxLayer, Variable
-from parity.match.recurrent import kind_of
+from parity.match.recurrent import foreign_biases, kind_of
 from parity.match.torch_layers import TorchLayer
 from parity.models.calls import Path
 
@@ -61,10 +61,8 @@ def _order(leaves: list[Leaf]) -> tuple[int, float]:
 
 def _oddity(leaves: list[Leaf]) -> int:
     """Counts kernels that are not (inputs, outputs), and biases that stand beside another layer's kernel."""
-    sides = {leaf.path[:-1]: leaf.key.split("weight_")[-1] for leaf in leaves if len(leaf.shape) == 2}
-    biases = [leaf for leaf in leaves if len(leaf.shape) == 1 and not leaf.merged]
-    odd = sum(len(leaf.shape) == 2 and leaf.axes != (1, 0) for leaf in leaves)
-    return odd + sum(leaf.key.split("bias_")[-1] != sides.get(leaf.path[:-1]) for leaf in biases)
+    turned = sum(len(leaf.shape) == 2 and leaf.axes != (1, 0) for leaf in leaves)
+    return turned + foreign_biases(leaves)
 
 
 def _likeness(leaves: list[Leaf]) -> float:

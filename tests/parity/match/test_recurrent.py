@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 import torch
 from flax import linen, nnx
@@ -93,3 +94,47 @@ class States(nnx.Module):
 def test_states_are_handed_on():
     leaves = verified(NNXModel(States(R)), StatesTorch(), S, torch.from_numpy(S))
     assert {leaf.key.split(".")[0] for leaf in leaves if leaf.path[0] == "first"} == {"encoder"}
+
+
+class Cell(nnx.Module):
+    """One step of a GRU, whose names do not tell which layer is that of the input."""
+
+    def __init__(self):
+        self.w_i, self.w_h = (nnx.Linear(4, 12, rngs=nnx.Rngs(0)) for _ in range(2))
+
+    def __call__(self, x, h):
+        r, z, n = jnp.split(self.w_i(x), 3, -1)
+        r_h, z_h, n_h = jnp.split(self.w_h(h), 3, -1)
+        z = nnx.sigmoid(z + z_h)
+        return (1 - z) * jnp.tanh(n + nnx.sigmoid(r + r_h) * n_h) + z * h
+
+
+class ByCells(nnx.Module):
+    def __init__(self):
+        self.cell = Cell()
+
+    def __call__(self, x):
+        h = jnp.zeros((len(x), 4), x.dtype)
+        for t in range(x.shape[1]):
+            h = self.cell(x[:, t], h)
+        return h
+
+
+class ByGRU(T.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = T.GRU(4, 4, batch_first=True)
+
+    def forward(self, x):
+        return self.gru(x)[1][0]
+
+
+def test_a_bias_of_a_cell_stands_beside_the_kernel_of_its_side():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    found = match(NNXModel(ByCells()), ByGRU(), (x,), (torch.tensor(x),))
+    assert {leaf.key: leaf.path[1:] for leaf in found} == {
+        "gru.weight_ih_l0": ("w_i", "kernel"),
+        "gru.weight_hh_l0": ("w_h", "kernel"),
+        "gru.bias_ih_l0": ("w_i", "bias"),
+        "gru.bias_hh_l0": ("w_h", "bias"),
+    }

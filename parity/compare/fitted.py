@@ -3,7 +3,7 @@
 Noise alone would excuse any gap of its size. A gap that constants explain is gone where they are moved, all of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ ROUNDS = 4
 SAMPLE = 4096  # numbers of a tensor
 FINE = 1e-14  # of a tensor's scale, for which a constant is moved by a digit of float32
 OUTPUTS = ("evaluation", "forward")
+LEAST_NUMBERS = 12  # more than those that are fitted
+NEARER = 10.0
+SETTLED = 1e-10
 
 Shift = Callable[[np.ndarray], np.ndarray]
 Moved = Callable[[Shift], Record]
@@ -92,6 +95,30 @@ def _nearer(oracle: Record, flax: Record, held: Held, fit: Fit, numbers: list[fl
             yield both
             if not np.linalg.norm(gap[chosen]) < np.linalg.norm(before[chosen]) / 2:
                 break
+
+
+def is_of_another(oracle: Record, flax: Record, held: Held, others: Iterable[Record]) -> bool:
+    """Tells whether PyTorch with another number, as an epsilon, is by far nearer to Flax than with its own.
+
+    Nearer is what is left where the digits of what is held are taken out, as far as a few numbers are held: of
+    rounding alone, no other number leaves less.
+
+    others: PyTorch's records with another number each
+    """
+    sample = _Sample.of(oracle, flax, ())
+    apart = sample.apart(oracle, flax)
+    numbers = _numbers(held)
+    if apart.size < LEAST_NUMBERS + len(numbers) or len(numbers) > MOST_NUMBERS:
+        return False
+    moved = (held.both(oracle, flax, Fit({number: 1.0}).shift) for number in numbers)
+    columns = np.stack([sample.apart(*each) - apart for each in moved], axis=1)
+
+    def left(gap: np.ndarray) -> float:
+        return float(np.linalg.norm(gap - columns @ _least(columns, gap)))
+
+    now = left(apart)
+    explained = now <= SETTLED * np.sqrt(apart.size)  # by digits alone
+    return not explained and any(left(sample.apart(oracle | other, flax)) < now / NEARER for other in others)
 
 
 @dataclass(frozen=True)

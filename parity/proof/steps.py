@@ -17,6 +17,7 @@ from parity.compare.rows import Row, passed
 from parity.compare.semantics import told_sharply
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
+from parity.proof.epsilons import with_other_epsilons
 from parity.proof.idle_bounds import Bounds
 from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import (
@@ -154,7 +155,8 @@ def _rows_of_step(
     disturbed = partial(disturbed_steps, sides.torch[tier], step.number, step.before)
     if tier == "float64":
         held = partial(held_by, sides.exact, run, *taking, step.after)
-        judge = partial(semantics, probes=checking.probes, held=held, fit=kept.fit, told=told)
+        others = partial(with_other_epsilons, sides.exact, step.number, step.before) if step.number == 1 else tuple
+        judge = partial(semantics, probes=checking.probes, held=held, fit=kept.fit, told=told, others=others)
     else:
         judge = partial(precise, tier=tier, probes=checking.probes, most=most)
     rows = judge(oracle, flax, twin, disturbed, checking.policy, step.roundings)

@@ -10,7 +10,7 @@ from flax import nnx
 import parity
 from parity.arrays.key import Key
 from parity.compare.constants import HELD
-from parity.compare.fitted import MOST_NUMBERS, Fit, Held, fitted
+from parity.compare.fitted import MOST_NUMBERS, Fit, Held, fitted, is_of_another
 
 X = np.random.default_rng(0).normal(size=(3, 20, 6)).astype(np.float32)
 OUTPUT = Key(1, "forward", "output")
@@ -88,3 +88,21 @@ def test_complex_and_equal_numbers_are_moved():
     moved = Fit({0.5: 1.0}).shift(np.array([0.5 + 2j, 3 + 0.5j], np.complex64))
     digit = np.spacing(np.float32(0.5))
     np.testing.assert_array_equal(moved, [0.5 + digit + 2j, 3 + 1j * (0.5 + digit)])
+
+
+@pytest.mark.parametrize("rounds", [False, True], ids=["exact", "a table in float32"])
+@pytest.mark.parametrize("eps", [1e-6, 1e-5, 2e-5])
+def test_another_epsilon_is_no_digit_of_what_one_side_holds(eps, rounds):
+    x, numbers = np.random.default_rng(1).normal(size=(11, 7)), np.exp(-np.arange(7.0))
+
+    def normed(table, eps):
+        y = x * table
+        return {OUTPUT: y / np.sqrt((y**2).mean(-1, keepdims=True) + eps)}
+
+    theirs = lambda shift: normed(np.cos(9 * shift(numbers.astype(np.float32))), 1e-5)  # noqa: E731
+    table = np.cos(9 * numbers)
+    flax = normed(table.astype(np.float32).astype(np.float64) if rounds else table, eps)
+    held = numbers.astype(np.float32).astype(np.float64)
+    others = [normed(np.cos(9 * held), other) for other in (0.0, 1e-8, 1e-6, 1e-4)]
+    oracle = theirs(lambda array: array.astype(np.float64))
+    assert is_of_another(oracle, flax, Held(theirs), others) == (eps == 1e-6)

@@ -1,4 +1,4 @@
-"""Dropout that Flax's model leaves out, or ends in evaluation: PyTorch's drops nothing there, all else is compared."""
+"""Dropout that one side alone has, or PyTorch in evaluation, too: it drops nothing, and all else is compared."""
 
 from collections.abc import Sequence
 
@@ -8,32 +8,42 @@ from parity.compare.rows import Row, failure
 from parity.result import Blame
 
 WHY = "PyTorch drops numbers in training, Flax does not; all else was compared without this dropout"
+EXTRA = "Flax drops numbers in training, PyTorch does not; all else was compared without this dropout"
+MOVED = (
+    "; perhaps both are one dropout, in another place in Flax, or of whole channels on one side (Dropout2d,"
+    " broadcast_dims)"
+)
 AWAKE = (
     "PyTorch drops numbers in evaluation, too, as F.dropout does unless it is told training=self.training, Flax in"
     " training alone (deterministic=False in the call is right); all else was compared without this dropout"
 )
 
 
-def lone_rows(places: Sequence[str], awake: Sequence[str] = ()) -> list[Row]:
-    """Returns a failing row for each place of PyTorch's that drops alone; `awake`: in evaluation."""
-    rows = [failure(Key(1, "forward", _tensor(place)), WHY) for place in places]
-    return rows + [failure(Key(1, "evaluation", _tensor(place)), AWAKE) for place in awake]
+def lone_rows(places: Sequence[str], awake: Sequence[str] = (), extra: Sequence[str] = ()) -> list[Row]:
+    """Returns a failing row for each place of PyTorch's that drops alone; `awake`: in evaluation; `extra`: Flax's."""
+    rows = [failure(Key(1, "forward", _tensor(place, "dropout")), WHY) for place in places]
+    rows += [failure(Key(1, "forward", _tensor(place, "dropout in Flax")), EXTRA) for place in extra]
+    return rows + [failure(Key(1, "evaluation", _tensor(place, "dropout")), AWAKE) for place in awake]
 
 
-def _tensor(place: str) -> str:
-    return f"{_module(place)}.dropout".lstrip(".")
+def _tensor(place: str, name: str) -> str:
+    return f"{_module(place)}.{name}".lstrip(".")
 
 
-def blame_lone(places: Sequence[str], awake: Sequence[str] = ()) -> Blame | None:
-    """Returns the first of the places, and in its text all of them."""
-    for alone, direction, cause, why in (
+def blame_lone(places: Sequence[str], awake: Sequence[str] = (), extra: Sequence[str] = ()) -> Blame | None:
+    """Returns the first of the places, and in its text all of them; those of either side where both have some."""
+    kinds = (
         (places, "forward", "dropout-missing", WHY),
+        (extra, "forward", "dropout-added", EXTRA + MOVED * bool(places)),
         (awake, "evaluation", "dropout-in-evaluation", AWAKE),
-    ):
-        if alone:
-            listed = ", ".join(place or "the body" for place in alone)
-            return Blame(_module(alone[0]), direction, cause, f"{listed}: {why}")
-    return None
+    )
+    found = [_blamed(alone, direction, cause, why) for alone, direction, cause, why in kinds if alone]
+    return found[0].with_others(found[1:]) if found else None
+
+
+def _blamed(places: Sequence[str], direction: str, cause: str, why: str) -> Blame:
+    listed = ", ".join(place or "the body" for place in places)
+    return Blame(_module(places[0]), direction, cause, f"{listed}: {why}")
 
 
 def _module(place: str) -> str:

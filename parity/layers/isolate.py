@@ -29,6 +29,7 @@ from parity.layers.isolated import Isolated, Unfit
 from parity.layers.layer import Layer
 from parity.layers.nearest import is_part
 from parity.layers.nesting import dropped, with_nested
+from parity.layers.partners import calls_of_both
 from parity.layers.ports import Mismatch, Ports, has_equal_sizes, has_states_apart
 from parity.layers.received import received
 from parity.layers.torch_layer import run_torch_layer
@@ -116,15 +117,15 @@ def _shared_layers(runs: Runs, containers: bool) -> tuple[list[Layer], dict[tupl
     twin = runs.twin
     theirs = layer_calls(twin, runs.torch, twin.batches[0], runs.train)
     calls = traced_calls(twin.flax, runs.flax, twin.batches[0], runs.train)
-    ours = {(call.path, call.number): call for call in calls}
-    names = with_nested(twin, {path for path, _ in ours}) if containers else twin.names
-    shared = [call for call in theirs if call.name in names and (names[call.name], call.number) in ours]
+    names = with_nested(twin, {call.path for call in calls}) if containers else twin.names
+    pairs = calls_of_both(twin, theirs, calls, names, runs.train)
+    shared = [call for call, _ in pairs]
     layers = [
-        Layer(label(call), call, ours[names[call.name], call.number])
-        for call in shared
+        Layer(label(call), call, ours)
+        for call, ours in pairs
         if call.name and (containers or not any(child in shared for child in calls_within(call)))
     ]
-    unclear = bool(twin.laid) or any(map(has_equal_sizes, ours.values()))
+    unclear = bool(twin.laid) or any(map(has_equal_sizes, calls))
     unclear = unclear or any(has_states_apart(x.theirs, x.ours) for x in layers)
     return layers, given_values(twin, runs.flax, runs.train) if containers or unclear else {}
 

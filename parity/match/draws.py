@@ -32,7 +32,7 @@ class AnswersOfPyTorch:
     def __init__(self, seen: Collection[RandomRequest]):
         self.kinds = {(request.shape, request.normal) for request in seen}
 
-    def __call__(self, shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
+    def __call__(self, shape: Shape, normal: bool, uniform: bool = False, stock: bool = False) -> jax.Array:
         """Returns the numbers in Flax's layout."""
         alike = (theirs for theirs, kind in self.kinds if kind == normal and any(layouts(shape, theirs)))
         theirs = min(alike, key=lambda other: (other != shape, other != torch_shape(shape), other), default=shape)

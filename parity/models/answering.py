@@ -8,14 +8,20 @@ import jax
 from flax.core.scope import Scope
 
 from parity.models.random_shapes import Shape
+from parity.models.stock_dropout import dropout_calls
 
 
 @contextmanager
-def answering(answer: Callable[..., jax.Array]) -> Iterator[None]:
-    """Hands every request of JAX's within the block to `answer(shape, normal, uniform=False)`."""
+def answering(answer: Callable[..., Any]) -> Iterator[None]:
+    """Hands every request of JAX's within the block to `answer(shape, normal, uniform=False, stock=False)`.
+
+    stock: it is made by Flax's own dropout, which drops nothing where the answer is None
+    """
 
     def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, **_: Any) -> jax.Array:
-        return answer(tuple(jax.numpy.shape(p) if shape is None else shape), False) < p
+        shape = tuple(jax.numpy.shape(p) if shape is None else shape)
+        values = answer(shape, False, stock=bool(going))
+        return going[-1].mask(shape, p) if values is None else values < p
 
     def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: float = 0.0, maxval: float = 1.0, **_: Any):
         values = answer(tuple(shape), False, uniform=True)
@@ -25,7 +31,7 @@ def answering(answer: Callable[..., jax.Array]) -> Iterator[None]:
         values = answer(tuple(shape), True)
         return values.astype(dtype or values.dtype)
 
-    with _drawing(bernoulli, uniform, normal) as stock, _starting_with(*stock):
+    with dropout_calls() as going, _drawing(bernoulli, uniform, normal) as stock, _starting_with(*stock):
         yield
 
 

@@ -18,6 +18,7 @@ from parity.models.answering import answering
 from parity.models.random_shapes import Shape, is_shared, layouts
 
 NOTHING_DROPPED = np.nan  # in place of a number between 0 and 1
+LEFT_OUT = (0,)  # the shape of what Flax's own dropout is given that drops nothing
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class RandomRequest:
     uniform: it is for numbers between 0 and 1, of which the model itself may make a mask
     keeps:   the other framework does not ask for it, so that it is answered in a way that drops nothing
     idle:    nothing depends on what it is answered, as where a layer is left out with a probability of 0
+    stock:   it is made by Flax's own dropout, which can be left out
     """
 
     shape: Shape
@@ -39,10 +41,16 @@ class RandomRequest:
     uniform: bool = False
     keeps: bool = False
     idle: bool = False
+    stock: bool = False
 
     def __str__(self) -> str:
         kind = "normal" if self.normal else "uniform"
         return f"{kind} {self.shape}" + (f" in {self.site}" if self.site else "")
+
+
+def nothing_dropped(numbers: np.ndarray) -> bool:
+    """Tells whether these are the answer to a request that one side alone makes."""
+    return numbers.shape == LEFT_OUT or bool(np.isnan(numbers).any())
 
 
 def torch_shape(shape: Shape) -> Shape:
@@ -61,8 +69,8 @@ def requested(
     """The random numbers that `function` would draw, in their order; `site` and `place` say where the call is."""
     requests: list[RandomRequest] = []
 
-    def answer(shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
-        requests.append(RandomRequest(tuple(shape), normal, site(), place(), uniform))
+    def answer(shape: Shape, normal: bool, uniform: bool = False, stock: bool = False) -> jax.Array:
+        requests.append(RandomRequest(tuple(shape), normal, site(), place(), uniform, stock=stock))
         return jax.numpy.zeros(shape)
 
     with answering(answer):
@@ -195,6 +203,8 @@ def numbers(
     """
 
     def make(request: RandomRequest, shape: Shape) -> np.ndarray:
+        if request.keeps and request.stock:
+            return np.zeros(LEFT_OUT)
         if request.keeps:
             return np.full(shape, 0.5 if request.idle else NOTHING_DROPPED)
         if request.normal:
@@ -209,8 +219,10 @@ def imposed_on_jax(values: Sequence[jax.Array]) -> Iterator[None]:
     """Answers the n-th request of code traced within the block with `values[n]`, which is in PyTorch's layout."""
     remaining = iter(values)
 
-    def answer(shape: Shape, normal: bool, uniform: bool = False) -> jax.Array:
+    def answer(shape: Shape, normal: bool, uniform: bool = False, stock: bool = False) -> jax.Array | None:
         value = next(remaining, None)
+        if stock and value is not None and value.shape == LEFT_OUT != shape:
+            return None
         layout = None if value is None else next(layouts(shape, value.shape), None)
         if value is None or layout is None:
             raise InputError(f"Flax draws other random numbers than when it was first traced: {shape}")

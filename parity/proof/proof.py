@@ -142,12 +142,13 @@ def _as_they_are(twin: Twin, sides: "Sides", rows: RowsByTier) -> Blame | None:
 def _dropout(twin: Twin, rows: RowsByTier, guilty: Blame | None) -> Blame | None:
     """Adds a row for each mask of dropout that Flax draws once for many, again, or not at all, and blames these."""
     first = next(iter(rows))
-    more = *shared_rows(twin.shared), *lone_rows(twin.dropping, twin.awake), *repeated_rows(twin.repeated)
+    lone = twin.dropping, twin.awake, twin.extra
+    more = *shared_rows(twin.shared), *lone_rows(*lone), *repeated_rows(twin.repeated)
     rows[first] = [*rows[first], *more]
-    lone = blame_lone(twin.dropping, twin.awake)
-    if guilty and lone:
-        return guilty.with_others([lone])
-    return guilty or lone or blame_shared(twin.shared) or blame_repeated(twin.repeated)
+    alone = blame_lone(*lone)
+    if guilty and alone:
+        return guilty.with_others([alone])
+    return guilty or alone or blame_shared(twin.shared) or blame_repeated(twin.repeated)
 
 
 def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:

@@ -1,34 +1,118 @@
-"""Which of Flax's requests for random numbers each of PyTorch's is, and those that PyTorch alone makes."""
+"""Which of Flax's requests for random numbers each of PyTorch's is, and those that one of them alone makes."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, combinations, islice
 
 import torch
 
+from d2l_jax.errors import InputError
 from parity.match.fused import CONVOLUTIONS
-from parity.models.random_numbers import RandomRequest, dropped_alone, partners
+from parity.models.random_numbers import FITS, RandomRequest, dropped_alone, partners
 from parity.models.random_shapes import Layout, layouts
-from parity.twin.traces import Traced
+
+MOST = 100  # choices of so many of Flax's calls that are looked at
+
+Requests = Sequence[RandomRequest]
 
 
-def paired(ours: Traced, theirs: Traced) -> tuple[Traced, tuple[int, ...], tuple[str, ...]]:
-    """Returns Flax's trace, for each of PyTorch's requests which of it it is, and where PyTorch alone drops.
+@dataclass(frozen=True)
+class Pairing:
+    """Which of Flax's requests each of PyTorch's is.
 
-    What PyTorch alone asks for stands at the end of the trace, to be answered so that it drops nothing.
+    requests: Flax's, and behind them those that PyTorch alone makes; what one side alone asks for is marked, to be
+              answered so that it drops nothing
+    order:    for each of PyTorch's which of them it is
+    dropping: the places where PyTorch alone drops
+    extra:    those where Flax alone does
+    """
+
+    requests: list[RandomRequest]
+    order: tuple[int, ...]
+    dropping: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+
+
+def paired(flax: Requests, pytorch: Requests, extra: Collection[int] = ()) -> Pairing:
+    """Returns the pairing of all of Flax's requests but the `extra` ones, which PyTorch does not make.
 
     Raises InputError where the one draws what the other does not.
     """
-    idle = _idle(ours.requests, theirs.requests)
-    asking = [number for number in range(len(theirs.requests)) if number not in idle]
-    dropping = dropped_alone(ours.requests, [theirs.requests[number] for number in asking])
+    asked = [number for number in range(len(flax)) if number not in extra]
+    ours = [flax[number] for number in asked]
+    idle = _idle(ours, pytorch)
+    asking = [number for number in range(len(pytorch)) if number not in idle]
+    dropping = dropped_alone(ours, [pytorch[number] for number in asking])
     alone = sorted([*idle, *(asking[number] for number in dropping)])
-    both = [request for number, request in enumerate(theirs.requests) if number not in alone]
-    order = list(partners(ours.requests, both))
+    both = [request for number, request in enumerate(pytorch) if number not in alone]
+    order = [asked[number] for number in partners(ours, both)]
     for place, number in enumerate(alone):
-        order.insert(number, len(ours.requests) + place)
-    more = [replace(theirs.requests[number], keeps=True) for number in alone]
+        order.insert(number, len(flax) + place)
+    own = [replace(request, keeps=number in extra) for number, request in enumerate(flax)]
+    more = [replace(pytorch[number], keeps=True) for number in alone]
     places = tuple(request.place for request in more if not request.idle)
-    return replace(ours, requests=[*ours.requests, *more]), tuple(order), places
+    return Pairing([*own, *more], tuple(order), places, tuple(_place(flax, number) for number in sorted(extra)))
+
+
+def pairings(flax: Requests, pytorch: Requests) -> list[Pairing]:
+    """Returns the pairings that may be, the likeliest first: several where any of Flax's calls of dropout may be extra.
+
+    As few are as can be; of like ones the last.
+
+    Raises InputError where the one draws what the other does not, but by Flax's own dropout.
+    """
+    try:
+        return [paired(flax, pytorch)]
+    except InputError:
+        if found := _with_extra(flax, pytorch):
+            return sorted(found, key=lambda pairing: -_in_place(pairing, pytorch))
+        raise
+
+
+def _with_extra(flax: Requests, pytorch: Requests) -> list[Pairing]:
+    """Returns the pairings without as few calls of Flax's own dropout as can be, the last ones first."""
+    stock = [number for number, request in enumerate(flax) if request.stock][::-1]
+    left = [extra for there in (True, False) if set(extra := _left(flax, pytorch, there)) <= set(stock)]
+    for many in range(max(1, len(flax) - len(pytorch)), len(stock) + 1):
+        choices = chain((extra for extra in left if len(extra) == many), combinations(stock, many))
+        if found := list(_without(flax, pytorch, islice(choices, MOST))):
+            return found
+    return []
+
+
+def _left(flax: Requests, pytorch: Requests, there: bool) -> tuple[int, ...]:
+    """Returns what is left of Flax's requests once each of PyTorch's has the first that fits; nothing where none does.
+
+    there: in the same submodule
+    """
+    left = list(range(len(flax)))
+    for request in pytorch:
+        near = [number for number in left if not there or flax[number].site == request.site]
+        number = next((number for fits in FITS for number in near if fits(flax[number], request)), None)
+        if number is None:
+            return ()
+        left.remove(number)
+    return tuple(left)
+
+
+def _without(flax: Requests, pytorch: Requests, choices: Iterable[tuple[int, ...]]) -> Iterator[Pairing]:
+    for extra in dict.fromkeys(tuple(sorted(choice)) for choice in choices):
+        with suppress(InputError):
+            yield paired(flax, pytorch, extra)
+
+
+def _in_place(pairing: Pairing, pytorch: Requests) -> int:
+    """Returns how many requests have a partner in the same submodule."""
+    pairs = zip(pairing.order, pytorch, strict=True)
+    return sum(pairing.requests[number].site == request.site for number, request in pairs)
+
+
+def _place(flax: Requests, number: int) -> str:
+    """Returns the place of a request; of several there, which of them it is."""
+    place = flax[number].place
+    there = [other for other, request in enumerate(flax) if request.place == place]
+    return f"{place} (call {there.index(number) + 1})" if place and len(there) > 1 else place
 
 
 def uncertain(flax: Sequence[RandomRequest], pytorch: Sequence[RandomRequest], order: Sequence[int]) -> tuple[int, ...]:

@@ -18,10 +18,10 @@ from parity.arrays.key import scores_of
 from parity.arrays.layout import Axes, between, named_leaves, of_inputs
 from parity.models.copies import copy_of
 from parity.models.nnx_model import NNXModel
-from parity.models.random_numbers import given_shapes, numbers
-from parity.models.random_shapes import is_shared
+from parity.models.random_numbers import RandomRequest, given_shapes, numbers
+from parity.twin.fields_of_pairing import fields_of, numbers_of
 from parity.twin.modules import correspondence
-from parity.twin.paired_requests import has_convolutions, open_layouts, paired, uncertain
+from parity.twin.paired_requests import has_convolutions, paired, pairings
 from parity.twin.random_weights import fan_in_of, held_weights, random_weights
 from parity.twin.shapes import first_difference
 from parity.twin.structure import check_book_sizes, check_settings, check_structure, with_shapes
@@ -109,33 +109,31 @@ def make_twin(
     where = partial(first_difference, flax.model, copy_of(theirs.model).cpu(), batches[0], axes, names)
     _check_outputs(name, ours.shapes, other.shapes, where if drawn else lambda: "")
     axes |= _output_axes(ours.shapes, other.shapes, drawn is not None)
-    ours, order, dropping = paired(ours, other)
-    shapes = given_shapes(ours.requests, other.requests, order)
-    complete = tuple(_with_targets(batch, drawn, ours, random, shapes) for batch in batches)
+    found, *others = pairings(ours.requests, other.requests)
+    shapes = given_shapes(found.requests, other.requests, found.order)
+    complete = tuple(_with_targets(batch, drawn, ours.shapes, found.requests, random, shapes) for batch in batches)
     evaluation_order: tuple[int, ...] = ()
     awake, lone = (), ()
-    if forward and order:
+    if forward and (found.order or found.extra):
         complete, evaluation_order, awake, lone = _with_evaluation(complete, *traced(train=False), random)
+    in_twin = partial(fields_of, ours.repeated, other.requests, has_convolutions(theirs.model))
+    drawing = partial(numbers_of, pytorch=other.requests, batches=len(batches), random=random)
     return Twin(
         name=name,
         leaves=tensors,
         start=State(weights),
         batches=complete,
         axes=axes,
-        order=order,
         names=names,
         turns=tuple((turn.name, turn.trains) for turn in flax.turns),
         flax=flax,
         torch=theirs,
         held=held or {},
         evaluation_order=evaluation_order,
-        uncertain=uncertain(ours.requests, other.requests, order),
-        layouts=open_layouts(ours.requests, other.requests, order, has_convolutions(theirs.model)),
-        shared=_shared_masks(ours, other, order),
-        repeated=_repeated_draws(ours, other, order),
         lone=lone,
-        dropping=dropping,
-        awake=tuple(place for place in awake if place not in dropping),
+        awake=tuple(place for place in awake if place not in found.dropping),
+        otherwise=tuple((in_twin(each), drawing(each)) for each in others),
+        **in_twin(found),
     )
 
 
@@ -151,25 +149,17 @@ def _output_axes(ours: Shapes, theirs: Shapes, with_targets: bool) -> dict[str, 
     return axes
 
 
-def _shared_masks(ours: Traced, theirs: Traced, order: Sequence[int]) -> tuple[str, ...]:
-    """Returns PyTorch's sites of random numbers that Flax draws once for many examples."""
-    pairs = [(ours.requests[number], request) for number, request in zip(order, theirs.requests, strict=True)]
-    return tuple(request.site for mine, request in pairs if is_shared(mine.shape, request.shape))
-
-
-def _repeated_draws(ours: Traced, theirs: Traced, order: Sequence[int]) -> tuple[tuple[str, str], ...]:
-    """Returns places of draws by a key that Flax has used before, and where; PyTorch draws in both."""
-    awake = {number for number, request in zip(order, theirs.requests, strict=True) if not request.idle}
-    pairs = [(now, before) for now, before in ours.repeated.items() if now in awake and before in awake]
-    return tuple((ours.requests[now].place, ours.requests[before].place) for now, before in pairs)
-
-
 def _with_targets(
-    batch: Tensors, drawn: Drawn | None, ours: Traced, random: np.random.Generator, shapes: list[tuple]
+    batch: Tensors,
+    drawn: Drawn | None,
+    outputs: Shapes,
+    requests: Sequence[RandomRequest],
+    random: np.random.Generator,
+    shapes: list[tuple],
 ) -> Batch:
     if drawn:
-        batch = batch | {"targets": drawn(ours.shapes, random)}
-    return Batch(batch, numbers(ours.requests, random, shapes))
+        batch = batch | {"targets": drawn(outputs, random)}
+    return Batch(batch, numbers(requests, random, shapes))
 
 
 def _traced(
@@ -188,13 +178,13 @@ def _with_evaluation(
     alone the requests are returned last, in words.
     """
     try:
-        ours, order, places = paired(ours, theirs)
+        found = paired(ours.requests, theirs.requests)
     except InputError:
         lone = [f"{request.shape} in {request.place or 'the model itself'}" for request in ours.requests]
         return batches, (), (), () if theirs.requests else tuple(lone)
-    shapes = given_shapes(ours.requests, theirs.requests, order)
-    drawn = [numbers(ours.requests, random, shapes) for _ in batches]
-    return tuple(replace(b, evaluation_numbers=some) for b, some in zip(batches, drawn, strict=True)), order, places, ()
+    drawn = numbers_of(found, theirs.requests, len(batches), random)
+    complete = tuple(replace(b, evaluation_numbers=some) for b, some in zip(batches, drawn, strict=True))
+    return complete, found.order, found.dropping, ()
 
 
 def _check_outputs(name: str, ours: Shapes, theirs: Shapes, where: Callable[[], str]) -> None:

@@ -154,6 +154,8 @@ class Problem:
              likeliest first, which is that of all but those in `laid`
     lone:   in words, random numbers that Flax alone asks for in evaluation
     dropping: the places where PyTorch alone has a dropout, which then drops nothing; awake: where it has in evaluation
+    extra:  those where Flax alone has one, which is left out; otherwise: where another of its like calls may be that
+            one, what the twin has then, and the random numbers of each batch
     likeliest: PyTorch's tensors whose partners neither numbers nor shapes have decided, as no map was found that agrees
     held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
@@ -177,6 +179,8 @@ class Problem:
     lone: tuple[str, ...] = field(default=(), kw_only=True)
     dropping: tuple[str, ...] = field(default=(), kw_only=True)
     awake: tuple[str, ...] = field(default=(), kw_only=True)
+    extra: tuple[str, ...] = field(default=(), kw_only=True)
+    otherwise: tuple[tuple[dict[str, Any], tuple[RandomNumbers, ...]], ...] = field(default=(), kw_only=True)
     likeliest: tuple[str, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str | tuple[str, ...] = "") -> list[Leaf]:

@@ -22,7 +22,8 @@ AWAKE = (
 def lone_rows(places: Sequence[str], awake: Sequence[str] = (), extra: Sequence[str] = ()) -> list[Row]:
     """Returns a failing row for each place of PyTorch's that drops alone; `awake`: in evaluation; `extra`: Flax's."""
     rows = [failure(Key(1, "forward", _tensor(place, "dropout")), WHY) for place in places]
-    rows += [failure(Key(1, "forward", _tensor(place, "dropout in Flax")), EXTRA) for place in extra]
+    in_flax = [_tensor(place, f"dropout in Flax {_call(place)}".strip()) for place in extra]
+    rows += [failure(Key(1, "forward", name), EXTRA) for name in in_flax]
     return rows + [failure(Key(1, "evaluation", _tensor(place, "dropout")), AWAKE) for place in awake]
 
 
@@ -44,6 +45,11 @@ def blame_lone(places: Sequence[str], awake: Sequence[str] = (), extra: Sequence
 def _blamed(places: Sequence[str], direction: str, cause: str, why: str) -> Blame:
     listed = ", ".join(place or "the body" for place in places)
     return Blame(_module(places[0]), direction, cause, f"{listed}: {why}")
+
+
+def _call(place: str) -> str:
+    """Returns which call of several in that place it is."""
+    return place.partition(" ")[2]
 
 
 def _module(place: str) -> str:

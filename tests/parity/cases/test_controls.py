@@ -200,4 +200,4 @@ class DrawsTwice(nnx.Dropout):
 def test_a_draw_that_pytorch_does_not_make_is_told():
     result = check(plant("drop", DrawsTwice))
     assert result.blame and result.blame.cause == "dropout-added"
-    assert failures(result) == ["forward/drop.dropout in Flax"]
+    assert failures(result) == ["forward/drop.dropout in Flax (call 1)"]

@@ -64,7 +64,8 @@ def blame(
         return _of_what_is_trained(twin, wrong, layers, oracle, flax, states)
     alone = Blame.because(explain_trained(by_flax, by_torch), "", "backward", BODY)
     names = {*by_flax, *by_torch}
-    rest = {key for key in wrong if not is_of(key, names)}
+    # What all steps in a row become follows from what is trained.
+    rest = {key for key in wrong if not is_of(key, names) and key.phase not in ("after", "free run")}
     for isolated in layers.values():
         isolated.rows = [row for row in isolated.rows if not is_of(row.key, names)]
     found = _of_what_is_trained(twin, rest, layers, oracle, flax, states) if rest else None

@@ -57,6 +57,12 @@ def test_a_parameter_for_a_buffer_is_told_beside_what_else_is_wrong():
     ]
 
 
+def test_what_follows_in_later_steps_is_no_other_fault():
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    blame = parity.check(Ours(1e-5), Theirs(), x, steps=3, tiers=("float64",), layers=False).blame
+    assert blame and (blame.cause, tuple(blame.others)) == ("trained-alone", ())
+
+
 def test_the_reverse_is_told_too():
     both = {Key(1, "gradients", "weight"): ONE}
     alone = trained_alone({**both, Key(1, "gradients", "shift"): ONE}, {**both, Key(1, "buffers", "shift"): ONE})

@@ -103,6 +103,8 @@ BODIES = [
     ("biased-variance", norm(), norm(correction=0), SEQUENCE, {}),
     ("eps", norm(), norm(eps=1e-3), SEQUENCE, {}),
     ("sum-for-mean", lambda m, x: pooled(x, 1)["mean"](), lambda m, x: pooled(x, 1)["sum"](), SEQUENCE, {}),
+    ("mean-for-sum", lambda m, x: x.square().sum(), lambda m, x: x.square().sum((1, 2)).mean(), SEQUENCE, {}),
+    ("sum-for-mean", lambda m, x: x.square().mean(), lambda m, x: x.square().mean(2).mean(1).sum(), SEQUENCE, {}),
     ("mean-for-max", lambda m, x: pooled(x, 1)["max"](), lambda m, x: pooled(x, 1)["mean"](), SEQUENCE, {}),
     ("index", lambda m, x: x[:, 0], lambda m, x: x[:, -1], SEQUENCE, {}),
     ("causal-mask", attention(), attention(causal=False), SEQUENCE, QKV),
@@ -135,6 +137,11 @@ def test_control_the_same_function_has_no_cause():
 def test_control_what_no_alternative_computes_is_not_named_after_a_function():
     named = outcome(twice(), lambda m, x: F.gelu(F.gelu(x) - 0.1).sin() * x.abs(), SEQUENCE, {})
     assert named is None
+
+
+def test_control_one_number_is_no_proof_of_a_constant_that_fits_it():
+    named = outcome(lambda m, x: torch.sigmoid(x).sum(), lambda m, x: torch.sigmoid(x).square().sum(), SEQUENCE, {})
+    assert named is None or named.name != "slope", named
 
 
 def test_the_innermost_submodule_is_told():

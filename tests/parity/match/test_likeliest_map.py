@@ -7,6 +7,7 @@ import torch
 from flax import nnx
 
 import parity
+from parity.match.search import outputs_gap
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 GUESSED = "none was found under which the two agree"
@@ -54,3 +55,10 @@ def test_control_a_right_pair_has_no_such_word():
     result = checked(6, 1.0)
     assert result.status == "pass", result.blame
     assert not any(note.startswith("no weight map") for note in result.notes)
+
+
+def test_a_loss_that_is_merely_near_does_not_agree():
+    near, digits = np.array(1.001), np.array(1.0 + 1e-7)
+    assert outputs_gap(near, torch.tensor(1.0)) == np.inf
+    assert outputs_gap(digits, torch.tensor(1.0)) < 1e-6
+    assert outputs_gap(np.full(9, 1.001), torch.ones(9)) < 0.01  # another epsilon: it is this map

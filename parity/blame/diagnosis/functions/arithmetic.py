@@ -105,6 +105,17 @@ def other_axes(x: torch.Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, ..
     yield from ((*axes, axis) for axis in kept)
 
 
+def _mixed(call: FunctionCall, x: torch.Tensor, axes: tuple[int, ...]) -> Iterator[Alternative]:
+    """Yields a mean along one of several axes in a sum, and the other way round, as of a loss of examples."""
+    for axis, size in ((axis % x.ndim, x.shape[axis]) for axis in axes):
+        if call.name == "sum":
+            text = f"Flax takes the mean along axis {axis} of sums, PyTorch the sum along {axes}"
+            yield Alternative("mean-for-sum", text, lambda size=size: call.result / size)
+        elif call.name == "mean":
+            text = f"Flax takes the sum along axis {axis} of means, PyTorch the mean along {axes}"
+            yield Alternative("sum-for-mean", text, lambda size=size: call.result * size)
+
+
 def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternative]:
     keep = bool(call.option(2, "keepdim", False))
     axes = tuple(range(x.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
@@ -116,6 +127,8 @@ def _reduced(call: FunctionCall, x: torch.Tensor, dim: Any) -> Iterator[Alternat
     if call.name == "sum" and bool((x >= 0).all()):
         text = "Flax takes the root of a sum (a norm, a distance), PyTorch the sum itself, of squares"
         yield Alternative("root-of-sum", text, lambda: call.result.sqrt())
+    if len(axes) > 1:
+        yield from _mixed(call, x, axes)
     yield from _examples(call, x, tuple(axis % x.ndim for axis in axes), keep)
     for other in other_axes(x, axes) if keep else ():
         text = f"Flax takes the {call.name} along axes {other}, PyTorch along {axes}"

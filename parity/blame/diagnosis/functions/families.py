@@ -13,7 +13,7 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.cause import distance
 from parity.blame.diagnosis.functions.altering import Label, Site, untouched
 from parity.blame.diagnosis.functions.alternative import Alternative, Alternatives, FunctionCall
-from parity.blame.diagnosis.functions.fitting import Computed, Run, fitted, is_sharp, shown
+from parity.blame.diagnosis.functions.fitting import LEAST, Computed, Run, fitted, is_sharp, shown
 from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 
 ACTIVATIONS = (
@@ -42,7 +42,7 @@ def family_trials(run: Run, oracle: Sequence[np.ndarray], flax: Sequence[np.ndar
 
     run: computes with a choice among what lists alternatives; returns the pieces that are compared, and the mode
     """
-    if [x.shape for x in oracle] != [x.shape for x in flax]:
+    if sum(array.size for array in flax) < LEAST or [x.shape for x in oracle] != [x.shape for x in flax]:
         return
     try:
         _, seen = run(untouched, _of(1.0))

@@ -13,6 +13,7 @@ from parity.blame.diagnosis.functions.altering import Altering, Choice, Find
 Run = Callable[[Choice, Find], tuple[Any, Altering]]
 Computed = Callable[[float], Sequence[np.ndarray]]
 MOST_RUNS = 12
+LEAST = 6  # numbers to which the one is fitted: any would fit a loss
 DONE = 1e-10
 SHARES = (math.inf, 0.9, 0.5)  # of the gap before that a step may leave; the first goes aside, the second far
 ASIDE = 1.1  # a factor under which a constant that is proven gives something else

@@ -16,7 +16,7 @@ from parity.blame.diagnosis.calls import UNFIT
 from parity.blame.diagnosis.factors import plain, telling
 from parity.blame.diagnosis.functions.altering import Find, Label, Site, untouched
 from parity.blame.diagnosis.functions.alternative import Alternative, FunctionCall
-from parity.blame.diagnosis.functions.fitting import Run, fitted, is_sharp, shown
+from parity.blame.diagnosis.functions.fitting import LEAST, Run, fitted, is_sharp, shown
 from parity.blame.diagnosis.functions.trials import FunctionTrial, around
 
 SUMS = ("add", "radd", "iadd", "sub", "rsub", "isub", "subtract")
@@ -42,7 +42,6 @@ TIMES = ("scale", "1.0")  # of what a function gives
 BOUND = "bound"
 TERMS = {"first": ("scale", "first"), "second": ("scale", "second")}  # of one term of a sum
 SQUARES = {2: "constant-squared", -2: "constant-squared-inverse"}  # as that of a temperature
-LEAST = 6  # numbers to which the one is fitted
 MOST_GROUPS = 48
 MOST_TIMES = 1000  # a step; of a number as small as eps every other one is a multiple
 

@@ -28,11 +28,12 @@ def resting_buffers(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) ->
 
 
 def frozen_tables(model: torch.nn.Module) -> set[str]:
-    """Returns the names of the parameters that require no gradient and hold different numbers.
+    """Returns the names of the parameters that require no gradient and hold different numbers, or a single one.
 
-    Equal numbers are a start, ones or zeros, from which a checkpoint may have gone on.
+    Equal numbers are a start, ones or zeros, from which a checkpoint may have gone on; a single 0 or 1 is, too.
     """
-    return {name for name in frozen_parameters(model) if varies(model.get_parameter(name))}
+    frozen = ((name, model.get_parameter(name)) for name in frozen_parameters(model))
+    return {name for name, p in frozen if varies(p) or p.numel() == 1 and p.item() not in (0, 1)}
 
 
 def frozen_parameters(model: torch.nn.Module) -> set[str]:

@@ -80,3 +80,34 @@ class TorchCoupled(torch.nn.Module):
 def test_frozen_masks_keep_their_numbers_in_the_search(kept, passes):
     result = parity.check(Coupled(kept), TorchCoupled(), X, tiers=("float64",), steps=1)
     assert (result.status == "pass") is passes
+
+
+class Scaled(nnx.Module):
+    def __init__(self, scale: float):
+        self.scores, self.scale = nnx.Linear(3, BINS, rngs=nnx.Rngs(0)), scale
+
+    def __call__(self, x):
+        return self.scale * self.scores(x)
+
+
+class TorchScaled(torch.nn.Module):
+    """As PatchTST's attention holds one over the root of its heads' size."""
+
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(scale), requires_grad=False)
+        self.scores = torch.nn.Linear(3, BINS)
+
+    def forward(self, x):
+        return self.scale * self.scores(x)
+
+
+@pytest.mark.parametrize("scale, passes", [(0.25, True), (0.5, False)])
+def test_a_frozen_number_is_pytorchs_own(scale, passes):
+    result = parity.check(Scaled(scale), TorchScaled(0.25), X, tiers=("float64",), steps=1)
+    assert (result.status == "pass") is passes
+
+
+def test_control_a_frozen_one_is_a_start():
+    with pytest.raises(InputError, match="scale .. is only in PyTorch"):
+        parity.check(Scaled(1.0), TorchScaled(1.0), X)

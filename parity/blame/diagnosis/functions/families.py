@@ -1,5 +1,6 @@
 """Activations of one constant, such as softplus of some beta: Flax's constant is fitted, and the model run with it."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -33,7 +34,7 @@ FAMILIES: dict[tuple[str, str], Callable[[torch.Tensor, float], torch.Tensor]] =
     ("slope", "tanh({} x)"): lambda x, p: torch.tanh(p * x),
 }
 STARTS = tuple(2.0**power for power in range(-8, 8))
-MOST_SITES = 6
+MOST_EXPRESSIONS = 6
 MOST_HALVINGS = 12
 
 
@@ -78,11 +79,15 @@ def _fitted(computed: Computed, oracle: Sequence[np.ndarray], flax: Sequence[np.
 
 
 def _groups(sites: Sequence[Site]) -> Iterator[list[Site]]:
-    """Yields all calls of one function together, then each by itself."""
+    """Yields all calls of one function together, then those of each expression in a submodule, as in a loop's turns."""
     for function in dict.fromkeys(site.function for site in sites):
         same = [site for site in sites if site.function == function]
         yield same
-        yield from ([site] for site in same[:MOST_SITES] if len(same) > 1)
+        expressions: dict[tuple, list[Site]] = {}
+        for site in same:
+            expressions.setdefault((site.place, site.turn), []).append(site)
+        if len(expressions) > 1:
+            yield from itertools.islice(expressions.values(), MOST_EXPRESSIONS)
 
 
 def _computed(run: Run, chosen: frozenset, label: Label, constant: float) -> list[np.ndarray]:

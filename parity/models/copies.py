@@ -11,7 +11,6 @@ import torch
 
 T = TypeVar("T")
 REGISTERED = "_modules", "_parameters", "_buffers"
-CONTAINERS = list | tuple | dict | MethodType | partial
 
 
 def copy_of(model: T, kept: Sequence[Any] = ()) -> T:
@@ -75,7 +74,17 @@ def _clone(function: FunctionType, cells: dict[int, CellType]) -> FunctionType:
 
 
 def _of_copy(value: Any, memo: dict[int, Any]) -> Any:
-    """Returns what stands for a value in the copy: itself, where it is no part of the model's."""
+    """Returns what stands for a value in the copy: itself, where it is and holds no part of the model's."""
+    return copy.deepcopy(value, memo) if _reaches(value, memo) else value
+
+
+def _reaches(value: Any, memo: dict[int, Any]) -> bool:
     if id(value) in memo:
-        return memo[id(value)]
-    return copy.deepcopy(value, memo) if isinstance(value, CONTAINERS) else value
+        return True
+    if isinstance(value, MethodType):
+        return id(value.__self__) in memo
+    if isinstance(value, partial):
+        value = [value.func, *value.args, *value.keywords.values()]
+    elif isinstance(value, dict):
+        value = [*value.values()]
+    return isinstance(value, list | tuple) and any(_reaches(held, memo) for held in value)

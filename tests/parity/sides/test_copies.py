@@ -82,3 +82,11 @@ def test_what_is_no_part_of_the_model_is_shared():
     model = ByLambda()
     model.feed = lambda x: outside(x)
     assert copy_of(model).feed.__closure__[0].cell_contents is outside
+
+
+def test_what_a_hook_writes_down_outside_is_written_there():
+    seen = []
+    model = ByLambda()
+    model.parts["first"].register_forward_hook(lambda module, given, result: seen.append(result.shape))
+    copy_of(model)(torch.ones(2, 3))
+    assert seen == [(2, 4)]

@@ -43,16 +43,25 @@ def layers_of_rows(recorded: Recorded, variables: Variables) -> Iterator[TorchLa
         images = [call.inputs[0] for call in layer.calls]
         for along in (0, 1):
             size = module.kernel_size[1 - along]
-            covered = all(x.ndim == 4 and x.shape[3 - along] == size for x in images) and module.padding[1 - along] == 0
+            covered = (
+                all(x.ndim == 4 and x.shape[3 - along] == size for x in images) and not _padding(module)[1 - along]
+            )
             if covered and (module.kernel_size[along], size, module.out_channels) in shapes:
                 yield _along(layer, along)
+
+
+def _padding(module: Any) -> tuple[int, int]:
+    """Returns the padding along both axes; a size that no image has where it is "same"."""
+    if isinstance(module.padding, str):
+        return (0, 0) if module.padding == "valid" else module.kernel_size
+    return module.padding
 
 
 def _along(layer: TorchLayer, axis: int) -> TorchLayer:
     """Returns the convolution along the height, 0, or the width, 1, to which the other axis is that of channels."""
     whole: Any = layer.module
     kind = (torch.nn.Conv1d, AlongWidth)[axis]
-    options = (x[axis] for x in (whole.kernel_size, whole.stride, whole.padding, whole.dilation))
+    options = (x[axis] for x in (whole.kernel_size, whole.stride, _padding(whole), whole.dilation))
     module = kind(whole.kernel_size[1 - axis], whole.out_channels, *options, device="meta")
     calls = [
         NumpyCall([np.moveaxis(call.inputs[0][:, 0], 1 + axis, 2)], call.output.squeeze(3 - axis))

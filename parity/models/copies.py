@@ -5,11 +5,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from types import CellType, FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
 T = TypeVar("T")
+
+
+class Held(NamedTuple):
+    """What a model holds, by `id`: functions, tensors that are no leaves of autograd's graph, and all that was seen."""
+
+    functions: dict[int, FunctionType]
+    computed: dict[int, torch.Tensor]
+    seen: dict[int, Any]
+
+
 REGISTERED = "_modules", "_parameters", "_buffers"
 
 
@@ -18,15 +28,15 @@ def copy_of(model: T, kept: Sequence[Any] = ()) -> T:
 
     model: a module, or a tuple or dict of what belongs together
     kept:  what both share
-    Tensors that a run has left in it, as old weight normalisation and hooks do, are detached.
+    Tensors that a run has left in it, as old weight normalisation and hooks do, are NaN until the next run.
     """
-    functions: dict[int, FunctionType] = {}
-    computed: dict[int, torch.Tensor] = {}
-    _note(model, functions, computed)
+    held = Held({}, {}, {})
+    _note(model, held)
+    functions = held.functions
     cells = {id(cell): cell for function in functions.values() for cell in _filled(function)}
     new_cells = {key: CellType() for key in cells}
     clones = {key: _clone(function, new_cells) for key, function in functions.items()}
-    memo = computed | {id(x): x for x in kept} | clones
+    memo = _emptied(held) | {id(x): x for x in kept} | clones
     result = copy.deepcopy(model, memo)
     for key, cell in cells.items():
         new_cells[key].cell_contents = _of_copy(cell.cell_contents, memo)
@@ -36,26 +46,44 @@ def copy_of(model: T, kept: Sequence[Any] = ()) -> T:
     return result
 
 
-def _note(value: Any, functions: dict[int, FunctionType], computed: dict[int, torch.Tensor]) -> None:
-    """Adds the functions that modules hold as attributes or hooks, in containers too, and those they close over.
-
-    computed: receives copies of the tensors that a run has left, which `copy.deepcopy` refuses
-    """
+def _note(value: Any, held: Held) -> None:
+    """Adds the functions that modules hold as attributes or hooks, in containers too, and those they close over."""
+    if id(value) in held.seen:
+        return
+    held.seen[id(value)] = value
     if isinstance(value, torch.nn.Module):
-        for module in value.modules():
-            _note([held for name, held in vars(module).items() if name not in REGISTERED], functions, computed)
-    elif isinstance(value, FunctionType) and id(value) not in functions:
-        functions[id(value)] = value
+        for name, attribute in vars(value).items():
+            if name not in REGISTERED:
+                _note(attribute, held)
+        for child in value.children():
+            _note(child, held)
+    elif isinstance(value, FunctionType):
+        held.functions[id(value)] = value
         for cell in _filled(value):
             if not isinstance(cell.cell_contents, torch.nn.Module):
-                _note(cell.cell_contents, functions, computed)
+                _note(cell.cell_contents, held)
     elif isinstance(value, torch.Tensor) and not value.is_leaf:
-        computed[id(value)] = value.detach().clone()
+        held.computed[id(value)] = value
     elif isinstance(value, partial):
-        _note([value.func, *value.args, value.keywords], functions, computed)
+        _note([value.func, *value.args, value.keywords], held)
     elif isinstance(value, list | tuple | dict):
-        for held in value.values() if isinstance(value, dict) else value:
-            _note(held, functions, computed)
+        for each in value.values() if isinstance(value, dict) else value:
+            _note(each, held)
+
+
+def _emptied(held: Held) -> dict[int, torch.Tensor]:
+    """Returns what stands for tensors that a run has left: the next one writes them anew before it reads them.
+
+    One that is a view of a parameter was made with the model, and is none of them: PyTorch refuses to copy it.
+    """
+    parameters = {
+        p.untyped_storage().data_ptr()
+        for x in held.seen.values()
+        if isinstance(x, torch.nn.Module)
+        for p in x.parameters()
+    }
+    left = {key: x for key, x in held.computed.items() if x.untyped_storage().data_ptr() not in parameters}
+    return {key: torch.full_like(x, torch.nan, requires_grad=False) for key, x in left.items()}
 
 
 def _filled(function: FunctionType) -> Iterator[CellType]:

@@ -76,7 +76,5 @@ def other_steps(number: int, taken: Taken, others: Mapping[int, Callable[[Number
 
 def _told(number: int, other: int, here: Numbered, there: Numbered) -> str:
     ours, theirs = next((new, old) for new, old in zip(there.numbers, here.numbers) if new != old)
-    steps = abs(other - number)
-    late = f"{steps} step{'s' if steps > 1 else ''} {'ahead' if other > number else 'late'}"
-    text = f"Flax computes step {number} with {ours:.6g} where PyTorch has {theirs:.6g} (in {here.name}), "
-    return f"{text}its number of step {other}: what changes with the steps is {late}"
+    text = f"Flax computes step {number} with {ours:.6g} where PyTorch has {theirs:.6g} (in {here.name})"
+    return f"{text}, and {ours:.6g} in step {other}"

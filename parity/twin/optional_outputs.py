@@ -20,8 +20,9 @@ def without_optional(model: torch.nn.Module, inputs: Inputs, outputs: Any) -> to
     names = {name.split(".")[1] for name, _ in named_leaves(outputs, "output") if isinstance(outputs, dict)}
     if not names:
         return model
-    theirs = set(_optional(result_of(model, inputs)))
-    return _without(model, sorted(theirs - names)) if theirs & names and theirs - names else model
+    result = result_of(model, inputs)
+    lacking = sorted(set(_optional(result)) - names)
+    return _without(model, lacking) if lacking and any(hasattr(result, name) for name in names) else model
 
 
 def left_out(model: torch.nn.Module) -> tuple[str, ...]:
@@ -30,9 +31,14 @@ def left_out(model: torch.nn.Module) -> tuple[str, ...]:
 
 
 def _optional(result: Any) -> Iterator[str]:
-    """Yields the fields of a record of results that hold arrays and need not."""
+    """Yields the fields of a record of results that hold several arrays, as caches do, and need not.
+
+    A single array is what the model computes, though no record of Hugging Face's has a field that is not optional.
+    """
     for field in fields(result) if is_dataclass(result) else ():
-        if field.default is None and next(named_leaves(getattr(result, field.name), ""), None):
+        value = getattr(result, field.name)
+        several = not isinstance(value, torch.Tensor) and next(named_leaves(value, ""), None)
+        if field.default is None and several:
             yield field.name
 
 

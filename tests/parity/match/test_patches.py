@@ -62,7 +62,7 @@ class TorchWords(torch.nn.Module):
     def __init__(self, upright=False):
         super().__init__()
         windows = ((6, n) if upright else (n, 6) for n in (2, 3))
-        self.convs = torch.nn.ModuleList(torch.nn.Conv2d(1, 5, window) for window in windows)
+        self.convs = torch.nn.ModuleList(torch.nn.Conv2d(1, 5, window, padding="valid") for window in windows)
         self.fc, self.upright = torch.nn.Linear(10, 2), upright
 
     def forward(self, x):

@@ -1,6 +1,7 @@
 """Outputs that PyTorch's model may leave out, and Flax's does: caches of keys and values."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ class Ours(nnx.Module):
 
 
 class Theirs(torch.nn.Module):
-    def __init__(self, output=Output):
+    def __init__(self, output: Any = Output):
         super().__init__()
         self.head = torch.nn.Linear(5, 4)
         self.output = output
@@ -47,6 +48,18 @@ class Theirs(torch.nn.Module):
 def test_optional_outputs_of_pytorch_alone_are_left_out_with_a_note():
     result = parity.check(Ours(nnx.Rngs(0)), Theirs(), X, **SHORT)
     assert result.status == "pass" and any("cache: optional outputs" in note for note in result.notes)
+
+
+@dataclass
+class Features:
+    cache: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+
+
+def test_control_a_single_array_is_what_the_model_computes():
+    theirs = Theirs(lambda logits, cache: Features(logits, logits.tanh()))
+    with pytest.raises(InputError, match="outputs differ"):
+        parity.check(Ours(nnx.Rngs(0)), theirs, X, **SHORT)
 
 
 @pytest.mark.parametrize("output", [Whole, dict])

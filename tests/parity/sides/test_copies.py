@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import pytest
 import torch
 
 from parity.models.copies import copy_of
@@ -70,11 +71,28 @@ def test_functions_see_the_copy():
         assert torch.equal(model(x), before), kind
 
 
-def test_what_a_run_has_left_is_detached():
+def test_what_a_run_has_left_is_written_anew():
     model = ByHook()
-    model(torch.ones(2, 3))
-    assert model.seen["first"].requires_grad
-    assert not copy_of(model).seen["first"].requires_grad
+    result = model(torch.ones(2, 3))
+    copy = copy_of(model)
+    assert copy.seen["first"].isnan().all()  # so that nothing is right by what another run has left
+    assert torch.equal(copy(torch.ones(2, 3)), result)
+
+
+def test_a_view_of_a_parameter_is_not_frozen():
+    model: Any = ByLambda()
+    model.turned = model.parts["first"].weight.t()
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        copy_of(model)
+
+
+def test_a_child_may_hold_its_parent():
+    model: Any = ByLambda()
+    model.parts["first"].parent = [model]
+    model.own = {"self": model, "list": []}
+    model.own["list"].append(model.own)
+    copy = copy_of(model)
+    assert copy.parts["first"].parent[0] is copy
 
 
 def test_what_is_no_part_of_the_model_is_shared():

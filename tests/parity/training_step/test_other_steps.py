@@ -27,9 +27,7 @@ def taken(run):
     return under
 
 
-@pytest.mark.parametrize(
-    "number, ahead, words", [(1, 1, "1 step ahead"), (2, 1, "1 step ahead"), (3, -2, "2 steps late")]
-)
+@pytest.mark.parametrize("number, ahead, words", [(1, 1, "in step 2"), (2, 1, "in step 3"), (3, -2, "in step 1")])
 def test_the_number_of_another_step_is_found(number, ahead, words):
     others = {other: taken(step(other)) for other in (1, 2, 3) if other != number}
     trials = [(text, pieces[0]) for _, text, pieces, _ in other_steps(number, taken(step(number)), others)]

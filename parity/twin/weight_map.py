@@ -1,6 +1,6 @@
 """Which tensor is which, of a user's own pair: as it is told, by names, or else by structure and values."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +34,7 @@ def weight_map(
         told = told_map(weights)
         cuts = cuts_of(leaf.path for leaf in told)
         flax = Cut(flax, cuts) if cuts else flax
-        _check_complete(told, flax, torch_model)
+        _check_complete(told, flax, torch_model, resting_buffers(torch_model, inputs.tensors()))
         return flax, told, ()
     named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
     resting = resting_buffers(torch_model, inputs.tensors())
@@ -56,22 +56,28 @@ def weight_map(
         raise
 
 
-def _check_complete(told: Sequence[Leaf], flax: FlaxModel, torch_model: torch.nn.Module) -> None:
-    """Raises InputError where a map that was given names what is not there, or leaves out what is trained."""
+def _check_complete(told: Sequence[Leaf], flax: FlaxModel, torch_model: torch.nn.Module, resting: set[str]) -> None:
+    """Raises InputError where a map that was given names what is not there, or leaves out what a step changes."""
     keys, paths = {key for leaf in told for key in leaf.keys}, {leaf.path for leaf in told}
     held = {path for tree in (flax.params, flax.buffers) for path, _ in flatten(tree)}
     strange = [*(keys - torch_model.state_dict().keys()), *(".".join(map(str, path)) for path in paths - held)]
-    trained: dict[int, set[str]] = {}
-    for key, tensor in torch_model.named_parameters(remove_duplicate=False):
-        if tensor.requires_grad:
-            trained.setdefault(id(tensor), set()).add(key)
-    lacking = [min(names) for names in trained.values() if not names & keys]
+    lacking = [min(names) for names in _changing(torch_model, resting) if not names & keys]
     ours = {path for path, _ in flatten(flax.params)} - paths - flax.constants()
     lacking += [".".join(map(str, path)) for path in ours]
     problems = [f"it names {', '.join(sorted(strange))}, which neither holds"] * bool(strange)
-    problems += [f"it leaves out {', '.join(sorted(lacking))}, which is trained"] * bool(lacking)
+    problems += [f"it leaves out {', '.join(sorted(lacking))}, which a step changes"] * bool(lacking)
     if problems:
         raise InputError(f"weights is no map of these two models: {'; '.join(problems)}")
+
+
+def _changing(torch_model: torch.nn.Module, resting: set[str]) -> Iterator[set[str]]:
+    """Yields the names of each tensor that a step changes, counters aside: what is trained, running statistics."""
+    tensors: dict[int, set[str]] = {}
+    for key, tensor in torch_model.state_dict(keep_vars=True).items():
+        trained = isinstance(tensor, torch.nn.Parameter)
+        if tensor.requires_grad if trained else tensor.is_floating_point() and key not in resting:
+            tensors.setdefault(id(tensor), set()).add(key)
+    yield from tensors.values()
 
 
 def _found(flax: FlaxModel, torch_model: torch.nn.Module, inputs: Inputs, resting: set[str]) -> Map:

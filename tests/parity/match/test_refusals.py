@@ -66,7 +66,7 @@ def test_a_user_completes_it(refusal):
 @pytest.mark.parametrize(
     "leaf, problem",
     [
-        (None, "it leaves out flat, last.weight, which is trained"),
+        (None, "it leaves out flat, last.weight, which a step changes"),
         (dataclasses.replace(LAST, key="lost.weight"), "it names lost.weight, which neither holds; it leaves out last"),
         (dataclasses.replace(LAST, path=("round",)), "it names round, which neither holds; it leaves out flat"),
     ],
@@ -74,3 +74,13 @@ def test_a_user_completes_it(refusal):
 def test_control_a_map_that_leaves_something_out_is_refused(refusal, leaf, problem):
     with pytest.raises(InputError, match=f"weights is no map of these two models: {problem}"):
         checked(weights=[*refusal.leaves, *refusal.nearest, *([leaf] if leaf else [])])
+
+
+def test_a_map_without_running_statistics_is_refused():
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    ours = nnx.BatchNorm(3, momentum=0.9, epsilon=1e-5, rngs=nnx.Rngs(0))
+    options = {"steps": 1, "tiers": ("float64",), "layers": False}
+    found = parity.check(ours, torch.nn.BatchNorm1d(3), x, **options).weights
+    trained = [leaf for leaf in found if leaf.trained]
+    with pytest.raises(InputError, match="leaves out running_mean, running_var, which a step changes"):
+        parity.check(ours, torch.nn.BatchNorm1d(3), x, weights=trained, **options)

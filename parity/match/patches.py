@@ -61,7 +61,7 @@ def _along(layer: TorchLayer, axis: int) -> TorchLayer:
     """Returns the convolution along the height, 0, or the width, 1, to which the other axis is that of channels."""
     whole: Any = layer.module
     kind = (torch.nn.Conv1d, AlongWidth)[axis]
-    options = (x[axis] for x in (whole.kernel_size, whole.stride, _padding(whole), whole.dilation))
+    options: Iterator[Any] = (x[axis] for x in (whole.kernel_size, whole.stride, _padding(whole), whole.dilation))
     module = kind(whole.kernel_size[1 - axis], whole.out_channels, *options, device="meta")
     calls = [
         NumpyCall([np.moveaxis(call.inputs[0][:, 0], 1 + axis, 2)], call.output.squeeze(3 - axis))
@@ -71,7 +71,7 @@ def _along(layer: TorchLayer, axis: int) -> TorchLayer:
 
 
 def _takes_patches(module: Any) -> bool:
-    plain = module.groups == 1 and not any(module.padding) and all(n == 1 for n in module.dilation)
+    plain = module.groups == 1 and not any(_padding(module)) and all(n == 1 for n in module.dilation)
     return plain and module.stride == module.kernel_size and math.prod(module.kernel_size) > 1
 
 

@@ -61,8 +61,9 @@ def _along(layer: TorchLayer, axis: int) -> TorchLayer:
     """Returns the convolution along the height, 0, or the width, 1, to which the other axis is that of channels."""
     whole: Any = layer.module
     kind = (torch.nn.Conv1d, AlongWidth)[axis]
-    options: Iterator[Any] = (x[axis] for x in (whole.kernel_size, whole.stride, _padding(whole), whole.dilation))
-    module = kind(whole.kernel_size[1 - axis], whole.out_channels, *options, device="meta")
+    options = {"stride": whole.stride[axis], "padding": _padding(whole)[axis], "dilation": whole.dilation[axis]}
+    sizes = whole.kernel_size[1 - axis], whole.out_channels, whole.kernel_size[axis]
+    module = kind(*sizes, **options, device="meta")
     calls = [
         NumpyCall([np.moveaxis(call.inputs[0][:, 0], 1 + axis, 2)], call.output.squeeze(3 - axis))
         for call in layer.calls

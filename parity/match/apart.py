@@ -39,7 +39,7 @@ def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str
         best = max(ways_to_cut, key=lambda way: _preference(variable, way, left))
         found[variable.path] = best
         taken = {piece.key for piece in best.pieces}
-        owners.setdefault(variable.path[:-1], set()).update(map(_owner, taken))
+        owners.setdefault(variable.path[:-1], set()).update(map(owner, taken))
         left = {key: tensor for key, tensor in left.items() if key not in taken}
     return found
 
@@ -66,7 +66,7 @@ def _ways(
     single: see `_single`
     """
     yield from _stacks(variable, left, beside, single)
-    keys = [key for key, (shape, _) in left.items() if _owner(key) in beside or not beside and len(shape) > 1]
+    keys = [key for key, (shape, _) in left.items() if owner(key) in beside or not beside and len(shape) > 1]
     for axis in range(len(variable.shape)):
         unit = variable.size // variable.shape[axis]
         groups: dict[int | None, list[Piece]] = {}
@@ -98,7 +98,7 @@ def _stacks(
     """
     count, *shape = variable.shape
     for keys in families(key for key, (own, _) in left.items() if math.prod(own) == math.prod(shape)).values():
-        known = len(left[keys[0]][0]) > 1 or all(_owner(key) in beside or key in single for key in keys)
+        known = len(left[keys[0]][0]) > 1 or all(owner(key) in beside or key in single for key in keys)
         if len(keys) == count > 1 and known and all(_fits(variable, 0, 1, key, left[key][0]) for key in keys):
             yield Cutting(0, tuple(Piece(1, key) for key in keys))
 
@@ -108,7 +108,8 @@ def _fits(variable: Variable, axis: int, width: int, key: str, shape: Shape) -> 
     return bool(ways(key, shape, replace(variable, shape=part), None))
 
 
-def _owner(key: str) -> str:
+def owner(key: str) -> str:
+    """Returns the name of the module that holds a tensor."""
     return key.rpartition(".")[0]
 
 

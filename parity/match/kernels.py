@@ -15,13 +15,11 @@ from parity.models.cutting import PART
 Shape = tuple[int, ...]
 TRANSPOSED = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)
 ORDERED = (torch.nn.Embedding, torch.nn.EmbeddingBag, torch.nn.LayerNorm)  # the same axes, if square too
+AFFINE = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 class AlongWidth(torch.nn.Conv1d):
     """A Conv2d of one channel whose windows are as high as its images: the rows are the channels."""
-
-
-AFFINE = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 def ways(

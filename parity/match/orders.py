@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from d2l_jax.weights.leaf import Leaf, Rows
-from parity.match.apart import NUMBER
+from parity.match.apart import NUMBER, owner
 from parity.match.passing import Partner, Pass
 from parity.match.recurrent import GATES, kind_of
 from parity.match.taken import outermost
@@ -55,10 +55,10 @@ def in_other_arrays(cuts: Cuts) -> Iterator[Cuts]:
     kinds: dict[str, dict[Path, list[str]]] = {}
     for path, cutting in cuts.items():
         owners = kinds.setdefault(_kind(path[:-2]), {}).setdefault(path[:-2], [])
-        owners += [_owner(piece.key) for piece in cutting.pieces if _owner(piece.key) not in owners]
+        owners += [owner(piece.key) for piece in cutting.pieces if owner(piece.key) not in owners]
     for modules in kinds.values():
         several = [path for path in cuts if path[:-2] in modules]
-        arrays = {frozenset(_owner(piece.key) for piece in cuts[path].pieces) for path in several}
+        arrays = {frozenset(owner(piece.key) for piece in cuts[path].pieces) for path in several}
         counts = {len(owners) for owners in modules.values()}
         if len(counts) > 1 or not len(modules) < len(arrays) or max(counts) > max(COUNTS):
             continue
@@ -69,11 +69,7 @@ def in_other_arrays(cuts: Cuts) -> Iterator[Cuts]:
 
 def _moved(cutting: Cutting, owners: Mapping[str, str]) -> Cutting:
     keys = ((piece, piece.key.rpartition(".")[2]) for piece in cutting.pieces)
-    return replace(cutting, pieces=tuple(replace(p, key=f"{owners[_owner(p.key)]}.{last}") for p, last in keys))
-
-
-def _owner(key: str) -> str:
-    return key.rpartition(".")[0]
+    return replace(cutting, pieces=tuple(replace(p, key=f"{owners[owner(p.key)]}.{last}") for p, last in keys))
 
 
 def _turned(cutting: Cutting, blocks: int, order: Sequence[int]) -> Cutting:

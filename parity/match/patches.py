@@ -43,15 +43,14 @@ def layers_of_rows(recorded: Recorded, variables: Variables) -> Iterator[TorchLa
         images = [call.inputs[0] for call in layer.calls]
         for along in (0, 1):
             size = module.kernel_size[1 - along]
-            covered = (
-                all(x.ndim == 4 and x.shape[3 - along] == size for x in images) and not _padding(module)[1 - along]
-            )
+            whole = all(x.ndim == 4 and x.shape[3 - along] == size for x in images)
+            covered = whole and not _padding(module)[1 - along]
             if covered and (module.kernel_size[along], size, module.out_channels) in shapes:
                 yield _along(layer, along)
 
 
 def _padding(module: Any) -> tuple[int, int]:
-    """Returns the padding along both axes; a size that no image has where it is "same"."""
+    """Returns the padding along each axis; the windows' sizes, which are more than it is, where it is "same"."""
     if isinstance(module.padding, str):
         return (0, 0) if module.padding == "valid" else module.kernel_size
     return module.padding

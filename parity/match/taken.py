@@ -40,9 +40,8 @@ class PartsTaken(TorchDispatchMode):
         results = func(*args, **(kwargs or {}))
         views = _halves(*args) if func is GLU else tree_leaves(results)
         for x in views:
-            strided = (
-                isinstance(x, torch.Tensor) and x.layout == torch.strided
-            )  # sparse ones have no memory of their own
+            # Sparse ones have no memory of their own.
+            strided = isinstance(x, torch.Tensor) and x.layout == torch.strided
             if strided and (found := self._results.get(_memory(x))):
                 module, whole = found
                 if x.numel() < whole.numel() and (rows := _features(x, whole)):

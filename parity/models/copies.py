@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 T = TypeVar("T")
+REGISTERED = "_modules", "_parameters", "_buffers"
 
 
 class Held(NamedTuple):
@@ -18,9 +19,6 @@ class Held(NamedTuple):
     functions: dict[int, FunctionType]
     computed: dict[int, torch.Tensor]
     seen: dict[int, Any]
-
-
-REGISTERED = "_modules", "_parameters", "_buffers"
 
 
 def copy_of(model: T, kept: Sequence[Any] = ()) -> T:
@@ -80,7 +78,7 @@ def _emptied(held: Held) -> dict[int, torch.Tensor]:
         p.untyped_storage().data_ptr()
         for x in held.seen.values()
         if isinstance(x, torch.nn.Module)
-        for p in x.parameters()
+        for p in x.parameters(recurse=False)
     }
     left = {key: x for key, x in held.computed.items() if x.untyped_storage().data_ptr() not in parameters}
     return {key: torch.full_like(x, torch.nan, requires_grad=False) for key, x in left.items()}

@@ -30,14 +30,14 @@ def weight_map(
 
     weights: what the user says of it: a map, or its path
     """
+    resting = resting_buffers(torch_model, inputs.tensors())
     if weights is not None:
         told = told_map(weights)
         cuts = cuts_of(leaf.path for leaf in told)
         flax = Cut(flax, cuts) if cuts else flax
-        _check_complete(told, flax, torch_model, resting_buffers(torch_model, inputs.tensors()))
+        _check_complete(told, flax, torch_model, resting)
         return flax, told, ()
     named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
-    resting = resting_buffers(torch_model, inputs.tensors())
     held = {leaf.key for leaf in named if leaf.path in flax.constants()}
     by_name = None
     try:

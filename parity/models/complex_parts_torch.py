@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from parity.models.copies import copy_of
+from parity.models.own_class import give_own_class
 
 
 def in_parts(model: torch.nn.Module) -> torch.nn.Module:
@@ -21,9 +22,7 @@ def in_parts(model: torch.nn.Module) -> torch.nn.Module:
                 id(parameter), torch.nn.Parameter(real, requires_grad=parameter.requires_grad)
             )
         if own:
-            kind = type(module)
-            wholes: dict[str, Any] = {name: property(_whole(name)) for name in own}
-            module.__class__ = type(kind.__name__, (kind,), wholes | {"__module__": kind.__module__})
+            give_own_class(module, **{name: property(_whole(name)) for name in own})
     return model
 
 

@@ -1,13 +1,16 @@
 """Copies of PyTorch models whose functions close over their modules, as minGPT's feed-forward `lambda x: ...`."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from types import CellType, FunctionType, MethodType
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import torch
+if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
+    import torch
 
 T = TypeVar("T")
 REGISTERED = "_modules", "_parameters", "_buffers"
@@ -46,6 +49,8 @@ def copy_of(model: T, kept: Sequence[Any] = ()) -> T:
 
 def _note(value: Any, held: Held) -> None:
     """Adds the functions that modules hold as attributes or hooks, in containers too, and those they close over."""
+    import torch
+
     if id(value) in held.seen:
         return
     held.seen[id(value)] = value
@@ -74,6 +79,8 @@ def _emptied(held: Held) -> dict[int, torch.Tensor]:
 
     One that is a view of a parameter was made with the model, and is none of them: PyTorch refuses to copy it.
     """
+    import torch
+
     parameters = {
         p.untyped_storage().data_ptr()
         for x in held.seen.values()

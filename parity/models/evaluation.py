@@ -1,13 +1,17 @@
 """The mode in which a user hands over two models, and models that stay in evaluation: ports for inference."""
 
+from __future__ import annotations
+
 import inspect
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from flax import linen, nnx
 
 from parity.models.copies import copy_of
+
+if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
+    import torch
 
 IN_TRAINING = {
     "deterministic": False,

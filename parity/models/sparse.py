@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from parity.models.copies import copy_of
+from parity.models.own_class import give_own_class
 
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
     import torch
@@ -67,8 +68,7 @@ def with_numbers(model: torch.nn.Module) -> torch.nn.Module:
             numbers, made[name] = _apart(tensor.detach(), f"{name}_numbers")
             module.register_buffer(f"{name}_numbers", numbers, persistent=False)
         if made:
-            kind = type(module)
-            module.__class__ = type(kind.__name__, (kind,), made | {"__module__": kind.__module__})
+            give_own_class(module, **made)
     return model
 
 

@@ -13,6 +13,7 @@ import torch
 from d2l_jax.errors import InputError
 from parity.arrays.layout import Axes, channels_first, copied, of_inputs
 from parity.models.copies import copy_of
+from parity.models.own_class import give_own_class
 from parity.models.sparse import sparse_layout, with_zeros
 
 NUMBERS = "numbers as an array or a tuple of arrays, or a dict of them for keywords, are right"
@@ -155,7 +156,7 @@ def given_as(model: torch.nn.Module, batch: Inputs) -> torch.nn.Module:
         return stock.forward(self, *([] if named else given), **named)
 
     changed = copy.copy(model)
-    changed.__class__ = type(stock.__name__, (stock,), {"forward": forward, "__module__": stock.__module__})
+    give_own_class(changed, forward=forward)
     return changed
 
 

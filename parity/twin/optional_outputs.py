@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from parity.arrays.layout import named_leaves
+from parity.models.own_class import give_own_class
 from parity.twin.inputs import Inputs, result_of
 
 
@@ -51,6 +52,5 @@ def _without(model: torch.nn.Module, names: list[str]) -> torch.nn.Module:
         return replace(stock.forward(self, *args, **kwargs), **dict.fromkeys(names))
 
     short = copy.copy(model)
-    attributes = {"forward": forward, "left_out_of_outputs": tuple(names), "__module__": stock.__module__}
-    short.__class__ = type(stock.__name__, (stock,), attributes)
+    give_own_class(short, forward=forward, left_out_of_outputs=tuple(names))
     return short

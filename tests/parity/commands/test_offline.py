@@ -160,6 +160,7 @@ def python(missing, tmp_path, *args):
 def test_comparing_needs_no_pytorch(files, flax_side):
     bare = partial(python, ("torch", "torchvision"), files)
     assert "No module named 'torch'" in bare("-c", "import torch").stderr
+    assert not bare("-c", "import parity.offline.recording").stderr  # nor does Flax's side
     seen = bare("-m", "parity.offline", files / "torch", files / "flax")
     assert seen.returncode == 0 and seen.stdout.startswith("1 of 1 cases pass"), seen.stderr
     record = flax_side.records["float64"]

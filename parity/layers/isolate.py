@@ -3,18 +3,14 @@
 So a layer's own error is told from the one that it inherits, in both directions.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from d2l_jax.errors import in_a_line
 from parity.arrays.key import Record
-from parity.arrays.layout import named_leaves
 from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.fitted import Held
 from parity.compare.policy import Policy
@@ -25,12 +21,13 @@ from parity.environment import Device
 from parity.layers.calls import Values, given_values, label, layer_calls, traced_calls
 from parity.layers.flax_layer import Alone, flax_records, run_flax_layers
 from parity.layers.indices import OTHER_INDICES, looking_up, of_other_indices
-from parity.layers.isolated import Isolated, Unfit
+from parity.layers.isolated import Isolated
 from parity.layers.layer import Layer
-from parity.layers.nearest import is_part
+from parity.layers.left_out import leave_out
 from parity.layers.nesting import dropped, with_nested
 from parity.layers.partners import calls_of_both
-from parity.layers.ports import Mismatch, Ports, has_equal_sizes, has_states_apart
+from parity.layers.polarity import of_other_polarity
+from parity.layers.ports import Ports, has_equal_sizes, has_states_apart
 from parity.layers.received import received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
@@ -103,6 +100,8 @@ def isolate(
         layer.flax = records[layer.label]
     if found.layers:
         found.rows = _rows(runs, alone, noisy, policy)
+        if containers:
+            _read_turned(runs, alone, noisy, policy, values, found)
     if asked := looking_up(found.layers, found.rows):
         others = of_other_indices(asked, values or given_values(twin, runs.flax, train))
         found = found.without(others, OTHER_INDICES)
@@ -146,7 +145,7 @@ def _torch_alone(
             layer.oracle = runs.torch_layer(layer, ports)
             noisy[layer.label] = [runs.torch_layer(layer, ports, one_ulp(seed)) for seed in range(PROBES)]
         except Exception as problem:
-            _leave_out(found, layer, problem, values.get((partner.path, partner.number)))
+            leave_out(found, layer, problem, values.get((partner.path, partner.number)))
             continue
         alone.append(Alone(layer, ports, part))
     return alone, noisy
@@ -170,6 +169,32 @@ def _rows(runs: Runs, alone: list[Alone], noisy: dict[str, list[Record]], policy
     return rows
 
 
+def _read_turned(
+    runs: Runs,
+    alone: list[Alone],
+    noisy: dict[str, list[Record]],
+    policy: Policy,
+    values: dict[tuple, Values],
+    found: Isolated,
+) -> None:
+    """Compares layers that differ once more, with masks as Flax's model gives them; one that then agrees is right."""
+    wrong = {row.key.layer for row in found.rows if not row.passed}
+    turned = of_other_polarity([each for each in alone if each.layer.label in wrong], values)
+    with precision(runs.flax.device):
+        turned, records = flax_records(runs.twin, turned, runs.train, runs.flax.device, {})
+    for each, record in zip(turned, records, strict=True):
+        plain, each.layer.flax = each.layer.flax, record
+        rows = _rows(runs, [each], noisy, policy)
+        if not all(row.passed for row in rows):
+            each.layer.flax = plain
+            continue
+        each.layer.ports = each.ports
+        label = each.layer.label
+        found.rows = [*(row for row in found.rows if row.key.layer != label), *rows]
+        given = iter(received(each.layer, each.ports, values))
+        found.received = [next(given) if tensor.label == label else tensor for tensor in found.received]
+
+
 def _without_others(found: Isolated, twin: Twin) -> Isolated:
     """Returns the findings without modules that only hold the same tensors as Flax's."""
     failing = {row.key.layer for row in found.rows if not row.passed}
@@ -181,28 +206,6 @@ def _without_others(found: Isolated, twin: Twin) -> Isolated:
         unfit=[unfit for unfit in found.unfit if unfit.call.name in twin.names],
         received=[tensor for tensor in found.received if tensor.label not in others],
     )
-
-
-def _leave_out(found: Isolated, layer: Layer, problem: Exception, values: Values | None) -> None:
-    """Notes why a layer is not compared: its calls differ, or it needs what its parent does around it.
-
-    values: of Flax's call; a result that is a part of PyTorch's, or has heads as an axis, is right, and no misfit
-    """
-    if not isinstance(problem, Mismatch):
-        found.skipped[layer.label] = f"it does not run on its own: {in_a_line(problem)}"
-        return
-    found.skipped[layer.label] = str(problem)
-    part = values and len(values.outputs) == 1 and is_part(values.outputs[0], layer.theirs.output)
-    if problem.results and not part and not _of_other_axes(problem.results, layer.theirs.output):
-        found.unfit.append(Unfit(layer.label, layer.theirs, str(problem), problem.results))
-
-
-def _of_other_axes(results: tuple[tuple[int, ...], ...], output: Any) -> bool:
-    """Tells whether results of another number of axes hold as many numbers as PyTorch's."""
-    theirs = [tuple(x.shape) for _, x in named_leaves(output, "output")]
-    pairs = list(zip(results, theirs))
-    equal = len(results) == len(theirs) and all(math.prod(x) == math.prod(y) for x, y in pairs)
-    return equal and any(len(x) != len(y) for x, y in pairs)
 
 
 def _shifted(runs: Runs, alone: list[Alone], oracle: Record, flax: Record) -> Iterator[Record]:

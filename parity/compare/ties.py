@@ -14,6 +14,7 @@ LIMIT = 1e-6  # another slope at 0 moves a gradient by far more, rounding by far
 BECAUSE = "another slope at 0 would move it by more"
 SHARED = "equal numbers share the slope of their maximum in Flax, and in PyTorch one has all of it: no more than that"
 ANOTHER = "of equal numbers another one has the slope of what is taken by size: no more than that"
+DEAD = "without the infinite slope of Flax's root at 0, which a unit meets whose weights are all 0: no more than that"
 EQUAL: dict[Literal["shared", "first", "last"], str] = {  # by which of equal numbers have the slope in PyTorch's place
     "shared": SHARED,
     "first": ANOTHER,

@@ -44,21 +44,27 @@ def _sets(key: str, shape: Shape, variables: Sequence[Variable]) -> Iterator[Par
 
 
 def _shared(sets: Mapping[str, Sequence[Parts]]) -> Iterator[dict[str, Parts]]:
-    """Yields which tensor has which variables, none of them twice."""
-    for chosen in itertools.product(*([*parts, ()] for parts in sets.values())):
-        paths = [variable.path for parts in chosen for variable in parts]
-        if len({*paths}) == len(paths):
-            yield {key: parts for key, parts in zip(sets, chosen, strict=True) if parts}
+    """Yields which tensor has which variables, none of them twice; first those that look likeliest, one by one."""
+    if not sets:
+        yield {}
+        return
+    (key, found), *others = sets.items()
+    for parts in [*sorted(found, key=lambda parts: _oddity_of(key, parts)), ()]:
+        taken = {variable.path for variable in parts}
+        free = {k: [p for p in more if taken.isdisjoint(v.path for v in p)] for k, more in others}
+        for shared in _shared(free):
+            yield {key: parts, **shared} if parts else shared
 
 
 def _oddity(left: Sequence[Variable], shared: Mapping[str, Parts]) -> tuple[int, int, float]:
     """Returns how many variables are left, of how many modules and names the parts are, and how little names agree."""
-    kinds = [
-        min(len({variable.path[:-1] for variable in parts}), len({variable.path[-1] for variable in parts}))
-        for parts in shared.values()
-    ]
-    likeness = sum(alike(key.rpartition(".")[2], v.path[-1]) for key, parts in shared.items() for v in parts)
-    return len(left) - sum(map(len, shared.values())), sum(kinds), -likeness
+    kinds, unlike = zip((0, 0.0), *itertools.starmap(_oddity_of, shared.items()), strict=True)
+    return len(left) - sum(map(len, shared.values())), sum(kinds), sum(unlike)
+
+
+def _oddity_of(key: str, parts: Parts) -> tuple[int, float]:
+    kinds = min(len({variable.path[:-1] for variable in parts}), len({variable.path[-1] for variable in parts}))
+    return kinds, -sum(alike(key.rpartition(".")[2], variable.path[-1]) for variable in parts)
 
 
 def _orders(shared: Mapping[str, Parts]) -> Iterator[dict[str, Parts]]:

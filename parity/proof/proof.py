@@ -15,10 +15,8 @@ from parity.blame.repeated_keys import blame_repeated, repeated_rows
 from parity.blame.shared_masks import blame_shared, shared_rows
 from parity.blame.ties import blame_ties
 from parity.blame.weights import blame_weights
-from parity.compare.constants import limits_at_zero
 from parity.compare.probes import most_probes
 from parity.compare.rows import Row, passed
-from parity.compare.ties import BECAUSE, EQUAL, compare_ties
 from parity.compare.weights import compare_weights
 from parity.environment import pinned
 from parity.layers.boundaries import without_other_bounds
@@ -26,12 +24,11 @@ from parity.layers.isolate import isolate
 from parity.layers.isolated import Isolated
 from parity.layers.low_precision import by_itself, low_rows, told_by_layers
 from parity.layers.padding import masked_outside
-from parity.models.equal_maxima import EqualNumbers
+from parity.proof.at_zero import at_zero, notes_at_zero
 from parity.proof.beyond_bounds import PHASE, beyond_bounds
 from parity.proof.checking import Checking
 from parity.proof.constant_inputs import constant_inputs, of_one_number
 from parity.proof.free_run import free_run
-from parity.proof.input_gradients import reached, without_marks
 from parity.proof.judging import bias_corrections
 from parity.proof.memory import check_twin_fits
 from parity.proof.notes import layers_with_tensors, notes_of
@@ -40,7 +37,6 @@ from parity.proof.steps import Kept, RowsByTier, Sides, first_step, modeless, si
 from parity.report.repro import evidence_of
 from parity.result import Blame, Distance, Result
 from parity.sides.quick import quickly
-from parity.twin.planted_zeros import with_planted_zeros
 from parity.twin.twin import State, Twin
 
 
@@ -61,7 +57,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         rows, states = single_steps(twin, checking, sides, kept)
         if not twin.as_they_are and "float64" in sides.flax and twin.turns:
             checking.listener(twin.name, "numbers that are exactly 0")
-            rows["float64"] += _at_zero(twin, sides, rows["float64"])
+            rows["float64"] += at_zero(twin, sides, rows["float64"])
         idle, unbound = _beyond(twin, checking, sides, rows, kept)
         more, trajectory = _in_a_row(twin, checking, sides, most_probes(rows))
         rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}
@@ -76,7 +72,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         guilty = _constant(twin, checking, sides, rows, kept) or _dropout(twin, rows, guilty or unbound)
         notes = list(notes_of(sides.flax.values(), alone, holding, kept, () if guilty else idle))
         if twin.turns and not guilty and "float64" in rows:
-            notes += padding_notes(twin, sides)
+            notes += [*padding_notes(twin, sides), *notes_at_zero(rows["float64"])]
         evidence = evidence_of(rows, kept.records, around.layers, guilty)
     return Result(
         twin.name,
@@ -149,33 +145,6 @@ def _dropout(twin: Twin, rows: RowsByTier, guilty: Blame | None) -> Blame | None
     if guilty and alone:
         return guilty.with_others([alone])
     return guilty or alone or blame_shared(twin.shared) or blame_repeated(twin.repeated)
-
-
-def _at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
-    """Returns a row for each gradient of the first step that was right without numbers that are exactly 0.
-
-    Where a unit is 0 everywhere, all of its numbers are its largest: which of them has the slope is no mistake.
-    """
-    if not passed(rows):
-        return []
-    state = with_planted_zeros(twin)
-    flax, limits = sides.flax["float64"].taken(1, state, set()), limits_at_zero(rows)
-
-    def compared(because: str = BECAUSE) -> list[Row]:
-        oracle, ours, *_ = reached(sides.exact.taken(1, state), flax)
-        return without_marks(twin, compare_ties(oracle, ours, limits, because))[0]
-
-    plain = compared()
-    if passed(plain):
-        return plain
-    for slope, because in EQUAL.items():
-        with EqualNumbers(slope) as numbers:
-            other = compared(because)
-        if not numbers.met:
-            return plain
-        if passed(other):
-            return other
-    return plain
 
 
 def _layers(

@@ -25,8 +25,22 @@ def with_planted_zeros(twin: Twin) -> State:
     return replace(twin.start, tensors=tensors)
 
 
+def with_zero_biases(twin: Twin) -> State:
+    """Returns the start, all trained biases being 0, as most are in a fresh model."""
+    trained = {key for leaf in twin.leaves if leaf.trained for key in leaf.keys}
+    start = twin.start.tensors
+    return replace(
+        twin.start, tensors={k: np.zeros_like(x) if k in trained and _is_bias(k) else x for k, x in start.items()}
+    )
+
+
+def _is_bias(key: str) -> bool:
+    name = key.rpartition(".")[2]
+    return name.startswith("bias") or name in ("beta", "b")
+
+
 def _is_scale(key: str, array: np.ndarray) -> bool:
-    return array.squeeze().ndim < 2 and key.rpartition(".")[2] not in ("bias", "beta", "b")
+    return array.squeeze().ndim < 2 and not _is_bias(key)
 
 
 def _inputs_first(model: torch.nn.Module) -> set[str]:

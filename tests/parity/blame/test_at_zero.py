@@ -39,8 +39,8 @@ class TorchNet(torch.nn.Module):
         return self.last(self.function(self.first(x)))
 
 
-def checked(ours, theirs) -> parity.Result:
-    return parity.check(Net(ours, nnx.Rngs(0)), TorchNet(theirs), X, steps=1, tiers=("float64",))
+def checked(ours, theirs, x=X) -> parity.Result:
+    return parity.check(Net(ours, nnx.Rngs(0)), TorchNet(theirs), x, steps=1, tiers=("float64",))
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,23 @@ def test_a_unit_of_a_transposed_convolution_is_planted_too(function):
 
 
 def test_a_function_that_meets_no_zero_is_not_blamed():
-    norm = lambda x: jnp.sqrt((x**2).sum(0, keepdims=True))  # noqa: E731
     never = lambda x: jnp.maximum(x**2 + 1, 0)  # noqa: E731, as Flax's norms take the largest of a variance and 0
-    result = checked(lambda x: norm(x) * never(x), lambda x: x.norm(dim=0, keepdim=True) * (x**2 + 1))
+    theirs = lambda x: x.norm(dim=0, keepdim=True) * x.norm(dim=1, keepdim=True) * (x**2 + 1)  # noqa: E731
+    blank = X * np.array([[0], [1], [1], [1]], "f4")  # so that a fresh model's norm is 0 there
+    result = checked(lambda x: norm(x, 0) * norm(x, 1) * never(x), theirs, blank)
     assert result.blame is not None and "jnp.sqrt has an infinite slope" in result.blame.text
     assert "jnp.maximum" not in result.blame.text
+
+
+def norm(x, axis):
+    return jnp.sqrt((x**2).sum(axis, keepdims=True))
+
+
+@pytest.mark.parametrize(("ours", "right"), [(nnx.relu, True), (lambda x: jnp.maximum(x, 0), False)])
+def test_a_root_that_dead_units_alone_meet_is_a_note_and_hides_no_other_slope(ours, right):
+    result = checked(lambda x: norm(x, 0) + ours(x), lambda x: x.norm(dim=0, keepdim=True) + torch.relu(x))
+    assert result.status == ("pass" if right else "fail"), result.blame
+    assert any("a unit whose weights are all 0" in note for note in result.notes) == right
 
 
 def test_a_maximum_that_no_two_numbers_share_is_not_blamed():

@@ -71,6 +71,9 @@ def _arranged(y: np.ndarray, layer: TorchLayer, inputs: Arrangement | None, shap
     )
     if first and y.ndim > 2:
         y = np.moveaxis(y, 1, -1)
+        rows = shape[: len(shape) - y.ndim + 1]
+        if inputs and inputs.joined and math.prod(rows) == len(y):
+            return y.reshape(*rows, *y.shape[1:])
     elif inputs and y.ndim in (len(inputs.axes), len(inputs.axes) + 1):
         y = y.transpose(*inputs.axes, *range(len(inputs.axes), y.ndim))
     lead = shape if layer.module.__class__.__name__.startswith("Embedding") else shape[:-1]

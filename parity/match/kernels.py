@@ -36,15 +36,24 @@ def ways(
         return Leaf(key, variable.path, variable.trained, variable.dtype, stored, split, axes, shape, flip, **options)
 
     if PART.sub(r"\1", str(variable.local[-1])) == "kernel" and len(shape) > 1:
-        if isinstance(module, TRANSPOSED):
-            return [leaf(*order) for order in _transposed(shape, variable.shape, flax_module)]
-        if isinstance(module, AFFINE):
-            sizes = shape, variable.shape, module
-            return [leaf(*order) for order in _affine(*sizes) or _by_hand(*sizes)]
+        for sizes in ((shape, variable.shape), *_along_fewer(shape, variable.shape)):
+            if isinstance(module, TRANSPOSED) and (orders := _transposed(*sizes, flax_module)):
+                return [leaf(*order) for order in orders]
+            if isinstance(module, AFFINE) and (orders := _affine(*sizes, module) or _by_hand(*sizes, module)):
+                return [leaf(*order) for order in orders]
+        if isinstance(module, (*TRANSPOSED, *AFFINE)):
+            return []
     leaves = [leaf(*order) for order in _orders(shape, variable.shape) or _joined(shape, variable.shape)]
     if isinstance(module, AFFINE) and len(leaves) > 1 and leaves[0].axes == tuple(range(len(leaves[0].axes))):
         leaves[:2] = leaves[1], leaves[0]  # JAX multiplies by (in, out) by hand, too
     return leaves[:1] if isinstance(module, ORDERED) else leaves
+
+
+def _along_fewer(shape: Shape, stored: Shape) -> list[tuple[Shape, Shape]]:
+    """Returns both shapes without the axes along which a window is a single place, where one has more of these."""
+    window = tuple(n for n in shape[2:] if n > 1)
+    narrow = (*(n for n in stored[:-2] if n > 1), *stored[-2:])
+    return [((*shape[:2], *window), narrow)] if window and len(shape) != len(stored) else []
 
 
 def _transposed(shape: Shape, stored: Shape, flax_module: Any) -> list[tuple]:
@@ -66,7 +75,8 @@ def _affine(shape: Shape, stored: Shape, module: Any) -> list[tuple]:
     inputs = math.prod(shape[1:])
     if len(shape) == 4 and isinstance(module, torch.nn.Conv1d):  # windows as wide, or as high, as the images
         axes = (2, 1, 0) if isinstance(module, AlongWidth) else (2, 0, 1)
-        return [(stored, axes)] if shape[1] == 1 and _permuted(stored, axes) == (outputs, *shape[2:]) else []
+        one = shape[1] == 1 and len(stored) == 3
+        return [(stored, axes)] if one and _permuted(stored, axes) == (outputs, *shape[2:]) else []
     if math.prod(shape[2:]) > 1:  # a window is a dense layer of patches, flattened with their channels last or first
         channels, *window = shape[1:]
         axes = range(len(window) + 2)

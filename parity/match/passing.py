@@ -31,6 +31,7 @@ from parity.match.handing import CONVOLUTIONS, backward, corrected, handed, know
 from parity.match.loading import in_jax, loaded
 from parity.match.torch_layers import Recorded, TorchLayer, arrays_of
 from parity.match.whole import as_whole
+from parity.match.windows import has_other_axes
 from parity.models.answering import answering
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
@@ -188,7 +189,8 @@ class Pass:
         if (flax.path, layer) in self.excluded or self.variables.promised & {*layer.tensors.values()}:
             return None
         if (flax.path, layer) not in self.fits:
-            self.fits[flax.path, layer] = fit(layer, self.recorded.arrays, flax)
+            fitting = None if has_other_axes(layer.module, flax) else fit(layer, self.recorded.arrays, flax)
+            self.fits[flax.path, layer] = fitting
         return self.fits[flax.path, layer]
 
     def among(self, same: list[Candidate], flax: FlaxLayer, kwargs: dict) -> Candidate:

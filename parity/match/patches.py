@@ -44,7 +44,7 @@ def layers_of_rows(recorded: Recorded, variables: Variables) -> Iterator[TorchLa
         for along in (0, 1):
             size = module.kernel_size[1 - along]
             whole = all(x.ndim == 4 and x.shape[3 - along] == size for x in images)
-            covered = whole and not _padding(module)[1 - along]
+            covered = whole and size > 1 and not _padding(module)[1 - along]
             if covered and (module.kernel_size[along], size, module.out_channels) in shapes:
                 yield _along(layer, along)
 

@@ -20,6 +20,7 @@ from parity.match.numbered import numbered, renumber
 from parity.match.passing import Pass, Stolen
 from parity.match.patches import layers_of_patches, layers_of_rows
 from parity.match.torch_layers import Recorded, arrays_of, record
+from parity.match.windows import layers_of_other_axes
 from parity.models.calls import Path
 from parity.models.exact import exact
 from parity.models.flax_model import FlaxModel
@@ -100,6 +101,7 @@ class Search:
             variables = Variables(flax, self.inputs)
             others = [*fused_layers(self.recorded, variables, blocks), *layers_of_patches(self.recorded, variables)]
             others += layers_of_rows(self.recorded, variables)
+            others += layers_of_other_axes(self.recorded, variables, self.inputs)
             recorded = replace(self.recorded, layers=[*self.recorded.layers, *others])
             score, run, books = _best(flax, recorded, variables, self.inputs, list(known), runs, until)
             constants = {*self.constants, *flax.constants()}

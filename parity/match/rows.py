@@ -12,6 +12,7 @@ from parity.match.kernels import ways
 
 PARTS = 4  # of one tensor
 MOST = 100  # ways to share what is left
+MOST_SETS = 10_000  # of arrays that might be one tensor
 
 Shape = tuple[int, ...]
 Parts = tuple[Variable, ...]
@@ -37,10 +38,19 @@ def _sets(key: str, shape: Shape, variables: Sequence[Variable]) -> Iterator[Par
     """Yields the variables, two or more, that have as many numbers together as the tensor, each some of its rows."""
     unit = math.prod(shape[1:]) if shape else 0
     narrower = [v for v in variables if unit and not v.size % unit and 0 < v.size < unit * shape[0]]
-    for count in range(2, PARTS + 1):
-        for parts in itertools.combinations(narrower, count):
-            if sum(v.size for v in parts) == unit * shape[0] and len(list(_leaves(key, shape, parts))) == count:
-                yield parts
+    summing = (parts for count in range(2, PARTS + 1) for parts in _summing(narrower, count, unit * shape[0]))
+    for parts in itertools.islice(summing, MOST_SETS):
+        if len(list(_leaves(key, shape, parts))) == len(parts):
+            yield parts
+
+
+def _summing(variables: Sequence[Variable], count: int, size: int) -> Iterator[Parts]:
+    """Yields as many of the variables, in their order, that have so many numbers together."""
+    for place, first in enumerate(variables) if count else ():
+        if count == 1 and first.size == size:
+            yield (first,)
+        elif count > 1 and first.size < size:
+            yield from ((first, *others) for others in _summing(variables[place + 1 :], count - 1, size - first.size))
 
 
 def _shared(sets: Mapping[str, Sequence[Parts]]) -> Iterator[dict[str, Parts]]:

@@ -1,6 +1,7 @@
 """Why gradients differ where all that is computed forward is right: one is stopped, scaled, or has another slope."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -40,7 +41,7 @@ def explain_gradients(twin: Twin, state: State, oracle: Record, flax: Record) ->
     keys = [key for key in keys if key.tensor in names or key.is_input]
 
     def gradients(mode: Altering | Flowing) -> list[np.ndarray]:
-        found, loss = _gradients(run, twin, state, mode)
+        found, loss = gradients_under(run, twin, state, mode.running())
         return [loss, *(found[key.tensor] for key in keys)]
 
     def altering(choice: Choice, find: Find = _alternatives) -> tuple[list[np.ndarray], Altering]:
@@ -83,16 +84,16 @@ def _detached(value: Any) -> Any:
     return tree_map(lambda x: x.detach() if isinstance(x, torch.Tensor) else x, value)
 
 
-def _gradients(
-    run: TorchRun, twin: Twin, state: State, mode: Altering | Flowing
+def gradients_under(
+    run: TorchRun, twin: Twin, state: State, mode: AbstractContextManager[Any]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Returns the gradients of PyTorch's first step as the mode has it, and the loss."""
+    """Returns the gradients of PyTorch's first step whose forward pass is within the mode, and the loss."""
     run.load(state)
     run.model.train()
     run.model.zero_grad()
     batch = twin.batches[0]
     tensors = run.batch(batch)
-    with torch_precision(run.dtype), ImposedOnTorch(twin.torch_numbers(batch)), mode.running():
+    with torch_precision(run.dtype), ImposedOnTorch(twin.torch_numbers(batch)), mode:
         loss, _ = run.turns[0].objective(run.model, touched(tensors))
     loss.backward()
     inputs = {name: gradient(x) for name, x in leaves(tensors) if x.requires_grad and x.is_leaf}

@@ -113,11 +113,11 @@ def owner(key: str) -> str:
     return key.rpartition(".")[0]
 
 
-def _preference(variable: Variable, way: Cutting, left: Mapping[str, Tensor]) -> tuple[bool, bool, float]:
-    """Returns the likelier the more: an axis that one cuts, kernels with the units last, and how well names agree."""
+def _preference(variable: Variable, way: Cutting, left: Mapping[str, Tensor]) -> tuple[bool, bool, bool, float]:
+    """Returns the likelier the more: an axis that one cuts, its name, kernels with the units last, how names agree."""
     shapes = [left[piece.key][0] for piece in way.pieces]
     units_last = all(len(shape) != 2 or variable.shape[-1] % shape[0] == 0 for shape in shapes)
-    return _usual(variable, way), units_last, _likeness(variable, way)
+    return _usual(variable, way), _is_namesake(variable, way), units_last, _likeness(variable, way)
 
 
 def families(keys: Iterable[str]) -> dict[str, list[str]]:
@@ -134,6 +134,12 @@ def _usual(variable: Variable, way: Cutting) -> bool:
     if all(piece.width == 1 for piece in way.pieces):
         return True
     return len(variable.shape) < 3 and way.axis == len(variable.shape) - 1
+
+
+def _is_namesake(variable: Variable, way: Cutting) -> bool:
+    """Tells whether an array has the name that its tensors have in common: B that of B_re and B_im."""
+    names = [piece.key.rpartition(".")[2] for piece in way.pieces]
+    return os.path.commonprefix(names).rstrip("_") == str(variable.path[-1])
 
 
 def _likeness(variable: Variable, way: Cutting) -> float:

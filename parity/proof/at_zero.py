@@ -1,7 +1,7 @@
 """Gradients of the first step where some numbers are exactly 0, which random weights never make."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from parity.arrays.key import Record
@@ -22,20 +22,24 @@ NOTE = (
 )
 
 
-def at_zero(twin: Twin, sides: Sides, rows: list[Row]) -> list[Row]:
+def at_zero(twin: Twin, sides: Sides, rows: list[Row], cut: Collection[str] = ()) -> list[Row]:
     """Returns a row for each gradient of the first step that was right without numbers that are exactly 0.
 
     Where a unit is 0 everywhere, all of its numbers are its largest: which of them has the slope is no mistake. Nor is
     the infinite slope of a root that such a unit meets, and a fresh model, whose biases are 0, does not.
+
+    cut: inputs whose gradients are not compared
     """
     if not passed(rows):
         return []
     state, run = with_planted_zeros(twin), sides.flax["float64"]
     ours = run.taken(1, state, set())
-    plain = _by_equal_numbers(twin, sides, rows, state, ours)
+    plain = _by_equal_numbers(twin, sides, rows, state, ours, cut)
     if passed(plain) or _finite(ours) or not _finite(run.taken(1, with_zero_biases(twin), set())):
         return plain
-    finite = _by_equal_numbers(twin, sides, rows, state, _with_finite_roots(twin, run).taken(1, state, set()), DEAD)
+    finite = _by_equal_numbers(
+        twin, sides, rows, state, _with_finite_roots(twin, run).taken(1, state, set()), cut, DEAD
+    )
     return finite if passed(finite) else plain
 
 
@@ -45,13 +49,13 @@ def notes_at_zero(rows: Sequence[Row]) -> list[str]:
 
 
 def _by_equal_numbers(
-    twin: Twin, sides: Sides, rows: list[Row], state: State, flax: Record, because: str = BECAUSE
+    twin: Twin, sides: Sides, rows: list[Row], state: State, flax: Record, cut: Collection[str], because: str = BECAUSE
 ) -> list[Row]:
     """Returns the rows of the slope that PyTorch's equal numbers have, or of one that JAX may give them."""
     limits = limits_at_zero(rows)
 
     def compared(because: str) -> list[Row]:
-        oracle, ours, *_ = reached(sides.exact.taken(1, state), flax)
+        oracle, ours, *_ = reached(sides.exact.taken(1, state), flax, cut)
         return without_marks(twin, compare_ties(oracle, ours, limits, because))[0]
 
     plain = compared(because)

@@ -37,6 +37,11 @@ def notes_of(
                 f"no gradient reaches {', '.join(sorted(names))} in {side}, which {does} it: {other}'s is not compared,"
                 " and no training sees it"
             )
+    if kept.cut:
+        yield (
+            f"PyTorch detaches a part of what it makes of {', '.join(sorted(kept.cut))}, and Flax does not: that"
+            " gradient is not compared, and no training sees it"
+        )
     if kept.marks:
         names = ", ".join(sorted(kept.marks))
         yield f"{names}: whole numbers, as of a mask; their gradient differs, and no training sees it"

@@ -57,7 +57,7 @@ def check_twin(twin: Twin, **options: Any) -> Result:
         rows, states = single_steps(twin, checking, sides, kept)
         if not twin.as_they_are and "float64" in sides.flax and twin.turns:
             checking.listener(twin.name, "numbers that are exactly 0")
-            rows["float64"] += at_zero(twin, sides, rows["float64"])
+            rows["float64"] += at_zero(twin, sides, rows["float64"], kept.cut)
         idle, unbound = _beyond(twin, checking, sides, rows, kept)
         more, trajectory = _in_a_row(twin, checking, sides, most_probes(rows))
         rows = {tier: [*rows[tier], *more.get(tier, [])] for tier in rows}

@@ -17,6 +17,7 @@ from parity.compare.rows import Row, passed
 from parity.compare.semantics import told_sharply
 from parity.environment import jax_device, torch_device
 from parity.proof.checking import Checking
+from parity.proof.detached_inputs import detached_inputs
 from parity.proof.epsilons import with_other_epsilons
 from parity.proof.idle_bounds import Bounds
 from parity.proof.input_gradients import reached, without_marks
@@ -82,6 +83,7 @@ class Kept:
 
     unreached: inputs that no gradient reaches in PyTorch
     stopped: those that none reaches in Flax
+    cut: those of which PyTorch detaches a part
     marks: inputs of whole numbers whose gradients differ
     bounds: those that PyTorch's model sets in the first step
     fit: the digits of constants at which the two have agreed
@@ -90,6 +92,7 @@ class Kept:
     records: dict[str, tuple[Record, Record]] = field(default_factory=dict)
     unreached: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
+    cut: set[str] = field(default_factory=set)
     marks: set[str] = field(default_factory=set)
     bounds: Bounds = field(default_factory=Bounds)
     fit: Fit = field(default_factory=Fit)
@@ -146,7 +149,7 @@ def _rows_of_step(
     run = sides.flax[tier]
     taking = step.number, step.before, step.after.slot_names
     flax = run.taken(*taking, step.after)
-    before = kept.unreached | kept.stopped
+    before = kept.unreached | kept.stopped | kept.cut
     oracle, flax, unreached, stopped = reached(*_compared(step.oracle, flax, run), before)
     if tier != "float64":
         oracle, flax = without_measures(oracle), without_measures(flax)
@@ -164,6 +167,9 @@ def _rows_of_step(
         rows += compare_classes(oracle, flax, rows)
     rows, marks = without_marks(twin, rows)
     kept.marks |= marks
+    if tier == "float64" and step.number == 1:
+        kept.cut = detached_inputs(rows, twin, step.before, flax)
+        rows = [row for row in rows if not (row.key.is_input and row.key.tensor in kept.cut)]
     kept.keep(tier, oracle, flax, rows)
     return rows
 

@@ -64,6 +64,28 @@ class TorchGated(torch.nn.Module):
         return self.down(torch.nn.functional.gelu(self.gate(x), approximate="tanh") * self.up(x))
 
 
+class Complex(nnx.Module):
+    """Real and imaginary parts in one array, as (parts, outputs, inputs), which two others would fill as well."""
+
+    def __init__(self):
+        self.B, self.C = nnx.Param(jnp.zeros((2, 6, 8))), nnx.Param(jnp.zeros((2, 8, 6)))
+
+    def __call__(self, x):
+        whole = lambda param: jax.lax.complex(*param[...])  # noqa: E731
+        return (jnp.tanh(x @ whole(self.B).T) @ whole(self.C).T).real
+
+
+class TorchComplex(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        for name, shape in (("B_re", (6, 8)), ("B_im", (6, 8)), ("C_re", (8, 6)), ("C_im", (8, 6))):
+            setattr(self, name, torch.nn.Parameter(torch.zeros(shape)))
+
+    def forward(self, x):
+        b, c = torch.complex(self.B_re, self.B_im), torch.complex(self.C_re, self.C_im)
+        return (torch.tanh(x.to(b.dtype) @ b.T) @ c.T).real
+
+
 def checked(ours, theirs, **options):
     return parity.check(ours, theirs, X, steps=2, tiers=("float64",), **options)
 
@@ -96,6 +118,12 @@ def test_two_kernels_in_one_array():
 
 
 @pytest.mark.slow
+def test_an_array_of_the_name_that_two_tensors_share_holds_these():
+    result = checked(Complex(), TorchComplex())
+    assert result, result.blame
+    assert {leaf.key: leaf.path[0] for leaf in result.weights}["B_im"] == "B"
+
+
 def test_weights_as_they_are_are_those_of_the_parts():
     ours, theirs = Attending(nnx.Rngs(0)), TorchAttending()
     assert checked(ours, theirs, weights="as they are").status == "fail"

@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 from d2l_jax.weights.leaf import Leaf, Rows
 from parity.match.apart import NUMBER
 from parity.match.arrangement import Arrangement, arrangement, correlation, within
-from parity.match.fitting import Fit, alike
+from parity.match.fitting import Fit, same_words
 from parity.match.flax_layers import FlaxLayer
 from parity.match.sums import leaves_room
 from parity.match.torch_layers import NumpyCall, TorchLayer
@@ -56,8 +56,9 @@ def likeliest_first(same: list[Candidate], flax: FlaxLayer, from_end: bool, usua
     def unlikely(candidate: Candidate) -> tuple:
         layer = candidate.fit.layer
         other = type(layer.module).__name__.rstrip("123d")
-        named = alike(last, layer.last) == 1 or last.lower() in CALLED.get(layer.last, ())
-        return layer.backward != from_end, other != kind, usual not in (None, layer.last), not named
+        named = same_words(last, layer.last) or last.lower() in CALLED.get(layer.last, ())
+        unusual = usual not in (None, layer.last)
+        return layer.backward != from_end, other != kind, unusual, not named, candidate.arrangement is None
 
     return sorted(same, key=unlikely)
 
@@ -81,6 +82,11 @@ def guessed(free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
 def sees_more(candidate: Candidate, x: Array) -> bool:
     """Tells whether a layer is given what Flax's is given, and more: all tokens, where Flax's has the last alone."""
     return any(seen.inputs and within(x, seen.inputs[0]) for seen in candidate.fit.layer.calls)
+
+
+def sees_less(candidate: Candidate, x: Array) -> bool:
+    """Tells whether a layer is given some rows alone of what Flax's is given: global tokens, those of an expert."""
+    return any(seen.inputs and within(seen.inputs[0], x) for seen in candidate.fit.layer.calls)
 
 
 def together(layers: Iterable[TorchLayer], arrays: dict[str, Array], flax: FlaxLayer, x: Array) -> bool:

@@ -113,6 +113,15 @@ def abbreviated(left: str, right: str) -> bool:
     )
 
 
+def same_words(left: str, right: str) -> bool:
+    """Tells whether two names are the same, a word's first letter standing for it, as in q_global and query_global."""
+    words = [name.lower().split("_") for name in (left, right)]
+    if len(words[0]) != len(words[1]):
+        return False
+    pairs = (sorted(pair, key=len) for pair in zip(*words, strict=True))
+    return all(a == b or len(a) == 1 and a.isalpha() and b.startswith(a) for a, b in pairs)
+
+
 def _own_recurrent(layer: TorchLayer, kind: str, shapes: dict, flax: FlaxLayer) -> list[list[Leaf]]:
     """A recurrence of the user's own, with all gates in one matrix, and one bias or both."""
     if sum(len(variable.shape) == 1 for variable in flax.variables) != 1 or kind == "GRU" or "bias_hh" not in shapes:

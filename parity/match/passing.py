@@ -20,6 +20,7 @@ from parity.match.candidates import (
     likeliest_first,
     nearest,
     same_call,
+    sees_less,
     sees_more,
     split,
     together,
@@ -165,7 +166,8 @@ class Pass:
         same = [c for c in open_ones if c.gap <= min(limit, NEAR)]
         complete = [c for c in same if not c.fit.missing]
         if same:
-            return self.among(complete or same, flax, kwargs), False
+            partly = [c for c in open_ones if c.gap > NEAR and not c.fit.missing and sees_less(c, x)]
+            return self.among([*(complete or same), *partly], flax, kwargs), False
         same_input = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in paired]
         for layer in (c.fit.layer for c in same_input):
             if self.partners[paired[layer]].guessed and len(self.excluded) < STEALS:

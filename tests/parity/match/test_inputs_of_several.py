@@ -3,11 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import linen, nnx
 
 from parity.match import map_of
 from parity.match.arrangement import arrangement, within
+from parity.match.fitting import same_words
+from parity.match.search import Search
 from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 
@@ -102,6 +105,48 @@ def test_a_layer_that_is_given_some_of_the_tokens_is_a_part_of_one_that_is_given
     assert {leaf.path[-2]: leaf.rows for leaf in weight_map.leaves if leaf.key == "qkv.weight"} == {
         **{"q": (0, 6), "k": (6, 12), "v": (12, 18)}
     }
+
+
+class Projections(nnx.Module):
+    """Projects all tokens, and uses the first two of the first projection alone."""
+
+    def __init__(self, names: tuple[str, ...], factor: float = 1.0):
+        self.names, self.factor = names, factor
+        for name in names:
+            setattr(self, name, nnx.Linear(6, 6, rngs=nnx.Rngs(0)))
+
+    def __call__(self, x):
+        of_some, *others = (getattr(self, name)(x) for name in self.names)
+        return jnp.tanh(of_some[:, :2]).sum(1) - self.factor * (others[0] * jnp.tanh(others[1])).sum(1)
+
+
+class TorchProjections(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.key_global, self.query_global, self.value_global = (torch.nn.Linear(6, 6) for _ in range(3))
+
+    def forward(self, x):
+        of_some, others = self.query_global(x[:, :2]), (self.key_global(x), self.value_global(x))
+        return torch.tanh(of_some).sum(1) - (others[0] * torch.tanh(others[1])).sum(1)
+
+
+@pytest.mark.parametrize("names", [("q_global", "k_global", "v_global"), ("a", "b", "c")], ids=["names", "trial"])
+def test_a_layer_of_pytorch_may_be_given_some_of_the_tokens(names: tuple[str, ...]):
+    weight_map = found(NNXModel(Projections(names)), TorchProjections())
+    assert weight_map.agrees
+    partners = {leaf.path[0]: leaf.key.split("_")[0] for leaf in weight_map.leaves}
+    assert partners == dict(zip(names, ("query", "key", "value"), strict=True))
+
+
+def test_control_no_map_agrees_where_some_of_the_tokens_are_used_otherwise():
+    search = Search(TorchProjections(), (X,), (torch.tensor(X),))
+    assert not search.found(NNXModel(Projections(("a", "b", "c"), 2.0)), runs=8).agrees
+
+
+def test_single_letters_stand_for_words():
+    assert same_words("q_global", "query_global") and same_words("Value", "v")
+    assert not same_words("k_global", "query_global") and not same_words("q", "query_global")
+    assert not same_words("conv_1", "conv_12")
 
 
 def test_some_of_the_numbers_of_another_array():

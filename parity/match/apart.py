@@ -66,6 +66,7 @@ def _ways(
     single: see `_single`
     """
     yield from _stacks(variable, left, beside, single)
+    yield from _of_inputs(variable, left)
     keys = [key for key, (shape, _) in left.items() if owner(key) in beside or not beside and len(shape) > 1]
     for axis in range(len(variable.shape)):
         unit = variable.size // variable.shape[axis]
@@ -101,6 +102,20 @@ def _stacks(
         known = len(left[keys[0]][0]) > 1 or all(owner(key) in beside or key in single for key in keys)
         if len(keys) == count > 1 and known and all(_fits(variable, 0, 1, key, left[key][0]) for key in keys):
             yield Cutting(0, tuple(Piece(1, key) for key in keys))
+
+
+def _of_inputs(variable: Variable, left: Mapping[str, Tensor]) -> Iterator[Cutting]:
+    """Yields cuts of a kernel along its inputs, where layers of other inputs in one module have as many outputs."""
+    *window, inputs, outputs = variable.shape if len(variable.shape) > 1 else (0, 0)
+    modules: dict[str, list[str]] = {}
+    for key, (shape, _) in left.items():
+        if shape[:1] == (outputs,) and len(shape) > 1 and [*shape[2:]] == window:
+            modules.setdefault(owner(owner(key)), []).append(key)
+    for keys in modules.values():
+        pieces = [Piece(left[key][0][1], key) for key in keys]
+        for parts in _runs(pieces, inputs):
+            if len({left[piece.key][1] for piece in parts}) > 1:
+                yield Cutting(len(window), parts)
 
 
 def _fits(variable: Variable, axis: int, width: int, key: str, shape: Shape) -> bool:

@@ -27,6 +27,8 @@ class Books:
     def add(self, leaf: Leaf) -> None:
         self.leaves.append(leaf)
         for key in (leaf.key, *leaf.merged):
+            if leaf.rows and not self.rows[key].any():  # counted along this axis from now on
+                self.rows[key] = _none_of(self.recorded.arrays[key].shape, axis_of(leaf.rows))
             self.rows[key][_numbers(self.rows[key], leaf)] = True
 
     def unpaired(self) -> list[str]:

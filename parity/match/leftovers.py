@@ -14,6 +14,7 @@ from parity.match.apart import NUMBER, cuts
 from parity.match.books import Books
 from parity.match.fitting import abbreviated, alike, fit
 from parity.match.flax_layers import NORMALISING, FlaxLayer, Variable, Variables
+from parity.match.inputs import weights_by_inputs
 from parity.match.kernels import ways
 from parity.match.proposals import in_words, proposed
 from parity.match.rows import tensors_by_rows
@@ -38,6 +39,7 @@ def completed(
     books = Books(recorded, variables, _renamed_twins(recorded, leaves))
     variant = _whole_layers(books, layers, variant)
     variant = _spread_layers(books, variant)
+    variant = weights_by_inputs(books, variant)
     variant = _single_tensors(books, layers, variant)
     tensors_by_rows(books, variant)
     for leaf in list(books.leaves):  # the further names of shared tensors

@@ -15,6 +15,7 @@ from d2l_jax.weights.leaf import Leaf, flatten, unflatten
 from parity.match.arrangement import FEW, NEAR, arrangement
 from parity.match.flax_layers import Variables
 from parity.match.fused import fused_layers
+from parity.match.inputs import layers_of_inputs
 from parity.match.leftovers import Books, check, completed
 from parity.match.numbered import numbered, renumber
 from parity.match.passing import Pass, Stolen
@@ -102,6 +103,7 @@ class Search:
             others = [*fused_layers(self.recorded, variables, blocks), *layers_of_patches(self.recorded, variables)]
             others += layers_of_rows(self.recorded, variables)
             others += layers_of_other_axes(self.recorded, variables, self.inputs)
+            others += layers_of_inputs(self.recorded, variables)
             recorded = replace(self.recorded, layers=[*self.recorded.layers, *others])
             score, run, books = _best(flax, recorded, variables, self.inputs, list(known), runs, until)
             constants = {*self.constants, *flax.constants()}

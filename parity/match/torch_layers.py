@@ -13,6 +13,7 @@ from d2l_jax.errors import InputError, in_a_line
 from d2l_jax.weights.leaf import Rows, rows_of
 from parity.match.draws import SameForAShape
 from parity.match.functions import Dense, dense_calls, tensor_of
+from parity.match.joined import PartsJoined
 from parity.match.projections import projections, slow_attention
 from parity.match.randomized import randomize
 from parity.match.recurrent import by_depth, recurrent_names
@@ -56,6 +57,7 @@ class TorchLayer:
     parts:    which of a dense layer's features the model takes as parts, where it is seen
     backward: reads the sequence from its end
     bias:     of a dense layer that is called as a function, its numbers, which several tensors may hold
+    joined:   how wide the parts are that its input was put together of, where that is seen
     holds:    has the tensors of the modules within, too
     """
 
@@ -69,6 +71,7 @@ class TorchLayer:
     widths: Mapping[int, int] = field(default_factory=dict)
     parts: tuple[Rows, ...] = ()
     bias: Array | None = None
+    joined: tuple[int, ...] = ()
     holds: bool = False
 
     @property
@@ -123,6 +126,7 @@ def record(
         torch_calls(run) as calls,
         SameForAShape() as drawing,
         PartsTaken(run) as taken,
+        PartsJoined(run) as joined,
     ):
         try:
             output = run(*arguments)
@@ -137,7 +141,7 @@ def record(
     layers, modules = _layers(run, calls, aliases), list(_modules(run, calls))
     for layer in layers:
         _called_as_function(layer, functions, arrays)
-        layer.parts = taken.of(layer.module)
+        layer.parts, layer.joined = taken.of(layer.module), joined.of(layer.module)
     layers += [part for layer in layers for part in _projections(layer, arrays, functions)]
     return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen, modules)
 
@@ -237,13 +241,7 @@ def _projections(
         tensors = {local: layer.tensors[name] for local, name in part.names.items() if name in layer.tensors}
         rows = {local: part.rows[local] for local in tensors if local in part.rows}
         projection = TorchLayer(f"{layer.name}.{part.name}", part.module, tensors, rows=rows, whole=layer)
-        weight, bias = (_rows(projection, local, arrays) for local in ("weight", "bias"))
+        numbers = {local: rows_of(arrays[key], rows.get(local)) for local, key in tensors.items()}
         for x in part.inputs:
-            y = x @ weight.T
-            projection.calls.append(NumpyCall([x], y if bias is None else y + bias))
+            projection.calls.append(NumpyCall([x], x @ numbers["weight"].T + numbers.get("bias", 0.0)))
         yield projection
-
-
-def _rows(layer: TorchLayer, local: str, arrays: dict[str, Array]) -> Any:
-    key = layer.tensors.get(local)
-    return None if key is None else rows_of(arrays[key], layer.rows.get(local))

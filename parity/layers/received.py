@@ -11,9 +11,10 @@ import torch
 from parity.arrays.layout import as_flax, as_torch, named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.compare.scale import rms
-from parity.layers.calls import given_values
+from parity.layers.calls import Values, given_values
 from parity.layers.layer import Layer
 from parity.layers.ports import Ports
+from parity.models.calls import Path
 from parity.sides.flax import FlaxRun
 from parity.twin.twin import Twin
 
@@ -56,6 +57,18 @@ def received(layer: Layer, ports: Ports, values: dict) -> list[Received]:
 
 def received_without(twin: Twin, layers: Sequence[Layer], wrong: Collection[str], train: bool) -> list[Received]:
     """Returns what the layers are given where those of the labels hand on PyTorch's results, not their own."""
+    return received_of(layers, values_without(twin, layers, wrong, train))
+
+
+def received_of(layers: Sequence[Layer], values: dict) -> list[Received]:
+    """Returns what the layers are given, by the values of Flax's calls."""
+    return [tensor for layer in layers for tensor in received(layer, layer.ports, values)]
+
+
+def values_without(
+    twin: Twin, layers: Sequence[Layer], wrong: Collection[str], train: bool
+) -> dict[tuple[Path, int], Values]:
+    """Returns what Flax's calls are given and make of it where those of the labels hand on PyTorch's results."""
     device = jax.devices("cpu")[0]
     outputs = {}
     for layer in layers:
@@ -67,8 +80,7 @@ def received_without(twin: Twin, layers: Sequence[Layer], wrong: Collection[str]
                 flat[number] = as_flax(to_numpy(results[name]), axes, flat[number].shape)
             outputs[layer.ours.path, layer.ours.number] = jax.tree.unflatten(tree, flat)
     run = FlaxRun(twin, "float64", device)
-    values = given_values(twin, run, train, outputs)
-    return [tensor for layer in layers for tensor in received(layer, layer.ports, values)]
+    return given_values(twin, run, train, outputs)
 
 
 def first_other(received: Iterable[Received], beside: float = 0.0) -> Received | None:

@@ -2,11 +2,12 @@
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Shaped
 
 from d2l_jax.weights.leaf import Leaf, Rows
@@ -95,6 +96,17 @@ def together(layers: Iterable[TorchLayer], arrays: dict[str, Array], flax: FlaxL
     sizes = [max(math.prod(shape) for shape in layer.shapes(arrays).values()) for layer in given]
     runs = (sizes[start:end] for start, end in itertools.combinations(range(len(sizes) + 1), 2))
     return max(variable.size for variable in flax.variables) in {sum(run) for run in runs if len(run) > 1}
+
+
+def without_projections(layers: Sequence[TorchLayer], attentions: int) -> list[TorchLayer]:
+    """Returns the layers without the projections of PyTorch's attentions, where Flax has as many of its own.
+
+    They are these, whole: what else is given the same input is not one of their parts.
+    """
+    projections = [x for x in layers if x.whole and isinstance(x.whole.module, torch.nn.MultiheadAttention)]
+    if len({id(x.whole) for x in projections}) != attentions:
+        return list(layers)
+    return [layer for layer in layers if layer not in projections]
 
 
 def kind_of_path(path: Path) -> str:

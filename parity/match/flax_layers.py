@@ -80,11 +80,14 @@ class Variables:
         self.promised: frozenset[str] = getattr(model, "promised", frozenset())  # PyTorch's, to these parts
         self.pieces: dict[Path, Piece] = getattr(model, "pieces", {})
         self._by_id: dict[int, Any] = {}
+        self.attentions = 0  # of Flax's own, of an NNX model
 
     def enter(self, root: Any) -> None:
         """Starts a run with the module `root`, whose variables stand for the model's."""
         if isinstance(root, nnx.Module):
-            self._by_id = {id(node): path for path, node in nnx.iter_graph(root) if isinstance(node, nnx.Variable)}
+            nodes = list(nnx.iter_graph(root))
+            self._by_id = {id(node): path for path, node in nodes if isinstance(node, nnx.Variable)}
+            self.attentions = sum(isinstance(node, ATTENTION) for _, node in nodes)
 
     def layer(self, path: Path, module: Any, *, deep: bool = False) -> FlaxLayer:
         """The layer of a module; `deep` adds the variables of all modules within it."""

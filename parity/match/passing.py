@@ -24,6 +24,7 @@ from parity.match.candidates import (
     sees_more,
     split,
     together,
+    without_projections,
 )
 from parity.match.draws import AnswersOfPyTorch
 from parity.match.fitting import Fit, fit
@@ -157,7 +158,8 @@ class Pass:
 
     def choose(self, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> tuple[Candidate, bool] | None:
         """The candidate, and whether it was guessed."""
-        layers = (layer for layer in self.recorded.layers if not isinstance(layer.module, LISTS))
+        every = without_projections(self.recorded.layers, self.variables.attentions)
+        layers = (layer for layer in every if not isinstance(layer.module, LISTS))
         fits = [fitting for layer in layers if (fitting := self.fitting(layer, flax))]
         paired = {partner.layer: path for path, partner in self.partners.items()}
         candidates = [nearest(fitting, x) for fitting in fits]

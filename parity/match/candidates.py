@@ -20,6 +20,7 @@ from parity.match.torch_layers import NumpyCall, TorchLayer
 from parity.models.calls import Path
 
 CALLED = {name: (short := name[0], f"w{short}", f"{short}_proj", f"to_{short}") for name in ("query", "key", "value")}
+COUNT = "num_batches_tracked"  # of steps, which is that of every part of a normalisation
 Array = Shaped[np.ndarray, "..."]
 
 
@@ -136,7 +137,7 @@ def _leaves_room(layer: TorchLayer, others: list[TorchLayer]) -> bool:
 
 
 def _places(layer: TorchLayer) -> list[tuple[str, Rows | None]]:
-    return [(key, layer.rows.get(name)) for name, key in layer.tensors.items()]
+    return [(key, layer.rows.get(name)) for name, key in layer.tensors.items() if name != COUNT]
 
 
 def _overlap(left: tuple[str, Rows | None], right: tuple[str, Rows | None]) -> bool:

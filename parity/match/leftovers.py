@@ -152,9 +152,16 @@ def _candidates(
     scored = [
         (0.0 if piece else name_score(key, variable.path), leaf)
         for key in keys
+        if piece or not _is_of_several(modules.get(key))
         for leaf in ways_of(key, modules.get(key), variable, flax, books.recorded, options)
     ]
     return sorted(scored, key=lambda item: -item[0])
+
+
+def _is_of_several(layer: TorchLayer | None) -> bool:
+    """Tells a layer whose tensors have counterparts together or not at all."""
+    kinds = torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention
+    return layer is not None and isinstance(layer.module, kinds)
 
 
 def ways_of(
@@ -166,8 +173,6 @@ def ways_of(
     options: Mapping[str, Any],
 ) -> list[Leaf]:
     module: Any = layer.module if layer else None
-    if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention) and not options:
-        return []
     shape = rows_of(recorded.arrays[key], options.get("rows")).shape
     return list(itertools.islice(ways(key, shape, variable, module, flax.module if flax else None, **options), 4))
 

@@ -116,9 +116,9 @@ def _known(cut: Cut, leaves: Sequence[Leaf]) -> Iterator[Leaf]:
             leaf = by_path.get(place) or replace(by_key[piece.key], path=place)
             if piece.rows and place not in by_path:
                 width = cutting.blocks * piece.width
-                stored = (*leaf.stored[:-1], width)
+                stored, split = ((*shape[:-1], width) for shape in (leaf.stored, leaf.split))
                 shape = (width, *leaf.shape[1:])
-                leaf = replace(leaf, stored=stored, split=stored, shape=shape, rows=piece.rows)
+                leaf = replace(leaf, stored=stored, split=split, shape=shape, rows=piece.rows)
             yield leaf
 
 

@@ -166,7 +166,7 @@ def _is_dense(partner: Partner) -> bool:
 
 
 def _is_plain(leaf: Leaf) -> bool:
-    return leaf.axes in ((1, 0), (0,)) and not leaf.rows
+    return leaf.axes in ((1, 0), (0,)) and leaf.stored[-1:] == leaf.shape[:1] and not leaf.rows
 
 
 def _cutting(leaf: Leaf, theirs: int, ours: int, widths: Widths, order: Sequence[int]) -> Cutting:

@@ -13,6 +13,7 @@ from jaxtyping import Shaped
 
 from d2l_jax.weights.leaf import Leaf, flatten, unflatten
 from parity.match.arrangement import FEW, NEAR, arrangement
+from parity.match.channels import layers_of_channels
 from parity.match.flax_layers import Variables
 from parity.match.fused import fused_layers
 from parity.match.inputs import layers_of_inputs
@@ -104,6 +105,7 @@ class Search:
             others += layers_of_rows(self.recorded, variables)
             others += layers_of_other_axes(self.recorded, variables, self.inputs)
             others += layers_of_inputs(self.recorded, variables)
+            others += layers_of_channels(self.recorded, variables)
             recorded = replace(self.recorded, layers=[*self.recorded.layers, *others])
             score, run, books = _best(flax, recorded, variables, self.inputs, list(known), runs, until)
             constants = {*self.constants, *flax.constants()}

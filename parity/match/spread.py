@@ -44,10 +44,14 @@ def spread_fit(
     return max(fits, key=lambda found: _preference(layer, found.alternatives[0]), default=None)
 
 
-def _preference(layer: TorchLayer, leaves: list[Leaf]) -> tuple[float, bool]:
-    """Returns how well names agree; among equals, whether they say of the direction what PyTorch's layer reads in."""
+def _preference(layer: TorchLayer, leaves: list[Leaf]) -> tuple[float, int, bool]:
+    """Returns how well names agree; among equals, how much of their paths the dense layers share: one cell has them.
+
+    And whether names say of the direction what PyTorch's layer reads in.
+    """
+    shared = len(os.path.commonprefix([leaf.path[:-1] for leaf in leaves]))
     names = [str(name).lower() for leaf in leaves for name in leaf.path]
-    return _likeness(leaves), layer.backward == any(name.startswith(BACKWARD) for name in names)
+    return _likeness(leaves), shared, layer.backward == any(name.startswith(BACKWARD) for name in names)
 
 
 def _is_dense(owned: list[Variable], weights: list[tuple[int, ...]]) -> bool:

@@ -1,14 +1,16 @@
 """Weight maps of recurrent layers whose tensors stand in dense layers beside the other layers of a whole model."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import pytest
 import torch
 from flax import nnx
-from matching import F64, TOKENS, R, S, T, keys_by_path, verified
+from matching import F64, TOKENS, R, S, T, keys_by_path, values, verified
 
 from d2l_jax.errors import InputError
-from parity.match import match
+from parity.match import map_of, match
 from parity.models.nnx_model import NNXModel
 
 
@@ -80,6 +82,72 @@ def test_a_recurrence_in_the_body_of_a_model():
 def test_control_one_of_another_size_is_refused():
     with pytest.raises(InputError, match=r"only in PyTorch: lstm.weight_ih_l0 \(20, 8\)"):
         match(NNXModel(Projected(wide=6)), ProjectedTorch(), (S,), (torch.from_numpy(S),))
+
+
+class Cell(nnx.Module):
+    def __init__(self, inputs: int):
+        self.x, self.h = nnx.Linear(inputs, 24, rngs=R), nnx.Linear(8, 24, rngs=R)
+
+
+class Forecast(nnx.Module):
+    """A GRU that reads, and another, the first by name, that is given one number; `flat`: no module for each."""
+
+    def __init__(self, gates: str = "rzn", candidate: Callable = jnp.tanh, flat: bool = False):
+        self.out, self.gates, self.candidate, self.flat = nnx.Linear(8, 1, rngs=R), gates, candidate, flat
+        decoder, reader = Cell(1), Cell(3)
+        if flat:
+            self.xa, self.ha, self.xb, self.hb = decoder.x, decoder.h, reader.x, reader.h
+        else:
+            self.decoder, self.reader = decoder, reader
+
+    def step(self, layers: tuple, x: jax.Array, h: jax.Array) -> jax.Array:
+        ours, its = (dict(zip(self.gates, jnp.split(f(y), 3, -1), strict=True)) for f, y in zip(layers, (x, h)))
+        r, z = (jax.nn.sigmoid(ours[gate] + its[gate]) for gate in "rz")
+        return (1 - z) * self.candidate(ours["n"] + r * its["n"]) + z * h
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        h, y, outputs = jnp.zeros((len(x), 8), x.dtype), x[:, -1, :1], []
+        reader = (self.xb, self.hb) if self.flat else (self.reader.x, self.reader.h)
+        decoder = (self.xa, self.ha) if self.flat else (self.decoder.x, self.decoder.h)
+        for t in range(x.shape[1]):
+            h = self.step(reader, x[:, t], h)
+        for _ in range(3):
+            h = self.step(decoder, y, h)
+            y = self.out(h)
+            outputs.append(y)
+        return jnp.concatenate(outputs, -1)
+
+
+class ForecastTorch(T.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder, self.out = T.GRU(3, 8, batch_first=True), T.GRUCell(1, 8), T.Linear(8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.encoder(x)[1][0]
+        outputs = [x[:, -1, :1]]
+        for _ in range(3):
+            h = self.decoder(outputs[-1], h)
+            outputs.append(self.out(h))
+        return torch.cat(outputs[1:], -1)
+
+
+NUMBERS = values(4, 3, 3)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_layers_of_one_cell_are_one_layers_and_others_are_told_by_what_they_do(flat):
+    found = map_of(NNXModel(Forecast(flat=flat)), ForecastTorch(), (NUMBERS,), (torch.tensor(NUMBERS),))
+    assert found.agrees
+    key_of = keys_by_path(found.leaves)
+    assert key_of["hb" if flat else "reader", *([] if flat else ["h"]), "kernel"] == "encoder.weight_hh_l0"
+
+
+@pytest.mark.parametrize("candidate, agrees", [(jnp.tanh, True), (jax.nn.relu, False)])
+def test_gates_in_another_order_beside_an_input_of_one_number(candidate, agrees):
+    ours = NNXModel(Forecast("nzr", candidate))
+    found = map_of(ours, ForecastTorch(), (NUMBERS,), (torch.tensor(NUMBERS),))
+    assert found.agrees is agrees
 
 
 class Bags(nnx.Module):

@@ -65,6 +65,22 @@ def likeliest_first(same: list[Candidate], flax: FlaxLayer, from_end: bool, usua
     return sorted(same, key=unlikely)
 
 
+def begun(same: list[Candidate], siblings: Iterable[TorchLayer]) -> list[Candidate]:
+    """Returns the candidates without parts of other blocks' fused layers, where one of this block is not used up.
+
+    siblings: partners of the layers beside Flax's in its module
+    """
+    wholes = {each.layer.whole for each in (candidate.fit for candidate in same) if each.layer.whole}
+    own = {layer.whole for layer in siblings} & wholes
+    kinds = {_kind(whole) for whole in own}
+    others = {whole for whole in wholes - own if _kind(whole) in kinds}
+    return [candidate for candidate in same if candidate.fit.layer.whole not in others]
+
+
+def _kind(layer: TorchLayer | None) -> str:
+    return NUMBER.sub("#", layer.name) if layer else ""
+
+
 def guessed(free: list[Candidate], x: np.ndarray, from_end: bool) -> Candidate:
     """Guesses where no layer saw this input: the one with the most alike, or else the next in order."""
     free = sorted(free, key=lambda c: (c.fit.layer.backward != from_end, bool(c.fit.layer.widths)))

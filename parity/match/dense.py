@@ -13,6 +13,8 @@ def axis_of_units(layer: TorchLayer, arrays: Mapping[str, np.ndarray]) -> int | 
     """Returns which axis of a layer's weight counts its units, 1 where it is (inputs, units); None of other layers."""
     if isinstance(layer.module, torch.nn.Linear):
         return 0
+    if isinstance(layer.module, torch.nn.Embedding):
+        return 1
     weight = arrays.get(layer.tensors.get("weight", ""))
     if type(layer.module).__module__.startswith("torch.") or weight is None or weight.ndim != 2 or not layer.calls:
         return None

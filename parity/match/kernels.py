@@ -114,15 +114,27 @@ def _orders(shape: Shape, stored: Shape) -> list[tuple]:
 
 
 def _joined(shape: Shape, stored: Shape) -> list[tuple]:
-    """Orders after which neighbours among Flax's axes are one of PyTorch's, as heads and their features are."""
-    if len(shape) < 2 or len(stored) > 5 or math.prod(shape) != math.prod(stored):
+    """Orders after which neighbours among the axes of one side are one of the other's, as heads and their features."""
+    target, split = (tuple(n for n in sizes if n != 1) for sizes in (shape, stored))
+    if math.prod(target) != math.prod(split):
         return []
-    rank = len(stored)
+    back = [(order, _permuted(target, order)) for order in _falling(target, split)]
+    return [
+        *((split, axes) for axes in _falling(split, target)),
+        *((parts, tuple(order.index(axis) for axis in range(len(order)))) for order, parts in back),
+    ]
+
+
+def _falling(finer: Shape, shape: Shape) -> list[Shape]:
+    """Returns the orders of more axes in which neighbours make up those of a shape."""
+    rank = len(finer)
+    if not 2 <= len(shape) < rank <= 5:
+        return []
     usual = [(*range(cut, rank), *range(cut)) for cut in range(rank)]  # as they are, or outputs first
     orders = dict.fromkeys([*usual, *itertools.permutations(range(rank))])
-    fitting = [axes for axes in orders if _falls_into(_permuted(stored, axes), shape)]
+    fitting = [axes for axes in orders if _falls_into(_permuted(finer, axes), shape)]
     # Heads stand before their features in both, whatever stands between them.
-    return [(stored, axes) for axes in sorted(fitting, key=lambda axes: _exchanged(axes, stored, shape))]
+    return sorted(fitting, key=lambda axes: _exchanged(axes, finer, shape))
 
 
 def _exchanged(axes: Shape, stored: Shape, shape: Shape) -> int:

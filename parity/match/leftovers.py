@@ -229,7 +229,7 @@ def check(
 
 def _unmatched(books: Books, problems: list[str], notes: list[str], sure: Collection[str]) -> Unmatched:
     recorded, leaves = books.recorded, books.leaves
-    free, variables = books.unpaired(), books.unpaired_variables()
+    free, variables = books.unpaired(), _left(books, sure)
     several = cuts(variables, recorded, sure)
     nearest = proposed(several, variables, free, recorded)
     here = [leaf for leaf in leaves if leaf.key not in {other.key for other in nearest}]
@@ -237,3 +237,12 @@ def _unmatched(books: Books, problems: list[str], notes: list[str], sure: Collec
     lines = [*stacked(variables, {key: recorded.arrays[key].shape for key in free}), *problems, *notes, *told]
     text = f"the two models do not hold the same tensors: {'; '.join(lines)}"
     return Unmatched(text, notes, several, here, nearest)
+
+
+def _left(books: Books, sure: Collection[str]) -> list[Variable]:
+    """Returns the variables without a counterpart, and those supposed to be rows of a tensor that a cut takes."""
+    left = books.unpaired_variables()
+    taken = {piece.key for cutting in cuts(left, books.recorded, sure).values() for piece in cutting.pieces}
+    whole = (leaf for leaf in books.leaves if leaf.path not in books.variables.pieces)
+    paths = {*(v.path for v in left), *(leaf.path for leaf in whole if leaf.rows and leaf.key in taken)}
+    return [variable for path, variable in books.variables.all.items() if path in paths]

@@ -12,6 +12,7 @@ from d2l_jax.weights.leaf import Leaf
 from parity.match.by_names import named_alike, names_agree
 from parity.match.leftovers import Unmatched
 from parity.match.orders import blocks_of_rows, in_other_arrays, in_other_orders, of_fused, of_gates
+from parity.match.own_axes import along_own_axes
 from parity.match.passing import Pass
 from parity.match.search import Found, Search, sure_of
 from parity.match.settling import settled
@@ -97,9 +98,10 @@ def _better(
             yield model, tried
     more = ({**cuts, **others} for run in runs for others in of_fused(run, search.torch_model))
     gates = ({**cuts, **others} for others in of_gates(found.leaves, search.torch_model))
+    axes = ({**cuts, **others} for others in along_own_axes(found.leaves))
     first = _guessed(found)
     ways = itertools.chain(in_other_orders(cuts, search.torch_model), in_other_arrays(cuts), gates, more)
-    for each in itertools.islice(ways, MOST):
+    for each in itertools.chain(axes, itertools.islice(ways, MOST)):
         cut = Cut(flax, each)
         pieces = list(_known(cut, found.leaves))
         others = [leaf for leaf in found.leaves if leaf.key not in cut.promised]
@@ -115,11 +117,18 @@ def _known(cut: Cut, leaves: Sequence[Leaf]) -> Iterator[Leaf]:
         for place, piece, _ in cutting.places(path):
             leaf = by_path.get(place) or replace(by_key[piece.key], path=place)
             if piece.rows and place not in by_path:
-                width = cutting.blocks * piece.width
-                stored, split = ((*shape[:-1], width) for shape in (leaf.stored, leaf.split))
-                shape = (width, *leaf.shape[1:])
+                width, behind = cutting.blocks * piece.width, cutting.axis - len(leaf.stored)
+                stored, split = (_resized(shape, behind, width) for shape in (leaf.stored, leaf.split))
+                shape = (leaf.shape[0] * width // leaf.stored[cutting.axis], *leaf.shape[1:])
                 leaf = replace(leaf, stored=stored, split=split, shape=shape, rows=piece.rows)
             yield leaf
+
+
+def _resized(shape: Sequence[int], behind: int, width: int) -> tuple[int, ...]:
+    """Returns the shape with another width of one axis, which is counted from the last."""
+    sizes = list(shape)
+    sizes[behind] = width
+    return tuple(sizes)
 
 
 def _is_better(tried: Found, found: Found) -> bool:

@@ -15,6 +15,7 @@ from parity.match.as_one import as_one
 from parity.match.candidates import (
     Candidate,
     available,
+    begun,
     guessed,
     kind_of_path,
     likeliest_first,
@@ -64,6 +65,7 @@ class Pass:
     """A run; `prefix` says which candidate to take where several saw the same input; later ones take the first.
 
     until:    the layer at which it ends if this has to be guessed
+    wide:     parts of other blocks' fused layers are candidates, too; else the run was narrowed where any were
     choices:  (which candidate, how many there were) of each such place
     guesses:  how many choices came before each layer whose input no layer of PyTorch's saw
     fits, shapes, proofs: what earlier runs have found
@@ -80,6 +82,8 @@ class Pass:
     shapes: dict[tuple, tuple[int, ...]]
     proofs: dict[tuple[Path, TorchLayer], list[Leaf] | None]
     until: Path | None = None
+    wide: bool = False
+    narrowed: bool = False
     choices: list[tuple[int, int]] = field(default_factory=list)
     guesses: list[int] = field(default_factory=list)
     partners: dict[Path, Partner] = field(default_factory=dict)
@@ -199,10 +203,13 @@ class Pass:
 
     def among(self, same: list[Candidate], flax: FlaxLayer, kwargs: dict) -> Candidate:
         """Chooses among those that saw the same input: the prefix's, or the likeliest by kind, name and order."""
-        if len(same) == 1:
-            return same[0]
+        siblings = [other.layer for path, other in self.partners.items() if path[:-1] == flax.path[:-1]]
+        near = same if self.wide else begun(same, siblings)
+        self.narrowed |= len(near) < len(same)
+        if len(near) == 1:
+            return near[0]
         usual = {kind_of_path(path): partner.layer.last for path, partner in self.partners.items()}
-        same = likeliest_first(same, flax, backward(flax, kwargs), usual.get(kind_of_path(flax.path)))
+        same = likeliest_first(near, flax, backward(flax, kwargs), usual.get(kind_of_path(flax.path)))
         number = len(self.choices)
         choice = self.prefix[number] if number < len(self.prefix) else 0
         choice = min(choice, len(same) - 1)
@@ -223,7 +230,7 @@ class Pass:
             leaves = [split(leaf, arranged) for leaf in leaves]
             output = self.computed(flax, leaves, args, kwargs)
             ours = [x for array in arrays_of(output) for x in candidate.call.without_padding(array)]
-            if any(_same(x, y) for x, y in itertools.product(ours, outputs)):
+            if any(arrangement(x, y) for x, y in itertools.product(ours, outputs)):
                 return leaves, output
             first = first or (leaves, output)
         assert first
@@ -238,8 +245,3 @@ class Pass:
             return part.apply(part.params, part.buffers, args, kwargs)[0]
         finally:
             self._busy = False
-
-
-def _same(flax: np.ndarray, torch: np.ndarray) -> bool:
-    fits = arrangement(flax, torch)
-    return fits is not None and fits.gap < NEAR

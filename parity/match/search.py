@@ -130,8 +130,9 @@ def _best(
     best: tuple[tuple, Pass, Books] | None = None
     loaded = known
     variant = 0
+    wide = narrowed = False
     for _ in range(runs):
-        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits, shapes, proofs, until)
+        run = Pass(model, recorded, variables, start, prefix, excluded, loaded, fits, shapes, proofs, until, wide)
         try:
             run.run(inputs)
         except Stolen:
@@ -152,9 +153,12 @@ def _best(
             loaded = _books(run, recorded, variables, variant, known).leaves
             prefix = () if run.guesses and following is None else prefix
             continue
+        narrowed |= run.narrowed
         prefix = following
-        if prefix is None:
+        if prefix is None and (wide or not narrowed):
             break
+        if prefix is None:
+            wide, prefix = True, ()
     assert best, "a run without an end"
     score, run, books = best
     if renamed := numbered(run) if run.guesses else {}:

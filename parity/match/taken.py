@@ -54,9 +54,10 @@ class PartsTaken(TorchDispatchMode):
 
 
 def _may_be_dense(module: torch.nn.Module) -> bool:
-    """Tells a stock dense layer, or somebody's own module with a matrix."""
+    """Tells a stock dense layer, one that looks up rows of a table, or somebody's own module with a matrix."""
     matrices = [x for x in module.parameters(recurse=False) if x.ndim == 2]
-    return isinstance(module, torch.nn.Linear) or bool(matrices) and not type(module).__module__.startswith("torch.")
+    own = bool(matrices) and not type(module).__module__.startswith("torch.")
+    return own or isinstance(module, torch.nn.Linear | torch.nn.Embedding)
 
 
 def _halves(x: torch.Tensor, dim: int = -1) -> Sequence[torch.Tensor]:

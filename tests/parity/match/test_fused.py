@@ -1,5 +1,6 @@
 """Dense layers that PyTorch fuses, in a hand-written attention most of all, are matched with Flax's single ones."""
 
+import jax
 import numpy as np
 import optax
 import pytest
@@ -7,6 +8,8 @@ import torch
 from flax import linen
 
 import parity
+from parity.match import map_of
+from parity.models.linen_model import LinenModel
 
 TOKENS = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
 
@@ -74,6 +77,36 @@ class TorchGated(torch.nn.Module):
         return second * torch.sigmoid(first) if self.swapped else first * torch.sigmoid(second)
 
 
+class Modulated(linen.Module):
+    """Blocks that are all given the same condition, each by three layers; the last is scaled by a gate."""
+
+    turns: tuple = ((2, 1, 0), (2, 1, 0))  # which part of PyTorch's each layer is, in the order of calls
+    activation: callable = jax.nn.tanh
+
+    @linen.compact
+    def __call__(self, x):
+        condition, x = linen.Dense(6)(x), linen.Dense(4)(x)
+        for turn in self.turns:
+            made = {part: linen.Dense(4)(condition) for part in turn}
+            x = x + made[2] * self.activation(linen.Dense(4)(x * made[1] + made[0]))
+        return x
+
+
+class TorchModulated(torch.nn.Module):
+    def __init__(self, blocks=2):
+        super().__init__()
+        self.condition, self.start = torch.nn.Linear(8, 6), torch.nn.Linear(8, 4)
+        self.modulations = torch.nn.ModuleList(torch.nn.Linear(6, 12) for _ in range(blocks))
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(blocks))
+
+    def forward(self, x):
+        condition, x = self.condition(x), self.start(x)
+        for modulation, layer in zip(self.modulations, self.layers):
+            shift, scale, gate = modulation(condition).chunk(3, -1)
+            x = x + gate * layer(x * scale + shift).tanh()
+        return x
+
+
 def check(ours, theirs):
     return parity.check(ours, theirs, TOKENS, steps=1, tiers=("float64",))
 
@@ -102,3 +135,20 @@ def test_the_right_half_is_the_gate(swapped):
     result = check(Gated(), TorchGated(swapped))
     assert result.status == "pass"
     assert rows(result) == ({"value": (6, 12), "gate": (0, 6)} if swapped else {"value": (0, 6), "gate": (6, 12)})
+
+
+@pytest.mark.parametrize(
+    "activation, blocks, agrees",
+    [
+        (jax.nn.tanh, 2, True),
+        (jax.nn.sigmoid, 1, False),
+        pytest.param(jax.nn.sigmoid, 2, False, marks=pytest.mark.slow),
+    ],
+)
+def test_parts_that_blocks_share_the_input_of_are_found_in_any_order(activation, blocks, agrees):
+    ours, theirs, x = Modulated(((2, 1, 0),) * blocks, activation), TorchModulated(blocks), TOKENS[0]
+    found = map_of(LinenModel(ours, ours.init(jax.random.key(0), x)), theirs, (x,), (torch.tensor(x),))
+    assert found.agrees == agrees
+    if agrees:
+        assert [leaf.rows for leaf in found.leaves if leaf.key == "modulations.1.weight"] == [(0, 4), (4, 8), (8, 12)]
+        assert len([leaf for leaf in found.leaves if leaf.rows]) == 12

@@ -93,8 +93,9 @@ def test_control_another_order_of_heads_is_a_mistake():
 
 @pytest.mark.parametrize(
     "shape, stored, axes",
-    [((32, 24), (4, 24, 8), (0, 2, 1)), ((24, 32), (4, 8, 24), (2, 0, 1)), ((16, 24), (1, 2, 24, 8), (0, 1, 3, 2))],
-)
+    [((32, 24), (4, 24, 8), (0, 2, 1)), ((24, 32), (4, 8, 24), (2, 0, 1)), ((16, 24), (1, 2, 24, 8), (0, 2, 1)),
+     ((1, 6, 6), (2, 3, 6), (0, 1, 2)), ((5, 2, 3), (6, 5), (2, 0, 1))],
+)  # fmt: skip
 def test_heads_stand_before_their_features_in_the_first_way(shape, stored, axes):
     variable = Variable(("w",), ("w",), True, stored, jnp.float32)
     first, *others = ways("q_proj.weight", shape, variable, None)
@@ -117,7 +118,7 @@ def test_a_kernel_of_several_parts_has_the_inputs_behind_them(shape, stored, axe
     assert [leaf.axes for leaf in ways("kv.weight", shape, variable, dense)] == axes
 
 
-@pytest.mark.parametrize(("shape", "stored"), [((6, 5), (5, 3, 3)), ((6, 5), (5, 6, 1, 2))])
+@pytest.mark.parametrize(("shape", "stored"), [((6, 5), (5, 3, 3)), ((6, 5), (5, 6, 1, 2)), ((4, 9), (2, 3, 6))])
 def test_other_sizes_are_no_map(shape, stored):
     variable = Variable(("w",), ("w",), True, stored, np.float32)
     assert ways("lin.weight", shape, variable, None) == []

@@ -41,7 +41,7 @@ class TorchPenalised(torch.nn.Module):
 
 @pytest.mark.parametrize(
     ("factor", "stopped", "status"),
-    [(1, False, "pass"), (1, True, "fail"), (1.001, False, "fail")],
+    [(1, False, "pass"), (1, True, "fail"), pytest.param(1.001, False, "fail", marks=pytest.mark.slow)],
     ids=["right", "control: the gradient that PyTorch has is stopped", "control: another factor"],
 )
 def test_a_gradient_into_the_data_that_pytorch_detaches_is_a_note(factor, stopped, status):

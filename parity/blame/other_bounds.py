@@ -17,17 +17,17 @@ from parity.twin.twin import Twin
 NEAR = 1e-10  # relative to a tensor's scale, as of what layers are given
 
 
-def without_other_bounds(guilty: Sequence[Blame], twin: Twin, isolated: Isolated, oracle: Record) -> list[Blame]:
+def without_blocks_around(guilty: Sequence[Blame], twin: Twin, isolated: Isolated, oracle: Record) -> list[Blame]:
     """Returns the blame without modules around layers, where all is right once the layers that are wrong are.
 
     oracle: PyTorch's record of the first step
     """
     failing = {row.key.layer for row in isolated.rows if not row.passed and row.key.phase == "forward"}
     names = {layer.theirs.name for layer in isolated.layers if layer.label in failing}
-    around = {name for name in names if any(_is_within(layer.theirs.name, name) for layer in isolated.layers)}
-    inner = [layer for layer in isolated.layers if layer.theirs.name not in around]
+    outer = {name for name in names if any(_is_within(layer.theirs.name, name) for layer in isolated.layers)}
+    inner = [layer for layer in isolated.layers if layer.theirs.name not in outer]
     wrong = {layer.label for layer in inner if layer.label in failing}
-    others = [blame for blame in guilty if blame.direction != "forward" or _is_of(blame, names - around, around)]
+    others = [blame for blame in guilty if blame.direction != "forward" or _is_of(blame, names - outer, outer)]
     if not wrong or not others or len(others) == len(guilty):
         return list(guilty)
     with suppress(*UNFIT):
@@ -40,9 +40,9 @@ def _is_within(name: str, outer: str) -> bool:
     return name.startswith(f"{outer}.")
 
 
-def _is_of(blame: Blame, inner: Collection[str], around: Collection[str]) -> bool:
+def _is_of(blame: Blame, inner: Collection[str], outer: Collection[str]) -> bool:
     """Tells whether a blame is of a layer, or else of a part of some module around layers."""
-    return blame.layer in inner or not any(f"{blame.layer}.".startswith(f"{name}.") for name in around)
+    return blame.layer in inner or not any(f"{blame.layer}.".startswith(f"{name}.") for name in outer)
 
 
 def _is_right_without(twin: Twin, layers: Sequence[Layer], wrong: set[str], oracle: Record) -> bool:

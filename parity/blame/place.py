@@ -31,7 +31,7 @@ from parity.blame.lone_dropout import drawn_alone
 from parity.blame.loss import of_loss
 from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_later_step, of_optimizer
-from parity.blame.other_bounds import without_other_bounds
+from parity.blame.other_bounds import without_blocks_around
 from parity.blame.other_form import explain_buckets, turned_mask
 from parity.blame.tied import explain_ties
 from parity.blame.trained import explain_trained, is_of, trained_alone
@@ -85,7 +85,7 @@ def _of_what_is_trained(
     if untied := explain_ties(twin):
         return Blame.because(untied, "", "backward", BODY)
     guilty = without_longer(list(blame_layers(twin, layers, states[0])), twin, layers[True], states[0])
-    if guilty := without_other_bounds(guilty, twin, layers[True], oracle):
+    if guilty := without_blocks_around(guilty, twin, layers[True], oracle):
         return _with_others(guilty, twin, layers[True], states[0], oracle, flax, wrong)
     wrong_loss = _is_loss_wrong(wrong)
     for key in _of_first_step(wrong):

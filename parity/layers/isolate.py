@@ -15,7 +15,7 @@ from parity.compare.constants import HELD_CEILING, excused, shifted_records
 from parity.compare.fitted import Held
 from parity.compare.policy import Policy
 from parity.compare.probes import largest_of, noise_of
-from parity.compare.rows import Row
+from parity.compare.rows import Row, passed
 from parity.compare.semantics import compare_semantics, near
 from parity.environment import Device
 from parity.layers.calls import Values, given_values, label, layer_calls, traced_calls
@@ -183,12 +183,10 @@ def _read_turned(
     with precision(runs.flax.device):
         turned, records = flax_records(runs.twin, turned, runs.train, runs.flax.device, {})
     for each, record in zip(turned, records, strict=True):
-        plain, each.layer.flax = each.layer.flax, record
-        rows = _rows(runs, [each], noisy, policy)
-        if not all(row.passed for row in rows):
-            each.layer.flax = plain
+        rows = _rows(runs, [each._replace(layer=replace(each.layer, flax=record))], noisy, policy)
+        if not passed(rows):
             continue
-        each.layer.ports = each.ports
+        each.layer.flax, each.layer.ports = record, each.ports
         label = each.layer.label
         found.rows = [*(row for row in found.rows if row.key.layer != label), *rows]
         given = iter(received(each.layer, each.ports, values))

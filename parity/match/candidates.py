@@ -18,9 +18,10 @@ from parity.match.flax_layers import FlaxLayer
 from parity.match.sums import leaves_room
 from parity.match.torch_layers import NumpyCall, TorchLayer
 from parity.models.calls import Path
+from parity.weights.choice import COUNTER
 
 CALLED = {name: (short := name[0], f"w{short}", f"{short}_proj", f"to_{short}") for name in ("query", "key", "value")}
-COUNT = "num_batches_tracked"  # of steps, which is that of every part of a normalisation
+LISTS = (torch.nn.ParameterList, torch.nn.ParameterDict)  # are given nothing
 Array = Shaped[np.ndarray, "..."]
 
 
@@ -126,6 +127,11 @@ def without_projections(layers: Sequence[TorchLayer], attentions: int) -> list[T
     return [layer for layer in layers if layer not in projections]
 
 
+def may_be_partners(layers: Sequence[TorchLayer], attentions: int) -> list[TorchLayer]:
+    """Returns the layers that are given anything, and are no projections of attentions that Flax has as its own."""
+    return [layer for layer in without_projections(layers, attentions) if not isinstance(layer.module, LISTS)]
+
+
 def kind_of_path(path: Path) -> str:
     """Returns a layer's name, and where it stands without the numbers of blocks."""
     return f"{NUMBER.sub('#', '.'.join(map(str, path[:-1])))}.{path[-1] if path else ''}"
@@ -153,7 +159,8 @@ def _leaves_room(layer: TorchLayer, others: list[TorchLayer]) -> bool:
 
 
 def _places(layer: TorchLayer) -> list[tuple[str, Rows | None]]:
-    return [(key, layer.rows.get(name)) for name, key in layer.tensors.items() if name != COUNT]
+    """Returns the rows of each tensor; the counter of a normalisation's steps is that of all of its parts."""
+    return [(key, layer.rows.get(name)) for name, key in layer.tensors.items() if name != COUNTER]
 
 
 def _overlap(left: tuple[str, Rows | None], right: tuple[str, Rows | None]) -> bool:

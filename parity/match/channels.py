@@ -3,7 +3,6 @@
 Each channel has its own mean, variance, scale and shift, so that any part of them is a normalisation by itself.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,15 +12,14 @@ from torch.nn.modules.batchnorm import _NormBase
 from d2l_jax.weights.leaf import Rows
 from parity.match.fitting import counter
 from parity.match.flax_layers import Variables
+from parity.match.fused import sizes_of_both
 from parity.match.sums import spans
 from parity.match.torch_layers import NumpyCall, Recorded, TorchLayer
 
 
 def layers_of_channels(recorded: Recorded, variables: Variables) -> Iterator[TorchLayer]:
     """Yields normalisations of some channels, where Flax lacks vectors of all of them; a part's buffers are its own."""
-    ours = Counter(variable.size for variable in variables.all.values() if len(variable.shape) == 1)
-    tensors = {names[0]: recorded.arrays[names[0]] for key, names in recorded.aliases.items() if key in recorded.arrays}
-    theirs = Counter(array.size for array in tensors.values() if array.ndim == 1)
+    ours, theirs = sizes_of_both(recorded, variables, lambda rank: rank == 1)
     for layer in recorded.layers:
         module: Any = layer.module
         lacking = theirs[module.num_features] - ours[module.num_features] if isinstance(module, _NormBase) else 0
@@ -37,5 +35,5 @@ def _part(layer: TorchLayer, rows: Rows, recorded: Recorded) -> TorchLayer:
     with torch.device("meta"):
         part = type(whole)(end - first, whole.eps, whole.momentum, whole.affine, whole.track_running_stats)
     calls = [NumpyCall([call.inputs[0][:, first:end]], call.output[:, first:end]) for call in layer.calls]
-    name, each = f"{layer.name}.{first} to {end}", dict.fromkeys(vectors, rows)
-    return TorchLayer(name, part, layer.tensors, calls, rows=each, whole=layer)
+    name = f"{layer.name}.{first} to {end}"
+    return TorchLayer(name, part, layer.tensors, calls, rows=dict.fromkeys(vectors, rows), whole=layer)

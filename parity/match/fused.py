@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,7 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
     A part that has the input of a layer of Flax's may be its partner; what it computes is known. Of several blocks,
     as of heads, each has rows of all parts.
     """
-    ours = Counter(variable.size for variable in variables.all.values() if len(variable.shape) > 1)
-    tensors = {names[0]: recorded.arrays[names[0]] for key, names in recorded.aliases.items() if key in recorded.arrays}
-    theirs = Counter(array.size for array in tensors.values() if array.ndim > 1)
+    ours, theirs = sizes_of_both(recorded, variables, lambda rank: rank > 1)
     layers = [
         (layer, weight)
         for layer in recorded.layers
@@ -51,6 +49,16 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
             for first, end in [] if rows % blocks else spans(rows // blocks, widths):
                 part = (first, end) if blocks == 1 else (first, end, rows // blocks)
                 yield _part(layer, part, _name(part, rows, widths), recorded, widths)
+
+
+def sizes_of_both(recorded: Recorded, variables: Variables, has: Callable[[int], bool]) -> tuple[Counter, Counter]:
+    """Returns how many arrays of Flax's and tensors of PyTorch's there are of each size, shared ones once.
+
+    has: tells which ranks are counted
+    """
+    tensors = {names[0]: recorded.arrays[names[0]] for key, names in recorded.aliases.items() if key in recorded.arrays}
+    ours = Counter(variable.size for variable in variables.all.values() if has(len(variable.shape)))
+    return ours, Counter(array.size for array in tensors.values() if has(array.ndim))
 
 
 def _all_told(

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from d2l_jax.weights.leaf import Leaf
 from parity.match.apart import NUMBER, owner
+from parity.match.orders import COUNTS, MOST
 from parity.models.cutting import Cuts, Cutting, Piece
-
-COUNTS = (3, 2, 4)  # shift, scale and gate; a gate and its values; an LSTM's gates
-MOST = 60  # orders that are tried
 
 
 def along_own_axes(leaves: Sequence[Leaf]) -> Iterator[Cuts]:

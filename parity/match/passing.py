@@ -3,11 +3,11 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
 import numpy as np
-import torch
 
 from d2l_jax.weights.leaf import Leaf
 from parity.match.arrangement import EXACT, NEAR, arrangement
@@ -19,13 +19,13 @@ from parity.match.candidates import (
     guessed,
     kind_of_path,
     likeliest_first,
+    may_be_partners,
     nearest,
     same_call,
     sees_less,
     sees_more,
     split,
     together,
-    without_projections,
 )
 from parity.match.draws import AnswersOfPyTorch
 from parity.match.fitting import Fit, fit
@@ -39,7 +39,6 @@ from parity.models.answering import answering
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
 
-LISTS = (torch.nn.ParameterList, torch.nn.ParameterDict)  # are given nothing
 STEALS = 30  # runs that are given up for it
 
 
@@ -160,11 +159,14 @@ class Pass:
         """Writes down the partner of a layer."""
         self.partners[path] = Partner(candidate.fit.layer, leaves, guessed)
 
+    @cached_property
+    def layers_to_choose(self) -> list[TorchLayer]:
+        """The layers that may be partners; which, is known once Flax's model has been entered."""
+        return may_be_partners(self.recorded.layers, self.variables.attentions)
+
     def choose(self, flax: FlaxLayer, x: np.ndarray, kwargs: dict) -> tuple[Candidate, bool] | None:
         """The candidate, and whether it was guessed."""
-        every = without_projections(self.recorded.layers, self.variables.attentions)
-        layers = (layer for layer in every if not isinstance(layer.module, LISTS))
-        fits = [fitting for layer in layers if (fitting := self.fitting(layer, flax))]
+        fits = [fitting for layer in self.layers_to_choose if (fitting := self.fitting(layer, flax))]
         paired = {partner.layer: path for path, partner in self.partners.items()}
         candidates = [nearest(fitting, x) for fitting in fits]
         open_ones = [c for c in candidates if available(c.fit.layer, paired)]

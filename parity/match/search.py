@@ -104,8 +104,7 @@ class Search:
             others = [*fused_layers(self.recorded, variables, blocks), *layers_of_patches(self.recorded, variables)]
             others += layers_of_rows(self.recorded, variables)
             others += layers_of_other_axes(self.recorded, variables, self.inputs)
-            others += layers_of_inputs(self.recorded, variables)
-            others += layers_of_channels(self.recorded, variables)
+            others += [*layers_of_inputs(self.recorded, variables), *layers_of_channels(self.recorded, variables)]
             recorded = replace(self.recorded, layers=[*self.recorded.layers, *others])
             score, run, books = _best(flax, recorded, variables, self.inputs, list(known), runs, until)
             constants = {*self.constants, *flax.constants()}
@@ -126,7 +125,7 @@ def _best(
     start = in_float64(model.params), in_float64(model.buffers)
     excluded = set()
     fits, shapes, proofs = {}, {}, {}
-    prefix: tuple[int, ...] | None = ()
+    prefix: tuple[int, ...] = ()
     best: tuple[tuple, Pass, Books] | None = None
     loaded = known
     variant = 0
@@ -154,17 +153,21 @@ def _best(
             prefix = () if run.guesses and following is None else prefix
             continue
         narrowed |= run.narrowed
-        prefix = following
-        if prefix is None and (wide or not narrowed):
+        if following is None and (wide or not narrowed):
             break
-        if prefix is None:
-            wide, prefix = True, ()
+        wide |= following is None
+        prefix = following or ()
     assert best, "a run without an end"
     score, run, books = best
+    return score, run, _renumbered(run, books, known)
+
+
+def _renumbered(run: Pass, books: Books, known: Sequence[Leaf]) -> Books:
+    """Returns the books of a run in which blocks that were guessed have the numbers of PyTorch's."""
     if renamed := numbered(run) if run.guesses else {}:
         renumber(run, renamed)
-        books = _books(run, recorded, variables, 0, known)
-    return score, run, books
+        return _books(run, books.recorded, books.variables, 0, known)
+    return books
 
 
 def _books(run: Pass, recorded: Recorded, variables: Variables, variant: int, known: Sequence[Leaf]) -> Books:

@@ -5,32 +5,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.hooks import RemovableHandle
 
 from d2l_jax.weights.leaf import Rows, rows_of
+from parity.match.hooked import HookedMode
 
 GLU = torch.ops.aten.glu.default
 
 
-class PartsTaken(TorchDispatchMode):
+class PartsTaken(HookedMode):
     """Notes the parts of what the dense layers of a model put out, as long as they are views of it; and halves."""
 
     def __init__(self, model: torch.nn.Module):
         super().__init__()
         self._dense = [module for module in model.modules() if _may_be_dense(module)]
-        self._results: dict[int, tuple[torch.nn.Module, torch.Tensor]] = {}
         self._taken: dict[int, list[Rows]] = {}
 
-    def __enter__(self) -> "PartsTaken":
-        self._hooks = [module.register_forward_hook(self._put_out) for module in self._dense]
-        return super().__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        for hook in self._hooks:
-            hook.remove()
-        self._results.clear()
+    def hooked(self) -> list[RemovableHandle]:
+        return [module.register_forward_hook(self._put_out) for module in self._dense]
 
     def of(self, module: torch.nn.Module) -> tuple[Rows, ...]:
         """Returns the parts of a layer's features in the order in which they were taken, those of parts too."""
@@ -42,7 +35,7 @@ class PartsTaken(TorchDispatchMode):
         for x in views:
             # Sparse ones have no memory of their own.
             strided = isinstance(x, torch.Tensor) and x.layout == torch.strided
-            if strided and (found := self._results.get(_memory(x))):
+            if strided and (found := self.results.get(_memory(x))):
                 module, whole = found
                 if x.numel() < whole.numel() and (rows := _features(x, whole)):
                     self._taken.setdefault(id(module), []).append(rows)
@@ -50,7 +43,7 @@ class PartsTaken(TorchDispatchMode):
 
     def _put_out(self, module: torch.nn.Module, _: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor) and output.is_contiguous():
-            self._results[_memory(output)] = module, output  # which keeps the memory from being another's
+            self.results[_memory(output)] = module, output  # which keeps the memory from being another's
 
 
 def _may_be_dense(module: torch.nn.Module) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from parity.models.programs import called, computed
+from parity.models.programs import bound, called, computed
 
 
 def with_finite_roots(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,8 +30,8 @@ def _rooted(equation: Any, given: Sequence[Any], results: Sequence[Any]) -> Sequ
         return None
     x, *rest = given
     at_zero = x == 0
-    inner = equation.primitive.bind(jnp.where(at_zero, 1, x), *rest, **equation.params)
-    return [jnp.where(at_zero, 0, inner)]
+    (root,) = bound(equation, [jnp.where(at_zero, 1, x), *rest])
+    return [jnp.where(at_zero, 0, root)]
 
 
 def _is_root(equation: Any) -> bool:

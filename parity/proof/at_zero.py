@@ -1,20 +1,21 @@
 """Gradients of the first step where some numbers are exactly 0, which random weights never make."""
 
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from parity.arrays.key import Record
 from parity.compare.constants import limits_at_zero
 from parity.compare.rows import Row, passed, sound
 from parity.compare.ties import BECAUSE, DEAD, EQUAL, compare_ties
-from parity.models.equal_maxima import EqualNumbers
+from parity.models.equal_maxima import EqualNumbers, Slope
 from parity.models.roots import with_finite_roots
 from parity.proof.input_gradients import reached, without_marks
 from parity.proof.steps import Sides
 from parity.sides.flax import FlaxRun
 from parity.twin.planted_zeros import with_planted_zeros, with_zero_biases
-from parity.twin.twin import State, Twin
+from parity.twin.twin import Twin
 
 NOTE = (
     "a unit whose weights are all 0 gets gradients from Flax that are not finite, where it takes the square root of "
@@ -32,14 +33,20 @@ def at_zero(twin: Twin, sides: Sides, rows: list[Row], cut: Collection[str] = ()
     """
     if not passed(rows):
         return []
-    state, run = with_planted_zeros(twin), sides.flax["float64"]
+    state = with_planted_zeros(twin)
+    limits = limits_at_zero(rows)
+
+    def compared(flax: Record, because: str) -> list[Row]:
+        oracle, ours, *_ = reached(sides.exact.taken(1, state), flax, cut)
+        return without_marks(twin, compare_ties(oracle, ours, limits, because))[0]
+
+    run = sides.flax["float64"]
     ours = run.taken(1, state, set())
-    plain = _by_equal_numbers(twin, sides, rows, state, ours, cut)
+    plain = _by_equal_numbers(partial(compared, ours), BECAUSE, EQUAL)
     if passed(plain) or _finite(ours) or not _finite(run.taken(1, with_zero_biases(twin), set())):
         return plain
-    finite = _by_equal_numbers(
-        twin, sides, rows, state, _with_finite_roots(twin, run).taken(1, state, set()), cut, DEAD
-    )
+    rooted = _with_finite_roots(twin, run).taken(1, state, set())
+    finite = _by_equal_numbers(partial(compared, rooted), DEAD, dict.fromkeys(EQUAL, DEAD))
     return finite if passed(finite) else plain
 
 
@@ -48,22 +55,17 @@ def notes_at_zero(rows: Sequence[Row]) -> list[str]:
     return [NOTE] if any(row.because == DEAD for row in rows) else []
 
 
-def _by_equal_numbers(
-    twin: Twin, sides: Sides, rows: list[Row], state: State, flax: Record, cut: Collection[str], because: str = BECAUSE
-) -> list[Row]:
-    """Returns the rows of the slope that PyTorch's equal numbers have, or of one that JAX may give them."""
-    limits = limits_at_zero(rows)
+def _by_equal_numbers(compared: Callable[[str], list[Row]], because: str, by_slope: Mapping[Slope, str]) -> list[Row]:
+    """Returns the rows of the slope that PyTorch's equal numbers have, or of one that JAX may give them.
 
-    def compared(because: str) -> list[Row]:
-        oracle, ours, *_ = reached(sides.exact.taken(1, state), flax, cut)
-        return without_marks(twin, compare_ties(oracle, ours, limits, because))[0]
-
+    compared: makes the rows, each with that reason
+    """
     plain = compared(because)
     if passed(plain):
         return plain
-    for slope, shared in EQUAL.items():
+    for slope, reason in by_slope.items():
         with EqualNumbers(slope) as numbers:
-            other = compared(because if because == DEAD else shared)
+            other = compared(reason)
         if not numbers.met:
             return plain
         if passed(other):

@@ -67,7 +67,7 @@ class Linen(linen.Module):
 
 
 class Split(nnx.Module):
-    """One convolution, and a norm for each half of its channels; `count` of them."""
+    """A model of one convolution and `count` norms, each of half of its channels."""
 
     def __init__(self, count: int = 2):
         self.conv = nnx.Conv(8, 12, (3, 3), rngs=nnx.Rngs(0))

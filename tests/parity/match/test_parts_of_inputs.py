@@ -20,7 +20,7 @@ OTHER = ((1, 1), (2, 0))  # as much padding, but elsewhere
 
 
 class Theirs(torch.nn.Module):
-    """One: layer, of both; state_first: it stands before the input."""
+    """A cell with one layer of its input and its state together, or with two; `state_first`: in that order."""
 
     def __init__(self, one, images, size=4, state_first=False):
         super().__init__()

@@ -1,6 +1,7 @@
 """Axis orders: PyTorch has the channels of an image behind the batch, Flax has them last."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -93,3 +94,17 @@ def named_leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
     elif hasattr(tree, "__dataclass_fields__"):
         for key in tree.__dataclass_fields__:
             yield from named_leaves(getattr(tree, key), f"{name}.{key}")
+
+
+def mapped(function: Callable[[Any, str], Any], tree: Any, name: str) -> Any:
+    """Returns the same nested tuples, lists, dicts and records of function(array, its name as in `named_leaves`)."""
+    if is_dataclass(tree) and not isinstance(tree, type):
+        parts = {key.name: mapped(function, getattr(tree, key.name), f"{name}.{key.name}") for key in fields(tree)}
+        return replace(tree, **parts)
+    if isinstance(tree, Mapping):
+        return {key: mapped(function, x, f"{name}.{key}") for key, x in tree.items()}
+    if isinstance(tree, tuple | list):
+        keys = getattr(tree, "_fields", range(len(tree)))
+        parts = [mapped(function, x, f"{name}.{key}") for key, x in zip(keys, tree, strict=True)]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return tree if tree is None else function(tree, name)

@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from torch.utils._pytree import tree_map
 
 from parity.arrays.key import Key, Record
-from parity.arrays.layout import inverse, named_leaves, transposed
+from parity.arrays.layout import inverse, mapped, named_leaves, transposed
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis import Cause
 from parity.blame.diagnosis.cause import choose
@@ -55,7 +54,7 @@ def of_several(twin: Twin, state: State, oracle: Record, flax: Record, answers: 
 
     def altering(choice: Choice, find: Find = alternatives_of) -> tuple[list[np.ndarray], Altering]:
         mode = Altering(torch.nn.Module(), choice, find=find)
-        fresh = tree_map(_leaf, outputs)
+        fresh = mapped(_leaf, outputs, "output")
         leaves = dict(named_leaves(fresh, "output"))
         with torch.enable_grad(), torch_precision("float64"), mode:
             loss = turn.objective(cast(Any, Answering(run.model, fresh)), tensors | {"input": ()})[0]
@@ -79,7 +78,7 @@ def _outputs(run: TorchRun, twin: Twin, tensors: dict[str, Any]) -> Any:
         return run.model.train()(*arguments(tensors["input"]))
 
 
-def _leaf(value: Any) -> Any:
+def _leaf(value: Any, name: str) -> Any:
     if not isinstance(value, torch.Tensor) or not value.is_floating_point():
         return value
     return value.detach().clone().requires_grad_()
@@ -110,5 +109,4 @@ def _flax_gradients(twin: Twin, state: State, shapes: dict[str, tuple[int, ...]]
 
 def _plus(outputs: Any, moves: dict[str, jax.Array]) -> Any:
     """Returns the outputs, with a move added to each of those names."""
-    names = {id(x): name for name, x in named_leaves(outputs, "output")}
-    return jax.tree.map(lambda x: x + moves[names[id(x)]] if names.get(id(x)) in moves else x, outputs)
+    return mapped(lambda x, name: x + moves[name] if name in moves else x, outputs, "output")

@@ -1,8 +1,6 @@
 """Tensors of PyTorch's by name, and as numbers."""
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any
+from collections.abc import Collection, Container, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +8,7 @@ import torch
 from d2l_jax.turns import Tensors
 from d2l_jax.weights.leaf import Leaf, Rows, rows_joined, rows_of
 from parity.arrays.key import Arrays
-from parity.arrays.layout import named_leaves
+from parity.arrays.layout import mapped, named_leaves
 from parity.arrays.torch_arrays import as_numpy, to_numpy
 from parity.twin.twin import State, TorchTurn
 
@@ -29,17 +27,6 @@ def passed_on(turn: TorchTurn, tensors: Tensors, loss: torch.Tensor, more: Tenso
     """Returns the tensors that the next turn meets: numbers of this one, without their graph."""
     made = more | {turn.loss_name: loss}
     return tensors | {name: mapped(lambda x, _: x.detach(), value, name) for name, value in made.items()}
-
-
-def mapped(function: Callable[[Any, str], Any], value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: mapped(function, x, f"{name}.{key}") for key, x in value.items()}
-    if is_dataclass(value):
-        return {key.name: mapped(function, getattr(value, key.name), f"{name}.{key.name}") for key in fields(value)}
-    if isinstance(value, tuple | list):
-        parts = [mapped(function, x, f"{name}.{i}") for i, x in enumerate(value)]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value if value is None else function(value, name)
 
 
 def joined(leaves: Sequence[Leaf], arrays: Arrays, mean: bool = False) -> Arrays:

@@ -1,6 +1,6 @@
 """How a user's own pair learns: a loss and an optimiser on either side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -67,9 +67,9 @@ class Learning:
         """Tells whether the targets of outputs, which are shapes of Flax's, have to be within 0 and 1."""
         return self.loss is not None and of_probabilities(_losses(self.loss)[1], outputs)
 
-    def sides(self, flax: FlaxModel, model: torch.nn.Module) -> tuple[FlaxSide, TorchSide]:
-        """Returns both models with the one turn in which they learn."""
-        flax_loss, torch_loss = _losses(self.loss)
+    def sides(self, flax: FlaxModel, model: torch.nn.Module, outputs: Any) -> tuple[FlaxSide, TorchSide]:
+        """Returns both models with the one turn in which they learn; outputs: Flax's, as shapes."""
+        flax_loss, torch_loss = _losses(self.loss, [name for name, _ in named_leaves(outputs, "output")])
         transformation, make = _optimizers(self.optimizer)
         turn = TorchTurn(
             torch_turns.Supervised(torch_loss),
@@ -103,19 +103,21 @@ def _optimizers(
     return optimizer(), partial(torch_optimizer, Turn(leave, optimizer))  # type: ignore[arg-type]
 
 
-def _losses(loss: Callable | FlaxAndTorch | None) -> FlaxAndTorch:
+def _losses(loss: Callable | FlaxAndTorch | None, names: Sequence[str] = ()) -> FlaxAndTorch:
+    """Returns both losses; names: of Flax's outputs, in the order of their targets."""
     if loss is None:
-        return _squares(jnp), _squares(torch)
+        return _squares(jnp, names), _squares(torch, names)
     if isinstance(loss, tuple):
         return loss[0], in_precision(loss[1])
     return loss, in_precision(namesake(loss, torch_losses))
 
 
-def _squares(numpy: Any) -> Callable:
-    """Returns half the mean square of every output's distance to its target."""
+def _squares(numpy: Any, names: Sequence[str]) -> Callable:
+    """Returns half the mean square of every output's distance to its target; a record's fields stand in any order."""
 
     def loss(outputs: Any, targets: Any) -> Any:
-        arrays = [array for _, array in named_leaves(outputs, "output")]
+        by_name = dict(named_leaves(outputs, "output"))
+        arrays = [by_name[name] for name in names]
         expected = targets if isinstance(targets, list) else [targets]
         floating = [(a, t) for a, t in zip(arrays, expected, strict=True) if "float" in str(a.dtype)]
         return sum(numpy.mean((a - t) ** 2) / 2 for a, t in floating)

@@ -130,7 +130,7 @@ def _twin(
     batches = [inputs.arrays, *(another(inputs.arrays, random) for _ in range(steps - 1))]
     named = [{"input": batch[0] if len(batch) == 1 else batch} for batch in batches]
     axes = dict(zip(input_names(len(inputs.arrays)), inputs.axes, strict=True))
-    ours, theirs = learning.sides(flax, staying(torch_model) if evaluating else torch_model)
+    ours, theirs = learning.sides(flax, staying(torch_model) if evaluating else torch_model, outputs)
     ours = moved_as_sums(ours, tensors, learning)
     apart = not evaluating and are_others(outputs_of(flax, inputs, train=False), outputs)
     ours, theirs = without_loss(ours, theirs) if apart else (ours, theirs)

@@ -143,7 +143,7 @@ def _input_axes(batch: Tensors) -> dict[str, Axes]:
 
 def _output_axes(ours: Shapes, theirs: Shapes, with_targets: bool) -> dict[str, Axes]:
     """Returns the axes of the outputs, which the targets that are like them have, too."""
-    axes = {key: between(*shapes) for key, *shapes in zip(ours, ours.values(), theirs.values())}
+    axes = {key: between(shape, theirs[key]) for key, shape in ours.items()}
     if with_targets:
         axes |= {name: axes[key] for name, key in zip(target_names(ours), ours, strict=True)}
     return axes

@@ -19,6 +19,19 @@ def called(equation: Any) -> tuple[Any, Sequence[Any]] | None:
     return (inner.jaxpr, inner.consts) if isinstance(inner, core.ClosedJaxpr) else (inner, ())
 
 
+def needed(jaxpr: Any, results: Sequence[bool]) -> list[bool]:
+    """Returns for each input of a program whether one of those results depends on it, so far as its equations tell."""
+    wanted = {x for x, asked in zip(jaxpr.outvars, results, strict=True) if asked and not isinstance(x, core.Literal)}
+    for equation in reversed(jaxpr.eqns):
+        asked = [x in wanted for x in equation.outvars]
+        if any(asked):
+            inner = called(equation)
+            inputs = needed(inner[0], asked) if inner else [True] * len(equation.invars)
+            pairs = zip(equation.invars, inputs, strict=True)
+            wanted |= {x for x, needs in pairs if needs and not isinstance(x, core.Literal)}
+    return [x in wanted for x in jaxpr.invars]
+
+
 def programs_in(equation: Any) -> Iterator[Any]:
     """Yields every program that an equation holds, however often it calls it: of a branch, a loop, a slope."""
     for value in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):

@@ -39,7 +39,7 @@ def paired(flax: Requests, pytorch: Requests, extra: Collection[int] = ()) -> Pa
 
     Raises InputError where the one draws what the other does not.
     """
-    asked = [number for number in range(len(flax)) if number not in extra]
+    asked = [number for number in range(len(flax)) if number not in extra and not flax[number].idle]
     ours = [flax[number] for number in asked]
     idle = _idle(ours, pytorch)
     asking = [number for number in range(len(pytorch)) if number not in idle]
@@ -49,7 +49,7 @@ def paired(flax: Requests, pytorch: Requests, extra: Collection[int] = ()) -> Pa
     order = [asked[number] for number in partners(ours, both)]
     for place, number in enumerate(alone):
         order.insert(number, len(flax) + place)
-    own = [replace(request, keeps=number in extra) for number, request in enumerate(flax)]
+    own = [replace(request, keeps=number not in asked) for number, request in enumerate(flax)]
     more = [replace(pytorch[number], keeps=True) for number in alone]
     places = tuple(request.place for request in more if not request.idle)
     return Pairing([*own, *more], tuple(order), places, tuple(_place(flax, number) for number in sorted(extra)))
@@ -72,7 +72,7 @@ def pairings(flax: Requests, pytorch: Requests) -> list[Pairing]:
 
 def _with_extra(flax: Requests, pytorch: Requests) -> list[Pairing]:
     """Returns the pairings without as few calls of Flax's own dropout as can be, the last ones first."""
-    stock = [number for number, request in enumerate(flax) if request.stock][::-1]
+    stock = [number for number, request in enumerate(flax) if request.stock and not request.idle][::-1]
     left = [extra for there in (True, False) if set(extra := _left(flax, pytorch, there)) <= set(stock)]
     for many in range(max(1, len(flax) - len(pytorch)), len(stock) + 1):
         choices = chain((extra for extra in left if len(extra) == many), combinations(stock, many))

@@ -166,7 +166,10 @@ def _traced(
     flax: FlaxSide, theirs: TorchSide, batch: Tensors, axes: dict[str, Axes], names: dict, forward: list, train: bool
 ) -> tuple[Traced, Traced]:
     ours = trace_flax(flax, batch, names, forward, train)
-    return ours, trace_torch(theirs, batch, axes, names, forward, train)
+    other = trace_torch(theirs, batch, axes, names, forward, train)
+    if other.awake > ours.awake:  # each mask of which it is asked takes two runs
+        other = replace(other, requests=other.asked())
+    return ours, other
 
 
 def _with_evaluation(

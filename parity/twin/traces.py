@@ -19,7 +19,7 @@ from parity.models.keys_of_draws import Draw, draws_of, repeated
 from parity.models.random_numbers import RandomRequest, requested
 from parity.models.random_numbers_torch import ImposedOnTorch
 from parity.twin.half_precision import NoHalves
-from parity.twin.idle_draws import told_idle
+from parity.twin.idle_draws import is_dropout, told_idle, told_idle_in_flax
 from parity.twin.modules import site_of
 from parity.twin.twin import FlaxSide, TorchSide, in_turn
 
@@ -31,11 +31,18 @@ class Traced:
     """The shapes of the tensors that a side makes, by name, and its requests for random numbers.
 
     repeated: of requests by a key that was used before, the first one by it
+    asked:    returns PyTorch's requests again, those marked as idle whose mask nothing depends on
     """
 
     shapes: Shapes
     requests: list[RandomRequest]
     repeated: Mapping[int, int] = field(default_factory=dict)
+    asked: Callable[[], list[RandomRequest]] = list
+
+    @property
+    def awake(self) -> int:
+        """The number of requests on which something depends."""
+        return sum(not request.idle for request in self.requests)
 
 
 def outputs_alone(nets: Any, tensors: Tensors) -> Tensors:
@@ -83,8 +90,10 @@ def trace_flax(
     requests = requested(partial(run, objectives), *held, site=site, place=place)
     if not forward and side.observe:
         requested(partial(run, [side.observe]), *held)
-    again = repeated(requests, _draws(flax.as_written, objectives, batch, train)) if len(requests) > 1 else {}
-    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests, again)
+    draws = _draws(flax.as_written, objectives, batch, train) if requests else []
+    if len(draws) < len(requests):
+        requests = told_idle_in_flax(flax, objectives, requests, *held, train=train)
+    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests, repeated(requests, draws))
 
 
 def _draws(model: FlaxModel, functions: list[Callable], batch: Tensors, train: bool) -> list[Draw]:
@@ -116,7 +125,7 @@ def trace_torch(
 
     tensors = {name: as_torch(value, name) for name, value in batch.items()}
     shapes: Shapes = {}
-    requests = list[RandomRequest]()
+    drawn = list[tuple[list[RandomRequest], Callable[[], Tensors]]]()
     for function in _functions(side.turns, side.observe, forward):
         with torch.no_grad(), NoHalves(type(side.model).__name__), torch_calls(run) as calls:
             open_calls = lambda calls=calls: [call.name for call in calls if call.output is None]  # noqa: E731
@@ -125,16 +134,21 @@ def trace_torch(
             with imposed as drawing:
                 results = function(run.train(train and function is not side.observe), tensors)
         again = partial(_with_random_weights, function, side.model, train, tensors)
-        requests += told_idle(drawing.seen, again) if drawing else []
+        drawn += [(told_idle(drawing.seen, again), again)] if drawing else []
         shapes.update({key: tuple(x.shape) for name, value in results.items() for key, x in named_leaves(value, name)})
-    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, requests)
+    asked = lambda: [x for requests, again in drawn for x in told_idle(requests, again, is_dropout)]  # noqa: E731
+    plain = [request for requests, _ in drawn for request in requests]
+    return Traced({key: shape for key, shape in shapes.items() if key != "loss"}, plain, asked=asked)
 
 
 def _with_random_weights(function: Callable, model: torch.nn.Module, train: bool, tensors: Tensors) -> Tensors:
-    """Runs a copy of the model whose weights are random, so that none is 0 and hides what stands before it."""
+    """Runs a copy of the model whose weights are random, so that none is 0 and hides what stands before it.
+
+    What it leaves in buffers is among the results.
+    """
     model = copy_of(model).cpu().train(train)
     randomize(model, np.random.default_rng(0))
-    return function(model, tensors)
+    return function(model, tensors) | {"buffers": dict(model.named_buffers())}
 
 
 def _place(calls: Sequence[TorchCall]) -> str:

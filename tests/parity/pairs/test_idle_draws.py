@@ -1,10 +1,10 @@
-"""Layers that are left out with a probability, of which PyTorch draws a number even where it is 0; frozen tables."""
+"""Draws that change nothing: of layers that are left out with a probability of 0, and dropout that is thrown away."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from flax import linen
+from flax import linen, nnx
 
 import parity
 from d2l_jax.errors import InputError
@@ -85,3 +85,53 @@ def test_each_number_is_asked_with_the_others_at_either_end():
 
     numbers = [RandomRequest(shape, uniform=True) for shape in ((), (1,), ())]
     assert [each.idle for each in told_idle(numbers, between)] == [True, False, False]
+
+
+class Dropping(nnx.Module):
+    """Drops numbers behind its layer in one of three ways: not at all, `thrown` away, or `used`."""
+
+    def __init__(self, way=""):
+        rngs = nnx.Rngs(0)
+        self.first, self.last, self.way = nnx.Linear(6, 6, rngs=rngs), nnx.Linear(6, 3, rngs=rngs), way
+        self.beside, self.between = nnx.Dropout(0.3, rngs=rngs), nnx.Dropout(0.2, rngs=rngs)
+
+    def __call__(self, x):
+        x = nnx.tanh(self.first(x))
+        beside = self.beside(x) if self.way else x
+        return self.last(self.between(beside if self.way == "used" else x))
+
+
+class TorchDropping(torch.nn.Module):
+    def __init__(self, way="", training=True):
+        super().__init__()
+        self.first, self.last, self.way = torch.nn.Linear(6, 6), torch.nn.Linear(6, 3), way
+        self.between, self.in_training_alone = torch.nn.Dropout(0.2), training
+        self.register_buffer("mean", torch.zeros(6), persistent=False)
+
+    def forward(self, x):
+        x = self.first(x).tanh()
+        beside = x
+        if self.way:
+            beside = torch.nn.functional.dropout(x, 0.3, self.training or not self.in_training_alone)
+        if self.way == "averaged":
+            self.mean = beside.detach().mean(0)
+        return self.last(self.between(beside if self.way == "used" else x))
+
+
+NUMBERS = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("flax", "pytorch", "training"), [("thrown", "", True), ("", "thrown", False), ("thrown", "used", True)]
+)
+def test_dropout_whose_result_is_thrown_away_has_no_partner(flax, pytorch, training):
+    result = parity.check(Dropping(flax), TorchDropping(pytorch, training), NUMBERS, **SHORT)
+    wrong = [row.key.tensor for row in result.rows["float64"] if not row.passed]
+    assert wrong == ["dropout"] * (pytorch == "used")
+
+
+@pytest.mark.parametrize(("flax", "pytorch"), [("used", ""), ("", "used"), ("", "averaged")])
+def test_control_dropout_of_which_an_output_or_a_buffer_is_made_is_not_idle(flax, pytorch):
+    result = parity.check(Dropping(flax), TorchDropping(pytorch), NUMBERS, **SHORT)
+    wrong = [row.key.tensor for row in result.rows["float64"] if not row.passed]
+    assert len(wrong) == 1 and "dropout" in wrong[0]

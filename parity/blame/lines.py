@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+import flax
+import jax
 import torch
 
 MOST_CODE = 60
 HERE = Path(__file__).parent
 OWN = tuple(str(HERE.parent / room) for room in ("blame", "models", "proof", "sides", "training_step", "twin"))
-ELSEWHERE = (str(Path(torch.__file__).parent), *OWN)  # no lines of a user's
+FRAMEWORKS = tuple(str(Path(package.__file__ or "").parent) for package in (torch, jax, flax))
+ELSEWHERE = (*FRAMEWORKS, *OWN)  # no lines of a user's
 STEPS = str(HERE.parent / "reference" / "turns.py")  # which call a model as a whole
 
 

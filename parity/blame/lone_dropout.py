@@ -49,12 +49,12 @@ def _blamed(places: Sequence[str], direction: str, cause: str, why: str) -> Blam
 
 def _call(place: str) -> str:
     """Returns which call of several in that place it is."""
-    return place.partition(" ")[2]
+    return place.partition(" ")[2] if _module(place) else ""
 
 
 def _module(place: str) -> str:
-    """Returns the submodule's name; a place in its own body is followed by the layer before it."""
-    return "" if place.startswith("after ") else place.partition(" ")[0]
+    """Returns the submodule's name; a place in its own body is followed by the layer before it, or is a line."""
+    return "" if place.startswith(("after ", "`")) else place.partition(" ")[0]
 
 
 def drawn_alone(places: Sequence[str]) -> Cause:

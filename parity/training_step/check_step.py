@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.arrays.torch_arrays import to_numpy
+from parity.blame.lone_dropout import blame_lone, lone_rows
 from parity.blame.repeated_keys import of_steps
 from parity.compare.policy import POLICY, Policy
 from parity.compare.probes import most_probes
@@ -102,7 +103,9 @@ def _result(pair: StepPair, tiers: tuple[str, ...], policy: Policy, tell: Callab
     tell("the first guilty place")
     guilty = blame(compared.pair, steps, rows, compared.rows)
     more, reuse = of_steps(pair.repeated)
-    rows[compared.tiers[0]] += more
+    rows[compared.tiers[0]] += [*more, *lone_rows(pair.dropping, extra=pair.extra)]
+    alone = blame_lone(pair.dropping, extra=pair.extra)
+    guilty = guilty.with_others([alone]) if guilty and alone else guilty or alone
     return Result(
         "",
         "",

@@ -4,6 +4,7 @@ Shapes alone would pair a kernel's noise with that of another one, whose shape i
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,18 +13,19 @@ from d2l_jax.weights.leaf import Leaf
 from parity.models.random_numbers import RandomRequest
 from parity.models.random_shapes import layouts
 from parity.training_step.pair import StepPair
+from parity.twin.paired_requests import Pairing
 
-Partners = Callable[[Sequence[RandomRequest], Sequence[RandomRequest]], tuple[int, ...]]
+Paired = Callable[[Sequence[RandomRequest], Sequence[RandomRequest]], Pairing]
 
 
 class Noise(NamedTuple):
     """Which of JAX's draws each of PyTorch's is.
 
-    order:  for each that PyTorch draws, its place among JAX's
-    leaves: by that place the parameters that they are for
+    pairing: of all of them
+    leaves:  by their place among JAX's the parameters that they are for
     """
 
-    order: tuple[int, ...]
+    pairing: Pairing
     leaves: dict[int, Leaf]
 
     def on_jax(self, place: int, numbers: np.ndarray) -> np.ndarray:
@@ -35,9 +37,9 @@ class Noise(NamedTuple):
 
 
 def paired_noise(
-    pair: StepPair, ours: Sequence[RandomRequest], theirs: Sequence[RandomRequest], partners: Partners
+    pair: StepPair, ours: Sequence[RandomRequest], theirs: Sequence[RandomRequest], paired: Paired
 ) -> Noise:
-    """Returns the partners of all draws, of those for parameters by the map and of the others as `partners` says.
+    """Returns the partners of all draws, of those for parameters by the map and of the others as `paired` says.
 
     Raises InputError where the one draws what the other does not.
     """
@@ -45,9 +47,17 @@ def paired_noise(
     rest = [place for place in range(len(ours)) if place not in {own for own, _ in found.values()}]
     others = [number for number in range(len(theirs)) if number not in found]
     order = {number: own for number, (own, _) in found.items()}
-    for number, place in zip(others, partners([ours[i] for i in rest], [theirs[i] for i in others]), strict=True):
-        order[number] = rest[place]
-    return Noise(tuple(order[number] for number in range(len(theirs))), dict(found.values()))
+    pairing = paired([ours[i] for i in rest], [theirs[i] for i in others])
+    own, alone = pairing.requests[: len(rest)], pairing.requests[len(rest) :]
+    places = [*rest, *range(len(ours), len(ours) + len(alone))]
+    order |= {number: places[place] for number, place in zip(others, pairing.order, strict=True)}
+    marked = dict(enumerate(ours)) | dict(zip(rest, own, strict=True))
+    whole = replace(
+        pairing,
+        requests=[*(marked[place] for place in range(len(ours))), *alone],
+        order=tuple(order[number] for number in range(len(theirs))),
+    )
+    return Noise(whole, dict(found.values()))
 
 
 def _of_parameters(

@@ -34,6 +34,7 @@ class StepPair:
     narrow: JAX's step rounds to less than float64 by itself, which is left out there
     coarse: how many ulps of float32 are one of the half precision that both steps round to; 1 where they do not
     repeated: which draws of JAX's use a key again where PyTorch draws anew
+    dropping, extra: the lines where PyTorch alone drops numbers, and Flax alone; nothing is dropped there
     within: what JAX's step of a number is taken within, where random numbers are imposed
     """
 
@@ -46,6 +47,8 @@ class StepPair:
     narrow: bool = False
     coarse: int = 1
     repeated: str = ""
+    dropping: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
     within: Callable[[int, str], AbstractContextManager] = lambda number, dtype: nullcontext()
 
     def ulps(self, number: int, dtype: str) -> int:

@@ -65,8 +65,9 @@ def with_numbers(model: torch.nn.Module) -> torch.nn.Module:
         made: dict[str, Any] = {}
         for where, name, tensor in list(_held(module)):
             del where[name]
-            numbers, made[name] = _apart(tensor.detach(), f"{name}_numbers")
-            module.register_buffer(f"{name}_numbers", numbers, persistent=False)
+            made[name] = _made_of(f"{name}_numbers")
+            module.register_buffer(f"{name}_numbers", None, persistent=False)
+            made[name].fset(module, tensor.detach())
         if made:
             give_own_class(module, **made)
     return model
@@ -79,8 +80,22 @@ def _held(module: torch.nn.Module) -> Iterator[tuple[dict[str, Any], str, torch.
         yield from ((where, name, value) for name, value in where.items() if is_sparse(value))
 
 
-def _apart(tensor: torch.Tensor, name: str) -> tuple[torch.Tensor, property]:
-    """Returns the numbers of a sparse tensor, and a property that makes the tensor of those in the buffer `name`."""
+def _made_of(name: str) -> Any:
+    """Returns a property that is made of the numbers in the buffer `name`, and puts those there where it is set."""
+
+    def read(module: torch.nn.Module) -> Any:
+        return vars(module)[f"{name}_again"](module._buffers[name])
+
+    def put(module: torch.nn.Module, value: Any) -> None:
+        numbers, again = _apart(value) if is_sparse(value) else (value, lambda numbers: numbers)
+        module._buffers[name] = numbers
+        vars(module)[f"{name}_again"] = again
+
+    return property(read, put)
+
+
+def _apart(tensor: torch.Tensor) -> tuple[torch.Tensor, Rebuild]:
+    """Returns the numbers of a sparse tensor, and what makes the tensor of them."""
     import torch
 
     if tensor.layout == torch.sparse_coo:
@@ -103,4 +118,4 @@ def _apart(tensor: torch.Tensor, name: str) -> tuple[torch.Tensor, property]:
                 *at, numbers, tensor.shape, layout=tensor.layout, check_invariants=False
             )
 
-    return tensor.values().clone(), property(lambda module: rebuilt(module._buffers[name]))
+    return tensor.values().clone(), rebuilt

@@ -14,6 +14,7 @@ from torch._decomp import get_decompositions
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
+from parity.models.sparse import is_sparse
 from parity.sides.disturb import one_ulp
 from parity.sides.disturb_layers import Disturb, moved
 
@@ -79,8 +80,11 @@ class RoundedOtherwise(TorchDispatchMode):
         return result
 
     def _rounded(self, result: Any) -> Any:
-        """Returns the neighbours; whole numbers, as of a mask or a count, are exact in any order of sums."""
-        if not isinstance(result, torch.Tensor) or not result.is_floating_point():
+        """Returns the neighbours; whole numbers, as of a mask or a count, are exact in any order of sums.
+
+        Sparse tensors stay: PyTorch compares none, and what is made of them is dense in the end.
+        """
+        if not isinstance(result, torch.Tensor) or not result.is_floating_point() or is_sparse(result):
             return result
         whole = (result == result.round()) & (result.abs() < EXACT)
         return torch.where(whole, result, moved(result, self.disturb, 1.0))

@@ -85,6 +85,34 @@ def test_what_a_model_keeps_sparse_moves_with_its_numbers(tensor):
     assert model.graph is tensor and with_numbers(changed) is changed
 
 
+@pytest.mark.parametrize("value", [COO.transpose(0, 1), CSR, torch.tensor(GRAPH), None])
+def test_what_a_model_keeps_sparse_may_be_set_anew(value):
+    model: Any = torch.nn.Module()
+    model.graph = COO
+    changed: Any = copy.deepcopy(with_numbers(model)).double()
+    changed.graph = value
+    again = copy.deepcopy(changed).graph
+    assert again is value or again.layout == value.layout and torch.equal(again.to_dense(), value.to_dense())
+    assert model.graph is COO
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "pass"), (0.5, "fail")])
+def test_a_graph_that_a_run_sets_anew_is_seen_in_that_run(factor, status):
+    class Anew(torch.nn.Linear):
+        def forward(self, input):
+            self.graph = (factor * self.graph).coalesce()
+            return torch.sparse.mm(self.graph, super().forward(input))
+
+    class Ours(nnx.Linear):
+        def __call__(self, inputs, out_sharding=None):
+            return jnp.asarray(GRAPH) @ super().__call__(inputs)
+
+    theirs: Any = Anew(3, 4)
+    theirs.register_buffer("graph", COO)
+    result = parity.check(Ours(3, 4, rngs=nnx.Rngs(0)), theirs, X, steps=2, tiers=("float64",), layers=False)
+    assert result.status == status
+
+
 @pytest.mark.parametrize("value", [COO, CSR, BCOO.fromdense(jnp.asarray(GRAPH))])
 def test_a_sparse_input_is_dense_in_flax(value):
     inputs = Inputs.of((X, value))

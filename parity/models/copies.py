@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from types import CellType, FunctionType, MethodType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:  # Flax's side can be recorded where PyTorch is missing
@@ -47,31 +47,55 @@ def copy_of(model: T, kept: Sequence[Any] = ()) -> T:
     return result
 
 
-def _note(value: Any, held: Held) -> None:
-    """Adds the functions that modules hold as attributes or hooks, in containers too, and those they close over."""
+def _note(model: Any, held: Held) -> None:
+    """Adds the functions that modules hold as attributes or hooks, in objects too, and those they close over."""
     import torch
 
-    if id(value) in held.seen:
-        return
-    held.seen[id(value)] = value
+    for value in _reached([model], held.seen):
+        if isinstance(value, FunctionType):
+            held.functions[id(value)] = value
+        elif isinstance(value, torch.Tensor) and not value.is_leaf:
+            held.computed[id(value)] = value
+
+
+def _reached(values: list[Any], seen: dict[int, Any]) -> Iterator[Any]:
+    """Yields the values and all that they hold, each once; functions do not hold the modules that they close over."""
+    left = [*values]
+    while left:
+        value = left.pop()
+        if id(value) not in seen:
+            seen[id(value)] = value
+            yield value
+            left.extend(_within(value))
+
+
+def _within(value: Any) -> list[Any]:
+    """Returns what a value holds, as `copy.deepcopy` goes through it."""
+    import torch
+
     if isinstance(value, torch.nn.Module):
-        for name, attribute in vars(value).items():
-            if name not in REGISTERED:
-                _note(attribute, held)
-        for child in value.children():
-            _note(child, held)
-    elif isinstance(value, FunctionType):
-        held.functions[id(value)] = value
-        for cell in _filled(value):
-            if not isinstance(cell.cell_contents, torch.nn.Module):
-                _note(cell.cell_contents, held)
-    elif isinstance(value, torch.Tensor) and not value.is_leaf:
-        held.computed[id(value)] = value
-    elif isinstance(value, partial):
-        _note([value.func, *value.args, value.keywords], held)
-    elif isinstance(value, list | tuple | dict):
-        for each in value.values() if isinstance(value, dict) else value:
-            _note(each, held)
+        own = [attribute for name, attribute in vars(value).items() if name not in REGISTERED]
+        return [*own, *value.children()]
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in _filled(value)]
+        return [each for each in cells if not isinstance(each, torch.nn.Module)]
+    if isinstance(value, MethodType):
+        return [value.__self__]
+    if isinstance(value, partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, dict):
+        return [*value.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [*value]
+    return _attributes(value)
+
+
+def _attributes(value: Any) -> list[Any]:
+    """Returns those of an object of a user's, as a namespace or a record; of what is no model's own, none."""
+    import torch
+
+    plain = isinstance(value, type | ModuleType | torch.Tensor) or not hasattr(value, "__dict__")
+    return [] if plain else [*vars(value).values()]
 
 
 def _emptied(held: Held) -> dict[int, torch.Tensor]:
@@ -107,17 +131,25 @@ def _clone(function: FunctionType, cells: dict[int, CellType]) -> FunctionType:
 
 
 def _of_copy(value: Any, memo: dict[int, Any]) -> Any:
-    """Returns what stands for a value in the copy: itself, where it is and holds no part of the model's."""
-    return copy.deepcopy(value, memo) if _reaches(value, memo) else value
+    """Returns what stands for a value in the copy: itself, where it is and holds no part of the model's.
+
+    What cannot be copied, as an object with an open file beside the model, stays itself, too.
+    """
+    with suppress(TypeError):
+        return copy.deepcopy(value, memo) if _holds_part(value, memo) else value
+    return value
 
 
-def _reaches(value: Any, memo: dict[int, Any]) -> bool:
-    if id(value) in memo:
-        return True
-    if isinstance(value, MethodType):
-        return id(value.__self__) in memo
-    if isinstance(value, partial):
-        value = [value.func, *value.args, *value.keywords.values()]
-    elif isinstance(value, dict):
-        value = [*value.values()]
-    return isinstance(value, list | tuple) and any(_reaches(held, memo) for held in value)
+def _holds_part(value: Any, memo: dict[int, Any]) -> bool:
+    """Tells whether it is in the copy or holds what is, out of modules and functions that are none of the model's."""
+    import torch
+
+    left, seen = [value], dict[int, Any]()
+    while left:
+        each = left.pop()
+        if id(each) in memo:
+            return True
+        if id(each) not in seen and not isinstance(each, torch.nn.Module | FunctionType):
+            seen[id(each)] = each
+            left.extend(_within(each))
+    return False

@@ -135,7 +135,9 @@ def _contents(node: Any) -> Iterator[tuple[Any, list[tuple[Any, Any]]]]:
         yield node, list(node.items())
     elif isinstance(node, list):
         yield node, list(enumerate(node))
-    elif isinstance(node, tuple | set | frozenset):
+    elif isinstance(node, set):
+        yield node, [(None, item) for item in node]
+    elif isinstance(node, tuple | frozenset):
         yield None, list(enumerate(node))
     elif isinstance(node, functools.partial):
         yield None, [(0, node.func), (1, node.args), (2, node.keywords)]
@@ -195,3 +197,6 @@ def _refill(holder: Any, items: list[tuple[Any, Any]]) -> None:
             holder[key] = value
     elif isinstance(holder, list):
         holder[:] = [item for _, item in items]
+    elif isinstance(holder, set):
+        holder.clear()
+        holder.update(item for _, item in items)

@@ -1,6 +1,9 @@
 """Copies of models whose functions close over their modules."""
 
+import threading
+from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,9 +60,48 @@ class ByHook(ByLambda):
         return self.seen["first"]
 
 
+@dataclass
+class Parts:
+    first: torch.nn.Module
+    last: torch.nn.Module
+
+    def feed(self, x):
+        return self.last(self.first(x))
+
+
+class InObjects(ByLambda):
+    """Functions in a namespace, which close over a record and a set, and over the method of a record."""
+
+    def __init__(self):
+        super().__init__()
+        parts, one = Parts(**self.parts), {self.parts["first"]}
+        feed = parts.feed
+        self.feeds = SimpleNamespace(first=lambda x: parts.last(next(iter(one))(x)), last=lambda x: feed(x))
+
+    def forward(self, x):
+        return self.feeds.first(x) + self.feeds.last(x)
+
+
+class ByExtractor(ByLambda):
+    """An object's method is a hook, and keeps in the object what a layer gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.extractor: Any = SimpleNamespace(seen=None)
+        self.parts["first"].register_forward_hook(partial(self.keep, self.extractor))
+
+    @staticmethod
+    def keep(extractor, module, given, result):
+        extractor.seen = result
+
+    def forward(self, x):
+        self.feed(x)
+        return self.extractor.seen
+
+
 def test_functions_see_the_copy():
     x = torch.ones(2, 3)
-    for kind in (ByLambda, ByDefault, InContainers, ByHook):
+    for kind in (ByLambda, ByDefault, InContainers, ByHook, InObjects, ByExtractor):
         model = kind()
         before = model(x).detach().clone()
         copy = copy_of(model)
@@ -95,11 +137,19 @@ def test_a_child_may_hold_its_parent():
     assert copy.parts["first"].parent[0] is copy
 
 
-def test_what_is_no_part_of_the_model_is_shared():
-    outside = torch.nn.Linear(3, 3)
+@pytest.mark.parametrize("held", [lambda x: x, lambda x: SimpleNamespace(module=x), lambda x: {x}])
+def test_what_is_no_part_of_the_model_is_shared(held):
+    outside = held(torch.nn.Linear(3, 3))
     model = ByLambda()
-    model.feed = lambda x: outside(x)
+    model.feed = lambda x: outside
     assert copy_of(model).feed.__closure__[0].cell_contents is outside
+
+
+def test_what_cannot_be_copied_is_shared():
+    model = ByLambda()
+    trainer = SimpleNamespace(model=model, lock=threading.Lock())
+    model.feed = lambda x: trainer.lock
+    assert copy_of(model).feed.__closure__[0].cell_contents is trainer
 
 
 def test_what_a_hook_writes_down_outside_is_written_there():

@@ -1,5 +1,7 @@
 """Attention without some of its keys, a bias before an aggregation, sums by numbers, a weight's norm elsewhere."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +105,21 @@ def test_another_axis_of_a_weights_norm_is_named(norm, axes, text):
     cause = explain_layer(layer, (X,), {}, flax, training=False)
     assert (cause is not None and cause.name == "weight-norm-axis") == bool(text), cause
     assert not text or cause and f"its norm {text}, PyTorch by that for each index of axis 0" in cause.text
+
+
+@pytest.mark.parametrize("norm", [torch.nn.utils.spectral_norm, parametrizations.spectral_norm])
+@pytest.mark.parametrize(
+    ("steps", "turned", "name"), [(2, False, "power-iterations"), (1, True, "transposed"), (4, False, None)]
+)
+def test_power_iterations_of_spectral_norm(norm, steps, turned, name):
+    torch.manual_seed(0)
+    module = norm(nn.Linear(4, 4).double()).train()
+    x = torch.randn(3, 4, dtype=torch.float64)
+    flax = copy.deepcopy(module)
+    for _ in range(steps - 1):  # each takes one
+        flax(x)
+    flax(x)
+    weight = flax.eval().weight.detach()
+    output = F.linear(x, weight.T if turned else weight, module.bias.detach())
+    cause = explain_layer(module, (x,), {}, output.numpy(), training=True)
+    assert (cause and cause.name) == name

@@ -2,11 +2,13 @@
 
 import copy
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from parity.models.copies import copy_of
 
@@ -48,12 +50,25 @@ def reweighted(module: nn.Module, **weights: Callable[[torch.Tensor], torch.Tens
     inner = forward_of(module)
 
     def forward(m: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        plain = copy.copy(m)
+        plain, made = _bare(m)
         plain.forward = types.MethodType(inner, plain)
-        new = {name: function(_tensor(m, name)) for name, function in weights.items()}
-        return torch.func.functional_call(plain, new, args, kwargs)
+        new = {name: function(made[name] if name in made else _tensor(m, name)) for name, function in weights.items()}
+        return torch.func.functional_call(plain, made | new, args, kwargs)
 
     return forwarding(module, forward)
+
+
+def _bare(module: nn.Module) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """Returns a shallow copy without hooks and parametrizations, and what these have made of its parameters.
+
+    They have run once, as in every call: spectral_norm's would take a second step of its iteration.
+    """
+    bare = copy.copy(module)
+    vars(bare).update(_forward_pre_hooks=OrderedDict(), _forward_hooks=OrderedDict())
+    if not is_parametrized(module):
+        return bare, {}
+    bare.__class__ = type(module).__bases__[0]
+    return bare, {name: getattr(module, name) for name in cast(nn.ModuleDict, module.parametrizations)}
 
 
 def _tensor(module: nn.Module, name: str) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Weights that are divided by their norm, which Flax takes along other axes."""
+"""Weights that are divided by their norm, which Flax takes along other axes, or by more or fewer iterations."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -6,13 +6,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrizations import _WeightNorm
+from torch.nn.utils.parametrizations import _SpectralNorm, _WeightNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from parity.blame.diagnosis.altered.change import Altered
 from parity.models.copies import copy_of
 
 Axes = tuple[int, ...]
+SPECTRAL = SpectralNorm, _SpectralNorm
+ITERATIONS = 0, 1, 2, 3, 5, 10
 
 
 class _Normed(nn.Module):
@@ -43,6 +46,23 @@ def axes_of_norm(module: nn.Module) -> Iterator[Altered]:
                 yield "weight-norm-axis", text, altered
 
 
+def power_iterations(module: nn.Module) -> Iterator[Altered]:
+    """Other numbers of steps that spectral_norm's iteration takes in a forward pass."""
+    for number, part in enumerate(_iterating(module)):
+        now = part.n_power_iterations
+        for steps in (n for n in ITERATIONS if n != now):
+            text = f"Flax takes {steps} power iterations of spectral_norm in a forward pass, PyTorch {now}"
+            altered = copy_of(module)
+            _iterating(altered)[number].n_power_iterations = steps
+            yield "power-iterations", text, altered
+
+
+def _iterating(module: nn.Module) -> list[Any]:
+    """Lists the spectral norms of a module, in PyTorch's old form and the new one."""
+    parametrized = [part for parts in getattr(module, "parametrizations", {}).values() for part in parts]
+    return [x for x in (*module._forward_pre_hooks.values(), *parametrized) if isinstance(x, SPECTRAL)]
+
+
 def _others(rank: int, dim: int | None) -> Iterator[tuple[str, Axes]]:
     """Yields other axes along which the norm may be, in words; `dim`: the axis that PyTorch leaves out."""
     whole = tuple(range(rank))
@@ -62,4 +82,4 @@ def _normed(axes: Axes, size: torch.Tensor, direction: torch.Tensor) -> torch.Te
     return direction * (size / torch.linalg.vector_norm(direction, dim=axes, keepdim=True))
 
 
-ALTERATIONS = [axes_of_norm]
+ALTERATIONS = [power_iterations, axes_of_norm]

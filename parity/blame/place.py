@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 
 import torch
 
@@ -34,7 +35,7 @@ from parity.blame.optimizer import of_later_step, of_optimizer
 from parity.blame.other_bounds import without_blocks_around
 from parity.blame.other_form import explain_buckets, turned_mask
 from parity.blame.tied import explain_ties
-from parity.blame.trained import explain_trained, is_of, trained_alone
+from parity.blame.trained import explain_trained, is_of, trained_alone, trained_though_frozen
 from parity.blame.two_biases import of_two_biases
 from parity.blame.wiring import explain_wiring
 from parity.compare.rows import Row
@@ -60,11 +61,11 @@ def blame(
     layers: by mode (training or not), what isolation found, the modules around layers included
     """
     wrong = {row.key for row in rows if not row.passed}
-    by_flax, by_torch = trained_alone(oracle, flax)
-    if not by_flax and not by_torch:
+    apart = *trained_alone(oracle, flax), trained_though_frozen(twin.torch.model, wrong)
+    names = set(chain(*apart))
+    if not names:
         return _of_what_is_trained(twin, wrong, layers, oracle, flax, states)
-    alone = Blame.because(explain_trained(by_flax, by_torch), "", "backward", BODY)
-    names = {*by_flax, *by_torch}
+    alone = Blame.because(explain_trained(*apart), "", "backward", BODY)
     # What all steps in a row become follows from what is trained.
     rest = {key for key in wrong if not is_of(key, names) and key.phase not in ("after", "free run")}
     for isolated in layers.values():

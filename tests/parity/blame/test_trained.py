@@ -1,7 +1,9 @@
 """A tensor that one side alone trains is told by name, beside other mistakes too."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 
@@ -75,3 +77,40 @@ def test_control_what_both_train_or_one_side_lacks_is_not_told():
     theirs = {Key(1, "gradients", "weight"): ONE, Key(1, "gradients", "lost"): ONE, Key(1, "buffers", "mean"): ONE}
     ours = {Key(1, "gradients", "weight"): ONE, Key(1, "buffers", "mean"): ONE}
     assert trained_alone(theirs, ours) == ([], [])
+
+
+class Parts(torch.nn.Module):
+    """Has two layers of one input, of which the first is frozen."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.out = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3), torch.nn.Linear(3, 2)
+        self.first.requires_grad_(False)
+
+    def forward(self, x):
+        return self.out(self.first(x) * self.second(x))
+
+
+class Fused(nnx.Module):
+    def __init__(self, stops):
+        rngs = nnx.Rngs(0)
+        self.both, self.out, self.stops = nnx.Linear(4, 6, rngs=rngs), nnx.Linear(3, 2, rngs=rngs), stops
+
+    def __call__(self, x):
+        first, second = jnp.split(self.both(x), 2, -1)
+        if self.stops == "first":
+            first = jax.lax.stop_gradient(first)
+        if self.stops == "all":
+            first, second = jax.lax.stop_gradient((first, second))
+        return self.out(first * second)
+
+
+@pytest.mark.parametrize("stops", ["", "first", "all"])
+def test_a_part_of_a_fused_layer_that_pytorch_alone_has_frozen_is_told(stops):
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    result = parity.check(Fused(stops), Parts(), x, steps=1, tiers=("float64",))
+    wrong = {row.key.tensor for row in result.rows["float64"] if not row.passed and row.key.phase == "gradients"}
+    told = result.blame and "Flax trains first.bias, first.weight, which PyTorch has frozen" in result.blame.text
+    parts = {"": "first", "all": "second"}.get(stops)
+    assert wrong - {"input"} == ({f"{parts}.weight", f"{parts}.bias"} if parts else set())
+    assert bool(told) == (stops == "")

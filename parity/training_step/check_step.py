@@ -129,6 +129,9 @@ def _batches(batches: Sequence[Any]) -> list[Any]:
 def _array(x: Any) -> Any:
     if isinstance(x, torch.Tensor):
         return to_numpy(x)
+    if hasattr(x, "todense"):  # JAX's and SciPy's
+        kind = type(x).__name__
+        raise InputError(f"batches hold a sparse {kind}; x.todense() is right, which either step may make sparse again")
     array = np.asarray(x) if hasattr(x, "__array__") or hasattr(x, "dtype") else x
     if hasattr(array, "dtype") and array.dtype.kind == "f" and np.any(np.isnan(array)):
         raise InputError("batches have values that are no numbers (NaN)")

@@ -1,10 +1,12 @@
 """Calls that are refused in one line, and random numbers that both steps are given."""
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 import torch
 from flax import nnx
+from jax.experimental.sparse import BCOO
 from step_batches import EXACT, TABLES, deep, loss_of
 from training_steps import torch_step
 
@@ -29,6 +31,7 @@ WRONG = [
     ({"jax_step": lambda state, batch: state["horse"]}, "jax_step does not run on the first batch"),
     ({"torch_model": torch.nn.Linear(2, 2)}, "do not hold the same tensors"),
     ({"torch_batches": TABLES[:1]}, "torch_batches 1"),
+    ({"batches": [(BCOO.fromdense(jnp.eye(9, 6)), TABLES[0][1])]}, "batches hold a sparse BCOO; x.todense() is right"),
     ({"batches": [(np.full((9, 6), np.nan, np.float32), TABLES[0][1])]}, "NaN"),
 ]
 

@@ -16,6 +16,7 @@ from parity.listening import listening
 from parity.models.complex_parts import InParts
 from parity.models.cut import Cut
 from parity.models.evaluation import stays
+from parity.models.woven import Woven
 from parity.models.wrapped_model import linen_parts
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
@@ -220,3 +221,8 @@ def _cut_of(twin: Twin) -> Iterator[str]:
     if isinstance(twin.flax.model, Cut):
         for path, cutting in twin.flax.model.cuts.items():
             yield f"{'.'.join(map(str, path))}: compared as {cutting}; where it holds them otherwise, the two differ"
+    if isinstance(twin.flax.model, Woven):
+        for weave in twin.flax.model.weaves:
+            arrays = ", ".join(".".join(map(str, path)) for path in weave.arrays)
+            keys = ", ".join(leaf.name for leaf in twin.leaves if leaf.path in weave.tensors)
+            yield f"{arrays}: compared as {keys}; which number is which, slopes have told"

@@ -1,7 +1,7 @@
 """A tensor on both sides, and the plain dicts in which Flax keeps many."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -30,6 +30,8 @@ class Leaf:
              and the axis, where it is not the first, as in a weight of (inputs, outputs)
     merged:  keys of further tensors of PyTorch, where Flax keeps the sum of all alone
     bound:   a bound of what is trained, which may be infinite
+    numbers: (path, shape, numbers of this tensor, places in the array) of each array of Flax's in which it stands,
+             where these hold several tensors between them, in whatever order; `path` is then a name for it alone
     """
 
     key: str
@@ -44,6 +46,9 @@ class Leaf:
     rows: Rows | None = None
     merged: tuple[str, ...] = ()
     bound: bool = False
+    numbers: tuple[tuple[tuple[str | int, ...], Shape, tuple[int, ...], tuple[int, ...]], ...] = field(
+        default=(), compare=False, repr=False
+    )
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path as File
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from flax import nnx
+from flax import linen, nnx
 
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf, axis_of, flatten, place, unflatten, without_ones
@@ -17,6 +17,7 @@ from parity.models.calls import Path
 from parity.models.cut import joined
 from parity.models.cutting import cuts_of, whole_name
 from parity.models.seen_within import stack_and_number
+from parity.models.woven import weaves_of, woven
 from parity.weights.content import content_of
 from parity.weights.state_dict import Source, arrays_of, read
 
@@ -49,12 +50,14 @@ def load_by_map(
 
     Raises InputError, and changes nothing, where `load_state_dict` does, and where the map is another model's.
     """
-    homes, owner = _homes(model)
+    bare = linen.meta.unbox(model) if isinstance(model, Mapping) else model  # of the names that axes have on a mesh
+    homes, owner = _homes(bare)
     leaves = [_as_here(leaf, homes, owner) for leaf in told_map(weights)]
     held = read(source)
     whole = {leaf.key: _as_there(leaf, content_of(held).tensors) for leaf in _whole(leaves)}
     theirs = arrays_of(list(whole.values()), held, source, dtype, entry, owner)
     parts = place(leaves, {key: theirs[leaf.path] for key, leaf in whole.items()}, {}, dtype)
+    parts = woven(parts, weaves_of(leaves))
     arrays = {homes[path].path: array for path, array in _together(parts, homes)}
     for home in homes.values():
         shape = getattr(arrays.get(home.path), "shape", home.array.shape)
@@ -64,7 +67,8 @@ def load_by_map(
             raise InputError(f"{owner} holds {name}; the map {has}: it is another model's")
     if isinstance(model, nnx.Module):
         return take(model, arrays)
-    return unflatten({path: arrays.get(path, array) for path, array, _ in homes.values()})
+    filled = unflatten({path: arrays.get(path, array) for path, array, _ in homes.values()})
+    return linen.meta.replace_boxed(model, filled)
 
 
 def _homes(model: Any) -> tuple[Homes, str]:
@@ -97,11 +101,12 @@ def _name(path: Path) -> str:
 
 def _as_here(leaf: Leaf, homes: Homes, owner: str) -> Leaf:
     """Returns a leaf in the precision that the model has now."""
-    path = (*leaf.path[:-1], whole_name(leaf.path[-1]))
+    path = leaf.numbers[0][0] if leaf.numbers else (*leaf.path[:-1], whole_name(leaf.path[-1]))
     home = _home(_name_parts(path), homes)
     if home is None:
         raise InputError(f"the map has {_name(path)}, and {owner} not: it is another model's")
-    return replace(leaf, path=_name_parts(leaf.path), dtype=homes[home[0]].array.dtype)
+    numbers = tuple((_name_parts(where), *rest) for where, *rest in leaf.numbers)
+    return replace(leaf, path=_name_parts(leaf.path), dtype=homes[home[0]].array.dtype, numbers=numbers)
 
 
 def _home(path: Path, homes: Homes) -> tuple[Path, int] | None:

@@ -196,10 +196,20 @@ class Unmatched(InputError):
     nearest: what the others may be
     notes:   what is known of these layers
     cuts:    which arrays are several
+    sure:    PyTorch's tensors of which a run has told the counterpart
     """
 
-    def __init__(self, text: str, notes: list[str], cuts: Cuts, leaves: list[Leaf], nearest: list[Leaf]):
+    def __init__(
+        self,
+        text: str,
+        notes: list[str],
+        cuts: Cuts,
+        leaves: list[Leaf],
+        nearest: list[Leaf],
+        sure: Collection[str] = (),
+    ):
         super().__init__(text)
+        self.sure = sure
         self.notes = notes
         self.cuts = cuts
         self.leaves = leaves
@@ -236,7 +246,7 @@ def _unmatched(books: Books, problems: list[str], notes: list[str], sure: Collec
     told = [in_words(here, nearest, len(sure), len(recorded.arrays))] if nearest else []
     lines = [*stacked(variables, {key: recorded.arrays[key].shape for key in free}), *problems, *notes, *told]
     text = f"the two models do not hold the same tensors: {'; '.join(lines)}"
-    return Unmatched(text, notes, several, here, nearest)
+    return Unmatched(text, notes, several, here, nearest, sure)
 
 
 def _left(books: Books, sure: Collection[str]) -> list[Variable]:

@@ -10,6 +10,7 @@ import torch
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.match.by_names import named_alike, names_agree
+from parity.match.by_slopes import by_slopes
 from parity.match.leftovers import Unmatched
 from parity.match.orders import blocks_of_rows, in_other_arrays, in_other_orders, of_fused, of_gates
 from parity.match.own_axes import along_own_axes
@@ -50,18 +51,22 @@ def map_of(
     try:
         model, found = flax, search.found(flax)
     except Unmatched as error:
-        if not error.cuts:
-            raise
         model = Cut(flax, error.cuts)
         try:
+            if not error.cuts:
+                raise
             found = search.found(model)
         except Unmatched:  # what is left is told of the model as it is
+            if told := by_slopes(search, flax, error.leaves, error.sure):
+                return Map(*told, True, ())
             raise error from None
     leaves = named_alike(found.leaves, torch_model.state_dict())
     if found.agrees or names_agree(leaves):
         return Map(model, leaves, found.agrees, ())
     if leaves := settled(search, model, found):
         return Map(model, leaves, True, ())
+    if told := by_slopes(search, flax, found.leaves, sure_of(found.run)):
+        return Map(*told, True, ())
     runs = [found.run]
     for _ in range(KINDS):
         better = next(_better(search, flax, model, found, runs), None)

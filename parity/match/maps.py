@@ -51,17 +51,20 @@ def told_map(weights: Any) -> list[Leaf]:
 
 def _leaf(path: str | Path, number: int, entry: Any) -> Leaf:
     try:
+        entry = {"numbers": ()} | entry  # which older maps lack
         if set(entry) != FIELDS:
             raise ValueError(f"its fields should be {', '.join(sorted(FIELDS))}")
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
-        }
+        values: dict[str, Any] = {name: _in_tuples(value) for name, value in entry.items()}
         values["dtype"] = jnp.dtype(values["dtype"])
         leaf = Leaf(**values)
         _check(leaf)
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is no weight map: leaf {number}: {error}") from error
     return leaf
+
+
+def _in_tuples(value: Any) -> Any:
+    return tuple(map(_in_tuples, value)) if isinstance(value, list) else value
 
 
 def _check(leaf: Leaf) -> None:
@@ -75,6 +78,11 @@ def _check(leaf: Leaf) -> None:
         raise ValueError(f"{leaf.stored}, {leaf.split} and {leaf.shape} should hold as many numbers")
     if sorted(leaf.axes) != list(range(len(leaf.split))) or any(axis >= len(leaf.split) for axis in leaf.flip):
         raise ValueError(f"axes {leaf.axes} and flip {leaf.flip} should be axes of {leaf.split}")
+    for path, stored, here, there in leaf.numbers:
+        if not isinstance(path, tuple) or len(here) != len(there) or max(there, default=0) >= _size(stored):
+            raise ValueError(f"numbers of {path} should be as many here as there, and within {stored}")
+    if leaf.numbers and sorted(n for _, _, here, _ in leaf.numbers for n in here) != [*range(_size(leaf.stored))]:
+        raise ValueError(f"numbers should name each of {leaf.stored} once")
     axis = axis_of(leaf.rows)
     if leaf.rows and not (axis < len(leaf.shape) and _fit(leaf.rows, leaf.shape[axis])):
         raise ValueError(f"rows {leaf.rows} should be as many as the shape {leaf.shape} has")

@@ -27,7 +27,8 @@ class LinenModel(Called):
         self.trains = trains
         self.module = module
         self.call: Callable = type(module).__call__
-        plain = {name: dict(collection) for name, collection in variables.items()}
+        bare = linen.meta.unbox(variables)  # of the names that axes have on a mesh of devices
+        plain = {name: dict(collection) for name, collection in bare.items()}
         self.params = plain.pop("params", {})
         self.buffers = plain
 

@@ -78,10 +78,10 @@ class Fresh:
 
     def _linen(self, model: linen.Module, seeds: int) -> Iterator[Any]:
         if self.variables is not None:
-            return iter([self.variables])
+            return iter([linen.meta.unbox(self.variables)])
         flags: dict[str, Any] = mode(type(model).__call__, False)
         arrays = tuple(map(jnp.asarray, self.inputs))
-        return Drawn(lambda: dict(model.init(jax.random.key(0), *arrays, **flags))).draws(seeds)
+        return Drawn(lambda: dict(linen.meta.unbox(model.init(jax.random.key(0), *arrays, **flags)))).draws(seeds)
 
 
 def _traced(make: Callable[[], nnx.Module]) -> FreshFlax | None:

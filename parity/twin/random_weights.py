@@ -29,8 +29,9 @@ def random_weights(
         if leaf.path not in by_path or leaf.rows:
             drawn = _random_tensor(leaf, whole[leaf.key], random)
             by_path[leaf.path] = torch_values[leaf.key] if leaf.key in tables else drawn
-        for key in leaf.keys:
-            values.setdefault(key, by_path[leaf.path])
+        own = next((values[key] for key in leaf.keys if key in values), by_path[leaf.path])
+        for key in leaf.keys:  # of a sum, equal ones: it is a number of float32, too
+            values[key] = own
     for key, row in padding_rows(model) if model is not None else ():
         if key in values:
             values[key][row] = 0

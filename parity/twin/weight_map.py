@@ -19,6 +19,7 @@ from parity.models.cut import Cut
 from parity.models.cutting import cuts_of
 from parity.models.flax_model import FlaxModel
 from parity.models.torch_buffers import as_buffers, frozen_tables, resting_buffers
+from parity.models.woven import Woven, weaves_of
 from parity.twin.inputs import Inputs
 from parity.twin.structure import check_structure
 
@@ -35,6 +36,8 @@ def weight_map(
         told = told_map(weights)
         cuts = cuts_of(leaf.path for leaf in told)
         flax = Cut(flax, cuts) if cuts else flax
+        weaves = weaves_of(told)
+        flax = Woven(flax, weaves) if weaves else flax
         _check_complete(told, flax, torch_model, resting)
         return flax, told, ()
     named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []

@@ -13,11 +13,11 @@ from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 
 X = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-LAST = Leaf("last.weight", ("flat",), True, jnp.float32, (24,), (6, 4), (1, 0), (4, 6))
+LAST = Leaf("last.weight", ("flat",), True, jnp.float32, (24,), (6, 4), (1, 0), (4, 6), flip=(0,))
 
 
 class Ours(nnx.Module):
-    """Two of PyTorch's layers are one, and one is a vector, which no shape tells."""
+    """Two of PyTorch's layers are one, and one is a vector that begins with the last inputs."""
 
     def __init__(self):
         self.first, self.both = nnx.Linear(3, 4, rngs=nnx.Rngs(0)), nnx.Linear(4, 10, rngs=nnx.Rngs(1))
@@ -25,7 +25,7 @@ class Ours(nnx.Module):
 
     def __call__(self, x):
         a, b = jnp.split(self.both(jnp.tanh(self.first(x))), [6], -1)
-        return a @ self.flat[...].reshape(6, 4) * b
+        return a @ self.flat[...].reshape(6, 4)[::-1] * b
 
 
 class Theirs(torch.nn.Module):

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from parity.models.cutting import Cuts, Cutting, Piece
 
 NUMBER = re.compile(r"\d+")
 Shape = tuple[int, ...]
-Tensor = tuple[Shape, int | None]  # and what tells the input of its layer from others
+Tensor = tuple[Shape, int | None, Any]  # and what tells the input of its layer from others, and the layer's module
 
 
 def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str]) -> Cuts:
@@ -28,7 +29,8 @@ def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str
     """
     given = _given(recorded)
     single = _single(recorded)
-    left = {key: (x.shape, given.get(key)) for key, x in recorded.arrays.items() if key not in sure}
+    modules = {key: layer.module for layer in recorded.layers for key in layer.tensors.values()}
+    left = {key: (x.shape, given.get(key), modules.get(key)) for key, x in recorded.arrays.items() if key not in sure}
     found: dict[Path, Cutting] = {}
     owners: dict[Path, set[str]] = {}
     for variable in sorted((v for v in variables if v.trained and v.shape), key=lambda v: -v.size):
@@ -67,14 +69,14 @@ def _ways(
     """
     yield from _stacks(variable, left, beside, single)
     yield from _of_inputs(variable, left)
-    keys = [key for key, (shape, _) in left.items() if owner(key) in beside or not beside and len(shape) > 1]
+    keys = [key for key, (shape, *_) in left.items() if owner(key) in beside or not beside and len(shape) > 1]
     for axis in range(len(variable.shape)):
         unit = variable.size // variable.shape[axis]
         groups: dict[int | None, list[Piece]] = {}
         for key in keys:
-            shape, given = left[key]
+            shape, given, _ = left[key]
             width, rest = divmod(math.prod(shape), unit)
-            if width and not rest and _fits(variable, axis, width, key, shape):
+            if width and not rest and _fits(variable, axis, width, key, left[key]):
                 groups.setdefault(given, []).append(Piece(width, key))
         for pieces in groups.values():
             yield from (Cutting(axis, parts) for parts in _runs(pieces, variable.shape[axis]))
@@ -98,9 +100,9 @@ def _stacks(
     Whatever their layers are given: one is not the other's neighbour, as q is k's.
     """
     count, *shape = variable.shape
-    for keys in families(key for key, (own, _) in left.items() if math.prod(own) == math.prod(shape)).values():
+    for keys in families(key for key, (own, *_) in left.items() if math.prod(own) == math.prod(shape)).values():
         known = len(left[keys[0]][0]) > 1 or all(owner(key) in beside or key in single for key in keys)
-        if len(keys) == count > 1 and known and all(_fits(variable, 0, 1, key, left[key][0]) for key in keys):
+        if len(keys) == count > 1 and known and all(_fits(variable, 0, 1, key, left[key]) for key in keys):
             yield Cutting(0, tuple(Piece(1, key) for key in keys))
 
 
@@ -108,7 +110,7 @@ def _of_inputs(variable: Variable, left: Mapping[str, Tensor]) -> Iterator[Cutti
     """Yields cuts of a kernel along its inputs, where layers of other inputs in one module have as many outputs."""
     *window, inputs, outputs = variable.shape if len(variable.shape) > 1 else (0, 0)
     modules: dict[str, list[str]] = {}
-    for key, (shape, _) in left.items():
+    for key, (shape, *_) in left.items():
         if shape[:1] == (outputs,) and len(shape) > 1 and [*shape[2:]] == window:
             modules.setdefault(owner(owner(key)), []).append(key)
     for keys in modules.values():
@@ -118,9 +120,10 @@ def _of_inputs(variable: Variable, left: Mapping[str, Tensor]) -> Iterator[Cutti
                 yield Cutting(len(window), parts)
 
 
-def _fits(variable: Variable, axis: int, width: int, key: str, shape: Shape) -> bool:
+def _fits(variable: Variable, axis: int, width: int, key: str, tensor: Tensor) -> bool:
+    shape, _, module = tensor
     part = (*variable.shape[:axis], width, *variable.shape[axis + 1 :])
-    return bool(ways(key, shape, replace(variable, shape=part), None))
+    return bool(ways(key, shape, replace(variable, shape=part), module))
 
 
 def owner(key: str) -> str:

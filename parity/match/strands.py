@@ -36,45 +36,43 @@ def strands(
     parts:  of each of PyTorch's numbers; those of one part are added up, wherever they are used
     places: of each part, Flax's numbers
     """
-    keys = [*shapes]
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-    starts = dict(zip(keys, [0, *ends], strict=False))
-    owners = np.repeat(np.arange(len(keys)), np.diff([0, *ends]))
-    members: dict[int, list[int]] = {}
-    for number, part in enumerate(parts.tolist()):
+    tensors = [(key, n) for key, shape in shapes.items() for n in range(math.prod(shape))]
+    homes: dict[tuple[str, int], tuple[int, tuple[str, ...]]] = {}
+    members: dict[int, list[tuple[str, int]]] = {}
+    for number, part in zip(tensors, parts.tolist(), strict=True):
         members.setdefault(part, []).append(number)
-    home = np.full(len(parts), -1)
-    beside: dict[int, tuple[str, ...]] = {}
     for part, numbers in members.items():
-        theirs = places[part]
-        if len(theirs) == len(numbers):
-            home[numbers] = theirs
-        elif len(theirs) == 1:
-            home[numbers[0]] = theirs[0]
-            beside[numbers[0]] = tuple(keys[owners[n]] for n in numbers[1:])
-            if any(n - starts[keys[owners[n]]] != numbers[0] - starts[keys[owners[numbers[0]]]] for n in numbers[1:]):
-                raise Different
-        else:
-            raise Different
+        homes |= dict(zip(numbers, _homes(numbers, places[part].tolist()), strict=True))
     for key, shape in shapes.items():
-        start = starts[key]
-        own = home[start : start + math.prod(shape)].reshape(shape or (1,))
-        width = own[:1].size
-        kinds = [
-            {(home[n] < 0, beside.get(n, ())) for n in range(start + row * width, start + (row + 1) * width)}
-            for row in range(len(own))
-        ]
-        if any(len(kind) > 1 for kind in kinds):
-            raise Different
-        first = 0
-        for (absent, merged), run in itertools.groupby(kind.pop() for kind in kinds):
-            end = first + len([*run])
-            if not absent:
-                whole = end - first == len(own)
-                yield Strand(
-                    key, None if whole else (first, end), merged, own.reshape(shape) if whole else own[first:end]
-                )
-            first = end
+        found = [homes[key, n] for n in range(math.prod(shape))]
+        yield from _of_rows(key, np.array([place for place, _ in found]).reshape(shape), [kind for _, kind in found])
+
+
+def _homes(numbers: Sequence[tuple[str, int]], places: Sequence[int]) -> list[tuple[int, tuple[str, ...]]]:
+    """Returns where each number of one part stands, -1 where it is added to another, and what is added to it."""
+    if len(places) == len(numbers):
+        return [(place, ()) for place in places]
+    if len(places) > 1 or len({n for _, n in numbers}) > 1:
+        raise Different
+    (_, *others) = (key for key, _ in numbers)
+    return [(places[0], tuple(others)), *((-1, ()) for _ in others)]
+
+
+def _of_rows(key: str, places: Int[np.ndarray, "..."], added: Sequence[tuple[str, ...]]) -> Iterator[Strand]:
+    """Yields a tensor, or each run of its rows to which the same is added; none of rows that are added to others."""
+    rows = len(places) if places.ndim else 1
+    width = places.size // rows
+    kinds = [{*zip(places.flat[n : n + width] < 0, added[n : n + width])} for n in range(0, places.size, width)]
+    if any(len(kind) > 1 for kind in kinds):
+        raise Different
+    first = 0
+    for (absent, merged), run in itertools.groupby(kind.pop() for kind in kinds):
+        end = first + len([*run])
+        if not absent and end - first == rows:
+            yield Strand(key, None, merged, places)
+        elif not absent:
+            yield Strand(key, (first, end), merged, places[first:end])
+        first = end
 
 
 def in_order(

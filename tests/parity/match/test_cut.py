@@ -13,6 +13,7 @@ from d2l_jax import InputError
 from parity.match import map_of
 from parity.models.cutting import Cutting, Piece, cuts_of
 from parity.models.linen_model import LinenModel
+from parity.models.nnx_model import NNXModel
 
 X = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
 
@@ -222,3 +223,32 @@ def test_names_by_which_weights_decay_are_those_of_the_whole_array(name, status)
     pair = Attending(nnx.Rngs(0)), TorchAttending()
     result = parity.check(*pair, X, optimizer=both, steps=2, layers=False, tiers=("float64",))
     assert result.status == status, result.blame
+
+
+class Filtered(nnx.Module):
+    """A convolution of two places whose channels are a filter and a gate."""
+
+    def __init__(self, activation):
+        self.conv, self.activation = nnx.Conv(4, 8, (2,), padding="VALID", rngs=nnx.Rngs(0)), activation
+
+    def __call__(self, x):
+        filtered, gate = jnp.split(self.conv(x), 2, -1)
+        return self.activation(filtered) * jax.nn.sigmoid(gate)
+
+
+class TorchFiltered(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.filter, self.gate = torch.nn.Conv1d(4, 4, 2), torch.nn.Conv1d(4, 4, 2)
+
+    def forward(self, x):
+        x = x.transpose(1, 2)
+        return (torch.tanh(self.filter(x)) * torch.sigmoid(self.gate(x))).transpose(1, 2)
+
+
+@pytest.mark.parametrize("activation, agrees", [(jnp.tanh, True), (jnp.sin, False)])
+def test_two_places_of_a_window_are_no_two_layers(activation, agrees):
+    x = X[..., :4]
+    found = map_of(NNXModel(Filtered(activation)), TorchFiltered(), (x,), (torch.tensor(x),))
+    assert found.agrees == agrees
+    assert {leaf.stored for leaf in found.leaves if leaf.key.endswith("weight")} == {(2, 4, 4)}

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 ROUNDS = 400
+SIZES = 0.045, 0.15  # of the values that colours are given
 IDLE = 2  # rounds that tell nothing, until one number is chosen
 NEAR = 1e-6  # of the largest slope of numbers that are not told apart
 ROUNDING = 1e-12  # of the largest slope of all
@@ -42,6 +43,7 @@ class Side:
 
     @property
     def count(self) -> int:
+        """Returns how many parts there are."""
         return int(self.parts.max(initial=-1)) + 1
 
     def run(self, values: Float[np.ndarray, "parts"], number: int) -> tuple[np.ndarray, Float[np.ndarray, "parts"]]:
@@ -66,11 +68,13 @@ def counterparts(torch: Side, flax: Side) -> Int[np.ndarray, "parts"]:
 
 
 class _Search:
+    """Two sides, and what is known of their parts: those of one colour may be each other's."""
+
     def __init__(self, torch: Side, flax: Side):
         self.sides = torch, flax
         self.colours = np.zeros(torch.count, int), np.zeros(flax.count, int)
         self.random = np.random.default_rng(0)
-        self.steep = np.zeros(1)
+        self.sloping = np.zeros(1, bool)  # which colours have a slope
         self.chosen = np.zeros(0, int)  # the rest of what one was chosen of
         self.digits = 0.0  # that outputs differ by: tables of one side may be those of float32
         self.round = 0
@@ -80,9 +84,11 @@ class _Search:
         return np.flatnonzero(np.bincount(self.colours[0]) > 1)
 
     def order(self) -> Int[np.ndarray, "parts"]:
+        """Returns the number of PyTorch's part that each of Flax's is."""
         return np.argsort(self.colours[0], kind="stable")[self.colours[1]]
 
     def refine(self) -> None:
+        """Tells parts apart until nothing more tells any."""
         idle = 0
         while idle < IDLE and self.several().size:
             before = self.colours[0].max()
@@ -97,7 +103,7 @@ class _Search:
             self.chosen = self.chosen[:0]
             return
         sizes = np.bincount(self.colours[0])[colours]
-        flat = self.steep[colours] == 0
+        flat = ~self.sloping[colours]
         colour = int(colours[np.lexsort((sizes, flat))[0]])
         places = np.flatnonzero(self.colours[0] == colour)
         if flat.all():
@@ -107,6 +113,7 @@ class _Search:
         self.chosen = places[1:]
 
     def _apart(self, colour: int, count: int) -> None:
+        """Gives the first parts of a colour, on both sides, colours of their own, in the order in which they stand."""
         for colours in self.colours:
             places = np.flatnonzero(colours == colour)[:count]
             free = colours.max() + 1
@@ -118,38 +125,47 @@ class _Search:
         self.colours = tuple(np.split(joint, [len(self.colours[0])]))
 
     def _split(self) -> None:
+        """Gives every colour a value, and parts of other slopes another colour. Raises Different if sides differ."""
         if self.round == ROUNDS:
             raise Different
         self.round += 1
         count = self.colours[0].max() + 1
-        values = 0.15 * self.random.uniform(0.3, 1, count) * self.random.choice([-1, 1], count)
-        runs = [side.run(values[colours], self.round) for side, colours in zip(self.sides, self.colours, strict=True)]
-        (ours, slopes), (theirs, others) = runs
+        values = self.random.uniform(*SIZES, count) * self.random.choice([-1, 1], count)
+        (theirs, along_theirs), (ours, along_ours) = (
+            side.run(values[colours], self.round) for side, colours in zip(self.sides, self.colours, strict=True)
+        )
+        self._compare(theirs, ours)
+        if np.isfinite(along_theirs).all() and np.isfinite(along_ours).all():
+            self._colour(along_theirs, along_ours)
+
+    def _compare(self, theirs: np.ndarray, ours: np.ndarray) -> None:
+        """Notes by how many digits outputs differ. Raises Different if these are other outputs."""
         with np.errstate(invalid="ignore", over="ignore"):
-            gap = np.max(np.abs(ours - theirs), initial=0) / (np.sqrt(np.mean(np.square(ours))) or 1)
-            if not gap <= SAME:
-                raise Different
+            gap = np.max(np.abs(theirs - ours), initial=0) / (np.sqrt(np.mean(np.square(theirs))) or 1)
+        if not gap <= SAME:
+            raise Different
         self.digits = max(self.digits, gap)
-        joint = np.concatenate([slopes, others])
-        if not np.isfinite(joint).all():
-            return
+
+    def _colour(self, theirs: Values, ours: Values) -> None:
+        """Tells parts of a colour apart by their slopes. Raises Different if these are not as many on both sides."""
         colours = np.concatenate(self.colours)
-        order = np.lexsort((joint, colours))
-        joint, sorted_colours = joint[order], colours[order]
-        steep = np.zeros(count)
-        np.maximum.at(steep, sorted_colours, np.abs(joint))
-        limits = np.maximum(NEAR * steep, (ROUNDING + MORE * self.digits) * steep.max())
-        new = (np.diff(joint) > limits[sorted_colours[1:]]) | (np.diff(sorted_colours) > 0)
+        slopes = np.concatenate([theirs, ours])
+        order = np.lexsort((slopes, colours))
+        slopes, colours = slopes[order], colours[order]
+        steep = np.zeros(colours[-1] + 1)  # the largest slope of each colour
+        np.maximum.at(steep, colours, np.abs(slopes))
+        limits = np.maximum(NEAR * steep, (ROUNDING + MORE * self.digits) * steep.max())[colours]
+        apart = (np.diff(slopes) > limits[1:]) | (np.diff(colours) > 0)
         found = np.empty(len(order), int)
-        found[order] = np.concatenate([[0], np.cumsum(new)])
-        split = np.split(found, [len(slopes)])
-        counts = [np.bincount(colours, minlength=found.max() + 1) for colours in split]
+        found[order] = np.concatenate([[0], np.cumsum(apart)])
+        sides = np.split(found, [len(theirs)])
+        counts = [np.bincount(each, minlength=found.max() + 1) for each in sides]
         if not np.array_equal(counts[0], counts[1]):
             raise Different
-        self.steep = np.zeros(found.max() + 1)
-        big = np.where(steep > ROUNDING * steep.max(), steep, 0)
-        self.steep[found[order]] = np.where(np.abs(joint) > limits[sorted_colours], big[sorted_colours], 0)
-        self.colours = tuple(split)
+        sloping = (np.abs(slopes) > limits) & (steep[colours] > ROUNDING * steep.max())
+        self.sloping = np.zeros(found.max() + 1, bool)
+        self.sloping[found[order]] = sloping
+        self.colours = sides[0], sides[1]
 
 
 def added_up(slopes: Slopes, count: int) -> Int[np.ndarray, "numbers"]:

@@ -216,7 +216,8 @@ def test_without_pytorch_the_package_says_so_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "closed, words, status", [("> /dev/full", "error: [Errno 28] No space left", 2), (">&-", "", 1)]
+    "closed, words, status",
+    [("> /dev/full", "error: [Errno 28] No space left", 2), pytest.param(">&-", "", 1, marks=pytest.mark.slow)],
 )
 def test_an_output_that_cannot_be_written_is_one_line(tmp_path, closed, words, status):
     (tmp_path / "pair.py").write_text("import parity\nresult = parity.Result('a', 'b', 0)\n")

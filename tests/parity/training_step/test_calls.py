@@ -108,7 +108,7 @@ def dropped(model, theirs, rate=0.01, batches=1):
     return parity.check_step(nnx_step, state, torch_step, theirs, optimizer, TABLES[:batches], tiers=EXACT)
 
 
-@pytest.mark.parametrize(("flax", "pytorch"), [(0.0, 0.5), (0.5, 0.0)])
+@pytest.mark.parametrize(("flax", "pytorch"), [pytest.param(0.0, 0.5, marks=pytest.mark.slow), (0.5, 0.0)])
 def test_dropout_of_one_side_alone_is_left_out_and_named_by_its_line(flax, pytorch):
     result = dropped(DropNet(nnx.Rngs(0), flax), TorchDropNet(pytorch))
     wrong = [row.key.tensor for row in result.rows["float64"] if not row.passed]

@@ -84,12 +84,15 @@ def in_order(
 ) -> bool:
     """Tells whether numbers stand in an order in which they may be kept: along each axis in that of PyTorch's.
 
-    Of a module's tensors that stand beside others, or in several arrays, blocks of rows may have another, as gates do.
+    So do the axes of a window. Of a module's tensors that stand beside others, or in several arrays, blocks of rows may
+    have another order, as gates do.
     starts, sizes: of Flax's arrays among all of its numbers
     turned:        tensors whose windows Flax may turn round
     cells:         numbers of arrays of Flax's own recurrent cells, whose gates have an order of their own
     """
     arrays = {strand: set(_arrays(strand, starts).flat) for strand in found}
+    if not all(map(_window_stands, found)):
+        return False
     among = {_owner(x) for x in found if not _alone(x, starts, sizes) or arrays[x] & {*cells}}
     return all(
         _runs_through(lines, BLOCKS if _owner(strand) in among else 1)
@@ -99,6 +102,14 @@ def in_order(
         for strand in found
         for axis, lines in _lines(strand, starts)
     )
+
+
+def _window_stands(strand: Strand) -> bool:
+    """Tells whether the axes of a window, those behind outputs and inputs, follow each other as in PyTorch."""
+    window = strand.places[0, 0] if strand.places.ndim > 3 else np.zeros(1, int)
+    first = window.flat[0]
+    steps = [abs(int(window.take(1, axis).flat[0] - first)) for axis, length in enumerate(window.shape) if length > 1]
+    return sorted(steps, reverse=True) == steps
 
 
 def _owner(strand: Strand) -> str:

@@ -71,6 +71,8 @@ def _arranged(y: np.ndarray, layer: TorchLayer, inputs: Arrangement | None, shap
     )
     if first and y.ndim > 2:
         y = np.moveaxis(y, 1, -1)
+        if y.ndim > len(shape) and math.prod(shape[:-1]) * y.shape[-1] == y.size:  # a window of one place, on vectors
+            return y.reshape(*shape[:-1], y.shape[-1])
         rows = shape[: len(shape) - y.ndim + 1]
         if inputs and inputs.joined and math.prod(rows) == len(y):
             return y.reshape(*rows, *y.shape[1:])

@@ -86,3 +86,30 @@ def test_control_windows_over_images_that_are_turned_round_fail():
     result = parity.check(*pair, X, steps=1, tiers=("float64",))
     assert result.status == "fail"
     assert result.blame and "second" in result.blame.text, result.blame
+
+
+class Gate(nnx.Module):
+    """Channels are weighed by a dense layer of their means."""
+
+    def __init__(self, activation):
+        self.dense, self.activation = nnx.Linear(3, 3, rngs=nnx.Rngs(0)), activation
+
+    def __call__(self, x):
+        batch, channels = (y := self.activation(self.dense(x.mean((1, 2))))).shape
+        return x + x * y.reshape(batch, 1, 1, channels)
+
+
+class TorchGate(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        return x + x * torch.sigmoid(self.conv(x.mean((2, 3), keepdim=True)))
+
+
+@pytest.mark.parametrize("activation, agrees", [(nnx.sigmoid, True), (nnx.tanh, False)])
+def test_a_convolution_of_one_place_hands_vectors_to_a_dense_layer(activation, agrees):
+    x = np.random.default_rng(0).normal(size=(5, 4, 6, 3)).astype(np.float32)
+    found = map_of(NNXModel(Gate(activation)), TorchGate(), (x,), (torch.tensor(np.moveaxis(x, -1, 1)),))
+    assert found.agrees == agrees

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,13 +11,14 @@ import torch
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.match.by_names import named_alike, names_agree
-from parity.match.by_slopes import by_slopes
+from parity.match.by_slopes import BySlopes, Unasked
 from parity.match.leftovers import Unmatched
 from parity.match.orders import blocks_of_rows, in_other_arrays, in_other_orders, of_fused, of_gates
 from parity.match.own_axes import along_own_axes
 from parity.match.passing import Pass
 from parity.match.search import Found, Search, sure_of
 from parity.match.settling import settled
+from parity.match.slopes import Different
 from parity.models.calls import Path
 from parity.models.cut import Cut
 from parity.models.flax_model import FlaxModel
@@ -57,16 +59,20 @@ def map_of(
                 raise
             found = search.found(model)
         except Unmatched:  # what is left is told of the model as it is
-            if told := by_slopes(search, flax, error.leaves, error.sure):
-                return Map(*told, True, ())
-            raise error from None
+            return _by_slopes(search, flax, error)
     leaves = named_alike(found.leaves, torch_model.state_dict())
     if found.agrees or names_agree(leaves):
         return Map(model, leaves, found.agrees, ())
     if leaves := settled(search, model, found):
         return Map(model, leaves, True, ())
-    if told := by_slopes(search, flax, found.leaves, sure_of(found.run)):
-        return Map(*told, True, ())
+    with suppress(Unasked):
+        slopes = BySlopes(search, flax)
+        with suppress(Different):
+            return Map(*slopes.map(found.leaves, sure_of(found.run)), True, ())
+        if isinstance(model, Cut):
+            nearest = Cut(flax, slopes.cuts(found.leaves))
+            tried = _tried(search, nearest)
+            model, found = (nearest, tried) if tried and tried.score <= found.score else (model, found)
     runs = [found.run]
     for _ in range(KINDS):
         better = next(_better(search, flax, model, found, runs), None)
@@ -76,17 +82,39 @@ def map_of(
         runs.insert(0, found.run)
         if found.agrees:
             break
-    return Map(model, found.leaves, found.agrees, () if found.agrees else tuple(_undecided(found)))
+    return _map(model, found)
 
 
-def _undecided(found: Found) -> Iterator[str]:
-    """Yields tensors whose layer no input told, where others of their shape were left for it, too."""
+def _by_slopes(search: Search, flax: FlaxModel, error: Unmatched) -> Map:
+    """Returns the map of models whose shapes tell too little; where slopes say that there is none, the nearest one.
+
+    Raises the error where slopes cannot be asked, or arrays have no counterpart at all.
+    """
+    try:
+        slopes = BySlopes(search, flax)
+        with suppress(Different):
+            return Map(*slopes.map(error.leaves, error.sure), True, ())
+        model = Cut(flax, slopes.cuts(error.leaves))
+        found = search.found(model)
+    except (Different, Unasked, Unmatched):
+        raise error from None
+    return _map(model, found)
+
+
+def _map(model: FlaxModel, found: Found) -> Map:
+    return Map(model, found.leaves, found.agrees, () if found.agrees else tuple(dict.fromkeys(_unsure(model, found))))
+
+
+def _unsure(model: FlaxModel, found: Found) -> Iterator[str]:
+    """Yields tensors whose layer no input told, where others of their shape were left for it, or share its array."""
     sure = sure_of(found.run)
+    if isinstance(model, Cut):
+        yield from sorted(model.promised - sure)
     shapes: dict[tuple[int, ...], list[str]] = {}
     for leaf in found.leaves:
         if leaf.key not in sure:
             shapes.setdefault(tuple(sorted(leaf.shape)), []).append(leaf.key)
-    yield from (key for keys in shapes.values() if len({*keys}) > 1 for key in dict.fromkeys(keys))
+    yield from (key for keys in shapes.values() if len({*keys}) > 1 for key in keys)
 
 
 def _better(

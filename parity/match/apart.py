@@ -27,7 +27,7 @@ def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str
     variables: of Flax's, those without a counterpart
     sure:      tensors of PyTorch's that have one
     """
-    given = _given(recorded)
+    given = inputs_given(recorded)
     single = _single(recorded)
     modules = {key: layer.module for layer in recorded.layers for key in layer.tensors.values()}
     left = {key: (x.shape, given.get(key), modules.get(key)) for key, x in recorded.arrays.items() if key not in sure}
@@ -46,7 +46,7 @@ def cuts(variables: Iterable[Variable], recorded: Recorded, sure: Collection[str
     return found
 
 
-def _given(recorded: Recorded) -> dict[str, int]:
+def inputs_given(recorded: Recorded) -> dict[str, int]:
     """Returns of layers' tensors what tells the input of the layer's first call from others; numbers of rows do not."""
     called = [layer for layer in recorded.layers if layer.calls and layer.calls[0].inputs]
     first = [(layer, layer.calls[0].inputs[0]) for layer in called if not isinstance(layer.module, torch.nn.Embedding)]

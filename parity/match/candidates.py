@@ -154,7 +154,8 @@ def _leaves_room(layer: TorchLayer, others: list[TorchLayer]) -> bool:
     """Tells whether the other parts of a fused layer still find a place beside this one and those."""
     rows = [next(iter(part.rows.values())) for part in (layer, *others)]
     whole: Any = layer.whole
-    length = rows[0][2] if len(rows[0]) > 2 else whole.module.out_features
+    units = whole.module.out_features if isinstance(whole.module, torch.nn.Linear) else whole.module.out_channels
+    length = rows[0][2] if len(rows[0]) > 2 else units
     return leaves_room(length, [(first, end) for first, end, *_ in rows], layer.widths)
 
 

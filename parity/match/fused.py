@@ -41,8 +41,8 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
     for layer, weight in fused:  # of the others Flax may have as many whole
         if isinstance(layer.module, CONVOLUTIONS) and ours[weight.size // layer.module.groups] >= layer.module.groups:
             yield from _groups(layer)
-        if isinstance(layer.module, torch.nn.Linear) and layer not in told:
-            rows, columns = weight.shape
+        if (isinstance(layer.module, torch.nn.Linear) or _is_pointwise(layer.module)) and layer not in told:
+            rows, columns = weight.shape[:2]
             alone = {size // columns: n for size, n in (ours - theirs).items() if not size % (columns * blocks)}
             lacking = min(shapes[weight.shape], theirs[weight.size] - ours[weight.size])
             widths = {width // blocks: count // lacking for width, count in alone.items()}
@@ -131,13 +131,25 @@ def _part(
     axis = axis_of_units(layer, recorded.arrays) or 0
     count = recorded.arrays[layer.tensors["weight"]].shape[axis]
     units = rows_of(np.arange(count), rows)
-    stock = isinstance(whole, torch.nn.Linear)
-    dense = torch.nn.Linear(whole.in_features, len(units), device="meta") if stock else whole
-    calls = [NumpyCall(call.inputs, call.output[..., units]) for call in layer.calls]
+    channels = 1 if _is_pointwise(whole) else -1
+    calls = [NumpyCall(call.inputs, np.take(call.output, units, channels)) for call in layer.calls]
     everywhere = dict.fromkeys(layer.tensors, rows) | {"weight": rows_of_units(rows, axis, count)}
     apart = {} if layer.bias is None or "bias" in layer.tensors else tensor_of(layer.bias[units], recorded.arrays)
     tensors = layer.tensors | apart
-    return TorchLayer(f"{layer.name}.{name}", dense, tensors, calls, rows=everywhere, whole=layer, widths=widths or {})
+    module = _narrower(whole, len(units))
+    return TorchLayer(f"{layer.name}.{name}", module, tensors, calls, rows=everywhere, whole=layer, widths=widths or {})
+
+
+def _is_pointwise(module: Any) -> bool:
+    """Tells a convolution that is a dense layer of channels."""
+    return isinstance(module, CONVOLUTIONS) and module.groups == 1 and {*module.kernel_size, *module.stride} == {1}
+
+
+def _narrower(module: Any, units: int) -> Any:
+    """Returns a layer with fewer units; somebody's own, as it is."""
+    if isinstance(module, torch.nn.Linear):
+        return torch.nn.Linear(module.in_features, units, device="meta")
+    return type(module)(module.in_channels, units, 1, device="meta") if _is_pointwise(module) else module
 
 
 def _name(rows: Rows, count: int, widths: Mapping[int, int]) -> str:

@@ -11,20 +11,20 @@ import torch
 from d2l_jax.errors import InputError
 from d2l_jax.weights.leaf import Leaf
 from parity.match.by_names import named_alike, names_agree
-from parity.match.by_slopes import BySlopes, Unasked
+from parity.match.by_slopes import BySlopes
 from parity.match.leftovers import Unmatched
 from parity.match.orders import blocks_of_rows, in_other_arrays, in_other_orders, of_fused, of_gates
 from parity.match.own_axes import along_own_axes
 from parity.match.passing import Pass
 from parity.match.search import Found, Search, sure_of
 from parity.match.settling import settled
-from parity.match.slopes import Different
+from parity.match.slopes import Different, Disordered, Unasked
 from parity.models.calls import Path
 from parity.models.cut import Cut
 from parity.models.flax_model import FlaxModel
 
 KINDS = 4  # of arrays that stand in other orders
-MOST = 90  # orders that are tried for one of them
+MOST, FEW = 90, 20  # orders that are tried for one of them: few where slopes have said that none makes the models one
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,27 @@ def map_of(
         return Map(model, leaves, found.agrees, ())
     if leaves := settled(search, model, found):
         return Map(model, leaves, True, ())
+    slopes, most = None, MOST
     with suppress(Unasked):
         slopes = BySlopes(search, flax)
-        with suppress(Different):
+        try:
             return Map(*slopes.map(found.leaves, sure_of(found.run)), True, ())
+        except Different as error:
+            most = MOST if isinstance(error, Disordered) else FEW
         if isinstance(model, Cut):
             nearest = Cut(flax, slopes.cuts(found.leaves))
             tried = _tried(search, nearest)
             model, found = (nearest, tried) if tried and tried.score <= found.score else (model, found)
     runs = [found.run]
     for _ in range(KINDS):
-        better = next(_better(search, flax, model, found, runs), None)
+        better = next(_better(search, flax, model, found, runs, most), None)
         if better is None:
             break
         model, found = better
         runs.insert(0, found.run)
         if found.agrees:
             break
-    return _map(model, found)
+    return _map(model, found, slopes)
 
 
 def _by_slopes(search: Search, flax: FlaxModel, error: Unmatched) -> Map:
@@ -98,11 +101,14 @@ def _by_slopes(search: Search, flax: FlaxModel, error: Unmatched) -> Map:
         found = search.found(model)
     except (Different, Unasked, Unmatched):
         raise error from None
-    return _map(model, found)
+    return _map(model, found, slopes)
 
 
-def _map(model: FlaxModel, found: Found) -> Map:
-    return Map(model, found.leaves, found.agrees, () if found.agrees else tuple(dict.fromkeys(_unsure(model, found))))
+def _map(model: FlaxModel, found: Found, slopes: BySlopes | None) -> Map:
+    if found.agrees:
+        return Map(model, found.leaves, True, ())
+    leaves = slopes.exchanged(found.leaves, sure_of(found.run)) if slopes else found.leaves
+    return Map(model, leaves, False, tuple(dict.fromkeys(_unsure(model, found))))
 
 
 def _unsure(model: FlaxModel, found: Found) -> Iterator[str]:
@@ -118,14 +124,15 @@ def _unsure(model: FlaxModel, found: Found) -> Iterator[str]:
 
 
 def _better(
-    search: Search, flax: FlaxModel, model: FlaxModel, found: Found, runs: Sequence[Pass]
+    search: Search, flax: FlaxModel, model: FlaxModel, found: Found, runs: Sequence[Pass], most: int
 ) -> Iterator[tuple[FlaxModel, Found]]:
     """Yields models whose arrays are cut otherwise, under which the first layer that was guessed is not.
 
     runs: the best up to now, the latest first; in the former, layers were whole that were cut, not yet rightly
+    most: orders that are tried; where there are few, none makes the models one, and nothing else is tried
     """
     cuts = model.cuts if isinstance(model, Cut) else {}
-    for blocks in blocks_of_rows(found.leaves, search.torch_model):
+    for blocks in blocks_of_rows(found.leaves, search.torch_model) if most > FEW else ():
         tried = _tried(search, model, blocks=blocks)
         if tried and _is_better(tried, found):
             yield model, tried
@@ -134,7 +141,7 @@ def _better(
     axes = ({**cuts, **others} for others in along_own_axes(found.leaves))
     first = _guessed(found)
     ways = itertools.chain(in_other_orders(cuts, search.torch_model), in_other_arrays(cuts), gates, more)
-    for each in itertools.chain(axes, itertools.islice(ways, MOST)):
+    for each in itertools.chain(axes, itertools.islice(ways, most)):
         cut = Cut(flax, each)
         pieces = list(_known(cut, found.leaves))
         others = [leaf for leaf in found.leaves if leaf.key not in cut.promised]

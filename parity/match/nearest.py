@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from d2l_jax.weights.leaf import Shape
 from parity.match.apart import owner
+from parity.match.exchanged import gap
 from parity.match.flax_layers import Variable
 from parity.match.kernels import ways
 from parity.models.calls import Path
@@ -102,9 +103,8 @@ def _gap(
     """Returns how far the slopes of a part are from those of rows of a tensor; infinite where no layout fits."""
     own = theirs.slopes[:, first : first + unit] if by_rows else theirs.slopes
     part = replace(variable, shape=ours.shape[1:])
-    size = np.abs(own).sum() + np.abs(ours).sum() or 1.0
     laid = (np.stack([leaf.to_torch(x) for x in ours]) for leaf in ways(key, own.shape[1:], part, theirs.module))
-    return min((float(np.abs(x - own).sum() / size) for x in laid), default=np.inf)
+    return min((gap(own, x) for x in laid), default=np.inf)
 
 
 def _pieces(parts: Sequence[tuple[str, int]], unit: int, widths: Mapping[str, int], by_rows: bool) -> Iterator[Piece]:

@@ -30,6 +30,14 @@ class Different(Exception):
     """The two models differ where equal numbers stand everywhere: no order makes them one."""
 
 
+class Disordered(Different):
+    """They are one in an order that is none of those in which numbers may be kept."""
+
+
+class Unasked(Exception):
+    """Slopes cannot be asked about these models, or have not told enough."""
+
+
 @dataclass
 class Side:
     """A model as a function of some of its numbers.
@@ -127,7 +135,7 @@ class _Search:
     def _split(self) -> None:
         """Gives every colour a value, and parts of other slopes another colour. Raises Different if sides differ."""
         if self.round == ROUNDS:
-            raise Different
+            raise Unasked
         self.round += 1
         count = self.colours[0].max() + 1
         values = self.random.uniform(*SIZES, count) * self.random.choice([-1, 1], count)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from d2l_jax.weights.leaf import Rows, Shape
-from parity.match.slopes import Different
+from parity.match.slopes import Disordered
 
 BLOCKS = 8  # of the rows of a tensor, such as gates, that may stand in another order beside other tensors
 
@@ -31,7 +31,7 @@ class Strand:
 def strands(
     shapes: Mapping[str, Shape], parts: Int[np.ndarray, "numbers"], places: Sequence[Int[np.ndarray, "same"]]
 ) -> Iterator[Strand]:
-    """Yields the strands of PyTorch's tensors. Raises Different where a sum is not that of equal rows.
+    """Yields the strands of PyTorch's tensors. Raises Disordered where a sum is not that of equal rows.
 
     parts:  of each of PyTorch's numbers; those of one part are added up, wherever they are used
     places: of each part, Flax's numbers
@@ -53,7 +53,7 @@ def _homes(numbers: Sequence[tuple[str, int]], places: Sequence[int]) -> list[tu
     if len(places) == len(numbers):
         return [(place, ()) for place in places]
     if len(places) > 1 or len({n for _, n in numbers}) > 1:
-        raise Different
+        raise Disordered
     (_, *others) = (key for key, _ in numbers)
     return [(places[0], tuple(others)), *((-1, ()) for _ in others)]
 
@@ -64,7 +64,7 @@ def _of_rows(key: str, places: Int[np.ndarray, "..."], added: Sequence[tuple[str
     width = places.size // rows
     kinds = [{*zip(places.flat[n : n + width] < 0, added[n : n + width])} for n in range(0, places.size, width)]
     if any(len(kind) > 1 for kind in kinds):
-        raise Different
+        raise Disordered
     first = 0
     for (absent, merged), run in itertools.groupby(kind.pop() for kind in kinds):
         end = first + len([*run])

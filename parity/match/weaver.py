@@ -9,30 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 from flax import nnx
-from jaxtyping import Float
 
 from d2l_jax.weights.leaf import Leaf, Shape, flatten
-from parity.match.apart import NUMBER, owner
+from parity.match.apart import NUMBER
 from parity.match.arrangement import NEAR
+from parity.match.exchanged import Steepness
 from parity.match.flax_layers import Variable
 from parity.match.kernels import TRANSPOSED, ways
 from parity.match.loading import in_jax, loaded
-from parity.match.nearest import Sloped, nearest_cuts
 from parity.match.of_numbers import OfFlax, of_torch
 from parity.match.search import Search, in_float64, outputs_gap
-from parity.match.slopes import Different, Side, Slopes, added_up, counterparts
+from parity.match.slopes import Different, Disordered, Side, Slopes, Unasked, added_up, counterparts
 from parity.match.strands import Strand, in_order, strands
 from parity.models.calls import Path
-from parity.models.cutting import Cuts
 from parity.models.flax_model import FlaxModel
 from parity.models.woven import Woven, weaves_of
 
 MOST = 200_000  # numbers
 VALUES = 0.1, -0.07, 0.05  # of every number that is not known
-
-
-class Unasked(Exception):
-    """Slopes cannot be asked about these models."""
 
 
 class Weaver:
@@ -61,30 +55,28 @@ class Weaver:
 
     def map(self, flax: OfFlax) -> tuple[FlaxModel, list[Leaf]]:
         """Returns the model and the map. Raises Different if there is none."""
-        search = self.search
+        search, reason = self.search, Different
         theirs = of_torch(search, self.known, [*self.shapes])
         for layout in flax.layouts():
             try:
                 leaves = self._leaves(theirs, flax.slopes(self.known, [*self.arrays], layout))
-            except Different:
+            except Different as error:
+                reason = Disordered if isinstance(error, Disordered) else reason
                 continue
             model = Woven(self.flax, weaves) if (weaves := weaves_of(leaves)) else self.flax
             params, buffers = loaded(leaves, search.recorded, (in_float64(model.params), in_float64(model.buffers)))
             output, _ = model.apply(params, buffers, in_jax(search.inputs), train=False)
             if outputs_gap(output, search.recorded.output) < NEAR:
                 return model, leaves
-        raise Different
+        raise reason
 
-    def nearest(self, flax: OfFlax) -> Cuts:
-        """Returns the cuts under which slopes are nearest where equal numbers stand everywhere."""
+    def steepness(self, flax: OfFlax) -> tuple[dict[Path, Steepness], dict[str, Steepness]]:
+        """Returns the slopes along Flax's arrays and along PyTorch's tensors, where one number stands everywhere."""
         layout = next(flax.layouts(), None)
         if layout is None:
             raise Unasked
-        ours = _sloped(flax.slopes(self.known, [*self.arrays], layout), self.arrays)
-        theirs = _sloped(of_torch(self.search, self.known, [*self.shapes]), self.shapes)
-        held, modules = dict(flatten(self.flax.params)), dict(self.search.torch_model.named_modules())
-        variables = {path: (_variable(path, held[path]), Sloped(x)) for path, x in ours.items()}
-        return nearest_cuts(variables, {key: Sloped(x, modules.get(owner(key))) for key, x in theirs.items()})
+        ours = flax.slopes(self.known, [*self.arrays], layout)
+        return _steep(ours, self.arrays), _steep(of_torch(self.search, self.known, [*self.shapes]), self.shapes)
 
     def _leaves(self, theirs: Slopes, ours: Slopes) -> list[Leaf]:
         counts = sum(int(np.prod(shape)) for shape in self.shapes.values()), int(self.sizes.sum())
@@ -100,7 +92,7 @@ class Weaver:
         modules = dict(self.search.torch_model.named_modules())
         turned = {f"{name}.weight" for name, module in modules.items() if isinstance(module, TRANSPOSED)}
         if not in_order(found, self.starts, self.sizes, turned, self._cells()):
-            raise Different
+            raise Disordered
         leaves = [*self.known, *(leaf for strand in found for leaf in self._of(strand, modules))]
         numbers = {key: number for number, key in enumerate(self.search.recorded.arrays)}
         return sorted(leaves, key=lambda leaf: (numbers[leaf.key], leaf.rows or (0, 0)))
@@ -124,7 +116,8 @@ class Weaver:
         path = [*self.arrays][array]
         if self.sizes[array] != strand.places.size:
             return None
-        variable = _variable(path, dict(flatten(self.flax.params))[path])
+        held = dict(flatten(self.flax.params))[path]
+        variable = Variable(path[-1:], path, True, self.arrays[path], held.dtype)
         wanted = strand.places - self.starts[array]
         for leaf in ways(strand.key, strand.places.shape, variable, module, rows=strand.rows, merged=strand.merged):
             if np.array_equal(leaf.to_torch(np.arange(wanted.size).reshape(leaf.stored)), wanted):
@@ -154,11 +147,7 @@ class Weaver:
         )
 
 
-def _variable(path: Path, held: Any) -> Variable:
-    return Variable(path[-1:], path, True, tuple(held.shape), held.dtype)
-
-
-def _sloped(slopes: Slopes, shapes: Mapping[Any, Shape]) -> dict[Any, Float[np.ndarray, "rounds ..."]]:
+def _steep(slopes: Slopes, shapes: Mapping[Any, Shape]) -> dict[Any, Steepness]:
     """Returns the slopes along each of these arrays in a few rounds, in each of which all numbers are one."""
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     rounds = [slopes(np.full(ends[-1], value), number + 1)[1] for number, value in enumerate(VALUES)]

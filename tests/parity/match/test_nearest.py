@@ -69,3 +69,45 @@ def test_arrays_that_no_tensors_make_up_are_not_cut():
     variable = Variable(("kernel",), ("kernel",), True, (5, 9), np.float32)
     array, tensor = Sloped(np.ones((3, 5, 9))), Sloped(np.ones((3, 4, 5)), torch.nn.Linear(5, 4))
     assert nearest_cuts({("kernel",): (variable, array)}, {"a.weight": tensor, "b.weight": tensor}) == {}
+
+
+class Attention(torch.nn.Module):
+    """Four layers of one form; what one of them is given tells of none but the last."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.o = (torch.nn.Linear(6, 6) for _ in range(4))
+
+    def forward(self, x):
+        weights = torch.softmax(self.q(x) @ self.k(x).T / 6**0.5, -1)
+        return self.o(weights @ self.v(x))
+
+
+class WrongAttention(nnx.Module):
+    """The same with a mistake; its layers are called in this order, and their names tell nothing."""
+
+    def __init__(self, order, attend):
+        rngs = nnx.Rngs(0)
+        self.a, self.b, self.c, self.d = (nnx.Linear(6, 6, rngs=rngs) for _ in range(4))
+        self.order, self.attend = order, attend
+
+    def __call__(self, x):
+        given = {name: getattr(self, name)(x) for name in self.order}
+        return self.d(self.attend(given["a"], given["b"], given["c"]))
+
+
+MISTAKES = {
+    "no scale": lambda q, k, v: jax.nn.softmax(q @ k.T) @ v,
+    "another axis": lambda q, k, v: jax.nn.softmax(q @ k.T / 6**0.5, 0) @ v,
+    "no softmax": lambda q, k, v: jnp.tanh(q @ k.T / 6**0.5) @ v,
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_layers_of_one_form_in_a_wrong_port_are_those_whose_slopes_are_nearest(mistake):
+    x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    ours = WrongAttention("cba", MISTAKES[mistake])
+    near = map_of(NNXModel(ours), Attention(), (x,), (torch.tensor(x),))
+    assert not near.agrees
+    weights = {leaf.key: leaf.path[0] for leaf in near.leaves if leaf.key.endswith("weight")}
+    assert weights == {"q.weight": "a", "k.weight": "b", "v.weight": "c", "o.weight": "d"}

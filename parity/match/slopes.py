@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 ROUNDS = 400
 SIZES = 0.045, 0.15  # of the values that colours are given
@@ -61,8 +61,11 @@ class Side:
         return outputs, np.bincount(self.parts, slopes, self.count) / sizes
 
 
-def counterparts(torch: Side, flax: Side) -> Int[np.ndarray, "parts"]:
-    """Returns the number of PyTorch's part that each of Flax's is. Raises Different if there is none."""
+def counterparts(torch: Side, flax: Side) -> tuple[Int[np.ndarray, "parts"], Bool[np.ndarray, "parts"]]:
+    """Returns the number of PyTorch's part that each of Flax's is, and which of PyTorch's have no slope.
+
+    Those have the order in which they stand. Raises Different if there is none, Unasked if that is not known in time.
+    """
     if torch.count != flax.count:
         raise Different
     search = _Search(torch, flax)
@@ -72,7 +75,7 @@ def counterparts(torch: Side, flax: Side) -> Int[np.ndarray, "parts"]:
         if not colours.size:
             break
         search.choose(colours)
-    return search.order()
+    return search.order(), search.idle
 
 
 class _Search:
@@ -83,6 +86,7 @@ class _Search:
         self.colours = np.zeros(torch.count, int), np.zeros(flax.count, int)
         self.random = np.random.default_rng(0)
         self.sloping = np.zeros(1, bool)  # which colours have a slope
+        self.idle = np.zeros(torch.count, bool)  # which of PyTorch's parts have none
         self.chosen = np.zeros(0, int)  # the rest of what one was chosen of
         self.digits = 0.0  # that outputs differ by: tables of one side may be those of float32
         self.round = 0
@@ -115,6 +119,7 @@ class _Search:
         colour = int(colours[np.lexsort((sizes, flat))[0]])
         places = np.flatnonzero(self.colours[0] == colour)
         if flat.all():
+            self.idle[places] = True
             self._apart(colour, len(places))
             return
         self._apart(colour, 1)

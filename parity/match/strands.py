@@ -84,14 +84,14 @@ def in_order(
 ) -> bool:
     """Tells whether numbers stand in an order in which they may be kept: along each axis in that of PyTorch's.
 
-    So do the axes of a window. Of a module's tensors that stand beside others, or in several arrays, blocks of rows may
-    have another order, as gates do.
+    So do the axes of a window in one array. Of a module's tensors that stand beside others, or in several arrays,
+    blocks of rows may have another order, as gates do.
     starts, sizes: of Flax's arrays among all of its numbers
     turned:        tensors whose windows Flax may turn round
     cells:         numbers of arrays of Flax's own recurrent cells, whose gates have an order of their own
     """
     arrays = {strand: set(_arrays(strand, starts).flat) for strand in found}
-    if not all(map(_window_stands, found)):
+    if not all(_window_stands(strand) for strand in found if len(arrays[strand]) == 1):
         return False
     among = {_owner(x) for x in found if not _alone(x, starts, sizes) or arrays[x] & {*cells}}
     return all(

@@ -15,6 +15,7 @@ from parity.match.apart import NUMBER
 from parity.match.arrangement import NEAR
 from parity.match.exchanged import Steepness
 from parity.match.flax_layers import Variable
+from parity.match.idle import with_idle
 from parity.match.kernels import TRANSPOSED, ways
 from parity.match.loading import in_jax, loaded
 from parity.match.of_numbers import OfFlax, of_torch
@@ -84,7 +85,9 @@ class Weaver:
         if counts[0] != counts[1]:  # some are added up on one side, as two biases are
             parts = [added_up(slopes, count) for slopes, count in zip((theirs, ours), counts, strict=True)]
         torch_side, flax_side = Side(theirs, parts[0]), Side(ours, parts[1])
-        order = counterparts(torch_side, flax_side)
+        order, idle = counterparts(torch_side, flax_side)
+        if counts[0] == counts[1]:
+            order = np.argsort(with_idle(np.argsort(order), idle, self.shapes))
         places: list[list[int]] = [[] for _ in order]
         for number, part in enumerate(parts[1].tolist()):
             places[order[part]].append(number)

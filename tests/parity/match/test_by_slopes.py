@@ -67,3 +67,59 @@ def test_no_order_of_numbers_explains_another_activation():
 
 def test_units_of_every_gate_stay_in_their_order():
     assert not found(JointCell(turned=True), Cell()).agrees
+
+
+class Tables(torch.nn.Module):
+    """A table of vectors and one of numbers, whose rows are not all used."""
+
+    def __init__(self):
+        super().__init__()
+        self.vectors, self.numbers = torch.nn.Embedding(9, 3), torch.nn.Embedding(9, 1)
+
+    def forward(self, ids):
+        return torch.tanh(self.vectors(ids)).prod(-1) + self.numbers(ids)[..., 0]
+
+
+class OneTable(nnx.Module):
+    def __init__(self):
+        self.table = nnx.Embed(9, 4, rngs=nnx.Rngs(0))
+
+    def __call__(self, ids):
+        rows = self.table(ids)
+        return jnp.tanh(rows[..., 1:]).prod(-1) + rows[..., 0]
+
+
+def test_rows_that_no_index_names_stand_where_the_others_say():
+    ids = np.array([[0, 2, 5], [7, 2, 1]])
+    one = found(OneTable(), Tables(), ids)
+    assert one.agrees
+    places = {leaf.key: np.array(leaf.numbers[0][3]).reshape(leaf.shape) for leaf in one.leaves}
+    np.testing.assert_array_equal(places["numbers.weight"][:, 0], np.arange(9) * 4)
+    np.testing.assert_array_equal(places["vectors.weight"], np.arange(36).reshape(9, 4)[:, 1:])
+
+
+class Spectrum(torch.nn.Module):
+    """Complex weights as pairs of numbers, (inputs, outputs, modes, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = torch.nn.Parameter(torch.randn(2, 5, 3, 2))
+
+    def forward(self, x):
+        out = torch.einsum("bmi,iom->bmo", torch.fft.rfft(x, dim=1), torch.view_as_complex(self.weights))
+        return torch.fft.irfft(out, n=x.shape[1], dim=1)
+
+
+class InTwo(nnx.Module):
+    def __init__(self):
+        random = nnx.Rngs(0)
+        self.re, self.im = (nnx.Param(jax.random.normal(random.params(), (2, 5, 3))) for _ in range(2))
+
+    def __call__(self, x):
+        out = jnp.einsum("bmi,iom->bmo", jnp.fft.rfft(x, axis=1), self.re[...] + 1j * self.im[...])
+        return jnp.fft.irfft(out, n=x.shape[1], axis=1)
+
+
+def test_real_and_imaginary_parts_in_arrays_of_their_own():
+    x = np.random.default_rng(0).normal(size=(3, 5, 2)).astype(np.float32)
+    assert found(InTwo(), Spectrum(), x).agrees

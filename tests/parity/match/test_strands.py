@@ -26,6 +26,13 @@ def test_axes_may_be_exchanged_but_for_those_of_a_window(axes, stands):
     assert stand(kernel.transpose(np.argsort(axes))) == stands
 
 
+def test_an_axis_that_several_arrays_share_is_none_of_a_window():
+    parts = np.stack([np.arange(24), np.arange(24) + 24], -1).reshape(4, 3, 2, 2)  # real and imaginary, say
+    found = [Strand("a", None, (), parts)]
+    assert in_order(found, np.array([0, 24]), np.array([24, 24]), ())
+    assert not in_order(found, np.array([0]), np.array([48]), ())
+
+
 def test_windows_of_transposed_convolutions_alone_may_be_turned_round():
     assert not stand(PLACES[:, :, ::-1, ::-1])
     assert stand(PLACES[:, :, ::-1, ::-1], turned={"a.weight"})

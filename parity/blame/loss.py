@@ -19,21 +19,18 @@ from parity.sides.flax import FlaxRun, precision
 from parity.sides.torch import TorchRun
 from parity.twin.twin import State, Twin
 
+OTHER = 1e-9  # of the largest slope
+
+Losses = tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], np.ndarray, torch.Tensor]
+
 
 def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | None:
-    run = TorchRun(twin, "float64", "cpu")
-    run.load(state)
     turn = twin.torch.turns[0]
-    answers = [key for key in oracle if key[:2] == (1, "forward") and key.turn == turn.name and key.is_output]
+    answers = _answers(twin, oracle)
     loss_key = Key(1, "forward", "loss", turn.name)
-    targets = run.batch(twin.batches[0]).get("targets")
     objective = turn.objective
-    if len(answers) == 1 and isinstance(targets, torch.Tensor) and isinstance(objective, Supervised):
-
-        def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            return objective(cast(Any, Answering(run.model, outputs)), {"input": (), "targets": targets})[0]
-
-        outputs = oracle[answers[0]]
+    if of_one := _of_one_output(twin, state, oracle):
+        loss, outputs, targets = of_one
         gradient = _loss_gradient(twin, outputs, state)
         loss = _ignoring(loss, outputs, targets)
         cause = explain_loss(loss, outputs, targets.numpy(), float(flax[loss_key]), gradient)
@@ -50,6 +47,41 @@ def of_loss(twin: Twin, state: State, oracle: Record, flax: Record) -> Cause | N
         if cause:
             return cause
     return explain_tensor(oracle[loss_key], flax[loss_key])
+
+
+def is_loss_other_backward(twin: Twin, state: State, oracle: Record) -> bool:
+    """Tells whether Flax's loss gives a model's only output another gradient than PyTorch's does."""
+    if not (of_one := _of_one_output(twin, state, oracle)):
+        return False
+    loss, outputs, targets = of_one
+    given = torch.tensor(outputs, requires_grad=True)
+    loss(given, targets).sum().backward()
+    ours = _loss_gradient(twin, outputs, state)
+    theirs = np.zeros_like(outputs) if given.grad is None else given.grad.numpy()
+    return ours is not None and np.abs(ours - theirs).max() > OTHER * np.abs(theirs).max()
+
+
+def _answers(twin: Twin, oracle: Record) -> list[Key]:
+    name = twin.torch.turns[0].name
+    return [key for key in oracle if key[:2] == (1, "forward") and key.turn == name and key.is_output]
+
+
+def _of_one_output(twin: Twin, state: State, oracle: Record) -> Losses | None:
+    """Returns PyTorch's loss, its only output and the targets, where the objective is a loss of these."""
+    run = TorchRun(twin, "float64", "cpu")
+    run.load(state)
+    answers = _answers(twin, oracle)
+    targets = run.batch(twin.batches[0]).get("targets")
+    objective = twin.torch.turns[0].objective
+    if [key.tensor for key in answers] != ["output"] or not isinstance(objective, Supervised):
+        return None
+    if not isinstance(targets, torch.Tensor):
+        return None
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return objective(cast(Any, Answering(run.model, outputs)), {"input": (), "targets": targets})[0]
+
+    return loss, oracle[answers[0]], targets
 
 
 def _loss_gradient(twin: Twin, outputs: np.ndarray, state: State) -> np.ndarray | None:

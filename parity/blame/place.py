@@ -29,7 +29,7 @@ from parity.blame.ends_behind import without_longer
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
 from parity.blame.lone_dropout import drawn_alone
-from parity.blame.loss import of_loss
+from parity.blame.loss import is_loss_other_backward, of_loss
 from parity.blame.norm_place import explain_norm_place
 from parity.blame.optimizer import of_later_step, of_optimizer
 from parity.blame.other_bounds import without_blocks_around
@@ -101,6 +101,8 @@ def _of_what_is_trained(
             return _of_body(twin, states[0], layers[train], key, oracle, flax, train)
         stopped = explain_gradients(twin, states[0], oracle, flax) if key.phase == "gradients" else None
         cause = stopped or _of_tensor(twin, oracle, flax, key)
+        if key.phase == "gradients" and is_loss_other_backward(twin, states[0], oracle):
+            return Blame.because(cause, "loss", "loss", "the loss, as large as PyTorch's, but not its gradient")
         place = _called(twin, key) or f"{BODY}, between its layers"
         return Blame.because(cause, cause.part if cause else "", key.phase, f"{place}: {key}")
     if wrong_loss or any(key.step == 1 and key.phase == "gradients" for key in wrong):

@@ -36,9 +36,16 @@ def nothing(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:
     if oracle.shape != flax.shape:
         return
     if not flax.any():
-        yield "all-zeros", "Flax has zeros only: no gradient gets there, or the branch is missing", flax
+        yield "all-zeros", f"Flax has zeros only{_against(oracle, 'PyTorch')}", flax
     elif not oracle.any() and flax.size > 1:
-        yield "zeros-in-pytorch", "PyTorch has zeros only: no gradient gets there, or the branch is missing", flax
+        yield "zeros-in-pytorch", f"PyTorch has zeros only{_against(flax, 'Flax')}", flax
+
+
+def _against(other: np.ndarray, name: str) -> str:
+    """Returns what the other side has, where that is one number, as of segments that nobody gave; or why there are."""
+    if other.size > 1 and (other == other.flat[0]).all():
+        return f", {name} {other.flat[0]:g} everywhere"
+    return ": no gradient gets there, or the branch is missing"
 
 
 def triangle(oracle: np.ndarray, flax: np.ndarray) -> Iterator[Explanation]:

@@ -175,6 +175,11 @@ def test_zeros_in_pytorch_alone(plant, name):
     assert cause is not None and cause.name == name
 
 
+def test_zeros_against_one_number_everywhere():
+    cause = explain_tensor(np.zeros((3, 4)), np.ones((3, 4)))
+    assert cause is not None and cause.text == "PyTorch has zeros only, Flax 1 everywhere"
+
+
 def test_dropout_in_pytorch_alone():
     flax = normal(5, 7)
     cause = explain_tensor(with_zeros(flax, 0.4), flax)

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from d2l_jax.weights.leaf import Shape
 from parity.match.apart import owner
-from parity.match.exchanged import gap
+from parity.match.exchanged import MUCH, gap
 from parity.match.flax_layers import Variable
 from parity.match.kernels import ways
 from parity.models.calls import Path
@@ -92,7 +92,7 @@ def _arranged(
     )
     if not np.isfinite(gaps).all():
         return
-    chosen, order = linear_sum_assignment(gaps)
+    chosen, order = linear_sum_assignment(gaps - MUCH * np.eye(len(parts)))  # as they stand, but for good reason
     pieces = [parts[part] for part in np.argsort(order)]
     yield float(gaps[chosen, order].mean()), Cutting(axis, tuple(_pieces(pieces, unit, widths, by_rows)))
 

@@ -223,7 +223,7 @@ def test_pytorch_has_the_same_curves(tmp_path: Path, name: str):
     assert (tmp_path / "both.png").read_bytes().startswith(PNG)
 
 
-@pytest.mark.parametrize("name", ["dropout-mlp", "scheduled-lenet-cosine"])
+@pytest.mark.parametrize("name", ["dropout-mlp", pytest.param("scheduled-lenet-cosine", marks=pytest.mark.slow)])
 def test_a_resumed_twin_ends_as_if_never_stopped(tmp_path: Path, name: str):
     torch = pytest.importorskip("torch")
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"

@@ -161,13 +161,22 @@ def test_a_mistake_in_the_members_of_an_ensemble_is_put_there_with_its_cause():
 together = nnx.vmap(lambda layer, x: layer(x), in_axes=(0, None))  # made before the check can look within
 
 
-def test_a_map_that_stays_one_is_refused_with_a_line_that_says_so():
-    class Ensemble(NNXStack):
-        def __call__(self, x):
-            return self.out(together(self.layers, x).mean(0))
+class Together(NNXStack):
+    def __call__(self, x):
+        return self.out(together(self.layers, x).mean(0))
 
+
+def test_a_map_that_stays_one_and_is_wrong_fails_with_its_layers_in_their_order():
+    result = check(Together())
+    assert result.status == "fail" and "under the likeliest weight map" in result.blame.text
+    names = ", ".join(f"blocks.{n}.up.weight" for n in range(3))
+    assert any(note.startswith(f"layers.up.kernel: compared as {names}, one behind") for note in result.notes)
+
+
+def test_control_a_map_that_stays_one_with_more_numbers_than_slopes_are_asked_about_is_refused(monkeypatch):
+    monkeypatch.setattr("parity.match.weaver.MOST", 50)
     with pytest.raises(InputError, match="Flax keeps 3 layers in one array"):
-        check(Ensemble())
+        check(Together())
 
 
 class Matrices(nnx.Module):

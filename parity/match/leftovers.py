@@ -24,6 +24,7 @@ from parity.match.torch_layers import Recorded, TorchLayer
 from parity.models.calls import Path
 from parity.models.cutting import Cuts
 
+UNLIKE = 10.0  # names: a parameter and a buffer, as a mask of a scale's shape, where anything else is left
 LENGTH, DIRECTION = ("scale", "g"), ("kernel", "v")
 # What PyTorch's tensors are called in Flax, and by hand.
 CALLED = {
@@ -149,8 +150,9 @@ def _candidates(
     flax = layers.get(variable.path[:-1])
     keys = [piece.key] if piece else [key for key in books.unpaired() if key not in books.variables.promised]
     options = {"rows": piece.rows, "merged": piece.merged} if piece else {}
+    trained = books.recorded.trained
     scored = [
-        (0.0 if piece else name_score(key, variable.path), leaf)
+        (0.0 if piece else name_score(key, variable.path) - UNLIKE * (variable.trained != (key in trained)), leaf)
         for key in keys
         if piece or not _is_of_several(modules.get(key))
         for leaf in ways_of(key, modules.get(key), variable, flax, books.recorded, options)

@@ -94,6 +94,7 @@ class Recorded:
     output:  of the model, in numpy
     drawn:   its requests for random numbers
     modules: with tensors of their own and within, each as one layer
+    trained: the names of parameters
     """
 
     layers: list[TorchLayer]
@@ -102,6 +103,7 @@ class Recorded:
     output: Any
     drawn: list[RandomRequest] = field(default_factory=list)
     modules: list[TorchLayer] = field(default_factory=list)
+    trained: frozenset[str] = frozenset()
 
 
 def record(
@@ -143,7 +145,8 @@ def record(
         _called_as_function(layer, functions, arrays)
         layer.parts, layer.joined = taken.of(layer.module), joined.of(layer.module)
     layers += [part for layer in layers for part in _projections(layer, arrays, functions)]
-    return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen, modules)
+    trained = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
+    return Recorded(layers, arrays, aliases, to_numpy(output), drawing.seen, modules, trained)
 
 
 def to_numpy(value: Any) -> Any:

@@ -28,7 +28,7 @@ from parity.result import Result
 from parity.start.of_pair import Fresh, torch_module_of
 from parity.start.told import with_start
 from parity.twin.inputs import Inputs
-from parity.twin.learning import PLAIN_SGD, SLOW_SGD, FlaxAndTorch, Learning
+from parity.twin.learning import PLAIN_SGD, SLOWER, FlaxAndTorch, Learning
 from parity.twin.merged_biases import note_of
 from parity.twin.of_pair import twin_of_pair
 from parity.twin.optional_outputs import left_out
@@ -118,9 +118,19 @@ def check(
     except Diverged as error:
         if not learning.plain:
             raise
-        result = checked(replace(learning, optimizer=SLOW_SGD))
-        note = f"{str(error).rpartition('; ')[0]}: all steps were taken anew at a smaller learning rate"
-        return replace(result, notes=(*result.notes, note))
+        return _slower(checked, learning, error)
+
+
+def _slower(checked: Callable[[Learning], Result], learning: Learning, diverged: Diverged) -> Result:
+    """Returns the result of the first smaller rate at which training stays finite, with a note; raises Diverged."""
+    note = f"{str(diverged).rpartition('; ')[0]}: all steps were taken anew at a smaller learning rate"
+    for optimizer in SLOWER:
+        try:
+            result = checked(replace(learning, optimizer=optimizer))
+            return replace(result, notes=(*result.notes, note))
+        except Diverged as error:
+            diverged = error
+    raise diverged
 
 
 def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, Any]) -> Result:

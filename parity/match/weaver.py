@@ -96,9 +96,17 @@ class Weaver:
         turned = {f"{name}.weight" for name, module in modules.items() if isinstance(module, TRANSPOSED)}
         if not in_order(found, self.starts, self.sizes, turned, self._cells()):
             raise Disordered
-        leaves = [*self.known, *(leaf for strand in found for leaf in self._of(strand, modules))]
+        leaves = [*self._known(), *(leaf for strand in found for leaf in self._of(strand, modules))]
         numbers = {key: number for number, key in enumerate(self.search.recorded.arrays)}
         return sorted(leaves, key=lambda leaf: (numbers[leaf.key], leaf.rows or (0, 0)))
+
+    def _known(self) -> Iterator[Leaf]:
+        """Yields what is known, also under the other names of shared tensors, of which one may be known alone."""
+        aliases, named = self.search.recorded.aliases, {leaf.key for leaf in self.known}
+        for leaf in self.known:
+            yield leaf
+            if not leaf.merged:
+                yield from (replace(leaf, key=alias) for alias in aliases[leaf.key] if alias not in named)
 
     def _cells(self) -> set[int]:
         """Returns the numbers of the arrays of Flax's own cells, whose gates have an order that nobody chose."""

@@ -3,6 +3,7 @@
 Nothing is computed. Two keys are one where a traced program makes them of the same numbers by the same operations.
 """
 
+import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,6 +16,13 @@ from jax.extend import core
 from parity.models.programs import called, programs_in
 from parity.models.random_numbers import RandomRequest
 from parity.models.random_shapes import Shape
+
+_NUMBERS = itertools.count()
+
+
+def _fresh() -> Hashable:
+    """Returns what nothing else is: an object would not do, whose hash its successor in memory shares."""
+    return "fresh", next(_NUMBERS)
 
 
 class Draw(NamedTuple):
@@ -43,7 +51,7 @@ def origin(value: Any) -> Hashable:
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return origin(np.asarray(jax.random.key_data(value)))
     if getattr(value, "dtype", np.dtype(float)).kind not in "iub":
-        return object()
+        return _fresh()
     array = np.asarray(value)
     return array.shape, array.dtype.str, array.tobytes()
 
@@ -110,7 +118,7 @@ class _Walk:
         fixed = params.get("num_consts", 0) if len(given) == len(program.invars) else 0
         for _ in range(times):
             before = len(self.draws)
-            changing = [object() for _ in program.invars[fixed:]]
-            self.through(program, [object() for _ in program.constvars], [*given[:fixed], *changing])
+            changing = [_fresh() for _ in program.invars[fixed:]]
+            self.through(program, [_fresh() for _ in program.constvars], [*given[:fixed], *changing])
             if len(self.draws) == before:
                 break

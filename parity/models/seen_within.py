@@ -5,7 +5,7 @@ trace of its own, and so do `nn.vmap`, `nnx.vmap` and `jax.vmap` over an ensembl
 every layer has a call, with its own part of the array.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,27 +23,28 @@ class Stacks:
     """The stacked layers of a model while it runs.
 
     sizes: {where the stack stands: how many layers}
-    scanned: {path of a variable: how many slices} of all arrays that scans went through, whether they are known or not
+    scanned: {path of a variable: (how many slices, along which axis)} of all arrays that scans went through, whether
+        they are known or not
     number: which layer of a stack the innermost loop is at
     slices: (path of a variable, the part of it that a layer was given)
     """
 
     def __init__(self, arrays: Mapping[Path, Any], sizes: Mapping[Path, int]):
         self.sizes = sizes
-        self.scanned: dict[Path, int] = {}
+        self.scanned: dict[Path, tuple[int, int]] = {}
         self.number: int | None = None
         self.slices: list[tuple[Path, Any]] = []
         self._arrays = [(path, array) for path, array in arrays.items() if np.ndim(array)]
 
-    def look(self, tree: Any) -> bool:
-        """Tells whether a scan over `tree` goes over layers that are to be called one by one."""
-        paths = [path for x in jax.tree.leaves(tree) if (path := self._path_of(x)) is not None]
-        self.scanned |= {path: len(array) for path, array in self._arrays if path in paths}
-        return any(path[:end] in self.sizes for path in paths for end in range(1, len(path) + 1))
+    def look(self, arrays: Sequence[Any], axes: Sequence[int]) -> bool:
+        """Tells whether a scan along these axes goes over layers that are to be called one by one."""
+        found = {path: (x, n) for x, n in zip(arrays, axes, strict=True) if (path := self._path_of(x)) is not None}
+        self.scanned |= {path: (x.shape[axis], axis % x.ndim) for path, (x, axis) in found.items()}
+        return any(path[:end] in self.sizes for path in found for end in range(1, len(path) + 1))
 
-    def sliced(self, x: Any, number: int) -> Any:
+    def sliced(self, x: Any, number: int, axis: int) -> Any:
         """Returns the part of an array for one layer."""
-        part = x[number]
+        part = x[number] if axis == 0 else jax.lax.index_in_dim(x, number, axis, keepdims=False)
         path = self._path_of(x)
         if path is not None:
             self.slices.append((path, part))
@@ -110,14 +111,15 @@ def loops(stacks: Stacks) -> Iterator[None]:
     stock_map = jax.vmap
 
     def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, **options: Any) -> Any:
-        if xs is None or not stacks.look(xs):
+        flat = jax.tree.leaves(xs)
+        if not stacks.look(flat, [0] * len(flat)):
             return of_jax(f, init, xs, length, **options)
-        return _loop(stacks, lambda carry, x, _: f(carry, x), init, xs, bool(options.get("reverse")))
+        return _loop(stacks, lambda carry, x, _: f(carry, x), init, xs, [0] * len(flat), bool(options.get("reverse")))
 
     def lifted(fn: Callable, in_axes: Any, out_axes: Any, *rest: Any, **options: Any) -> Callable:
         def run(broadcast: Any, init: Any, *args: Any) -> Any:
-            scanned = jax.tree.map(lambda axis, x: x if axis == 0 else (), in_axes, args)
-            if not stacks.look(scanned):
+            xs, along = _scanned(in_axes, args)
+            if not stacks.look(jax.tree.leaves(xs), along):
                 return of_flax(fn, in_axes, out_axes, *rest, **options)(broadcast, init, *args)
             return _lifted_loop(stacks, fn, (in_axes, out_axes), broadcast, init, args, options)
 
@@ -128,7 +130,8 @@ def loops(stacks: Stacks) -> Iterator[None]:
 
         def run(*args: Any, **kwargs: Any) -> Any:
             axes = None if kwargs or axis_name is not None else _axes_of(in_axes, args)
-            if axes is None or not stacks.look([x for x, axis in zip(jax.tree.leaves(args), axes) if axis == 0]):
+            along = [(x, n) for x, n in zip(jax.tree.leaves(args), axes or (), strict=False) if n is not None]
+            if axes is None or not stacks.look([x for x, _ in along], [n for _, n in along]):
                 return mapped(*args, **kwargs)
             return _mapped_loop(stacks, fun, axes, out_axes, args)
 
@@ -158,7 +161,7 @@ def _mapped_loop(stacks: Stacks, fun: Callable, axes: list[int | None], out_axes
     count = next(x.shape[axis] for x, axis in zip(flat, axes) if axis is not None)
 
     def part(x: Any, axis: int | None, number: int) -> Any:
-        return x if axis is None else stacks.sliced(x if axis == 0 else jnp.moveaxis(x, axis, 0), number)
+        return x if axis is None else stacks.sliced(x, number, axis)
 
     results = []
     for number in range(count):
@@ -176,22 +179,23 @@ def _lifted_loop(
 ) -> Any:
     """Runs Flax's scan, whose function takes and gives what is the same for all layers, too."""
     in_axes, out_axes = axes
-    moved = [jax.tree.map(lambda axis, x: _to_front(axis, x), in_axes, args)]
+    xs, along = _scanned(in_axes, args)
     last = [broadcast]
 
     def step(carry: Any, x: Any, _: int) -> tuple[Any, Any]:
-        whole = jax.tree.map(lambda axis, arg, part: arg if axis is axes_scan.broadcast else part, in_axes, args, x[0])
+        whole = jax.tree.map(lambda axis, arg, part: arg if axis is axes_scan.broadcast else part, in_axes, args, x)
         last[0], carry, y = fn(broadcast, carry, *whole)
         return carry, jax.tree.map(lambda axis, part: () if axis is axes_scan.broadcast else part, out_axes, y)
 
-    carry, ys = _loop(stacks, step, init, moved, bool(options.get("reverse")))
+    carry, ys = _loop(stacks, step, init, xs, along, bool(options.get("reverse")))
     return last[0], carry, jax.tree.map(_from_front, out_axes, ys)
 
 
-def _to_front(axis: Any, tree: Any) -> Any:
-    if axis is axes_scan.broadcast:
-        return ()
-    return jax.tree.map(lambda x: x if axis == 0 else jnp.moveaxis(x, axis, 0), tree)
+def _scanned(in_axes: Any, args: tuple) -> tuple[Any, list[int]]:
+    """Returns the arguments without those that are the same for all layers, and the axis of each array."""
+    axes = flatten_axes("scan in_axes", jax.tree.structure(args), in_axes)
+    xs = jax.tree.map(lambda axis, tree: () if axis is axes_scan.broadcast else tree, in_axes, args)
+    return xs, [axis for axis in axes if axis is not axes_scan.broadcast]
 
 
 def _from_front(axis: Any, tree: Any) -> Any:
@@ -200,16 +204,19 @@ def _from_front(axis: Any, tree: Any) -> Any:
     return jax.tree.map(lambda x: x if axis == 0 else jnp.moveaxis(x, 0, axis), tree)
 
 
-def _loop(stacks: Stacks, f: Callable[[Any, Any, int], Any], init: Any, xs: Any, reverse: bool) -> tuple[Any, Any]:
+def _loop(
+    stacks: Stacks, f: Callable[[Any, Any, int], Any], init: Any, xs: Any, axes: Sequence[int], reverse: bool
+) -> tuple[Any, Any]:
     flat, tree = jax.tree.flatten(xs)
-    count = len(flat[0])
+    count = flat[0].shape[axes[0]]
     carry_flat, carry_tree = jax.tree.flatten(init)
     ys: list[Any] = [None] * count
     for number in range(count)[:: -1 if reverse else 1]:
         # New trees each time, as a scan has them: functions may empty what they are given.
         carry = jax.tree.unflatten(carry_tree, carry_flat)
         with stacks.at(number):
-            carry, ys[number] = f(carry, jax.tree.unflatten(tree, [stacks.sliced(x, number) for x in flat]), number)
+            parts = [stacks.sliced(x, number, axis) for x, axis in zip(flat, axes, strict=True)]
+            carry, ys[number] = f(carry, jax.tree.unflatten(tree, parts), number)
         carry_flat, carry_tree = jax.tree.flatten(carry)
     return jax.tree.unflatten(carry_tree, carry_flat), jax.tree.map(lambda *parts: jnp.stack(parts), *ys)
 

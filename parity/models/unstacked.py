@@ -26,7 +26,7 @@ def unstacked(model: FlaxModel, inputs: tuple, shapes: Iterable[Shape]) -> FlaxM
 
     shapes: of PyTorch's tensors; a stack that PyTorch keeps in one tensor, too, stays one
     """
-    scanned: dict[Path, int] = {}
+    scanned: dict[Path, tuple[int, int]] = {}
 
     def run(params: Tree, buffers: Tree, *arguments: Any) -> Any:
         stacks = Stacks(_by_path(params, buffers), {})
@@ -40,7 +40,7 @@ def unstacked(model: FlaxModel, inputs: tuple, shapes: Iterable[Shape]) -> FlaxM
     except Exception:  # of the user's own model: told where it is run in earnest
         return model
     sizes = dict(_stacks(scanned, list(model.tensors(inputs)) if scanned else [], shapes))
-    return Unstacked(model, sizes) if sizes else model
+    return Unstacked(model, sizes, {path: axis for path, (_, axis) in scanned.items()}) if sizes else model
 
 
 def _by_path(params: Tree, buffers: Tree) -> dict[Path, Any]:
@@ -48,15 +48,18 @@ def _by_path(params: Tree, buffers: Tree) -> dict[Path, Any]:
     return {path: x for path, x in flatten(params)} | {p[k:]: x for p, x in flatten(buffers) for k in (0, 1) if p[k:]}
 
 
-def _stacks(scanned: Mapping[Path, int], tensors: list[Tensor], shapes: Iterable[Shape]) -> Iterator[tuple[Path, int]]:
+def _stacks(
+    scanned: Mapping[Path, tuple[int, int]], tensors: list[Tensor], shapes: Iterable[Shape]
+) -> Iterator[tuple[Path, int]]:
     """Yields (path, how many layers) of each module, the outermost, all of whose variables are scanned."""
     theirs = {tuple(sorted(shape)) for shape in shapes}
     places = {tensor.path[1:] if tensor.path[1:] in scanned else tensor.path: tensor for tensor in tensors}
     done: set[Path] = set()
-    for path, count in scanned.items():
+    counts = {path: count for path, (count, _) in scanned.items()}
+    for path, count in counts.items():
         for end in range(1, len(path)):
             inside = [place for place in places if place[:end] == path[:end]]
-            if path[:end] in done or not inside or any(scanned.get(place) != count for place in inside):
+            if path[:end] in done or not inside or any(counts.get(place) != count for place in inside):
                 continue
             done.add(path[:end])
             alike = (tuple(sorted(places[place].shape)) in theirs for place in inside if len(places[place].shape) > 2)
@@ -66,11 +69,15 @@ def _stacks(scanned: Mapping[Path, int], tensors: list[Tensor], shapes: Iterable
 
 
 class Unstacked(Called):
-    """The model with an array for every layer of its stacks; as it runs, the arrays are joined, and scans are loops."""
+    """The model with an array for every layer of its stacks; as it runs, the arrays are joined, and scans are loops.
 
-    def __init__(self, inner: FlaxModel, sizes: Mapping[Path, int]):
+    sizes: {where a stack stands: how many layers}
+    axes:  {path of a variable: the axis along which layers are stacked}
+    """
+
+    def __init__(self, inner: FlaxModel, sizes: Mapping[Path, int], axes: Mapping[Path, int]):
         self.inner = inner
-        self.sizes = dict(sizes)
+        self.sizes, self.axes = dict(sizes), dict(axes)
         self.stacks = {
             (*stack[:-1], part_name(stack[-1], n)): stack for stack, count in self.sizes.items() for n in range(count)
         }
@@ -91,15 +98,19 @@ class Unstacked(Called):
         flat: dict[Path, Any] = {}
         for path, x in flatten(tree):
             places = self._parts(path, x)
-            flat |= {path: x} if not places else {p: _part(x, number) for number, p in enumerate(places)}
+            axis = self._axis(path)
+            flat |= {path: x} if not places else {p: _part(x, number, axis) for number, p in enumerate(places)}
         return unflatten(flat)
+
+    def _axis(self, path: Path) -> int:
+        return self.axes.get(path, self.axes.get(path[1:], 0))  # Linen's buffers have their collection in front
 
     def _parts(self, path: Path, array: Any = None) -> list[Path]:
         """Returns the paths of the parts of an array in a stack, or of a module; of any other, none."""
         for start in (0, 1):  # Linen's buffers have their collection in front
             for end in range(start + 1, len(path) + 1):
-                count = self.sizes.get(path[start:end])
-                if count and (array is None or getattr(array, "shape", ())[:1] == (count,)):
+                count, axis = self.sizes.get(path[start:end]), self._axis(path)
+                if count and (array is None or getattr(array, "shape", ())[axis : axis + 1] == (count,)):
                     last = path[end - 1]
                     return [(*path[: end - 1], part_name(last, number), *path[end:]) for number in range(count)]
         return []
@@ -112,7 +123,7 @@ class Unstacked(Called):
             if place == path:
                 whole[path] = x
             elif place not in whole:
-                whole[place] = jnp.stack([flat[part] for part in self._parts(place)])
+                whole[place] = jnp.stack([flat[part] for part in self._parts(place)], self._axis(place))
         return self.inner.joined(unflatten(whole))
 
     def run(
@@ -133,7 +144,7 @@ class Unstacked(Called):
         return result, self.apart(changed)
 
     def in_precision(self, dtype: str) -> "Unstacked":
-        return Unstacked(self.inner.in_precision(dtype), self.sizes)
+        return Unstacked(self.inner.in_precision(dtype), self.sizes, self.axes)
 
     def constants(self) -> set[Path]:
         return {place for path in self.inner.constants() for place in self._parts(path) or [path]}
@@ -143,10 +154,10 @@ class Unstacked(Called):
             yield from linen_tensors(self, inputs)
             return
         for tensor in self.inner.tensors(inputs):
-            places = self._parts(tensor.path)
+            places, axis = self._parts(tensor.path), self._axis(tensor.path)
             owners = self._parts(tensor.owner) or [tensor.owner] * len(places)
             for place, owner in zip(places, owners, strict=True):
-                yield replace(tensor, path=place, shape=tensor.shape[1:], owner=owner)
+                yield replace(tensor, path=place, shape=_without(tensor.shape, axis), owner=owner)
             if not places:
                 yield tensor
 
@@ -183,8 +194,12 @@ def _by_number(around: Around, stacks: Stacks, path: Path, module: Any, call: Ca
     return around(stacks.path(path), module, call, *arguments)
 
 
-def _part(x: Any, number: int) -> Any:
+def _without(shape: Shape, axis: int) -> Shape:
+    return (*shape[:axis], *shape[axis + 1 :])
+
+
+def _part(x: Any, number: int, axis: int) -> Any:
     """Returns the part of one layer; of an array's shape, its shape."""
     if isinstance(x, jax.ShapeDtypeStruct):
-        return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-    return np.asarray(x)[number] if isinstance(x, np.ndarray) else x[number]
+        return jax.ShapeDtypeStruct(_without(x.shape, axis), x.dtype)
+    return (np.asarray(x) if isinstance(x, np.ndarray) else x)[(slice(None),) * axis + (number,)]

@@ -30,7 +30,7 @@ RIGHT = {
     "before_step": "lambda model: clip_grad_norm_(model.parameters(), 1.0)",
 }
 PLAIN_SGD = partial(optim.SGD, lr=0.1)
-SLOW_SGD = partial(optim.SGD, lr=1e-5)  # in its place where training diverges
+SLOWER = partial(optim.SGD, lr=1e-5), partial(optim.SGD, lr=1e-8)  # in its place, in turn, where training diverges
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Learning:
     @property
     def plain(self) -> bool:
         """Tells whether the user has said nothing of the optimiser."""
-        return self.optimizer in (PLAIN_SGD, SLOW_SGD)
+        return self.optimizer in (PLAIN_SGD, *SLOWER)
 
     def of_classes(self, outputs: Any) -> bool:
         """Tells whether the targets of outputs, which are shapes of Flax's, have to be classes."""

@@ -19,29 +19,32 @@ exact = partial(parity.check, tiers=("float64",))
 
 
 class Grown(nnx.Module):
-    def __init__(self, rngs):
+    def __init__(self, rngs, factor=30):
         self.lin = nnx.Linear(3, 3, rngs=rngs)
+        self.factor = factor
 
     def __call__(self, x):
-        return 30 * self.lin(x) ** 3
+        return self.factor * self.lin(x) ** 3
 
 
 class TorchGrown(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, factor=30):
         super().__init__()
         self.lin = torch.nn.Linear(3, 3)
+        self.factor = factor
 
     def forward(self, x):
-        return 30 * self.lin(x) ** 3
+        return self.factor * self.lin(x) ** 3
 
 
-def test_training_that_diverges_is_slower_where_no_optimiser_is_named():
-    result = exact(Grown(nnx.Rngs(0)), TorchGrown(), X)
+@pytest.mark.parametrize("factor", [30, 1000])  # the second diverges at the first of the smaller rates as well
+def test_training_that_diverges_is_slower_where_no_optimiser_is_named(factor):
+    result = exact(Grown(nnx.Rngs(0), factor), TorchGrown(factor), X)
     result.raise_if_failed()
     assert {row.key.step for row in result.rows["float64"]} >= {1, 5}
     named = (optax.sgd(0.1), lambda parameters: torch.optim.SGD(parameters, lr=0.1))
     with pytest.raises(InputError, match="in PyTorch at step .; a smaller learning rate, or steps=., is right"):
-        exact(Grown(nnx.Rngs(0)), TorchGrown(), X, optimizer=named)
+        exact(Grown(nnx.Rngs(0), factor), TorchGrown(factor), X, optimizer=named)
 
 
 class Refusing(TorchGrown):

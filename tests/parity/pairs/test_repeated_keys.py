@@ -10,7 +10,7 @@ import torch
 from flax import linen, nnx
 
 import parity
-from parity.models.keys_of_draws import draws_of, repeated
+from parity.models.keys_of_draws import draws_of, origin, repeated
 from parity.models.random_numbers import requested
 
 X = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
@@ -113,3 +113,8 @@ def test_control_a_recomputed_draw_tells_nothing():
     drawn = jax.checkpoint(lambda key, x: jnp.sin(x * jax.random.normal(key, x.shape)) ** 2)
     function = jax.grad(lambda x, key: jnp.sum(drawn(key, x) * jax.random.normal(jax.random.key(1), x.shape)))
     assert repeated(requested(function, X, jax.random.key(0)), draws_of(function, X, jax.random.key(0))) == {}
+
+
+def test_no_two_numbers_that_make_no_key_are_one():
+    keys = [hash(("a program", origin(jnp.float32(1)))) for _ in range(200)]
+    assert len({*keys}) == 200

@@ -9,6 +9,7 @@ from flax import linen, nnx
 
 import parity
 from d2l_jax.errors import InputError
+from parity.models.linen_model import LinenModel
 from parity.models.nnx_model import NNXModel
 from parity.models.unstacked import Unstacked, unstacked
 from parity.report.coverage import coverage
@@ -43,23 +44,26 @@ class TorchStack(torch.nn.Module):
 class LinenBlock(linen.Module):
     approximate: bool = False
     train: bool = True
+    rate: float = 0.2
 
     @linen.compact
     def __call__(self, x, _=None):
         h = linen.Dense(9, name="up")(linen.LayerNorm(epsilon=1e-5, name="norm")(x))
-        h = linen.Dropout(0.2, deterministic=not self.train)(linen.gelu(h, approximate=self.approximate))
+        h = linen.Dropout(self.rate, deterministic=not self.train)(linen.gelu(h, approximate=self.approximate))
         return x + linen.Dense(6, name="down")(h), None
 
 
 class LinenStack(linen.Module):
     approximate: bool = False
     remat: bool = False
+    axis: int = 0
+    rate: float = 0.2
 
     @linen.compact
     def __call__(self, x, train: bool = True):
-        axes = {"variable_axes": {"params": 0}, "split_rngs": {"params": True, "dropout": True}, "length": 3}
+        axes = {"variable_axes": {"params": self.axis}, "split_rngs": {"params": True, "dropout": True}, "length": 3}
         block = linen.remat(LinenBlock) if self.remat else LinenBlock
-        x, _ = linen.scan(block, **axes)(self.approximate, train, name="layers")(x, None)
+        x, _ = linen.scan(block, **axes)(self.approximate, train, self.rate, name="layers")(x, None)
         return linen.Dense(4)(x)
 
 
@@ -103,7 +107,21 @@ def check(model, theirs=None):
     return parity.check(model, theirs or TorchStack(), X, steps=1, tiers=("float64",))
 
 
-MODELS = [lambda **more: LinenStack(remat=True, **more), NNXStack, NNXRemat]
+MODELS = [lambda **more: LinenStack(axis=1, **more), lambda **more: LinenStack(remat=True, **more), NNXStack, NNXRemat]
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_layers_that_are_stacked_along_another_axis_are_taken_apart_along_it(axis):
+    stack = LinenStack(axis=axis, rate=0.0)
+    model = LinenModel(stack, stack.init({"params": jax.random.key(0), "dropout": jax.random.key(1)}, X))
+    parts = unstacked(model, (X,), [])
+    assert parts.params["layers.2"]["up"]["kernel"].shape == (6, 9)
+    kernel = model.params["layers"]["up"]["kernel"]
+    np.testing.assert_array_equal(parts.params["layers.2"]["up"]["kernel"], np.take(np.asarray(kernel), 2, axis))
+    for ours, joined in zip(jax.tree.leaves(model.params), jax.tree.leaves(parts.joined(parts.params)), strict=True):
+        np.testing.assert_array_equal(ours, joined)
+    outputs = [each.apply(each.params, each.buffers, (jnp.asarray(X),), train=False)[0] for each in (model, parts)]
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """Axis orders: PyTorch has the channels of an image behind the batch, Flax has them last."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from itertools import permutations
+from itertools import accumulate, permutations
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,15 @@ def as_flax(array: Any, axes: Axes, shape: Shape) -> Any:
 def as_torch(array: Any, axes: Axes, shape: Shape) -> Any:
     """Returns Flax's array with its axes in that order; one of another number of axes has PyTorch's shape."""
     return transposed(array if len(axes) == len(array.shape) else array.reshape(shape), axes)
+
+
+def joins(shape: Shape, other: Shape) -> bool:
+    """Tells whether one of two shapes of other ranks is the other with neighbouring axes as one."""
+    few, many = sorted((shape, other), key=len)
+    if len(few) == len(many) or math.prod(few) != math.prod(many):
+        return False
+    ends = [{*accumulate(each, mul)} for each in (few, many)]
+    return ends[0] <= ends[1]
 
 
 def squeezed(shape: Shape) -> Shape:

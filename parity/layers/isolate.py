@@ -27,7 +27,7 @@ from parity.layers.left_out import leave_out
 from parity.layers.nesting import dropped, with_nested
 from parity.layers.partners import calls_of_both
 from parity.layers.polarity import of_other_polarity
-from parity.layers.ports import Ports, has_equal_sizes, has_states_apart
+from parity.layers.ports import Ports, has_equal_sizes, has_joined_axes, has_states_apart
 from parity.layers.received import received
 from parity.layers.torch_layer import run_torch_layer
 from parity.models.calls import TorchCall
@@ -125,7 +125,7 @@ def _shared_layers(runs: Runs, containers: bool) -> tuple[list[Layer], dict[tupl
         if call.name and (containers or not any(child in shared for child in calls_within(call)))
     ]
     unclear = bool(twin.laid) or any(map(has_equal_sizes, calls))
-    unclear = unclear or any(has_states_apart(x.theirs, x.ours) for x in layers)
+    unclear = unclear or any(has_states_apart(x.theirs, x.ours) or has_joined_axes(x.theirs, x.ours) for x in layers)
     return layers, given_values(twin, runs.flax, runs.train) if containers or unclear else {}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from flax import linen, nnx
 
-from parity.arrays.layout import Axes, between, is_ambiguous, named_leaves, squeezed
+from parity.arrays.layout import Axes, between, is_ambiguous, joins, named_leaves, squeezed
 from parity.arrays.torch_arrays import to_numpy
 from parity.layers.calls import FlaxCall, Values
 from parity.layers.masks import mask_of
@@ -90,7 +90,8 @@ class Ports:
         needed = {i for i, x in enumerate(tensors) if not (sequence and _is_lengths(x, sequence))} - made_of
         if not {number for number, _ in inputs} >= needed:
             raise Mismatch(f"arguments {[tuple(x.shape) for x in tensors]} in PyTorch, {shapes} in Flax")
-        outputs = results_of(theirs, ours, flat)
+        joined = any(joins(shapes[place], tuple(tensors[n].shape)) for place, (n, _) in by_place.items())
+        outputs = results_of(theirs, ours, flat, joined)
         if sequence and not any(_is_lengths(tensors[number], sequence) for number, _ in inputs):
             # Flax's final state is that behind the padding, which such a model leaves aside.
             outputs = [output for output in outputs if output[0].endswith(".values")]
@@ -146,6 +147,16 @@ def has_states_apart(theirs: TorchCall, ours: FlaxCall) -> bool:
     return sum(sorted(x.shape) not in sizes for x in arrays) > 1
 
 
+def has_joined_axes(theirs: TorchCall, ours: FlaxCall) -> bool:
+    """Tells whether several axes of an argument are one on the other side, which its numbers alone prove."""
+    flat = _decisive(theirs, ours)
+    there = [tuple(x.shape) for x in tensors_of([theirs.args, theirs.kwargs])]
+    sizes = [sorted(shape) for shape in there]
+    here = [tuple(x.shape) for x in jax.tree.leaves((ours.args, ours.kwargs)) if is_array(x)]
+    lone = [shape for shape in here if sorted(shape) not in sizes and flat(shape) not in map(flat, there)]
+    return any(joins(shape, other) for shape in lone for other in there)
+
+
 def _is_lengths(tensor: torch.Tensor, sequence: Packed) -> bool:
     lengths = sequence.lengths
     return lengths is not None and tensor.shape == lengths.shape and torch.equal(tensor, lengths)
@@ -182,7 +193,8 @@ def matched(
     Among several it is the one whose argument has the same name, else the first that is left; several arrays may be
     one tensor. States without an axis of layers may stand in any order: their numbers tell.
 
-    apart: (number of the array, number of the tensor) -> how far their numbers are apart in the models' own runs
+    apart: (number of the array, number of the tensor) -> how far their numbers are apart in the models' own runs; what
+           is one there may have several axes as one
     flat:  a shape -> the sizes that decide
     """
     unused = list(range(len(torch)))
@@ -195,6 +207,8 @@ def matched(
             fits = free = [i for i in unused if flat(torch[i][1]) == flat(shape)]
             if len(free) > 1 and apart:
                 free.sort(key=lambda i, place=place: apart(place, i))
+        if not fits and apart:  # a grid of tokens in a row, windows as further examples
+            free = [i for i in unused if joins(shape, torch[i][1]) and apart(place, i) < math.inf]
         number = next(iter(free or fits[::-1]), None)  # keys and values are one tensor, behind the queries
         if number is None:
             raise Mismatch(f"arguments {[s for _, s in torch]} in PyTorch, {[s for _, s in flax]} in Flax")

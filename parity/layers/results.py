@@ -5,7 +5,7 @@ from typing import Any
 
 from flax import linen, nnx
 
-from parity.arrays.layout import Axes, between, from_first, named_leaves
+from parity.arrays.layout import Axes, between, from_first, joins, named_leaves
 from parity.layers.calls import FlaxCall
 from parity.models.calls import TorchCall
 
@@ -13,9 +13,12 @@ LSTM = (nnx.LSTMCell, nnx.OptimizedLSTMCell, linen.LSTMCell, linen.OptimizedLSTM
 
 
 def results_of(
-    theirs: TorchCall, ours: FlaxCall, flat: Callable[[tuple[int, ...]], Any]
+    theirs: TorchCall, ours: FlaxCall, flat: Callable[[tuple[int, ...]], Any], joined: bool = False
 ) -> list[tuple[str, int, Axes]]:
-    """Returns PyTorch's results by name, each with the number of Flax's of as many numbers and the order of axes."""
+    """Returns PyTorch's results by name, each with the number of Flax's of as many numbers and the order of axes.
+
+    joined: of an argument one side has several axes as one, as of results then, too
+    """
     names = [(name, tuple(x.shape)) for name, x in named_leaves(theirs.output, "output")]
     results = [x.shape for _, x in named_leaves(ours.output, "output")]
     pairs = []
@@ -28,7 +31,9 @@ def results_of(
             left = [(i, r) for i, r in left if i != number]
             of_one_rank = len(results[number]) == len(shape)
             pairs.append((name, number, between(results[number], shape) if of_one_rank else tuple(range(len(shape)))))
-    if not pairs and [flat(shape) for _, shape in names] == [flat(shape) for shape in results]:
+    of_all = len(names) == len(results) and not pairs
+    flattened = of_all and [flat(shape) for _, shape in names] == [flat(shape) for shape in results]
+    if flattened or of_all and joined and all(map(joins, results, (shape for _, shape in names))):
         pairs = [(name, i, tuple(range(len(shape)))) for i, (name, shape) in enumerate(names)]
     return pairs
 

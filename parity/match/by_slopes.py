@@ -1,5 +1,6 @@
 """A map that slopes tell, where shapes and names do not: Flax's arrays hold PyTorch's tensors between them."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,8 +95,15 @@ class BySlopes:
             return Weaver(self.search, self.flax, known).steepness(self.ours)
 
     def _whole(self, leaves: Sequence[Leaf]) -> list[Leaf]:
+        """Returns those that are an array of Flax's and a tensor of PyTorch's, or parts of one that are all there."""
         held = {path for tree in (self.flax.params, self.flax.buffers) for path, _ in flatten(tree)}
-        return [leaf for leaf in leaves if not leaf.rows and not leaf.merged and leaf.path in held]
+        arrays = [leaf for leaf in leaves if not leaf.merged and leaf.path in held]
+        sizes: Counter[str] = Counter()
+        for leaf in arrays:
+            sizes[leaf.key] += math.prod(leaf.stored)
+        return [
+            leaf for leaf in arrays if not leaf.rows or sizes[leaf.key] == self.search.recorded.arrays[leaf.key].size
+        ]
 
     @contextmanager
     def _exact(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
     A part that has the input of a layer of Flax's may be its partner; what it computes is known. Of several blocks,
     as of heads, each has rows of all parts.
     """
-    ours, theirs = sizes_of_both(recorded, variables, lambda rank: rank > 1)
+    ours, theirs = sizes_of_both(recorded, variables, lambda rank: rank > 1, trained=True)
     layers = [
         (layer, weight)
         for layer in recorded.layers
@@ -51,14 +51,19 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
                 yield _part(layer, part, _name(part, rows, widths), recorded, widths)
 
 
-def sizes_of_both(recorded: Recorded, variables: Variables, has: Callable[[int], bool]) -> tuple[Counter, Counter]:
+def sizes_of_both(
+    recorded: Recorded, variables: Variables, has: Callable[[int], bool], trained: bool = False
+) -> tuple[Counter, Counter]:
     """Returns how many arrays of Flax's and tensors of PyTorch's there are of each size, shared ones once.
 
-    has: tells which ranks are counted
+    has:     tells which ranks are counted
+    trained: parameters alone, else buffers too
     """
-    tensors = {names[0]: recorded.arrays[names[0]] for key, names in recorded.aliases.items() if key in recorded.arrays}
-    ours = Counter(variable.size for variable in variables.all.values() if has(len(variable.shape)))
-    return ours, Counter(array.size for array in tensors.values() if has(array.ndim))
+    keys = {names[0] for key, names in recorded.aliases.items() if key in recorded.arrays}
+    tensors = [recorded.arrays[key] for key in keys if not trained or key in recorded.trained]
+    held = [variable for variable in variables.all.values() if not trained or variable.trained]
+    ours = Counter(variable.size for variable in held if has(len(variable.shape)))
+    return ours, Counter(array.size for array in tensors if has(array.ndim))
 
 
 def _all_told(

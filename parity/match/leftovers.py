@@ -154,10 +154,15 @@ def _candidates(
     scored = [
         (0.0 if piece else name_score(key, variable.path) - UNLIKE * (variable.trained != (key in trained)), leaf)
         for key in keys
-        if piece or not _is_of_several(modules.get(key))
+        if piece or not _is_of_several(modules.get(key)) and not _is_another_kind(books, key, variable)
         for leaf in ways_of(key, modules.get(key), variable, flax, books.recorded, options)
     ]
     return sorted(scored, key=lambda item: -item[0])
+
+
+def _is_another_kind(books: Books, key: str, variable: Variable) -> bool:
+    """Tells whole numbers, as an index of positions is, from a parameter."""
+    return variable.trained and books.recorded.arrays[key].dtype.kind in "iub"
 
 
 def _is_of_several(layer: TorchLayer | None) -> bool:

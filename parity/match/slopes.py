@@ -19,6 +19,8 @@ IDLE = 2  # rounds that tell nothing, until one number is chosen
 NEAR = 1e-6  # of the largest slope of numbers that are not told apart
 ROUNDING = 1e-12  # of the largest slope of all
 SAME = 1e-6  # of what both models put out
+CHOSEN = 1e-11  # of that, where parts were chosen
+TURNS = 60  # choices that are made anew
 MORE = 300  # times what they differ by, of slopes
 
 Values = Float[np.ndarray, "numbers"]
@@ -69,13 +71,16 @@ def counterparts(torch: Side, flax: Side) -> tuple[Int[np.ndarray, "parts"], Boo
     if torch.count != flax.count:
         raise Different
     search = _Search(torch, flax)
-    while search.several().size:
-        search.refine()
-        colours = search.several()
-        if not colours.size:
-            break
-        search.choose(colours)
-    return search.order(), search.idle
+    while True:
+        try:
+            search.refine()
+        except Different:
+            if not search.turned():
+                raise
+            continue
+        if not search.several().size:
+            return search.order(), search.idle
+        search.choose()
 
 
 class _Search:
@@ -90,6 +95,8 @@ class _Search:
         self.chosen = np.zeros(0, int)  # the rest of what one was chosen of
         self.digits = 0.0  # that outputs differ by: tables of one side may be those of float32
         self.round = 0
+        self.choices: list[tuple[tuple, int, int]] = []  # (what was known, which of Flax's was taken, of how many)
+        self.turns = 0
 
     def several(self) -> Int[np.ndarray, "colours"]:
         """Returns the colours of more than one part."""
@@ -100,20 +107,44 @@ class _Search:
         return np.argsort(self.colours[0], kind="stable")[self.colours[1]]
 
     def refine(self) -> None:
-        """Tells parts apart until nothing more tells any."""
+        """Tells parts apart until nothing more tells any. Raises Different if the two sides then differ."""
         idle = 0
         while idle < IDLE and self.several().size:
             before = self.colours[0].max()
             self._split()
             idle = 0 if self.colours[0].max() > before else idle + 1
 
-    def choose(self, colours: Int[np.ndarray, "colours"]) -> None:
-        """Takes the first part of both sides for each other; where one was taken, and the rest are alike, all."""
+    def choose(self) -> None:
+        """Takes one part of both sides for each other, of which there are several that nothing tells apart."""
+        known = tuple(each.copy() for each in self.colours), self.chosen, self.sloping, self.idle.copy()
+        self.choices.append((known, 0, self._choose(0)))
+
+    def turned(self) -> bool:
+        """Takes another of Flax's parts, where there is one, for what was chosen last, and tells whether there was.
+
+        A gate and its values are alike as long as both have one value, and are not each other's for all that.
+        """
+        while self.choices and self.turns < TURNS:
+            known, turn, several = self.choices.pop()
+            if turn + 1 < several:
+                self.turns += 1
+                colours, self.chosen, self.sloping, idle = known
+                self.colours, self.idle = tuple(each.copy() for each in colours), idle.copy()
+                self.choices.append((known, turn + 1, self._choose(turn + 1)))
+                return True
+        return False
+
+    def _choose(self, turn: int) -> int:
+        """Takes the first part of PyTorch's for one of Flax's, and returns of how many; one where there is no choice.
+
+        Where one was taken, and the rest are alike, all are taken as they stand; so are those without a slope.
+        """
+        colours = self.several()
         rest = np.unique(self.colours[0][self.chosen])
         if len(rest) == 1 and len(self.chosen) > 1:
             self._apart(int(rest[0]), len(self.chosen))
             self.chosen = self.chosen[:0]
-            return
+            return 1
         sizes = np.bincount(self.colours[0])[colours]
         flat = ~self.sloping[colours]
         colour = int(colours[np.lexsort((sizes, flat))[0]])
@@ -121,14 +152,18 @@ class _Search:
         if flat.all():
             self.idle[places] = True
             self._apart(colour, len(places))
-            return
-        self._apart(colour, 1)
+            return 1
+        self._apart(colour, 1, turn)
         self.chosen = places[1:]
+        return len(places)
 
-    def _apart(self, colour: int, count: int) -> None:
-        """Gives the first parts of a colour, on both sides, colours of their own, in the order in which they stand."""
-        for colours in self.colours:
-            places = np.flatnonzero(colours == colour)[:count]
+    def _apart(self, colour: int, count: int, turn: int = 0) -> None:
+        """Gives parts of a colour, on both sides, colours of their own, in the order in which they stand.
+
+        turn: the first of Flax's that is taken
+        """
+        for colours, first in zip(self.colours, (0, turn), strict=True):
+            places = np.flatnonzero(colours == colour)[first : first + count]
             free = colours.max() + 1
             colours[places] = free + np.arange(len(places))
         self._renumber()
@@ -155,7 +190,7 @@ class _Search:
         """Notes by how many digits outputs differ. Raises Different if these are other outputs."""
         with np.errstate(invalid="ignore", over="ignore"):
             gap = np.max(np.abs(theirs - ours), initial=0) / (np.sqrt(np.mean(np.square(theirs))) or 1)
-        if not gap <= SAME:
+        if not gap <= (min(SAME, CHOSEN + MORE * self.digits) if self.choices else SAME):
             raise Different
         self.digits = max(self.digits, gap)
 

@@ -54,3 +54,32 @@ def test_functions_of_different_numbers_of_numbers_differ():
     sides = Side(network(np.arange(COUNT + 4), biases=2), np.arange(COUNT + 4)), Side(network([]), np.arange(COUNT))
     with pytest.raises(Different):
         counterparts(*sides)
+
+
+def gated(order, gate=torch.relu):
+    """Returns the slopes of a layer of values times gates, which are alike while both hold the same numbers."""
+
+    def slopes(values, number):
+        own = torch.tensor(values, requires_grad=True)
+        value, opening, second = torch.split(own[torch.tensor(order)], [12, 12, 8])
+        out = X @ value.view(3, 4) * gate(X @ opening.view(3, 4)) @ second.view(4, 2)
+        (out * torch.tensor(np.random.default_rng(number).normal(size=out.shape))).sum().backward()
+        assert own.grad is not None
+        return out.detach().numpy().ravel(), own.grad.numpy()
+
+    return slopes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_choice_that_proves_wrong_is_made_anew(seed):
+    random = np.random.default_rng(seed)
+    order = random.permutation(32)
+    ours, theirs = gated(order), gated(np.arange(32))
+    found, _ = counterparts(Side(theirs, np.arange(32)), Side(ours, np.arange(32)))
+    values = random.normal(size=32)
+    np.testing.assert_allclose(ours(values[found], 1)[0], theirs(values, 1)[0], rtol=1e-6)
+
+
+def test_control_no_choice_makes_another_gate_the_same():
+    with pytest.raises(Different):
+        counterparts(*(Side(gated(np.arange(32), gate), np.arange(32)) for gate in (torch.relu, torch.abs)))

@@ -84,7 +84,7 @@ class BySlopes:
         among = {leaf.key: given.get(leaf.key, leaf.key) if leaf.key in sure else None for leaf in leaves}
         alike = Counter((among[leaf.key], leaf.shape, leaf.stored) for leaf in leaves)
         lone = {leaf.key for leaf in leaves if alike[among[leaf.key], leaf.shape, leaf.stored] == 1}
-        known = [leaf for leaf in self._whole(leaves) if not leaf.trained or leaf.key in sure and leaf.key in lone]
+        known = [leaf for leaf in self._whole(leaves) if not leaf.trained or leaf.key in lone]
         try:
             return exchanged(leaves, among, *self._steepness(known))
         except (Different, Unasked):

@@ -1,5 +1,7 @@
 """Layers of one form, exchanged where the two models differ and slopes are nearer so than where names have put them."""
 
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +18,7 @@ from parity.models.calls import Path
 NEXT = 1e-3  # what slopes are apart that are next to equal, of their size
 MUCH = 1.0  # how much nearer the slopes of a layer have to be than where names have put it, in `gap`
 TINY = 1e-300
+DIRECTION = re.compile(r"_l\d+(_reverse)?$")  # of a recurrent layer, whose tensors stay together
 OF_LAYERS = ("kernel", "bias", "scale", "embedding", "weight")
 Steepness = Float[np.ndarray, "rounds ..."]
 
@@ -64,15 +67,19 @@ def exchanged(
 
 
 def _layers(leaves: Sequence[Leaf]) -> Iterator[Layer]:
-    """Yields the layers of Flax's that stand for one of PyTorch's, or for some rows of it."""
+    """Yields the layers of Flax's that stand for one of PyTorch's, some of its rows, or one of its directions."""
     places = [leaf.path for leaf in leaves]
-    layers: dict[tuple, dict[Any, Leaf]] = {}
+    layers: dict[tuple, list[Leaf]] = {}
     for leaf in leaves:
         if places.count(leaf.path) == 1:
             path = leaf.path[:-1] if leaf.path[-1] in OF_LAYERS else leaf.path
-            layers.setdefault((path, owner(leaf.key), leaf.rows), {})[leaf.path[-1]] = leaf
-    for (path, *_), held in layers.items():
-        yield Layer(path, dict(sorted(held.items(), key=lambda item: str(item[0]))))
+            direction = DIRECTION.search(leaf.key)
+            own = (direction[0],) if direction else (path, leaf.rows)
+            layers.setdefault((owner(leaf.key), *own), []).append(leaf)
+    for (_, first, *_), held in layers.items():
+        path = first if isinstance(first, tuple) else tuple(os.path.commonprefix([leaf.path[:-1] for leaf in held]))
+        named = {".".join(map(str, leaf.path[len(path) :])): leaf for leaf in held}
+        yield Layer(path, dict(sorted(named.items())))
 
 
 def _named(layers: Sequence[Layer]) -> bool:

@@ -166,6 +166,22 @@ def test_directions_and_the_initial_state():
     assert cause is not None and cause.name == "initial-state"
 
 
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_directions_that_no_layer_turns_round_again(kind):
+    rnn = seeded(kind(5, 3, num_layers=2, bidirectional=True))
+    x = normal(7, 2, 5)
+    first, second = (kind(size, 3, bidirectional=True).double() for size in (5, 6))
+    y = torch.tensor(x)
+    for number, layer in enumerate((first, second)):
+        layer.load_state_dict(
+            {name.replace(f"_l{number}", "_l0"): w for name, w in rnn.state_dict().items() if f"_l{number}" in name}
+        )
+        ahead, back = layer(y)[0].chunk(2, -1)
+        y = torch.cat([ahead, back.flip(0)], -1)
+    cause = named(rnn, x, y.detach().numpy())
+    assert cause is not None and (cause.name, cause.text[-12:]) == ("direction-order", "in any layer")
+
+
 def test_softplus_has_a_threshold():
     x = 30 * np.abs(normal(5, 7))
     soft = nn.Softplus(threshold=5)

@@ -1,5 +1,6 @@
 """RNN, LSTM and GRU under other conventions."""
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -122,6 +123,8 @@ def layout(module: nn.Module) -> Iterator[Altered]:
         yield "direction-order", text, followed(module, lambda y: (torch.cat(y[0].chunk(2, -1)[::-1], -1), y[1]))
         text = "Flax does not turn the backward direction's outputs round again"
         yield "direction-order", text, followed(module, lambda y: (_half_turned(y[0], time), y[1]))
+        if module.num_layers > 1:
+            yield "direction-order", f"{text} in any layer", forwarding(module, _turned_in_layers)
         text = "Flax adds the two directions"
         yield "direction-sum", text, followed(module, lambda y: (sum(y[0].chunk(2, -1)), y[1]))
         text = "Flax gives the forward direction alone"
@@ -131,6 +134,21 @@ def layout(module: nn.Module) -> Iterator[Altered]:
 def _half_turned(y: torch.Tensor, time: int) -> torch.Tensor:
     ahead, back = y.chunk(2, -1)
     return torch.cat([ahead, back.flip(time)], -1)
+
+
+def _turned_in_layers(m: nn.RNNBase, x: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    """Runs one layer behind the other, from zeros; each is given what the one before has not turned round."""
+    states = []
+    for number in range(m.num_layers):
+        weights = [w for name, w in zip(m._flat_weights_names, m._flat_weights, strict=True) if f"_l{number}" in name]
+        layer = copy.copy(m)
+        vars(layer).update(num_layers=1, input_size=x.shape[-1], dropout=0.0, _flat_weights=weights)
+        x, state = type(m).forward(layer, x)
+        x = _half_turned(x, 1 if m.batch_first else 0)
+        states.append(state)
+    whole = zip(*states) if isinstance(m, nn.LSTM) else [states]
+    last = tuple(torch.cat(each) for each in whole)
+    return x, last if isinstance(m, nn.LSTM) else last[0]
 
 
 def states(module: nn.Module) -> Iterator[Altered]:

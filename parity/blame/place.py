@@ -25,6 +25,7 @@ from parity.blame.diagnosis import Cause, explain_tensor
 from parity.blame.diagnosis.altered import ALTERATIONS
 from parity.blame.diagnosis.altered.others import DROPOUTS
 from parity.blame.diagnosis.places import VAGUE
+from parity.blame.ends_before import without_shorter
 from parity.blame.ends_behind import without_longer
 from parity.blame.gradients import explain_gradients
 from parity.blame.layer import blame_layers, right_modules
@@ -86,6 +87,7 @@ def _of_what_is_trained(
     if untied := explain_ties(twin):
         return Blame.because(untied, "", "backward", BODY)
     guilty = without_longer(list(blame_layers(twin, layers, states[0])), twin, layers[True], states[0])
+    guilty = without_shorter(guilty, layers[True])
     if guilty := without_blocks_around(guilty, twin, layers[True], oracle):
         return _with_others(guilty, twin, layers[True], states[0], oracle, flax, wrong)
     wrong_loss = _is_loss_wrong(wrong)

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,6 +114,12 @@ def together(layers: Iterable[TorchLayer], arrays: dict[str, Array], flax: FlaxL
     sizes = [max(math.prod(shape) for shape in layer.shapes(arrays).values()) for layer in given]
     runs = (sizes[start:end] for start, end in itertools.combinations(range(len(sizes) + 1), 2))
     return max(variable.size for variable in flax.variables) in {sum(run) for run in runs if len(run) > 1}
+
+
+def used_up(layer: TorchLayer, partners: Iterable[Any], aliases: Mapping[str, Sequence[str]]) -> bool:
+    """Tells whether a layer, shared by several of PyTorch's, is the partner of as many of Flax's as it has names."""
+    users = sum(partner.layer is layer for partner in partners)
+    return users >= max(len(aliases[key]) for key in layer.tensors.values())
 
 
 def without_projections(layers: Sequence[TorchLayer], attentions: int) -> list[TorchLayer]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from d2l_jax.weights.leaf import Rows, rows_of
+from d2l_jax.weights.leaf import Rows, Shape, rows_of
 from parity.match.dense import axis_of_units, rows_of_units
 from parity.match.flax_layers import Variables
 from parity.match.functions import tensor_of
@@ -37,7 +37,9 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
     told = dict(_all_told([(layer, weight) for layer, weight in layers if layer.parts], recorded, ours, theirs))
     for layer, parts in told.items():
         yield from (_part(layer, part, name, recorded) for part, name in parts.items())
-    shapes = Counter(weight.shape for _, weight in fused)
+    shapes: Counter[Shape] = Counter()
+    for layer, weight in fused:
+        shapes[weight.shape] += _copies(recorded, variables, layer.tensors["weight"])
     for layer, weight in fused:  # of the others Flax may have as many whole
         if isinstance(layer.module, CONVOLUTIONS) and ours[weight.size // layer.module.groups] >= layer.module.groups:
             yield from _groups(layer)
@@ -54,16 +56,30 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
 def sizes_of_both(
     recorded: Recorded, variables: Variables, has: Callable[[int], bool], trained: bool = False
 ) -> tuple[Counter, Counter]:
-    """Returns how many arrays of Flax's and tensors of PyTorch's there are of each size, shared ones once.
+    """Returns how many arrays of Flax's and tensors of PyTorch's there are of each size.
 
+    Shared ones count once, but where Flax has so many more numbers that it may hold a copy for each of their users.
     has:     tells which ranks are counted
     trained: parameters alone, else buffers too
     """
     keys = {names[0] for key, names in recorded.aliases.items() if key in recorded.arrays}
-    tensors = [recorded.arrays[key] for key in keys if not trained or key in recorded.trained]
+    kept = [key for key in keys if not trained or key in recorded.trained]
     held = [variable for variable in variables.all.values() if not trained or variable.trained]
     ours = Counter(variable.size for variable in held if has(len(variable.shape)))
-    return ours, Counter(array.size for array in tensors if has(array.ndim))
+    theirs: Counter[int] = Counter()
+    for key in kept:
+        if has(recorded.arrays[key].ndim):
+            theirs[recorded.arrays[key].size] += _copies(recorded, variables, key)
+    return ours, theirs
+
+
+def _copies(recorded: Recorded, variables: Variables, key: str) -> int:
+    """Returns how many arrays of Flax's a tensor may be: one for each of its names, where Flax has all as copies."""
+    names = {key: recorded.aliases[key] for key in recorded.trained if key in recorded.arrays}
+    once = {each[0]: recorded.arrays[key].size for key, each in names.items()}
+    copied = sum(recorded.arrays[key].size for key in names)
+    held = sum(variable.size for variable in variables.all.values() if variable.trained)
+    return len(recorded.aliases[key]) if sum(once.values()) < copied <= held else 1
 
 
 def _all_told(

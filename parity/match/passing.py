@@ -26,6 +26,7 @@ from parity.match.candidates import (
     sees_more,
     split,
     together,
+    used_up,
 )
 from parity.match.draws import AnswersOfPyTorch
 from parity.match.fitting import Fit, fit
@@ -172,8 +173,8 @@ class Pass:
         open_ones = [c for c in candidates if available(c.fit.layer, paired)]
         limit = max(2 * min((c.gap for c in open_ones), default=np.inf), EXACT)
         same = [c for c in open_ones if c.gap <= min(limit, NEAR)]
-        complete = [c for c in same if not c.fit.missing]
         if same:
+            complete = [c for c in same if not c.fit.missing]
             partly = [c for c in open_ones if c.gap > NEAR and not c.fit.missing and sees_less(c, x)]
             return self.among([*(complete or same), *partly], flax, kwargs), False
         same_input = [c for c in candidates if c.gap < EXACT and not c.fit.missing and c.fit.layer in paired]
@@ -181,6 +182,7 @@ class Pass:
             if self.partners[paired[layer]].guessed and len(self.excluded) < STEALS:
                 self.excluded.add((paired[layer], layer))
                 raise Stolen
+        same_input.sort(key=lambda c: used_up(c.fit.layer, self.partners.values(), self.recorded.aliases))
         free = [c for c in open_ones if not c.fit.missing]
         for candidate in same_input:
             if not free or len(candidate.fit.layer.calls) > 1:  # else it is given what is another layer's

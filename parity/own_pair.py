@@ -1,6 +1,6 @@
 """`parity.check`: a case of the catalogue by name, or two models of a user's own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +13,8 @@ from d2l_jax.weights.leaf import Leaf
 from parity.compare.policy import POLICY, Policy
 from parity.environment import jax_device, seeded, torch_device
 from parity.listening import listening
-from parity.models.complex_parts import InParts
-from parity.models.cut import Cut
-from parity.models.evaluation import stays
-from parity.models.woven import Woven
 from parity.models.wrapped_model import linen_parts
+from parity.pair_notes import notes_of, some
 from parity.proof.checking import Checking
 from parity.proof.compiled import with_compiled
 from parity.proof.judging import Diverged
@@ -29,12 +26,9 @@ from parity.start.of_pair import Fresh, torch_module_of
 from parity.start.told import with_start
 from parity.twin.inputs import Inputs
 from parity.twin.learning import PLAIN_SGD, SLOWER, FlaxAndTorch, Learning
-from parity.twin.merged_biases import note_of
 from parity.twin.of_pair import twin_of_pair
-from parity.twin.optional_outputs import left_out
 from parity.twin.twin import STEPS, Twin
 
-SHOWN = 3
 LIKELIEST = "(under the likeliest weight map: none was found under which the two agree)"
 
 
@@ -110,8 +104,8 @@ def check(
             twin = twin_of_pair(model, theirs, inputs, variables, learning, weight_map, labels, steps, as_they_are)
             heard = options | {"listener": listener}
             result = _check_pair(with_settled_masks(twin), fresh, start == "compare", heard)
-        notes = *note_of(twin, learning), *_complex_of(twin), *_cut_of(twin), *_mode_of(twin), *_alone_of(twin)
-        return _under_likeliest(replace(result, notes=(*result.notes, *notes)), twin.likeliest)
+        noted = replace(result, notes=(*result.notes, *notes_of(twin, learning)))
+        return _under_likeliest(noted, twin.likeliest)
 
     try:
         return checked(learning)
@@ -144,32 +138,6 @@ def _check_pair(twin: Twin, fresh: Fresh, start_fails: bool, options: dict[str, 
         raise
     options["listener"](twin.name, "fresh models")
     return _with_start(with_compiled(result, twin, options["device"], options["tf32"]), fresh, twin, start_fails)
-
-
-def _complex_of(twin: Twin) -> tuple[str, ...]:
-    """Returns a line about complex parameters, if there are some."""
-    model = twin.flax.model
-    if not isinstance(model, InParts):
-        return ()
-    return (
-        f"{', '.join(model.names)}: complex, compared by real and imaginary parts; JAX's own gradient of them is the"
-        " conjugate of PyTorch's, so that Optax needs jnp.conj of it",
-    )
-
-
-def _mode_of(twin: Twin) -> Iterator[str]:
-    """Yields a line about two models that were handed over in evaluation mode."""
-    if stays(twin.torch.model):
-        yield (
-            "both models were handed over in evaluation mode and stay in it in every step: what training alone does,"
-            " dropout and the statistics of batches, was not compared; PyTorch's model after train() has both train"
-        )
-
-
-def _alone_of(twin: Twin) -> Iterator[str]:
-    """Yields a line about outputs that PyTorch's model may leave out, and Flax's does."""
-    if names := left_out(twin.torch.model):
-        yield f"{', '.join(names)}: optional outputs, which PyTorch's model alone returns here, were not compared"
 
 
 def _with_start(result: Result, fresh: Fresh, twin: Twin, fails: bool) -> Result:
@@ -216,7 +184,7 @@ def _under_likeliest(result: Result, names: tuple[str, ...]) -> Result:
     """
     if result.status != "fail" or not names:
         return result
-    listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    listed = some(names)
     note = (
         f"no weight map was found under which the two models agree. The likeliest was taken: {listed} may be exchanged"
         " with others of their shape, and the place and the cause are right only if they are not. result.weights is"
@@ -224,15 +192,3 @@ def _under_likeliest(result: Result, names: tuple[str, ...]) -> Result:
     )
     blame = result.blame and replace(result.blame, text=f"{result.blame.text} {LIKELIEST}")
     return replace(result, blame=blame, notes=(*result.notes, note))
-
-
-def _cut_of(twin: Twin) -> Iterator[str]:
-    """Yields a line about each of Flax's arrays that holds several tensors of PyTorch's."""
-    if isinstance(twin.flax.model, Cut):
-        for path, cutting in twin.flax.model.cuts.items():
-            yield f"{'.'.join(map(str, path))}: compared as {cutting}; where it holds them otherwise, the two differ"
-    if isinstance(twin.flax.model, Woven):
-        for weave in twin.flax.model.weaves:
-            arrays = ", ".join(".".join(map(str, path)) for path in weave.arrays)
-            keys = ", ".join(leaf.name for leaf in twin.leaves if leaf.path in weave.tensors)
-            yield f"{arrays}: compared as {keys}; which number is which, slopes have told"

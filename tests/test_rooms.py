@@ -26,8 +26,8 @@ ORDER = {
                   algorithms augment data turns train models generate d2l_jax case cases catalog runs search cli
                   __main__""",
     "parity": """environment listening processes arrays reference weights models match twin sides compare report result
-                 layers blame start proof training_step own_pair user_module named_pair plugin offline bench selftest
-                 mutants check_options output progress offline_commands parity cli __main__""",
+                 layers blame start proof training_step pair_notes own_pair user_module named_pair plugin offline bench
+                 selftest mutants check_options output progress offline_commands parity cli __main__""",
 }
 
 

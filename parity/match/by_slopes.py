@@ -51,7 +51,7 @@ class BySlopes:
         """
         whole = self._whole(leaves)
         buffers = [leaf for leaf in whole if not leaf.trained]
-        tried, reason = [], Different
+        tried, reason = [], Different()
         with self._exact():
             for known in (whole, [leaf for leaf in whole if leaf.key in sure or not leaf.trained], buffers):
                 if known not in tried:
@@ -60,7 +60,7 @@ class BySlopes:
                         with asked():
                             return Weaver(self.search, self.flax, known).map(self.ours)
                     except Different as error:
-                        reason = Disordered if isinstance(error, Disordered) else reason
+                        reason = error if isinstance(error, Disordered) else reason
         raise reason
 
     def cuts(self, leaves: Sequence[Leaf]) -> Cuts:

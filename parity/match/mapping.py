@@ -34,12 +34,14 @@ class Map:
     flax:      the model, cut where it keeps several tensors of PyTorch's in one array
     agrees:    both models compute the same under the map
     likeliest: where they do not, PyTorch's tensors that are this or that one by names and order alone
+    reordered: those in whose numbers another order, which is none that a map may have, makes the two models one
     """
 
     flax: FlaxModel
     leaves: list[Leaf]
     agrees: bool
     likeliest: tuple[str, ...]
+    reordered: tuple[str, ...] = ()
 
 
 def map_of(
@@ -65,13 +67,13 @@ def map_of(
         return Map(model, leaves, found.agrees, ())
     if leaves := settled(search, model, found):
         return Map(model, leaves, True, ())
-    slopes, most = None, MOST
+    slopes, most, reordered = None, MOST, ()
     with suppress(Unasked):
         slopes = BySlopes(search, flax)
         try:
             return Map(*slopes.map(found.leaves, sure_of(found.run)), True, ())
         except Different as error:
-            most = MOST if isinstance(error, Disordered) else FEW
+            most, reordered = (MOST, error.keys) if isinstance(error, Disordered) else (FEW, ())
         if isinstance(model, Cut):
             nearest = Cut(flax, slopes.cuts(found.leaves))
             tried = _tried(search, nearest)
@@ -85,7 +87,7 @@ def map_of(
         runs.insert(0, found.run)
         if found.agrees:
             break
-    return _map(model, found, slopes)
+    return _map(model, found, slopes, reordered)
 
 
 def _by_slopes(search: Search, flax: FlaxModel, error: Unmatched) -> Map:
@@ -95,20 +97,23 @@ def _by_slopes(search: Search, flax: FlaxModel, error: Unmatched) -> Map:
     """
     try:
         slopes = BySlopes(search, flax)
-        with suppress(Different):
+        reordered = ()
+        try:
             return Map(*slopes.map(error.leaves, error.sure), True, ())
+        except Different as different:
+            reordered = different.keys if isinstance(different, Disordered) else ()
         model = Cut(flax, slopes.cuts(error.leaves))
         found = search.found(model)
     except (Different, Unasked, Unmatched):
         raise error from None
-    return _map(model, found, slopes)
+    return _map(model, found, slopes, reordered)
 
 
-def _map(model: FlaxModel, found: Found, slopes: BySlopes | None) -> Map:
+def _map(model: FlaxModel, found: Found, slopes: BySlopes | None, reordered: tuple[str, ...]) -> Map:
     if found.agrees:
         return Map(model, found.leaves, True, ())
     leaves = slopes.exchanged(found.leaves, sure_of(found.run)) if slopes else found.leaves
-    return Map(model, leaves, False, tuple(dict.fromkeys(_unsure(model, found))))
+    return Map(model, leaves, False, tuple(dict.fromkeys(_unsure(model, found))), reordered)
 
 
 def _unsure(model: FlaxModel, found: Found) -> Iterator[str]:

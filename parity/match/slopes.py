@@ -7,7 +7,7 @@ of a hidden layer, are left, and one of them is chosen. (The method is that by w
 refinement, and individualisation.)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,14 @@ class Different(Exception):
 
 
 class Disordered(Different):
-    """They are one in an order that is none of those in which numbers may be kept."""
+    """They are one in an order that is none of those in which numbers may be kept.
+
+    keys: of the tensors whose numbers stand so, as far as is known
+    """
+
+    def __init__(self, keys: Sequence[str] = ()):
+        super().__init__()
+        self.keys = tuple(keys)
 
 
 class Unasked(Exception):

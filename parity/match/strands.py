@@ -75,32 +75,50 @@ def _of_rows(key: str, places: Int[np.ndarray, "..."], added: Sequence[tuple[str
         first = end
 
 
-def in_order(
+def disordered(
     found: Sequence[Strand],
     starts: Int[np.ndarray, "arrays"],
-    sizes: Int[np.ndarray, "arrays"],
+    shapes: Sequence[Shape],
     turned: Collection[str],
     cells: Collection[int] = (),
-) -> bool:
-    """Tells whether numbers stand in an order in which they may be kept: along each axis in that of PyTorch's.
+) -> list[str]:
+    """Returns the tensors whose numbers stand in an order in which they may not be kept.
 
-    So do the axes of a window in one array. Of a module's tensors that stand beside others, or in several arrays,
-    blocks of rows may have another order, as gates do.
-    starts, sizes: of Flax's arrays among all of its numbers
-    turned:        tensors whose windows Flax may turn round
-    cells:         numbers of arrays of Flax's own recurrent cells, whose gates have an order of their own
+    Along each axis it is that of PyTorch's. So do the axes of a window in one array. Of a module's tensors that stand
+    beside others, or in several arrays, blocks of rows may have another order, as gates do; and axes that an array of
+    Flax's has and PyTorch joins, as the inputs and outputs of a kernel that a layer puts out, may be exchanged where
+    their lengths tell them.
+    starts, shapes: of Flax's arrays among all of its numbers
+    turned:         tensors whose windows Flax may turn round
+    cells:          numbers of arrays of Flax's own recurrent cells, whose gates have an order of their own
     """
     arrays = {strand: set(_arrays(strand, starts).flat) for strand in found}
-    if not all(_window_stands(strand) for strand in found if len(arrays[strand]) == 1):
+    among = {_owner(x) for x in found if not _alone(x, starts, shapes) or arrays[x] & {*cells}}
+
+    def stands(strand: Strand) -> bool:
+        if len(arrays[strand]) == 1 and not _window_stands(strand):
+            return False
+        if _alone(strand, starts, shapes) and _has_axes_exchanged(strand, shapes[min(arrays[strand])]):
+            return True
+        blocks = BLOCKS if _owner(strand) in among else 1
+        turns = strand.key in turned
+        return all(
+            _runs_through(lines, blocks) or turns and axis > 1 and _runs_through(lines[..., ::-1], 1)
+            for axis, lines in _lines(strand, starts)
+        )
+
+    return [strand.key for strand in found if not stands(strand)]
+
+
+def _has_axes_exchanged(strand: Strand, shape: Shape) -> bool:
+    """Tells whether a tensor is an array of more axes, all of other lengths, with these in another order."""
+    places = strand.places - strand.places.min()
+    if not places.ndim < min(3, len(shape)) or len(shape) > 4 or len({*shape}) < len(shape):
         return False
-    among = {_owner(x) for x in found if not _alone(x, starts, sizes) or arrays[x] & {*cells}}
-    return all(
-        _runs_through(lines, BLOCKS if _owner(strand) in among else 1)
-        or axis > 1
-        and strand.key in turned
-        and _runs_through(lines[..., ::-1], 1)
-        for strand in found
-        for axis, lines in _lines(strand, starts)
+    whole = np.arange(places.size).reshape(shape)
+    return any(
+        np.array_equal(whole.transpose(axes).reshape(places.shape), places)
+        for axes in itertools.permutations(range(len(shape)))
     )
 
 
@@ -116,10 +134,10 @@ def _owner(strand: Strand) -> str:
     return strand.key.rpartition(".")[0]
 
 
-def _alone(strand: Strand, starts: Int[np.ndarray, "arrays"], sizes: Int[np.ndarray, "arrays"]) -> bool:
+def _alone(strand: Strand, starts: Int[np.ndarray, "arrays"], shapes: Sequence[Shape]) -> bool:
     """Tells whether a tensor has an array for itself."""
     arrays = _arrays(strand, starts)
-    return strand.rows is None and len(np.unique(arrays)) == 1 and sizes[arrays.flat[0]] == strand.places.size
+    return strand.rows is None and len({*arrays.flat}) == 1 and math.prod(shapes[arrays.flat[0]]) == strand.places.size
 
 
 def _arrays(strand: Strand, starts: Int[np.ndarray, "arrays"]) -> Int[np.ndarray, "..."]:

@@ -21,7 +21,7 @@ from parity.match.loading import in_jax, loaded
 from parity.match.of_numbers import OfFlax, of_torch
 from parity.match.search import Search, in_float64, outputs_gap
 from parity.match.slopes import Different, Disordered, Side, Slopes, Unasked, added_up, counterparts
-from parity.match.strands import Strand, in_order, strands
+from parity.match.strands import Strand, disordered, strands
 from parity.models.calls import Path
 from parity.models.flax_model import FlaxModel
 from parity.models.woven import Woven, weaves_of
@@ -56,13 +56,13 @@ class Weaver:
 
     def map(self, flax: OfFlax) -> tuple[FlaxModel, list[Leaf]]:
         """Returns the model and the map. Raises Different if there is none."""
-        search, reason = self.search, Different
+        search, reason = self.search, Different()
         theirs = of_torch(search, self.known, [*self.shapes])
         for layout in flax.layouts():
             try:
                 leaves = self._leaves(theirs, flax.slopes(self.known, [*self.arrays], layout))
             except Different as error:
-                reason = Disordered if isinstance(error, Disordered) else reason
+                reason = error if isinstance(error, Disordered) else reason
                 continue
             model = Woven(self.flax, weaves) if (weaves := weaves_of(leaves)) else self.flax
             params, buffers = loaded(leaves, search.recorded, (in_float64(model.params), in_float64(model.buffers)))
@@ -94,8 +94,8 @@ class Weaver:
         found = [*strands(self.shapes, parts[0], [np.array(each) for each in places])]
         modules = dict(self.search.torch_model.named_modules())
         turned = {f"{name}.weight" for name, module in modules.items() if isinstance(module, TRANSPOSED)}
-        if not in_order(found, self.starts, self.sizes, turned, self._cells()):
-            raise Disordered
+        if keys := disordered(found, self.starts, [*self.arrays.values()], turned, self._cells()):
+            raise Disordered(keys)
         leaves = [*self._known(), *(leaf for strand in found for leaf in self._of(strand, modules))]
         numbers = {key: number for number, key in enumerate(self.search.recorded.arrays)}
         return sorted(leaves, key=lambda leaf: (numbers[leaf.key], leaf.rows or (0, 0)))

@@ -124,7 +124,8 @@ def _twin(
     flax, torch_model = in_parts(flax), torch_in_parts(torch_model)
     outputs = outputs_of(flax, inputs, train=not evaluating)
     torch_model = without_optional(torch_model, inputs, outputs)
-    flax, tensors, likeliest = weight_map(flax, model, torch_model, inputs, weights)
+    found = weight_map(flax, model, torch_model, inputs, weights)
+    flax, tensors = found.flax, found.leaves
     torch_model = _without_tables(torch_model, tensors)
     random = np.random.default_rng(0)
     batches = [inputs.arrays, *(another(inputs.arrays, random) for _ in range(steps - 1))]
@@ -139,7 +140,7 @@ def _twin(
     held = _held(tensors, flax) if as_they_are else None
     drawn = partial(targets, labels, None, probabilities=not labels and learning.of_probabilities(outputs))
     twin = make_twin(flax.name, ours, theirs, tensors, named, drawn, random, held, axes)
-    return replace(with_axes(twin) if apart else twin, likeliest=likeliest)
+    return replace(with_axes(twin) if apart else twin, likeliest=found.likeliest, reordered=found.reordered)
 
 
 def _without_tables(model: torch.nn.Module, tensors: list[Leaf]) -> torch.nn.Module:

@@ -157,6 +157,7 @@ class Problem:
     extra:  those where Flax alone has one, which is left out; otherwise: where another of its like calls may be that
             one, what the twin has then, and the random numbers of each batch
     likeliest: PyTorch's tensors whose partners neither numbers nor shapes have decided, as no map was found that agrees
+    reordered: those whose numbers stand in another order in Flax, under which the two models would agree
     held:   the values that Flax's model itself holds, where both are compared with the weights that they have
     """
 
@@ -182,6 +183,7 @@ class Problem:
     extra: tuple[str, ...] = field(default=(), kw_only=True)
     otherwise: tuple[tuple[dict[str, Any], tuple[RandomNumbers, ...]], ...] = field(default=(), kw_only=True)
     likeliest: tuple[str, ...] = field(default=(), kw_only=True)
+    reordered: tuple[str, ...] = field(default=(), kw_only=True)
 
     def trained(self, trains: str | tuple[str, ...] = "") -> list[Leaf]:
         """Returns the leaves that a turn moves, by the start of their names."""

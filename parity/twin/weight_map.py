@@ -24,10 +24,8 @@ from parity.twin.inputs import Inputs
 from parity.twin.structure import check_structure
 
 
-def weight_map(
-    flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: Inputs, weights: Any
-) -> tuple[FlaxModel, list[Leaf], tuple[str, ...]]:
-    """Returns Flax's model, cut where it keeps several tensors of PyTorch's in one array, the map, and its guesses.
+def weight_map(flax: FlaxModel, model: Any, torch_model: torch.nn.Module, inputs: Inputs, weights: Any) -> Map:
+    """Returns the map, with Flax's model cut where it keeps several tensors of PyTorch's in one array.
 
     weights: what the user says of it: a map, or its path
     """
@@ -39,19 +37,18 @@ def weight_map(
         weaves = weaves_of(told)
         flax = Woven(flax, weaves) if weaves else flax
         _check_complete(told, flax, torch_model, resting)
-        return flax, told, ()
+        return Map(flax, told, True, ())
     named = leaves(model) if isinstance(model, nnx.Module) and not isinstance(flax, InParts) else []
     held = {leaf.key for leaf in named if leaf.path in flax.constants()}
     by_name = None
     try:
         if named:
             check_structure(flax.name, model, torch_model, resting | held)  # type: ignore[arg-type]
-            return flax, _in_both(named, held, torch_model.state_dict(), resting), ()
+            return Map(flax, _in_both(named, held, torch_model.state_dict(), resting), True, ())
     except InputError as error:  # other names, or other tensors: the structure will tell
         by_name = error
     try:
-        found = _found(flax, torch_model, inputs, resting)
-        return found.flax, found.leaves, found.likeliest
+        return _found(flax, torch_model, inputs, resting)
     except InputError as error:
         if 2 * len({leaf.key for leaf in named} & torch_model.state_dict().keys()) > len(named):
             # Most of the names are the same: those that are not, are the news.

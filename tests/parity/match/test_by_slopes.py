@@ -62,11 +62,13 @@ def test_a_kernel_of_inputs_and_states_with_other_gates_is_found_saved_and_loade
 
 
 def test_no_order_of_numbers_explains_another_activation():
-    assert not found(JointCell(nnx.relu), Cell()).agrees
+    other = found(JointCell(nnx.relu), Cell())
+    assert not other.agrees and not other.reordered
 
 
 def test_units_of_every_gate_stay_in_their_order():
-    assert not found(JointCell(turned=True), Cell()).agrees
+    other = found(JointCell(turned=True), Cell())
+    assert not other.agrees and set(other.reordered) == {"of_input.weight", "of_input.bias", "of_state.weight"}
 
 
 class Tables(torch.nn.Module):

@@ -21,10 +21,10 @@ def without_shorter(guilty: Sequence[Blame], isolated: Isolated) -> list[Blame]:
     Behind a mistake they are given others: there, layers of the same kinds and the same cause are left out as well,
     unless no blame would be left.
     """
-    found = [(blame, _layers(blame, isolated.layers)) for blame in guilty]
-    proven = [bool(layers) and all(_is_handed_on(each, isolated.received) for each in layers) for _, layers in found]
-    kinds = {_kind(blame, layers[0]) for (blame, layers), right in zip(found, proven, strict=True) if right}
-    unproven = [item for item, right in zip(found, proven, strict=True) if not right]
+    blamed = [(blame, _layers(blame, isolated.layers)) for blame in guilty]
+    proven = [bool(layers) and all(_is_handed_on(each, isolated.received) for each in layers) for _, layers in blamed]
+    kinds = {_kind(blame, layers[0]) for (blame, layers), right in zip(blamed, proven, strict=True) if right}
+    unproven = [item for item, right in zip(blamed, proven, strict=True) if not right]
     others = [blame for blame, layers in unproven if not layers or _kind(blame, layers[0]) not in kinds]
     return others or [blame for blame, _ in unproven]
 

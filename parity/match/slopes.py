@@ -33,7 +33,7 @@ class Different(Exception):
 
 
 class Disordered(Different):
-    """They are one in an order that is none of those in which numbers may be kept.
+    """The two models are one in an order of numbers that is none of those in which they may be kept.
 
     keys: of the tensors whose numbers stand so, as far as is known
     """

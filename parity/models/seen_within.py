@@ -5,7 +5,7 @@ trace of its own, and so do `nn.vmap`, `nnx.vmap` and `jax.vmap` over an ensembl
 every layer has a call, with its own part of the array.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,9 +36,9 @@ class Stacks:
         self.slices: list[tuple[Path, Any]] = []
         self._arrays = [(path, array) for path, array in arrays.items() if np.ndim(array)]
 
-    def look(self, arrays: Sequence[Any], axes: Sequence[int]) -> bool:
-        """Tells whether a scan along these axes goes over layers that are to be called one by one."""
-        found = {path: (x, n) for x, n in zip(arrays, axes, strict=True) if (path := self._path_of(x)) is not None}
+    def look(self, scanned: Iterable[tuple[Any, int]]) -> bool:
+        """Tells whether a scan of arrays along axes goes over layers that are to be called one by one."""
+        found = {path: (x, axis) for x, axis in scanned if (path := self._path_of(x)) is not None}
         self.scanned |= {path: (x.shape[axis], axis % x.ndim) for path, (x, axis) in found.items()}
         return any(path[:end] in self.sizes for path in found for end in range(1, len(path) + 1))
 
@@ -112,14 +112,14 @@ def loops(stacks: Stacks) -> Iterator[None]:
 
     def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, **options: Any) -> Any:
         flat = jax.tree.leaves(xs)
-        if not stacks.look(flat, [0] * len(flat)):
+        if not stacks.look((x, 0) for x in flat):
             return of_jax(f, init, xs, length, **options)
         return _loop(stacks, lambda carry, x, _: f(carry, x), init, xs, [0] * len(flat), bool(options.get("reverse")))
 
     def lifted(fn: Callable, in_axes: Any, out_axes: Any, *rest: Any, **options: Any) -> Callable:
         def run(broadcast: Any, init: Any, *args: Any) -> Any:
             xs, along = _scanned(in_axes, args)
-            if not stacks.look(jax.tree.leaves(xs), along):
+            if not stacks.look(zip(jax.tree.leaves(xs), along, strict=True)):
                 return of_flax(fn, in_axes, out_axes, *rest, **options)(broadcast, init, *args)
             return _lifted_loop(stacks, fn, (in_axes, out_axes), broadcast, init, args, options)
 
@@ -130,8 +130,7 @@ def loops(stacks: Stacks) -> Iterator[None]:
 
         def run(*args: Any, **kwargs: Any) -> Any:
             axes = None if kwargs or axis_name is not None else _axes_of(in_axes, args)
-            along = [(x, n) for x, n in zip(jax.tree.leaves(args), axes or (), strict=False) if n is not None]
-            if axes is None or not stacks.look([x for x, _ in along], [n for _, n in along]):
+            if axes is None or not stacks.look(_along(jax.tree.leaves(args), axes)):
                 return mapped(*args, **kwargs)
             return _mapped_loop(stacks, fun, axes, out_axes, args)
 
@@ -154,6 +153,10 @@ def _axes_of(in_axes: Any, args: tuple) -> list[int | None]:
     """Returns the axis of each array that is mapped over, None of the others."""
     axes = tuple(in_axes) if isinstance(in_axes, list) else in_axes
     return list(flatten_axes("vmap in_axes", jax.tree.structure(args), axes, tupled_args=True))
+
+
+def _along(arrays: Sequence[Any], axes: Sequence[int | None]) -> Iterator[tuple[Any, int]]:
+    yield from ((x, axis) for x, axis in zip(arrays, axes, strict=True) if axis is not None)
 
 
 def _mapped_loop(stacks: Stacks, fun: Callable, axes: list[int | None], out_axes: Any, args: tuple) -> Any:

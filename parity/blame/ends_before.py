@@ -1,32 +1,43 @@
 """Modules of Flax's that end before PyTorch's: the model around them computes the rest, as a norm's activation."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
+from parity.arrays.key import Record
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
+from parity.blame.diagnosis.calls import UNFIT
+from parity.blame.other_bounds import is_right_without
 from parity.layers.isolated import Isolated
 from parity.layers.layer import Layer
 from parity.layers.received import Received, gap_of
 from parity.result import Blame
+from parity.twin.twin import Twin
 
 NEAR = 1e-10  # relative to a tensor's scale, as of what layers are given
 Kind = tuple[type, type, str]
 
 
-def without_shorter(guilty: Sequence[Blame], isolated: Isolated) -> list[Blame]:
+def without_shorter(guilty: Sequence[Blame], twin: Twin, isolated: Isolated, oracle: Record) -> list[Blame]:
     """Returns the blame without layers whose results PyTorch's and Flax's next layers are given all the same.
 
     Behind a mistake they are given others: there, layers of the same kinds and the same cause are left out as well,
-    unless no blame would be left.
+    where all is right once the layers that are left are.
+    oracle: PyTorch's record of the first step
     """
     blamed = [(blame, _layers(blame, isolated.layers)) for blame in guilty]
     proven = [bool(layers) and all(_is_handed_on(each, isolated.received) for each in layers) for _, layers in blamed]
     kinds = {_kind(blame, layers[0]) for (blame, layers), right in zip(blamed, proven, strict=True) if right}
     unproven = [item for item, right in zip(blamed, proven, strict=True) if not right]
     others = [blame for blame, layers in unproven if not layers or _kind(blame, layers[0]) not in kinds]
-    return others or [blame for blame, _ in unproven]
+    if 0 < len(others) < len(unproven):
+        wrong = {layer.label for blame in others for layer in _layers(blame, isolated.layers)}
+        with suppress(*UNFIT):
+            if is_right_without(twin, isolated.layers, wrong, oracle):
+                return others
+    return [blame for blame, _ in unproven]
 
 
 def _layers(blame: Blame, layers: Sequence[Layer]) -> list[Layer]:

@@ -31,7 +31,7 @@ def without_blocks_around(guilty: Sequence[Blame], twin: Twin, isolated: Isolate
     if not wrong or not others or len(others) == len(guilty):
         return list(guilty)
     with suppress(*UNFIT):
-        if _is_right_without(twin, inner, wrong, oracle):
+        if is_right_without(twin, inner, wrong, oracle):
             return others
     return list(guilty)
 
@@ -45,7 +45,7 @@ def _is_of(blame: Blame, inner: Collection[str], outer: Collection[str]) -> bool
     return blame.layer in inner or not any(f"{blame.layer}.".startswith(f"{name}.") for name in outer)
 
 
-def _is_right_without(twin: Twin, layers: Sequence[Layer], wrong: set[str], oracle: Record) -> bool:
+def is_right_without(twin: Twin, layers: Sequence[Layer], wrong: set[str], oracle: Record) -> bool:
     """Tells whether all layers are given, and the model returns, what they should where the wrong ones are replaced."""
     values = values_without(twin, layers, wrong, True)
     root = values.get(((), 0))

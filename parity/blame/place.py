@@ -87,7 +87,7 @@ def _of_what_is_trained(
     if untied := explain_ties(twin):
         return Blame.because(untied, "", "backward", BODY)
     guilty = without_longer(list(blame_layers(twin, layers, states[0])), twin, layers[True], states[0])
-    guilty = without_shorter(guilty, layers[True])
+    guilty = without_shorter(guilty, twin, layers[True], oracle)
     if guilty := without_blocks_around(guilty, twin, layers[True], oracle):
         return _with_others(guilty, twin, layers[True], states[0], oracle, flax, wrong)
     wrong_loss = _is_loss_wrong(wrong)

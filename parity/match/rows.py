@@ -36,9 +36,9 @@ def tensors_by_rows(books: Books, variant: int) -> None:
 
 def _sets(key: str, shape: Shape, variables: Sequence[Variable]) -> Iterator[Parts]:
     """Yields the variables, two or more, that have as many numbers together as the tensor, each some of its rows."""
-    unit = math.prod(shape[1:]) if shape else 0
-    narrower = [v for v in variables if unit and not v.size % unit and 0 < v.size < unit * shape[0]]
-    summing = (parts for count in range(2, PARTS + 1) for parts in _summing(narrower, count, unit * shape[0]))
+    unit, rows = math.prod(shape[1:]), shape[0] if shape else 0  # a single number has no rows
+    narrower = [v for v in variables if unit and not v.size % unit and 0 < v.size < unit * rows]
+    summing = (parts for count in range(2, PARTS + 1) for parts in _summing(narrower, count, unit * rows))
     for parts in itertools.islice(summing, MOST_SETS):
         if len(list(_leaves(key, shape, parts))) == len(parts):
             yield parts

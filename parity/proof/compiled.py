@@ -1,11 +1,11 @@
 """Is it the port that is wrong, or the program that XLA has made of it?
 
 The check's programs have this library's compiler options. A user's pair is run once more as `jax.jit` compiles it by
-itself, its outputs alone: gradients would take a third of a check's time more. Where float32 alone is wrong, outputs
-and gradients are computed once more operation by operation, which no compiler can make wrong together.
+itself, its outputs alone: gradients would take a third of a check's time more. Where float32 alone is wrong, or
+gradients alone without a cause, both are computed once more operation by operation, which no compiler makes wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,21 +33,30 @@ def with_compiled(
 
     by_itself: compares the outputs as `jax.jit` compiles them, too
     """
-    rows = [r for r in result.rows.get(TIER, []) if r.key.step == 1 and not r.key.layer]
-    limits = {r.key: r for r in rows if r.key.phase in PHASES and not r.key.is_made_of_outputs}
     same_mathematics = all(r.passed for r in result.rows.get("float64", []))
-    if not limits or not same_mathematics:
+    tier = TIER if same_mathematics else "float64"
+    rows = [r for r in result.rows.get(tier, []) if r.key.step == 1 and not r.key.layer]
+    limits = {r.key: r for r in rows if r.key.phase in PHASES and not r.key.is_made_of_outputs}
+    unexplained = result.blame is not None and not result.blame.cause
+    if not limits or not same_mathematics and not (unexplained and _are_gradients_alone(limits.values())):
         return result
     try:
-        return _judged(result, limits, twin, device, tf32, by_itself)
+        return _judged(result, limits, twin, tier, device, tf32, by_itself)
     except Exception as error:  # a verdict that stands is no worse for it
         why = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         return replace(result, skipped=result.skipped | {"the outputs as jax.jit compiles them": why})
 
 
-def _judged(result: Result, limits: dict[Key, Row], twin: Twin, device: str, tf32: bool, by_itself: bool) -> Result:
+def _are_gradients_alone(rows: Iterable[Row]) -> bool:
+    """Tells whether outputs are right whose gradients are not, as no port's mathematics but a stopped gradient is."""
+    return {r.key.phase for r in rows if not r.passed} == {"gradients"}
+
+
+def _judged(
+    result: Result, limits: dict[Key, Row], twin: Twin, tier: str, device: str, tf32: bool, by_itself: bool
+) -> Result:
     oracle = TorchRun(twin, "float64", torch_device(device)).taken(1, twin.start)
-    run = OtherwiseRun(twin, TIER, jax_device(device), tf32)
+    run = OtherwiseRun(twin, tier, jax_device(device), tf32)
     wrong = [r for r in limits.values() if not r.passed]
     if wrong:
         return _blamed(result, wrong, oracle, run, "with this library's compiler options")

@@ -184,11 +184,11 @@ def _under_likeliest(result: Result, names: tuple[str, ...]) -> Result:
     """
     if result.status != "fail" or not names:
         return result
-    listed = some(names)
     note = (
-        f"no weight map was found under which the two models agree. The likeliest was taken: {listed} may be exchanged"
-        " with others of their shape, and the place and the cause are right only if they are not. result.weights is"
-        " the map; with other keys, [dataclasses.replace(leaf, key=...), ...], it goes in as weights="
+        "no weight map was found under which the two models agree. The likeliest was taken:"
+        f" {some(names)} may be exchanged with others of their shape, and the place and the cause are right only if"
+        " they are not. result.weights is the map; with other keys, [dataclasses.replace(leaf, key=...), ...], it goes"
+        " in as weights="
     )
     blame = result.blame and replace(result.blame, text=f"{result.blame.text} {LIKELIEST}")
     return replace(result, blame=blame, notes=(*result.notes, note))

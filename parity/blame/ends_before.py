@@ -9,14 +9,13 @@ from parity.arrays.key import Record
 from parity.arrays.layout import named_leaves
 from parity.arrays.torch_arrays import to_numpy
 from parity.blame.diagnosis.calls import UNFIT
-from parity.blame.other_bounds import is_right_without
+from parity.blame.other_bounds import NEAR, is_right_without
 from parity.layers.isolated import Isolated
 from parity.layers.layer import Layer
 from parity.layers.received import Received, gap_of
 from parity.result import Blame
 from parity.twin.twin import Twin
 
-NEAR = 1e-10  # relative to a tensor's scale, as of what layers are given
 Kind = tuple[type, type, str]
 
 
@@ -31,12 +30,12 @@ def without_shorter(guilty: Sequence[Blame], twin: Twin, isolated: Isolated, ora
     proven = [bool(layers) and all(_is_handed_on(each, isolated.received) for each in layers) for _, layers in blamed]
     kinds = {_kind(blame, layers[0]) for (blame, layers), right in zip(blamed, proven, strict=True) if right}
     unproven = [item for item, right in zip(blamed, proven, strict=True) if not right]
-    others = [blame for blame, layers in unproven if not layers or _kind(blame, layers[0]) not in kinds]
+    others = [(blame, layers) for blame, layers in unproven if not layers or _kind(blame, layers[0]) not in kinds]
     if 0 < len(others) < len(unproven):
-        wrong = {layer.label for blame in others for layer in _layers(blame, isolated.layers)}
+        wrong = {layer.label for _, layers in others for layer in layers}
         with suppress(*UNFIT):
             if is_right_without(twin, isolated.layers, wrong, oracle):
-                return others
+                return [blame for blame, _ in others]
     return [blame for blame, _ in unproven]
 
 

@@ -25,7 +25,7 @@ Steepness = Float[np.ndarray, "rounds ..."]
 
 @dataclass(frozen=True)
 class Layer:
-    """What one layer of Flax's holds, by the names of its variables, and its own path."""
+    """One layer of Flax's: its path, and its tensors by the names of its variables."""
 
     path: Path
     leaves: Mapping[Any, Leaf]

@@ -37,9 +37,9 @@ def fused_layers(recorded: Recorded, variables: Variables, blocks: int = 1) -> I
     told = dict(_all_told([(layer, weight) for layer, weight in layers if layer.parts], recorded, ours, theirs))
     for layer, parts in told.items():
         yield from (_part(layer, part, name, recorded) for part, name in parts.items())
-    shapes: Counter[Shape] = Counter()
+    copied, shapes = _has_copies(recorded, variables), Counter[Shape]()
     for layer, weight in fused:
-        shapes[weight.shape] += _copies(recorded, variables, layer.tensors["weight"])
+        shapes[weight.shape] += len(recorded.aliases[layer.tensors["weight"]]) if copied else 1
     for layer, weight in fused:  # of the others Flax may have as many whole
         if isinstance(layer.module, CONVOLUTIONS) and ours[weight.size // layer.module.groups] >= layer.module.groups:
             yield from _groups(layer)
@@ -62,24 +62,20 @@ def sizes_of_both(
     has:     tells which ranks are counted
     trained: parameters alone, else buffers too
     """
-    keys = {names[0] for key, names in recorded.aliases.items() if key in recorded.arrays}
-    kept = [key for key in keys if not trained or key in recorded.trained]
+    copied = _has_copies(recorded, variables)
+    keys = {key if copied else names[0] for key, names in recorded.aliases.items() if key in recorded.arrays}
+    tensors = [recorded.arrays[key] for key in keys if not trained or key in recorded.trained]
     held = [variable for variable in variables.all.values() if not trained or variable.trained]
     ours = Counter(variable.size for variable in held if has(len(variable.shape)))
-    theirs: Counter[int] = Counter()
-    for key in kept:
-        if has(recorded.arrays[key].ndim):
-            theirs[recorded.arrays[key].size] += _copies(recorded, variables, key)
-    return ours, theirs
+    return ours, Counter(array.size for array in tensors if has(array.ndim))
 
 
-def _copies(recorded: Recorded, variables: Variables, key: str) -> int:
-    """Returns how many arrays of Flax's a tensor may be: one for each of its names, where Flax has all as copies."""
-    names = {key: recorded.aliases[key] for key in recorded.trained if key in recorded.arrays}
-    once = {each[0]: recorded.arrays[key].size for key, each in names.items()}
-    copied = sum(recorded.arrays[key].size for key in names)
+def _has_copies(recorded: Recorded, variables: Variables) -> bool:
+    """Tells whether Flax has as many numbers as PyTorch's shared tensors under all of their names together."""
+    names = [key for key in recorded.trained if key in recorded.arrays]
+    once = {recorded.aliases[key][0] for key in names}
     held = sum(variable.size for variable in variables.all.values() if variable.trained)
-    return len(recorded.aliases[key]) if sum(once.values()) < copied <= held else 1
+    return len(once) < len(names) and sum(recorded.arrays[key].size for key in names) <= held
 
 
 def _all_told(

@@ -73,7 +73,7 @@ def map_of(
         try:
             return Map(*slopes.map(found.leaves, sure_of(found.run)), True, ())
         except Different as error:
-            most, reordered = (MOST, error.keys) if isinstance(error, Disordered) else (FEW, ())
+            most, reordered = MOST if isinstance(error, Disordered) else FEW, error.keys
         if isinstance(model, Cut):
             nearest = Cut(flax, slopes.cuts(found.leaves))
             tried = _tried(search, nearest)
@@ -97,11 +97,10 @@ def _by_slopes(search: Search, flax: FlaxModel, error: Unmatched) -> Map:
     """
     try:
         slopes = BySlopes(search, flax)
-        reordered = ()
         try:
             return Map(*slopes.map(error.leaves, error.sure), True, ())
         except Different as different:
-            reordered = different.keys if isinstance(different, Disordered) else ()
+            reordered = different.keys
         model = Cut(flax, slopes.cuts(error.leaves))
         found = search.found(model)
     except (Different, Unasked, Unmatched):

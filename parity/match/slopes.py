@@ -31,6 +31,8 @@ Slopes = Callable[[Values, int], tuple[Float[np.ndarray, "outputs"], Values]]
 class Different(Exception):
     """The two models differ where equal numbers stand everywhere: no order makes them one."""
 
+    keys: tuple[str, ...] = ()
+
 
 class Disordered(Different):
     """The two models are one in an order of numbers that is none of those in which they may be kept.

@@ -38,11 +38,10 @@ class Weaver:
         recorded = search.recorded
         done = {alias for leaf in known for key in leaf.keys for alias in recorded.aliases[key]}
         free = [key for key in recorded.arrays if key not in done and key not in search.constants]
-        trained = {name for name, _ in search.torch_model.named_parameters(remove_duplicate=False)}
         keys = dict.fromkeys(recorded.aliases[key][0] for key in free)
-        if any(key not in trained and recorded.arrays[key].dtype.kind == "f" for key in keys):
+        if any(key not in recorded.trained and recorded.arrays[key].dtype.kind == "f" for key in keys):
             raise Unasked  # a statistic, which has no slope
-        keys = [key for key in keys if key in trained]
+        keys = [key for key in keys if key in recorded.trained]
         self.shapes = {key: recorded.arrays[key].shape for key in keys}
         arrays = dict(flatten(flax.params))
         paths = {leaf.path for leaf in known}

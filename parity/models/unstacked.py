@@ -107,9 +107,10 @@ class Unstacked(Called):
 
     def _parts(self, path: Path, array: Any = None) -> list[Path]:
         """Returns the paths of the parts of an array in a stack, or of a module; of any other, none."""
+        axis = self._axis(path)
         for start in (0, 1):  # Linen's buffers have their collection in front
             for end in range(start + 1, len(path) + 1):
-                count, axis = self.sizes.get(path[start:end]), self._axis(path)
+                count = self.sizes.get(path[start:end])
                 if count and (array is None or getattr(array, "shape", ())[axis : axis + 1] == (count,)):
                     last = path[end - 1]
                     return [(*path[: end - 1], part_name(last, number), *path[end:]) for number in range(count)]

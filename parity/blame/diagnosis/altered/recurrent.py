@@ -146,9 +146,7 @@ def _turned_in_layers(m: nn.RNNBase, x: torch.Tensor) -> tuple[torch.Tensor, Any
         x, state = type(m).forward(layer, x)
         x = _half_turned(x, 1 if m.batch_first else 0)
         states.append(state)
-    whole = zip(*states) if isinstance(m, nn.LSTM) else [states]
-    last = tuple(torch.cat(each) for each in whole)
-    return x, last if isinstance(m, nn.LSTM) else last[0]
+    return x, tuple(map(torch.cat, zip(*states))) if isinstance(m, nn.LSTM) else torch.cat(states)
 
 
 def states(module: nn.Module) -> Iterator[Altered]:
